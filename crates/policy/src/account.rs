@@ -1,0 +1,253 @@
+//! Accounts as the policy sees them: what tells them apart and what they may do, never a secret.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+use crate::time::Timestamp;
+
+/// The id of an account, cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(Arc<str>);
+
+impl AccountId {
+    /// Returns the id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for AccountId {
+    fn from(id: &str) -> Self {
+        Self(id.into())
+    }
+}
+
+impl From<String> for AccountId {
+    fn from(id: String) -> Self {
+        Self(id.into())
+    }
+}
+
+impl Serialize for AccountId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for AccountId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
+
+/// What kind of credential an account holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountKind {
+    /// A login with tokens that expire.
+    Oauth,
+    /// An API key.
+    Api,
+    /// A credential that a host published under its well-known path.
+    Wellknown,
+    /// A login of an MCP server.
+    Mcp,
+}
+
+impl AccountKind {
+    /// Returns the name that the public contract uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Oauth => "oauth",
+            Self::Api => "api",
+            Self::Wellknown => "wellknown",
+            Self::Mcp => "mcp",
+        }
+    }
+}
+
+/// One account as the policy sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountView {
+    /// The record's id.
+    pub id: AccountId,
+    /// Provider that it belongs to.
+    pub provider: Arc<str>,
+    /// Pool within the provider.
+    pub namespace: Arc<str>,
+    /// The user's name for it.
+    pub label: String,
+    /// What kind of credential it holds.
+    pub kind: AccountKind,
+    /// False when the user switched it off.
+    pub enabled: bool,
+    /// The lowest serves first.
+    pub priority: i64,
+    /// How often the record was written: tells an old token from a new one.
+    pub generation: u64,
+    /// When the account was added.
+    pub created_at: Timestamp,
+    /// When the access token ends; `None` when it does not.
+    pub expires_at: Option<Timestamp>,
+    /// When the access token was asked for.
+    pub obtained_at: Option<Timestamp>,
+    /// True when a new access token can be had without the user.
+    pub refreshable: bool,
+    /// False when the record could not be decrypted.
+    pub readable: bool,
+}
+
+/// How much life an access token has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// Use it.
+    Fresh,
+    /// Use it, and refresh it in the background.
+    Due,
+    /// Wait for a refresh first.
+    Stale {
+        /// False while the token still lives: it may serve when the refresh fails for a passing reason.
+        expired: bool,
+    },
+}
+
+/// Judges an access token: refresh is due at min(120 s, 25 % of its life) before expiry, and
+/// mandatory at min(30 s, 10 %).
+///
+/// A token without expiry is always fresh. Without `obtained_at` its life is taken to be long.
+pub fn freshness(
+    expires_at: Option<Timestamp>,
+    obtained_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Freshness {
+    let Some(expires_at) = expires_at else {
+        return Freshness::Fresh;
+    };
+    let life = obtained_at.map_or(Duration::MAX, |from| from.until(expires_at));
+    let left = now.until(expires_at);
+    let share = |longest: Duration, percent: u32| longest.min(life / 100 * percent);
+    if left <= share(limits::REFRESH_MUST, limits::REFRESH_MUST_PERCENT) {
+        Freshness::Stale {
+            expired: left.is_zero(),
+        }
+    } else if left <= share(limits::REFRESH_DUE, limits::REFRESH_DUE_PERCENT) {
+        Freshness::Due
+    } else {
+        Freshness::Fresh
+    }
+}
+
+/// The accounts of one pool (provider and namespace), by id.
+///
+/// Built once per change of the vault and shared.
+#[derive(Debug, Clone, Default)]
+pub struct Roster {
+    accounts: BTreeMap<AccountId, AccountView>,
+}
+
+impl Roster {
+    /// Takes the accounts of one pool.
+    pub fn new(accounts: Vec<AccountView>) -> Self {
+        Self {
+            accounts: accounts
+                .into_iter()
+                .map(|account| (account.id.clone(), account))
+                .collect(),
+        }
+    }
+
+    /// Returns the account with this id.
+    pub fn get(&self, id: &AccountId) -> Option<&AccountView> {
+        self.accounts.get(id)
+    }
+
+    /// Returns the accounts in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = &AccountView> {
+        self.accounts.values()
+    }
+
+    /// Returns the account that a pin names: by id, else by label; of equal labels the oldest.
+    pub fn find(&self, pin: &str) -> Option<&AccountView> {
+        self.accounts.get(&AccountId::from(pin)).or_else(|| {
+            self.iter()
+                .filter(|account| account.label == pin)
+                .min_by_key(|account| (account.created_at, &account.id))
+        })
+    }
+
+    /// Tells whether the pool has no account at all.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+
+    /// Returns how many accounts the pool has.
+    pub fn len(&self) -> usize {
+        self.accounts.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(expires: Option<u64>, obtained: Option<u64>, now: u64, expect: Freshness) {
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1_000);
+        assert_eq!(
+            freshness(expires.map(at), obtained.map(at), at(now)),
+            expect
+        );
+    }
+
+    #[test]
+    fn a_token_without_expiry_is_always_fresh() {
+        check(None, Some(0), u64::MAX / 1_000, Freshness::Fresh);
+    }
+
+    #[test]
+    fn a_long_token_is_due_two_minutes_and_stale_half_a_minute_before_expiry() {
+        let (start, end) = (1_000, 4_600);
+        check(Some(end), Some(start), end - 121, Freshness::Fresh);
+        check(Some(end), Some(start), end - 120, Freshness::Due);
+        check(Some(end), Some(start), end - 31, Freshness::Due);
+        let stale = |expired| Freshness::Stale { expired };
+        check(Some(end), Some(start), end - 30, stale(false));
+        check(Some(end), Some(start), end, stale(true));
+        check(Some(end), Some(start), end + 9_999, stale(true));
+    }
+
+    #[test]
+    fn a_short_token_is_judged_by_shares_of_its_life() {
+        // 40 s of life: due at 10 s, stale at 4 s.
+        check(Some(140), Some(100), 129, Freshness::Fresh);
+        check(Some(140), Some(100), 130, Freshness::Due);
+        check(
+            Some(140),
+            Some(100),
+            136,
+            Freshness::Stale { expired: false },
+        );
+    }
+
+    #[test]
+    fn without_a_start_the_fixed_margins_hold() {
+        check(Some(500), None, 380, Freshness::Due);
+        check(Some(500), None, 379, Freshness::Fresh);
+    }
+
+    #[test]
+    fn a_token_that_ended_before_it_began_is_expired() {
+        check(Some(50), Some(100), 60, Freshness::Stale { expired: true });
+    }
+}

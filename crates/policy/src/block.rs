@@ -1,0 +1,210 @@
+//! A block: the belief that an account, a model, or a whole provider will refuse until some time.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::account::AccountId;
+use crate::limits;
+use crate::reason::{Reason, Source};
+use crate::time::Timestamp;
+
+/// What a block is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// The whole account.
+    Account(AccountId),
+    /// One model of one account.
+    Model(AccountId, String),
+    /// One model of the provider, whoever asks.
+    ProviderModel(Arc<str>, String),
+    /// This machine's address at the provider, whoever asks for whatever.
+    Egress(Arc<str>),
+}
+
+impl Scope {
+    /// Returns the key under which the shared state keeps the block.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Account(id) => account_key(id),
+            Self::Model(id, model) => model_key(id, model),
+            Self::ProviderModel(provider, model) => provider_model_key(provider, model),
+            Self::Egress(provider) => egress_key(provider),
+        }
+    }
+
+    /// Returns the model it is about, if it is about one.
+    pub fn model(&self) -> Option<&str> {
+        match self {
+            Self::Model(_, model) | Self::ProviderModel(_, model) => Some(model),
+            Self::Account(_) | Self::Egress(_) => None,
+        }
+    }
+
+    /// Tells whether another account of the pool would meet the same block.
+    pub const fn spans_accounts(&self) -> bool {
+        matches!(self, Self::ProviderModel(..) | Self::Egress(_))
+    }
+}
+
+/// The public name of a scope: the model, else `account`.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.model().unwrap_or("account"))
+    }
+}
+
+pub(crate) fn account_key(id: &AccountId) -> String {
+    format!("account:{id}")
+}
+
+pub(crate) fn model_key(id: &AccountId, model: &str) -> String {
+    format!("model:{id}:{model}")
+}
+
+pub(crate) fn provider_model_key(provider: &str, model: &str) -> String {
+    format!("provider-model:{provider}:{model}")
+}
+
+pub(crate) fn egress_key(provider: &str) -> String {
+    format!("egress:{provider}")
+}
+
+/// The belief that a scope will refuse until some time, and why.
+///
+/// A block whose `until` is not after `observed_at` is a *clear*: the news that the scope serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// When the scope is believed to serve again.
+    pub until: Timestamp,
+    /// Why it does not.
+    pub reason: Reason,
+    /// Where `until` came from.
+    pub source: Source,
+    /// When the response arrived that says so.
+    pub observed_at: Timestamp,
+    /// Rung of the ladder, from zero.
+    #[serde(default)]
+    pub level: u8,
+    /// Probes sent since the scope last served.
+    #[serde(default)]
+    pub probes: u8,
+    /// Fields of a newer version, kept.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl Block {
+    /// Returns a block on the lowest rung.
+    pub fn new(until: Timestamp, reason: Reason, source: Source, observed_at: Timestamp) -> Self {
+        Self {
+            until,
+            reason,
+            source,
+            observed_at,
+            level: 0,
+            probes: 0,
+            other: Map::new(),
+        }
+    }
+
+    /// Returns the news that a scope serves.
+    pub fn clear(now: Timestamp) -> Self {
+        Self::new(now, Reason::Ok, Source::Ladder, now)
+    }
+
+    /// Tells whether this is the news that the scope serves.
+    pub fn is_clear(&self) -> bool {
+        self.until <= self.observed_at
+    }
+
+    /// Returns when the scope may serve, or `None` when it may now.
+    ///
+    /// No belief outlasts the longest window there is, and one that was observed in the future is
+    /// void: the clock has been set back since.
+    pub fn live_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = self.ends_at();
+        let is_believable = self.observed_at <= now + limits::CLOCK_JUMP;
+        (until > now && !self.is_clear() && is_believable).then_some(until)
+    }
+
+    /// Returns when one real request may test the belief, or `None` when that is not worth it.
+    pub fn probe_at(&self) -> Option<Timestamp> {
+        let step = usize::from(self.probes).min(limits::PROBE_AGES.len() - 1);
+        let at = self.observed_at + limits::PROBE_AGES[step];
+        (at + limits::PROBE_WORTH < self.ends_at()).then_some(at)
+    }
+
+    /// Returns the rung that the next block of this reason stands on.
+    ///
+    /// While a block lives, all its evidence is of one window and counts once.
+    pub(crate) fn next_level(&self, reason: Reason, now: Timestamp) -> u8 {
+        if self.is_clear() || self.reason != reason || self.is_forgotten(now) {
+            0
+        } else if self.live_until(now).is_some() {
+            self.level
+        } else {
+            self.level.saturating_add(1)
+        }
+    }
+
+    /// Tells whether the block is over and its ladder has been quiet for long enough to start anew.
+    pub(crate) fn is_forgotten(&self, now: Timestamp) -> bool {
+        let memory = match self.reason {
+            Reason::OutOfCredit => limits::CREDIT_MEMORY,
+            _ => limits::LADDER_MEMORY,
+        };
+        self.live_until(now).is_none()
+            && (self.ends_at() + memory <= now || self.observed_at > now + limits::CLOCK_JUMP)
+    }
+
+    /// Joins two beliefs about one scope: of a clear and a block the newer, of two blocks the later
+    /// end. Order does not matter.
+    pub(crate) fn join(&mut self, other: &Self) {
+        if self.is_clear() || other.is_clear() {
+            if other.news() > self.news() {
+                *self = other.clone();
+            }
+            return;
+        }
+        let weaker = if other.strength() > self.strength() {
+            std::mem::replace(self, other.clone())
+        } else {
+            other.clone()
+        };
+        if weaker.until <= self.observed_at {
+            return; // It was over before: another window, another ladder.
+        }
+        self.observed_at = self.observed_at.max(weaker.observed_at);
+        // A probe that failed renews the belief: the next one comes later all the same.
+        self.probes = self.probes.max(weaker.probes);
+        if self.reason == weaker.reason {
+            self.level = self.level.max(weaker.level);
+        }
+    }
+
+    fn ends_at(&self) -> Timestamp {
+        self.until.min(self.observed_at + limits::MONTHLY_LONGEST)
+    }
+
+    /// Orders beliefs by age; at equal age a clear is the weaker.
+    fn news(&self) -> (Timestamp, bool, impl Ord + use<>) {
+        (self.observed_at, !self.is_clear(), self.strength())
+    }
+
+    fn strength(&self) -> (Timestamp, Source, Reason, Timestamp) {
+        (self.until, self.source, self.reason, self.observed_at)
+    }
+}
+
+/// Returns the rest at a rung; the last rung is never left upwards.
+pub(crate) fn rung(ladder: &[Duration], level: u8) -> Duration {
+    ladder
+        .get(usize::from(level))
+        .or(ladder.last())
+        .copied()
+        .unwrap_or_default()
+}

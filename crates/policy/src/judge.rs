@@ -1,0 +1,275 @@
+//! What a failed attempt means: what is learned of the account, and where the request would best go.
+//!
+//! Budgets are not looked at here: see [`react`](crate::react()).
+
+use std::time::Duration;
+
+use crate::account::{AccountId, AccountKind, AccountView};
+use crate::block::{Block, Scope, rung};
+use crate::classify::{Again, Outcome, fraction, put_off};
+use crate::limits;
+use crate::pool::Pool;
+use crate::reason::{Reason, Source, Standing};
+use crate::request::Request;
+use crate::signals::Reach;
+use crate::state::{AccountState, Refusal};
+
+/// One failed attempt, and what it is judged by.
+pub(crate) struct Case<'a> {
+    pub(crate) pool: &'a Pool<'a>,
+    pub(crate) account: &'a AccountId,
+    /// `None` when the account was removed meanwhile.
+    pub(crate) view: Option<&'a AccountView>,
+    pub(crate) jitter: f64,
+}
+
+/// Where a request would best go next, before budgets are looked at.
+pub(crate) enum Step {
+    /// Nowhere: no other attempt could end differently.
+    Deliver,
+    /// To the same account with a newer token.
+    Refresh,
+    /// To the same account after a delay that is not for a block to end.
+    BackOff(Duration),
+    /// To the same account after its block, which is short.
+    SitOut,
+    /// To another account.
+    Hop,
+    /// To another account, but only once: the accounts are not at fault.
+    HopOnce,
+}
+
+/// What a response that is no answer comes to.
+pub(crate) struct Finding {
+    pub(crate) reason: Reason,
+    pub(crate) block: Option<(Scope, Block)>,
+    pub(crate) standing: Option<Standing>,
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) step: Step,
+}
+
+impl Case<'_> {
+    /// Judges the attempt, and marks in the request what may be done only once.
+    pub(crate) fn judge(&self, request: &mut Request, outcome: &Outcome) -> Finding {
+        let reason = outcome.reason;
+        match reason {
+            Reason::Throttled | Reason::RateLimited | Reason::QuotaExhausted => {
+                self.limited(request, outcome)
+            }
+            Reason::OutOfCredit => {
+                self.on_ladder(self.whole(), reason, limits::CREDIT_LADDER, Step::Hop)
+            }
+            Reason::TokenExpired => self.refused(request),
+            Reason::Forbidden => self.forbidden(request),
+            Reason::NeedsLogin | Reason::NeedsVerification => self.stands(reason, Step::Hop),
+            // Going on with another account would be to escape a ban.
+            Reason::BlockedByProvider => self.stands(reason, Step::Deliver),
+            Reason::NotEntitled => self.not_entitled(request, outcome),
+            Reason::Overloaded | Reason::ServerError => self.failing(request, outcome),
+            Reason::Network => match self.tries(request) < limits::TRIES {
+                true => self.only(reason, Step::BackOff(self.back_off(request))),
+                // Name, TLS and proxy errors follow a request to every account.
+                false => self.only(reason, Step::Deliver),
+            },
+            Reason::ClientError | Reason::Ok | Reason::Exhausted => {
+                self.only(reason, Step::Deliver)
+            }
+        }
+    }
+
+    fn limited(&self, request: &mut Request, outcome: &Outcome) -> Finding {
+        let scope = self.scope(request, outcome.reach.unwrap_or(Reach::Model));
+        let Some(stated) = outcome.rest else {
+            let ladder = match outcome.reason {
+                Reason::QuotaExhausted => limits::QUOTA_LADDER,
+                _ => limits::RATE_LADDER,
+            };
+            return self.on_ladder(scope, outcome.reason, ladder, Step::Hop);
+        };
+        let now = self.pool.now;
+        let span = stated.span.max(limits::SHORTEST_REST);
+        let until = now + put_off(span, self.jitter);
+        let mut finding = self.blocked(
+            scope,
+            Block::new(until, outcome.reason, stated.source, now),
+            Step::Hop,
+        );
+        let may_sit_out = outcome.reason == Reason::Throttled
+            && outcome.again != Again::Unwanted
+            && stated.span <= limits::SHORT_WAIT;
+        let tried = request.try_mut(self.account);
+        if may_sit_out && tried.waits < limits::SHORT_WAITS {
+            tried.waits += 1;
+            finding.step = Step::SitOut;
+        }
+        finding
+    }
+
+    /// A token was not accepted.
+    fn refused(&self, request: &mut Request) -> Finding {
+        let Some(view) = self.view else {
+            return self.only(Reason::TokenExpired, Step::Hop);
+        };
+        let tried = request.try_mut(self.account);
+        let generation = tried.generation;
+        if view.generation > generation {
+            return self.only(Reason::TokenExpired, Step::Refresh);
+        }
+        if view.kind == AccountKind::Api || !view.refreshable {
+            return self.stands(Reason::NeedsLogin, Step::Hop);
+        }
+        if !tried.refreshed {
+            tried.refreshed = true;
+            return self.only(Reason::TokenExpired, Step::Refresh);
+        }
+        let now = self.pool.now;
+        let refusal = Refusal {
+            generation,
+            at: now,
+        };
+        // Many requests may meet the refusal of one token: only another token's counts as a second.
+        let is_second = self.known().refused.is_some_and(|first| {
+            first.generation < generation && now <= first.at + limits::REFUSED_TWICE_WITHIN
+        });
+        let finding = match is_second {
+            true => self.stands(Reason::NeedsLogin, Step::Hop),
+            false => self.on_ladder(
+                self.whole(),
+                Reason::TokenExpired,
+                limits::REFUSED_LADDER,
+                Step::Hop,
+            ),
+        };
+        Finding {
+            refusal: Some(refusal),
+            ..finding
+        }
+    }
+
+    /// A 403 that says nothing we know.
+    fn forbidden(&self, request: &mut Request) -> Finding {
+        let now = self.pool.now;
+        let tried = request.try_mut(self.account);
+        let is_old = |view: &AccountView| {
+            view.refreshable
+                && view
+                    .obtained_at
+                    .is_none_or(|at| at + limits::FORBIDDEN_TOKEN_AGE < now)
+        };
+        if !tried.refreshed && self.view.is_some_and(is_old) {
+            tried.refreshed = true;
+            return self.only(Reason::Forbidden, Step::Refresh);
+        }
+        let until = now + put_off(limits::FORBIDDEN_REST, self.jitter);
+        let block = Block::new(until, Reason::Forbidden, Source::Ladder, now);
+        self.blocked(self.whole(), block, Step::Hop)
+    }
+
+    fn not_entitled(&self, request: &Request, outcome: &Outcome) -> Finding {
+        let now = self.pool.now;
+        match (&request.model, outcome.rest) {
+            (Some(model), Some(rest)) => {
+                let until = now + put_off(rest.span, self.jitter);
+                let block = Block::new(until, outcome.reason, rest.source, now);
+                let scope = Scope::Model(self.account.clone(), model.clone());
+                self.blocked(scope, block, Step::Hop)
+            }
+            // Which model it was, nobody knows: the account may well serve others.
+            _ => self.only(outcome.reason, Step::Hop),
+        }
+    }
+
+    /// The service has too much to do, or failed.
+    fn failing(&self, request: &Request, outcome: &Outcome) -> Finding {
+        let delay = self.back_off(request);
+        let stated = outcome.rest.map_or(Duration::ZERO, |rest| rest.span);
+        let step = if outcome.again == Again::Unwanted {
+            Step::Deliver
+        } else if self.tries(request) < limits::TRIES && stated <= limits::BACKOFF_LONGEST {
+            Step::BackOff(delay.max(stated))
+        } else {
+            Step::HopOnce
+        };
+        self.only(outcome.reason, step)
+    }
+
+    fn scope(&self, request: &Request, reach: Reach) -> Scope {
+        let provider = request.provider.clone();
+        match (reach, request.model.clone()) {
+            (Reach::Model, Some(model)) => Scope::Model(self.account.clone(), model),
+            (Reach::ProviderModel, Some(model)) => Scope::ProviderModel(provider, model),
+            (Reach::Egress, _) => Scope::Egress(provider),
+            (Reach::Account, _) | (Reach::Model | Reach::ProviderModel, None) => self.whole(),
+        }
+    }
+
+    fn whole(&self) -> Scope {
+        Scope::Account(self.account.clone())
+    }
+
+    fn known(&self) -> &AccountState {
+        self.pool.state.counters(self.account)
+    }
+
+    pub(crate) fn generation(&self, request: &Request) -> u64 {
+        let sent = request.tried(self.account).map(|tried| tried.generation);
+        sent.or(self.view.map(|view| view.generation))
+            .unwrap_or_default()
+    }
+
+    fn tries(&self, request: &Request) -> u32 {
+        request
+            .tried(self.account)
+            .map_or(1, |tried| tried.attempts)
+    }
+
+    /// Full jitter: anything from nothing to 0.5 s, doubling with each try, at most 8 s.
+    fn back_off(&self, request: &Request) -> Duration {
+        let doublings = self.tries(request).saturating_sub(1).min(16);
+        let most = limits::BACKOFF_FIRST * 2_u32.pow(doublings);
+        most.min(limits::BACKOFF_LONGEST)
+            .mul_f64(fraction(self.jitter))
+    }
+
+    pub(crate) fn only(&self, reason: Reason, step: Step) -> Finding {
+        Finding {
+            reason,
+            block: None,
+            standing: None,
+            refusal: None,
+            step,
+        }
+    }
+
+    fn stands(&self, reason: Reason, step: Step) -> Finding {
+        let standing = match reason {
+            Reason::NeedsVerification => Standing::NeedsVerification,
+            Reason::BlockedByProvider => Standing::BlockedByProvider,
+            _ => Standing::NeedsLogin,
+        };
+        Finding {
+            standing: Some(standing),
+            ..self.only(reason, step)
+        }
+    }
+
+    fn blocked(&self, scope: Scope, block: Block, step: Step) -> Finding {
+        let reason = block.reason;
+        Finding {
+            block: Some((scope, block)),
+            ..self.only(reason, step)
+        }
+    }
+
+    fn on_ladder(&self, scope: Scope, reason: Reason, ladder: &[Duration], step: Step) -> Finding {
+        let now = self.pool.now;
+        let known = self.pool.state.blocks.get(&scope.key());
+        let level = known.map_or(0, |block| block.next_level(reason, now));
+        let until = now + put_off(rung(ladder, level), self.jitter);
+        let block = Block {
+            level,
+            ..Block::new(until, reason, Source::Ladder, now)
+        };
+        self.blocked(scope, block, step)
+    }
+}

@@ -1,0 +1,90 @@
+//! Decides, from account views, a response and the time, what happens next; never sees a secret.
+//!
+//! Two questions make the crate: [`select()`], which account serves next, and [`react()`], what
+//! follows from how that ended. Both are pure: what they read comes in as arguments, what they learn
+//! goes out as a [`SharedState`] to merge. Nothing here reads a clock, draws a random number, takes a
+//! lock or waits.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use provider_auth_policy::*;
+//!
+//! let account = |id: &str| AccountView {
+//!     id: id.into(),
+//!     provider: "openai".into(),
+//!     namespace: "default".into(),
+//!     label: id.to_owned(),
+//!     kind: AccountKind::Oauth,
+//!     enabled: true,
+//!     priority: i64::from(id == "b"),
+//!     generation: 1,
+//!     created_at: Timestamp::default(),
+//!     expires_at: None,
+//!     obtained_at: None,
+//!     refreshable: true,
+//!     readable: true,
+//! };
+//! let roster = Roster::new(vec![account("a"), account("b")]);
+//! let (state, traffic, rotation) = Default::default();
+//! let now = Timestamp::from_millis(1_800_000_000_000);
+//! let pool = Pool { roster: &roster, state: &state, traffic: &traffic, rotation: &rotation, now };
+//! let mut request = Request::new("openai", "default", None, None, None);
+//!
+//! // The account of the lowest priority serves …
+//! let serves = |id: &str, rule| Selection::Serve { account: id.into(), rule };
+//! assert_eq!(select(&pool, &request), serves("a", Rule::Strategy));
+//! request.serving(&"a".into(), 1, now);
+//!
+//! // … and answers 429: the request goes on with the other one.
+//! let headers = BTreeMap::from([("retry-after", "30")]);
+//! let response = Response {
+//!     status: Some(429),
+//!     headers: &|name| headers.get(name).copied(),
+//!     body: None,
+//!     failure: None,
+//! };
+//! let signals = Signals::GENERIC;
+//! let reaction = react(&pool, &mut request, &"a".into(), &signals, &response, 0.0);
+//! assert_eq!((reaction.action, reaction.reason), (Action::Retry, Reason::Throttled));
+//! let mut learned = state.clone();
+//! learned.merge(&reaction.delta);
+//! let pool = Pool { state: &learned, ..pool };
+//! assert_eq!(select(&pool, &request), serves("b", Rule::Switched));
+//! ```
+
+mod account;
+mod block;
+mod classify;
+mod judge;
+pub mod limits;
+mod pool;
+mod react;
+mod reason;
+mod refresh;
+mod request;
+mod response;
+mod rotation;
+mod select;
+mod signals;
+mod state;
+mod time;
+mod traffic;
+mod wait;
+
+pub use account::{AccountId, AccountKind, AccountView, Freshness, Roster, freshness};
+pub use block::{Block, Scope};
+pub use pool::{AccountStateName, Pool, account_state, serving_order};
+pub use react::{Action, Reaction, react};
+pub use reason::{Reason, Source, Standing};
+pub use refresh::{refresh_allowed, refresh_postponed, refresh_rejected, refreshed, rewritten};
+pub use request::Request;
+pub use response::{Failure, Response};
+pub use rotation::{Mode, Rotation, Strategy};
+pub use select::{Rule, Selection, claim_probe, select};
+pub use signals::{Mark, Meter, OBSERVED_HEADERS, Reach, Signals, UsedUnit, WaitUnit, Window};
+pub use state::{
+    AccountState, Binding, PoolState, RefreshRest, Refusal, SharedState, StandingMark, Usage, clear,
+};
+pub use time::Timestamp;
+pub use traffic::Traffic;
+pub use wait::stated_wait;

@@ -1,0 +1,387 @@
+//! A pool at one moment: who is in it, who could serve, when the others can, and in which order.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::{AccountId, AccountKind, AccountView, Freshness, Roster, freshness};
+use crate::limits;
+use crate::reason::{Reason, Standing};
+use crate::refresh::refresh_allowed;
+use crate::request::{Request, hash, pool_key};
+use crate::rotation::{Mode, Rotation, Strategy};
+use crate::state::SharedState;
+use crate::time::Timestamp;
+use crate::traffic::Traffic;
+
+/// Everything that a decision about a pool is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Pool<'a> {
+    /// The pool's accounts.
+    pub roster: &'a Roster,
+    /// What all processes share.
+    pub state: &'a SharedState,
+    /// What this process has under way.
+    pub traffic: &'a Traffic,
+    /// How the pool is told to rotate.
+    pub rotation: &'a Rotation,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Why an account cannot serve a request now, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hindrance {
+    pub(crate) until: Timestamp,
+    pub(crate) reason: Reason,
+    /// When a real request may test it.
+    pub(crate) probe_at: Option<Timestamp>,
+}
+
+/// How an account stands, in one public word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountStateName {
+    /// It serves.
+    Ready,
+    /// It rests from a limit that ends soon.
+    Cooling,
+    /// Its quota is spent.
+    Exhausted,
+    /// The user must log in again.
+    NeedsLogin,
+    /// The user must verify something at the provider.
+    NeedsVerification,
+    /// The provider closed it.
+    BlockedByProvider,
+    /// It has no money left.
+    OutOfCredit,
+    /// Its record is older than one that was seen before.
+    RollbackSuspected,
+    /// The user switched it off.
+    Disabled,
+    /// Its record could not be decrypted.
+    Unreadable,
+}
+
+impl AccountStateName {
+    /// Returns the public name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Cooling => "cooling",
+            Self::Exhausted => "exhausted",
+            Self::NeedsLogin => "needs_login",
+            Self::NeedsVerification => "needs_verification",
+            Self::BlockedByProvider => "blocked_by_provider",
+            Self::OutOfCredit => "out_of_credit",
+            Self::RollbackSuspected => "rollback_suspected",
+            Self::Disabled => "disabled",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// Returns how an account stands as a whole; a block of one model does not count.
+pub fn account_state(
+    account: &AccountView,
+    state: &SharedState,
+    now: Timestamp,
+) -> AccountStateName {
+    if !account.readable {
+        return AccountStateName::Unreadable;
+    }
+    if !account.enabled {
+        return AccountStateName::Disabled;
+    }
+    match state.standing(&account.id, account.generation) {
+        Standing::RollbackSuspected => return AccountStateName::RollbackSuspected,
+        Standing::NeedsVerification => return AccountStateName::NeedsVerification,
+        Standing::BlockedByProvider => return AccountStateName::BlockedByProvider,
+        Standing::NeedsLogin => return AccountStateName::NeedsLogin,
+        Standing::Serving if is_lapsed(account, now) => return AccountStateName::NeedsLogin,
+        Standing::Serving => {}
+    }
+    match hindrance(state, account, None, now).map(|hindrance| hindrance.reason) {
+        None => AccountStateName::Ready,
+        Some(Reason::OutOfCredit) => AccountStateName::OutOfCredit,
+        Some(Reason::QuotaExhausted) => AccountStateName::Exhausted,
+        Some(_) => AccountStateName::Cooling,
+    }
+}
+
+/// Returns the pool's accounts in the order in which they would serve a new session: those that can
+/// now, those that can later, those that cannot.
+pub fn serving_order(pool: &Pool<'_>) -> Vec<AccountId> {
+    let Some(any) = pool.roster.iter().next() else {
+        return Vec::new();
+    };
+    let request = Request::new(
+        any.provider.clone(),
+        any.namespace.clone(),
+        None,
+        None,
+        None,
+    );
+    let ranks = pool.ranks(&request);
+    let mut accounts: Vec<&AccountView> = pool.roster.iter().collect();
+    accounts.sort_by_cached_key(|account| {
+        let fit = pool.fits(account, &request) && pool.standing(account) == Standing::Serving;
+        let until = pool.hindrance(account, &request).map(|h| h.until);
+        (!fit, until, ranks.of(account))
+    });
+    accounts
+        .into_iter()
+        .map(|account| account.id.clone())
+        .collect()
+}
+
+impl<'a> Pool<'a> {
+    /// Tells whether the user lets the account serve this request.
+    pub(crate) fn fits(&self, account: &AccountView, request: &Request) -> bool {
+        let is_key = account.kind == AccountKind::Api;
+        let kind_fits = match self.rotation.mode {
+            Mode::Auto => true,
+            Mode::Subscription => !is_key,
+            Mode::Api => is_key,
+        };
+        // Who pins an account has chosen its kind as well.
+        account.enabled && account.readable && (kind_fits || request.pin.is_some())
+    }
+
+    /// Returns how the account stands towards a request now.
+    pub(crate) fn standing(&self, account: &AccountView) -> Standing {
+        let expired = account.expires_at.is_some_and(|at| at <= self.now);
+        match self.state.standing(&account.id, account.generation) {
+            // What is already in hand still serves; only the refresh token is not spent unasked.
+            Standing::RollbackSuspected if !expired => Standing::Serving,
+            Standing::Serving if is_lapsed(account, self.now) => Standing::NeedsLogin,
+            standing => standing,
+        }
+    }
+
+    /// Returns why the account cannot serve the request now, or `None` when it can.
+    pub(crate) fn hindrance(&self, account: &AccountView, request: &Request) -> Option<Hindrance> {
+        hindrance(self.state, account, request.model.as_deref(), self.now)
+    }
+
+    /// Tells whether the request may go from one account to another.
+    pub(crate) fn may_move(&self, request: &Request) -> bool {
+        self.rotation.rotate && request.pin.is_none() && request.hops() < limits::MAX_HOPS
+    }
+
+    /// Returns how many attempts the request may make in all.
+    pub(crate) fn attempts_allowed(&self, request: &Request) -> u32 {
+        if let Some(most) = self.rotation.max_attempts {
+            return most.max(1);
+        }
+        let eligible = self
+            .roster
+            .iter()
+            .filter(|account| self.fits(account, request))
+            .filter(|account| {
+                request.has_served(&account.id)
+                    || (self.standing(account) == Standing::Serving
+                        && self.hindrance(account, request).is_none())
+            })
+            .take(limits::MAX_ATTEMPTS as usize)
+            .count() as u32;
+        (limits::ATTEMPTS_PER_ACCOUNT * eligible + limits::SPARE_ATTEMPTS).min(limits::MAX_ATTEMPTS)
+    }
+
+    /// Returns the accounts that can serve the request, now or after a wait.
+    pub(crate) fn serving(&self, request: &Request) -> Vec<&'a AccountView> {
+        let mut accounts = self.members(request);
+        accounts.retain(|account| {
+            self.standing(account) == Standing::Serving && request.admits(&account.id)
+        });
+        accounts
+    }
+
+    /// Returns the accounts that the request may be about: the pinned one, the one of a pool that
+    /// does not rotate, or all.
+    pub(crate) fn members(&self, request: &Request) -> Vec<&'a AccountView> {
+        let fitting = self.roster.iter().filter(|account| {
+            self.fits(account, request) && !request.origin_refused.contains(&account.id)
+        });
+        match &request.pin {
+            Some(pin) => {
+                let pinned = self.roster.find(pin).map(|account| &account.id);
+                fitting
+                    .filter(|account| pinned == Some(&account.id))
+                    .collect()
+            }
+            None if self.rotation.rotate => fitting.collect(),
+            None => fitting
+                .min_by_key(|account| (tier(account), seniority(account)))
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    /// Returns the soonest time at which any account can serve the request.
+    pub(crate) fn soonest(&self, request: &Request) -> Option<Timestamp> {
+        self.serving(request)
+            .into_iter()
+            .map(|account| {
+                self.hindrance(account, request)
+                    .map_or(self.now, |h| h.until)
+            })
+            .min()
+    }
+
+    /// Tells whether answers to this request bind it to an account.
+    pub(crate) fn binds(&self, request: &Request) -> bool {
+        request.session.is_some() || self.rotation.strategy == Strategy::Sticky
+    }
+
+    /// Returns the pool's order: as it was left, then those that are new by seniority.
+    pub(crate) fn order(&self, request: &Request) -> Vec<&'a AccountId> {
+        let key = pool_key(&request.provider, &request.namespace);
+        let known: &[AccountId] = self.state.pools.get(&key).map_or(&[], |pool| &pool.order);
+        let places: HashMap<&AccountId, usize> = known
+            .iter()
+            .enumerate()
+            .map(|(place, id)| (id, place))
+            .collect();
+        let mut accounts: Vec<&AccountView> = self.roster.iter().collect();
+        accounts.sort_by_cached_key(|account| {
+            let place = places.get(&account.id).copied();
+            (place.unwrap_or(usize::MAX), seniority(account))
+        });
+        accounts.into_iter().map(|account| &account.id).collect()
+    }
+
+    /// Returns what ranks accounts for a request that is not bound.
+    pub(crate) fn ranks(&self, request: &'a Request) -> Ranks<'a> {
+        let order = match self.rotation.strategy {
+            Strategy::FillFirst | Strategy::RoundRobin => self.order(request),
+            Strategy::Sticky | Strategy::EarliestReset | Strategy::Balanced => Vec::new(),
+        };
+        Ranks {
+            pool: *self,
+            session: request.session.as_deref().unwrap_or_default(),
+            places: (0..).zip(order).map(|(place, id)| (id, place)).collect(),
+        }
+    }
+}
+
+/// Ranks accounts for a new session; the least rank serves.
+pub(crate) struct Ranks<'a> {
+    pool: Pool<'a>,
+    session: &'a str,
+    /// Places in the pool's order, for strategies that have one.
+    places: HashMap<&'a AccountId, u64>,
+}
+
+/// Tier, priority, quota class, three numbers of the strategy, and the id, so that no two are equal.
+pub(crate) type Rank = (u8, i64, u8, [u64; 3], AccountId);
+
+impl Ranks<'_> {
+    pub(crate) fn of(&self, account: &AccountView) -> Rank {
+        let pool = &self.pool;
+        let tier = match pool.rotation.mode {
+            Mode::Auto => tier(account),
+            Mode::Subscription | Mode::Api => 0,
+        };
+        let in_flight = u64::from(pool.traffic.in_flight(&account.id));
+        let (quota_class, reset) = quota(pool, account);
+        let lot = u64::MAX - hash(&[self.session, account.id.as_str()]);
+        let place = self.places.get(&account.id).copied().unwrap_or(u64::MAX);
+        let (priority, quota_class, numbers) = match pool.rotation.strategy {
+            Strategy::Sticky | Strategy::EarliestReset => {
+                (account.priority, quota_class, [reset, in_flight, lot])
+            }
+            Strategy::Balanced => (account.priority, quota_class, [in_flight, reset, lot]),
+            Strategy::RoundRobin => {
+                let turn = pool.traffic.turn(&account.id);
+                (account.priority, quota_class, [turn, place, 0])
+            }
+            // The order is the user's, and then that of the limits that were met: nothing outranks it.
+            Strategy::FillFirst => (0, 0, [place, 0, 0]),
+        };
+        (tier, priority, quota_class, numbers, account.id.clone())
+    }
+}
+
+/// Judges by quota use: plenty, little or nothing left, and when the window that governs resets.
+fn quota(pool: &Pool<'_>, account: &AccountView) -> (u8, u64) {
+    let windows = pool.state.counters(&account.id).usage.values();
+    let governing = windows
+        .filter(|usage| usage.reset_at > pool.now)
+        .max_by_key(|usage| (usage.used_percent, usage.reset_at));
+    match governing {
+        None => (0, u64::MAX),
+        Some(usage) => {
+            let class = match usage.used_percent {
+                limits::USE_LAST.. => 2,
+                limits::USE_LATE.. => 1,
+                _ => 0,
+            };
+            (class, usage.reset_at.as_millis())
+        }
+    }
+}
+
+/// Logins serve before API keys, which are paid for by the request.
+fn tier(account: &AccountView) -> u8 {
+    u8::from(account.kind == AccountKind::Api)
+}
+
+fn seniority(account: &AccountView) -> (i64, Timestamp, AccountId) {
+    (account.priority, account.created_at, account.id.clone())
+}
+
+/// Tells whether the token has ended and no other can be had without the user.
+fn is_lapsed(account: &AccountView, now: Timestamp) -> bool {
+    !account.refreshable && account.expires_at.is_some_and(|at| at <= now)
+}
+
+/// Returns the hindrance that lasts longest.
+fn hindrance(
+    state: &SharedState,
+    account: &AccountView,
+    model: Option<&str>,
+    now: Timestamp,
+) -> Option<Hindrance> {
+    let mut longest: Option<Hindrance> = None;
+    for (_, block) in state.touched(&account.id, &account.provider, model) {
+        let Some(until) = block.live_until(now) else {
+            continue;
+        };
+        // All that stands in the way must be worth a probe.
+        let probe_at = match longest {
+            Some(known) => known.probe_at.zip(block.probe_at()).map(|(a, b)| a.max(b)),
+            None => block.probe_at(),
+        };
+        let reason = match longest {
+            Some(known) if known.until >= until => known.reason,
+            _ => block.reason,
+        };
+        let until = longest.map_or(until, |known| known.until.max(until));
+        longest = Some(Hindrance {
+            until,
+            reason,
+            probe_at,
+        });
+    }
+    let stale = freshness(account.expires_at, account.obtained_at, now);
+    if let (true, Freshness::Stale { expired: true }) = (account.refreshable, stale)
+        && let Err(until) = refresh_allowed(state, &account.id, now)
+    {
+        let rest = Hindrance {
+            until,
+            reason: Reason::TokenExpired,
+            probe_at: None,
+        };
+        // Without a token there is nothing to probe with.
+        longest = match longest {
+            Some(known) if known.until >= until => Some(Hindrance {
+                probe_at: None,
+                ..known
+            }),
+            _ => Some(rest),
+        };
+    }
+    longest
+}

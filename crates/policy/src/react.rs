@@ -1,0 +1,304 @@
+//! What follows from the end of an attempt: what is learned, and what happens next.
+
+use std::time::Duration;
+
+use crate::account::AccountId;
+use crate::block::{Block, Scope};
+use crate::classify::{classify, put_off, usage};
+use crate::judge::{Case, Finding, Step};
+use crate::limits;
+use crate::pool::Pool;
+use crate::reason::Reason;
+use crate::request::{Next, Request, pool_key};
+use crate::response::Response;
+use crate::rotation::Strategy;
+use crate::select::{fits_hold, fits_wait, is_free};
+use crate::signals::Signals;
+use crate::state::{AccountState, Binding, PoolState, SharedState, StandingMark};
+use crate::time::Timestamp;
+
+/// What the caller does now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Hands the response, or the failure, to whoever asked.
+    Deliver,
+    /// Selects again after the delay.
+    Retry,
+}
+
+/// What follows from the end of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaction {
+    /// What the caller does now.
+    pub action: Action,
+    /// How long it waits first.
+    pub delay: Duration,
+    /// Why the attempt ended as it did.
+    pub reason: Reason,
+    /// When this account may serve this request's model again.
+    pub cooldown_until: Option<Timestamp>,
+    /// With [`Action::Deliver`] because nobody can serve: when the soonest account can.
+    pub retry_at: Option<Timestamp>,
+    /// What was learned, to be merged into the shared state.
+    pub delta: SharedState,
+    /// True when other processes must learn it at once.
+    pub durable: bool,
+    /// The block that was set.
+    pub cooldown: Option<(Scope, Block)>,
+    /// True when the delay is spent waiting for an account to become free.
+    pub waits: bool,
+    /// True when another account serves next.
+    pub rotated: bool,
+}
+/// Decides what follows from the end of an attempt with this account.
+///
+/// `jitter` is a random number from 0 to 1. The delay of a retry is already counted as waited.
+pub fn react(
+    pool: &Pool<'_>,
+    request: &mut Request,
+    account: &AccountId,
+    signals: &Signals,
+    response: &Response<'_>,
+    jitter: f64,
+) -> Reaction {
+    let outcome = classify(signals, response, pool.now);
+    let mut learned = AccountState {
+        last_status: response.status,
+        last_at: pool.now,
+        usage: usage(signals, response, pool.now)
+            .map(|(window, usage)| (window.to_owned(), usage))
+            .collect(),
+        ..AccountState::default()
+    };
+    match outcome.reason {
+        Reason::Ok => {
+            learned.successes = 1;
+            return answered(pool, request, account, signals, response, learned);
+        }
+        Reason::ClientError => {}
+        _ => learned.failures = 1,
+    }
+    let case = Case {
+        pool,
+        account,
+        view: pool.roster.get(account),
+        jitter,
+    };
+    let finding = match response.broke_off() {
+        true => case.only(Reason::Network, Step::Deliver),
+        false => case.judge(request, &outcome),
+    };
+    case.follow(request, finding, learned)
+}
+
+/// Settles an answer: it binds the session, and clears what stood in the way when it was asked for.
+fn answered(
+    pool: &Pool<'_>,
+    request: &Request,
+    account: &AccountId,
+    signals: &Signals,
+    response: &Response<'_>,
+    learned: AccountState,
+) -> Reaction {
+    let mut delta = SharedState::default();
+    delta.accounts.insert(account.clone(), learned);
+    let asked_at = request.tried(account).map(|tried| tried.served_at);
+    let model = request.model.as_deref();
+    for (key, block) in pool.state.touched(account, &request.provider, model) {
+        // An answer to a question from before the block says nothing about it.
+        if !block.is_clear() && asked_at.is_some_and(|at| at > block.observed_at) {
+            delta.blocks.insert(key.clone(), Block::clear(pool.now));
+        }
+    }
+    let is_good = response
+        .status
+        .is_some_and(|status| (200..300).contains(&status));
+    if is_good && pool.binds(request) {
+        let binding = Binding {
+            used_at: pool.now,
+            until: pool.now + signals.binding_life,
+            account: account.clone(),
+        };
+        delta
+            .bindings
+            .insert(request.binding_key().to_owned(), binding);
+    }
+    Reaction {
+        action: Action::Deliver,
+        delay: Duration::ZERO,
+        reason: Reason::Ok,
+        cooldown_until: None,
+        retry_at: None,
+        delta,
+        // An answer is settled without I/O; the news can wait for the next write.
+        durable: false,
+        cooldown: None,
+        waits: false,
+        rotated: false,
+    }
+}
+impl Case<'_> {
+    /// Applies budgets to the finding's step, and writes down what comes next.
+    fn follow(
+        &self,
+        request: &mut Request,
+        finding: Finding,
+        mut learned: AccountState,
+    ) -> Reaction {
+        let now = self.pool.now;
+        learned.refused = finding.refusal;
+        learned.standing = finding.standing.map(|standing| StandingMark {
+            generation: self.generation(request),
+            observed_at: now,
+            standing,
+        });
+        let mut delta = SharedState::default();
+        delta.accounts.insert(self.account.clone(), learned);
+        if let Some((scope, block)) = &finding.block {
+            delta.blocks.insert(scope.key(), block.clone());
+            if finding.reason.is_limit() {
+                self.move_to_back(request, &mut delta);
+            }
+        }
+        let state = self.pool.state.after(&delta);
+        let after = Pool {
+            state: &state,
+            ..*self.pool
+        };
+        let mut reaction = Reaction {
+            action: Action::Deliver,
+            delay: Duration::ZERO,
+            reason: finding.reason,
+            cooldown_until: self
+                .view
+                .filter(|_| finding.block.is_some())
+                .and_then(|view| after.hindrance(view, request))
+                .map(|hindrance| hindrance.until),
+            retry_at: None,
+            durable: finding.block.is_some() || finding.standing.is_some(),
+            delta,
+            cooldown: finding.block,
+            waits: false,
+            rotated: false,
+        };
+        let has_attempts = request.attempts() < after.attempts_allowed(request);
+        let took = has_attempts && self.take_step(&after, request, finding.step, &mut reaction);
+        if took {
+            reaction.action = Action::Retry;
+        } else if finding.reason.is_limit() {
+            reaction.retry_at = after.soonest(request);
+        }
+        reaction
+    }
+
+    /// Takes the step if the budgets allow it, or the next best one; `after` knows what was learned.
+    fn take_step(
+        &self,
+        after: &Pool<'_>,
+        request: &mut Request,
+        step: Step,
+        reaction: &mut Reaction,
+    ) -> bool {
+        let now = after.now;
+        match step {
+            Step::Deliver => false,
+            Step::Refresh => {
+                request.set_next(Next {
+                    account: self.account.clone(),
+                    decided_at: now,
+                    after_refresh: Some(self.generation(request)),
+                });
+                true
+            }
+            Step::BackOff(delay) if fits_wait(after, request, now + delay) => {
+                reaction.delay = delay;
+                self.wait_for(request, self.account, delay, now);
+                true
+            }
+            Step::BackOff(_) if reaction.reason == Reason::Network => false,
+            Step::SitOut if self.is_short(after, request, reaction.cooldown_until) => {
+                reaction.delay = now.until(reaction.cooldown_until.unwrap_or(now));
+                reaction.waits = true;
+                self.wait_for(request, self.account, reaction.delay, now);
+                true
+            }
+            Step::BackOff(_) | Step::HopOnce => {
+                let may_hop = request.overload_hops() < limits::MAX_OVERLOAD_HOPS;
+                let hops = may_hop && self.hop(after, request, reaction);
+                if hops {
+                    request.count_overload_hop();
+                }
+                hops
+            }
+            Step::SitOut | Step::Hop => self.hop(after, request, reaction),
+        }
+    }
+
+    /// Tells whether the account's rest, a stronger block included, is short enough to be sat out.
+    fn is_short(&self, after: &Pool<'_>, request: &Request, until: Option<Timestamp>) -> bool {
+        until.is_some_and(|until| {
+            after.now.until(until) <= put_off(limits::SHORT_WAIT, 1.0)
+                && fits_wait(after, request, until)
+        })
+    }
+
+    /// Goes to an account that is free, else waits for the soonest that will be.
+    fn hop(&self, after: &Pool<'_>, request: &mut Request, reaction: &mut Reaction) -> bool {
+        let serving = after.serving(request);
+        if serving
+            .iter()
+            .any(|account| is_free(after, request, account))
+        {
+            reaction.rotated = true;
+            return true;
+        }
+        let may_move = after.may_move(request);
+        let soonest = serving
+            .iter()
+            .filter(|account| match account.id == *self.account {
+                true => reaction.reason.is_limit(),
+                false => may_move,
+            })
+            .filter_map(|account| Some((after.hindrance(account, request)?, &account.id)))
+            .filter(|(hindrance, _)| {
+                fits_wait(after, request, hindrance.until)
+                    || (hindrance.reason.is_limit() && fits_hold(after, request, hindrance.until))
+            })
+            .min_by_key(|(hindrance, id)| (hindrance.until, *id));
+        let Some((hindrance, id)) = soonest else {
+            return false;
+        };
+        reaction.delay = after.now.until(hindrance.until);
+        reaction.waits = true;
+        reaction.rotated = id != self.account;
+        self.wait_for(request, id, reaction.delay, after.now);
+        true
+    }
+
+    fn wait_for(&self, request: &mut Request, id: &AccountId, delay: Duration, now: Timestamp) {
+        request.waited(delay);
+        request.set_next(Next {
+            account: id.clone(),
+            decided_at: now,
+            after_refresh: None,
+        });
+    }
+
+    /// An account that met a limit goes to the back of the pool's order.
+    fn move_to_back(&self, request: &Request, delta: &mut SharedState) {
+        let strategy = self.pool.rotation.strategy;
+        if !matches!(strategy, Strategy::FillFirst | Strategy::RoundRobin) {
+            return;
+        }
+        let mut order: Vec<AccountId> = self.pool.order(request).into_iter().cloned().collect();
+        order.retain(|id| id != self.account);
+        order.push(self.account.clone());
+        let pool = PoolState {
+            moved_at: self.pool.now,
+            order,
+            ..PoolState::default()
+        };
+        let key = pool_key(&request.provider, &request.namespace);
+        delta.pools.insert(key, pool);
+    }
+}

@@ -1,0 +1,127 @@
+//! What a refresh of an access token changes in the shared state.
+
+use std::time::Duration;
+
+use crate::account::{AccountId, AccountView};
+use crate::classify::{fraction, put_off};
+use crate::limits;
+use crate::reason::Standing;
+use crate::state::{AccountState, RefreshRest, SharedState, StandingMark};
+use crate::time::Timestamp;
+
+/// Returns the change after the server rejected the refresh token for good: the account needs a
+/// login. It is void as soon as the record has a higher generation.
+pub fn refresh_rejected(account: &AccountView, now: Timestamp) -> SharedState {
+    change(
+        &account.id,
+        AccountState {
+            standing: Some(StandingMark {
+                generation: account.generation,
+                observed_at: now,
+                standing: Standing::NeedsLogin,
+            }),
+            ..AccountState::default()
+        },
+    )
+}
+
+/// Returns the change after a refresh failed for a passing reason: all processes rest, 5 s doubling
+/// to 5 min with up to a tenth of jitter, and never less than the server stated.
+pub fn refresh_postponed(
+    state: &SharedState,
+    id: &AccountId,
+    retry_after: Option<Duration>,
+    now: Timestamp,
+    jitter: f64,
+) -> SharedState {
+    let known = state.counters(id);
+    let level = match known
+        .refresh_rest
+        .filter(|rest| rest.generation >= known.generation)
+    {
+        None => 0,
+        Some(rest) if rest.until + limits::LADDER_MEMORY <= now => 0,
+        // Failures of one rest are one failure.
+        Some(rest) if rest.is_live(now) => rest.level,
+        Some(rest) => rest.level.saturating_add(1),
+    };
+    let doubled = limits::REFRESH_REST_FIRST.saturating_mul(2_u32.saturating_pow(level.into()));
+    let rest = doubled.min(limits::REFRESH_REST_LONGEST);
+    let rest = rest + (rest / 10).mul_f64(fraction(jitter));
+    let stated = retry_after.map(|span| put_off(span.min(limits::UNKNOWN_LONGEST), jitter));
+    change(
+        id,
+        AccountState {
+            refresh_rest: Some(RefreshRest {
+                generation: known.generation,
+                until: now + rest.max(stated.unwrap_or_default()),
+                observed_at: now,
+                level,
+            }),
+            ..AccountState::default()
+        },
+    )
+}
+
+/// Tells whether a refresh may be tried now.
+///
+/// # Errors
+/// When one has failed shortly before: the time of the next try.
+pub fn refresh_allowed(
+    state: &SharedState,
+    id: &AccountId,
+    now: Timestamp,
+) -> Result<(), Timestamp> {
+    let known = state.counters(id);
+    match known.refresh_rest {
+        Some(rest) if rest.generation >= known.generation && rest.is_live(now) => Err(rest.until),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the change after a record was written with this generation: by a login, a refresh, or by
+/// another process. It voids what was found out about older ones.
+pub fn refreshed(id: &AccountId, generation: u64) -> SharedState {
+    change(
+        id,
+        AccountState {
+            generation,
+            ..AccountState::default()
+        },
+    )
+}
+
+/// Returns what to merge when a record was rewritten with the same credential in it, say under another label: what was
+/// found out about the credential stays true.
+pub fn rewritten(state: &SharedState, id: &AccountId, generation: u64) -> SharedState {
+    let known = state.counters(id);
+    let still_true = |found_at: u64| found_at >= known.generation;
+    change(
+        id,
+        AccountState {
+            generation,
+            standing: known
+                .standing
+                .filter(|mark| still_true(mark.generation))
+                .map(|mark| StandingMark { generation, ..mark }),
+            refresh_rest: known
+                .refresh_rest
+                .filter(|rest| still_true(rest.generation))
+                .map(|rest| RefreshRest { generation, ..rest }),
+            ..AccountState::default()
+        },
+    )
+}
+
+impl RefreshRest {
+    fn is_live(&self, now: Timestamp) -> bool {
+        let longest = self.observed_at + limits::UNKNOWN_LONGEST + limits::JITTER_LONGEST;
+        now < self.until.min(longest) && self.observed_at <= now + limits::CLOCK_JUMP
+    }
+}
+
+fn change(id: &AccountId, account: AccountState) -> SharedState {
+    let mut delta = SharedState::default();
+    delta.accounts.insert(id.clone(), account);
+    delta
+}

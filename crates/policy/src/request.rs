@@ -1,0 +1,225 @@
+//! One caller's request across its attempts: what was tried, what was spent, what comes next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::account::AccountId;
+use crate::time::Timestamp;
+
+/// One caller's request across its attempts.
+///
+/// [`react`](crate::react) writes down what comes next, [`select`](crate::select()) obeys it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The provider it goes to.
+    pub provider: Arc<str>,
+    /// The pool within the provider.
+    pub namespace: Arc<str>,
+    /// The model it asks for.
+    pub model: Option<String>,
+    /// The conversation it belongs to.
+    pub session: Option<String>,
+    /// The one account that may serve it: an id or a label.
+    pub pin: Option<String>,
+    /// Accounts whose credential must not go where this request goes.
+    pub origin_refused: Vec<AccountId>,
+    binding_key: String,
+    attempts: u32,
+    hops: u32,
+    overload_hops: u32,
+    waited: Duration,
+    tries: Vec<Try>,
+    /// Index of the account that has the request now.
+    current: Option<usize>,
+    next: Option<Next>,
+}
+
+/// What one account did with the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Try {
+    account: AccountId,
+    /// Generation of the record whose token was last sent.
+    pub(crate) generation: u64,
+    /// When that was.
+    pub(crate) served_at: Timestamp,
+    /// Attempts that it was handed.
+    pub(crate) attempts: u32,
+    /// Short waits for it.
+    pub(crate) waits: u32,
+    /// A refresh was asked for and the token was sent again.
+    pub(crate) refreshed: bool,
+    /// It cannot serve this request any more.
+    excluded: bool,
+}
+
+/// The account that the next attempt must go to.
+#[derive(Debug, Clone)]
+pub(crate) struct Next {
+    pub(crate) account: AccountId,
+    /// When that was decided: blocks known by then do not count.
+    pub(crate) decided_at: Timestamp,
+    /// Generation of the token that was refused, if a newer one must be had first.
+    pub(crate) after_refresh: Option<u64>,
+}
+
+impl Request {
+    /// Begins a request to a pool.
+    pub fn new(
+        provider: impl Into<Arc<str>>,
+        namespace: impl Into<Arc<str>>,
+        model: Option<String>,
+        session: Option<String>,
+        pin: Option<String>,
+    ) -> Self {
+        let (provider, namespace) = (provider.into(), namespace.into());
+        let conversation = [
+            session.as_deref().unwrap_or_default(),
+            model.as_deref().unwrap_or_default(),
+        ];
+        let binding_key = format!(
+            "{}:{:016x}",
+            pool_key(&provider, &namespace),
+            hash(&conversation)
+        );
+        Self {
+            provider,
+            namespace,
+            model,
+            session,
+            pin,
+            origin_refused: Vec::new(),
+            binding_key,
+            attempts: 0,
+            hops: 0,
+            overload_hops: 0,
+            waited: Duration::ZERO,
+            tries: Vec::new(),
+            current: None,
+            next: None,
+        }
+    }
+
+    /// Counts an attempt: headers with this account's token of this generation are handed out.
+    pub fn serving(&mut self, account: &AccountId, generation: u64, now: Timestamp) {
+        let index = self.try_index(account);
+        if self.current.is_some_and(|current| current != index) {
+            self.hops += 1;
+        }
+        let attempt = &mut self.tries[index];
+        attempt.attempts += 1;
+        attempt.generation = generation;
+        attempt.served_at = now;
+        self.attempts += 1;
+        self.current = Some(index);
+        self.next = None;
+    }
+
+    /// Counts time spent on a [`Selection::Wait`](crate::Selection::Wait). The delays of reactions
+    /// are counted already.
+    pub fn waited(&mut self, span: Duration) {
+        self.waited = self.waited.saturating_add(span);
+    }
+
+    /// Gives up on an account for this request: its token could not be refreshed.
+    pub fn refresh_failed(&mut self, account: &AccountId) {
+        let index = self.try_index(account);
+        self.tries[index].excluded = true;
+        self.next = None;
+    }
+
+    /// Returns how many attempts were made.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Returns the account that the request must be sent to again with a newer token, and the
+    /// generation of the token that was refused.
+    pub fn resend_after_refresh(&self) -> Option<(&AccountId, u64)> {
+        let next = self.next.as_ref()?;
+        Some((&next.account, next.after_refresh?))
+    }
+
+    /// Returns the key of the request's binding.
+    pub fn binding_key(&self) -> &str {
+        &self.binding_key
+    }
+
+    pub(crate) fn spent(&self) -> Duration {
+        self.waited
+    }
+
+    pub(crate) fn hops(&self) -> u32 {
+        self.hops
+    }
+
+    pub(crate) fn overload_hops(&self) -> u32 {
+        self.overload_hops
+    }
+
+    pub(crate) fn next(&self) -> Option<&Next> {
+        self.next.as_ref()
+    }
+
+    pub(crate) fn set_next(&mut self, next: Next) {
+        self.next = Some(next);
+    }
+
+    pub(crate) fn count_overload_hop(&mut self) {
+        self.overload_hops += 1;
+    }
+
+    pub(crate) fn tried(&self, account: &AccountId) -> Option<&Try> {
+        self.tries.iter().find(|tried| tried.account == *account)
+    }
+
+    /// Tells whether the account was handed the request already.
+    pub(crate) fn has_served(&self, account: &AccountId) -> bool {
+        self.tried(account).is_some_and(|tried| tried.attempts > 0)
+    }
+
+    /// Tells whether the account can serve this request at all, now or after a wait.
+    pub(crate) fn admits(&self, account: &AccountId) -> bool {
+        !self.tried(account).is_some_and(|tried| tried.excluded)
+            && !self.origin_refused.contains(account)
+    }
+
+    pub(crate) fn try_mut(&mut self, account: &AccountId) -> &mut Try {
+        let index = self.try_index(account);
+        &mut self.tries[index]
+    }
+
+    fn try_index(&mut self, account: &AccountId) -> usize {
+        if let Some(index) = self.tries.iter().position(|t| t.account == *account) {
+            return index;
+        }
+        self.tries.push(Try {
+            account: account.clone(),
+            generation: 0,
+            served_at: Timestamp::default(),
+            attempts: 0,
+            waits: 0,
+            refreshed: false,
+            excluded: false,
+        });
+        self.tries.len() - 1
+    }
+}
+
+/// Returns the key of a pool in the shared state.
+pub(crate) fn pool_key(provider: &str, namespace: &str) -> String {
+    format!("{provider}/{namespace}")
+}
+
+/// Returns a hash that is the same in every process and version: FNV-1a, mixed by the finaliser of SplitMix64.
+pub(crate) fn hash(parts: &[&str]) -> u64 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for part in parts {
+        // 0xff is in no UTF-8 text, so that no two lists of parts read the same.
+        for byte in part.bytes().chain([0xff]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}

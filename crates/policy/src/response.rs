@@ -1,0 +1,55 @@
+//! How an attempt ended, as the caller saw it.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::limits;
+
+/// How an attempt ended.
+#[derive(Clone, Copy)]
+pub struct Response<'a> {
+    /// HTTP status; `None` when no response came.
+    pub status: Option<u16>,
+    /// Looks up a response header by its lower-case name; [`OBSERVED_HEADERS`](crate::OBSERVED_HEADERS) suffice.
+    pub headers: &'a dyn Fn(&str) -> Option<&'a str>,
+    /// Body of a status of 400 and above, or the data of an error event that came first in a 200 event stream.
+    pub body: Option<&'a str>,
+    /// Set when no response came, or it broke off.
+    pub failure: Option<Failure>,
+}
+
+/// How a response failed to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection, or it broke before the first byte.
+    Network,
+    /// No answer in time.
+    Timeout,
+    /// The stream broke after its first event: what was handed out cannot be replayed.
+    Stream,
+}
+
+impl<'a> Response<'a> {
+    pub(crate) fn header(&self, name: &str) -> Option<&'a str> {
+        (self.headers)(name)
+    }
+
+    /// Returns the body as JSON, if it is that.
+    pub(crate) fn json(&self) -> Option<Value> {
+        let body = self.body?;
+        (body.len() <= limits::BODY_BYTES)
+            .then(|| serde_json::from_str(body).ok())
+            .flatten()
+    }
+}
+
+/// Headers and body may carry what the user wrote: neither is shown.
+impl fmt::Debug for Response<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("failure", &self.failure)
+            .finish_non_exhaustive()
+    }
+}

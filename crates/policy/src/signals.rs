@@ -1,0 +1,319 @@
+//! What a provider's responses look like, as data: a provider is a table, not code.
+
+use std::time::Duration;
+
+use crate::limits;
+use crate::reason::Reason;
+
+/// Where a provider's responses say what, and which words mean which reason.
+///
+/// Nothing here is ever matched against the text of a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Signals {
+    /// JSON pointers at which a code may stand; the first one with a known code decides.
+    pub code_paths: &'static [&'static str],
+    /// Known codes.
+    pub codes: &'static [Mark],
+    /// JSON pointers at which the body states a wait; the first readable one counts.
+    pub wait_paths: &'static [(&'static str, WaitUnit)],
+    /// Quota windows that headers tell of.
+    pub windows: &'static [Window],
+    /// The verdict over all windows, heard when none of them is refused by name.
+    pub overall: Option<Window>,
+    /// Short-term meters that headers tell of.
+    pub meters: &'static [Meter],
+    /// How long a prompt cache stays warm after its last use.
+    pub binding_life: Duration,
+}
+
+/// What a structured code means.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    /// The code, exactly.
+    pub code: &'static str,
+    /// What it means.
+    pub reason: Reason,
+    /// What it is about, where that is not the usual thing for the reason.
+    pub reach: Option<Reach>,
+}
+
+/// What a limit is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The whole account.
+    Account,
+    /// The account with this model.
+    Model,
+    /// The model, whoever asks.
+    ProviderModel,
+    /// Everything from this machine.
+    Egress,
+}
+
+/// How a body writes a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitUnit {
+    /// Seconds from now.
+    Seconds,
+    /// Milliseconds from now.
+    Millis,
+    /// A Unix time in seconds; one that is past says nothing.
+    UnixSeconds,
+}
+
+/// A quota window that headers tell of.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// Its name in the shared state.
+    pub name: &'static str,
+    /// Header that says `rejected`; without one, 100 % of use counts as that.
+    pub status: Option<&'static str>,
+    /// Header with the time of its reset.
+    pub reset: &'static str,
+    /// Header with its use.
+    pub used: Option<(&'static str, UsedUnit)>,
+    /// Longest believable time to its reset.
+    pub longest: Duration,
+    /// What it is about.
+    pub reach: Reach,
+}
+
+/// How a header writes the use of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsedUnit {
+    /// From 0 to 1.
+    Fraction,
+    /// From 0 to 100.
+    Percent,
+}
+
+/// A short-term meter that headers tell of.
+#[derive(Debug, Clone, Copy)]
+pub struct Meter {
+    /// Header with what is left.
+    pub remaining: &'static str,
+    /// Header with the time of its reset.
+    pub reset: &'static str,
+}
+
+const fn mark(code: &'static str, reason: Reason) -> Mark {
+    Mark {
+        code,
+        reason,
+        reach: None,
+    }
+}
+
+const fn reaching(code: &'static str, reason: Reason, reach: Reach) -> Mark {
+    Mark {
+        code,
+        reason,
+        reach: Some(reach),
+    }
+}
+
+const fn meter(remaining: &'static str, reset: &'static str) -> Meter {
+    Meter { remaining, reset }
+}
+
+impl Signals {
+    /// Bodies of OpenAI's and Anthropic's shape, and the headers of both: right for a provider without a table of its own.
+    pub const GENERIC: Self = Self {
+        code_paths: &[
+            "/error/details/error_code",
+            "/error/code",
+            "/error/type",
+            "/response/error/code",
+            "/detail/error_code",
+            "/0/error/code",
+            "/code",
+            "/error",
+        ],
+        codes: &[
+            mark("insufficient_quota", Reason::OutOfCredit),
+            mark("credit_balance_exhausted", Reason::OutOfCredit),
+            mark("billing_not_active", Reason::OutOfCredit),
+            mark("billing_hard_limit_reached", Reason::OutOfCredit),
+            mark("billing_error", Reason::OutOfCredit),
+            mark("enforced_spend_limit_reached", Reason::OutOfCredit),
+            mark("contract_spend_limit_reached", Reason::OutOfCredit),
+            mark(
+                "linked_organization_spend_limit_reached",
+                Reason::OutOfCredit,
+            ),
+            mark("organization_on_hold", Reason::OutOfCredit),
+            mark("usage_limit_reached", Reason::QuotaExhausted),
+            mark("quota_exceeded", Reason::QuotaExhausted),
+            mark(
+                "subscription_sharing_usage_limit_exceeded",
+                Reason::QuotaExhausted,
+            ),
+            mark("user_weekly_rate_limited", Reason::QuotaExhausted),
+            reaching(
+                "user_global_rate_limited",
+                Reason::RateLimited,
+                Reach::Account,
+            ),
+            reaching("user_model_rate_limited", Reason::RateLimited, Reach::Model),
+            reaching(
+                "integration_rate_limited",
+                Reason::RateLimited,
+                Reach::Egress,
+            ),
+            mark("rate_limit_exceeded", Reason::RateLimited),
+            mark("rate_limit_error", Reason::RateLimited),
+            mark("rate_limited", Reason::RateLimited),
+            mark("ramp_limit_exceeded", Reason::RateLimited),
+            mark("overloaded_error", Reason::Overloaded),
+            mark("server_is_overloaded", Reason::Overloaded),
+            mark("slow_down", Reason::Overloaded),
+            mark("server_error", Reason::ServerError),
+            mark("api_error", Reason::ServerError),
+            mark("invalid_api_key", Reason::TokenExpired),
+            mark("invalid_token", Reason::TokenExpired),
+            mark("token_expired", Reason::TokenExpired),
+            mark("authentication_error", Reason::TokenExpired),
+            mark("permission_error", Reason::Forbidden),
+            mark("verification_required", Reason::NeedsVerification),
+            mark("account_deactivated", Reason::BlockedByProvider),
+            mark("account_disabled", Reason::BlockedByProvider),
+            mark("account_suspended", Reason::BlockedByProvider),
+            mark("model_not_found", Reason::NotEntitled),
+            mark("model_not_supported", Reason::NotEntitled),
+            mark("model_not_available", Reason::NotEntitled),
+            mark("usage_not_included", Reason::NotEntitled),
+            mark("invalid_request_error", Reason::ClientError),
+        ],
+        wait_paths: &[
+            ("/error/resets_at", WaitUnit::UnixSeconds),
+            ("/error/resets_in_seconds", WaitUnit::Seconds),
+            ("/error/retry_after_ms", WaitUnit::Millis),
+            ("/error/retry_after", WaitUnit::Seconds),
+            ("/retry_after", WaitUnit::Seconds),
+        ],
+        windows: &[
+            Window {
+                name: "5h",
+                status: Some("anthropic-ratelimit-unified-5h-status"),
+                reset: "anthropic-ratelimit-unified-5h-reset",
+                used: Some((
+                    "anthropic-ratelimit-unified-5h-utilization",
+                    UsedUnit::Fraction,
+                )),
+                longest: limits::FIVE_HOURS_LONGEST,
+                reach: Reach::Account,
+            },
+            Window {
+                name: "7d",
+                status: Some("anthropic-ratelimit-unified-7d-status"),
+                reset: "anthropic-ratelimit-unified-7d-reset",
+                used: Some((
+                    "anthropic-ratelimit-unified-7d-utilization",
+                    UsedUnit::Fraction,
+                )),
+                longest: limits::WEEKLY_LONGEST,
+                reach: Reach::Account,
+            },
+            // A window of one model family: its use says nothing about the account.
+            Window {
+                name: "7d_oi",
+                status: Some("anthropic-ratelimit-unified-7d_oi-status"),
+                reset: "anthropic-ratelimit-unified-7d_oi-reset",
+                used: None,
+                longest: limits::WEEKLY_LONGEST,
+                reach: Reach::Model,
+            },
+            Window {
+                name: "primary",
+                status: None,
+                reset: "x-codex-primary-reset-at",
+                used: Some(("x-codex-primary-used-percent", UsedUnit::Percent)),
+                longest: limits::FIVE_HOURS_LONGEST,
+                reach: Reach::Account,
+            },
+            Window {
+                name: "secondary",
+                status: None,
+                reset: "x-codex-secondary-reset-at",
+                used: Some(("x-codex-secondary-used-percent", UsedUnit::Percent)),
+                longest: limits::WEEKLY_LONGEST,
+                reach: Reach::Account,
+            },
+        ],
+        overall: Some(Window {
+            name: "overall",
+            status: Some("anthropic-ratelimit-unified-status"),
+            reset: "anthropic-ratelimit-unified-reset",
+            used: None,
+            longest: limits::UNKNOWN_LONGEST,
+            reach: Reach::Account,
+        }),
+        meters: &[
+            meter(
+                "x-ratelimit-remaining-requests",
+                "x-ratelimit-reset-requests",
+            ),
+            meter("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+            meter("x-ratelimit-remaining", "x-ratelimit-reset"),
+            meter(
+                "anthropic-ratelimit-requests-remaining",
+                "anthropic-ratelimit-requests-reset",
+            ),
+            meter(
+                "anthropic-ratelimit-tokens-remaining",
+                "anthropic-ratelimit-tokens-reset",
+            ),
+            meter(
+                "anthropic-ratelimit-input-tokens-remaining",
+                "anthropic-ratelimit-input-tokens-reset",
+            ),
+            meter(
+                "anthropic-ratelimit-output-tokens-remaining",
+                "anthropic-ratelimit-output-tokens-reset",
+            ),
+        ],
+        binding_life: limits::BINDING_LIFE,
+    };
+}
+
+impl Default for Signals {
+    fn default() -> Self {
+        Self::GENERIC
+    }
+}
+
+/// The name of every response header that [`react`](crate::react) may read, in lower case.
+pub const OBSERVED_HEADERS: &[&str] = &[
+    "date",
+    "retry-after",
+    "retry-after-ms",
+    "x-should-retry",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-remaining-tokens",
+    "x-ratelimit-reset-tokens",
+    "anthropic-ratelimit-requests-remaining",
+    "anthropic-ratelimit-requests-reset",
+    "anthropic-ratelimit-tokens-remaining",
+    "anthropic-ratelimit-tokens-reset",
+    "anthropic-ratelimit-input-tokens-remaining",
+    "anthropic-ratelimit-input-tokens-reset",
+    "anthropic-ratelimit-output-tokens-remaining",
+    "anthropic-ratelimit-output-tokens-reset",
+    "anthropic-ratelimit-unified-status",
+    "anthropic-ratelimit-unified-reset",
+    "anthropic-ratelimit-unified-5h-status",
+    "anthropic-ratelimit-unified-5h-reset",
+    "anthropic-ratelimit-unified-5h-utilization",
+    "anthropic-ratelimit-unified-7d-status",
+    "anthropic-ratelimit-unified-7d-reset",
+    "anthropic-ratelimit-unified-7d-utilization",
+    "anthropic-ratelimit-unified-7d_oi-status",
+    "anthropic-ratelimit-unified-7d_oi-reset",
+    "x-codex-primary-used-percent",
+    "x-codex-primary-reset-at",
+    "x-codex-secondary-used-percent",
+    "x-codex-secondary-reset-at",
+];

@@ -1,0 +1,397 @@
+//! What all processes share about accounts: blocks, bindings, counters, pool order. Never a secret.
+//!
+//! One type is both the whole and a delta of it, so that a change is made by merging. The file that
+//! holds it is lossy by design: what cannot be read is dropped, what is unknown is kept.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use crate::account::{AccountId, AccountView};
+use crate::block::{self, Block, Scope};
+use crate::limits;
+use crate::reason::Standing;
+use crate::time::Timestamp;
+
+/// The version of the format that this code writes.
+const FORMAT: u32 = 1;
+
+/// The shared state, or a change of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedState {
+    /// Version of the format.
+    #[serde(default = "format")]
+    pub format: u32,
+    /// What is known of each account.
+    #[serde(default, deserialize_with = "readable")]
+    pub accounts: BTreeMap<AccountId, AccountState>,
+    /// Blocks by [`Scope::key`].
+    #[serde(default, deserialize_with = "readable")]
+    pub blocks: BTreeMap<String, Block>,
+    /// Which account serves which session, by a hash of pool, session and model.
+    #[serde(default, deserialize_with = "readable")]
+    pub bindings: BTreeMap<String, Binding>,
+    /// The order of each pool, by `provider/namespace`.
+    #[serde(default, deserialize_with = "readable")]
+    pub pools: BTreeMap<String, PoolState>,
+    /// Fields of a newer version, kept.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// What is known of one account.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AccountState {
+    /// Attempts that were answered.
+    pub successes: u64,
+    /// Attempts that were not, for which the account or the service is to blame.
+    pub failures: u64,
+    /// Status of the last response.
+    pub last_status: Option<u16>,
+    /// When that was.
+    pub last_at: Timestamp,
+    /// Highest generation of the record that was ever seen.
+    pub generation: u64,
+    /// Why it does not serve, if it does not.
+    pub standing: Option<StandingMark>,
+    /// The last fresh token that was refused.
+    pub refused: Option<Refusal>,
+    /// Rest after a refresh that failed.
+    pub refresh_rest: Option<RefreshRest>,
+    /// Use of its quota, by window.
+    #[serde(deserialize_with = "readable")]
+    pub usage: BTreeMap<String, Usage>,
+    /// Fields of a newer version, kept.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// A standing, and the generation of the record it holds for: a new login voids it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StandingMark {
+    /// Generation of the record.
+    pub generation: u64,
+    /// When it was found out.
+    pub observed_at: Timestamp,
+    /// How the account stands.
+    pub standing: Standing,
+}
+
+/// A token that was refused although it was fresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Generation of the record that the token came from.
+    pub generation: u64,
+    /// When it was refused.
+    pub at: Timestamp,
+}
+
+/// A rest after a refresh that failed for a passing reason; the next generation voids it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RefreshRest {
+    /// Highest generation known when it began.
+    pub generation: u64,
+    /// When the next try is due.
+    pub until: Timestamp,
+    /// When the failure was seen.
+    pub observed_at: Timestamp,
+    /// Rung of the back-off, from zero.
+    pub level: u8,
+}
+
+/// How much of one quota window is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Usage {
+    /// When it was seen.
+    pub observed_at: Timestamp,
+    /// Percent of the window, rounded down.
+    pub used_percent: u16,
+    /// When the window resets.
+    pub reset_at: Timestamp,
+}
+
+/// Which account serves a session.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Binding {
+    /// When it last answered.
+    pub used_at: Timestamp,
+    /// When its prompt cache is believed to be cold.
+    pub until: Timestamp,
+    /// The account.
+    pub account: AccountId,
+}
+
+/// The order of a pool, for strategies that have one.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolState {
+    /// When it was last changed.
+    pub moved_at: Timestamp,
+    /// First to serve first; accounts that are not named come after.
+    pub order: Vec<AccountId>,
+    /// Fields of a newer version, kept.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl Default for SharedState {
+    fn default() -> Self {
+        Self {
+            format: FORMAT,
+            accounts: BTreeMap::new(),
+            blocks: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            other: Map::new(),
+        }
+    }
+}
+
+impl SharedState {
+    /// Tells whether merging it would change nothing.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+            && self.blocks.is_empty()
+            && self.bindings.is_empty()
+            && self.pools.is_empty()
+            && self.other.is_empty()
+    }
+
+    /// Adds the counters of `delta` and takes, field by field, the newest of everything else.
+    ///
+    /// A live block is never shortened by an older or weaker one. The order of two merges does not
+    /// matter, and but for the counters neither does their number.
+    pub fn merge(&mut self, delta: &Self) {
+        self.format = self.format.max(delta.format);
+        for (id, account) in &delta.accounts {
+            self.accounts.entry(id.clone()).or_default().merge(account);
+        }
+        for (key, block) in &delta.blocks {
+            match self.blocks.get_mut(key) {
+                Some(known) => known.join(block),
+                None => {
+                    self.blocks.insert(key.clone(), block.clone());
+                }
+            }
+        }
+        for (key, binding) in &delta.bindings {
+            match self.bindings.get_mut(key) {
+                Some(known) if *known >= *binding => {}
+                Some(known) => *known = binding.clone(),
+                None => {
+                    self.bindings.insert(key.clone(), binding.clone());
+                }
+            }
+        }
+        for (key, pool) in &delta.pools {
+            match self.pools.get_mut(key) {
+                Some(known) if known.age() >= pool.age() => {}
+                Some(known) => *known = pool.clone(),
+                None => {
+                    self.pools.insert(key.clone(), pool.clone());
+                }
+            }
+        }
+        merge_unknown(&mut self.other, &delta.other);
+    }
+
+    /// Returns what a decision about accounts needs after `delta`: bindings are left out.
+    pub(crate) fn after(&self, delta: &Self) -> Self {
+        let mut after = Self {
+            accounts: self.accounts.clone(),
+            blocks: self.blocks.clone(),
+            pools: self.pools.clone(),
+            ..Self::default()
+        };
+        after.merge(delta);
+        after
+    }
+
+    /// Forgets what no decision needs any more: cold bindings, and blocks past their ladder's memory.
+    pub fn sweep(&mut self, now: Timestamp) {
+        self.blocks.retain(|_, block| !block.is_forgotten(now));
+        self.bindings.retain(|_, binding| binding.lives(now));
+        if let Some(excess) = self.bindings.len().checked_sub(limits::BINDINGS_KEPT) {
+            let mut ages: Vec<_> = self.bindings.values().map(|b| b.used_at).collect();
+            ages.sort_unstable();
+            let oldest = ages.get(excess).copied().unwrap_or_default();
+            self.bindings.retain(|_, binding| binding.used_at >= oldest);
+        }
+    }
+
+    /// Returns how an account with a record of this generation stands.
+    ///
+    /// What was found out about an older record is void: the user has logged in since.
+    pub fn standing(&self, id: &AccountId, generation: u64) -> Standing {
+        let Some(account) = self.accounts.get(id) else {
+            return Standing::Serving;
+        };
+        match account.standing {
+            Some(mark) if mark.generation >= generation => mark.standing,
+            _ if account.generation > generation => Standing::RollbackSuspected,
+            _ => Standing::Serving,
+        }
+    }
+
+    /// Returns what is known of an account: nothing yet is all zero.
+    pub fn counters(&self, id: &AccountId) -> &AccountState {
+        static NOTHING: LazyLock<AccountState> = LazyLock::new(AccountState::default);
+        self.accounts.get(id).unwrap_or(&NOTHING)
+    }
+
+    /// Returns the live blocks that an account meets, whatever the model.
+    pub fn cooldowns(&self, account: &AccountView, now: Timestamp) -> Vec<(Scope, Block)> {
+        let models = format!("model:{}:", account.id);
+        let provider_models = format!("provider-model:{}:", account.provider);
+        let whole = [
+            Scope::Account(account.id.clone()),
+            Scope::Egress(account.provider.clone()),
+        ]
+        .into_iter()
+        .filter_map(|scope| Some((self.blocks.get_key_value(&scope.key())?.1, scope)));
+        let by_model = self.under(&models).map(|(model, block)| {
+            let scope = Scope::Model(account.id.clone(), model.to_owned());
+            (block, scope)
+        });
+        let by_provider = self.under(&provider_models).map(|(model, block)| {
+            let scope = Scope::ProviderModel(account.provider.clone(), model.to_owned());
+            (block, scope)
+        });
+        whole
+            .chain(by_model)
+            .chain(by_provider)
+            .filter(|(block, _)| block.live_until(now).is_some())
+            .map(|(block, scope)| (scope, block.clone()))
+            .collect()
+    }
+
+    /// Returns the live binding under this key.
+    pub fn binding(&self, key: &str, now: Timestamp) -> Option<&AccountId> {
+        let binding = self.bindings.get(key)?;
+        binding.lives(now).then_some(&binding.account)
+    }
+
+    /// Returns the keys and blocks, dead or alive, of every scope that a request to this account touches.
+    pub(crate) fn touched<'a>(
+        &'a self,
+        id: &AccountId,
+        provider: &str,
+        model: Option<&str>,
+    ) -> impl Iterator<Item = (&'a String, &'a Block)> + use<'a> {
+        // Most of the time nothing is blocked anywhere: build no key then.
+        let keys = (!self.blocks.is_empty()).then(|| {
+            [
+                Some(block::account_key(id)),
+                model.map(|model| block::model_key(id, model)),
+                model.map(|model| block::provider_model_key(provider, model)),
+                Some(block::egress_key(provider)),
+            ]
+        });
+        keys.into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|key| self.blocks.get_key_value(&key))
+    }
+
+    /// Returns the blocks whose key begins so, by the rest of their key.
+    fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Block)> {
+        self.blocks
+            .range(prefix.to_owned()..)
+            .map_while(move |(key, block)| Some((key.strip_prefix(prefix)?, block)))
+    }
+}
+
+impl AccountState {
+    fn merge(&mut self, delta: &Self) {
+        self.successes = self.successes.saturating_add(delta.successes);
+        self.failures = self.failures.saturating_add(delta.failures);
+        (self.last_at, self.last_status) =
+            (self.last_at, self.last_status).max((delta.last_at, delta.last_status));
+        self.generation = self.generation.max(delta.generation);
+        self.standing = self.standing.max(delta.standing);
+        self.refused = self.refused.max(delta.refused);
+        self.refresh_rest = self.refresh_rest.max(delta.refresh_rest);
+        for (window, usage) in &delta.usage {
+            match self.usage.get_mut(window) {
+                Some(known) => *known = (*known).max(*usage),
+                None => {
+                    self.usage.insert(window.clone(), *usage);
+                }
+            }
+        }
+        merge_unknown(&mut self.other, &delta.other);
+    }
+}
+
+impl Binding {
+    fn lives(&self, now: Timestamp) -> bool {
+        let longest = self.used_at + limits::BINDING_LIFE;
+        now < self.until.min(longest) && self.used_at <= now + limits::CLOCK_JUMP
+    }
+}
+
+impl PoolState {
+    fn age(&self) -> (Timestamp, &[AccountId]) {
+        (self.moved_at, &self.order)
+    }
+}
+
+/// Returns the change that clears every live block of these accounts, and how many those are.
+///
+/// The next request to any of them is a probe.
+pub fn clear<'a>(
+    state: &SharedState,
+    accounts: impl IntoIterator<Item = &'a AccountView>,
+    now: Timestamp,
+) -> (SharedState, usize) {
+    let mut delta = SharedState::default();
+    for account in accounts {
+        for (scope, block) in state.cooldowns(account, now) {
+            let at = now.max(block.observed_at + Duration::from_millis(1));
+            delta.blocks.insert(scope.key(), Block::clear(at));
+        }
+    }
+    let count = delta.blocks.len();
+    (delta, count)
+}
+
+fn format() -> u32 {
+    FORMAT
+}
+
+/// Of two values for an unknown field the greater in text is kept: arbitrary, but the same everywhere.
+fn merge_unknown(known: &mut Map<String, Value>, delta: &Map<String, Value>) {
+    let text = Value::to_string;
+    for (name, value) in delta {
+        match known.get_mut(name) {
+            Some(old) => {
+                if text(value) > text(old) {
+                    *old = value.clone();
+                }
+            }
+            None => {
+                known.insert(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// Reads the entries of a map that can be read, and drops the others.
+fn readable<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: From<String> + Ord,
+    V: DeserializeOwned,
+{
+    let Value::Object(entries) = Value::deserialize(deserializer)? else {
+        return Ok(BTreeMap::new());
+    };
+    Ok(entries
+        .into_iter()
+        .filter_map(|(key, value)| Some((K::from(key), V::deserialize(value).ok()?)))
+        .collect())
+}
