@@ -1,0 +1,166 @@
+//! What can go wrong with a vault, by what its owner can do about it.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use crate::{KeySource, RecordId};
+
+/// Why the vault could not do what was asked; no message holds a secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VaultError {
+    /// The keychain is there but locked, and nobody may be asked.
+    #[error(
+        "the keychain is locked: unlock it (log in to the desktop, or open your password manager) and try again"
+    )]
+    Locked,
+    /// The keychain did not answer in time; its key may still be there.
+    #[error("the keychain did not answer within {} ms: answer its prompt or restart it, and try again", .after.as_millis())]
+    KeychainTimeout {
+        /// The deadline that passed.
+        after: Duration,
+    },
+    /// This system has no keychain, or it refused.
+    #[error("the keychain cannot be used: {why}")]
+    KeychainUnavailable {
+        /// What the keychain said.
+        why: String,
+    },
+    /// The vault exists, but the key that opens it is not where it should be.
+    #[error("{}", .key_source.when_missing())]
+    KeyMissing {
+        /// Where the key was looked for.
+        key_source: KeySource,
+    },
+    /// A key was found, but it is not this vault's.
+    #[error("the key from {} does not open this vault: give the key that it was made with, or another `dir`", .key_source.place())]
+    KeyMismatch {
+        /// Where the wrong key came from.
+        key_source: KeySource,
+    },
+    /// Something was given as a key that cannot be one.
+    #[error("the key from {} cannot be used: {why}", .key_source.place())]
+    KeyUnreadable {
+        /// Where it came from.
+        key_source: KeySource,
+        /// What is wrong with it, without quoting it.
+        why: &'static str,
+    },
+    /// There is no vault yet and no place for its key: nothing was created.
+    #[error(
+        "there is no safe place for the vault key ({keychain}): start a keychain, or set PROVIDER_AUTH_KEY (32 bytes, base64) \
+         or PROVIDER_AUTH_PASSPHRASE, or choose the key source `keyfile` or `memory`"
+    )]
+    NoKeySource {
+        /// Why the keychain would not do.
+        keychain: String,
+    },
+    /// A record does not open; it was set aside if its lock was free.
+    #[error("record {id} is damaged: log in again for this account; the others serve on")]
+    Corrupt {
+        /// The damaged record.
+        id: RecordId,
+    },
+    /// The header cannot be used, and neither can its backup.
+    #[error("{} {why}: restore it from a backup; nothing was changed", .path.display())]
+    HeaderUnusable {
+        /// The header's path.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A file was written by a later version, or under a key that came after this vault was opened; it was left alone.
+    #[error("{} was written by a newer version or under a newer key: restart with the newer version", .path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The record to be replaced is gone: it was removed by somebody else.
+    #[error("record {id} was removed")]
+    Absent {
+        /// The record.
+        id: RecordId,
+    },
+    /// Another process holds the lock and did not let go in time.
+    #[error("{} is held by {}: wait for it or end it", .path.display(), holder_name(.holder))]
+    Busy {
+        /// The lock's path.
+        path: PathBuf,
+        /// The process that holds it, if it left its number.
+        holder: Option<u32>,
+    },
+    /// The folder could be changed by somebody else, so it is not used.
+    #[error("{} is not safe for a vault: {why}", .path.display())]
+    Unsafe {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong, and what to do about it.
+        why: &'static str,
+    },
+    /// The disk said no.
+    #[error("could not {operation} {}", .path.display())]
+    Io {
+        /// What was being done, as a verb.
+        operation: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl VaultError {
+    /// Returns the stable code that JavaScript sees.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Locked => "VAULT_LOCKED",
+            Self::KeychainTimeout { .. } => "KEYCHAIN_TIMEOUT",
+            Self::KeychainUnavailable { .. } | Self::NoKeySource { .. } => "KEYCHAIN_UNAVAILABLE",
+            Self::KeyMissing { .. } => "VAULT_KEY_MISSING",
+            Self::KeyMismatch { .. } | Self::KeyUnreadable { .. } => "VAULT_KEY_MISMATCH",
+            Self::Corrupt { .. } | Self::HeaderUnusable { .. } | Self::NewerFormat { .. } => {
+                "VAULT_CORRUPT"
+            }
+            Self::Absent { .. } | Self::Busy { .. } | Self::Unsafe { .. } | Self::Io { .. } => {
+                "VAULT_IO"
+            }
+        }
+    }
+}
+
+/// Names what was being done to which file, for `map_err`.
+pub(crate) fn io(
+    operation: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(io::Error) -> VaultError {
+    move |source| {
+        let path = path.into();
+        if is_symlink_refusal(&source) {
+            return VaultError::Unsafe {
+                path,
+                why: "it is a symbolic link; only the vault's folder itself may be one",
+            };
+        }
+        VaultError::Io {
+            operation,
+            path,
+            source,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_symlink_refusal(error: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::LOOP)
+}
+
+#[cfg(not(unix))]
+fn is_symlink_refusal(_: &io::Error) -> bool {
+    false
+}
+
+fn holder_name(holder: &Option<u32>) -> String {
+    holder.map_or_else(
+        || "another process".to_owned(),
+        |pid| format!("process {pid}"),
+    )
+}

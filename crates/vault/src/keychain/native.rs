@@ -1,0 +1,48 @@
+//! macOS and Windows: the stores of `keyring`, which call the system in this process.
+
+use std::sync::Arc;
+
+#[cfg(target_os = "macos")]
+use apple_native_keyring_store::keychain::Store;
+use keyring_core::{Entry, Error, api::CredentialStoreApi};
+#[cfg(windows)]
+use windows_native_keyring_store::Store;
+use zeroize::Zeroizing;
+
+use super::{Refusal, Request, SERVICE};
+
+pub(super) fn find(request: &Request) -> Result<Option<Zeroizing<String>>, Refusal> {
+    let secret = match entry(request)?.get_secret() {
+        Ok(secret) => Zeroizing::new(secret),
+        Err(Error::NoEntry) => return Ok(None),
+        Err(error) => return Err(refusal(&error)),
+    };
+    let text = std::str::from_utf8(&secret)
+        .map_err(|_| Refusal::Unavailable("its entry is not text".to_owned()))?;
+    Ok(Some(Zeroizing::new(text.to_owned())))
+}
+
+pub(super) fn keep(request: &Request, text: &str) -> Result<(), Refusal> {
+    entry(request)?
+        .set_secret(text.as_bytes())
+        .map_err(|error| refusal(&error))
+}
+
+fn entry(request: &Request) -> Result<Entry, Refusal> {
+    let store: Arc<Store> = Store::new().map_err(|error| refusal(&error))?;
+    store
+        .build(SERVICE, &request.user, None)
+        .map_err(|error| refusal(&error))
+}
+
+/// Says what happened without what the error carries: two of its variants hold the secret.
+fn refusal(error: &Error) -> Refusal {
+    match error {
+        Error::NoStorageAccess(_) => Refusal::Locked,
+        Error::PlatformFailure(cause) => Refusal::Unavailable(format!("the system says: {cause}")),
+        Error::BadEncoding(_) | Error::BadDataFormat(..) => {
+            Refusal::Unavailable("its entry is not ours".to_owned())
+        }
+        _ => Refusal::Unavailable("it does not take such an entry".to_owned()),
+    }
+}

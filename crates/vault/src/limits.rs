@@ -1,0 +1,56 @@
+//! Every number of the vault, with its unit and its reason.
+
+use std::time::Duration;
+
+/// How long a keychain may take when nobody can answer a prompt: a healthy one answers in milliseconds.
+pub const KEYCHAIN_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long a keychain may take when a person can answer a prompt.
+pub const KEYCHAIN_PROMPT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Keychain calls that may hang at once in this process: each holds a thread that nobody can end from outside.
+pub const HUNG_KEYCHAIN_CALLS: usize = 4;
+
+/// A file that changed less than this long ago may change again without a new time stamp: kernels stamp files with a clock
+/// that ticks every 1 to 16 ms.
+pub const SETTLING: Duration = Duration::from_millis(50);
+
+/// How long to wait for `vault.lock`, beyond the keychain's deadline: it is held for milliseconds.
+pub const VAULT_LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// A temporary file older than this belongs to nobody.
+pub const STALE_AFTER: Duration = Duration::from_secs(3600);
+
+/// A temporary file of a dead process is kept this long: in another PID namespace the process may live.
+pub const DEAD_AFTER: Duration = Duration::from_secs(60);
+
+/// Plaintexts are padded to a multiple of this many bytes, so that a file's size tells no token's length.
+pub const PADDING: usize = 256;
+
+/// No file of a vault is longer than this, in bytes; a longer one is damage, and is not read into memory.
+pub const LONGEST_FILE: u64 = 16 * 1024 * 1024;
+
+/// Argon2id memory in KiB: the second recommended setting of RFC 9106 §4.
+pub const ARGON2_MEMORY_KIB: u32 = 64 * 1024;
+
+/// Argon2id passes: RFC 9106 §4.
+pub const ARGON2_PASSES: u32 = 3;
+
+/// Argon2id lanes: RFC 9106 §4.
+pub const ARGON2_LANES: u32 = 4;
+
+/// A header that asks for more Argon2id memory than this, in KiB, is damaged or hostile.
+pub const ARGON2_MEMORY_CEILING_KIB: u32 = 1024 * 1024;
+
+/// A header that asks for more Argon2id passes or lanes than this is damaged or hostile.
+pub const ARGON2_WORK_CEILING: u32 = 16;
+
+/// Pauses before trying again when another program on Windows holds a file open: virus scanners do, for a moment.
+#[cfg(windows)]
+pub const SHARING_PAUSES: [Duration; 5] = [
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+];

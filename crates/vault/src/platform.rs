@@ -1,0 +1,11 @@
+//! What differs between operating systems: modes and owners, links, file times, network file systems.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub(crate) use unix::*;
+
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub(crate) use windows::*;

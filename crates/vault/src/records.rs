@@ -1,0 +1,213 @@
+//! Reading and writing records: the cache that one `stat` checks, writes under a lock, damage set aside.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    Held, Record, RecordGuard, RecordId, Vault, VaultError,
+    error::io,
+    key::random,
+    limits,
+    record::{self, RecordHeader, Unopened},
+    store::{Durability, Stamp},
+    vault::{count_quarantined, hold},
+};
+
+impl Vault {
+    /// Returns a stamp of all records: while it stays equal, none was added, replaced or removed.
+    ///
+    /// Take it before reading. It costs one `stat`; where that fails it equals no other, so that reading shows the error.
+    pub fn stamp(&self) -> Stamp {
+        self.store
+            .stamp(&self.paths.records())
+            .unwrap_or(Stamp::Unsettled)
+    }
+
+    /// Returns the ids of all records, oldest first.
+    pub fn ids(&self) -> Result<Vec<RecordId>, VaultError> {
+        self.ids_ending(".rec")
+    }
+
+    /// Returns a record as it is on disk now; `None` only when there is none.
+    ///
+    /// A damaged record is read again under its lock and then set aside, alone. If the lock is taken, that is left to its
+    /// holder.
+    pub fn read(&self, id: &RecordId) -> Result<Option<Arc<Record>>, VaultError> {
+        match self.read_cached(id) {
+            Err(VaultError::Corrupt { .. }) => match self.try_lock(id)? {
+                Some(guard) => self.reread(&guard),
+                None => Err(VaultError::Corrupt { id: *id }),
+            },
+            found => found,
+        }
+    }
+
+    /// Returns the guarded record from the disk, past the cache; a damaged one is set aside.
+    pub fn reread(&self, guard: &RecordGuard) -> Result<Option<Arc<Record>>, VaultError> {
+        self.cache.lock().remove(&guard.id);
+        let found = self.read_cached(&guard.id);
+        if let Err(VaultError::Corrupt { id }) = found {
+            self.quarantine(id)?;
+        }
+        found
+    }
+
+    /// Adds a record; returns its id and its generation, which is 1.
+    pub fn create(&self, kind: u8, plaintext: &[u8]) -> Result<(RecordId, u64), VaultError> {
+        let id = RecordId::from_parts(self.store.now(), random(&*self.entropy));
+        self.write(id, kind, 1, plaintext)?;
+        Ok((id, 1))
+    }
+
+    /// Replaces the content of the guarded record, durably, and returns its new generation.
+    pub fn replace(&self, guard: &RecordGuard, plaintext: &[u8]) -> Result<u64, VaultError> {
+        let current = self
+            .reread(guard)?
+            .ok_or(VaultError::Absent { id: guard.id })?;
+        let generation = current.generation + 1;
+        self.write(guard.id, current.kind, generation, plaintext)?;
+        Ok(generation)
+    }
+
+    /// Removes the guarded record and its pending note; false when there was no record.
+    pub fn remove(&self, guard: RecordGuard) -> Result<bool, VaultError> {
+        let record = self.paths.record(guard.id);
+        let was_there = self
+            .store
+            .remove(&record, Durability::Durable)
+            .map_err(io("remove", &record))?;
+        self.clear_pending(&guard)?;
+        self.cache.lock().remove(&guard.id);
+        Ok(was_there)
+    }
+
+    /// Waits for the right to decide which records there are: whoever adds one only if a like one is not there holds it
+    /// from the look to the write.
+    pub fn lock_records(&self) -> Result<Held, VaultError> {
+        hold(
+            &self.room,
+            &self.paths.records_lock(),
+            limits::VAULT_LOCK_WAIT,
+        )
+    }
+
+    /// Waits for the right to write a record, however long that takes.
+    pub fn lock(&self, id: &RecordId) -> Result<RecordGuard, VaultError> {
+        let path = self.paths.record_lock(*id);
+        let held = self.store.lock(&path).map_err(io("lock", path))?;
+        Ok(RecordGuard {
+            id: *id,
+            _held: held,
+        })
+    }
+
+    /// Takes the right to write a record if nobody has it.
+    pub fn try_lock(&self, id: &RecordId) -> Result<Option<RecordGuard>, VaultError> {
+        let path = self.paths.record_lock(*id);
+        let held = self.store.try_lock(&path).map_err(io("lock", path))?;
+        Ok(held.map(|held| RecordGuard {
+            id: *id,
+            _held: held,
+        }))
+    }
+
+    /// Waits for the right to write a record, in turn with other processes, at most for `limit`; then it is
+    /// [`VaultError::Busy`], with the process that is refreshing it where that is known.
+    pub fn lock_within(&self, id: &RecordId, limit: Duration) -> Result<RecordGuard, VaultError> {
+        match hold(&self.room, &self.paths.record_lock(*id), limit) {
+            Ok(held) => Ok(RecordGuard {
+                id: *id,
+                _held: held,
+            }),
+            Err(VaultError::Busy { path, .. }) => {
+                let holder = self.pending(id).ok().flatten().map(|pending| pending.pid);
+                Err(VaultError::Busy { path, holder })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns how many damaged records were set aside; 0 where that cannot be read.
+    pub fn quarantined(&self) -> usize {
+        count_quarantined(&*self.store, &self.paths).unwrap_or(0)
+    }
+
+    pub(crate) fn ids_ending(&self, ending: &str) -> Result<Vec<RecordId>, VaultError> {
+        let folder = self.paths.records();
+        let names = self.store.list(&folder).map_err(io("list", folder))?;
+        let mut ids: Vec<RecordId> = names
+            .iter()
+            .filter_map(|name| name.strip_suffix(ending)?.parse().ok())
+            .collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    fn read_cached(&self, id: &RecordId) -> Result<Option<Arc<Record>>, VaultError> {
+        let path = self.paths.record(*id);
+        // Before the read, so that a write in between makes the stamp old, never the content.
+        let stamp = self.store.stamp(&path).map_err(io("read", &path))?;
+        if let Some((seen, record)) = self.cache.lock().get(id)
+            && *seen == stamp
+        {
+            return Ok(Some(Arc::clone(record)));
+        }
+        let Some(file) = self.store.read(&path).map_err(io("read", &path))? else {
+            self.cache.lock().remove(id);
+            return Ok(None);
+        };
+        let key_of = |epoch| (epoch == self.epoch).then_some(&self.record_key);
+        match record::open(key_of, &self.id, *id, &file) {
+            Ok(record) => {
+                let record = Arc::new(record);
+                self.cache.lock().insert(*id, (stamp, Arc::clone(&record)));
+                Ok(Some(record))
+            }
+            Err(Unopened::Newer) => Err(VaultError::NewerFormat { path }),
+            Err(Unopened::Damaged) => Err(VaultError::Corrupt { id: *id }),
+        }
+    }
+
+    fn write(
+        &self,
+        id: RecordId,
+        kind: u8,
+        generation: u64,
+        plaintext: &[u8],
+    ) -> Result<(), VaultError> {
+        let nonce = random(&*self.entropy);
+        let header = RecordHeader {
+            kind,
+            epoch: self.epoch,
+            generation,
+            vault: self.id,
+            id,
+            nonce,
+            length: 0,
+        };
+        let file = record::seal(&self.record_key, header, plaintext);
+        let path = self.paths.record(id);
+        self.store
+            .replace(&path, &file, Durability::Durable)
+            .map_err(io("write", path))
+    }
+
+    /// Moves a damaged record aside; the others serve on.
+    fn quarantine(&self, id: RecordId) -> Result<(), VaultError> {
+        let (path, folder) = (self.paths.record(id), self.paths.quarantine());
+        let file = self
+            .store
+            .read(&path)
+            .map_err(io("read", &path))?
+            .unwrap_or_default();
+        let generation = RecordHeader::parse(&file).map_or(0, |header| header.generation);
+        self.store
+            .create_folder(&folder)
+            .map_err(io("create", &folder))?;
+        let aside = folder.join(format!("{id}.{generation}.{}.rec", self.store.now()));
+        self.store
+            .rename(&path, &aside)
+            .map_err(io("set aside", &path))?;
+        tracing::warn!(%id, generation, "a damaged record was set aside");
+        Ok(())
+    }
+}

@@ -1,0 +1,310 @@
+//! Records on a real disk: writing, damage, swaps, stamps, notes and state.
+
+#![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
+mod support;
+
+use std::{fs, time::Duration};
+
+use provider_auth_vault::{Pending, RecordId, Stamp, Vault, VaultError};
+use support::{SECRET, folder, open, with_key};
+
+fn vault() -> (tempfile::TempDir, Vault) {
+    let (outer, dir) = folder();
+    let vault = open(with_key(&dir)).unwrap();
+    (outer, vault)
+}
+
+fn file(vault: &Vault, id: RecordId) -> std::path::PathBuf {
+    vault.dir().join(format!("rec/{id}.rec"))
+}
+
+/// Waits until a file that was just written shows a stamp that can be compared.
+fn settled(look: impl Fn() -> Stamp) -> Stamp {
+    loop {
+        match look() {
+            Stamp::Unsettled => std::thread::park_timeout(Duration::from_millis(5)),
+            stamp => return stamp,
+        }
+    }
+}
+
+#[test]
+fn a_record_is_created_replaced_and_removed() {
+    let (_outer, vault) = vault();
+    let (id, generation) = vault.create(7, b"one").unwrap();
+    assert_eq!(generation, 1);
+    let guard = vault.lock(&id).unwrap();
+    assert_eq!(vault.replace(&guard, b"two").unwrap(), 2);
+    assert_eq!(vault.replace(&guard, b"three").unwrap(), 3);
+    let record = vault.read(&id).unwrap().unwrap();
+    assert_eq!(
+        (record.kind, record.generation, record.plaintext()),
+        (7, 3, b"three".as_slice())
+    );
+    assert!(vault.remove(guard).unwrap());
+    assert!(vault.read(&id).unwrap().is_none());
+    let guard = vault.lock(&id).unwrap();
+    assert!(matches!(
+        vault.replace(&guard, b"four"),
+        Err(VaultError::Absent { .. })
+    ));
+    assert!(!vault.remove(guard).unwrap());
+}
+
+#[test]
+fn ids_are_listed_oldest_first_and_strangers_are_ignored() {
+    let (_outer, vault) = vault();
+    let mut ids: Vec<_> = (0..5).map(|_| vault.create(1, b"x").unwrap().0).collect();
+    ids.sort();
+    fs::write(vault.dir().join("rec/notes.txt"), "").unwrap();
+    fs::write(vault.dir().join("rec/short.rec"), "").unwrap();
+    assert_eq!(vault.ids().unwrap(), ids);
+}
+
+#[test]
+fn a_write_by_another_vault_object_is_seen_at_once() {
+    let (_outer, one) = vault();
+    let two = open(with_key(one.dir())).unwrap();
+    let (id, _) = one.create(1, b"0").unwrap();
+    for round in 1..200_u32 {
+        let content = round.to_string();
+        let guard = one.lock(&id).unwrap();
+        one.replace(&guard, content.as_bytes()).unwrap();
+        drop(guard);
+        assert_eq!(
+            two.read(&id).unwrap().unwrap().plaintext(),
+            content.as_bytes()
+        );
+    }
+}
+
+#[test]
+fn a_settled_record_is_read_once() {
+    let (_outer, vault) = vault();
+    let (id, _) = vault.create(1, b"x").unwrap();
+    settled(|| vault.stamp());
+    let first = vault.read(&id).unwrap().unwrap();
+    assert!(std::sync::Arc::ptr_eq(
+        &first,
+        &vault.read(&id).unwrap().unwrap()
+    ));
+}
+
+#[test]
+fn a_record_cut_at_any_length_is_damaged_and_set_aside_alone() {
+    let (_outer, vault) = vault();
+    let (good, _) = vault.create(1, b"good").unwrap();
+    let (id, _) = vault.create(1, SECRET.as_bytes()).unwrap();
+    let whole = fs::read(file(&vault, id)).unwrap();
+    for length in 0..whole.len() {
+        fs::write(file(&vault, id), &whole[..length]).unwrap();
+        assert!(
+            matches!(vault.read(&id), Err(VaultError::Corrupt { .. })),
+            "cut to {length}"
+        );
+        assert!(vault.read(&id).unwrap().is_none());
+    }
+    fs::write(file(&vault, id), [whole.as_slice(), b"x"].concat()).unwrap();
+    assert!(
+        matches!(vault.read(&id), Err(VaultError::Corrupt { .. })),
+        "one byte too many"
+    );
+    assert!(vault.quarantined() > 0);
+    assert_eq!(vault.read(&good).unwrap().unwrap().plaintext(), b"good");
+    assert_eq!(vault.ids().unwrap(), [good]);
+}
+
+#[test]
+fn a_flipped_byte_anywhere_is_never_served() {
+    let (_outer, vault) = vault();
+    let (good, _) = vault.create(1, b"good").unwrap();
+    let (id, _) = vault.create(1, SECRET.as_bytes()).unwrap();
+    let whole = fs::read(file(&vault, id)).unwrap();
+    for at in 0..whole.len() {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x10;
+        fs::write(file(&vault, id), &flipped).unwrap();
+        let error = vault.read(&id).unwrap_err();
+        assert_eq!(error.code(), "VAULT_CORRUPT", "byte {at}: {error:?}");
+        let newer = matches!(error, VaultError::NewerFormat { .. });
+        assert_eq!(
+            newer,
+            file(&vault, id).exists(),
+            "byte {at}: only what is newer stays in place"
+        );
+    }
+    assert_eq!(vault.read(&good).unwrap().unwrap().plaintext(), b"good");
+}
+
+#[test]
+fn what_was_set_aside_is_kept_whole() {
+    let (_outer, vault) = vault();
+    let (id, _) = vault.create(1, b"x").unwrap();
+    let mut damaged = fs::read(file(&vault, id)).unwrap();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(file(&vault, id), &damaged).unwrap();
+    vault.read(&id).unwrap_err();
+    assert_eq!(vault.quarantined(), 1);
+    let aside = support::files(&vault.dir().join("quarantine"));
+    assert!(
+        aside[0]
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .starts_with(&format!("{id}.1.")),
+        "{aside:?}"
+    );
+    assert_eq!(fs::read(&aside[0]).unwrap(), damaged);
+}
+
+#[test]
+fn a_damaged_record_under_a_foreign_lock_is_left_to_its_holder() {
+    let (_outer, vault) = vault();
+    let (id, _) = vault.create(1, b"x").unwrap();
+    let guard = vault.lock(&id).unwrap();
+    fs::write(file(&vault, id), b"junk").unwrap();
+    assert!(matches!(vault.read(&id), Err(VaultError::Corrupt { .. })));
+    assert!(file(&vault, id).exists());
+    assert!(matches!(
+        vault.reread(&guard),
+        Err(VaultError::Corrupt { .. })
+    ));
+    assert!(!file(&vault, id).exists());
+}
+
+#[test]
+fn swapped_records_are_refused() {
+    let (_outer, vault) = vault();
+    let (one, _) = vault.create(1, b"one").unwrap();
+    let (two, _) = vault.create(1, b"two").unwrap();
+    let spare = vault.dir().join("rec/spare");
+    fs::rename(file(&vault, one), &spare).unwrap();
+    fs::rename(file(&vault, two), file(&vault, one)).unwrap();
+    fs::rename(&spare, file(&vault, two)).unwrap();
+    assert!(matches!(vault.read(&one), Err(VaultError::Corrupt { .. })));
+    assert!(matches!(vault.read(&two), Err(VaultError::Corrupt { .. })));
+}
+
+#[test]
+fn a_record_of_another_vault_with_the_same_key_is_refused() {
+    let (_outer, one) = vault();
+    let (_other_outer, two) = vault();
+    let (id, _) = one.create(1, b"one").unwrap();
+    fs::copy(file(&one, id), file(&two, id)).unwrap();
+    assert!(matches!(two.read(&id), Err(VaultError::Corrupt { .. })));
+}
+
+#[test]
+fn the_stamp_moves_with_every_change_and_rests_without() {
+    let (_outer, vault) = vault();
+    let (id, _) = vault.create(1, b"x").unwrap();
+    let first = settled(|| vault.stamp());
+    assert_eq!(first, vault.stamp());
+    let guard = vault.lock(&id).unwrap();
+    assert_eq!(first, vault.stamp(), "a lock changes no record");
+    vault.replace(&guard, b"y").unwrap();
+    assert_ne!(first, vault.stamp());
+    let second = settled(|| vault.stamp());
+    vault.remove(guard).unwrap();
+    assert_ne!(second, vault.stamp());
+    let third = settled(|| vault.stamp());
+    vault.create(1, b"z").unwrap();
+    assert_ne!(third, vault.stamp());
+    assert_ne!(third, settled(|| vault.stamp()));
+}
+
+#[test]
+fn state_is_merged_under_a_lock_by_any_number_of_threads() {
+    let (_outer, vault) = vault();
+    assert_eq!(
+        (vault.read_state().unwrap(), vault.state_stamp()),
+        (None, Stamp::Absent)
+    );
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..25 {
+                    vault
+                        .update_state(&mut |old| [old.unwrap_or_default(), b"x"].concat())
+                        .unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(vault.read_state().unwrap().unwrap(), [b'x'; 200]);
+    let stamp = settled(|| vault.state_stamp());
+    assert_eq!(stamp, vault.state_stamp());
+    vault.update_state(&mut |_| b"{}".to_vec()).unwrap();
+    assert_ne!(stamp, vault.state_stamp());
+}
+
+#[test]
+fn a_note_on_a_refresh_is_kept_found_and_cleared() {
+    let (_outer, vault) = vault();
+    let (id, _) = vault.create(1, b"x").unwrap();
+    let note = Pending {
+        generation: 1,
+        refresh_hash: [7; 32],
+        started_at: 5,
+        pid: 9,
+        boot_id: "boot".to_owned(),
+    };
+    let guard = vault.lock(&id).unwrap();
+    vault.set_pending(&guard, &note).unwrap();
+    assert_eq!(vault.pending(&id).unwrap(), Some(note));
+    assert!(vault.abandoned().is_empty(), "its holder is at work");
+    drop(guard);
+    assert_eq!(vault.abandoned(), [id], "its holder is gone");
+    let guard = vault.lock_within(&id, Duration::from_secs(20)).unwrap();
+    let busy = vault
+        .lock_within(&id, Duration::from_millis(20))
+        .unwrap_err();
+    assert!(
+        matches!(
+            busy,
+            VaultError::Busy {
+                holder: Some(9),
+                ..
+            }
+        ),
+        "{busy:?}"
+    );
+    vault.clear_pending(&guard).unwrap();
+    assert_eq!(vault.pending(&id).unwrap(), None);
+}
+
+#[test]
+fn a_note_that_cannot_be_read_is_an_error_until_it_is_cleared() {
+    let (_outer, vault) = vault();
+    let (id, _) = vault.create(1, b"x").unwrap();
+    fs::write(vault.dir().join(format!("rec/{id}.pending")), "{").unwrap();
+    assert!(matches!(
+        vault.pending(&id),
+        Err(VaultError::Corrupt { .. })
+    ));
+    vault.clear_pending(&vault.lock(&id).unwrap()).unwrap();
+    assert_eq!(vault.pending(&id).unwrap(), None);
+}
+
+#[test]
+fn two_threads_that_count_in_one_record_lose_no_step() {
+    let (_outer, vault) = vault();
+    let (id, _) = vault.create(1, b"").unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..25 {
+                    let guard = vault.lock_within(&id, Duration::from_secs(30)).unwrap();
+                    let old = vault.read(&id).unwrap().unwrap();
+                    vault
+                        .replace(&guard, &[old.plaintext(), b"x"].concat())
+                        .unwrap();
+                }
+            });
+        }
+    });
+    let record = vault.read(&id).unwrap().unwrap();
+    assert_eq!((record.plaintext().len(), record.generation), (100, 101));
+}
