@@ -1,0 +1,127 @@
+//! Finds a server's endpoints by its issuer (OpenID Connect Discovery 1.0 §4, RFC 8414 §3).
+
+use http::{Request, header::ACCEPT};
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::{
+    Http, OauthError, answer, limits,
+    server::{require_secure, same_issuer},
+    text::clean,
+};
+
+/// What a server says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    /// Issuer, as asked for.
+    pub issuer: Url,
+    /// Page where the user signs in.
+    pub authorization_endpoint: Option<Url>,
+    /// Exchanges codes and refresh tokens.
+    pub token_endpoint: Option<Url>,
+    /// Starts a device login.
+    pub device_authorization_endpoint: Option<Url>,
+    /// Revokes tokens.
+    pub revocation_endpoint: Option<Url>,
+    /// Says who signed in.
+    pub userinfo_endpoint: Option<Url>,
+    /// Whether the callback carries `iss` (RFC 9207).
+    pub issuer_in_response: bool,
+}
+
+/// Fetches the discovery document of `issuer`, from each place where the two standards put it.
+///
+/// It must name the very issuer, and its endpoints must be https or loopback: whoever controls them receives the
+/// user's tokens.
+pub async fn discover(http: &dyn Http, issuer: &Url) -> Result<Metadata, OauthError> {
+    require_secure(issuer)?;
+    let mut last = OauthError::MissingEndpoint {
+        which: "discovery document",
+    };
+    for place in places(issuer) {
+        match fetch(http, &place).await {
+            Ok(document) => return read(&document, issuer),
+            Err(error @ (OauthError::Http(_) | OauthError::InsecureEndpoint { .. })) => {
+                return Err(error);
+            }
+            // A server that is busy at one place is not one that has nothing at the others.
+            Err(error) => {
+                last = if matches!(last, OauthError::Transient { .. }) {
+                    last
+                } else {
+                    error
+                }
+            }
+        }
+    }
+    Err(last)
+}
+
+async fn fetch(http: &dyn Http, place: &Url) -> Result<Map<String, Value>, OauthError> {
+    let request = Request::get(place.as_str())
+        .header(ACCEPT, "application/json")
+        .body(Vec::new())
+        .map_err(|_| OauthError::MissingEndpoint {
+            which: "discovery document",
+        })?;
+    answer::document(&http.send(request).await?)
+}
+
+fn read(document: &Map<String, Value>, issuer: &Url) -> Result<Metadata, OauthError> {
+    let found = document
+        .get("issuer")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if !same_issuer(found, issuer.as_str()) {
+        return Err(OauthError::IssuerMismatch {
+            expected: issuer.to_string(),
+            found: clean(found, limits::DESCRIPTION_CHARS)
+                .unwrap_or_else(|| "no issuer".to_owned()),
+        });
+    }
+    let endpoint = |field: &'static str| endpoint(document, field);
+    Ok(Metadata {
+        issuer: issuer.clone(),
+        authorization_endpoint: endpoint("authorization_endpoint")?,
+        token_endpoint: endpoint("token_endpoint")?,
+        device_authorization_endpoint: endpoint("device_authorization_endpoint")?,
+        revocation_endpoint: endpoint("revocation_endpoint")?,
+        userinfo_endpoint: endpoint("userinfo_endpoint")?,
+        issuer_in_response: document.get("authorization_response_iss_parameter_supported")
+            == Some(&Value::Bool(true)),
+    })
+}
+
+fn endpoint(document: &Map<String, Value>, field: &'static str) -> Result<Option<Url>, OauthError> {
+    let Some(value) = document.get(field).filter(|value| !value.is_null()) else {
+        return Ok(None);
+    };
+    let url = value
+        .as_str()
+        .and_then(|url| Url::parse(url).ok())
+        .ok_or(OauthError::Malformed { field })?;
+    require_secure(&url)?;
+    Ok(Some(url))
+}
+
+/// The places, likeliest first. An issuer with a path has two forms of each: OpenID Connect appends the well-known
+/// name to the path, RFC 8414 puts it before.
+fn places(issuer: &Url) -> Vec<Url> {
+    let path = issuer.path().trim_end_matches('/');
+    let mut places: Vec<Url> = Vec::new();
+    for path in [
+        format!("{path}/.well-known/openid-configuration"),
+        format!("/.well-known/oauth-authorization-server{path}"),
+        format!("/.well-known/openid-configuration{path}"),
+        format!("{path}/.well-known/oauth-authorization-server"),
+    ] {
+        let mut place = issuer.clone();
+        place.set_path(&path);
+        place.set_query(None);
+        place.set_fragment(None);
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    places
+}

@@ -1,0 +1,151 @@
+//! What can go wrong, by what the caller can do about it. Of a server's body only the cleaned error name and description are kept.
+
+use crate::HttpError;
+
+/// Why a token, device, discovery or revocation request brought nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OauthError {
+    /// The code or refresh token is expired, revoked or used: only a new login helps.
+    #[error("the grant is no longer valid{}", because(.description))]
+    InvalidGrant {
+        /// The server's own words.
+        description: Option<String>,
+    },
+    /// The user, or the server for them, refused the device login.
+    #[error("the login was refused")]
+    Denied,
+    /// The device code ran out before the user was done.
+    #[error("the login code has expired")]
+    Expired,
+    /// The server refused the request itself: client, scope or parameters (RFC 6749 §5.2).
+    #[error("the server refused: {}{}", .error.as_deref().unwrap_or("no reason given"), because(.description))]
+    Rejected {
+        /// HTTP status.
+        status: u16,
+        /// Error name, as `invalid_client`.
+        error: Option<String>,
+        /// The server's own words.
+        description: Option<String>,
+    },
+    /// The server is busy or broken; the same request may work later.
+    #[error("the server answered {status}; it may work later")]
+    Transient {
+        /// HTTP status: 408, 429 or 5xx.
+        status: u16,
+        /// The `retry-after` header as sent: reading a date in it takes a clock.
+        retry_after: Option<String>,
+    },
+    /// No answer came.
+    #[error("{0}")]
+    Http(HttpError),
+    /// The answer is no JSON object: a proxy, a firewall page, a wrong URL.
+    #[error("the server answered {status} with {} instead of JSON", .content_type.as_deref().unwrap_or("nothing"))]
+    NotJson {
+        /// HTTP status.
+        status: u16,
+        /// What it says it is.
+        content_type: Option<String>,
+    },
+    /// The answer is JSON but lacks what makes it one, or holds it in a form that cannot be used.
+    #[error("the server's answer has no usable {field}")]
+    Malformed {
+        /// Name of the field.
+        field: &'static str,
+    },
+    /// The answer is larger than any honest one.
+    #[error("the server's answer is too large")]
+    TooLarge,
+    /// The token is of a type that cannot be sent as a bearer token.
+    #[error("the server issued a token that is not a bearer token")]
+    NotBearer,
+    /// The id token answers another login than this one.
+    #[error("the id token belongs to another login")]
+    WrongNonce,
+    /// Neither configuration nor discovery names the endpoint.
+    #[error("the {which} of this provider is not known")]
+    MissingEndpoint {
+        /// Name of the endpoint, as `token endpoint`.
+        which: &'static str,
+    },
+    /// No client id is configured.
+    #[error("no client id is configured")]
+    MissingClientId,
+    /// The discovery document is another issuer's.
+    #[error("discovery of {expected} describes {found}")]
+    IssuerMismatch {
+        /// The issuer that was asked for.
+        expected: String,
+        /// The issuer that answered.
+        found: String,
+    },
+    /// An endpoint is neither https nor http on loopback.
+    #[error("{url} is neither https nor http on this machine")]
+    InsecureEndpoint {
+        /// Its origin.
+        url: String,
+    },
+}
+
+impl OauthError {
+    /// Whether the same request may succeed later, so that nothing must be given up for it.
+    ///
+    /// An answer that is no OAuth at all counts: it came from something between us and the server.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Transient { .. }
+                | Self::Http(_)
+                | Self::NotJson { .. }
+                | Self::Malformed { .. }
+                | Self::TooLarge
+        )
+    }
+}
+
+impl From<HttpError> for OauthError {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::TooLarge => Self::TooLarge,
+            HttpError::Insecure(url) => Self::InsecureEndpoint { url },
+            other => Self::Http(other),
+        }
+    }
+}
+
+/// Why a callback or a pasted text does not finish the login.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallbackError {
+    /// It answers another login: a stale tab, or a forged request.
+    #[error("this answer belongs to another login")]
+    WrongState,
+    /// It does not say which login it answers.
+    #[error("this answer does not say which login it belongs to")]
+    MissingState,
+    /// A parameter comes twice (RFC 6749 §3.1 forbids it).
+    #[error("this answer holds a parameter twice")]
+    RepeatedParameter,
+    /// It comes from another server than the one that was asked (RFC 9207).
+    #[error("this answer comes from another server")]
+    WrongIssuer,
+    /// The server ended the login. The one error that is an answer to this login.
+    #[error("the provider ended the login: {error}{}", because(.description))]
+    Denied {
+        /// Error name, as `access_denied`.
+        error: String,
+        /// The server's own words.
+        description: Option<String>,
+    },
+    /// There is no code in it.
+    #[error("this answer holds no code")]
+    MissingCode,
+}
+
+fn because(description: &Option<String>) -> String {
+    description
+        .as_deref()
+        .map(|text| format!(" ({text})"))
+        .unwrap_or_default()
+}

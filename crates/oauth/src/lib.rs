@@ -1,0 +1,48 @@
+//! Speaks OAuth 2.0 and each provider's dialect over an HTTP client that it is handed.
+//!
+//! Requests are built by the `oauth2` crate; one adapter between it and the HTTP client applies the provider's
+//! [`Dialect`], which is data. This crate has no clock, file, environment or randomness of its own: what is needed of
+//! them comes in as an argument. It decides nothing about accounts; it says precisely what a server answered.
+//!
+//! ```
+//! use provider_auth_oauth::{Client, LoginSecrets, Server, authorization_url};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server {
+//!     authorization_endpoint: Some("https://id.example/authorize".parse()?),
+//!     ..Server::default()
+//! };
+//! let client = Client::public("my-app");
+//! # let mut fill = |bytes: &mut [u8]| bytes.fill(7); // stands for the system's entropy
+//! let secrets = LoginSecrets::new(&mut fill);
+//! let redirect = "http://127.0.0.1:1455/callback".parse()?;
+//! let page = authorization_url(&server, &client, &["openid".into()], &redirect, &secrets, None)?;
+//! assert!(page.query().is_some_and(|query| query.contains("code_challenge_method=S256")));
+//! # Ok(())
+//! # }
+//! ```
+
+mod adapter;
+mod answer;
+mod device;
+mod dialect;
+mod discovery;
+mod error;
+mod grant;
+mod http;
+mod identity;
+pub mod limits;
+mod login;
+mod server;
+mod text;
+mod tokens;
+
+pub use crate::device::{DeviceGrant, poll_device, start_device};
+pub use crate::dialect::{Dialect, Encoding, ErrorRule, IdentityPaths, Meaning, StepDialect};
+pub use crate::discovery::{Metadata, discover};
+pub use crate::error::{CallbackError, OauthError};
+pub use crate::grant::{TokenHint, exchange_code, refresh, revoke};
+pub use crate::http::{Http, HttpError, Sending};
+pub use crate::identity::{Identity, identity};
+pub use crate::login::{Callback, LoginSecrets, authorization_url, read_callback, read_pasted};
+pub use crate::server::{Client, ClientAuth, Server, is_https_or_loopback};
+pub use crate::tokens::Tokens;

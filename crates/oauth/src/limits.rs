@@ -1,0 +1,45 @@
+//! Every number of this crate, with its unit and reason.
+
+use std::time::Duration;
+
+/// Bytes of randomness in `state`, `nonce` and the PKCE verifier: 43 characters each, the least that RFC 7636 §4.1 allows.
+pub const LOGIN_ENTROPY_BYTES: usize = 32;
+
+/// Longest error name that is kept, in characters: registered names are under 30.
+pub const ERROR_NAME_CHARS: usize = 64;
+
+/// Longest error description that is kept, in characters: a sentence, not a page.
+pub const DESCRIPTION_CHARS: usize = 240;
+
+/// Longest identity claim that is kept, in characters: RFC 5321 allows an e-mail address 254.
+pub const CLAIM_CHARS: usize = 256;
+
+/// Largest extra field of a token response that is kept, in bytes of JSON: a sealed record stays small.
+pub const EXTRA_FIELD_BYTES: usize = 4096;
+
+/// Longest life of an access token that is believed: ten years. Larger numbers stand for "never" and overflow calendars.
+pub const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Absolute times above this are milliseconds, below it seconds: it is the year 5138 in the one and 1973 in the other.
+pub const LARGEST_UNIX_SECONDS: u64 = 100_000_000_000;
+
+/// Pause between two polls when the server names none (RFC 8628 §3.5).
+pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Shortest pause between two polls, whatever the server says: 0 has been seen.
+pub const SHORTEST_POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Longest pause between two polls that a server may ask for: beyond it a user gives up.
+pub const LONGEST_POLL_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Longest pause after network trouble while polling: short enough to notice soon that the line is back.
+pub const LONGEST_POLL_BACKOFF: Duration = Duration::from_secs(30);
+
+/// Life of a device code when the server names none: what most servers give.
+pub const DEVICE_CODE_LIFE: Duration = Duration::from_secs(15 * 60);
+
+/// Longest life of a device code that is believed: nobody waits longer.
+pub const LONGEST_DEVICE_CODE_LIFE: Duration = Duration::from_secs(3600);
+
+/// Shortest text that is looked for in a server's description to blot out a secret that it echoes, in bytes.
+pub const SHORTEST_ECHO_BYTES: usize = 6;

@@ -1,0 +1,224 @@
+//! The authorization code login with PKCE: the page to open, and the answer that comes back (RFC 6749 §4.1, 7636, 9207).
+
+use std::{borrow::Cow, fmt};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use oauth2::{
+    AuthUrl, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, basic::BasicClient,
+};
+use secrecy::SecretString;
+use url::{Url, form_urlencoded};
+
+use crate::{
+    CallbackError, Client, OauthError, Server, limits,
+    server::{endpoint, same_issuer},
+    text::clean,
+    tokens::reveal,
+};
+
+/// The random values of one login. They bind page, answer, code and id token together.
+pub struct LoginSecrets {
+    /// Comes back with the answer.
+    pub state: String,
+    /// Comes back in the id token.
+    pub nonce: String,
+    verifier: SecretString,
+}
+
+impl LoginSecrets {
+    /// Draws three independent values: `state` travels through URLs and must tell nothing about the verifier.
+    #[must_use]
+    pub fn new(entropy: &mut dyn FnMut(&mut [u8])) -> Self {
+        let mut draw = || {
+            let mut bytes = [0; limits::LOGIN_ENTROPY_BYTES];
+            entropy(&mut bytes);
+            URL_SAFE_NO_PAD.encode(bytes)
+        };
+        Self {
+            state: draw(),
+            nonce: draw(),
+            verifier: draw().into(),
+        }
+    }
+
+    pub(crate) fn verifier(&self) -> PkceCodeVerifier {
+        PkceCodeVerifier::new(reveal(&self.verifier).to_owned())
+    }
+}
+
+impl fmt::Debug for LoginSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginSecrets").finish_non_exhaustive()
+    }
+}
+
+/// The answer to a login: its code, not yet exchanged.
+#[derive(Debug)]
+pub struct Callback {
+    pub(crate) code: SecretString,
+}
+
+/// Returns the page where the user signs in.
+///
+/// PKCE is always S256. The nonce is sent when an id token is asked for (`openid`). Extra parameters of the dialect
+/// are added where the flow itself sets none of that name.
+pub fn authorization_url(
+    server: &Server,
+    client: &Client,
+    scopes: &[String],
+    redirect_uri: &Url,
+    secrets: &LoginSecrets,
+    login_hint: Option<&str>,
+) -> Result<Url, OauthError> {
+    let page = endpoint(
+        server.authorization_endpoint.as_ref(),
+        "authorization endpoint",
+    )?;
+    let client =
+        BasicClient::new(client.checked_id()?).set_auth_uri(AuthUrl::from_url(page.clone()));
+    let mut request = client
+        .authorize_url(|| CsrfToken::new(secrets.state.clone()))
+        .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(
+            &secrets.verifier(),
+        ))
+        .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(redirect_uri.clone())))
+        .add_scopes(scopes.iter().cloned().map(Scope::new));
+    if scopes.iter().any(|scope| scope == "openid") {
+        request = request.add_extra_param("nonce", &secrets.nonce);
+    }
+    if let Some(hint) = login_hint {
+        request = request.add_extra_param("login_hint", hint);
+    }
+    let (mut url, _state) = request.url();
+    for (name, value) in &server.dialect.authorize {
+        if !url.query_pairs().any(|(set, _)| set == *name) {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    Ok(url)
+}
+
+/// Reads the query of the redirect that ends the login.
+///
+/// Only an answer with the state of this very login counts, be it a code or the server's refusal.
+pub fn read_callback(
+    query: &str,
+    secrets: &LoginSecrets,
+    server: &Server,
+) -> Result<Callback, CallbackError> {
+    let answer = Answer::parse(query)?;
+    check_state(answer.state.as_deref(), secrets)?;
+    check_issuer(answer.issuer.as_deref(), server)?;
+    if let Some(error) = answer.error {
+        return Err(CallbackError::Denied {
+            error: clean(&error, limits::ERROR_NAME_CHARS)
+                .unwrap_or_else(|| "access_denied".to_owned()),
+            description: answer
+                .description
+                .and_then(|text| clean(&text, limits::DESCRIPTION_CHARS)),
+        });
+    }
+    callback(answer.code.as_deref().unwrap_or_default())
+}
+
+/// Reads what a user pasted: the whole redirect URL, its query, `code#state`, or the bare code.
+///
+/// A bare code carries no state to check. It still cannot be another login's: the server ties it to our PKCE challenge.
+pub fn read_pasted(
+    text: &str,
+    secrets: &LoginSecrets,
+    server: &Server,
+) -> Result<Callback, CallbackError> {
+    let text = text.trim();
+    let after_path = text
+        .split_once('?')
+        .map(|(_, query)| query.split('#').next().unwrap_or_default());
+    let is_query = || {
+        ["code=", "state=", "error=", "iss="]
+            .iter()
+            .any(|name| text.starts_with(name))
+    };
+    match after_path {
+        Some(query) => return read_callback(query, secrets, server),
+        None if is_query() => return read_callback(text, secrets, server),
+        None if text.contains("://") => return Err(CallbackError::MissingCode),
+        None => {}
+    }
+    let code = match text.split_once('#') {
+        Some((code, state)) => {
+            check_state(Some(state), secrets)?;
+            code
+        }
+        None => text,
+    };
+    callback(code)
+}
+
+/// The parameters of an authorization response that we know.
+#[derive(Default)]
+struct Answer {
+    state: Option<String>,
+    code: Option<String>,
+    issuer: Option<String>,
+    error: Option<String>,
+    description: Option<String>,
+}
+
+impl Answer {
+    fn parse(query: &str) -> Result<Self, CallbackError> {
+        let mut answer = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let slot = match &*name {
+                "state" => &mut answer.state,
+                "code" => &mut answer.code,
+                "iss" => &mut answer.issuer,
+                "error" => &mut answer.error,
+                "error_description" => &mut answer.description,
+                _ => continue,
+            };
+            if slot.replace(value.into_owned()).is_some() {
+                return Err(CallbackError::RepeatedParameter);
+            }
+        }
+        Ok(answer)
+    }
+}
+
+fn check_state(state: Option<&str>, secrets: &LoginSecrets) -> Result<(), CallbackError> {
+    match state {
+        None | Some("") => Err(CallbackError::MissingState),
+        Some(state) if same_bytes(state, &secrets.state) => Ok(()),
+        Some(_) => Err(CallbackError::WrongState),
+    }
+}
+
+fn check_issuer(issuer: Option<&str>, server: &Server) -> Result<(), CallbackError> {
+    let right = match (issuer, &server.issuer) {
+        (Some(issuer), Some(expected)) => same_issuer(issuer, expected.as_str()),
+        (Some(_), None) => true,
+        (None, _) => !server.issuer_in_response,
+    };
+    if right {
+        Ok(())
+    } else {
+        Err(CallbackError::WrongIssuer)
+    }
+}
+
+fn callback(code: &str) -> Result<Callback, CallbackError> {
+    let printable = |c: char| c.is_ascii_graphic();
+    if code.is_empty() || !code.chars().all(printable) {
+        return Err(CallbackError::MissingCode);
+    }
+    Ok(Callback { code: code.into() })
+}
+
+/// Compares in a time that tells nothing about where two texts differ.
+fn same_bytes(one: &str, other: &str) -> bool {
+    one.len() == other.len()
+        && one
+            .bytes()
+            .zip(other.bytes())
+            .fold(0, |seen, (a, b)| seen | (a ^ b))
+            == 0
+}

@@ -1,0 +1,139 @@
+//! Finding endpoints by an issuer.
+
+use provider_auth_oauth::{HttpError, OauthError, Server, discover};
+
+use crate::support::{Script, run, url};
+
+const DOCUMENT: &str = r#"{
+  "issuer": "https://id.example/tenant",
+  "authorization_endpoint": "https://id.example/tenant/authorize",
+  "token_endpoint": "https://tokens.example/token",
+  "device_authorization_endpoint": "https://id.example/tenant/device",
+  "revocation_endpoint": null,
+  "authorization_response_iss_parameter_supported": true
+}"#;
+
+#[test]
+fn the_document_is_looked_for_wherever_the_standards_put_it() {
+    let missing = (404, "<html>");
+    let http = Script::new([missing, missing, missing, (200, DOCUMENT)]);
+    let metadata = run(discover(&http, &url("https://id.example/tenant"))).unwrap();
+    assert_eq!(
+        metadata.token_endpoint,
+        Some(url("https://tokens.example/token"))
+    );
+    assert_eq!(metadata.revocation_endpoint, None);
+    assert!(metadata.issuer_in_response);
+    let asked: Vec<String> = http
+        .seen()
+        .iter()
+        .map(|request| request.uri().to_string())
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            "https://id.example/tenant/.well-known/openid-configuration",
+            "https://id.example/.well-known/oauth-authorization-server/tenant",
+            "https://id.example/.well-known/openid-configuration/tenant",
+            "https://id.example/tenant/.well-known/oauth-authorization-server",
+        ]
+    );
+}
+
+#[test]
+fn an_issuer_without_a_path_has_two_places() {
+    let http = Script::new([(404, "{}"), (404, "{}")]);
+    let error = run(discover(&http, &url("https://id.example"))).unwrap_err();
+    assert!(
+        matches!(error, OauthError::Rejected { status: 404, .. }),
+        "{error:?}"
+    );
+    assert_eq!(http.seen().len(), 2);
+}
+
+#[test]
+fn explicit_endpoints_win_over_discovered_ones() {
+    let http = Script::new([(200, DOCUMENT)]);
+    let metadata = run(discover(&http, &url("https://id.example/tenant/"))).unwrap();
+    let server = Server {
+        token_endpoint: Some(url("https://mine.example/token")),
+        ..Server::default()
+    };
+    let server = server.complete_with(metadata);
+    assert_eq!(
+        server.token_endpoint,
+        Some(url("https://mine.example/token"))
+    );
+    assert_eq!(
+        server.authorization_endpoint,
+        Some(url("https://id.example/tenant/authorize"))
+    );
+    assert_eq!(server.issuer, Some(url("https://id.example/tenant/")));
+    assert!(server.issuer_in_response);
+}
+
+#[test]
+fn a_document_that_cannot_be_trusted_is_refused() {
+    let check = |document: &str, expect: OauthError| {
+        let http = Script::new([(200, document)]);
+        let found = run(discover(&http, &url("https://id.example/tenant")));
+        assert_eq!(found.unwrap_err(), expect, "{document}");
+    };
+    let mismatch = |found: &str| OauthError::IssuerMismatch {
+        expected: "https://id.example/tenant".to_owned(),
+        found: found.to_owned(),
+    };
+    check(
+        &DOCUMENT.replace(
+            "id.example/tenant\",\n  \"auth",
+            "evil.example\",\n  \"auth",
+        ),
+        mismatch("https://evil.example"),
+    );
+    check("{}", mismatch("no issuer"));
+    check(
+        &DOCUMENT.replace("https://tokens", "http://tokens"),
+        OauthError::InsecureEndpoint {
+            url: "http://tokens.example".to_owned(),
+        },
+    );
+    check(
+        &DOCUMENT.replace("https://tokens.example/token", "token"),
+        OauthError::Malformed {
+            field: "token_endpoint",
+        },
+    );
+}
+
+#[test]
+fn a_server_out_of_reach_is_told_from_one_without_a_document() {
+    let issuer = url("https://id.example");
+    let http = Script::new([HttpError::Connect]);
+    assert_eq!(
+        run(discover(&http, &issuer)).unwrap_err(),
+        OauthError::Http(HttpError::Connect)
+    );
+
+    let http = Script::new([(503, "<html>"), (404, "<html>")]);
+    let busy = run(discover(&http, &issuer)).unwrap_err();
+    assert_eq!(
+        busy,
+        OauthError::Transient {
+            status: 503,
+            retry_after: None
+        }
+    );
+
+    let http = Script::new([(200, "<html>"), (302, "")]);
+    let page = run(discover(&http, &issuer)).unwrap_err();
+    assert!(matches!(page, OauthError::NotJson { .. }), "{page:?}");
+
+    let http = Script::new::<HttpError>([]);
+    let insecure = run(discover(&http, &url("http://id.example"))).unwrap_err();
+    assert_eq!(
+        insecure,
+        OauthError::InsecureEndpoint {
+            url: "http://id.example".to_owned()
+        }
+    );
+}

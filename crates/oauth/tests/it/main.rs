@@ -1,0 +1,13 @@
+//! OAuth against a server that answers from a script.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may fail at once, helpers included"
+)]
+
+mod device;
+mod discovery;
+mod login;
+mod request;
+mod support;
+mod tokens;
