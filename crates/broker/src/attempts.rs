@@ -1,0 +1,99 @@
+//! The attempts that were handed out and not yet forgotten.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use provider_auth_policy::{AccountId, Request, Timestamp};
+
+use crate::config::Provider;
+use crate::limits::{ANSWERED_ATTEMPTS, ATTEMPT_LIFE};
+
+/// One set of headers that was handed out.
+#[derive(Clone)]
+pub(crate) struct Attempt {
+    pub(crate) request: Request,
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) account: AccountId,
+    pub(crate) handed_out_at: Timestamp,
+    pub(crate) answered: bool,
+}
+
+/// All attempts of this process, by handle.
+pub(crate) struct Attempts {
+    /// Tells handles of this copy of the addon from those of another in the same process.
+    copy: u32,
+    next: u64,
+    open: HashMap<u64, Attempt>,
+    /// In the order in which they were handed out; may name attempts that are gone.
+    by_age: VecDeque<(Timestamp, u64)>,
+    /// Answered ones, oldest first.
+    answered: VecDeque<u64>,
+}
+
+impl Attempts {
+    pub(crate) fn new(copy: u32) -> Self {
+        Self {
+            copy,
+            next: 0,
+            open: HashMap::new(),
+            by_age: VecDeque::new(),
+            answered: VecDeque::new(),
+        }
+    }
+
+    /// Keeps an attempt and returns its handle.
+    pub(crate) fn keep(&mut self, attempt: Attempt) -> (String, Vec<AccountId>) {
+        let abandoned = self.forget_old(attempt.handed_out_at);
+        let number = self.next;
+        self.next += 1;
+        self.by_age.push_back((attempt.handed_out_at, number));
+        self.open.insert(number, attempt);
+        (format!("{:08x}-{number:x}", self.copy), abandoned)
+    }
+
+    pub(crate) fn get(&self, handle: &str) -> Option<&Attempt> {
+        self.open.get(&self.number(handle)?)
+    }
+
+    pub(crate) fn get_mut(&mut self, handle: &str) -> Option<&mut Attempt> {
+        let number = self.number(handle)?;
+        self.open.get_mut(&number)
+    }
+
+    /// Marks an attempt as answered: it stays a while, since its stream may still break.
+    pub(crate) fn settle(&mut self, handle: &str) {
+        let Some(number) = self.number(handle) else {
+            return;
+        };
+        self.answered.push_back(number);
+        if self.answered.len() > ANSWERED_ATTEMPTS
+            && let Some(oldest) = self.answered.pop_front()
+        {
+            self.open.remove(&oldest);
+        }
+    }
+
+    /// Forgets attempts past their life; returns the accounts of those that nobody ever answered.
+    fn forget_old(&mut self, now: Timestamp) -> Vec<AccountId> {
+        let mut abandoned = Vec::new();
+        while let Some(&(handed_out_at, number)) = self.by_age.front() {
+            let gone = !self.open.contains_key(&number);
+            if !gone && handed_out_at + ATTEMPT_LIFE > now {
+                break;
+            }
+            self.by_age.pop_front();
+            if let Some(attempt) = self.open.remove(&number)
+                && !attempt.answered
+            {
+                abandoned.push(attempt.account);
+            }
+        }
+        abandoned
+    }
+
+    fn number(&self, handle: &str) -> Option<u64> {
+        let (copy, number) = handle.split_once('-')?;
+        (u32::from_str_radix(copy, 16).ok()? == self.copy)
+            .then(|| u64::from_str_radix(number, 16).ok())?
+    }
+}

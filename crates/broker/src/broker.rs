@@ -1,0 +1,266 @@
+//! The broker: one per process, over one vault folder that all processes share.
+//!
+//! It owns what the three leaves need of each other: the open vault, the accounts read from it, the shared state, the
+//! attempts under way. Decisions are `policy`'s; this file opens, reads again what others changed, and writes.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Mutex, RwLock};
+use provider_auth_policy::{AccountId, Reason, SharedState, Timestamp, Traffic};
+use provider_auth_vault::{Disk, Vault, VaultError};
+use tokio::sync::Notify;
+
+use crate::accounts::Accounts;
+use crate::attempts::Attempts;
+use crate::config::{Inline, Provider, Settings};
+use crate::error::BrokerError;
+use crate::events::{Event, EventKind, Events};
+use crate::host::Host;
+use crate::ledger::Ledger;
+use crate::limits;
+use crate::login::Logins;
+use crate::refresh::Flights;
+use crate::status::Figures;
+
+/// Lends credentials of the accounts in one vault.
+pub struct Broker {
+    pub(crate) host: Host,
+    pub(crate) settings: Settings,
+    vault: OnceLock<Arc<Vault>>,
+    opening: tokio::sync::Mutex<()>,
+    accounts: RwLock<Arc<Accounts>>,
+    rereading: Mutex<()>,
+    pub(crate) ledger: Ledger,
+    pub(crate) traffic: Mutex<Traffic>,
+    pub(crate) attempts: Mutex<Attempts>,
+    pub(crate) flights: Flights,
+    pub(crate) logins: Logins,
+    pub(crate) figures: Mutex<Figures>,
+    pub(crate) events: Arc<Events>,
+    /// Calls that wait and may be called off, by the number that the caller gave.
+    pub(crate) waits: Mutex<HashMap<u64, tokio::sync::oneshot::Sender<()>>>,
+    /// Told when an account or a cooldown changed, so that those who wait look again.
+    pub(crate) changed: Notify,
+    flush_due: AtomicBool,
+    serial: AtomicU64,
+}
+
+impl Broker {
+    /// Reads the configuration; the vault opens on first use.
+    pub fn new(host: Host, inline: &Inline, events: Arc<Events>) -> Result<Arc<Self>, BrokerError> {
+        let settings = crate::config::load(&*host.env, inline)?;
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
+        let mut nonce = [0; 4];
+        host.entropy.fill(&mut nonce);
+        Ok(Arc::new(Self {
+            host,
+            settings,
+            vault: OnceLock::new(),
+            opening: tokio::sync::Mutex::new(()),
+            accounts: RwLock::default(),
+            rereading: Mutex::default(),
+            ledger: Ledger::default(),
+            traffic: Mutex::default(),
+            attempts: Mutex::new(Attempts::new(u32::from_le_bytes(nonce))),
+            flights: Flights::default(),
+            logins: Logins::default(),
+            figures: Mutex::default(),
+            events,
+            waits: Mutex::default(),
+            changed: Notify::new(),
+            flush_due: AtomicBool::new(false),
+            serial: AtomicU64::new(0),
+        }))
+    }
+
+    /// Whether the vault is open, from when on the settings are fixed.
+    pub fn is_open(&self) -> bool {
+        self.vault.get().is_some()
+    }
+
+    /// Writes what is unwritten and waits, at most `limits::EXIT_PATIENCE`, for token exchanges under way: a refresh
+    /// token that the server has already replaced must reach the disk. Called when the process ends.
+    pub fn close(&self) {
+        self.flights.wait_idle(limits::EXIT_PATIENCE);
+        if let Some(vault) = self.vault.get() {
+            let _ = self.ledger.flush(vault, self.now());
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.host.clock.now()
+    }
+
+    /// A number in [0, 1).
+    pub(crate) fn jitter(&self) -> f64 {
+        let mut bytes = [0; 4];
+        self.host.entropy.fill(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    pub(crate) fn next_serial(&self) -> u64 {
+        self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The provider of this id, built in or configured.
+    pub(crate) fn provider(&self, id: &str) -> Result<&Arc<Provider>, BrokerError> {
+        self.settings
+            .providers
+            .get(id)
+            .ok_or_else(|| BrokerError::UnknownProvider(id.to_owned()))
+    }
+
+    /// The accounts as last read.
+    pub(crate) fn accounts(&self) -> Arc<Accounts> {
+        self.accounts.read().clone()
+    }
+
+    /// The vault, when it is open and neither a record nor the shared state changed since they were last read. Costs
+    /// two stats.
+    pub(crate) fn current(&self) -> Option<&Arc<Vault>> {
+        let vault = self.vault.get()?;
+        (self.accounts.read().is_current(vault) && self.ledger.is_current(vault)).then_some(vault)
+    }
+
+    /// The vault, opened if need be, with accounts and shared state as they are on disk now.
+    pub(crate) async fn opened(self: &Arc<Self>) -> Result<Arc<Vault>, BrokerError> {
+        if let Some(vault) = self.current() {
+            return Ok(vault.clone());
+        }
+        let vault = match self.vault.get() {
+            Some(vault) => vault.clone(),
+            None => self.open().await?,
+        };
+        self.reread(&vault).await?;
+        Ok(vault)
+    }
+
+    async fn open(self: &Arc<Self>) -> Result<Arc<Vault>, BrokerError> {
+        let _one_at_a_time = self.opening.lock().await;
+        if let Some(vault) = self.vault.get() {
+            return Ok(vault.clone());
+        }
+        let broker = self.clone();
+        let vault = blocking(move || {
+            let entropy = broker.host.entropy.clone();
+            Vault::open(
+                broker.vault_options(),
+                Arc::new(Disk),
+                Arc::new(move |bytes: &mut [u8]| entropy.fill(bytes)),
+            )
+        })
+        .await?;
+        let vault = Arc::new(vault);
+        let _ = self.vault.set(vault.clone());
+        self.recover(&vault);
+        Ok(vault)
+    }
+
+    /// The vault, which is open: whoever asks was handed an account from it.
+    pub(crate) fn vault(&self) -> &Arc<Vault> {
+        self.vault
+            .get()
+            .expect("accounts are read from an open vault only")
+    }
+
+    /// Reads accounts and shared state again, where they changed.
+    pub(crate) async fn reread(self: &Arc<Self>, vault: &Arc<Vault>) -> Result<(), BrokerError> {
+        let (broker, vault) = (self.clone(), vault.clone());
+        blocking(move || broker.reread_now(&vault)).await?;
+        Ok(())
+    }
+
+    /// The state is read before the accounts and published after them: a record's generation is in the state only
+    /// once the record is on disk, so a record older than the state says is an old copy, never a late reader.
+    pub(crate) fn reread_now(&self, vault: &Vault) -> Result<(), VaultError> {
+        let _one_at_a_time = self.rereading.lock();
+        let state = if self.ledger.is_current(vault) {
+            None
+        } else {
+            Some(Ledger::fetch(vault)?)
+        };
+        let known = self.accounts();
+        if !known.is_current(vault) {
+            let read = Accounts::read(vault, &known, &self.settings)?;
+            *self.accounts.write() = Arc::new(read);
+        }
+        if let Some(state) = state {
+            self.ledger.adopt(state);
+        }
+        Ok(())
+    }
+
+    /// Notes a change of the shared state: written at once when `durable`, else within a second.
+    pub(crate) async fn note(
+        self: &Arc<Self>,
+        vault: &Arc<Vault>,
+        change: &SharedState,
+    ) -> Result<(), BrokerError> {
+        self.ledger.note(change);
+        self.changed.notify_waiters();
+        self.flush(vault).await
+    }
+
+    /// Writes the shared state now.
+    pub(crate) async fn flush(self: &Arc<Self>, vault: &Arc<Vault>) -> Result<(), BrokerError> {
+        let (broker, vault) = (self.clone(), vault.clone());
+        blocking(move || broker.ledger.flush(&vault, broker.now())).await?;
+        Ok(())
+    }
+
+    /// Writes the shared state in a second, once for all changes until then.
+    pub(crate) fn flush_soon(self: &Arc<Self>, runtime: &tokio::runtime::Handle) {
+        if self.flush_due.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let broker = self.clone();
+        runtime.spawn(async move {
+            tokio::time::sleep(limits::FLUSH_AFTER).await;
+            broker.flush_due.store(false, Ordering::Release);
+            let Some(vault) = broker.vault.get().cloned() else { return };
+            if let Err(error) = broker.flush(&vault).await {
+                tracing::warn!(%error, "the shared state could not be written; it will be tried again");
+            }
+        });
+    }
+
+    /// Tells listeners of a decision about one account of a pool.
+    pub(crate) fn tell(
+        &self,
+        kind: EventKind,
+        pool: (&Arc<str>, &Arc<str>),
+        account: Option<&AccountId>,
+        about: About<'_>,
+    ) {
+        self.events.emit(|| Event {
+            kind,
+            at: self.now(),
+            provider: pool.0.clone(),
+            namespace: pool.1.clone(),
+            account: account.cloned(),
+            model: about.model.map(str::to_owned),
+            reason: about.reason,
+            until: about.until,
+        });
+    }
+}
+
+/// What an event says besides who.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct About<'a> {
+    pub(crate) model: Option<&'a str>,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// Runs work that touches the disk away from the threads that answer.
+pub(crate) async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+    }
+}

@@ -1,0 +1,309 @@
+//! The loopback port that a browser login comes back to (RFC 8252 §7.3).
+//!
+//! One task serves the port for as long as the [`CallbackServer`] lives, one client beside the other. It decides
+//! nothing about the login: a query is put to whoever waits, and who asks after the login was answered gets a 409.
+
+mod head;
+mod page;
+#[cfg(test)]
+mod tests;
+
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::task::Poll;
+
+use provider_auth_oauth::CallbackError;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use url::{Host, Url};
+
+use crate::error::BrokerError;
+use crate::limits;
+
+use self::head::{Expected, Head};
+use self::page::Page;
+
+/// Listens for the answer to one login. Dropping it closes the port, as [`close`](Self::close) does for a failed login.
+pub(crate) struct CallbackServer {
+    redirect: Url,
+    questions: mpsc::Receiver<Question>,
+    outcome: watch::Sender<Option<Page>>,
+    task: JoinHandle<()>,
+}
+
+impl CallbackServer {
+    /// Listens where `redirect` says, exactly; without one, or without a port in it, on a free port.
+    ///
+    /// `localhost` means both loopback addresses: nobody knows which one the browser takes, and no other program may
+    /// sit on the other.
+    pub(crate) async fn bind(redirect: Option<&Url>) -> Result<Self, BrokerError> {
+        let mut redirect = match redirect {
+            Some(redirect) => redirect.clone(),
+            None => Url::parse("http://127.0.0.1/callback").expect("a constant URL"),
+        };
+        let (addresses, port) = (addresses(&redirect)?, redirect.port());
+        let listeners =
+            listen(&addresses, port)
+                .await
+                .map_err(|error| match (error.kind(), port) {
+                    (ErrorKind::AddrInUse, Some(port)) => BrokerError::CallbackPortBusy { port },
+                    _ => BrokerError::LoginFailed(format!(
+                        "{redirect} cannot be listened on: {error}"
+                    )),
+                })?;
+        if port.is_none() {
+            let port = listeners
+                .first()
+                .and_then(|listener| listener.local_addr().ok())
+                .map(|address| address.port());
+            redirect
+                .set_port(port)
+                .expect("a URL with a host takes a port");
+        }
+        let (ask, questions) = mpsc::channel(1);
+        let (outcome, ended) = watch::channel(None);
+        let door = Door {
+            expected: Expected::of(&redirect),
+            ask,
+            ended,
+        };
+        let task = tokio::spawn(serve(listeners, Arc::new(door)));
+        Ok(Self {
+            redirect,
+            questions,
+            outcome,
+            task,
+        })
+    }
+
+    /// Returns the redirect URI to name in the authorization request.
+    pub(crate) fn redirect_uri(&self) -> &Url {
+        &self.redirect
+    }
+
+    /// Waits for an answer that `accept` takes, or that refuses the login ([`CallbackError::Denied`], the only error).
+    ///
+    /// Any other answer gets a page that says so, and the login stays open. The browser that brought the right one
+    /// waits for [`close`](Self::close). This future may be dropped and called again; no answer is lost.
+    pub(crate) async fn wait<T>(
+        &mut self,
+        mut accept: impl FnMut(&str) -> Result<T, CallbackError>,
+    ) -> Result<T, CallbackError> {
+        while let Some(Question { query, reply }) = self.questions.recv().await {
+            let (said, answer) = match accept(&query) {
+                Ok(answer) => (Reply::Accepted, Ok(answer)),
+                Err(denied @ CallbackError::Denied { .. }) => {
+                    (Reply::Denied(denied.to_string()), Err(denied))
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a callback was refused; the login stays open");
+                    let _ = reply.send(Reply::Refused);
+                    continue;
+                }
+            };
+            // The browser may have gone already; its answer counts all the same.
+            let _ = reply.send(said);
+            // Whoever has asked meanwhile, or asks from now on, sees that nobody listens any more.
+            self.questions.close();
+            while self.questions.try_recv().is_ok() {}
+            return answer;
+        }
+        std::future::pending().await
+    }
+
+    /// Shows the last page, naming what was connected (or, without it, that the login failed), and closes the port.
+    ///
+    /// The task ends within a second; a process that is about to exit awaits it, so that the page arrives.
+    pub(crate) fn close(self, connected: Option<&str>) -> JoinHandle<()> {
+        self.outcome.send_replace(Some(match connected {
+            Some(name) => Page::connected(name),
+            None => Page::failed(),
+        }));
+        self.task
+    }
+}
+
+/// A query that came to the callback path, for whoever waits.
+struct Question {
+    query: String,
+    reply: oneshot::Sender<Reply>,
+}
+
+/// What becomes of it.
+enum Reply {
+    Accepted,
+    Denied(String),
+    Refused,
+}
+
+/// What every client meets.
+struct Door {
+    expected: Expected,
+    ask: mpsc::Sender<Question>,
+    ended: watch::Receiver<Option<Page>>,
+}
+
+/// The loopback addresses that a redirect URI means.
+fn addresses(redirect: &Url) -> Result<Vec<IpAddr>, BrokerError> {
+    let addresses: Vec<IpAddr> = match redirect.host() {
+        Some(Host::Ipv4(address)) => vec![address.into()],
+        Some(Host::Ipv6(address)) => vec![address.into()],
+        Some(Host::Domain("localhost")) => {
+            vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+        }
+        _ => Vec::new(),
+    };
+    if redirect.scheme() != "http"
+        || addresses.is_empty()
+        || !addresses.iter().all(IpAddr::is_loopback)
+    {
+        return Err(BrokerError::InvalidArgument(format!(
+            "method: {redirect} is not an http address on this machine, so a browser login cannot come back here; use the method paste"
+        )));
+    }
+    Ok(addresses)
+}
+
+/// Listens on every one of the addresses that this machine has, on one and the same port.
+async fn listen(addresses: &[IpAddr], port: Option<u16>) -> io::Result<Vec<TcpListener>> {
+    let mut tries = if port.is_some() {
+        1
+    } else {
+        limits::CALLBACK_PORT_TRIES
+    };
+    loop {
+        tries -= 1;
+        match listen_once(addresses, port.unwrap_or(0)).await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && tries > 0 => {}
+            result => return result,
+        }
+    }
+}
+
+async fn listen_once(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    let mut missing = None;
+    for address in addresses {
+        match TcpListener::bind(SocketAddr::new(*address, port)).await {
+            Ok(listener) => {
+                port = listener.local_addr()?.port();
+                listeners.push(listener);
+            }
+            Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(error),
+            // No such address: IPv6 is often switched off.
+            Err(error) => missing = Some(error),
+        }
+    }
+    match missing {
+        Some(error) if listeners.is_empty() => Err(error),
+        _ => Ok(listeners),
+    }
+}
+
+/// Serves the port until the login has ended or its [`CallbackServer`] is gone, and then until every client has its page.
+async fn serve(listeners: Vec<TcpListener>, door: Arc<Door>) {
+    let mut clients = JoinSet::new();
+    let mut ended = door.ended.clone();
+    loop {
+        tokio::select! {
+            stream = accept(&listeners), if clients.len() < limits::CALLBACK_CLIENTS => match stream {
+                Ok(stream) => {
+                    clients.spawn(attend(stream, door.clone()));
+                }
+                Err(_) => sleep(limits::CALLBACK_ACCEPT_PAUSE).await,
+            },
+            Some(_) = clients.join_next() => {}
+            () = over(&mut ended) => break,
+        }
+    }
+    drop(listeners);
+    let _ = timeout(limits::CALLBACK_CLOSING, async {
+        while clients.join_next().await.is_some() {}
+    })
+    .await;
+}
+
+/// Waits until the login has ended, or nobody is left to end it.
+async fn over(ended: &mut watch::Receiver<Option<Page>>) {
+    let _ = ended.wait_for(Option::is_some).await;
+}
+
+async fn accept(listeners: &[TcpListener]) -> io::Result<TcpStream> {
+    poll_fn(|context| {
+        for listener in listeners {
+            if let Poll::Ready(accepted) = listener.poll_accept(context) {
+                return Poll::Ready(accepted.map(|(stream, _)| stream));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Serves one client: one request, one page.
+async fn attend(mut stream: TcpStream, door: Arc<Door>) {
+    let mut ended = door.ended.clone();
+    let head = tokio::select! {
+        head = timeout(limits::CALLBACK_CLIENT_PATIENCE, read_head(&mut stream, &door.expected)) => head,
+        // A browser opens connections in advance; they have nothing to wait for.
+        () = over(&mut ended) => return,
+    };
+    let page = match head {
+        Ok(Ok(Head::Callback(query))) => ask(query, &door).await,
+        Ok(Ok(Head::Refused(page))) => page,
+        // Too slow, or gone: there is nobody to answer.
+        Ok(Ok(Head::Incomplete) | Err(_)) | Err(_) => return,
+    };
+    let _ = timeout(limits::CALLBACK_CLIENT_PATIENCE, send(stream, &page)).await;
+}
+
+async fn read_head(stream: &mut TcpStream, expected: &Expected) -> io::Result<Head> {
+    let mut bytes = Vec::with_capacity(limits::CALLBACK_HEAD_LIMIT);
+    loop {
+        let room = limits::CALLBACK_HEAD_LIMIT - bytes.len();
+        let end = room == 0
+            || (&mut *stream)
+                .take(room as u64)
+                .read_buf(&mut bytes)
+                .await?
+                == 0;
+        match head::read(&bytes, expected) {
+            Head::Incomplete if bytes.len() == limits::CALLBACK_HEAD_LIMIT => {
+                return Ok(Head::Refused(Page::TOO_LARGE));
+            }
+            Head::Incomplete if !end => {}
+            head => return Ok(head),
+        }
+    }
+}
+
+/// Puts a query to whoever waits, and returns the page that it leads to.
+async fn ask(query: String, door: &Door) -> Page {
+    let (reply, replied) = oneshot::channel();
+    if door.ask.send(Question { query, reply }).await.is_err() {
+        return Page::TAKEN;
+    }
+    match replied.await {
+        Ok(Reply::Accepted) => match door.ended.clone().wait_for(Option::is_some).await {
+            Ok(page) => page.clone().unwrap_or_else(Page::failed),
+            Err(_) => Page::failed(),
+        },
+        Ok(Reply::Denied(reason)) => Page::denied(&reason),
+        Ok(Reply::Refused) => Page::OTHER_LOGIN,
+        Err(_) => Page::TAKEN,
+    }
+}
+
+async fn send(mut stream: TcpStream, page: &Page) -> io::Result<()> {
+    stream.write_all(&page.response()).await?;
+    stream.shutdown().await?;
+    // Closing with unread bytes would reset the connection and could take the page with it.
+    let mut unread = [0; 1024];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! The numbers of the configuration.
+
+use std::time::Duration;
+
+/// Bytes of a config file: far beyond any real one, small enough to read at once on the calling thread.
+pub(super) const LONGEST_CONFIG_FILE: u64 = 1024 * 1024;
+
+/// Bytes of a file that holds one secret: the longest private keys are under a tenth of it.
+pub(super) const LONGEST_SECRET_FILE: u64 = 64 * 1024;
+
+/// Attempts of one request that a user may ask for: more would only hammer a provider that refuses.
+pub(super) const MOST_ATTEMPTS: u64 = 100;
+
+/// What a user may let one request wait for cooldowns: as long as the longest wait until a reset.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_hours(6);
+
+/// Edits between an unknown key and the known one it is taken for: two slips of the finger.
+pub(super) const NEAREST_KEY: usize = 2;

@@ -1,0 +1,335 @@
+//! Lays the layers of configuration over the built-in providers; later layers win.
+//!
+//! Here stands the rule that a repository one has cloned is not the user: its file may choose how a known provider
+//! rotates and may add providers of its own, but it may not say where a known provider's credentials go.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use provider_auth_oauth::{ClientAuth, Server};
+use provider_auth_policy::Rotation;
+use url::Url;
+
+use super::error::ConfigError;
+use super::origin::{Origin, safe_url};
+use super::provider::{HeaderTemplate, Provenance, Provider};
+use super::schema::{Layer, ProviderPatch, ROTATION, RotationPatch};
+use crate::providers::{self, Descriptor, Endpoints, KEY_HEADERS, Template};
+
+/// Makes the providers of these layers, first the weakest.
+pub(super) fn merge(layers: Vec<Layer>) -> Result<BTreeMap<String, Arc<Provider>>, ConfigError> {
+    let known: BTreeSet<String> = layers
+        .iter()
+        .filter(|layer| !matches!(layer.provenance, Provenance::Project(_)))
+        .flat_map(|layer| layer.providers.keys().cloned())
+        .chain(
+            providers::BUILT_IN
+                .iter()
+                .map(|descriptor| descriptor.id.to_owned()),
+        )
+        .collect();
+
+    let mut merged: BTreeMap<String, Merged> = providers::BUILT_IN
+        .iter()
+        .map(|descriptor| (descriptor.id.to_owned(), Merged::default()))
+        .collect();
+    for layer in layers {
+        for (id, patch) in layer.providers {
+            if matches!(layer.provenance, Provenance::Project(_)) {
+                trust(&patch, known.contains(&id))?;
+            }
+            merged.entry(id).or_default().lay(patch, &layer.provenance);
+        }
+    }
+    merged
+        .into_iter()
+        .map(|(id, merged)| Ok((id.clone(), Arc::new(merged.provider(&id)?))))
+        .collect()
+}
+
+/// Refuses what a project file may not say.
+fn trust(patch: &ProviderPatch, known: bool) -> Result<(), ConfigError> {
+    if known {
+        let Some((key, place)) = patch.keys.iter().find(|(key, _)| **key != ROTATION) else {
+            return Ok(());
+        };
+        return Err(place.fault(format!(
+            "a project file may not set {key} of a provider that is known without it, since its credentials could be sent \
+             elsewhere; set it in your own config file, or give the project's provider another id"
+        )));
+    }
+    match (patch.extends, patch.keys.get("extends")) {
+        (Some(base), Some(place)) if base.id != providers::GENERIC.id => Err(place.fault(
+            "a provider of a project file may extend generic only; define it in your own config file to extend another",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// All that the layers say about one provider.
+struct Merged {
+    patch: ProviderPatch,
+    provenance: Provenance,
+}
+
+impl Default for Merged {
+    fn default() -> Self {
+        Self {
+            patch: ProviderPatch::default(),
+            provenance: Provenance::BuiltIn,
+        }
+    }
+}
+
+impl Merged {
+    fn lay(&mut self, later: ProviderPatch, provenance: &Provenance) {
+        if self.provenance == Provenance::BuiltIn || later.keys.keys().any(|key| *key != ROTATION) {
+            self.provenance = provenance.clone();
+        }
+        let patch = &mut self.patch;
+        patch.place = later.place;
+        patch.keys.extend(later.keys);
+        for (step, params) in later.params {
+            patch.params.entry(step).or_default().extend(params);
+        }
+        take(&mut patch.extends, later.extends);
+        take(&mut patch.issuer, later.issuer);
+        take(
+            &mut patch.authorization_endpoint,
+            later.authorization_endpoint,
+        );
+        take(&mut patch.token_endpoint, later.token_endpoint);
+        take(
+            &mut patch.device_authorization_endpoint,
+            later.device_authorization_endpoint,
+        );
+        take(&mut patch.revocation_endpoint, later.revocation_endpoint);
+        take(&mut patch.client_id, later.client_id);
+        take(&mut patch.client_secret, later.client_secret);
+        take(&mut patch.client_auth, later.client_auth);
+        take(&mut patch.scopes, later.scopes);
+        take(&mut patch.redirect_uri, later.redirect_uri);
+        take(&mut patch.origins, later.origins);
+        take(&mut patch.header, later.header);
+        take(&mut patch.scheme, later.scheme);
+        take(&mut patch.models_url, later.models_url);
+        let rotation = &mut patch.rotation;
+        take(&mut rotation.mode, later.rotation.mode);
+        take(&mut rotation.strategy, later.rotation.strategy);
+        take(&mut rotation.rotate, later.rotation.rotate);
+        take(&mut rotation.max_attempts, later.rotation.max_attempts);
+        take(&mut rotation.max_wait, later.rotation.max_wait);
+        take(
+            &mut rotation.hold_until_reset,
+            later.rotation.hold_until_reset,
+        );
+    }
+
+    fn provider(self, id: &str) -> Result<Provider, ConfigError> {
+        let Self { patch, provenance } = self;
+        let base = patch
+            .extends
+            .or_else(|| providers::built_in(id))
+            .unwrap_or(&providers::GENERIC);
+        let server = server(base, &patch)?;
+        let origins = origins(
+            base,
+            &patch,
+            server.is_some() || providers::built_in(id).is_none(),
+        )?;
+        let models_url = models_url(base, &patch, &origins)?;
+        let client_auth = client_auth(base, &patch)?;
+        let oauth_header = header(base.oauth_header, &patch);
+        let api_header = header(base.api_header, &patch);
+        let strip: BTreeSet<&str> = [oauth_header.name.as_str(), &api_header.name]
+            .into_iter()
+            .chain(KEY_HEADERS.iter().copied())
+            .collect();
+        Ok(Provider {
+            id: id.into(),
+            client_id: patch.client_id,
+            client_secret: patch.client_secret,
+            client_auth,
+            scopes: patch.scopes.unwrap_or_else(|| owned(base.scopes)),
+            redirect_uri: patch.redirect_uri,
+            oauth_extra: pairs(base.oauth_extra),
+            api_extra: pairs(base.api_extra),
+            strip: strip.into_iter().map(str::to_owned).collect(),
+            rotation: rotation(base, &patch.rotation),
+            signals: base.signals,
+            terms: base.terms,
+            origin_of_definition: provenance,
+            server,
+            origins,
+            oauth_header,
+            api_header,
+            models_url,
+        })
+    }
+}
+
+/// Overwrites what an earlier layer says, if the later one says anything.
+fn take<T>(earlier: &mut Option<T>, later: Option<T>) {
+    if later.is_some() {
+        *earlier = later;
+    }
+}
+
+/// The authorization server, where the descriptor or the user names one.
+///
+/// An issuer of one's own is another server, so the descriptor's endpoints are not mixed in.
+fn server(base: &Descriptor, patch: &ProviderPatch) -> Result<Option<Server>, ConfigError> {
+    let endpoints = if patch.issuer.is_some() {
+        Endpoints::NONE
+    } else {
+        base.endpoints
+    };
+    let built_in = |text: Option<&str>| text.and_then(|text| safe_url(text).ok());
+    let mut dialect = (base.dialect)();
+    for (step, params) in &patch.params {
+        let to = match *step {
+            "authorize" => &mut dialect.authorize,
+            "device" => &mut dialect.device.params,
+            "token" => &mut dialect.token.params,
+            _ => &mut dialect.refresh.params,
+        };
+        to.retain(|(name, _)| !params.contains_key(name));
+        to.extend(
+            params
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
+    }
+    let server = Server {
+        issuer: patch.issuer.clone().or_else(|| built_in(endpoints.issuer)),
+        authorization_endpoint: patch
+            .authorization_endpoint
+            .clone()
+            .or_else(|| built_in(endpoints.authorization)),
+        token_endpoint: patch
+            .token_endpoint
+            .clone()
+            .or_else(|| built_in(endpoints.token)),
+        device_authorization_endpoint: patch
+            .device_authorization_endpoint
+            .clone()
+            .or_else(|| built_in(endpoints.device)),
+        revocation_endpoint: patch
+            .revocation_endpoint
+            .clone()
+            .or_else(|| built_in(endpoints.revocation)),
+        dialect,
+        ..Server::default()
+    };
+    if server.issuer.is_some() || server.token_endpoint.is_some() {
+        return Ok(Some(server));
+    }
+    match patch.keys.iter().find(|(key, _)| key.ends_with("Endpoint")) {
+        Some((key, place)) => Err(place.fault(format!(
+            "{key} is of no use alone; add tokenEndpoint, or the issuer"
+        ))),
+        None => Ok(None),
+    }
+}
+
+fn origins(
+    base: &Descriptor,
+    patch: &ProviderPatch,
+    required: bool,
+) -> Result<Vec<Origin>, ConfigError> {
+    let origins = match &patch.origins {
+        Some(origins) => origins.clone(),
+        None => base
+            .origins
+            .iter()
+            .filter_map(|origin| Origin::parse(origin).ok())
+            .collect(),
+    };
+    if origins.is_empty() && required {
+        return Err(patch.place.missing("origins").fault(
+            "add the origins that may receive the credentials, such as [\"https://api.example.com\"]: a credential never goes to a \
+             host that nobody named",
+        ));
+    }
+    Ok(origins)
+}
+
+/// The list of models lies where the descriptor has it, on the first origin. It is fetched with a credential, so it
+/// must lie on one of the origins.
+fn models_url(
+    base: &Descriptor,
+    patch: &ProviderPatch,
+    origins: &[Origin],
+) -> Result<Option<Url>, ConfigError> {
+    let Some(url) = &patch.models_url else {
+        return Ok(origins.first().and_then(|origin| {
+            Url::parse(origin.as_str())
+                .ok()?
+                .join(base.models_path)
+                .ok()
+        }));
+    };
+    if Origin::of(url).is_some_and(|origin| origins.contains(&origin)) {
+        return Ok(Some(url.clone()));
+    }
+    let place = patch.keys.get("modelsUrl").unwrap_or(&patch.place);
+    Err(place.fault("the list of models is fetched with a credential, so it must lie on one of the provider's origins"))
+}
+
+fn client_auth(base: &Descriptor, patch: &ProviderPatch) -> Result<ClientAuth, ConfigError> {
+    let has_secret = patch.client_secret.is_some();
+    match patch.client_auth {
+        Some(auth @ (ClientAuth::Basic | ClientAuth::Post)) if !has_secret => {
+            let place = patch.keys.get("clientAuth").unwrap_or(&patch.place);
+            let name = if auth == ClientAuth::Basic {
+                "basic"
+            } else {
+                "post"
+            };
+            Err(place.fault(format!(
+                "{name} needs a clientSecret; add one, or set none for a public client"
+            )))
+        }
+        Some(auth) => Ok(auth),
+        None if has_secret => Ok(base.client_auth),
+        None => Ok(ClientAuth::None),
+    }
+}
+
+/// A header of one's own starts from the scheme `Bearer`, as documented, whatever the descriptor's header had.
+fn header(base: Template, patch: &ProviderPatch) -> HeaderTemplate {
+    let (name, scheme) = match &patch.header {
+        Some(name) => (name.as_str(), "Bearer"),
+        None => (base.name, base.scheme),
+    };
+    HeaderTemplate {
+        name: name.to_owned(),
+        scheme: patch.scheme.as_deref().unwrap_or(scheme).to_owned(),
+    }
+}
+
+fn rotation(base: &Descriptor, patch: &RotationPatch) -> Rotation {
+    let default = Rotation {
+        rotate: base.rotate,
+        ..Rotation::default()
+    };
+    Rotation {
+        mode: patch.mode.unwrap_or(default.mode),
+        strategy: patch.strategy.unwrap_or(default.strategy),
+        rotate: patch.rotate.unwrap_or(default.rotate),
+        max_attempts: patch.max_attempts.or(default.max_attempts),
+        max_wait: patch.max_wait.unwrap_or(default.max_wait),
+        hold_until_reset: patch.hold_until_reset.unwrap_or(default.hold_until_reset),
+    }
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}

@@ -1,0 +1,127 @@
+//! Where data and config files lie on each platform.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::error::{ConfigError, Place};
+use super::limits::LONGEST_CONFIG_FILE;
+use crate::host::Env;
+
+const PRODUCT: &str = "provider-auth";
+const USER_FILE: &str = "config.jsonc";
+const PROJECT_FILE: &str = "provider-auth.jsonc";
+
+/// The families of platforms that keep data in different places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Platform {
+    Unix,
+    MacOs,
+    Windows,
+}
+
+impl Platform {
+    /// The one this was built for.
+    pub(super) const HERE: Self = if cfg!(windows) {
+        Self::Windows
+    } else if cfg!(target_os = "macos") {
+        Self::MacOs
+    } else {
+        Self::Unix
+    };
+}
+
+/// The value of a variable; an empty one counts as unset, since that is how scripts unset variables.
+pub(super) fn variable(env: &dyn Env, name: &str) -> Option<String> {
+    env.var(name).filter(|value| !value.is_empty())
+}
+
+/// Makes a path absolute: `~/` is the home folder, and a relative path starts from the working folder.
+pub(super) fn expand(env: &dyn Env, path: &Path) -> PathBuf {
+    let (base, rest) = match path.strip_prefix("~") {
+        Ok(rest) => (env.home_dir(), rest),
+        Err(_) => (env.current_dir(), path),
+    };
+    base.map_or_else(|| path.to_owned(), |base| base.join(rest))
+}
+
+/// The folder of the vault when nobody names one; `None` when the environment names no home folder.
+pub(super) fn default_dir(env: &dyn Env, platform: Platform) -> Option<PathBuf> {
+    let base = match platform {
+        Platform::Windows => folder(env, "LOCALAPPDATA").or_else(|| in_home(env, "AppData/Local")),
+        Platform::MacOs => {
+            folder(env, "XDG_DATA_HOME").or_else(|| in_home(env, "Library/Application Support"))
+        }
+        Platform::Unix => folder(env, "XDG_DATA_HOME").or_else(|| in_home(env, ".local/share")),
+    };
+    Some(base?.join(PRODUCT))
+}
+
+/// The user's config file when nobody names one.
+pub(super) fn default_user_file(env: &dyn Env, platform: Platform) -> Option<PathBuf> {
+    let base = match platform {
+        Platform::Windows => folder(env, "APPDATA").or_else(|| in_home(env, "AppData/Roaming")),
+        Platform::MacOs | Platform::Unix => {
+            folder(env, "XDG_CONFIG_HOME").or_else(|| in_home(env, ".config"))
+        }
+    };
+    Some(base?.join(PRODUCT).join(USER_FILE))
+}
+
+/// Where a project file may lie, nearest first: the working folder and its parents up to the repository's root.
+///
+/// Outside a repository only the working folder counts: its parents, such as `/tmp`, may be anybody's.
+pub(super) fn project_files(env: &dyn Env) -> Vec<PathBuf> {
+    let Some(here) = env.current_dir() else {
+        return Vec::new();
+    };
+    let root = here
+        .ancestors()
+        .position(|folder| folder.join(".git").exists());
+    here.ancestors()
+        .take(root.unwrap_or(0) + 1)
+        .map(|folder| folder.join(PROJECT_FILE))
+        .collect()
+}
+
+/// Whether two paths name one existing file.
+pub(super) fn same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Reads a config file; `None` when there is none.
+pub(super) fn read(file: &Path) -> Result<Option<String>, ConfigError> {
+    let fault = |why: &str| Place::file(file).fault(why);
+    let unreadable = |error: std::io::Error| fault(&format!("the file cannot be read: {error}"));
+    match std::fs::metadata(file) {
+        Ok(found) if found.is_file() => {}
+        Ok(_) => return Err(fault("not a regular file")),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(unreadable(error)),
+    }
+    let mut bytes = Vec::new();
+    File::open(file)
+        .and_then(|open| open.take(LONGEST_CONFIG_FILE + 1).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > LONGEST_CONFIG_FILE {
+        return Err(fault(&format!(
+            "the file is longer than {LONGEST_CONFIG_FILE} bytes"
+        )));
+    }
+    String::from_utf8(bytes)
+        .map(Some)
+        .map_err(|_| fault("the file is not UTF-8 text"))
+}
+
+/// A base folder from a variable. The XDG specification has relative ones ignored.
+fn folder(env: &dyn Env, name: &str) -> Option<PathBuf> {
+    variable(env, name)
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+}
+
+fn in_home(env: &dyn Env, path: &str) -> Option<PathBuf> {
+    env.home_dir().map(|home| home.join(path))
+}

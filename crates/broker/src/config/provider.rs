@@ -1,0 +1,87 @@
+//! A provider as the layers of configuration make it, ready to be used.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use provider_auth_oauth::{ClientAuth, Server};
+use provider_auth_policy::{Rotation, Signals};
+use url::Url;
+
+use super::origin::Origin;
+use super::secret::SecretRef;
+
+/// A provider, complete and checked.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its authorization server; `None` when it offers no login, so that only API keys serve.
+    pub server: Option<Server>,
+    /// The client that the user registered.
+    pub client_id: Option<String>,
+    /// The client's secret, not read yet.
+    pub client_secret: Option<SecretRef>,
+    /// How the client authenticates at the token endpoint.
+    pub client_auth: ClientAuth,
+    /// Scopes that a login asks for.
+    pub scopes: Vec<String>,
+    /// The redirect URI registered with the server; `None` for any free port of this machine.
+    pub redirect_uri: Option<Url>,
+    /// Where its credentials may go; empty for one that still has to be told.
+    pub origins: Vec<Origin>,
+    /// How an access token is sent.
+    pub oauth_header: HeaderTemplate,
+    /// How an API key is sent.
+    pub api_header: HeaderTemplate,
+    /// Further headers beside an access token. The caller's own value wins, save that of `anthropic-beta`, to which
+    /// ours is appended.
+    pub oauth_extra: Vec<(String, String)>,
+    /// Further headers beside an API key, under the same rule.
+    pub api_extra: Vec<(String, String)>,
+    /// Headers to delete first: every place where an SDK may have put a key.
+    pub strip: Vec<String>,
+    /// Where its models are listed.
+    pub models_url: Option<Url>,
+    /// How its pools rotate.
+    pub rotation: Rotation,
+    /// How its limits and refusals are recognised.
+    pub signals: &'static Signals,
+    /// What its terms say about a login of one's own, with a link; for `CLIENT_ID_REQUIRED`.
+    pub terms: Option<&'static str>,
+    /// What says where its credentials go: the last layer to set anything but its rotation.
+    pub origin_of_definition: Provenance,
+}
+
+/// How a credential is written into a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderTemplate {
+    /// The header, in lower case.
+    pub name: String,
+    /// The word before the credential; empty for the bare credential.
+    pub scheme: String,
+}
+
+/// Where a definition comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Provenance {
+    /// Shipped with this product.
+    BuiltIn,
+    /// The user's own config file.
+    User(PathBuf),
+    /// The config file of the project that is worked on; it may be anybody's.
+    Project(PathBuf),
+    /// The options of `configure`.
+    Inline,
+}
+
+impl Provenance {
+    /// The file, where there is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::User(file) | Self::Project(file) => Some(file),
+            Self::BuiltIn | Self::Inline => None,
+        }
+    }
+}

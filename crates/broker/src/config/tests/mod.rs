@@ -1,0 +1,117 @@
+//! The configuration from files to settings, over real folders and an environment made up for each test.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+
+mod faults;
+mod files;
+mod layers;
+mod secrets;
+
+/// A home folder, a project in a repository, and variables.
+struct Surroundings {
+    root: TempDir,
+    vars: BTreeMap<String, String>,
+    here: PathBuf,
+}
+
+impl Surroundings {
+    fn new() -> Self {
+        let root = TempDir::new().unwrap();
+        let here = root.path().join("repo/inner");
+        for folder in [
+            root.path().join("home"),
+            root.path().join("repo/.git"),
+            here.clone(),
+        ] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        Self {
+            root,
+            vars: BTreeMap::new(),
+            here,
+        }
+        .with("PROVIDER_AUTH_CONFIG", "~/user.jsonc")
+        .user("")
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Self {
+        self.vars.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+
+    fn file(self, path: &str, text: &str) -> Self {
+        fs::write(self.at(path), text).unwrap();
+        self
+    }
+
+    fn user(self, text: &str) -> Self {
+        self.file("home/user.jsonc", text)
+    }
+
+    fn project(self, text: &str) -> Self {
+        self.file("repo/provider-auth.jsonc", text)
+    }
+
+    fn load(&self) -> Result<Settings, ConfigError> {
+        load(self, &Inline::default())
+    }
+
+    fn load_with(&self, config: Value) -> Result<Settings, ConfigError> {
+        load(
+            self,
+            &Inline {
+                config: Some(config),
+                ..Inline::default()
+            },
+        )
+    }
+}
+
+impl Env for Surroundings {
+    fn var(&self, name: &str) -> Option<String> {
+        self.vars.get(name).cloned()
+    }
+
+    fn home_dir(&self) -> Option<PathBuf> {
+        Some(self.at("home"))
+    }
+
+    fn current_dir(&self) -> Option<PathBuf> {
+        Some(self.here.clone())
+    }
+}
+
+/// A provider that lacks nothing.
+fn acme() -> Value {
+    json!({ "issuer": "https://id.acme.example", "origins": ["https://api.acme.example"], "clientId": "acme-client" })
+}
+
+#[track_caller]
+fn provider(settings: &Settings, id: &str) -> Arc<Provider> {
+    Arc::clone(settings.providers.get(id).expect("the provider is there"))
+}
+
+fn origins(provider: &Provider) -> Vec<&str> {
+    provider.origins.iter().map(Origin::as_str).collect()
+}
+
+/// The fault of acme with these keys set.
+#[track_caller]
+fn fault_of(keys: Value) -> ConfigError {
+    let mut acme = acme();
+    acme.as_object_mut()
+        .unwrap()
+        .extend(keys.as_object().unwrap().clone());
+    let config = json!({ "providers": { "acme": acme } });
+    Surroundings::new().load_with(config).expect_err("a fault")
+}

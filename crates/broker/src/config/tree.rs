@@ -1,0 +1,209 @@
+//! Configuration as a tree in which every value knows where it stands.
+//!
+//! A file and an inline value become the same tree, so that one validator serves both. Nothing here implements
+//! `Debug`, since any text may be a secret.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use jsonc_parser::common::Ranged as _;
+use jsonc_parser::{CollectOptions, ParseOptions, ast, parse_to_ast};
+use serde_json::Value;
+
+use super::error::{ConfigError, Place};
+
+/// A value and its place.
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) value: Content,
+}
+
+/// What a value is.
+pub(super) enum Content {
+    Null,
+    Flag(bool),
+    Number(f64),
+    Text(String),
+    List(Vec<Node>),
+    Object(Vec<Entry>),
+}
+
+/// One key of an object.
+pub(super) struct Entry {
+    pub(super) key: String,
+    /// Where the key stands; `node.place` is where its value does.
+    pub(super) place: Place,
+    pub(super) node: Node,
+}
+
+/// Reads JSON with comments and trailing commas; nothing else of JSON5. An empty file is an empty object.
+pub(super) fn parse_file(file: &Path, text: &str) -> Result<Node, ConfigError> {
+    let options = ParseOptions {
+        allow_comments: true,
+        allow_trailing_commas: true,
+        allow_loose_object_property_names: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let root = Place::file(file);
+    match parse_to_ast(text, &CollectOptions::default(), &options) {
+        Ok(parsed) => match parsed.value {
+            Some(value) => Walk::of(text).node(root, &value),
+            None => Ok(Node {
+                place: root,
+                value: Content::Object(Vec::new()),
+            }),
+        },
+        Err(error) => {
+            let place = root.at((error.line_display(), error.column_display()));
+            Err(place.fault(format!(
+                "not valid JSON: {}",
+                lower_first(&error.kind().to_string())
+            )))
+        }
+    }
+}
+
+/// Takes over a value that came from JavaScript.
+pub(super) fn from_inline(value: &Value) -> Node {
+    inline(Place::default(), value)
+}
+
+impl Node {
+    /// What kind of value this is, for "expected …, found …".
+    pub(super) fn kind(&self) -> &'static str {
+        match &self.value {
+            Content::Null => "null",
+            Content::Flag(_) => "true or false",
+            Content::Number(_) => "a number",
+            Content::Text(_) => "a string",
+            Content::List(_) => "a list",
+            Content::Object(_) => "an object",
+        }
+    }
+}
+
+fn inline(place: Place, value: &Value) -> Node {
+    let content = match value {
+        Value::Null => Content::Null,
+        Value::Bool(flag) => Content::Flag(*flag),
+        Value::Number(number) => Content::Number(number.as_f64().unwrap_or(f64::NAN)),
+        Value::String(text) => Content::Text(text.clone()),
+        Value::Array(items) => Content::List(
+            items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| inline(place.item(index), item))
+                .collect(),
+        ),
+        Value::Object(entries) => Content::Object(
+            entries
+                .iter()
+                .map(|(key, value)| {
+                    let place = place.key(key);
+                    Entry {
+                        key: key.clone(),
+                        place: place.clone(),
+                        node: inline(place, value),
+                    }
+                })
+                .collect(),
+        ),
+    };
+    Node {
+        place,
+        value: content,
+    }
+}
+
+/// Walks a file from its start to its end, so that telling every line and column costs one pass.
+struct Walk<'a> {
+    text: &'a str,
+    byte: usize,
+    line: usize,
+    column: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn of(text: &'a str) -> Self {
+        Self {
+            text,
+            byte: 0,
+            line: 1,
+            column: 1,
+        }
+    }
+
+    /// Moves on to a byte and returns its line and column.
+    fn to(&mut self, byte: usize) -> (usize, usize) {
+        for c in self.text.get(self.byte..byte).unwrap_or_default().chars() {
+            (self.line, self.column) = if c == '\n' {
+                (self.line + 1, 1)
+            } else {
+                (self.line, self.column + 1)
+            };
+        }
+        self.byte = byte;
+        (self.line, self.column)
+    }
+
+    fn node(&mut self, place: Place, value: &ast::Value<'_>) -> Result<Node, ConfigError> {
+        let place = place.at(self.to(value.start()));
+        let content = match value {
+            ast::Value::NullKeyword(_) => Content::Null,
+            ast::Value::BooleanLit(flag) => Content::Flag(flag.value),
+            ast::Value::NumberLit(number) => {
+                Content::Number(number.value.parse().unwrap_or(f64::NAN))
+            }
+            ast::Value::StringLit(text) => Content::Text(text.value.to_string()),
+            ast::Value::Array(list) => Content::List(
+                list.elements
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| self.node(place.item(index), item))
+                    .collect::<Result<_, _>>()?,
+            ),
+            ast::Value::Object(object) => Content::Object(self.entries(&place, object)?),
+        };
+        Ok(Node {
+            place,
+            value: content,
+        })
+    }
+
+    /// A key that is written twice is refused: readers differ on which one counts.
+    fn entries(
+        &mut self,
+        object_place: &Place,
+        object: &ast::Object<'_>,
+    ) -> Result<Vec<Entry>, ConfigError> {
+        let mut entries: Vec<Entry> = Vec::with_capacity(object.properties.len());
+        let mut seen = BTreeSet::new();
+        for property in &object.properties {
+            let key = property.name.as_str();
+            let place = object_place.key(key).at(self.to(property.name.start()));
+            if !seen.insert(key) {
+                return Err(place.fault("this key is written twice; remove one"));
+            }
+            entries.push(Entry {
+                key: key.to_owned(),
+                node: self.node(place.clone(), &property.value)?,
+                place,
+            });
+        }
+        Ok(entries)
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next()
+        .map(|first| first.to_lowercase().chain(rest).collect())
+        .unwrap_or_default()
+}

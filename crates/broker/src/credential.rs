@@ -1,0 +1,306 @@
+//! What one sealed record holds: an account, its secret, and where that secret belongs.
+//!
+//! This is the only place where secrets are written out, and only into the zeroized buffer that the vault seals.
+//! Fields that a newer version added are kept as they are.
+
+use std::collections::BTreeSet;
+
+use provider_auth_oauth::{ClientAuth, Identity, Tokens};
+use provider_auth_policy::{AccountId, AccountKind, AccountView, Timestamp};
+use provider_auth_vault::Record;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::config::{Origin, Provider};
+
+/// An account as it lies in the vault.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Credential {
+    pub(crate) provider: String,
+    pub(crate) namespace: String,
+    pub(crate) label: String,
+    pub(crate) enabled: bool,
+    pub(crate) priority: i64,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    #[serde(default)]
+    pub(crate) identity: Identity,
+    pub(crate) belongs: Belongs,
+    pub(crate) secret: Secret,
+    #[serde(flatten)]
+    pub(crate) other: Map<String, Value>,
+}
+
+/// Where a credential was made for; it goes nowhere else until the user signs in again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Belongs {
+    pub(crate) origins: BTreeSet<Origin>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) issuer: Option<Url>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token_endpoint: Option<Url>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) revocation_endpoint: Option<Url>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_id: Option<String>,
+    #[serde(default)]
+    pub(crate) client_auth: ClientAuth,
+}
+
+/// The secret part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(
+    tag = "kind",
+    rename_all = "lowercase",
+    rename_all_fields = "camelCase"
+)]
+pub(crate) enum Secret {
+    /// A login.
+    Oauth {
+        #[serde(serialize_with = "sealed::one")]
+        access: SecretString,
+        #[serde(
+            default,
+            serialize_with = "sealed::maybe",
+            skip_serializing_if = "Option::is_none"
+        )]
+        refresh: Option<SecretString>,
+        /// Kept where the client secret came from a file of the project, which is read for a login only.
+        #[serde(
+            default,
+            serialize_with = "sealed::maybe",
+            skip_serializing_if = "Option::is_none"
+        )]
+        client_secret: Option<SecretString>,
+        obtained_at: Timestamp,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
+        /// A refresh before this time would end the login (Sign in with ChatGPT).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        earliest_refresh_at: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scopes: Option<Vec<String>>,
+    },
+    /// An API key.
+    Api {
+        #[serde(serialize_with = "sealed::one")]
+        key: SecretString,
+    },
+}
+
+impl Credential {
+    /// Reads a record; `None` when it is not one of ours.
+    pub(crate) fn open(record: &Record) -> Option<Self> {
+        serde_json::from_slice(record.plaintext()).ok()
+    }
+
+    /// The bytes to seal.
+    pub(crate) fn plaintext(&self) -> Zeroizing<Vec<u8>> {
+        // Sized ahead, so that growing leaves no copy of a secret behind in freed memory.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
+        serde_json::to_writer(&mut *bytes, self).expect("a credential has only string keys");
+        bytes
+    }
+
+    pub(crate) fn kind(&self) -> AccountKind {
+        match self.secret {
+            Secret::Oauth { .. } => AccountKind::Oauth,
+            Secret::Api { .. } => AccountKind::Api,
+        }
+    }
+
+    /// The secret that authenticates a request.
+    pub(crate) fn bearer(&self) -> &SecretString {
+        match &self.secret {
+            Secret::Oauth { access, .. } => access,
+            Secret::Api { key } => key,
+        }
+    }
+
+    pub(crate) fn expires_at(&self) -> Option<Timestamp> {
+        match self.secret {
+            Secret::Oauth { expires_at, .. } => expires_at,
+            Secret::Api { .. } => None,
+        }
+    }
+
+    pub(crate) fn refresh_token(&self) -> Option<&SecretString> {
+        match &self.secret {
+            Secret::Oauth { refresh, .. } => refresh.as_ref(),
+            Secret::Api { .. } => None,
+        }
+    }
+
+    /// What the policy may see.
+    pub(crate) fn view(&self, id: AccountId, generation: u64) -> AccountView {
+        let obtained_at = match self.secret {
+            Secret::Oauth { obtained_at, .. } => Some(obtained_at),
+            Secret::Api { .. } => None,
+        };
+        AccountView {
+            id,
+            provider: self.provider.as_str().into(),
+            namespace: self.namespace.as_str().into(),
+            label: self.label.clone(),
+            kind: self.kind(),
+            enabled: self.enabled,
+            priority: self.priority,
+            generation,
+            created_at: self.created_at,
+            expires_at: self.expires_at(),
+            obtained_at,
+            refreshable: self.refresh_token().is_some(),
+            readable: true,
+        }
+    }
+
+    /// Whether both are the same account: the same identity, or the same API key.
+    pub(crate) fn is_same_account(&self, other: &Self) -> bool {
+        if self.provider != other.provider
+            || self.namespace != other.namespace
+            || self.kind() != other.kind()
+        {
+            return false;
+        }
+        match (&self.secret, &other.secret) {
+            (Secret::Api { key: a }, Secret::Api { key: b }) => fingerprint(a) == fingerprint(b),
+            _ => {
+                self.identity.subject.is_some()
+                    && self.identity.issuer == other.identity.issuer
+                    && self.identity.subject == other.identity.subject
+                    && self.identity.organization == other.identity.organization
+            }
+        }
+    }
+
+    /// Takes over the tokens of a refresh; what the answer leaves out stays as it was (RFC 6749 §6).
+    pub(crate) fn renew(&mut self, tokens: Tokens, asked_at: Timestamp) {
+        let lifetime = TokenLife::of(&tokens, asked_at);
+        if let Secret::Oauth {
+            access,
+            refresh,
+            obtained_at,
+            expires_at,
+            earliest_refresh_at,
+            scopes,
+            ..
+        } = &mut self.secret
+        {
+            *access = tokens.access;
+            if tokens.refresh.is_some() {
+                *refresh = tokens.refresh;
+            }
+            if tokens.scopes.is_some() {
+                *scopes = tokens.scopes;
+            }
+            *obtained_at = asked_at;
+            *expires_at = lifetime.expires_at;
+            *earliest_refresh_at = lifetime.earliest_refresh_at;
+        }
+        self.updated_at = asked_at;
+    }
+}
+
+impl Secret {
+    /// The tokens of a login that was asked for at `asked_at`.
+    pub(crate) fn from_login(
+        tokens: Tokens,
+        client_secret: Option<SecretString>,
+        asked_at: Timestamp,
+    ) -> Self {
+        let lifetime = TokenLife::of(&tokens, asked_at);
+        Self::Oauth {
+            access: tokens.access,
+            refresh: tokens.refresh,
+            client_secret,
+            obtained_at: asked_at,
+            expires_at: lifetime.expires_at,
+            earliest_refresh_at: lifetime.earliest_refresh_at,
+            scopes: tokens.scopes,
+        }
+    }
+}
+
+impl Belongs {
+    /// Whether the provider, as configured now, is still the one that the credential was made for.
+    pub(crate) fn fits(&self, provider: &Provider) -> bool {
+        let Some(made_with) = &self.client_id else {
+            return true;
+        };
+        let Some(server) = &provider.server else {
+            return false;
+        };
+        let same = |configured: &Option<Url>, sealed: &Option<Url>| {
+            configured.is_none() || configured == sealed
+        };
+        provider
+            .client_id
+            .as_ref()
+            .is_none_or(|configured| configured == made_with)
+            && same(&server.token_endpoint, &self.token_endpoint)
+            && same(&server.issuer, &self.issuer)
+    }
+
+    /// Where an API key of `provider` belongs.
+    pub(crate) fn key(provider: &Provider) -> Self {
+        Self {
+            origins: provider.origins.iter().cloned().collect(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A hash that tells two secrets apart and reveals neither; never leaves the vault folder's `.pending` notes.
+pub(crate) fn fingerprint(secret: &SecretString) -> [u8; 32] {
+    Sha256::digest(secret.expose_secret()).into()
+}
+
+/// When a token ends and when it may be renewed. `expires_in` counts from before the request was sent.
+struct TokenLife {
+    expires_at: Option<Timestamp>,
+    earliest_refresh_at: Option<Timestamp>,
+}
+
+impl TokenLife {
+    fn of(tokens: &Tokens, asked_at: Timestamp) -> Self {
+        Self {
+            expires_at: tokens
+                .ends_at(asked_at.as_millis())
+                .map(Timestamp::from_millis),
+            earliest_refresh_at: tokens
+                .extra
+                .get("earliest_refresh_at")
+                .and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()))
+                .map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000))),
+        }
+    }
+}
+
+/// Writes secrets into the plaintext of a record, and nowhere else.
+mod sealed {
+    use secrecy::{ExposeSecret as _, SecretString};
+    use serde::{Serialize as _, Serializer};
+
+    pub(super) fn one<S: Serializer>(
+        secret: &SecretString,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        secret.expose_secret().serialize(serializer)
+    }
+
+    pub(super) fn maybe<S: Serializer>(
+        secret: &Option<SecretString>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        secret
+            .as_ref()
+            .map(SecretString::expose_secret)
+            .serialize(serializer)
+    }
+}

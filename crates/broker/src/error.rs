@@ -1,0 +1,239 @@
+//! What can go wrong, by what the caller can do about it.
+//!
+//! Each error carries a stable code (API) and a sentence (not API). None holds a secret: texts of other parties
+//! enter only through types that have cut them down to their harmless fields.
+
+use std::sync::Arc;
+
+use provider_auth_oauth::{CallbackError, OauthError};
+use provider_auth_policy::{AccountId, Standing, Timestamp};
+use provider_auth_vault::VaultError;
+
+use crate::config::ConfigError;
+
+/// Why a call was refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrokerError {
+    /// The wait was ended by the caller.
+    #[error("the call was aborted")]
+    Aborted,
+    /// The broker runs with other settings already.
+    #[error(
+        "provider-auth is configured already, with other settings, and its vault is open; configure it once, before the first call"
+    )]
+    AlreadyConfigured,
+    /// The callback port that the redirect URI names is taken.
+    #[error(
+        "port {port} is in use, so the login cannot be called back; close the program that listens there (`ss -ltnp 'sport = :{port}'` names it) or register another redirect URI"
+    )]
+    CallbackPortBusy {
+        /// The port that was asked for.
+        port: u16,
+    },
+    /// The provider has no client id, and this product ships none.
+    #[error("{provider} needs an OAuth client id of your own: set providers.{provider}.clientId{}", terms.map(|text| format!(". {text}")).unwrap_or_default())]
+    ClientIdRequired {
+        /// The provider of the login.
+        provider: String,
+        /// What the provider's terms say, with a link.
+        terms: Option<&'static str>,
+    },
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Every account of the pool is cooling.
+    #[error("all {provider} accounts are cooling down{}", when(*retry_at))]
+    Exhausted {
+        /// The provider of the pool.
+        provider: String,
+        /// When the soonest account may serve again.
+        retry_at: Option<Timestamp>,
+    },
+    /// An argument cannot be used.
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// The user called the login off.
+    #[error("the login was cancelled")]
+    LoginCancelled,
+    /// The user or the provider refused.
+    #[error("the login was refused: {0}")]
+    LoginDenied(String),
+    /// The login could not be completed.
+    #[error("the login failed: {0}")]
+    LoginFailed(String),
+    /// Nobody finished the login in time.
+    #[error("the login was not finished in time; start it again")]
+    LoginTimeout,
+    /// No account can serve until a person signs in.
+    #[error("{}", needs_login(provider, *standing))]
+    NeedsLogin {
+        /// The provider of the pool.
+        provider: String,
+        /// The account that would have served.
+        account: Option<AccountId>,
+        /// What is wrong with it.
+        standing: Standing,
+    },
+    /// The other side cannot be reached.
+    #[error("{0}")]
+    Network(String),
+    /// The pool has no account.
+    #[error(
+        "there is no {kind}account for {provider} in the namespace {namespace}; sign in or add an API key first"
+    )]
+    NoAccount {
+        /// The provider of the pool.
+        provider: String,
+        /// The namespace of the pool.
+        namespace: String,
+        /// `""`, `"API key "` or `"subscription "`: what the mode asks for.
+        kind: &'static str,
+    },
+    /// The credential does not belong there.
+    #[error("{0}")]
+    OriginNotAllowed(String),
+    /// The access token could not be renewed; the login is kept.
+    #[error("the access token of {provider} could not be renewed: {why}")]
+    RefreshFailed {
+        /// The provider of the account.
+        provider: String,
+        /// The account.
+        account: AccountId,
+        /// What happened.
+        why: String,
+        /// When the next try is allowed.
+        retry_at: Option<Timestamp>,
+    },
+    /// No such account.
+    #[error("there is no account {0:?}")]
+    UnknownAccount(String),
+    /// No such attempt.
+    #[error("there is no attempt {0:?} (attempts are forgotten after 10 minutes)")]
+    UnknownAttempt(String),
+    /// No such provider.
+    #[error("the provider {0:?} is not known: it is neither built in nor configured")]
+    UnknownProvider(String),
+    /// The vault cannot be used.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// An error that several callers wait for.
+    #[error(transparent)]
+    Shared(Arc<Self>),
+}
+
+impl BrokerError {
+    /// The stable code, as documented in `index.d.ts`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Aborted => "ABORTED",
+            Self::AlreadyConfigured => "ALREADY_CONFIGURED",
+            Self::CallbackPortBusy { .. } => "CALLBACK_PORT_BUSY",
+            Self::ClientIdRequired { .. } => "CLIENT_ID_REQUIRED",
+            Self::Config(_) => "INVALID_CONFIG",
+            Self::Exhausted { .. } => "EXHAUSTED",
+            Self::InvalidArgument(_) => "INVALID_ARGUMENT",
+            Self::LoginCancelled => "LOGIN_CANCELLED",
+            Self::LoginDenied(_) => "LOGIN_DENIED",
+            Self::LoginFailed(_) => "LOGIN_FAILED",
+            Self::LoginTimeout => "LOGIN_TIMEOUT",
+            Self::NeedsLogin { .. } => "NEEDS_LOGIN",
+            Self::Network(_) => "NETWORK",
+            Self::NoAccount { .. } => "NO_ACCOUNT",
+            Self::OriginNotAllowed(_) => "ORIGIN_NOT_ALLOWED",
+            Self::RefreshFailed { .. } => "REFRESH_FAILED",
+            Self::UnknownAccount(_) => "UNKNOWN_ACCOUNT",
+            Self::UnknownAttempt(_) => "UNKNOWN_ATTEMPT",
+            Self::UnknownProvider(_) => "UNKNOWN_PROVIDER",
+            Self::Vault(error) => error.code(),
+            Self::Shared(error) => error.code(),
+        }
+    }
+
+    /// JSON path of the fault, with `INVALID_CONFIG`.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Config(error) => Some(&error.path),
+            Self::Shared(error) => error.path(),
+            _ => None,
+        }
+    }
+
+    /// The provider that the error is about.
+    pub fn provider(&self) -> Option<&str> {
+        match self {
+            Self::ClientIdRequired { provider, .. }
+            | Self::Exhausted { provider, .. }
+            | Self::NeedsLogin { provider, .. }
+            | Self::NoAccount { provider, .. }
+            | Self::RefreshFailed { provider, .. }
+            | Self::UnknownProvider(provider) => Some(provider),
+            Self::Shared(error) => error.provider(),
+            _ => None,
+        }
+    }
+
+    /// The account that the error is about.
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::NeedsLogin { account, .. } => account.as_ref().map(AccountId::as_str),
+            Self::RefreshFailed { account, .. } => Some(account.as_str()),
+            Self::Shared(error) => error.account(),
+            _ => None,
+        }
+    }
+
+    /// When the call may succeed.
+    pub fn retry_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Exhausted { retry_at, .. } | Self::RefreshFailed { retry_at, .. } => *retry_at,
+            Self::Shared(error) => error.retry_at(),
+            _ => None,
+        }
+    }
+
+    /// Says that a login failed, keeping the kinds that a caller can tell apart.
+    pub(crate) fn from_login(error: OauthError) -> Self {
+        match error {
+            OauthError::Denied => Self::LoginDenied(error.to_string()),
+            OauthError::Expired => Self::LoginTimeout,
+            other => Self::LoginFailed(other.to_string()),
+        }
+    }
+}
+
+impl From<CallbackError> for BrokerError {
+    fn from(error: CallbackError) -> Self {
+        match error {
+            CallbackError::Denied { .. } => Self::LoginDenied(error.to_string()),
+            other => Self::LoginFailed(other.to_string()),
+        }
+    }
+}
+
+fn when(retry_at: Option<Timestamp>) -> String {
+    retry_at.map_or_else(String::new, |at| {
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(at.as_millis());
+        format!(
+            "; the first may serve again at {}",
+            httpdate::fmt_http_date(at)
+        )
+    })
+}
+
+fn needs_login(provider: &str, standing: Standing) -> String {
+    match standing {
+        Standing::NeedsVerification => format!(
+            "{provider} wants the account verified; open the provider's page, then sign in again"
+        ),
+        Standing::BlockedByProvider => {
+            format!("{provider} has blocked the account; ask the provider")
+        }
+        Standing::RollbackSuspected => {
+            format!(
+                "the login of {provider} seems to come from a restored copy of the vault; sign in again"
+            )
+        }
+        _ => format!("the login of {provider} has ended; sign in again"),
+    }
+}

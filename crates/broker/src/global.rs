@@ -1,0 +1,93 @@
+//! The one broker of the process, and the runtime that it works on.
+//!
+//! Every copy of the JavaScript module, every worker thread shares it: statics are one per loaded library.
+
+use std::sync::{Arc, LazyLock};
+
+use parking_lot::RwLock;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::broker::Broker;
+use crate::config::{self, Inline};
+use crate::error::BrokerError;
+use crate::events::Events;
+use crate::host::Host;
+use crate::logging;
+
+static SLOT: RwLock<Slot> = RwLock::new(Slot {
+    inline: None,
+    broker: None,
+});
+static EVENTS: LazyLock<Arc<Events>> = LazyLock::new(Arc::default);
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::new_multi_thread()
+        // Work is waiting for sockets and locks; two threads keep one slow parse from holding up the other accounts.
+        .worker_threads(2)
+        .thread_name("provider-auth")
+        .enable_all()
+        .build()
+        .expect("the system lets a process start two threads")
+});
+
+struct Slot {
+    inline: Option<Inline>,
+    broker: Option<Arc<Broker>>,
+}
+
+/// Sets the options of the process's broker. Checks them by themselves and touches no file.
+///
+/// The same options again are fine; others only until the vault is open.
+pub fn configure(inline: Inline) -> Result<(), BrokerError> {
+    config::check(&inline)?;
+    let mut slot = SLOT.write();
+    if slot.inline.as_ref() == Some(&inline) {
+        return Ok(());
+    }
+    if slot.broker.as_ref().is_some_and(|broker| broker.is_open()) {
+        return Err(BrokerError::AlreadyConfigured);
+    }
+    *slot = Slot {
+        inline: Some(inline),
+        broker: None,
+    };
+    Ok(())
+}
+
+/// The broker, if it is there already.
+pub fn current() -> Option<Arc<Broker>> {
+    SLOT.read().broker.clone()
+}
+
+/// The broker; the first call reads the configuration files. A fault in them is found again by the next call, so that
+/// mending the file is enough.
+pub fn broker() -> Result<Arc<Broker>, BrokerError> {
+    if let Some(broker) = current() {
+        return Ok(broker);
+    }
+    let mut slot = SLOT.write();
+    if let Some(broker) = &slot.broker {
+        return Ok(broker.clone());
+    }
+    let inline = slot.inline.clone().unwrap_or_default();
+    let broker = Broker::new(Host::system(), &inline, EVENTS.clone())?;
+    logging::start(&broker.settings.log);
+    slot.broker = Some(broker.clone());
+    Ok(broker)
+}
+
+/// The runtime of this library; started by the first call that cannot settle at once.
+pub fn runtime() -> &'static Runtime {
+    &RUNTIME
+}
+
+/// The listeners of this process, which outlive a change of options.
+pub fn events() -> &'static Events {
+    &EVENTS
+}
+
+/// Brings what is under way to a safe end; the process is about to exit.
+pub fn close() {
+    if let Some(broker) = current() {
+        broker.close();
+    }
+}

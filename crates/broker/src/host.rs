@@ -1,0 +1,111 @@
+//! What the surroundings of the process offer: variables, well-known folders, time, entropy, network.
+//!
+//! Everything else in this crate is handed a [`Host`] and reads nothing by itself, so that each rule can be tested
+//! without touching the real ones.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use provider_auth_oauth::Http;
+use provider_auth_policy::Timestamp;
+
+use crate::http::HttpClient;
+
+/// The environment of a process.
+pub trait Env: Send + Sync {
+    /// The value of a variable; `None` when it is unset or not Unicode.
+    fn var(&self, name: &str) -> Option<String>;
+    /// The user's home folder.
+    fn home_dir(&self) -> Option<PathBuf>;
+    /// The working folder.
+    fn current_dir(&self) -> Option<PathBuf>;
+}
+
+/// The environment of this process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemEnv;
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the real environment"
+)]
+impl Env for SystemEnv {
+    fn var(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn home_dir(&self) -> Option<PathBuf> {
+        std::env::home_dir()
+    }
+
+    fn current_dir(&self) -> Option<PathBuf> {
+        std::env::current_dir().ok()
+    }
+}
+
+/// The wall clock.
+pub trait Clock: Send + Sync {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The clock of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the real clock"
+    )]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Unpredictable bytes.
+pub trait Entropy: Send + Sync {
+    /// Fills `bytes`.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// The entropy of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the operating system has entropy");
+    }
+}
+
+/// Everything that the broker does not decide by itself: time, entropy, environment, network.
+#[derive(Clone)]
+pub struct Host {
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Unpredictable bytes.
+    pub entropy: Arc<dyn Entropy>,
+    /// Variables and well-known folders.
+    pub env: Arc<dyn Env>,
+    /// The client for authorization servers.
+    pub http: Arc<dyn Http>,
+}
+
+impl Host {
+    /// The real one.
+    pub fn system() -> Self {
+        let env = Arc::new(SystemEnv);
+        let extra_roots = env.var("NODE_EXTRA_CA_CERTS").map(PathBuf::from);
+        Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            env,
+            http: Arc::new(HttpClient::new(extra_roots)),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The state that all processes share: cooldowns, bindings, pool order, counters (`state.json`).
+//!
+//! Lossy by design: it lives in memory, is merged with the file field by field (the newest wins) and is written a
+//! second after a change, or at once for a new block. It holds no secret, and record ids that it does not know stay.
+
+use parking_lot::Mutex;
+use provider_auth_policy::{SharedState, Timestamp};
+use provider_auth_vault::{Stamp, Vault, VaultError};
+
+/// This process's view of the shared state, and what it has not written yet.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    pages: Mutex<Pages>,
+}
+
+#[derive(Default)]
+struct Pages {
+    /// The file as last seen, with `unwritten` on top.
+    view: SharedState,
+    unwritten: SharedState,
+    seen: Option<Stamp>,
+}
+
+impl Ledger {
+    /// Looks at the state; hold nothing else meanwhile.
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&SharedState) -> R) -> R {
+        look(&self.pages.lock().view)
+    }
+
+    /// Decides on the state and notes what the decision changes, in one step.
+    pub(crate) fn decide<R>(&self, decide: impl FnOnce(&SharedState) -> (R, SharedState)) -> R {
+        let mut pages = self.pages.lock();
+        let (result, change) = decide(&pages.view);
+        pages.note(&change);
+        result
+    }
+
+    /// Notes a change, to be written with the next flush.
+    pub(crate) fn note(&self, change: &SharedState) {
+        self.pages.lock().note(change);
+    }
+
+    /// Whether nobody has replaced the file since it was last read; costs one stat.
+    pub(crate) fn is_current(&self, vault: &Vault) -> bool {
+        let stamp = vault.state_stamp();
+        self.pages.lock().seen.as_ref() == Some(&stamp)
+    }
+
+    /// Reads the file.
+    pub(crate) fn fetch(vault: &Vault) -> Result<Fetched, VaultError> {
+        // The stamp first: a change in between shows at the next look.
+        let stamp = vault.state_stamp();
+        Ok(Fetched {
+            stamp,
+            state: parse(vault.read_state()?.as_deref()),
+        })
+    }
+
+    /// Takes over what was read, under the changes that are not written yet.
+    pub(crate) fn adopt(&self, fetched: Fetched) {
+        let mut pages = self.pages.lock();
+        let unwritten = std::mem::take(&mut pages.unwritten);
+        pages.view = fetched.state;
+        pages.view.merge(&unwritten);
+        pages.unwritten = unwritten;
+        pages.seen = Some(fetched.stamp);
+    }
+
+    /// Writes what is unwritten; on failure it is kept for the next time.
+    pub(crate) fn flush(&self, vault: &Vault, now: Timestamp) -> Result<(), VaultError> {
+        let change = std::mem::take(&mut self.pages.lock().unwritten);
+        if change.is_empty() {
+            return Ok(());
+        }
+        let mut merged = SharedState::default();
+        let written = vault.update_state(&mut |bytes| {
+            merged = parse(bytes);
+            merged.merge(&change);
+            merged.sweep(now);
+            serde_json::to_vec(&merged).expect("the state has only string keys")
+        });
+        let mut pages = self.pages.lock();
+        let meanwhile = std::mem::take(&mut pages.unwritten);
+        match written {
+            Ok(()) => {
+                pages.view = merged;
+                pages.view.merge(&meanwhile);
+                pages.unwritten = meanwhile;
+                // Not marked as seen: another process may have written between our rename and a stat.
+                Ok(())
+            }
+            Err(error) => {
+                pages.unwritten = change;
+                pages.unwritten.merge(&meanwhile);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// The file as it was read.
+pub(crate) struct Fetched {
+    stamp: Stamp,
+    state: SharedState,
+}
+
+impl Pages {
+    fn note(&mut self, change: &SharedState) {
+        self.view.merge(change);
+        self.unwritten.merge(change);
+    }
+}
+
+/// A state that cannot be read is forgotten: it costs cooldowns, which the next answers bring back, and no login.
+fn parse(bytes: Option<&[u8]>) -> SharedState {
+    let Some(bytes) = bytes else {
+        return SharedState::default();
+    };
+    serde_json::from_slice(bytes).unwrap_or_else(|error| {
+        tracing::warn!(%error, "state.json cannot be read; cooldowns and counters start afresh");
+        SharedState::default()
+    })
+}

@@ -1,0 +1,635 @@
+//! The path of one request: choose an account, lend its headers, hear how it went, say what is next.
+//!
+//! `policy` decides; this file brings it what it needs to know and carries out what it says. Both calls have a short
+//! way that settles on the calling thread: headers of a fresh token, and the report of a 2xx.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use provider_auth_policy::{
+    AccountId, Action, Failure, Freshness, Mode, Pool, Reaction, Reason, Request, Response, Rule,
+    Selection, SharedState, Timestamp, claim_probe, freshness, react, select,
+};
+use tokio::runtime::Handle;
+use url::Url;
+
+use crate::accounts::{DEFAULT_NAMESPACE, Entry};
+use crate::attempts::Attempt;
+use crate::broker::{About, Broker};
+use crate::config::{Origin, Provider};
+use crate::error::BrokerError;
+use crate::events::EventKind;
+use crate::headers::HeaderSet;
+use crate::limits;
+use crate::refresh::{Due, RefreshError};
+use crate::status::Moved;
+
+/// What a caller asks headers for.
+#[derive(Clone, Debug, Default)]
+pub struct AuthRequest {
+    /// Provider id.
+    pub provider: String,
+    /// Pool within the provider.
+    pub namespace: Option<String>,
+    /// The URL about to be called.
+    pub url: String,
+    /// Model asked for.
+    pub model: Option<String>,
+    /// Name of the conversation.
+    pub session: Option<String>,
+    /// Pin: an account's id or label.
+    pub account: Option<String>,
+    /// The attempt that this one retries.
+    pub retry_of: Option<String>,
+}
+
+/// Headers that authenticate one request, and the handle of the attempt.
+pub struct Lease {
+    /// Handle, for the report.
+    pub attempt: String,
+    provider: Arc<Provider>,
+    entry: Arc<Entry>,
+}
+
+impl Lease {
+    /// The account that serves.
+    pub fn account_id(&self) -> &str {
+        self.entry.view.id.as_str()
+    }
+
+    /// The headers to set.
+    pub fn headers(&self) -> &HeaderSet {
+        &self.entry.headers
+    }
+
+    /// The headers to delete first.
+    pub fn strip(&self) -> &[String] {
+        &self.provider.strip
+    }
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Handle of the attempt.
+    pub attempt: String,
+    /// HTTP status; absent when no response came.
+    pub status: Option<u16>,
+    /// Response headers, lower-case names.
+    pub headers: BTreeMap<String, String>,
+    /// The error body.
+    pub body: Option<String>,
+    /// Why no response came, or which stream broke.
+    pub failure: Option<Failure>,
+}
+
+/// What to do next.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// Hand the response over, or try again.
+    pub action: Action,
+    /// How long to wait before.
+    pub delay: Duration,
+    /// Why.
+    pub reason: Reason,
+    /// When this account, or account and model, may serve again.
+    pub cooldown_until: Option<Timestamp>,
+    /// When the soonest account can serve.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// A request on its way through the pool.
+struct Asked {
+    request: Request,
+    provider: Arc<Provider>,
+    origin: Origin,
+    is_retry: bool,
+    /// A refresh failed for a passing reason: a token that still lives may serve.
+    spare_token: Option<AccountId>,
+    /// The last refresh that failed and left nothing to serve with, and the request as it was before.
+    refresh_failure: Option<(BrokerError, Request)>,
+    /// Waited for refreshes to be allowed again.
+    waited: Duration,
+}
+
+/// What the next step of a request is.
+enum Step {
+    Lend(Lease),
+    Refresh(Arc<Entry>, Due),
+    Wait {
+        until: Timestamp,
+        account: Option<AccountId>,
+    },
+    Fail(BrokerError),
+}
+
+impl Broker {
+    /// Headers at once, if nothing must be read, refreshed or waited for; `None` sends the caller to [`Broker::headers`].
+    pub fn headers_now(
+        self: &Arc<Self>,
+        asked: &AuthRequest,
+        runtime: &Handle,
+    ) -> Option<Result<Lease, BrokerError>> {
+        self.current()?;
+        let mut asked = match self.asked(asked) {
+            Ok(asked) => asked,
+            Err(error) => return Some(Err(error)),
+        };
+        match self.step(&mut asked, runtime) {
+            Step::Lend(lease) => {
+                self.count_request(&asked);
+                Some(Ok(lease))
+            }
+            Step::Fail(_) | Step::Refresh(..) | Step::Wait { .. } => None,
+        }
+    }
+
+    /// Picks an account and returns its headers, after a refresh or a wait where need be.
+    ///
+    /// Dropping the future ends the wait, and nothing else: a token exchange under way goes on.
+    pub async fn headers(self: &Arc<Self>, asked: &AuthRequest) -> Result<Lease, BrokerError> {
+        let vault = self.opened().await?;
+        let mut asked = self.asked(asked)?;
+        self.count_request(&asked);
+        loop {
+            match self.step(&mut asked, &Handle::current()) {
+                Step::Lend(lease) => return Ok(lease),
+                Step::Fail(error) => match asked.refresh_failure.take() {
+                    Some((failure, before)) => {
+                        self.wait_for_refresh(&mut asked, failure, before).await?
+                    }
+                    None => return Err(self.refuse(&asked, error)),
+                },
+                Step::Refresh(entry, due) => match self.refresh(&entry.view.id, due).await {
+                    Ok(()) => {}
+                    Err(error) => self.refresh_failed(&mut asked, &entry, error).await?,
+                },
+                Step::Wait { until, account } => self.wait(&mut asked, until, account).await,
+            }
+            self.reread(&vault).await?;
+        }
+    }
+
+    /// Runs `work` until it is done or `end_wait` names its number.
+    pub async fn ended_by<T>(
+        &self,
+        wait: Option<u64>,
+        work: impl Future<Output = Result<T, BrokerError>>,
+    ) -> Result<T, BrokerError> {
+        let Some(number) = wait else {
+            return work.await;
+        };
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        self.waits.lock().insert(number, end);
+        let outcome = tokio::select! {
+            outcome = work => outcome,
+            Ok(()) = ended => Err(BrokerError::Aborted),
+        };
+        self.waits.lock().remove(&number);
+        outcome
+    }
+
+    /// Ends the waiting of one call of [`Broker::ended_by`].
+    pub fn end_wait(&self, number: u64) {
+        if let Some(end) = self.waits.lock().remove(&number) {
+            let _ = end.send(());
+        }
+    }
+
+    /// The verdict on a 2xx at once; `None` sends the caller to [`Broker::report`].
+    pub fn report_now(
+        self: &Arc<Self>,
+        report: &Report,
+        runtime: &Handle,
+    ) -> Option<Result<Verdict, BrokerError>> {
+        let good = report
+            .status
+            .is_some_and(|status| (200..300).contains(&status));
+        if !good || report.failure.is_some() || report.body.is_some() {
+            return None;
+        }
+        Some(self.judge(report).map(|(verdict, _)| {
+            self.flush_soon(runtime);
+            verdict
+        }))
+    }
+
+    /// Judges a response; a new block is on disk before this returns.
+    pub async fn report(self: &Arc<Self>, report: &Report) -> Result<Verdict, BrokerError> {
+        // The attempt's account may have a newer token by now, which the verdict depends on.
+        let vault = self.opened().await?;
+        let (verdict, urgent) = self.judge(report)?;
+        if urgent {
+            // The verdict stands whether or not the disk takes the block: it is in memory, and written again later.
+            if let Err(error) = self.flush(&vault).await {
+                tracing::warn!(%error, "a cooldown could not be written; it will be tried again");
+            }
+        } else {
+            self.flush_soon(&Handle::current());
+        }
+        Ok(verdict)
+    }
+
+    fn asked(&self, asked: &AuthRequest) -> Result<Asked, BrokerError> {
+        let (request, provider) = match &asked.retry_of {
+            Some(handle) => {
+                let attempts = self.attempts.lock();
+                let attempt = attempts
+                    .get(handle)
+                    .ok_or_else(|| BrokerError::UnknownAttempt(handle.clone()))?;
+                (attempt.request.clone(), attempt.provider.clone())
+            }
+            None => {
+                let provider = self.provider(&asked.provider)?.clone();
+                let namespace = asked.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+                let request = Request::new(
+                    provider.id.clone(),
+                    namespace,
+                    asked.model.clone(),
+                    asked.session.clone(),
+                    asked.account.clone(),
+                );
+                (request, provider)
+            }
+        };
+        let origin = allowed_origin(&provider, &asked.url)?;
+        Ok(Asked {
+            request,
+            provider,
+            origin,
+            is_retry: asked.retry_of.is_some(),
+            spare_token: None,
+            refresh_failure: None,
+            waited: Duration::ZERO,
+        })
+    }
+
+    /// Looks at the pool once and says what to do.
+    fn step(self: &Arc<Self>, asked: &mut Asked, runtime: &Handle) -> Step {
+        let now = self.now();
+        // Accounts are taken under the state's lock: see `reread_now`.
+        let (accounts, selection) = self.ledger.decide(|state| {
+            let accounts = self.accounts();
+            let (roster, strays) = accounts.pool(&asked.request.provider, &asked.request.namespace);
+            asked.request.origin_refused.clear();
+            asked.request.origin_refused.extend(
+                strays
+                    .iter()
+                    .filter(|entry| !entry.may_go(&asked.provider, &asked.origin))
+                    .map(|entry| entry.view.id.clone()),
+            );
+            let traffic = self.traffic.lock();
+            let pool = Pool {
+                roster,
+                state,
+                traffic: &traffic,
+                rotation: &asked.provider.rotation,
+                now,
+            };
+            let selection = select(&pool, &asked.request);
+            let claim = match &selection {
+                Selection::Serve {
+                    account,
+                    rule: Rule::Probe,
+                } => claim_probe(&pool, &asked.request, account),
+                _ => SharedState::default(),
+            };
+            ((accounts.clone(), selection), claim)
+        });
+        match selection {
+            Selection::Serve { account, rule } => {
+                let Some(entry) = accounts.get(&account) else {
+                    return Step::Fail(BrokerError::UnknownAccount(account.to_string()));
+                };
+                self.lend_or_refresh(asked, entry, rule, now, runtime)
+            }
+            Selection::Wait { until, account } => Step::Wait { until, account },
+            Selection::Exhausted { retry_at, .. } => Step::Fail(BrokerError::Exhausted {
+                provider: asked.provider.id.to_string(),
+                retry_at,
+            }),
+            Selection::NeedsLogin { accounts, reason } => Step::Fail(BrokerError::NeedsLogin {
+                provider: asked.provider.id.to_string(),
+                account: accounts.into_iter().next(),
+                standing: reason,
+            }),
+            Selection::OriginRefused => Step::Fail(BrokerError::OriginNotAllowed(format!(
+                "no account of {} was made for {}: the configuration names other endpoints, origins or another client \
+                     than at its login; if you changed that yourself, sign in again",
+                asked.provider.id, asked.origin
+            ))),
+            Selection::NoAccount => Step::Fail(BrokerError::NoAccount {
+                provider: asked.provider.id.to_string(),
+                namespace: asked.request.namespace.to_string(),
+                kind: wanted(asked.provider.rotation.mode),
+            }),
+            Selection::UnknownAccount => Step::Fail(BrokerError::UnknownAccount(
+                asked.request.pin.clone().unwrap_or_default(),
+            )),
+        }
+    }
+
+    fn lend_or_refresh(
+        self: &Arc<Self>,
+        asked: &mut Asked,
+        entry: &Arc<Entry>,
+        rule: Rule,
+        now: Timestamp,
+        runtime: &Handle,
+    ) -> Step {
+        let view = &entry.view;
+        if let Some((account, refused)) = asked.request.resend_after_refresh()
+            && *account == view.id
+            && view.generation <= refused
+        {
+            return Step::Refresh(
+                entry.clone(),
+                Due::TokenRefused {
+                    generation: refused,
+                },
+            );
+        }
+        match freshness(view.expires_at, view.obtained_at, now) {
+            Freshness::Fresh => {}
+            Freshness::Due => self.refresh_behind(entry, runtime),
+            Freshness::Stale { expired: false } if asked.spare_token.as_ref() == Some(&view.id) => {
+            }
+            Freshness::Stale { .. } => return Step::Refresh(entry.clone(), Due::Stale),
+        }
+        Step::Lend(self.lend(asked, entry, rule, now))
+    }
+
+    fn lend(&self, asked: &mut Asked, entry: &Arc<Entry>, rule: Rule, now: Timestamp) -> Lease {
+        let account = &entry.view.id;
+        asked.request.serving(account, entry.view.generation, now);
+        let moved = if rule == Rule::Switched {
+            Moved::ToAnother
+        } else {
+            Moved::No
+        };
+        {
+            let mut traffic = self.traffic.lock();
+            if moved == Moved::ToAnother {
+                traffic.note_switch(account, now);
+            }
+            traffic.begin(account, now);
+        }
+        let (attempt, abandoned) = self.attempts.lock().keep(Attempt {
+            request: asked.request.clone(),
+            provider: asked.provider.clone(),
+            account: account.clone(),
+            handed_out_at: now,
+            answered: false,
+        });
+        if !abandoned.is_empty() {
+            let mut traffic = self.traffic.lock();
+            abandoned.iter().for_each(|account| traffic.forget(account));
+        }
+        let pool = (&asked.request.provider, &asked.request.namespace);
+        self.figures.lock().lent(pool, moved);
+        if moved == Moved::ToAnother {
+            self.tell(
+                EventKind::Rotated,
+                pool,
+                Some(account),
+                About {
+                    model: asked.request.model.as_deref(),
+                    ..About::default()
+                },
+            );
+        }
+        Lease {
+            attempt,
+            provider: asked.provider.clone(),
+            entry: entry.clone(),
+        }
+    }
+
+    fn count_request(&self, asked: &Asked) {
+        if !asked.is_retry {
+            self.figures
+                .lock()
+                .asked((&asked.request.provider, &asked.request.namespace));
+        }
+    }
+
+    /// Tells listeners that a request is refused, and why.
+    fn refuse(&self, asked: &Asked, error: BrokerError) -> BrokerError {
+        let pool = (&asked.request.provider, &asked.request.namespace);
+        if let BrokerError::Exhausted { retry_at, .. } = &error {
+            self.figures.lock().exhausted(pool);
+            self.tell(
+                EventKind::Exhausted,
+                pool,
+                None,
+                About {
+                    until: *retry_at,
+                    ..About::default()
+                },
+            );
+        }
+        error
+    }
+
+    async fn refresh_failed(
+        self: &Arc<Self>,
+        asked: &mut Asked,
+        entry: &Arc<Entry>,
+        error: RefreshError,
+    ) -> Result<(), BrokerError> {
+        match error {
+            RefreshError::NeedsLogin => asked.request.refresh_failed(&entry.view.id),
+            RefreshError::Postponed(error) => {
+                let refused = asked.request.resend_after_refresh().is_some();
+                let lives = entry.view.expires_at.is_none_or(|at| at > self.now());
+                if lives && !refused {
+                    asked.spare_token = Some(entry.view.id.clone());
+                } else {
+                    asked.refresh_failure = Some((error, asked.request.clone()));
+                    asked.request.refresh_failed(&entry.view.id);
+                }
+            }
+            RefreshError::Broken(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Nobody can serve since a token could not be renewed: waits until that may be tried again, if it is soon enough.
+    async fn wait_for_refresh(
+        self: &Arc<Self>,
+        asked: &mut Asked,
+        failure: BrokerError,
+        before: Request,
+    ) -> Result<(), BrokerError> {
+        let Some(until) = failure.retry_at() else {
+            return Err(failure);
+        };
+        let span = self.now().until(until);
+        if asked.waited + span > asked.provider.rotation.max_wait {
+            return Err(failure);
+        }
+        asked.waited += span;
+        asked.request = before;
+        self.wait(asked, until, failure.account().map(AccountId::from))
+            .await;
+        Ok(())
+    }
+
+    async fn wait(
+        self: &Arc<Self>,
+        asked: &mut Asked,
+        until: Timestamp,
+        account: Option<AccountId>,
+    ) {
+        let pool = (&asked.request.provider, &asked.request.namespace);
+        let about = About {
+            model: asked.request.model.as_deref(),
+            until: Some(until),
+            ..About::default()
+        };
+        self.tell(EventKind::Waiting, pool, account.as_ref(), about);
+        let began = self.now();
+        tokio::select! {
+            () = tokio::time::sleep(began.until(until)) => {}
+            // Another account may have been added, or this one's cooldown lifted.
+            () = self.changed.notified() => {}
+        }
+        asked.request.waited(began.until(self.now()));
+    }
+
+    fn judge(self: &Arc<Self>, report: &Report) -> Result<(Verdict, bool), BrokerError> {
+        let now = self.now();
+        let mut attempts = self.attempts.lock();
+        let attempt = attempts
+            .get_mut(&report.attempt)
+            .ok_or_else(|| BrokerError::UnknownAttempt(report.attempt.clone()))?;
+        let first = !std::mem::replace(&mut attempt.answered, true);
+        let mut request = attempt.request.clone();
+        let (account, provider) = (attempt.account.clone(), attempt.provider.clone());
+        drop(attempts);
+        if first {
+            self.traffic.lock().end(&account, now);
+        }
+        let response = Response {
+            status: report.status,
+            headers: &|name| report.headers.get(name).map(String::as_str),
+            body: report
+                .body
+                .as_deref()
+                .map(|body| head(body, limits::BODY_LIMIT)),
+            failure: report.failure,
+        };
+        let jitter = self.jitter();
+        let reaction = self.ledger.decide(|state| {
+            let accounts = self.accounts();
+            let (roster, _) = accounts.pool(&request.provider, &request.namespace);
+            let traffic = self.traffic.lock();
+            let pool = Pool {
+                roster,
+                state,
+                traffic: &traffic,
+                rotation: &provider.rotation,
+                now,
+            };
+            let mut reaction = react(
+                &pool,
+                &mut request,
+                &account,
+                provider.signals,
+                &response,
+                jitter,
+            );
+            let change = std::mem::take(&mut reaction.delta);
+            (reaction, change)
+        });
+        let mut attempts = self.attempts.lock();
+        if let Some(attempt) = attempts.get_mut(&report.attempt) {
+            attempt.request = request.clone();
+        }
+        if reaction.action == Action::Deliver {
+            attempts.settle(&report.attempt);
+        }
+        drop(attempts);
+        self.tell_of(&request, &account, &reaction);
+        let verdict = Verdict {
+            action: reaction.action,
+            delay: reaction.delay,
+            reason: reaction.reason,
+            cooldown_until: reaction.cooldown_until,
+            retry_at: reaction.retry_at,
+        };
+        Ok((verdict, reaction.durable))
+    }
+
+    fn tell_of(&self, request: &Request, account: &AccountId, reaction: &Reaction) {
+        let pool = (&request.provider, &request.namespace);
+        let about = About {
+            model: request.model.as_deref(),
+            reason: Some(reaction.reason),
+            until: reaction.cooldown_until,
+        };
+        if reaction.reason == Reason::Ok {
+            self.tell(EventKind::Served, pool, Some(account), about);
+        }
+        if reaction.cooldown.is_some() {
+            self.changed.notify_waiters();
+            self.tell(EventKind::Cooldown, pool, Some(account), about);
+        }
+        if matches!(reaction.reason, Reason::NeedsLogin) {
+            self.tell(EventKind::NeedsLogin, pool, Some(account), about);
+        }
+        if reaction.waits {
+            self.tell(EventKind::Waiting, pool, Some(account), about);
+        }
+        if reaction.action == Action::Deliver && reaction.retry_at.is_some() {
+            self.figures.lock().exhausted(pool);
+            self.tell(
+                EventKind::Exhausted,
+                pool,
+                None,
+                About {
+                    until: reaction.retry_at,
+                    ..about
+                },
+            );
+        }
+    }
+}
+
+/// The origin of `url`, if the provider's credentials may go there at all.
+fn allowed_origin(provider: &Provider, url: &str) -> Result<Origin, BrokerError> {
+    // What follows an origin in a URL as clients write it; anything else is parsed.
+    let plain = provider.origins.iter().find(|origin| {
+        url.strip_prefix(origin.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
+    });
+    if let Some(origin) = plain {
+        return Ok(origin.clone());
+    }
+    let parsed = Url::parse(url)
+        .map_err(|_| BrokerError::InvalidArgument("url: expected an absolute URL".to_owned()))?;
+    match Origin::of(&parsed) {
+        Some(origin) if provider.origins.contains(&origin) => Ok(origin),
+        _ => Err(BrokerError::OriginNotAllowed(format!(
+            "{} is not one of the origins of {}, so it gets no credential; if it is the provider's, add it to providers.{1}.origins",
+            parsed.origin().ascii_serialization(),
+            provider.id
+        ))),
+    }
+}
+
+/// The kind of account that a mode asks for, as part of a sentence.
+fn wanted(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Auto => "",
+        Mode::Subscription => "subscription ",
+        Mode::Api => "API key ",
+    }
+}
+
+/// The first `limit` bytes of a text, cut between characters.
+fn head(text: &str, limit: usize) -> &str {
+    &text[..text.floor_char_boundary(limit)]
+}

@@ -1,0 +1,47 @@
+//! Lends credentials: the process-wide singleton that joins policy, oauth and vault with clock and HTTP.
+//!
+//! [`Broker`] is the whole product without a language around it: it opens the vault, picks an account, renews its
+//! token once for everybody, hears how the request went and says what to do next. It never speaks to a model provider
+//! itself, and prints nothing.
+
+mod accounts;
+mod attempts;
+mod broker;
+mod callback;
+pub mod config;
+mod credential;
+mod error;
+mod events;
+pub mod global;
+mod headers;
+mod host;
+mod http;
+mod ledger;
+mod lend;
+mod limits;
+mod logging;
+mod login;
+mod providers;
+mod refresh;
+mod status;
+
+pub use accounts::{Account, AccountChanges, Filter, Revoke};
+pub use broker::Broker;
+pub use error::BrokerError;
+pub use events::{Event, EventKind, Events};
+pub use headers::HeaderSet;
+pub use host::{Clock, Entropy, Env, Host, SystemClock, SystemEntropy, SystemEnv};
+pub use lend::{AuthRequest, Lease, Report, Verdict};
+pub use login::{LoginOptions, LoginPrompt, Method};
+pub use provider_auth_oauth::{Http, HttpError, Identity};
+pub use provider_auth_policy::{
+    AccountKind, Action, Block, Failure, OBSERVED_HEADERS, Reason, Scope, Source, Timestamp,
+};
+pub use refresh::Force;
+pub use secrecy::SecretString;
+pub use status::{PoolFigures, PoolStatus, ProviderSummary, VaultStatus};
+
+/// Opens a page in the user's browser.
+pub fn open_browser(url: &str) -> std::io::Result<()> {
+    open::that_detached(url)
+}

@@ -1,0 +1,54 @@
+//! The broker's numbers, each with unit and reason. Those of the policy stand in `policy`.
+
+use std::time::Duration;
+
+/// Delay of a state write that nothing urgent waits for: one write a second is no load, and a lost second no loss.
+pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(1);
+
+/// How long the end of the process waits for a token exchange under way: a slow token endpoint, not a dead one.
+pub(crate) const EXIT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a refresh waits for another process that refreshes the same account: its request (30 s) and its writes.
+pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(40);
+
+/// Age at which an attempt that was never reported is forgotten: longer than any response takes to begin.
+pub(crate) const ATTEMPT_LIFE: Duration = Duration::from_mins(10);
+
+/// Attempts that are kept after they were answered, for a stream that breaks later.
+pub(crate) const ANSWERED_ATTEMPTS: usize = 4096;
+
+/// Bytes of an error body that are looked at (`index.d.ts` promises 64 KiB).
+pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+
+/// How long a login may take before it is given up, unless the caller says otherwise.
+pub(crate) const LOGIN_PATIENCE: Duration = Duration::from_mins(5);
+
+/// Pause between two background refreshes of one account that found it locked or failed.
+pub(crate) const BACKGROUND_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a connection to an authorization server may take to stand: three lost packets, not a dead route.
+pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long one request to an authorization server may take, its answer included: slow ones need 10 s.
+pub(crate) const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bytes of an authorization server's answer: no honest one comes near.
+pub(crate) const ANSWER_LIMIT: usize = 1024 * 1024;
+
+/// Bytes of a callback's request line and headers, which hold a code and the browser's cookies for this host.
+pub(crate) const CALLBACK_HEAD_LIMIT: usize = 8 * 1024;
+
+/// How long a client of the callback port may take to ask, and again to take its answer: it is on this machine.
+pub(crate) const CALLBACK_CLIENT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Clients of the callback port at one time: a browser opens six, some of them only in advance.
+pub(crate) const CALLBACK_CLIENTS: usize = 32;
+
+/// How long the callback port may take to close once the login has ended, so that the browser gets its last page.
+pub(crate) const CALLBACK_CLOSING: Duration = Duration::from_secs(1);
+
+/// Pause after a connection could not be accepted: the usual cause, no free file handle, does not pass at once.
+pub(crate) const CALLBACK_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Free ports that are tried until one is free on both loopback addresses: a second clash is rare, a third a fault.
+pub(crate) const CALLBACK_PORT_TRIES: usize = 3;

@@ -1,0 +1,23 @@
+//! The base of every provider that is not built in: RFC 6749 and RFC 6750, nothing assumed beyond them.
+
+use provider_auth_oauth::{ClientAuth, Dialect};
+use provider_auth_policy::Signals;
+
+use super::{Descriptor, Endpoints, Template};
+
+pub(crate) const GENERIC: Descriptor = Descriptor {
+    id: "generic",
+    endpoints: Endpoints::NONE,
+    dialect: Dialect::default,
+    client_auth: ClientAuth::Basic,
+    scopes: &[],
+    origins: &[],
+    oauth_header: Template::BEARER,
+    api_header: Template::BEARER,
+    oauth_extra: &[],
+    api_extra: &[],
+    models_path: "/v1/models",
+    rotate: true,
+    signals: &Signals::GENERIC,
+    terms: None,
+};

@@ -1,0 +1,48 @@
+//! Google: the Gemini API, with a key of AI Studio or with an OAuth client of one's own.
+
+use provider_auth_oauth::{ClientAuth, Dialect};
+
+use super::{Descriptor, Endpoints, GENERIC, Template};
+
+pub(crate) const GOOGLE: Descriptor = Descriptor {
+    id: "google",
+    endpoints: Endpoints {
+        // Nothing is discovered: its device endpoint, which discovery would add, does not grant these scopes.
+        issuer: None,
+        authorization: Some("https://accounts.google.com/o/oauth2/v2/auth"),
+        token: Some("https://oauth2.googleapis.com/token"),
+        device: None,
+        revocation: Some("https://oauth2.googleapis.com/revoke"),
+    },
+    dialect,
+    // Google's samples send the secret in the body, and even a desktop client has one.
+    client_auth: ClientAuth::Post,
+    scopes: &[
+        "openid",
+        "email",
+        "https://www.googleapis.com/auth/cloud-platform",
+    ],
+    origins: &["https://generativelanguage.googleapis.com"],
+    // A key as a Bearer token is taken on the OpenAI-compatible paths only; this header, everywhere.
+    api_header: Template {
+        name: "x-goog-api-key",
+        scheme: "",
+    },
+    models_path: "/v1beta/models",
+    terms: Some(
+        "Create an OAuth client of the type desktop app in your own Google Cloud project and set its clientId and clientSecret \
+         (https://ai.google.dev/gemini-api/docs/oauth); or add an API key (https://aistudio.google.com/apikey)",
+    ),
+    ..GENERIC
+};
+
+/// Without these two parameters a login returns no refresh token, or only the first one does.
+fn dialect() -> Dialect {
+    let authorize = [("access_type", "offline"), ("prompt", "consent")];
+    Dialect {
+        authorize: authorize
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        ..Dialect::default()
+    }
+}

@@ -1,0 +1,157 @@
+//! The providers known out of the box: one file each, and nothing in it but data.
+//!
+//! A descriptor says where a provider's API lives, how a credential is written into its requests and, where the
+//! provider lets anybody register a client, where its logins happen. No client id is shipped: a login uses a client
+//! that the user registered.
+
+mod anthropic;
+mod cursor;
+mod generic;
+mod github_copilot;
+mod google;
+mod oci_oidc;
+mod openai;
+mod qwen;
+
+use provider_auth_oauth::{ClientAuth, Dialect};
+use provider_auth_policy::Signals;
+
+pub(crate) use generic::GENERIC;
+
+/// All of them, save `generic`, which others extend.
+pub(crate) const BUILT_IN: &[&Descriptor] = &[
+    &anthropic::ANTHROPIC,
+    &openai::OPENAI,
+    &google::GOOGLE,
+    &github_copilot::GITHUB_COPILOT,
+    &qwen::QWEN,
+    &cursor::CURSOR,
+    &oci_oidc::OCI_OIDC,
+];
+
+/// The headers in which SDKs send a key. All are deleted before ours is set: a placeholder that stays behind would
+/// reach the provider, and some providers refuse two credentials in one request.
+pub(crate) const KEY_HEADERS: &[&str] =
+    &["api-key", "authorization", "x-api-key", "x-goog-api-key"];
+
+/// The built-in provider of this id.
+pub(crate) fn built_in(id: &str) -> Option<&'static Descriptor> {
+    BUILT_IN
+        .iter()
+        .copied()
+        .find(|descriptor| descriptor.id == id)
+}
+
+/// What is known of a provider before the user says anything.
+pub(crate) struct Descriptor {
+    pub(crate) id: &'static str,
+    /// Where logins happen; [`Endpoints::NONE`] unless anybody may register a client there.
+    pub(crate) endpoints: Endpoints,
+    pub(crate) dialect: fn() -> Dialect,
+    /// How a client that has a secret authenticates.
+    pub(crate) client_auth: ClientAuth,
+    pub(crate) scopes: &'static [&'static str],
+    pub(crate) origins: &'static [&'static str],
+    pub(crate) oauth_header: Template,
+    pub(crate) api_header: Template,
+    pub(crate) oauth_extra: &'static [(&'static str, &'static str)],
+    pub(crate) api_extra: &'static [(&'static str, &'static str)],
+    /// Path of the list of models on the first origin.
+    pub(crate) models_path: &'static str,
+    pub(crate) rotate: bool,
+    pub(crate) signals: &'static Signals,
+    /// A sentence and a link for who wants to log in but has no client id.
+    pub(crate) terms: Option<&'static str>,
+}
+
+/// The endpoints of an authorization server.
+#[derive(Clone, Copy)]
+pub(crate) struct Endpoints {
+    pub(crate) issuer: Option<&'static str>,
+    pub(crate) authorization: Option<&'static str>,
+    pub(crate) token: Option<&'static str>,
+    pub(crate) device: Option<&'static str>,
+    pub(crate) revocation: Option<&'static str>,
+}
+
+impl Endpoints {
+    /// No server known.
+    pub(crate) const NONE: Self = Self {
+        issuer: None,
+        authorization: None,
+        token: None,
+        device: None,
+        revocation: None,
+    };
+}
+
+/// A header, and the word before the credential in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Template {
+    pub(crate) name: &'static str,
+    pub(crate) scheme: &'static str,
+}
+
+impl Template {
+    /// `authorization: Bearer …` (RFC 6750).
+    pub(crate) const BEARER: Self = Self {
+        name: "authorization",
+        scheme: "Bearer",
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::Origin;
+
+    #[test]
+    fn every_descriptor_is_well_formed() {
+        let mut ids = BTreeSet::new();
+        for descriptor in BUILT_IN.iter().copied().chain([&GENERIC]) {
+            let id = descriptor.id;
+            assert!(ids.insert(id), "{id} is there twice");
+            for origin in descriptor.origins {
+                assert_eq!(Origin::parse(origin).unwrap().as_str(), *origin, "{id}");
+            }
+            let ends = descriptor.endpoints;
+            for url in [
+                ends.issuer,
+                ends.authorization,
+                ends.token,
+                ends.device,
+                ends.revocation,
+            ]
+            .into_iter()
+            .flatten()
+            {
+                assert!(
+                    url.starts_with("https://") && url.parse::<url::Url>().is_ok(),
+                    "{id}: {url}"
+                );
+            }
+            let extra = descriptor
+                .oauth_extra
+                .iter()
+                .chain(descriptor.api_extra)
+                .map(|(name, _)| *name);
+            let headers = [descriptor.oauth_header.name, descriptor.api_header.name];
+            for name in headers.into_iter().chain(extra) {
+                assert_eq!(name, name.to_ascii_lowercase(), "{id}");
+            }
+            assert!(
+                headers.iter().all(|name| KEY_HEADERS.contains(name)),
+                "{id}: a key would stay behind"
+            );
+            assert!(descriptor.models_path.starts_with('/'), "{id}");
+            assert!(
+                descriptor
+                    .terms
+                    .is_none_or(|terms| terms.contains("https://")),
+                "{id}: the terms name no page"
+            );
+        }
+    }
+}
