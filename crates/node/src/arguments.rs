@@ -1,0 +1,246 @@
+//! Reads what JavaScript passes in. A wrong type is `INVALID_ARGUMENT` and names the option.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use napi::bindgen_prelude::*;
+use napi::{JsString, ValueType};
+use provider_auth_broker::config::{ConfigError, Inline};
+use provider_auth_broker::{
+    AccountChanges, AuthRequest, BrokerError, Failure, Filter, LoginOptions, Method, Report,
+    SecretString,
+};
+
+/// The greatest whole number of JavaScript, 2^53 - 1.
+const MOST: f64 = 9_007_199_254_740_991.0;
+
+type Read<T> = std::result::Result<T, BrokerError>;
+
+/// The options object of a call. `undefined` and `null` stand for an empty one.
+pub(crate) struct Options<'env>(Option<Object<'env>>);
+
+impl<'env> Options<'env> {
+    pub(crate) fn new(value: &Unknown<'env>, what: &str) -> Read<Self> {
+        match value.get_type() {
+            Ok(ValueType::Undefined | ValueType::Null) => Ok(Self(None)),
+            Ok(ValueType::Object) => {
+                let object = value
+                    .coerce_to_object()
+                    .map_err(|_| expected(what, "an object"))?;
+                Ok(Self(Some(object)))
+            }
+            _ => Err(expected(what, "an object")),
+        }
+    }
+
+    fn get(&self, name: &str) -> Read<Option<Unknown<'env>>> {
+        let Some(object) = &self.0 else {
+            return Ok(None);
+        };
+        // A getter or a proxy may throw: that is a bad argument too.
+        let value: Unknown<'env> = object
+            .get_named_property_unchecked(name)
+            .map_err(|_| expected(name, "a readable value"))?;
+        match value.get_type() {
+            Ok(ValueType::Undefined | ValueType::Null) => Ok(None),
+            Ok(_) => Ok(Some(value)),
+            Err(_) => Err(expected(name, "a readable value")),
+        }
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Read<Option<String>> {
+        self.get(name)?.map(|value| text(&value, name)).transpose()
+    }
+
+    pub(crate) fn needed_text(&self, name: &str) -> Read<String> {
+        self.text(name)?.ok_or_else(|| expected(name, "a string"))
+    }
+
+    fn number(&self, name: &str) -> Read<Option<f64>> {
+        let Some(value) = self.get(name)? else {
+            return Ok(None);
+        };
+        match value.get_type() {
+            Ok(ValueType::Number) => value
+                .coerce_to_number()
+                .and_then(|n| n.get_double())
+                .map(Some)
+                .map_err(|_| expected(name, "a number")),
+            _ => Err(expected(name, "a number")),
+        }
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> Read<Option<bool>> {
+        let Some(value) = self.get(name)? else {
+            return Ok(None);
+        };
+        match value.get_type() {
+            Ok(ValueType::Boolean) => value
+                .coerce_to_bool()
+                .map(Some)
+                .map_err(|_| expected(name, "true or false")),
+            _ => Err(expected(name, "true or false")),
+        }
+    }
+
+    fn whole(&self, name: &str, least: f64, most: f64) -> Read<Option<f64>> {
+        match self.number(name)? {
+            Some(number) if number.fract() != 0.0 || !(least..=most).contains(&number) => Err(
+                expected(name, &format!("a whole number from {least} to {most}")),
+            ),
+            number => Ok(number),
+        }
+    }
+
+    pub(crate) fn auth_request(&self) -> Read<AuthRequest> {
+        let retry_of = self.text("retryOf")?;
+        Ok(AuthRequest {
+            provider: self.needed_text("provider")?,
+            namespace: self.text("namespace")?,
+            url: self.needed_text("url")?,
+            model: self.text("model")?,
+            session: self.text("session")?,
+            account: self.text("account")?,
+            retry_of,
+        })
+    }
+
+    /// The number under which `endWait` ends this call's waiting.
+    pub(crate) fn wait(&self) -> Read<Option<u64>> {
+        Ok(self.whole("wait", 0.0, MOST)?.map(|wait| wait as u64))
+    }
+
+    pub(crate) fn report(&self) -> Read<Report> {
+        Ok(Report {
+            attempt: self.needed_text("attempt")?,
+            // Out of range is no status; the attempt then counts as one without a response.
+            status: self
+                .number("status")?
+                .filter(|status| (100.0..1000.0).contains(status))
+                .map(|status| status as u16),
+            headers: self.headers()?,
+            body: self.text("body")?,
+            failure: match self.text("failure")?.as_deref() {
+                None => None,
+                Some("network") => Some(Failure::Network),
+                Some("timeout") => Some(Failure::Timeout),
+                Some("stream") => Some(Failure::Stream),
+                Some(_) => return Err(expected("failure", "network, timeout or stream")),
+            },
+        })
+    }
+
+    fn headers(&self) -> Read<BTreeMap<String, String>> {
+        let mut headers = BTreeMap::new();
+        let Some(value) = self.get("headers")? else {
+            return Ok(headers);
+        };
+        let unreadable = || expected("headers", "an object of strings");
+        if !matches!(value.get_type(), Ok(ValueType::Object)) {
+            return Err(unreadable());
+        }
+        let object = value.coerce_to_object().map_err(|_| unreadable())?;
+        for name in Object::keys(&object).map_err(|_| unreadable())? {
+            let value: Unknown<'_> = object
+                .get_named_property_unchecked(&name)
+                .map_err(|_| unreadable())?;
+            // What is no string is no header; a bad report of a known attempt is not refused for it.
+            if let Ok(value) = text(&value, &name) {
+                headers.insert(name.to_ascii_lowercase(), value);
+            }
+        }
+        Ok(headers)
+    }
+
+    pub(crate) fn filter(&self) -> Read<Filter> {
+        Ok(Filter {
+            provider: self.text("provider")?,
+            namespace: self.text("namespace")?,
+            account: self.text("account")?,
+        })
+    }
+
+    pub(crate) fn changes(&self) -> Read<AccountChanges> {
+        Ok(AccountChanges {
+            label: self.text("label")?,
+            enabled: self.flag("enabled")?,
+            priority: self
+                .whole("priority", -1e6, 1e6)?
+                .map(|priority| priority as i64),
+            namespace: self.text("namespace")?,
+        })
+    }
+
+    pub(crate) fn secret(&self, name: &str) -> Read<SecretString> {
+        self.needed_text(name).map(SecretString::from)
+    }
+
+    pub(crate) fn login(&self) -> Read<LoginOptions> {
+        let method = match self.text("method")?.as_deref() {
+            None => None,
+            Some("browser") => Some(Method::Browser),
+            Some("device") => Some(Method::Device),
+            Some("paste") => Some(Method::Paste),
+            Some("api-key") => Some(Method::ApiKey),
+            Some(_) => return Err(expected("method", "browser, device, paste or api-key")),
+        };
+        Ok(LoginOptions {
+            provider: self.needed_text("provider")?,
+            method,
+            namespace: self.text("namespace")?,
+            label: self.text("label")?,
+            login_hint: self.text("loginHint")?,
+            timeout: self
+                .whole("timeoutMs", 1.0, 86_400_000.0)?
+                .map(|millis| Duration::from_millis(millis as u64)),
+        })
+    }
+
+    /// Options of `configure`: what is wrong with them is a fault of the configuration.
+    pub(crate) fn inline(&self, env: &Env) -> Read<Inline> {
+        self.read_inline(env).map_err(|error| match error {
+            BrokerError::InvalidArgument(text) => ConfigError::in_options(&text).into(),
+            other => other,
+        })
+    }
+
+    fn read_inline(&self, env: &Env) -> Read<Inline> {
+        let log = match self.get("log")? {
+            Some(value) => Options::new(&value, "log")?,
+            None => Options(None),
+        };
+        let config = match self.get("config")? {
+            Some(value) => Some(env.from_js_value(value).map_err(|_| {
+                expected(
+                    "config",
+                    "plain data: objects, arrays, strings, numbers, booleans",
+                )
+            })?),
+            None => None,
+        };
+        Ok(Inline {
+            dir: self.text("dir")?.map(Into::into),
+            key_source: self.text("keySource")?,
+            log_level: log.text("level")?,
+            log_file: log.text("file")?.map(Into::into),
+            config,
+        })
+    }
+}
+
+/// A string that is passed by itself.
+pub(crate) fn text(value: &Unknown<'_>, name: &str) -> Read<String> {
+    let wrong = || expected(name, "a string");
+    if !matches!(value.get_type(), Ok(ValueType::String)) {
+        return Err(wrong());
+    }
+    let string: JsString<'_> = value.coerce_to_string().map_err(|_| wrong())?;
+    string
+        .into_utf8()
+        .and_then(|utf8| utf8.into_owned())
+        .map_err(|_| wrong())
+}
+
+fn expected(name: &str, what: &str) -> BrokerError {
+    BrokerError::InvalidArgument(format!("{name}: expected {what}"))
+}

@@ -1,0 +1,287 @@
+//! The exports, in the order of `index.d.ts`. Each reads its arguments, calls the broker, hands back a promise.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::*;
+use napi::threadsafe_function::{ThreadsafeFunctionCallMode, UnknownReturnValue};
+use napi::{Env, Unknown};
+use napi_derive::napi;
+use provider_auth_broker::{
+    Broker, BrokerError, Event, Force, OBSERVED_HEADERS, Revoke, SecretString, global,
+};
+use serde_json::Value;
+
+use crate::arguments::{Options, text};
+use crate::errors::to_js;
+use crate::promises::{Promised, later, settled};
+use crate::values::{self, AuthHeaders, JsVerdict};
+
+/// Reads arguments, or rejects: a call that returns a promise never throws.
+macro_rules! read {
+    ($env:expr, $arguments:expr) => {
+        match $arguments {
+            Ok(arguments) => arguments,
+            Err(error) => return settled::<()>($env, Err(error)),
+        }
+    };
+}
+
+#[napi(catch_unwind)]
+pub fn configure(env: &Env, options: Unknown<'_>) -> Result<()> {
+    let inline = Options::new(&options, "options").and_then(|options| options.inline(env));
+    inline
+        .and_then(global::configure)
+        .map_err(|error| to_js(env, &error))
+}
+
+#[napi(catch_unwind)]
+pub fn get_auth_headers<'env>(env: &'env Env, request: Unknown<'env>) -> Result<Promised<'env>> {
+    let options = read!(env, Options::new(&request, "request"));
+    let request = read!(env, options.auth_request());
+    if let Some(broker) = global::current()
+        && let Some(outcome) = broker.headers_now(&request, global::runtime().handle())
+    {
+        return settled(env, outcome.map(AuthHeaders));
+    }
+    let wait = read!(env, options.wait());
+    later(env, async move {
+        let broker = broker()?;
+        broker
+            .ended_by(wait, broker.headers(&request))
+            .await
+            .map(AuthHeaders)
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn end_wait(wait: f64) {
+    if let Some(broker) = global::current() {
+        broker.end_wait(wait as u64);
+    }
+}
+
+#[napi(catch_unwind)]
+pub fn report_response<'env>(env: &'env Env, report: Unknown<'env>) -> Result<Promised<'env>> {
+    let report = read!(
+        env,
+        Options::new(&report, "report").and_then(|report| report.report())
+    );
+    if let Some(broker) = global::current()
+        && let Some(outcome) = broker.report_now(&report, global::runtime().handle())
+    {
+        return settled(env, outcome.map(JsVerdict));
+    }
+    later(env, async move {
+        broker()?.report(&report).await.map(JsVerdict)
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn observed_headers() -> Vec<&'static str> {
+    OBSERVED_HEADERS.to_vec()
+}
+
+#[napi(catch_unwind)]
+pub fn start_login<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
+    let options = read!(
+        env,
+        Options::new(&options, "options").and_then(|options| options.login())
+    );
+    later(env, async move {
+        broker()?
+            .start_login(options)
+            .await
+            .map(|prompt| values::prompt(&prompt))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn finish_login<'env>(
+    env: &'env Env,
+    login: f64,
+    code: Unknown<'env>,
+) -> Result<Promised<'env>> {
+    let code = match code.get_type()? {
+        ValueType::Undefined | ValueType::Null => None,
+        _ => Some(read!(env, text(&code, "code"))),
+    };
+    later(env, async move {
+        broker()?
+            .finish_login(login as u64, code)
+            .await
+            .map(|account| values::account(&account))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn cancel_login(login: f64) {
+    if let Some(broker) = global::current() {
+        broker.cancel_login(login as u64);
+    }
+}
+
+#[napi(catch_unwind)]
+pub fn open_browser(url: String) -> bool {
+    provider_auth_broker::open_browser(&url).is_ok()
+}
+
+#[napi(catch_unwind)]
+pub fn list_accounts<'env>(env: &'env Env, filter: Unknown<'env>) -> Result<Promised<'env>> {
+    let filter = read!(
+        env,
+        Options::new(&filter, "filter").and_then(|filter| filter.filter())
+    );
+    later(env, async move {
+        let accounts = broker()?.list_accounts(&filter).await?;
+        Ok(accounts.iter().map(values::account).collect::<Value>())
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn add_api_key<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
+    let options = read!(env, Options::new(&options, "options"));
+    let provider = read!(env, options.needed_text("provider"));
+    let key: SecretString = read!(env, options.secret("apiKey"));
+    let namespace = read!(env, options.text("namespace"));
+    let label = read!(env, options.text("label"));
+    later(env, async move {
+        let account = broker()?
+            .add_api_key(&provider, key, namespace, label)
+            .await?;
+        Ok(values::account(&account))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn update_account<'env>(
+    env: &'env Env,
+    id: Unknown<'env>,
+    changes: Unknown<'env>,
+) -> Result<Promised<'env>> {
+    let id = read!(env, text(&id, "id"));
+    let changes = read!(
+        env,
+        Options::new(&changes, "changes").and_then(|changes| changes.changes())
+    );
+    later(env, async move {
+        broker()?
+            .update_account(&id, changes)
+            .await
+            .map(|account| values::account(&account))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn remove_account<'env>(
+    env: &'env Env,
+    id: Unknown<'env>,
+    options: Unknown<'env>,
+) -> Result<Promised<'env>> {
+    let id = read!(env, text(&id, "id"));
+    let revoke = match read!(
+        env,
+        Options::new(&options, "options").and_then(|options| options.flag("revoke"))
+    ) {
+        Some(true) => Revoke::AtProvider,
+        _ => Revoke::Locally,
+    };
+    later(
+        env,
+        async move { broker()?.remove_account(&id, revoke).await },
+    )
+}
+
+#[napi(catch_unwind)]
+pub fn refresh_account<'env>(
+    env: &'env Env,
+    id: Unknown<'env>,
+    options: Unknown<'env>,
+) -> Result<Promised<'env>> {
+    let id = read!(env, text(&id, "id"));
+    let force = match read!(
+        env,
+        Options::new(&options, "options").and_then(|options| options.flag("force"))
+    ) {
+        Some(true) => Force::EvenIfGood,
+        _ => Force::IfNeeded,
+    };
+    later(env, async move {
+        broker()?
+            .refresh_account(&id, force)
+            .await
+            .map(|account| values::account(&account))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn clear_cooldowns<'env>(env: &'env Env, filter: Unknown<'env>) -> Result<Promised<'env>> {
+    let filter = read!(
+        env,
+        Options::new(&filter, "filter").and_then(|filter| filter.filter())
+    );
+    later(env, async move {
+        broker()?
+            .clear_cooldowns(&filter)
+            .await
+            .map(|count| count as f64)
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn pool_status<'env>(env: &'env Env, filter: Unknown<'env>) -> Result<Promised<'env>> {
+    let filter = read!(
+        env,
+        Options::new(&filter, "filter").and_then(|filter| filter.filter())
+    );
+    later(env, async move {
+        let pools = broker()?.pool_status(&filter).await?;
+        Ok(pools.iter().map(values::pool).collect::<Value>())
+    })
+}
+
+/// Tells `listener` of each decision, without keeping the process alive. Returns a number for `unsubscribe`.
+#[napi(catch_unwind)]
+pub fn subscribe(listener: Function<'_, Value, UnknownReturnValue>) -> Result<f64> {
+    let listener = listener
+        .build_threadsafe_function::<Value>()
+        .weak::<true>()
+        .build()?;
+    let listener = Arc::new(listener);
+    let number = global::events().subscribe(Arc::new(move |event: &Event| {
+        listener.call(
+            values::event(event),
+            ThreadsafeFunctionCallMode::NonBlocking,
+        );
+    }));
+    Ok(number as f64)
+}
+
+#[napi(catch_unwind)]
+pub fn unsubscribe(listener: f64) {
+    global::events().unsubscribe(listener as u64);
+}
+
+#[napi(catch_unwind)]
+pub fn vault_status(env: &Env) -> Result<Promised<'_>> {
+    later(env, async move {
+        broker()?
+            .vault_status()
+            .await
+            .map(|status| values::vault(&status))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn configured_providers(env: &Env) -> Result<Promised<'_>> {
+    later(env, async move {
+        Ok(broker()?
+            .providers()
+            .iter()
+            .map(values::provider)
+            .collect::<Value>())
+    })
+}
+
+fn broker() -> std::result::Result<Arc<Broker>, BrokerError> {
+    global::broker()
+}

@@ -1,0 +1,27 @@
+//! Translates between JavaScript and the broker; holds no logic.
+//!
+//! Every export is one call of the broker. What can settle at once settles on the calling thread, without a hop; the
+//! rest runs on the broker's own runtime and settles a deferred promise. Errors are `Error`s with a stable `code`.
+
+mod arguments;
+mod calls;
+mod errors;
+mod promises;
+mod values;
+
+use napi::bindgen_prelude::*;
+use napi_derive::{module_init, napi};
+use provider_auth_broker::global;
+
+#[module_init]
+fn start() {
+    // A panic reaches JavaScript as an error; its default report would write to the host's screen.
+    std::panic::set_hook(Box::new(|_| {}));
+}
+
+/// Called once per environment (the main thread, each worker) when the module is loaded: makes its end a safe one.
+#[napi(catch_unwind)]
+pub fn on_exit(env: &Env) -> Result<()> {
+    env.add_env_cleanup_hook((), |()| global::close())?;
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! What goes back to JavaScript, under the names of `index.d.ts`.
+
+use napi::bindgen_prelude::*;
+use napi::{Env, sys};
+use provider_auth_broker as broker;
+use provider_auth_broker::{Action, Lease, Timestamp, Verdict};
+use serde_json::Value;
+
+/// `AuthHeaders`.
+pub(crate) struct AuthHeaders(pub(crate) Lease);
+
+impl ToNapiValue for AuthHeaders {
+    #[expect(
+        unsafe_code,
+        reason = "napi's trait declares it so; nothing in it is unsafe"
+    )]
+    unsafe fn to_napi_value(raw_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        let env = Env::from_raw(raw_env);
+        let lease = value.0;
+        let mut headers = Object::new(&env)?;
+        for (name, value) in lease.headers().iter() {
+            // Header values are ASCII, which a Latin-1 string takes without decoding.
+            headers.set_named_property(name, env.create_string_latin1(value)?)?;
+        }
+        let mut strip = env.create_array(lease.strip().len() as u32)?;
+        for (index, name) in lease.strip().iter().enumerate() {
+            strip.set(index as u32, env.create_string_latin1(name)?)?;
+        }
+        let mut object = Object::new(&env)?;
+        object.set_named_property("attempt", env.create_string_latin1(&lease.attempt)?)?;
+        object.set_named_property("accountId", env.create_string_latin1(lease.account_id())?)?;
+        object.set_named_property("headers", headers)?;
+        object.set_named_property("strip", strip)?;
+        Ok(object.raw())
+    }
+}
+
+/// `Verdict`.
+pub(crate) struct JsVerdict(pub(crate) Verdict);
+
+impl ToNapiValue for JsVerdict {
+    #[expect(
+        unsafe_code,
+        reason = "napi's trait declares it so; nothing in it is unsafe"
+    )]
+    unsafe fn to_napi_value(raw_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        let env = Env::from_raw(raw_env);
+        let verdict = value.0;
+        let mut object = Object::new(&env)?;
+        let action = match verdict.action {
+            Action::Deliver => "deliver",
+            Action::Retry => "retry",
+        };
+        object.set_named_property("action", env.create_string_latin1(action)?)?;
+        object.set_named_property("delayMs", verdict.delay.as_millis() as f64)?;
+        object.set_named_property("reason", env.create_string_latin1(verdict.reason.as_str())?)?;
+        if let Some(at) = verdict.cooldown_until {
+            object.set_named_property("cooldownUntil", at.as_millis() as f64)?;
+        }
+        if let Some(at) = verdict.retry_at {
+            object.set_named_property("retryAt", at.as_millis() as f64)?;
+        }
+        Ok(object.raw())
+    }
+}
+
+/// `Account`.
+pub(crate) fn account(account: &broker::Account) -> Value {
+    let identity = account.identity.as_ref().map(|identity| {
+        present([
+            ("issuer", identity.issuer.clone().into()),
+            ("subject", identity.subject.clone().into()),
+            ("organization", identity.organization.clone().into()),
+            ("email", identity.email.clone().into()),
+            ("plan", identity.plan.clone().into()),
+        ])
+    });
+    present([
+        ("id", account.id.clone().into()),
+        ("provider", account.provider.clone().into()),
+        ("namespace", account.namespace.clone().into()),
+        ("label", account.label.clone().into()),
+        ("kind", account.kind.as_str().into()),
+        ("identity", identity.into()),
+        ("state", account.state.into()),
+        ("enabled", account.enabled.into()),
+        ("priority", (account.priority as f64).into()),
+        ("createdAt", millis(account.created_at)),
+        ("updatedAt", millis(account.updated_at)),
+        ("expiresAt", account.expires_at.map_or(Value::Null, millis)),
+        ("refreshable", account.refreshable.into()),
+        (
+            "cooldowns",
+            account.cooldowns.iter().map(cooldown).collect(),
+        ),
+        ("lastStatus", account.last_status.into()),
+        ("successes", (account.successes as f64).into()),
+        ("failures", (account.failures as f64).into()),
+    ])
+}
+
+fn cooldown((scope, block): &(broker::Scope, broker::Block)) -> Value {
+    present([
+        ("scope", scope.model().unwrap_or("account").into()),
+        ("until", millis(block.until)),
+        ("reason", block.reason.as_str().into()),
+        ("source", block.source.as_str().into()),
+    ])
+}
+
+/// `PoolStatus`.
+pub(crate) fn pool(pool: &broker::PoolStatus) -> Value {
+    let broker::PoolFigures {
+        requests,
+        attempts,
+        rotations,
+        refreshes,
+        refresh_failures,
+        exhausted,
+    } = pool.figures;
+    present([
+        ("provider", pool.provider.clone().into()),
+        ("namespace", pool.namespace.clone().into()),
+        ("accounts", pool.accounts.iter().map(account).collect()),
+        ("requests", (requests as f64).into()),
+        ("attempts", (attempts as f64).into()),
+        ("rotations", (rotations as f64).into()),
+        ("refreshes", (refreshes as f64).into()),
+        ("refreshFailures", (refresh_failures as f64).into()),
+        ("exhausted", (exhausted as f64).into()),
+        ("retryAt", pool.retry_at.map_or(Value::Null, millis)),
+    ])
+}
+
+/// `VaultStatus`.
+pub(crate) fn vault(status: &broker::VaultStatus) -> Value {
+    present([
+        ("dir", status.dir.clone().into()),
+        ("keySource", status.key_source.into()),
+        ("keyId", status.key_id.clone().into()),
+        ("state", status.state.into()),
+        ("accounts", (status.accounts as f64).into()),
+        ("quarantined", (status.quarantined as f64).into()),
+    ])
+}
+
+/// `AuthEvent`.
+pub(crate) fn event(event: &broker::Event) -> Value {
+    present([
+        ("type", event.kind.as_str().into()),
+        ("at", millis(event.at)),
+        ("provider", (*event.provider).into()),
+        ("namespace", (*event.namespace).into()),
+        (
+            "accountId",
+            event.account.as_ref().map(|id| id.as_str()).into(),
+        ),
+        ("model", event.model.clone().into()),
+        ("reason", event.reason.map(broker::Reason::as_str).into()),
+        ("until", event.until.map_or(Value::Null, millis)),
+    ])
+}
+
+/// `LoginPrompt`, and the number of the login.
+pub(crate) fn prompt(prompt: &broker::LoginPrompt) -> Value {
+    present([
+        ("login", (prompt.login as f64).into()),
+        ("method", prompt.method.as_str().into()),
+        ("url", prompt.url.clone().into()),
+        ("userCode", prompt.user_code.clone().into()),
+        ("instructions", prompt.instructions.clone().into()),
+        ("expiresAt", millis(prompt.expires_at)),
+    ])
+}
+
+/// `ProviderSummary`.
+pub(crate) fn provider(provider: &broker::ProviderSummary) -> Value {
+    present([
+        ("id", provider.id.clone().into()),
+        ("origins", provider.origins.clone().into()),
+        ("methods", provider.methods.clone().into()),
+    ])
+}
+
+/// Unix milliseconds, as the number that they are in JavaScript.
+fn millis(at: Timestamp) -> Value {
+    (at.as_millis() as f64).into()
+}
+
+/// An object of the fields that are there.
+fn present<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    Value::Object(
+        fields
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    )
+}

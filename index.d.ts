@@ -1,0 +1,361 @@
+/**
+ * provider-auth: the public API.
+ *
+ * All times are Unix milliseconds, all spans are milliseconds, unless the name says otherwise.
+ * No call returns, logs or throws a refresh token, a client secret or the vault key, and no event carries one.
+ */
+
+/* ───────────────────────────── configuration ───────────────────────────── */
+
+/**
+ * Configures the process-wide broker. Optional: without it, the first call reads the environment and the config
+ * files (`PROVIDER_AUTH_CONFIG`, else `~/.config/provider-auth/config.jsonc`, under it the project's
+ * `provider-auth.jsonc`). Calling it again with an equal value is a no-op; with another value it throws `ALREADY_CONFIGURED` once the
+ * vault is open. Settled before any I/O: bad input throws `INVALID_CONFIG` with the JSON path of the fault.
+ */
+export function configure(options: ConfigureOptions): void
+
+export interface ConfigureOptions {
+  /** Where vault, state and locks live. Default `PROVIDER_AUTH_DIR`, else the platform's data directory + `/provider-auth`. */
+  dir?: string
+  /**
+   * Where the vault key lives. Default `PROVIDER_AUTH_KEY_SOURCE`, else `'auto'`: an env key or passphrase if set, else
+   * the source that the vault's header records, else the OS keychain, else an error that names the remedies.
+   * There is no plaintext mode and no silent fallback. `keyfile` and `memory` only when asked for.
+   */
+  keySource?: KeySource
+  /** Inline configuration, merged over the files: same shape as `config.jsonc`. */
+  config?: Config
+  /** Log level and file; default `PROVIDER_AUTH_LOG` / `PROVIDER_AUTH_LOG_FILE`, else `warn` and no file. */
+  log?: { level?: LogLevel; file?: string }
+}
+
+export type KeySource = 'auto' | 'keychain' | 'env' | 'passphrase' | 'keyfile' | 'memory'
+
+export type LogLevel = 'none' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
+
+export interface Config {
+  providers?: Record<string, ProviderConfig>
+}
+
+/** One provider: a built-in id (`anthropic`, `openai`, `google`, `github-copilot`, `qwen`, `cursor`, `oci-oidc`) overridden, or a new one. */
+export interface ProviderConfig {
+  /** Start from this built-in descriptor. Default: the provider's own id if built in, else `'generic'`. */
+  extends?: string
+  /** OIDC issuer: endpoints are discovered from `/.well-known/openid-configuration`. Explicit endpoints win. */
+  issuer?: string
+  authorizationEndpoint?: string
+  tokenEndpoint?: string
+  deviceAuthorizationEndpoint?: string
+  revocationEndpoint?: string
+  clientId?: string
+  /** Plain, `{env:NAME}` or `{file:~/path}`. */
+  clientSecret?: string
+  /** How the client authenticates at the token endpoint. Default: `basic` with a secret, `none` without. */
+  clientAuth?: 'none' | 'basic' | 'post'
+  scopes?: string[]
+  /** Extra parameters per step, for servers that want them (`prompt`, `access_type`, `resource`, …). */
+  params?: Partial<Record<'authorize' | 'device' | 'token' | 'refresh', Record<string, string>>>
+  /** Exact redirect URI registered with the server. Default `http://127.0.0.1:<free port>/callback`. */
+  redirectUri?: string
+  /** Origins that may receive this provider's credentials. A request elsewhere gets none. https, or loopback http. */
+  origins?: string[]
+  /** Header that carries the credential. Default `authorization`. */
+  header?: string
+  /** Default `Bearer`; empty for a bare key. */
+  scheme?: string
+  /** Base for model discovery: `<modelsUrl>` is fetched as is. Default `<first origin>/v1/models`. */
+  modelsUrl?: string
+  rotation?: RotationConfig
+}
+
+export interface RotationConfig {
+  /** `auto` (default) uses OAuth accounts and then API keys; the other two use one kind only and fail early (`NO_ACCOUNT`) without it. */
+  mode?: 'auto' | 'subscription' | 'api'
+  /** Default `sticky`. */
+  strategy?: 'sticky' | 'earliest-reset' | 'balanced' | 'round-robin' | 'fill-first'
+  /**
+   * Whether a request may move to another account of the same pool. Default true, save for providers whose terms do not
+   * offer it for their plan logins (their descriptor says so): there false, and adding a second account says how to turn it on.
+   */
+  rotate?: boolean
+  /** Attempts of one request, all accounts together. Default `min(2 * eligible + 2, 8)`. */
+  maxAttempts?: number
+  /** Total time one request may spend waiting for cooldowns, when nobody else can serve or the wait is short. Default 30 000. */
+  maxWaitMs?: number
+  /** Wait until the soonest reset (at most 6 h) instead of failing when every account is exhausted. Default false. */
+  holdUntilReset?: boolean
+}
+
+/* ───────────────────────────── the fetch path ───────────────────────────── */
+
+/*
+ * State is shared: a block, a new token, an added or disabled account is seen by every other process at its next request.
+ * The vault opens on first use and, with a key source at hand, is created then.
+ */
+
+/**
+ * Picks an account of the pool and returns the headers that authenticate one request with it. Refreshes the access
+ * token first when it is about to expire: one exchange for all callers, in this process and in all others.
+ *
+ * @throws {AuthError} `NO_ACCOUNT`, `NEEDS_LOGIN`, `EXHAUSTED` (with `retryAt`), `ORIGIN_NOT_ALLOWED`,
+ *   `UNKNOWN_PROVIDER`, `UNKNOWN_ACCOUNT` (a pin that names none), `UNKNOWN_ATTEMPT`, `REFRESH_FAILED`, `INVALID_ARGUMENT`,
+ *   `INVALID_CONFIG`, and every `VAULT_*` and `KEYCHAIN_*` code: the vault opens on first use.
+ */
+export function getAuthHeaders(request: AuthRequest): Promise<AuthHeaders>
+
+export interface AuthRequest {
+  provider: string
+  /** Pool within the provider. Default `default`. */
+  namespace?: string
+  /** The URL about to be called. Its origin must be one of the provider's. */
+  url: string
+  /** Model asked for; cooldowns may be scoped to it. */
+  model?: string
+  /** Whatever names the conversation: requests of one session stay on one account while it serves. */
+  session?: string
+  /** Pin: an account's id or label. A pinned request never rotates. */
+  account?: string
+  /** The attempt this one retries, after `reportResponse` answered `retry`. */
+  retryOf?: string
+  /** Ends a wait with `ABORTED`. A token exchange under way goes on: others need its outcome. */
+  signal?: AbortSignal
+}
+
+export interface AuthHeaders {
+  /** Opaque handle of this attempt, for `reportResponse`. Not reporting it blames nobody and leaks nothing. */
+  attempt: string
+  accountId: string
+  /** Headers to set, lower-case names. */
+  headers: Record<string, string>
+  /** Headers to delete first: every other place where an SDK puts a key. */
+  strip: string[]
+  /** Set when the provider needs another URL. */
+  url?: string
+}
+
+/**
+ * Reports how an attempt ended and says what to do next. Never throws for a bad report of a known attempt.
+ * A 2xx settles without any I/O.
+ */
+export function reportResponse(report: ResponseReport): Promise<Verdict>
+
+export interface ResponseReport {
+  attempt: string
+  /** HTTP status; absent when no response came. */
+  status?: number
+  /** Response headers, lower-case names; those in `OBSERVED_HEADERS` suffice. */
+  headers?: Record<string, string>
+  /** The error body as text, at most the first 64 KiB; only read for a status of 400 and above, or an SSE error event. */
+  body?: string
+  /** No response, or a stream that broke: `network` before any byte, `timeout`, or `stream` after the first event. */
+  failure?: 'network' | 'timeout' | 'stream'
+}
+
+export interface Verdict {
+  /** `deliver`: hand the response to the caller. `retry`: ask for headers again with `retryOf`, after `delayMs`. */
+  action: 'deliver' | 'retry'
+  delayMs: number
+  reason: VerdictReason
+  /** When this account, or account and model, may serve again. */
+  cooldownUntil?: number
+  /** With `deliver` of a 429 or 503 because nothing can serve: when the soonest account can. */
+  retryAt?: number
+}
+
+export type VerdictReason =
+  | 'ok' | 'throttled' | 'quota_exhausted' | 'rate_limited' | 'overloaded' | 'token_expired' | 'needs_login'
+  | 'forbidden' | 'needs_verification' | 'blocked_by_provider' | 'not_entitled' | 'out_of_credit'
+  | 'server_error' | 'network' | 'client_error' | 'exhausted'
+
+/** Names of the response headers that the policy reads. */
+export const OBSERVED_HEADERS: readonly string[]
+
+/**
+ * Wraps a `fetch`: authenticates, reports, rotates, retries within the same request. A drop-in: same signature, and what
+ * fetch would throw it throws unchanged (its own `TypeError` when no response came, `signal.reason` on an abort). It rejects
+ * with an `AuthError` only when no request was made: `ORIGIN_NOT_ALLOWED`, `NO_ACCOUNT`, `NEEDS_LOGIN`, vault and config
+ * codes. A pool with every account cooling answers a 429 response. A redirect to another origin is followed, as fetch
+ * does, without any header of ours.
+ */
+export function createAuthFetch(options: AuthFetchOptions): (input: string | URL | Request, init?: RequestInit) => Promise<Response>
+
+export interface AuthFetchOptions extends Omit<AuthRequest, 'url' | 'retryOf' | 'model' | 'session' | 'signal'> {
+  /** Default `globalThis.fetch`. */
+  fetch?: typeof globalThis.fetch
+  /** Reads the model from a request. Default: `model` of a JSON body, else the path's `models/<id>`. */
+  model?: string | ((url: URL, init: RequestInit | undefined) => string | undefined)
+  /** Reads the session. Default: the session headers that hosts send, else none. */
+  session?: string | ((url: URL, init: RequestInit | undefined) => string | undefined)
+  /** A one-shot stream body is buffered up to this many bytes so that it can be sent again; beyond, one attempt. Default 8 MiB. */
+  maxReplayBytes?: number
+  /** Hold a 200 event stream until its first event, so that an error event can still rotate. Default true; at most 64 KiB or 15 s. */
+  peekStream?: boolean
+}
+
+/* ───────────────────────────── login ───────────────────────────── */
+
+/** Runs a whole login: opens the browser or shows the code, waits, stores the account. Abortable. */
+export function login(options: LoginOptions): Promise<Account>
+
+/** The same in steps, for a UI that owns the screen. */
+export function startLogin(options: LoginOptions): Promise<LoginSession>
+
+export interface LoginOptions {
+  provider: string
+  /** Default: `browser` where a display is there, else `device` where the provider has it, else `paste`. */
+  method?: 'browser' | 'device' | 'paste' | 'api-key'
+  namespace?: string
+  label?: string
+  /** For `api-key`. */
+  apiKey?: string
+  /** Which account to offer on the provider's page (OIDC `login_hint`). */
+  loginHint?: string
+  /** Shows the user where to go; called once before waiting. Default of `login`: opens the browser, prints to stderr. */
+  onPrompt?: (prompt: LoginPrompt) => void
+  /** Asked for the pasted code or redirect URL, with `paste`, and raced against the callback with `browser`. */
+  readCode?: () => Promise<string>
+  signal?: AbortSignal
+  /** Give up after. Default 300 000. */
+  timeoutMs?: number
+}
+
+export interface LoginPrompt {
+  method: 'browser' | 'device' | 'paste'
+  /** Page to open. For `device`, the page with the code filled in where the server gives one. */
+  url: string
+  userCode?: string
+  instructions: string
+  expiresAt?: number
+}
+
+export interface LoginSession extends LoginPrompt {
+  /** Waits for the callback or the poll, or takes the pasted code or redirect URL; stores and returns the account. */
+  finish(code?: string): Promise<Account>
+  /** Stops waiting and closes the callback port. Idempotent. */
+  cancel(): void
+}
+
+/* ───────────────────────────── accounts ───────────────────────────── */
+
+export interface Account {
+  /** ULID. */
+  id: string
+  provider: string
+  namespace: string
+  label: string
+  kind: 'oauth' | 'api' | 'wellknown' | 'mcp'
+  /** Who it is: issuer + subject + organisation, never an e-mail alone. A second login of the same identity in the same namespace updates the record, and so does adding the same API key. */
+  identity?: { issuer?: string; subject?: string; organization?: string; email?: string; plan?: string }
+  /** Of the whole account: `cooling` (throttled) and `exhausted` (quota) only for account-wide blocks; a model's block shows in `cooldowns`. */
+  state: AccountState
+  enabled: boolean
+  priority: number
+  createdAt: number
+  updatedAt: number
+  /** When the access token ends; absent when it does not. */
+  expiresAt?: number
+  refreshable: boolean
+  cooldowns: Cooldown[]
+  /** Shared by all processes, like cooldowns. */
+  lastStatus?: number
+  successes: number
+  failures: number
+}
+
+export type AccountState =
+  | 'ready' | 'cooling' | 'exhausted' | 'needs_login' | 'needs_verification' | 'blocked_by_provider' | 'out_of_credit' | 'rollback_suspected' | 'disabled' | 'unreadable'
+
+export interface Cooldown {
+  /** `account`, or the model it is about. */
+  scope: string
+  until: number
+  reason: VerdictReason
+  /** Where the time came from. */
+  source: 'header' | 'body' | 'ladder'
+}
+
+export function listAccounts(filter?: { provider?: string; namespace?: string }): Promise<Account[]>
+export function addApiKey(options: { provider: string; apiKey: string; namespace?: string; label?: string }): Promise<Account>
+export function updateAccount(id: string, changes: { label?: string; enabled?: boolean; priority?: number; namespace?: string }): Promise<Account>
+/** Removes the record; with `revoke`, first at the provider. Resolves to false when there was none. */
+export function removeAccount(id: string, options?: { revoke?: boolean }): Promise<boolean>
+/** Refreshes now. Joins a refresh under way anywhere. `force` refreshes a token that is still good. An API key: `INVALID_ARGUMENT`. */
+export function refreshAccount(id: string, options?: { force?: boolean }): Promise<Account>
+/** Clears cooldowns, so that the next request probes. */
+export function clearCooldowns(filter: { provider?: string; namespace?: string; account?: string }): Promise<number>
+
+/** Rotation figures of this process and the shared state of every pool. */
+export function poolStatus(filter?: { provider?: string; namespace?: string }): Promise<PoolStatus[]>
+export interface PoolStatus {
+  provider: string
+  namespace: string
+  /** In the order in which they would serve. */
+  accounts: Account[]
+  requests: number
+  attempts: number
+  rotations: number
+  refreshes: number
+  refreshFailures: number
+  exhausted: number
+  retryAt?: number
+}
+
+/** Called for each decision; carries ids, never secrets or e-mails. Returns the unsubscribe function. A throwing listener is logged and dropped. */
+export function subscribe(listener: (event: AuthEvent) => void): () => void
+export interface AuthEvent {
+  /** `served` at a 2xx. */
+  type: 'served' | 'rotated' | 'cooldown' | 'refreshed' | 'refresh_failed' | 'needs_login' | 'exhausted' | 'waiting' | 'account_added' | 'account_removed'
+  at: number
+  provider: string
+  namespace: string
+  accountId?: string
+  model?: string
+  reason?: VerdictReason
+  until?: number
+}
+
+/* ───────────────────────────── vault ───────────────────────────── */
+
+export function vaultStatus(): Promise<VaultStatus>
+export interface VaultStatus {
+  dir: string
+  keySource: Exclude<KeySource, 'auto'>
+  /** First 8 hex digits of a key check value: tells two keys apart, reveals neither. */
+  keyId: string
+  state: 'open' | 'empty' | 'locked' | 'timeout' | 'unavailable' | 'key_missing' | 'key_mismatch'
+  accounts: number
+  /** Records that could not be decrypted, kept aside. */
+  quarantined: number
+}
+
+/* ───────────────────────────── providers ───────────────────────────── */
+
+/** Every provider that can be used under this configuration, built in or configured. Does not open the vault. */
+export function configuredProviders(): Promise<ProviderSummary[]>
+export interface ProviderSummary {
+  id: string
+  /** Origins that may receive its credentials. */
+  origins: string[]
+  /** Ways to add an account, as `LoginOptions.method` names them; without a client id only `api-key`. */
+  methods: ('browser' | 'device' | 'paste' | 'api-key')[]
+}
+
+/* ───────────────────────────── errors ───────────────────────────── */
+
+/** Every rejection is an `Error` with one of these codes; codes are API, messages are not. No message holds a secret. */
+export interface AuthError extends Error {
+  code: AuthErrorCode
+  /** JSON path of the fault, with `INVALID_CONFIG`; also in the message. */
+  path?: string
+  provider?: string
+  accountId?: string
+  retryAt?: number
+}
+export type AuthErrorCode =
+  | 'INVALID_CONFIG' | 'ALREADY_CONFIGURED' | 'INVALID_ARGUMENT' | 'UNKNOWN_PROVIDER' | 'UNKNOWN_ACCOUNT' | 'UNKNOWN_ATTEMPT'
+  | 'NO_ACCOUNT' | 'NEEDS_LOGIN' | 'EXHAUSTED' | 'ORIGIN_NOT_ALLOWED' | 'REFRESH_FAILED'
+  | 'LOGIN_DENIED' | 'LOGIN_TIMEOUT' | 'LOGIN_CANCELLED' | 'LOGIN_FAILED' | 'CALLBACK_PORT_BUSY' | 'CLIENT_ID_REQUIRED'
+  | 'VAULT_LOCKED' | 'KEYCHAIN_TIMEOUT' | 'VAULT_KEY_MISSING' | 'VAULT_KEY_MISMATCH' | 'VAULT_CORRUPT' | 'VAULT_IO' | 'KEY_EXISTS' | 'KEYCHAIN_UNAVAILABLE'
+  /** `NETWORK` and `ABORTED`: of calls other than `createAuthFetch` (an aborted login is `LOGIN_CANCELLED`). */
+  | 'NETWORK' | 'ABORTED'

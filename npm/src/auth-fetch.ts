@@ -1,0 +1,149 @@
+/**
+ * A `fetch` that authenticates each request with an account of a pool, and tries again within the same call when the
+ * broker says so. Which account, whether to retry and how long to wait is decided natively; here is only the doing.
+ */
+import type { AuthError, AuthFetchOptions, AuthHeaders, AuthRequest, ResponseReport, Verdict } from '../../index.js'
+import { type Call, type FetchInput, modelOf, readCall, sessionOf } from './call.js'
+import { observed } from './headers.js'
+import { REPLAY_BYTES } from './limits.js'
+import { getAuthHeaders, reportResponse } from './native.js'
+import { isMisuse, send } from './redirect.js'
+import { discard, exhaustedResponse, readErrorText, withRetryAt } from './response.js'
+import { isEventStream, peek } from './sse.js'
+import { abortable, rest } from './wait.js'
+
+type Fetch = typeof globalThis.fetch
+
+type Pool = Pick<AuthFetchOptions, 'provider' | 'namespace' | 'account'>
+
+/** How an attempt ended: what to tell the broker, and what the caller would get. */
+interface Outcome {
+  readonly report: ResponseReport
+  readonly response?: Response
+  /** What `fetch` threw, when no response came. */
+  readonly error?: unknown
+  /** What the caller gets whatever the verdict: the answer of another origin. */
+  readonly instead?: () => Promise<Response>
+}
+
+/**
+ * Wraps a `fetch`; `index.d.ts` says what a caller may rely on.
+ *
+ * @throws {AuthError} only when no request was made, and never for a pool that is merely cooling
+ */
+export function createAuthFetch(
+  options: AuthFetchOptions,
+): (input: FetchInput, init?: RequestInit) => Promise<Response> {
+  const { fetch: given, model, session, maxReplayBytes = REPLAY_BYTES, peekStream = true, ...pool } = options
+
+  return async function authFetch(input, init) {
+    const fetch = given ?? globalThis.fetch
+    const call = await readCall(input, init, maxReplayBytes)
+    const { signal } = call
+    const ask = authRequest(call, pool, choose(model, modelOf, call, init), choose(session, sessionOf, call, init))
+    for (let last: Outcome | undefined; ; ) {
+      let auth: AuthHeaders
+      try {
+        auth = await getAuthHeaders(last === undefined ? ask : { ...ask, retryOf: last.report.attempt })
+      } catch (error) {
+        signal?.throwIfAborted()
+        // What is wrong with an address that is none, `fetch` says itself.
+        if (!URL.canParse(call.url)) return fetch(call.url)
+        return withoutCredential(error as AuthError, last)
+      }
+      if (last?.response !== undefined) discard(last.response)
+      const outcome = await tryOnce(fetch, call, auth, peekStream)
+      const verdict = await settle(outcome.report, signal)
+      const isOver = verdict.action === 'deliver' || outcome.instead !== undefined || !call.payload.replayable
+      if (isOver) return deliver(outcome, verdict.retryAt)
+      await rest(verdict.delayMs, signal)
+      last = outcome
+    }
+  }
+}
+
+/** Makes one request. Rejects only with the reason of an abort, or with what `fetch` says of a call that cannot be sent. */
+async function tryOnce(fetch: Fetch, call: Call, auth: AuthHeaders, peekStream: boolean): Promise<Outcome> {
+  const { attempt } = auth
+  let sent: Awaited<ReturnType<typeof send>>
+  try {
+    sent = await send(fetch, call, auth)
+  } catch (error) {
+    call.signal?.throwIfAborted()
+    if (isMisuse(call, auth)) throw error
+    return { report: { attempt, failure: isTimeout(error) ? 'timeout' : 'network' }, error }
+  }
+  const { response } = sent
+  const report = { attempt, status: response.status, headers: observed(response) }
+  if (sent.instead !== undefined) return { report, response, instead: sent.instead }
+  if (response.status >= 400) {
+    const body = await readErrorText(response, call.signal)
+    return { report: { ...report, body }, response }
+  }
+  if (!peekStream || !isEventStream(response)) return { report, response }
+  const onBreak = (): void => {
+    if (call.signal?.aborted !== true) void reportResponse({ attempt, failure: 'stream' }).catch(() => {})
+  }
+  const peeked = await peek(response, call.signal, onBreak)
+  if (peeked.broken) return { report: { attempt, failure: 'network' }, response: peeked.response }
+  return { report: peeked.error === undefined ? report : { ...report, body: peeked.error }, response: peeked.response }
+}
+
+/** Reports, and returns what to do. When the broker itself fails, a response that is in hand is still the caller's. */
+async function settle(
+  report: ResponseReport,
+  signal: AbortSignal | undefined,
+): Promise<Pick<Verdict, 'action' | 'delayMs' | 'retryAt'>> {
+  try {
+    return await abortable(reportResponse(report), signal)
+  } catch {
+    signal?.throwIfAborted()
+    return { action: 'deliver', delayMs: 0 }
+  }
+}
+
+function deliver({ response, error, instead }: Outcome, retryAt: number | undefined): Response | Promise<Response> {
+  if (instead !== undefined) return instead()
+  if (response === undefined) throw error
+  return retryAt === undefined ? response : withRetryAt(response, retryAt)
+}
+
+/** Answers when no account can serve: with what the last attempt brought, else with a 429 of our own, else not at all. */
+function withoutCredential(error: AuthError, last: Outcome | undefined): Response | Promise<Response> {
+  if (last !== undefined) return deliver(last, error.retryAt)
+  if (error.code !== 'EXHAUSTED') throw error
+  return exhaustedResponse(error.message, error.retryAt)
+}
+
+/** The runtimes name their timeouts differently, and some only in a cause. */
+function isTimeout(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const { name, cause } = error
+  const code = 'code' in error ? String(error.code) : ''
+  return /time_?d?out/i.test(`${name} ${code}`) || isTimeout(cause)
+}
+
+type Choice = AuthFetchOptions['model']
+
+function choose(
+  choice: Choice,
+  fallback: (call: Call) => string | undefined,
+  call: Call,
+  init: RequestInit | undefined,
+): string | undefined {
+  if (choice === undefined) return fallback(call)
+  return typeof choice === 'string' ? choice : choice(new URL(call.url), init)
+}
+
+function authRequest(
+  { url, signal }: Call,
+  pool: Pool,
+  model: string | undefined,
+  session: string | undefined,
+): AuthRequest {
+  const request: AuthRequest = Object.assign({ url }, pool)
+  if (model !== undefined) request.model = model
+  if (session !== undefined) request.session = session
+  if (signal !== undefined) request.signal = signal
+  return request
+}

@@ -1,0 +1,106 @@
+/** What a caller asked `fetch` for, read once: address, headers, a body that can be repeated, and what the pool should know. */
+import { isStream, type Payload, readPayload } from './body.js'
+import { type HeaderMap, readHeaders } from './headers.js'
+
+export type FetchInput = string | URL | Request
+
+export type Redirect = NonNullable<RequestInit['redirect']>
+
+export interface Call {
+  readonly url: string
+  readonly method: string
+  readonly headers: HeaderMap
+  readonly payload: Payload
+  readonly redirect: Redirect
+  readonly signal: AbortSignal | undefined
+  /** All options of the caller, those that no standard knows included. */
+  readonly init: RequestInit
+  /** The caller's `Request`, which may carry options that cannot be read from it. */
+  readonly request: Request | undefined
+}
+
+/** Reads a call. Rejects only with the reason of an abort. */
+export async function readCall(
+  input: FetchInput,
+  options: RequestInit | undefined,
+  replayLimit: number,
+): Promise<Call> {
+  // `fetch(url, request)` is legal: the Request's fields are getters and would not survive a spread.
+  if (isRequest(options)) return readCall(new Request(input, options), undefined, replayLimit)
+  const request = isRequest(input) ? input : undefined
+  const url = request?.url ?? String(input)
+  const init = request === undefined ? (options ?? {}) : { ...initOf(request), ...options }
+  const signal = init.signal ?? undefined
+  signal?.throwIfAborted()
+  const body = options?.body ?? request?.body
+  const payload = isStream(body) ? await readPayload(body, replayLimit, signal) : { body, replayable: true }
+  signal?.throwIfAborted()
+  return {
+    url,
+    method: init.method ?? 'GET',
+    headers: readHeaders(init.headers),
+    payload,
+    redirect: init.redirect ?? 'follow',
+    signal,
+    init,
+    request,
+  }
+}
+
+/** Session headers, in the order of trust: the hosts that send them name one conversation. */
+const SESSION_HEADERS = ['x-session-id', 'x-session-affinity', 'x-claude-code-session-id']
+
+/** Returns what names the conversation: a host's session header, else the body's `prompt_cache_key`. */
+export function sessionOf(call: Call): string | undefined {
+  for (const name of SESSION_HEADERS) if (call.headers[name]) return call.headers[name]
+  const text = readJsonText(call)
+  return text?.includes('"prompt_cache_key"') === true ? readField(text, 'prompt_cache_key') : undefined
+}
+
+/** SDKs write the model first, and a conversation can be megabytes: this spares parsing it. */
+const LEADING_MODEL = /^\s*\{\s*"model"\s*:\s*"([^"\\]+)"/
+
+/** Returns the model that a JSON body names, else the one in a path like `/v1beta/models/<id>:generateContent`. */
+export function modelOf(call: Call): string | undefined {
+  const text = readJsonText(call)
+  const named =
+    text === undefined
+      ? undefined
+      : (LEADING_MODEL.exec(text)?.[1] ?? (text.includes('"model"') ? readField(text, 'model') : undefined))
+  if (named !== undefined) return named
+  const inPath = /\/models\/([^/:?#]+)/.exec(call.url)?.[1]
+  return inPath === undefined ? undefined : decode(inPath)
+}
+
+function isRequest(value: unknown): value is Request {
+  return typeof value === 'object' && value !== null && 'url' in value && 'headers' in value && 'method' in value
+}
+
+function initOf(request: Request): RequestInit {
+  const { method, headers, redirect, signal, credentials, mode, integrity, keepalive, referrer, referrerPolicy } =
+    request
+  return { method, headers, redirect, signal, credentials, mode, integrity, keepalive, referrer, referrerPolicy }
+}
+
+function readJsonText({ payload: { body }, headers }: Call): string | undefined {
+  if (typeof body === 'string') return /^\s*\{/.test(body) ? body : undefined
+  const isJson = headers['content-type']?.includes('json') === true
+  return isJson && body instanceof Uint8Array ? new TextDecoder().decode(body) : undefined
+}
+
+function readField(text: string, name: string): string | undefined {
+  try {
+    const value: unknown = (JSON.parse(text) as Record<string, unknown>)[name]
+    return typeof value === 'string' ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

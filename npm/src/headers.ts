@@ -1,0 +1,67 @@
+/** Header maps with lower-case names: the caller's, the ones that authenticate, and what may follow a redirect. */
+import type { AuthHeaders } from '../../index.js'
+import { OBSERVED_HEADERS } from './native.js'
+
+export type HeaderMap = Record<string, string>
+
+type HeadersInput = NonNullable<RequestInit['headers']>
+
+const OBSERVED: ReadonlySet<string> = new Set(OBSERVED_HEADERS)
+
+/** Lists of opt-ins: the caller's and ours are both needed. */
+const APPENDED: ReadonlySet<string> = new Set(['anthropic-beta'])
+
+/** Ours is a default that a caller may know better than. */
+const DEFAULTED: ReadonlySet<string> = new Set(['anthropic-version'])
+
+/** What `fetch` itself takes off when a redirect leaves the origin, and `cookie`, which in Node a caller can set. */
+const SENSITIVE = ['authorization', 'cookie', 'proxy-authorization', 'host']
+
+/** Reads any form of `HeadersInit`; values of one name are joined as `Headers` does. */
+export function readHeaders(input: HeadersInput | undefined): HeaderMap {
+  const map: HeaderMap = Object.create(null)
+  if (input === undefined || input === null) return map
+  const pairs = Symbol.iterator in input ? (input as Iterable<readonly [string, string]>) : Object.entries(input)
+  for (const [name, value] of pairs) {
+    const key = String(name).toLowerCase()
+    const before = map[key]
+    map[key] = before === undefined ? (value as string) : `${before}, ${value as string}`
+  }
+  return map
+}
+
+/** Returns the caller's headers without the placeholders that an SDK set, and with ours. */
+export function authenticated(headers: HeaderMap, auth: AuthHeaders): HeaderMap {
+  const merged: HeaderMap = {}
+  for (const name in headers) if (!auth.strip.includes(name)) merged[name] = headers[name] as string
+  for (const name in auth.headers) {
+    const ours = auth.headers[name] as string
+    const theirs = merged[name]
+    if (theirs === undefined) merged[name] = ours
+    else if (APPENDED.has(name)) merged[name] = joined(theirs, ours)
+    else if (!DEFAULTED.has(name)) merged[name] = ours
+  }
+  return merged
+}
+
+/**
+ * Returns the caller's headers as they may go to another origin: none of ours, and no credential of the caller's. `sent`
+ * are the headers of the hop that was redirected; what it no longer had is not brought back.
+ */
+export function withoutCredentials(headers: HeaderMap, sent: HeaderMap, auth: AuthHeaders): HeaderMap {
+  const secret = new Set([...SENSITIVE, ...auth.strip])
+  for (const name in auth.headers) if (!APPENDED.has(name) && !DEFAULTED.has(name)) secret.add(name)
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name in sent && !secret.has(name)))
+}
+
+/** Returns the response headers that the policy reads. */
+export function observed(response: Response): HeaderMap {
+  const map: HeaderMap = {}
+  for (const [name, value] of response.headers) if (OBSERVED.has(name)) map[name] = value
+  return map
+}
+
+function joined(theirs: string, ours: string): string {
+  const items = `${theirs},${ours}`.split(',').map((item) => item.trim())
+  return [...new Set(items)].filter((item) => item !== '').join(',')
+}

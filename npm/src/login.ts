@@ -1,0 +1,52 @@
+/** Logins: the native steps, with what a person sees and types around them. */
+import type { Account, AuthError, LoginOptions, LoginPrompt, LoginSession } from '../../index.js'
+import { addApiKey, cancelLogin, finishLogin, openBrowser, startNativeLogin } from './native.js'
+
+/** `startLogin` of the contract. */
+export async function startLogin(options: LoginOptions): Promise<LoginSession> {
+  const signal = options?.signal
+  if (signal?.aborted) throw cancelled()
+  const { login, ...prompt } = await startNativeLogin(options)
+  const cancel = (): void => {
+    signal?.removeEventListener('abort', cancel)
+    cancelLogin(login)
+  }
+  if (signal?.aborted) cancel()
+  else signal?.addEventListener('abort', cancel, { once: true })
+  return { ...prompt, finish: (code) => finishLogin(login, code), cancel }
+}
+
+/** `login` of the contract. */
+export async function login(options: LoginOptions): Promise<Account> {
+  if (options?.method === 'api-key') return addApiKey(keyOptions(options))
+  const session = await startLogin(options)
+  try {
+    const { onPrompt = showPrompt, readCode } = options
+    const { method, url, userCode, instructions, expiresAt } = session
+    onPrompt({ method, url, instructions, ...(userCode && { userCode }), ...(expiresAt && { expiresAt }) })
+    const ends = [session.finish()]
+    if (readCode !== undefined && method !== 'device') ends.push(readCode().then((code) => session.finish(code)))
+    return await Promise.race(ends)
+  } finally {
+    session.cancel()
+  }
+}
+
+/** Opens the page where there is a browser, and says on standard error what to do. */
+function showPrompt({ method, url, instructions }: LoginPrompt): void {
+  const opened = method === 'browser' && openBrowser(url)
+  process.stderr.write(`${instructions}.\n${opened ? 'If no page opened, go to' : 'Go to'} ${url}\n`)
+}
+
+function keyOptions({ provider, apiKey, namespace, label }: LoginOptions): Parameters<typeof addApiKey>[0] {
+  return {
+    provider,
+    apiKey: apiKey as string,
+    ...(namespace !== undefined && { namespace }),
+    ...(label !== undefined && { label }),
+  }
+}
+
+function cancelled(): AuthError {
+  return Object.assign(new Error('the login was cancelled'), { code: 'LOGIN_CANCELLED' as const })
+}

@@ -1,0 +1,88 @@
+/**
+ * The native addon, typed. What needs a JavaScript object to be watched (an `AbortSignal`) or guarded (a listener) is
+ * wrapped here; everything else is the addon's own function.
+ */
+import type * as api from '../../index.js'
+// At run time this is the generated loader; its type file describes the whole library instead.
+import * as loaded from '../../index.js'
+
+/** What `startLogin` of the addon resolves to: the prompt, and the number of the login. */
+export interface NativePrompt extends api.LoginPrompt {
+  login: number
+}
+
+interface Addon {
+  configure: typeof api.configure
+  getAuthHeaders(request: api.AuthRequest & { wait?: number }): Promise<api.AuthHeaders>
+  endWait(wait: number): void
+  reportResponse: typeof api.reportResponse
+  observedHeaders(): string[]
+  startLogin(options: api.LoginOptions): Promise<NativePrompt>
+  finishLogin(login: number, code?: string): Promise<api.Account>
+  cancelLogin(login: number): void
+  openBrowser(url: string): boolean
+  listAccounts: typeof api.listAccounts
+  addApiKey: typeof api.addApiKey
+  updateAccount: typeof api.updateAccount
+  removeAccount: typeof api.removeAccount
+  refreshAccount: typeof api.refreshAccount
+  clearCooldowns: typeof api.clearCooldowns
+  poolStatus: typeof api.poolStatus
+  subscribe(listener: (event: api.AuthEvent) => void): number
+  unsubscribe(listener: number): void
+  vaultStatus: typeof api.vaultStatus
+  configuredProviders: typeof api.configuredProviders
+  onExit(): void
+}
+
+const addon = loaded as unknown as Addon
+addon.onExit()
+
+export const {
+  configure,
+  reportResponse,
+  listAccounts,
+  addApiKey,
+  updateAccount,
+  removeAccount,
+  refreshAccount,
+  clearCooldowns,
+  poolStatus,
+  vaultStatus,
+  configuredProviders,
+  startLogin: startNativeLogin,
+  finishLogin,
+  cancelLogin,
+  openBrowser,
+} = addon
+
+export const OBSERVED_HEADERS: readonly string[] = Object.freeze(addon.observedHeaders())
+
+let waits = 0
+
+/** `getAuthHeaders` of the contract: an abort of `request.signal` ends the wait. */
+export function getAuthHeaders(request: api.AuthRequest): Promise<api.AuthHeaders> {
+  const signal = request?.signal
+  if (signal == null) return addon.getAuthHeaders(request)
+  waits += 1
+  const wait = waits
+  const headers = addon.getAuthHeaders({ ...request, wait })
+  const end = (): void => addon.endWait(wait)
+  const forget = (): void => signal.removeEventListener('abort', end)
+  if (signal.aborted) end()
+  else signal.addEventListener('abort', end, { once: true })
+  headers.then(forget, forget)
+  return headers
+}
+
+/** `subscribe` of the contract: a listener that throws is dropped, since nobody could catch what it throws. */
+export function subscribe(listener: (event: api.AuthEvent) => void): () => void {
+  const number = addon.subscribe((event) => {
+    try {
+      listener(event)
+    } catch {
+      addon.unsubscribe(number)
+    }
+  })
+  return () => addon.unsubscribe(number)
+}

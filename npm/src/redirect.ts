@@ -1,0 +1,122 @@
+/**
+ * Sends a call with the credential on it, and follows redirects so that the credential never leaves its origin.
+ *
+ * `fetch` itself takes off `authorization` when a redirect changes the origin, but not `x-api-key` or any other header
+ * that may hold a key. So every request goes out with `redirect: 'manual'`; Node, Bun and Deno then answer with the real
+ * 3xx, where a browser would answer with an opaque one.
+ */
+import type { AuthHeaders } from '../../index.js'
+import { isStream, type Payload } from './body.js'
+import type { Call, Redirect } from './call.js'
+import { authenticated, type HeaderMap, withoutCredentials } from './headers.js'
+import { REDIRECTS } from './limits.js'
+import { discard } from './response.js'
+
+export interface Sent {
+  /** The last response to our credential. */
+  readonly response: Response
+  /** Set when that response is a redirect that the credential does not follow: what the caller gets instead. */
+  readonly instead?: () => Promise<Response>
+}
+
+/** One request of the chain. */
+interface Hop {
+  readonly url: string
+  readonly method: string
+  readonly headers: HeaderMap
+  readonly payload: Payload
+}
+
+type Fetch = typeof globalThis.fetch
+
+const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+
+/** Request-body headers, which go when a redirect drops the body (Fetch standard, "request-body-header name"). */
+const BODY_HEADERS: ReadonlySet<string> = new Set([
+  'content-encoding',
+  'content-language',
+  'content-location',
+  'content-type',
+  'content-length',
+])
+
+const NO_BODY: Payload = { body: null, replayable: true }
+
+/** Sends the call. Rejects as `fetch` does when no response came. */
+export async function send(fetch: Fetch, call: Call, auth: AuthHeaders): Promise<Sent> {
+  let hop = firstHop(call, auth)
+  for (let followed = 0; ; followed += 1) {
+    const response = await fetch(targetOf(call, hop), initFor(call, hop, 'manual'))
+    const location = call.redirect === 'manual' ? null : locationOf(response)
+    if (location === null) return { response: followed === 0 ? response : asRedirected(response) }
+    discard(response)
+    if (call.redirect === 'error') return refusal(response, 'unexpected redirect')
+    if (followed === REDIRECTS) return refusal(response, 'redirect count exceeded')
+    const next = nextHop(hop, response.status, location)
+    if (typeof next === 'string') return refusal(response, next)
+    if (new URL(next.url).origin !== new URL(hop.url).origin) {
+      const bare = { ...next, headers: withoutCredentials(call.headers, next.headers, auth) }
+      return { response, instead: async () => asRedirected(await fetch(bare.url, initFor(call, bare, 'follow'))) }
+    }
+    hop = next
+  }
+}
+
+/** Tells whether `fetch` would refuse this call whatever the network does: a bad header, a body on a GET. */
+export function isMisuse(call: Call, auth: AuthHeaders): boolean {
+  try {
+    const hop = firstHop(call, auth)
+    const init = initFor(call, hop, 'manual')
+    void new Request(hop.url, isStream(call.payload.body) ? { ...init, body: null } : init)
+    return false
+  } catch {
+    return true
+  }
+}
+
+function firstHop({ url, method, headers, payload }: Call, auth: AuthHeaders): Hop {
+  return { url: auth.url ?? url, method, headers: authenticated(headers, auth), payload }
+}
+
+function targetOf(call: Call, hop: Hop): string | Request {
+  return call.request !== undefined && call.request.url === hop.url ? call.request : hop.url
+}
+
+function initFor(call: Call, { method, headers, payload }: Hop, redirect: Redirect): RequestInit {
+  const body = (payload.body ?? null) as NonNullable<RequestInit['body']> | null
+  // Not a spread: with fields after it that costs ten times as much, on every request.
+  return Object.assign(
+    {},
+    call.init,
+    { method, headers, redirect, body },
+    isStream(body) ? { duplex: 'half' } : undefined,
+  )
+}
+
+function locationOf(response: Response): string | null {
+  return REDIRECT_STATUSES.has(response.status) ? response.headers.get('location') : null
+}
+
+/** Returns the next request of the chain (Fetch standard, HTTP-redirect fetch), or why there is none. */
+function nextHop(hop: Hop, status: number, location: string): Hop | string {
+  if (!URL.canParse(location, hop.url)) return 'invalid redirect URL'
+  const url = new URL(location, hop.url)
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'URL scheme must be a HTTP(S) scheme'
+  const method = hop.method.toUpperCase()
+  const becomesGet = status === 303 ? method !== 'GET' && method !== 'HEAD' : status < 303 && method === 'POST'
+  if (becomesGet) return { url: url.href, method: 'GET', headers: withoutBodyHeaders(hop.headers), payload: NO_BODY }
+  return hop.payload.replayable ? { ...hop, url: url.href } : 'a stream body cannot be sent again'
+}
+
+function withoutBodyHeaders(headers: HeaderMap): HeaderMap {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !BODY_HEADERS.has(name)))
+}
+
+/** `fetch` rejects here with the same kind of error. */
+function refusal(response: Response, why: string): Sent {
+  return { response, instead: () => Promise.reject(new TypeError('fetch failed', { cause: new Error(why) })) }
+}
+
+function asRedirected(response: Response): Response {
+  return Object.defineProperty(response, 'redirected', { value: true })
+}

@@ -1,0 +1,298 @@
+/**
+ * The OpenCode plugin: requests of the providers that provider-auth serves go through `createAuthFetch`, and
+ * `opencode auth login` puts what it obtains into the vault.
+ *
+ * OpenCode calls every function that a plugin module exports and takes at most one login hook from each. So this module
+ * exports one function that routes requests and, for the logins, one place per provider, and nothing else. It decides
+ * nothing about accounts. When it cannot start, the requests say why: OpenCode by itself would go on without the plugin
+ * and send them without credentials.
+ */
+
+type Library = typeof import('./index.js')
+type Provider = Awaited<ReturnType<Library['configuredProviders']>>[number]
+type Method = Provider['methods'][number]
+type Session = Awaited<ReturnType<Library['startLogin']>>
+type Configuration = NonNullable<Parameters<Library['configure']>[0]['config']>
+type Fetch = ReturnType<Library['createAuthFetch']>
+
+/** What OpenCode hands to a plugin; only what is used here. */
+interface Host {
+  client: {
+    app: { log(entry: { body: { service: string; level: 'warn' | 'error'; message: string } }): Promise<unknown> }
+  }
+}
+
+/** The merged opencode.json. `plugin_origins` says which file named a plugin: `global` is the user's own. */
+interface HostConfig {
+  provider?: Record<string, { options?: Record<string, unknown> }>
+  plugin_origins?: { spec: unknown; scope: string }[]
+}
+
+interface Hooks {
+  config?(config: HostConfig): Promise<void>
+  auth?: AuthHook
+  dispose?(): Promise<void>
+}
+
+interface AuthHook {
+  provider: string
+  methods: { type: 'oauth'; label: string; authorize(): Promise<Authorization> }[]
+}
+
+type Authorization = { url: string; instructions: string } & (
+  | { method: 'auto'; callback(): Promise<LoggedIn> }
+  | { method: 'code'; callback(code: string): Promise<LoggedIn> }
+)
+
+interface LoggedIn {
+  type: 'success'
+  key: string
+}
+
+interface Login {
+  auth: AuthHook
+  cancel(): void
+}
+
+type PluginOptions = Record<string, unknown>
+type Plugin = (host: Host, options?: PluginOptions) => Promise<Hooks>
+
+/** Stands wherever OpenCode wants a key, in its memory and in its auth.json. If it is ever sent, it opens nothing. */
+const PLACEHOLDER = 'kept-by-provider-auth'
+
+/**
+ * How long one request waits for a cooldown, unless the plugin's options or those of the provider say otherwise.
+ * Short, since OpenCode shows a countdown of its own while it waits, and nothing while a request does.
+ */
+const LONGEST_WAIT_MS = 5_000
+
+const LABELS: Record<Method, string> = {
+  browser: 'Sign in with the browser',
+  device: 'Sign in with a device code',
+  paste: 'Sign in and paste the code',
+  'api-key': 'API key',
+}
+
+/** What to do next, where OpenCode is the place to do it or would take our own words for a passing fault and retry. */
+const NEXT_STEPS: Record<string, (provider: string) => string> = {
+  NO_ACCOUNT: (provider) => `no account for ${provider} yet; sign in with: opencode auth login --provider ${provider}`,
+  NEEDS_LOGIN: (provider) =>
+    `the login of ${provider} has ended; sign in again with: opencode auth login --provider ${provider}`,
+  ORIGIN_NOT_ALLOWED: (provider) =>
+    `the baseURL of ${provider} is not among its "origins" in the configuration of provider-auth; nothing was sent there`,
+  KEYCHAIN_UNAVAILABLE: () =>
+    'no keychain answers on this machine; set PROVIDER_AUTH_KEY or PROVIDER_AUTH_PASSPHRASE_FILE',
+  KEYCHAIN_TIMEOUT: () => 'the keychain does not answer; unlock it and send the message once more',
+  VAULT_LOCKED: () => 'the keychain is locked; unlock it and send the message once more',
+}
+
+const installations = new WeakMap<Host, Promise<Login[]>>()
+let places = 0
+
+/** Sends the requests of our providers through `createAuthFetch`. */
+export default async function requests(host: Host, options?: PluginOptions): Promise<Hooks> {
+  return {
+    async config(config) {
+      await installOnce(host, config, options)
+    },
+  }
+}
+
+export const login1 = place()
+export const login2 = place()
+export const login3 = place()
+export const login4 = place()
+export const login5 = place()
+export const login6 = place()
+export const login7 = place()
+export const login8 = place()
+export const login9 = place()
+export const login10 = place()
+export const login11 = place()
+export const login12 = place()
+export const login13 = place()
+export const login14 = place()
+export const login15 = place()
+export const login16 = place()
+
+/** Makes a plugin function that offers the login of one provider: the next one that has no place yet. */
+function place(): Plugin {
+  const position = places++
+  return async (host, options) => {
+    let login: Login | undefined
+    const hooks: Hooks = {
+      // OpenCode reads the login hooks after it has run the config hooks, so this one can be found out here.
+      async config(config) {
+        login = (await installOnce(host, config, options))[position]
+        if (login !== undefined) hooks.auth = login.auth
+      },
+      async dispose() {
+        login?.cancel()
+      },
+    }
+    return hooks
+  }
+}
+
+function installOnce(host: Host, config: HostConfig, options: PluginOptions | undefined): Promise<Login[]> {
+  const installation = installations.get(host) ?? install(host, config, options)
+  installations.set(host, installation)
+  return installation
+}
+
+async function install(host: Host, config: HostConfig, options: PluginOptions | undefined): Promise<Login[]> {
+  try {
+    const library = await import('./index.js')
+    await configure(library, host, config, options)
+    const providers = await library.configuredProviders()
+    const ours = await routedProviders(library, host, config, providers)
+    for (const id of ours) route(config, id, authFetch(library, config, id))
+    const offered = providers.filter(({ methods }) => methods.length > 0)
+    offered.sort((a, b) => Number(ours.has(b.id)) - Number(ours.has(a.id)))
+    for (const { id } of offered.slice(places)) log(host, 'warn', `no place is left to offer the login of ${id}`)
+    return offered.map((provider) => createLogin(library, provider, settings(config, provider.id).namespace))
+  } catch (fault) {
+    const refusal = new Error(`provider-auth could not start, so nothing was sent: ${reason(fault)}`, { cause: fault })
+    log(host, 'error', refusal.message)
+    for (const id of keylessProviders(config)) route(config, id, () => Promise.reject(refusal))
+    return []
+  }
+}
+
+/**
+ * Hands the plugin's options to the library.
+ *
+ * One process serves many projects with one broker. Where two of them differ in their options, the first one's hold.
+ */
+async function configure(library: Library, host: Host, config: HostConfig, options: PluginOptions | undefined): Promise<void> {
+  if (options?.config !== undefined && !isUsersOwn(config, options)) {
+    throw new Error('"config" counts only in your own opencode.json; a project can have a provider-auth.jsonc instead')
+  }
+  const given = (options?.config ?? {}) as Configuration
+  const providers = { ...given.providers }
+  const known = await library.configuredProviders()
+  for (const id of [...known.map(({ id }) => id), ...Object.keys(providers)]) {
+    const rotation = { maxWaitMs: LONGEST_WAIT_MS, ...providers[id]?.rotation, ...settings(config, id).rotation }
+    providers[id] = { ...providers[id], rotation }
+  }
+  try {
+    library.configure({ config: { ...given, providers } })
+  } catch (fault) {
+    if (codeOf(fault) !== 'ALREADY_CONFIGURED') throw fault
+    log(host, 'warn', 'the options of provider-auth have changed; they take effect when OpenCode starts anew')
+  }
+}
+
+/** A project's opencode.json may come from anyone, and plugin options can say where credentials are sent. */
+function isUsersOwn(config: HostConfig, options: PluginOptions): boolean {
+  const origin = config.plugin_origins?.find(({ spec }) => Array.isArray(spec) && spec[1] === options)
+  return origin?.scope === 'global'
+}
+
+/** Those that have an account, and those that opencode.json names without a key of its own. */
+async function routedProviders(
+  library: Library,
+  host: Host,
+  config: HostConfig,
+  providers: Provider[],
+): Promise<Set<string>> {
+  const known = new Set(providers.map(({ id }) => id))
+  const named = keylessProviders(config).filter((id) => known.has(id))
+  try {
+    const accounts = await library.listAccounts()
+    return new Set([...named, ...accounts.map(({ provider }) => provider)])
+  } catch (fault) {
+    // The vault may open later. Until then the requests of the providers that are named say what is wrong.
+    log(host, 'error', `the accounts could not be read: ${reason(fault)}`)
+    return new Set(named)
+  }
+}
+
+function keylessProviders(config: HostConfig): string[] {
+  const providers = Object.entries(config.provider ?? {})
+  return providers
+    .filter(([, { options }]) => options?.apiKey === undefined || options.apiKey === PLACEHOLDER)
+    .map(([id]) => id)
+}
+
+function route(config: HostConfig, id: string, fetch: Fetch): void {
+  const provider = config.provider?.[id]
+  const options = { ...provider?.options, apiKey: PLACEHOLDER, fetch }
+  config.provider = { ...config.provider, [id]: { ...provider, options } }
+}
+
+function authFetch(library: Library, config: HostConfig, provider: string): Fetch {
+  const { namespace, account } = settings(config, provider)
+  const fetch = library.createAuthFetch({ provider, ...namespace, ...account })
+  return async (input, init) => {
+    try {
+      return await fetch(input, init)
+    } catch (fault) {
+      throw explain(fault, provider)
+    }
+  }
+}
+
+/** Reads `provider.<id>.options.auth`: a pool, an account, and rotation settings. The library checks them. */
+function settings(config: HostConfig, id: string) {
+  const { namespace, account, ...rotation } = (config.provider?.[id]?.options?.auth ?? {}) as Record<string, unknown>
+  return {
+    namespace: namespace === undefined ? {} : { namespace: namespace as string },
+    account: account === undefined ? {} : { account: account as string },
+    rotation,
+  }
+}
+
+function createLogin(library: Library, { id, methods }: Provider, namespace: { namespace?: string }): Login {
+  let waiting: Session | undefined
+  const finish = async (store: () => Promise<unknown>): Promise<LoggedIn> => {
+    try {
+      await store()
+      return { type: 'success', key: PLACEHOLDER }
+    } catch (fault) {
+      throw explain(fault, id)
+    }
+  }
+  const authorize = async (method: Method): Promise<Authorization> => {
+    waiting?.cancel()
+    if (method === 'api-key') {
+      return {
+        url: '',
+        instructions: 'The key goes to the vault of provider-auth, not to auth.json.',
+        method: 'code',
+        callback: (apiKey) => finish(() => library.addApiKey({ provider: id, apiKey: apiKey.trim(), ...namespace })),
+      }
+    }
+    const session = await library.startLogin({ provider: id, method, ...namespace })
+    waiting = session
+    const { url, instructions } = session
+    return method === 'paste'
+      ? { url, instructions, method: 'code', callback: (code) => finish(() => session.finish(code)) }
+      : { url, instructions, method: 'auto', callback: () => finish(() => session.finish()) }
+  }
+  return {
+    auth: {
+      provider: id,
+      methods: methods.map((method) => ({ type: 'oauth', label: LABELS[method], authorize: () => authorize(method) })),
+    },
+    cancel: () => waiting?.cancel(),
+  }
+}
+
+function explain(fault: unknown, provider: string): unknown {
+  const next = NEXT_STEPS[codeOf(fault) ?? '']
+  return next === undefined ? fault : new Error(`provider-auth: ${next(provider)}`, { cause: fault })
+}
+
+function codeOf(fault: unknown): string | undefined {
+  return fault instanceof Error && 'code' in fault ? String(fault.code) : undefined
+}
+
+function reason(fault: unknown): string {
+  return fault instanceof Error ? fault.message : String(fault)
+}
+
+/** Writes to OpenCode's log. Not awaited: OpenCode answers only once its plugins are in place. */
+function log(host: Host, level: 'warn' | 'error', message: string): void {
+  host.client.app.log({ body: { service: 'provider-auth', level, message } }).catch(() => {})
+}
