@@ -1,0 +1,228 @@
+/** What `createAuthFetch` adds around `fetch`: credentials, rotation within one call, and otherwise nothing that shows. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { chat, openDesk, rejection } from './support/desk.mjs'
+import { bodies, throttle } from './support/upstream.mjs'
+
+const { library, upstream, openPool } = await openDesk()
+
+test('a_request_is_served_with_the_credential_of_the_pool', async () => {
+  const { fetch, served, accounts } = await openPool(['ada'])
+  const response = await fetch(upstream.chatUrl, chat())
+  assert.equal(response.status, 200)
+  assert.equal(response.url, upstream.chatUrl)
+  assert.equal((await response.json()).choices[0].message.content, `served by ${accounts[0]}`)
+  assert.deepEqual(served(), accounts)
+})
+
+test('a_429_with_a_long_wait_is_answered_by_the_next_account_within_the_same_call', async () => {
+  const { fetch, served, accounts } = await openPool(['ada', 'bob'])
+  upstream.plan(accounts[0], throttle(30))
+  const response = await fetch(upstream.chatUrl, chat())
+  assert.equal(response.status, 200)
+  assert.deepEqual(served(), accounts)
+})
+
+test('placeholder_credentials_of_an_sdk_never_reach_the_server', async () => {
+  const { fetch, seen, accounts } = await openPool(['ada'])
+  const headers = {
+    Authorization: 'Bearer placeholder',
+    'X-Api-Key': 'placeholder',
+    'x-goog-api-key': 'placeholder',
+    'api-key': 'placeholder',
+  }
+  await fetch(upstream.chatUrl, { ...chat(), headers })
+  const [{ headers: sent }] = seen()
+  assert.equal(sent.authorization, `Bearer key-of-${accounts[0]}`)
+  assert.ok(!JSON.stringify(sent).includes('placeholder'), JSON.stringify(sent))
+})
+
+for (const [form, make] of [
+  ['an_object', (pairs) => Object.fromEntries(pairs)],
+  ['a_list', (pairs) => pairs],
+  ['a_headers_object', (pairs) => new Headers(pairs)],
+]) {
+  test(`the_other_headers_of_the_caller_survive_as_${form}`, async () => {
+    const { fetch, seen } = await openPool(['ada'])
+    await fetch(`${upstream.origin}/echo`, {
+      headers: make([
+        ['X-Trace', 'one'],
+        ['Accept', 'text/plain'],
+        ['anthropic-beta', 'mine'],
+      ]),
+    })
+    const [{ headers }] = seen()
+    assert.equal(headers['x-trace'], 'one')
+    assert.equal(headers.accept, 'text/plain')
+    assert.ok(headers['anthropic-beta'].split(',').includes('mine'))
+  })
+}
+
+test('a_request_to_another_origin_is_refused_before_it_is_made', async () => {
+  const { fetch } = await openPool(['ada'])
+  upstream.forget()
+  const error = await rejection(fetch('https://elsewhere.invalid/v1/chat/completions', chat()))
+  assert.equal(error.code, 'ORIGIN_NOT_ALLOWED')
+  assert.equal(upstream.requests.length, 0)
+})
+
+test('an_empty_pool_rejects_with_no_account', async () => {
+  const fetch = library.createAuthFetch({ provider: 'desk', namespace: 'nobody' })
+  assert.equal((await rejection(fetch(upstream.chatUrl, chat()))).code, 'NO_ACCOUNT')
+})
+
+test('when_every_account_is_throttled_the_last_answer_comes_with_the_soonest_time', async () => {
+  const { fetch, served, accounts } = await openPool(['ada', 'bob'])
+  upstream.plan(accounts[0], throttle(40))
+  upstream.plan(accounts[1], throttle(90))
+  const response = await fetch(upstream.chatUrl, chat())
+  assert.equal(response.status, 429)
+  assert.equal(response.url, upstream.chatUrl)
+  assert.equal(response.type, 'basic')
+  assert.deepEqual(await response.json(), bodies.throttled)
+  const [seconds, ms] = ['retry-after', 'retry-after-ms'].map((name) => Number(response.headers.get(name)))
+  assert.ok(seconds >= 39 && seconds <= 46, `${seconds} s`)
+  assert.equal(seconds, Math.ceil(ms / 1000))
+  assert.deepEqual(served(), accounts)
+})
+
+test('while_every_account_cools_a_call_is_answered_without_the_server', async () => {
+  const { fetch, seen, accounts } = await openPool(['ada'])
+  upstream.plan(accounts[0], throttle(40))
+  await fetch(upstream.chatUrl, chat())
+  const before = seen().length
+  const response = await fetch(upstream.chatUrl, chat())
+  const { error } = await response.json()
+  assert.equal(response.status, 429)
+  assert.equal(error.type, 'rate_limit_error')
+  assert.equal(error.code, 'all_accounts_cooling')
+  assert.ok(error.retry_at > Date.now())
+  const seconds = Number(response.headers.get('retry-after'))
+  assert.ok(seconds >= 38 && seconds <= 46, `${seconds} s`)
+  assert.equal(seen().length, before)
+})
+
+test('an_error_that_is_not_about_the_account_arrives_untouched', async () => {
+  const { fetch, seen, accounts } = await openPool(['ada', 'bob'])
+  const body = { error: { type: 'invalid_request_error', message: 'max_tokens is too large' } }
+  upstream.plan(accounts[0], { status: 400, headers: { 'x-request-id': 'r1' }, body })
+  const response = await fetch(upstream.chatUrl, chat())
+  assert.equal(response.status, 400)
+  assert.equal(response.headers.get('x-request-id'), 'r1')
+  assert.deepEqual(await response.json(), body)
+  assert.equal(seen().length, 1)
+})
+
+test('a_large_error_body_arrives_whole', async () => {
+  const { fetch, accounts } = await openPool(['ada'])
+  const body = JSON.stringify({ error: { message: 'x'.repeat(300_000) } })
+  upstream.plan(accounts[0], { status: 400, body })
+  const response = await fetch(upstream.chatUrl, chat())
+  assert.equal(await response.text(), body)
+})
+
+test('a_dropped_connection_is_tried_again', async () => {
+  const { fetch, served, accounts } = await openPool(['ada'])
+  upstream.plan(accounts[0], { drop: true })
+  const response = await fetch(upstream.chatUrl, chat())
+  assert.equal(response.status, 200)
+  assert.deepEqual(served(), [accounts[0], accounts[0]])
+})
+
+test('when_the_network_stays_away_the_error_is_the_one_that_fetch_threw', async () => {
+  const thrown = []
+  const fetchThatFails = async () => {
+    thrown.push(new TypeError('fetch failed', { cause: Object.assign(new Error('reset'), { code: 'ECONNRESET' }) }))
+    throw thrown.at(-1)
+  }
+  const { fetch } = await openPool(['ada'], { fetch: fetchThatFails })
+  const error = await rejection(fetch(upstream.chatUrl, chat()))
+  assert.equal(error, thrown.at(-1))
+  assert.ok(thrown.length > 1, 'it was tried again')
+})
+
+for (const [what, input, init] of [
+  ['an_address_that_is_none', 'not a url', {}],
+  ['a_body_on_a_get', () => `${upstream.origin}/echo`, { method: 'GET', body: 'x' }],
+  ['a_header_with_a_line_break', () => `${upstream.origin}/echo`, { headers: { 'x-bad': 'a\r\nb' } }],
+]) {
+  test(`${what}_fails_once_and_as_in_fetch`, async () => {
+    let calls = 0
+    const counting = (...args) => {
+      calls += 1
+      return globalThis.fetch(...args)
+    }
+    const { fetch } = await openPool(['ada'], { fetch: counting })
+    const url = typeof input === 'function' ? input() : input
+    const [ours, plain] = [await rejection(fetch(url, init)), await rejection(globalThis.fetch(url, init))]
+    assert.equal(ours.name, plain.name)
+    assert.equal(ours.message, plain.message)
+    assert.equal(calls, 1)
+  })
+}
+
+test('a_request_object_is_sent_with_its_method_headers_and_body', async () => {
+  const { fetch, seen } = await openPool(['ada'])
+  const request = new Request(`${upstream.origin}/echo`, {
+    method: 'PUT',
+    headers: { 'x-trace': 'two' },
+    body: 'payload',
+  })
+  const echoed = await (await fetch(request)).json()
+  assert.equal(echoed.method, 'PUT')
+  assert.equal(echoed.body, 'payload')
+  assert.equal(seen()[0].headers['x-trace'], 'two')
+})
+
+test('a_request_object_as_options_is_read_as_fetch_reads_it', async () => {
+  const { fetch } = await openPool(['ada'])
+  const options = new Request('https://elsewhere.invalid/', {
+    method: 'PATCH',
+    headers: { 'x-trace': 'three' },
+    body: 'payload',
+  })
+  const echoed = await (await fetch(`${upstream.origin}/echo`, options)).json()
+  assert.equal(echoed.method, 'PATCH')
+  assert.equal(echoed.headers['x-trace'], 'three')
+  assert.equal(echoed.body, 'payload')
+})
+
+test('options_that_only_the_runtime_knows_are_passed_on', async () => {
+  const options = []
+  const recording = (input, init) => {
+    options.push(init)
+    return globalThis.fetch(input, init)
+  }
+  const { fetch } = await openPool(['ada'], { fetch: recording })
+  await fetch(upstream.chatUrl, { ...chat(), timeout: false, keepalive: true })
+  assert.equal(options[0].timeout, false)
+  assert.equal(options[0].keepalive, true)
+})
+
+for (const [where, url, init, model] of [
+  ['the_body', '/v1/chat/completions', { body: '{"model":"m-1","messages":[]}' }, 'm-1'],
+  ['the_end_of_the_body', '/v1/chat/completions', { body: '{"messages":[{"model":"no"}],"model":"m-2"}' }, 'm-2'],
+  ['the_path', '/v1beta/models/m-3:generateContent', { body: '{"contents":[]}' }, 'm-3'],
+  [
+    'bytes',
+    '/v1/chat/completions',
+    { body: new TextEncoder().encode('{"model":"m-4"}'), headers: { 'content-type': 'application/json' } },
+    'm-4',
+  ],
+]) {
+  test(`a_limit_of_one_model_is_known_from_${where}`, async () => {
+    const { fetch, accounts, namespace } = await openPool(['ada', 'bob'])
+    upstream.plan(accounts[0], throttle(40))
+    await fetch(upstream.origin + url, { method: 'POST', ...init })
+    const [cooldown] = (await library.listAccounts({ namespace })).flatMap(({ cooldowns }) => cooldowns)
+    assert.equal(cooldown.scope, model)
+  })
+}
+
+test('requests_of_one_session_stay_together', async () => {
+  const { fetch, served, accounts } = await openPool(['ada', 'bob'])
+  const headers = { 'content-type': 'application/json', 'x-session-id': 's1' }
+  upstream.plan(accounts[0], { status: 429, headers: { 'retry-after': '7' }, body: bodies.throttled })
+  for (let turn = 0; turn < 4; turn += 1) await fetch(upstream.chatUrl, { ...chat(), headers })
+  assert.deepEqual(served(), [accounts[0], accounts[1], accounts[1], accounts[1], accounts[1]])
+})

@@ -1,0 +1,205 @@
+/** The plugin inside the real OpenCode, offline. */
+import assert from 'node:assert/strict'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { signIn } from './support/agent.mjs'
+import { startOidcProvider } from './support/oidc.mjs'
+import { createOpenCode } from './support/opencode.mjs'
+import { createSandbox } from './support/sandbox.mjs'
+import { startUpstream, throttle } from './support/upstream.mjs'
+
+const KEYS = { A: 'sk-a-7c1e93d05b', B: 'sk-b-e20f6a4d18', C: 'sk-c-95b7d3f02c' }
+const PLUGIN_FILE = new URL('../npm/dist/server.js', import.meta.url)
+const PLACEHOLDER = 'kept-by-provider-auth'
+
+let oidc, upstream, sandbox, opencode, served
+
+before(async () => {
+  oidc = await startOidcProvider()
+  const keys = Object.fromEntries(Object.entries(KEYS).map(([account, key]) => [key, account]))
+  upstream = await startUpstream({ providers: [oidc], keys })
+  const origins = [upstream.origin]
+  const providers = { pool: { origins }, desk: oidc.config({ origins }), empty: { origins }, intake: { origins } }
+  sandbox = createSandbox({ name: 'opencode', config: { providers } })
+  opencode = createOpenCode(sandbox, {
+    providers: Object.fromEntries(Object.keys(providers).map((id) => [id, upstream.baseURL])),
+  })
+  await inVault(`
+    const a = await auth.addApiKey({ provider: 'pool', apiKey: '${KEYS.A}', label: 'A' })
+    const b = await auth.addApiKey({ provider: 'pool', apiKey: '${KEYS.B}', label: 'B' })
+    await auth.updateAccount(a.id, { priority: 1 })
+    await auth.updateAccount(b.id, { priority: 2 })`)
+})
+
+after(async () => {
+  await opencode?.close()
+  sandbox?.cleanup()
+  await upstream?.close()
+  await oidc?.close()
+})
+
+test('opencode run is answered through the plugin', async () => {
+  const { code, stdout, stderr } = await opencode.run('pool/small-1')
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /served by A/)
+  assert.deepEqual(upstream.accounts(), ['A'])
+  assert.ok(!JSON.stringify(upstream.requests).includes(PLACEHOLDER), 'the placeholder key was sent')
+})
+
+test('a 429 of one account is answered by the other one within the same request', async () => {
+  upstream.forget()
+  upstream.plan('A', throttle(30))
+  const { code, stdout, stderr } = await opencode.run('pool/small-1')
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /served by B/)
+  assert.deepEqual(upstream.accounts(), ['A', 'B'])
+  const [first, second] = upstream.requests
+  assert.equal(first.session, second.session)
+  assert.equal(first.body, second.body)
+  assert.ok(second.at - first.at < 2_000, 'OpenCode itself waits 2 s at least before it tries again')
+})
+
+test('while every account rests, OpenCode learns until when and nothing is sent', async () => {
+  upstream.behave()
+  upstream.plan('A', throttle(3_600))
+  upstream.plan('B', throttle(3_600))
+  await inVault(`
+    await auth.clearCooldowns({ provider: 'pool' })
+    const request = { method: 'POST', body: '{"model":"small-1"}', headers: { 'content-type': 'application/json' } }
+    const { status } = await auth.createAuthFetch({ provider: 'pool' })('${upstream.chatUrl}', request)
+    if (status !== 429) throw new Error('the pool answered ' + status)`)
+  upstream.forget()
+  const startedAt = Date.now()
+
+  const { call, events } = await server()
+  const next = await events()
+  const { id } = await call('POST', '/session', { title: 'test' })
+  await call('POST', `/session/${id}/prompt_async`, { parts: [{ type: 'text', text: 'hello' }] })
+  const { properties } = await next(
+    ({ type, properties }) => type === 'session.status' && properties.status.type === 'retry',
+  )
+  const waitSeconds = (properties.status.next - startedAt) / 1000
+  assert.equal(properties.status.attempt, 1)
+  assert.ok(waitSeconds > 3_500 && waitSeconds < 3_700, `OpenCode waits ${waitSeconds} s`)
+  assert.deepEqual(upstream.accounts(), [])
+  await call('POST', `/session/${id}/abort`)
+  upstream.behave()
+})
+
+test('a pool without an account names the command that signs in', async () => {
+  upstream.forget()
+  const { code, stderr } = await opencode.run('empty/small-1')
+  assert.equal(code, 1)
+  assert.match(stderr, /opencode auth login --provider empty/)
+  assert.deepEqual(upstream.accounts(), [])
+})
+
+test('opencode auth login ends with an account in the vault that serves', async () => {
+  upstream.forget()
+  const login = opencode.start('auth', 'login', '--provider', 'desk', '--method', 'Sign in with the browser')
+  const [url] = /http:\S+/.exec(await login.line(/Go to: http/))
+  const { status } = await signIn(url, { user: 'ada' })
+  assert.equal(status, 200)
+  const { code, stdout } = await login.ended
+  assert.equal(code, 0, stdout)
+
+  const [account] = await accountsOf('desk')
+  assert.equal(account.kind, 'oauth')
+  assert.equal(account.identity.subject, 'ada')
+  assert.deepEqual(opencode.authJson(), { desk: { type: 'api', key: PLACEHOLDER } })
+  const answer = await opencode.run('desk/small-1')
+  assert.match(answer.stdout, /served by ada/)
+})
+
+test('an API key typed into OpenCode goes to the vault', async () => {
+  const { call } = await server()
+  const { intake } = await call('GET', '/provider/auth')
+  const method = intake.findIndex(({ label }) => label === 'API key')
+  const { method: kind } = await call('POST', '/provider/intake/oauth/authorize', { method, inputs: {} })
+  assert.equal(kind, 'code')
+  await call('POST', '/provider/intake/oauth/callback', { method, code: KEYS.C })
+
+  const [account] = await accountsOf('intake')
+  assert.equal(account.kind, 'api')
+  assert.equal(opencode.authJson().intake.key, PLACEHOLDER)
+  assert.match((await opencode.run('intake/small-1')).stdout, /served by C/)
+})
+
+test('no file of OpenCode holds a credential', () => {
+  const sent = upstream.requests.map(({ headers }) => headers.authorization?.replace('Bearer ', '')).filter(Boolean)
+  assert.ok(sent.length > 0)
+  assert.deepEqual(opencode.filesWith(...sent, ...Object.values(KEYS)), [])
+})
+
+test('a plugin whose addon does not load lets no request go out bare', async () => {
+  const folder = join(sandbox.dir, 'broken')
+  mkdirSync(folder)
+  copyFileSync(PLUGIN_FILE, join(folder, 'server.js'))
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+  const { default: requests } = await import(pathToFileURL(join(folder, 'server.js')))
+  const config = { provider: { pool: { options: {} }, other: { options: { apiKey: 'its own' } } } }
+  await (await requests(host())).config(config)
+  await assert.rejects(config.provider.pool.options.fetch(upstream.chatUrl), /provider-auth could not start/)
+  assert.equal(config.provider.other.options.fetch, undefined)
+})
+
+test('plugin options of a project do not configure the broker', async () => {
+  const options = { config: { providers: { pool: { origins: ['https://elsewhere.test'] } } } }
+  assert.match(await refusal(options, 'local'), /counts only in your own opencode\.json/)
+  assert.equal(await refusal(options, 'global'), undefined)
+})
+
+test('a provider whose key stands in opencode.json is left alone', async () => {
+  const config = await configured({ provider: { empty: { options: { apiKey: 'its own' } }, pool: {} } })
+  assert.deepEqual(config.provider.empty, { options: { apiKey: 'its own' } })
+  assert.deepEqual(config.provider.pool.options, { apiKey: PLACEHOLDER, fetch: 'function' })
+})
+
+test('every export of the plugin is a function, as OpenCode demands', async () => {
+  const exported = Object.values(await import(PLUGIN_FILE))
+  assert.deepEqual(
+    exported.filter((value) => typeof value !== 'function'),
+    [],
+  )
+})
+
+/** One OpenCode server for the tests that need its API. */
+function server() {
+  served ??= opencode.serve()
+  return served
+}
+
+/** Runs module source in a process of its own on the same vault, and returns what it printed. */
+async function inVault(source) {
+  const { code, stdout, stderr } = await sandbox.run(source)
+  assert.equal(code, 0, stderr)
+  return stdout
+}
+
+async function accountsOf(provider) {
+  return JSON.parse(await inVault(`console.log(JSON.stringify(await auth.listAccounts({ provider: '${provider}' })))`))
+}
+
+/** What the requests of a fresh host say when the plugin was given `options` by a file of that scope. */
+async function refusal(options, scope) {
+  const { refusal } = await configured({ provider: { pool: {} } }, options, scope)
+  return refusal
+}
+
+/** Runs the plugin's config hook in a process of its own and returns the config as JSON, each function as its type. */
+async function configured(config, options, scope = 'global') {
+  const text = await inVault(`
+    const { default: requests } = await import('${PLUGIN_FILE}')
+    const options = ${JSON.stringify(options)}
+    const config = { ...${JSON.stringify(config)}, plugin_origins: [{ spec: ['provider-auth', options], scope: '${scope}' }] }
+    let refusal
+    await (await requests({ client: { app: { log: async (entry) => { refusal = entry.body.message } } } }, options)).config(config)
+    console.log(JSON.stringify({ ...config, refusal }, (_, value) => (typeof value === 'function' ? 'function' : value)))`)
+  return JSON.parse(text)
+}
+
+function host() {
+  return { client: { app: { log: async () => {} } } }
+}

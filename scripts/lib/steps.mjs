@@ -1,0 +1,126 @@
+// Runs commands for the scripts of this folder: with a header, live progress, a deadline and the time taken.
+// It does not decide what to run.
+
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { stripVTControlCharacters } from 'node:util'
+
+/** The repository's folder; commands run there unless told otherwise. */
+export const root = fileURLToPath(new URL('../..', import.meta.url))
+
+const onTerminal = process.stdout.isTTY === true
+const onWindows = process.platform === 'win32'
+
+/**
+ * Prints a header, runs `action`, prints how long it took, and returns what the action returned.
+ * A result with `ok: false` is shown as failed; an error is shown so and thrown on.
+ */
+export async function step(title, action) {
+  const startedAt = Date.now()
+  console.log(`\n━━ ${title}`)
+  let outcome = 'failed'
+  try {
+    const result = await action()
+    if (result?.ok !== false) outcome = 'done'
+    return result
+  } finally {
+    console.log(`   ${outcome} after ${elapsed(startedAt)}`)
+  }
+}
+
+/**
+ * Runs a command to its end. Never throws: a command that cannot be started is a command that failed.
+ *
+ * `show` is `'output'` (every line as it comes), `'progress'` (the last line and the time: redrawn in place on a
+ * terminal, printed every 15 s elsewhere; the whole output only when the command failed) or `'nothing'`.
+ * After `timeoutMs` the command is ended with everything that it started.
+ *
+ * Returns `{ ok, code, output }`, where `output` is stdout and stderr together, without colours.
+ */
+export function run(command, args = [], options = {}) {
+  const { cwd = root, env = process.env, timeoutMs = 15 * 60_000, show = 'progress' } = options
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      cwd,
+      env: onTerminal ? { CARGO_TERM_COLOR: 'always', FORCE_COLOR: '1', ...env } : env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A process group of its own: the deadline and Ctrl-C end npm or cargo together with their children.
+      detached: !onWindows,
+      shell: onWindows && command === 'npm',
+    })
+    if (running.size === 0) for (const signal of interruptions) process.on(signal, interrupt)
+    running.add(child)
+    const progress = show === 'progress' ? startProgress() : undefined
+    let output = ''
+    const take = (text) => {
+      output += text
+      if (show === 'output') process.stdout.write(text)
+      progress?.take(text)
+    }
+    const deadline = setTimeout(() => {
+      take(`\n${command} was ended: it ran for more than ${timeoutMs / 1000} s\n`)
+      end(child)
+    }, timeoutMs)
+    const settle = (code) => {
+      clearTimeout(deadline)
+      running.delete(child)
+      if (running.size === 0) for (const signal of interruptions) process.off(signal, interrupt)
+      progress?.stop()
+      if (progress && code !== 0) process.stdout.write(output)
+      resolve({ ok: code === 0, code, output: stripVTControlCharacters(output) })
+    }
+    child.stdout.setEncoding('utf8').on('data', take)
+    child.stderr.setEncoding('utf8').on('data', take)
+    child.on('error', (error) => take(`${command} could not be started: ${error.message}\n`))
+    child.on('close', settle)
+  })
+}
+
+/** Says how long ago `startedAt` was, as a person would: `0.4 s`, `12 s`, `3 min 05 s`. */
+export function elapsed(startedAt) {
+  const seconds = (Date.now() - startedAt) / 1000
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  if (seconds < 60) return `${Math.round(seconds)} s`
+  return `${Math.floor(seconds / 60)} min ${String(Math.floor(seconds % 60)).padStart(2, '0')} s`
+}
+
+const running = new Set()
+const interruptions = ['SIGINT', 'SIGTERM']
+
+/** Ends what runs before this process ends: a group of its own does not hear the terminal's Ctrl-C. */
+function interrupt(signal) {
+  for (const child of running) end(child)
+  process.exit(signal === 'SIGINT' ? 130 : 143)
+}
+
+/** Ends a child and, where process groups exist, all its descendants. */
+function end(child) {
+  try {
+    if (onWindows) child.kill()
+    else process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself in the meantime.
+  }
+}
+
+/** Shows that a command is alive: its last line and the time since its start. */
+function startProgress() {
+  const startedAt = Date.now()
+  let last = ''
+  const show = () => {
+    const text = `   ${elapsed(startedAt)}  ${last}`
+    if (onTerminal) process.stdout.write(`\r\x1b[K${text.slice(0, process.stdout.columns - 1)}`)
+    else console.log(text)
+  }
+  const ticking = setInterval(show, onTerminal ? 250 : 15_000)
+  return {
+    take(text) {
+      const line = stripVTControlCharacters(text).trimEnd().split('\n').at(-1).trim()
+      if (line !== '') last = line
+    },
+    stop() {
+      clearInterval(ticking)
+      if (onTerminal) process.stdout.write('\r\x1b[K')
+    },
+  }
+}

@@ -1,0 +1,79 @@
+// Knows what a build needs from the machine: whether it is there, and how a person gets what is not.
+
+import { existsSync, readFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { root, run } from './steps.mjs'
+
+/**
+ * Returns what is missing before anything can be built, one sentence each that says how to get it.
+ * Empty on a machine that is ready.
+ */
+export async function missingTools() {
+  const { rust } = requirements()
+  const [cargo, rustc, cc] = await Promise.all([
+    versionOf('cargo', ['--version']),
+    versionOf('rustc', ['--version']),
+    process.platform === 'win32' ? '0.0' : versionOf('cc', ['-dumpversion']),
+  ])
+  const missing = []
+  if (!atLeast(process.versions.node, '20.11')) {
+    missing.push(`Node.js 20.11 or later (this is ${process.versions.node}): https://nodejs.org/`)
+  }
+  if (!cargo || !rustc) {
+    missing.push(`Rust ${rust} or later with cargo (none found): https://rustup.rs/, or add ~/.cargo/bin to PATH`)
+  } else if (!atLeast(rustc, rust)) {
+    missing.push(`Rust ${rust} or later (this is ${rustc}): run \`rustup update stable\``)
+  }
+  if (!cc) {
+    const remedy = process.platform === 'darwin' ? 'xcode-select --install' : 'apt-get install build-essential'
+    missing.push(`a C compiler named cc, for the ciphers of TLS (none found): such as by \`${remedy}\``)
+  }
+  return missing
+}
+
+/** Says whether `node_modules` holds exactly what `package-lock.json` asks for, apart from other platforms' packages. */
+export function packagesAreInstalled() {
+  const wanted = lockedPackages(join(root, 'package-lock.json'))
+  const installed = lockedPackages(join(root, 'node_modules/.package-lock.json'))
+  if (!wanted || !installed) return false
+  const isThere = ([path, { version, optional }]) =>
+    path === '' || (installed[path] ? installed[path].version === version : optional === true)
+  return Object.entries(wanted).every(isThere)
+}
+
+/** Installs the locked npm packages unless they are there; returns as `run` does. */
+export async function installPackages() {
+  if (packagesAreInstalled()) return { ok: true, code: 0, output: '' }
+  return run('npm', ['ci', '--no-audit', '--no-fund'], { timeoutMs: 10 * 60_000 })
+}
+
+/** Says whether a command is on the PATH. */
+export function hasCommand(command) {
+  const file = process.platform === 'win32' ? `${command}.exe` : command
+  return process.env.PATH.split(delimiter).some((folder) => existsSync(join(folder, file)))
+}
+
+function requirements() {
+  const manifest = readFileSync(join(root, 'Cargo.toml'), 'utf8')
+  return { rust: manifest.match(/^rust-version = "([\d.]+)"/m)[1] }
+}
+
+async function versionOf(command, args) {
+  const { ok, output } = await run(command, args, { show: 'nothing', timeoutMs: 30_000 })
+  return ok ? output.match(/\d+(\.\d+)*/)?.[0] : undefined
+}
+
+/** Compares dotted versions by number, part by part; a missing part is zero. */
+function atLeast(version, least) {
+  const [have, need] = [version, least].map((text) => text.split('.').map(Number))
+  const at = need.findIndex((part, index) => (have[index] ?? 0) !== part)
+  return at === -1 || (have[at] ?? 0) > need[at]
+}
+
+function lockedPackages(path) {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')).packages
+  } catch {
+    return undefined
+  }
+}
