@@ -773,10 +773,11 @@ if (
   }
 }
 
-const { addApiKey, cancelLogin, clearCooldowns, configure, configuredProviders, endWait, finishLogin, getAuthHeaders, listAccounts, observedHeaders, onExit, openBrowser, poolStatus, refreshAccount, removeAccount, reportResponse, startLogin, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, cancelLogin, clearCooldowns, close, configure, configuredProviders, endWait, finishLogin, getAuthHeaders, listAccounts, observedHeaders, openBrowser, poolStatus, refreshAccount, removeAccount, reportResponse, startLogin, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { cancelLogin }
 export { clearCooldowns }
+export { close }
 export { configure }
 export { configuredProviders }
 export { endWait }
@@ -784,7 +785,6 @@ export { finishLogin }
 export { getAuthHeaders }
 export { listAccounts }
 export { observedHeaders }
-export { onExit }
 export { openBrowser }
 export { poolStatus }
 export { refreshAccount }

@@ -16,6 +16,9 @@ const SHORT_TOKEN_SECONDS = 3
 const CROWD = 50
 
 const keep = process.argv.includes('--keep')
+let onInterrupt = () => process.exit(130)
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => onInterrupt())
+
 const oidc = await startOidcProvider()
 const upstream = await startUpstream({ providers: [oidc] })
 const sandbox = createSandbox({
@@ -195,8 +198,7 @@ The provider (${oidc.issuer}) and the chat endpoint (${upstream.chatUrl}) go on.
 
 Ctrl-C ends both and removes the folder.`)
   await new Promise((resolve) => {
-    // A promise alone does not keep the process; the servers do.
-    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, resolve)
+    onInterrupt = resolve
   })
   console.log('\nEnded.')
 }

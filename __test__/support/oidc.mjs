@@ -119,9 +119,14 @@ export async function startOidcProvider({ accessTokenSeconds = 3600, latencyMs =
     setAccessTokenSeconds(seconds) {
       settings.accessTokenSeconds = seconds
     },
+    /** Sets the time that each token answer takes from now on. */
+    setLatencyMs(span) {
+      settings.latencyMs = span
+    },
     /**
      * Switches a fault of the token endpoint: `html` (a 200 page), `huge` (2 MiB of JSON), `error` (500), `unavailable`
-     * (503), `hang` (no answer), `drop` (connection closed), `lose-answer` (the tokens rotate, the answer is lost), or none.
+     * (503), `slow-down` (as to a device that asks too often), `hang` (no answer), `drop` (connection closed),
+     * `lose-answer` (the tokens rotate, the answer is lost), or none.
      */
     setFault(fault) {
       if (fault !== undefined && fault !== 'lose-answer' && !(fault in FAULTS))
@@ -212,6 +217,8 @@ const FAULTS = {
   error: (response) => response.writeHead(500, { 'content-type': 'text/plain' }).end('internal error'),
   unavailable: (response) =>
     response.writeHead(503, { 'content-type': 'text/plain', 'retry-after': '1' }).end('come back later'),
+  'slow-down': (response) =>
+    response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ error: 'slow_down' })),
   hang: () => {},
   drop: (response) => response.destroy(),
 }

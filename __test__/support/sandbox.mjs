@@ -71,19 +71,23 @@ export function createSandbox({ config, name = 'test' } = {}) {
       children.add(child)
       return watch(child, () => children.delete(child))
     },
-    /** Runs module source in a child; `library` is imported as `auth`. Resolves as `spawn(…).ended` does. */
-    run(source, options) {
+    /** Runs module source in a child, with the library imported as `auth`; see `watch`. */
+    start(source, options) {
       const file = join(work, `script-${randomBytes(4).toString('hex')}.mjs`)
       writeFileSync(file, `import * as auth from ${JSON.stringify(LIBRARY_URL)}\n${source}\n`)
-      return sandbox.spawn(file, options).ended
+      return sandbox.spawn(file, options)
     },
+    /** The same to its end: resolves to `{ code, signal, stdout, stderr }`. */
+    run: (source, options) => sandbox.start(source, options).ended,
     /** Ends the children and removes the folder. */
     cleanup() {
+      process.off('exit', sandbox.cleanup)
       for (const child of children) child.kill('SIGKILL')
       if (process.cwd().startsWith(dir)) process.chdir(tmpdir())
       rmSync(dir, { recursive: true, force: true })
     },
   }
+  process.once('exit', sandbox.cleanup)
   if (config !== undefined) sandbox.writeConfig(config)
   return sandbox
 }

@@ -16,6 +16,8 @@ type Fetch = typeof globalThis.fetch
 
 type Pool = Pick<AuthFetchOptions, 'provider' | 'namespace' | 'account'>
 
+type Instruction = Pick<Verdict, 'action' | 'delayMs' | 'retryAt'>
+
 /** How an attempt ended: what to tell the broker, and what the caller would get. */
 interface Outcome {
   readonly report: ResponseReport
@@ -53,7 +55,7 @@ export function createAuthFetch(
       }
       if (last?.response !== undefined) discard(last.response)
       const outcome = await tryOnce(fetch, call, auth, peekStream)
-      const verdict = await settle(outcome.report, signal)
+      const verdict = await settle(outcome, signal)
       const isOver = verdict.action === 'deliver' || outcome.instead !== undefined || !call.payload.replayable
       if (isOver) return deliver(outcome, verdict.retryAt)
       await rest(verdict.delayMs, signal)
@@ -90,12 +92,11 @@ async function tryOnce(fetch: Fetch, call: Call, auth: AuthHeaders, peekStream: 
 }
 
 /** Reports, and returns what to do. When the broker itself fails, a response that is in hand is still the caller's. */
-async function settle(
-  report: ResponseReport,
-  signal: AbortSignal | undefined,
-): Promise<Pick<Verdict, 'action' | 'delayMs' | 'retryAt'>> {
+async function settle({ report, response }: Outcome, signal: AbortSignal | undefined): Promise<Instruction> {
   try {
-    return await abortable(reportResponse(report), signal)
+    const verdict = reportResponse(report)
+    // The report of a success settles at once: nothing to watch the signal for.
+    return await (response?.ok === true ? verdict : abortable(verdict, signal))
   } catch {
     signal?.throwIfAborted()
     return { action: 'deliver', delayMs: 0 }

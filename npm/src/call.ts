@@ -54,22 +54,25 @@ const SESSION_HEADERS = ['x-session-id', 'x-session-affinity', 'x-claude-code-se
 export function sessionOf(call: Call): string | undefined {
   for (const name of SESSION_HEADERS) if (call.headers[name]) return call.headers[name]
   const text = readJsonText(call)
-  return text?.includes('"prompt_cache_key"') === true ? readField(text, 'prompt_cache_key') : undefined
+  return text === undefined ? undefined : readField(text, 'prompt_cache_key')
 }
 
-/** SDKs write the model first, and a conversation can be megabytes: this spares parsing it. */
-const LEADING_MODEL = /^\s*\{\s*"model"\s*:\s*"([^"\\]+)"/
+/** How SDKs begin a body. A conversation can be megabytes, and this spares parsing it. */
+const LEADING_MODEL = '{"model":"'
 
 /** Returns the model that a JSON body names, else the one in a path like `/v1beta/models/<id>:generateContent`. */
 export function modelOf(call: Call): string | undefined {
   const text = readJsonText(call)
-  const named =
-    text === undefined
-      ? undefined
-      : (LEADING_MODEL.exec(text)?.[1] ?? (text.includes('"model"') ? readField(text, 'model') : undefined))
+  const named = text === undefined ? undefined : (leadingModel(text) ?? readField(text, 'model'))
   if (named !== undefined) return named
   const inPath = /\/models\/([^/:?#]+)/.exec(call.url)?.[1]
   return inPath === undefined ? undefined : decode(inPath)
+}
+
+function leadingModel(text: string): string | undefined {
+  if (!text.startsWith(LEADING_MODEL)) return undefined
+  const model = text.slice(LEADING_MODEL.length, text.indexOf('"', LEADING_MODEL.length))
+  return model.includes('\\') ? undefined : model
 }
 
 function isRequest(value: unknown): value is Request {
@@ -83,12 +86,14 @@ function initOf(request: Request): RequestInit {
 }
 
 function readJsonText({ payload: { body }, headers }: Call): string | undefined {
-  if (typeof body === 'string') return /^\s*\{/.test(body) ? body : undefined
+  if (typeof body === 'string') return body.startsWith('{') || /^\s+\{/.test(body) ? body : undefined
   const isJson = headers['content-type']?.includes('json') === true
   return isJson && body instanceof Uint8Array ? new TextDecoder().decode(body) : undefined
 }
 
+/** Returns a string field of a JSON object. The text is only parsed when the name is somewhere in it. */
 function readField(text: string, name: string): string | undefined {
+  if (!text.includes(`"${name}"`)) return undefined
   try {
     const value: unknown = (JSON.parse(text) as Record<string, unknown>)[name]
     return typeof value === 'string' ? value : undefined

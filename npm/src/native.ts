@@ -32,11 +32,12 @@ interface Addon {
   unsubscribe(listener: number): void
   vaultStatus: typeof api.vaultStatus
   configuredProviders: typeof api.configuredProviders
-  onExit(): void
+  close(): void
 }
 
 const addon = loaded as unknown as Addon
-addon.onExit()
+// A refresh token that the server has replaced must reach the disk, whoever calls `process.exit` meanwhile.
+process.once('exit', addon.close)
 
 export const {
   configure,

@@ -164,7 +164,12 @@ async function install(host: Host, config: HostConfig, options: PluginOptions | 
  *
  * One process serves many projects with one broker. Where two of them differ in their options, the first one's hold.
  */
-async function configure(library: Library, host: Host, config: HostConfig, options: PluginOptions | undefined): Promise<void> {
+async function configure(
+  library: Library,
+  host: Host,
+  config: HostConfig,
+  options: PluginOptions | undefined,
+): Promise<void> {
   if (options?.config !== undefined && !isUsersOwn(config, options)) {
     throw new Error('"config" counts only in your own opencode.json; a project can have a provider-auth.jsonc instead')
   }

@@ -394,7 +394,7 @@ impl Broker {
         .await?;
         self.reread(&vault).await?;
         self.note(&vault, &provider_auth_policy::refreshed(&id, generation))
-            .await?;
+            .await;
         let accounts = self.accounts();
         let entry = accounts
             .get(&id)
@@ -484,7 +484,7 @@ impl Broker {
         let change = self
             .ledger
             .read(|state| provider_auth_policy::rewritten(state, &entry.view.id, generation));
-        self.note(&vault, &change).await?;
+        self.note(&vault, &change).await;
         self.account(&entry.view.id)
     }
 
@@ -542,7 +542,9 @@ impl Broker {
         let (change, count) = self
             .ledger
             .read(|state| provider_auth_policy::clear(state, views.iter().copied(), now));
-        self.note(&vault, &change).await?;
+        self.ledger.note(&change);
+        self.changed.notify_waiters();
+        self.flush(&vault).await?;
         Ok(count)
     }
 

@@ -194,15 +194,14 @@ impl Broker {
         Ok(())
     }
 
-    /// Notes a change of the shared state: written at once when `durable`, else within a second.
-    pub(crate) async fn note(
-        self: &Arc<Self>,
-        vault: &Arc<Vault>,
-        change: &SharedState,
-    ) -> Result<(), BrokerError> {
+    /// Notes a change of the shared state and writes it. A disk that does not take it keeps nobody from going on: the
+    /// change holds in this process and is written with the next one.
+    pub(crate) async fn note(self: &Arc<Self>, vault: &Arc<Vault>, change: &SharedState) {
         self.ledger.note(change);
         self.changed.notify_waiters();
-        self.flush(vault).await
+        if let Err(error) = self.flush(vault).await {
+            tracing::warn!(%error, "the shared state could not be written; it will be tried again");
+        }
     }
 
     /// Writes the shared state now.

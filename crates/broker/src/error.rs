@@ -234,6 +234,8 @@ fn needs_login(provider: &str, standing: Standing) -> String {
                 "the login of {provider} seems to come from a restored copy of the vault; sign in again"
             )
         }
-        _ => format!("the login of {provider} has ended; sign in again"),
+        _ => format!(
+            "{provider} no longer takes this login or API key; sign in again, or add a new key"
+        ),
     }
 }

@@ -3,6 +3,7 @@
 //! Every copy of the JavaScript module, every worker thread shares it: statics are one per loaded library.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use tokio::runtime::{Builder, Runtime};
@@ -24,6 +25,8 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         // Work is waiting for sockets and locks; two threads keep one slow parse from holding up the other accounts.
         .worker_threads(2)
         .thread_name("provider-auth")
+        // Threads that waited for a lock or the disk are not kept.
+        .thread_keep_alive(Duration::from_secs(1))
         .enable_all()
         .build()
         .expect("the system lets a process start two threads")

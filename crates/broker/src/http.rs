@@ -7,7 +7,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use provider_auth_oauth::{Http, HttpError, Sending, is_https_or_loopback};
+use provider_auth_oauth::{Http, HttpError, Sending, is_https_or_loopback, is_loopback};
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
@@ -52,7 +52,7 @@ impl HttpClient {
             .clients
             .get_or_init(|| Clients::build(self.extra_roots.as_deref()).ok());
         let clients = clients.as_ref().ok_or(HttpError::Tls)?;
-        let client = if url.scheme() == "http" {
+        let client = if is_loopback(&url) {
             &clients.loopback
         } else {
             &clients.remote

@@ -112,6 +112,12 @@ struct Asked {
     refresh_failure: Option<(BrokerError, Request)>,
     /// Waited for refreshes to be allowed again.
     waited: Duration,
+    /// Accounts whose token was renewed for this request.
+    renewed: Vec<AccountId>,
+    /// It tests whether an account serves again.
+    probes: bool,
+    /// What listeners were last told that it waits for.
+    waits_until: Option<Timestamp>,
 }
 
 /// What the next step of a request is.
@@ -123,6 +129,13 @@ enum Step {
         account: Option<AccountId>,
     },
     Fail(BrokerError),
+}
+
+/// Whether a caller can be made to wait for the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    AtOnce,
+    MayWait,
 }
 
 impl Broker {
@@ -137,7 +150,7 @@ impl Broker {
             Ok(asked) => asked,
             Err(error) => return Some(Err(error)),
         };
-        match self.step(&mut asked, runtime) {
+        match self.step(&mut asked, Pace::AtOnce, runtime) {
             Step::Lend(lease) => {
                 self.count_request(&asked);
                 Some(Ok(lease))
@@ -154,7 +167,12 @@ impl Broker {
         let mut asked = self.asked(asked)?;
         self.count_request(&asked);
         loop {
-            match self.step(&mut asked, &Handle::current()) {
+            match self.step(&mut asked, Pace::MayWait, &Handle::current()) {
+                Step::Lend(lease) if asked.probes => {
+                    // One probe in the whole fleet: the others must see the claim before it is sent.
+                    self.flush(&vault).await?;
+                    return Ok(lease);
+                }
                 Step::Lend(lease) => return Ok(lease),
                 Step::Fail(error) => match asked.refresh_failure.take() {
                     Some((failure, before)) => {
@@ -163,7 +181,7 @@ impl Broker {
                     None => return Err(self.refuse(&asked, error)),
                 },
                 Step::Refresh(entry, due) => match self.refresh(&entry.view.id, due).await {
-                    Ok(()) => {}
+                    Ok(()) => asked.renewed.push(entry.view.id.clone()),
                     Err(error) => self.refresh_failed(&mut asked, &entry, error).await?,
                 },
                 Step::Wait { until, account } => self.wait(&mut asked, until, account).await,
@@ -263,11 +281,14 @@ impl Broker {
             spare_token: None,
             refresh_failure: None,
             waited: Duration::ZERO,
+            renewed: Vec::new(),
+            probes: false,
+            waits_until: None,
         })
     }
 
     /// Looks at the pool once and says what to do.
-    fn step(self: &Arc<Self>, asked: &mut Asked, runtime: &Handle) -> Step {
+    fn step(self: &Arc<Self>, asked: &mut Asked, pace: Pace, runtime: &Handle) -> Step {
         let now = self.now();
         // Accounts are taken under the state's lock: see `reread_now`.
         let (accounts, selection) = self.ledger.decide(|state| {
@@ -293,13 +314,20 @@ impl Broker {
                 Selection::Serve {
                     account,
                     rule: Rule::Probe,
-                } => claim_probe(&pool, &asked.request, account),
+                } if pace == Pace::MayWait => claim_probe(&pool, &asked.request, account),
                 _ => SharedState::default(),
             };
             ((accounts.clone(), selection), claim)
         });
         match selection {
             Selection::Serve { account, rule } => {
+                asked.probes = rule == Rule::Probe;
+                if asked.probes && pace == Pace::AtOnce {
+                    return Step::Wait {
+                        until: now,
+                        account: Some(account),
+                    };
+                }
                 let Some(entry) = accounts.get(&account) else {
                     return Step::Fail(BrokerError::UnknownAccount(account.to_string()));
                 };
@@ -356,6 +384,9 @@ impl Broker {
             Freshness::Due => self.refresh_behind(entry, runtime),
             Freshness::Stale { expired: false } if asked.spare_token.as_ref() == Some(&view.id) => {
             }
+            // A token that is stale however often it is renewed is one that the provider issues so.
+            Freshness::Stale { .. }
+                if asked.renewed.iter().filter(|id| **id == view.id).count() > 1 => {}
             Freshness::Stale { .. } => return Step::Refresh(entry.clone(), Due::Stale),
         }
         Step::Lend(self.lend(asked, entry, rule, now))
@@ -489,12 +520,20 @@ impl Broker {
             until: Some(until),
             ..About::default()
         };
-        self.tell(EventKind::Waiting, pool, account.as_ref(), about);
+        // Once per wait, however often it is looked at again.
+        if asked.waits_until.replace(until) != Some(until) {
+            self.tell(EventKind::Waiting, pool, account.as_ref(), about);
+        }
         let began = self.now();
-        tokio::select! {
-            () = tokio::time::sleep(began.until(until)) => {}
-            // Another account may have been added, or this one's cooldown lifted.
-            () = self.changed.notified() => {}
+        // Another account may be added meanwhile, or this one's cooldown lifted: here, or by another process.
+        while self.now() < until {
+            tokio::select! {
+                () = tokio::time::sleep(self.now().until(until).min(limits::LOOK_AGAIN)) => {}
+                () = self.changed.notified() => break,
+            }
+            if self.current().is_none() {
+                break;
+            }
         }
         asked.request.waited(began.until(self.now()));
     }

@@ -23,6 +23,10 @@ pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 /// How long a login may take before it is given up, unless the caller says otherwise.
 pub(crate) const LOGIN_PATIENCE: Duration = Duration::from_mins(5);
 
+/// How often a request that waits looks whether another process has changed the pool: a person who lifts a cooldown sees
+/// it work, and a stat a second is nothing.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// Pause between two background refreshes of one account that found it locked or failed.
 pub(crate) const BACKGROUND_PAUSE: Duration = Duration::from_secs(5);
 

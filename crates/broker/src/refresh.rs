@@ -26,7 +26,6 @@ use crate::config::resolve_secret;
 use crate::credential::{Credential, Secret, fingerprint};
 use crate::error::BrokerError;
 use crate::events::EventKind;
-use crate::headers::HeaderSet;
 use crate::limits;
 
 /// Why a token is to be renewed.
@@ -76,12 +75,21 @@ enum Landing {
 pub(crate) struct Flights {
     under_way: Mutex<HashMap<AccountId, Flight>>,
     idle: Condvar,
+    /// Answers that could not be written yet.
+    unsaved: Mutex<HashMap<AccountId, Unsaved>>,
     /// When a background refresh of an account was last begun.
     begun: Mutex<HashMap<AccountId, Timestamp>>,
 }
 
 struct Flight {
     landing: watch::Receiver<Option<Landing>>,
+}
+
+/// What a server sent for a refresh token that is spent now.
+struct Unsaved {
+    spent: Option<[u8; 32]>,
+    tokens: Tokens,
+    asked_at: Timestamp,
 }
 
 impl Flights {
@@ -284,6 +292,18 @@ impl Broker {
         } = locked;
         let now = self.now();
 
+        let unsaved = self.flights.unsaved.lock().remove(id);
+        if let Some(Unsaved {
+            spent,
+            tokens,
+            asked_at,
+        }) = unsaved
+            && spent == credential.refresh_token().map(fingerprint)
+        {
+            return self
+                .persist(id, &vault, guard, credential, tokens, asked_at)
+                .await;
+        }
         // Whoever held the lock before may have done it.
         let newer = match due {
             Due::Soon => {
@@ -298,7 +318,7 @@ impl Broker {
                 generation > known
             }
         };
-        if newer && !pending {
+        if newer && pending.is_none() {
             return Ok(Landing::Renewed);
         }
         let Some(refresh_token) = credential.refresh_token().cloned() else {
@@ -313,12 +333,19 @@ impl Broker {
                 retry_at: Some(earliest),
             });
         }
-        if due != (Due::Asked { generation })
-            && !pending
-            && let Err(rest_until) = self
-                .ledger
-                .read(|state| provider_auth_policy::refresh_allowed(state, id, now))
-        {
+        let rest_until = self.ledger.read(|state| {
+            let failed_at = state.counters(id).refresh_rest.map(|rest| rest.observed_at);
+            // A note without an outcome: its process died, and an early second try may save the login.
+            let cut_short = pending
+                .is_some_and(|began_at| failed_at.is_none_or(|failed_at| failed_at < began_at));
+            let asked = due == Due::Asked { generation };
+            if asked || cut_short {
+                None
+            } else {
+                provider_auth_policy::refresh_allowed(state, id, now).err()
+            }
+        });
+        if let Some(rest_until) = rest_until {
             let why = "the last try failed a moment ago".to_owned();
             return Ok(Landing::Postponed {
                 why,
@@ -372,10 +399,13 @@ impl Broker {
             };
             let Some(guard) = guard else { return Ok(None) };
             let (credential, generation) = read_locked(&vault, &guard)?;
-            // A note that cannot be read is as good as one: trying early is what it asks for.
-            let pending = vault.pending(&record).map_or(true, |note| {
-                note.is_some_and(|note| note.generation == generation)
-            });
+            // A note that cannot be read is as good as one that was just written: an early try is what it asks for.
+            let pending = match vault.pending(&record) {
+                Ok(note) => note
+                    .filter(|note| note.generation == generation)
+                    .map(|note| Timestamp::from_millis(note.started_at)),
+                Err(_) => Some(Timestamp::from_millis(u64::MAX)),
+            };
             Ok(Some(Locked {
                 guard,
                 credential,
@@ -395,20 +425,41 @@ impl Broker {
         tokens: Tokens,
         asked_at: Timestamp,
     ) -> Result<Landing, BrokerError> {
-        HeaderSet::check_key(&tokens.access)?;
-        credential.renew(tokens, asked_at);
-        let generation = blocking({
+        let spent = credential.refresh_token().map(fingerprint);
+        credential.renew(tokens.clone(), asked_at);
+        let written = blocking({
             let vault = vault.clone();
             move || {
-                let generation = vault.replace(&guard, &credential.plaintext())?;
-                vault.clear_pending(&guard)?;
-                Ok::<_, BrokerError>(generation)
+                let plaintext = credential.plaintext();
+                let written = vault.replace(&guard, &plaintext).or_else(|_| {
+                    // On a full disk the note's own space may be what is missing.
+                    vault.clear_pending(&guard)?;
+                    vault.replace(&guard, &plaintext)
+                });
+                if written.is_ok() {
+                    clear_note(&vault, &guard);
+                }
+                written
             }
         })
-        .await?;
+        .await;
+        let generation = match written {
+            Ok(generation) => generation,
+            Err(error) => {
+                // The server has replaced the old token: what it sent must not be lost, and is written as soon as
+                // the disk takes it. Until then nobody uses it.
+                let unsaved = Unsaved {
+                    spent,
+                    tokens,
+                    asked_at,
+                };
+                self.flights.unsaved.lock().insert(id.clone(), unsaved);
+                return Err(error.into());
+            }
+        };
         self.reread(vault).await?;
         self.note(vault, &provider_auth_policy::refreshed(id, generation))
-            .await?;
+            .await;
         self.report_refresh(id, EventKind::Refreshed, None);
         Ok(Landing::Renewed)
     }
@@ -427,7 +478,7 @@ impl Broker {
                 let moved_on = vault
                     .reread(&guard)?
                     .is_some_and(|record| record.generation > generation);
-                vault.clear_pending(&guard)?;
+                clear_note(&vault, &guard);
                 Ok::<_, BrokerError>(moved_on)
             }
         })
@@ -453,7 +504,7 @@ impl Broker {
             vault,
             &provider_auth_policy::refresh_rejected(&view, self.now()),
         )
-        .await?;
+        .await;
         self.report_refresh(id, EventKind::NeedsLogin, None);
         Ok(Landing::NeedsLogin)
     }
@@ -487,19 +538,12 @@ impl Broker {
             .ledger
             .read(|state| provider_auth_policy::refresh_postponed(state, id, wait, now, jitter));
         let until = provider_auth_policy::refresh_allowed(&change, id, now).err();
-        blocking({
-            let (vault, may_have_been_used) = (vault.clone(), matches!(error, OauthError::Http(_)));
-            // Without an answer the server may have used the token up: the note stays, for an early second try.
-            move || {
-                if may_have_been_used {
-                    Ok(())
-                } else {
-                    vault.clear_pending(&guard)
-                }
-            }
-        })
-        .await?;
-        self.note(vault, &change).await?;
+        // Without an answer the server may have used the token up: the note stays, for an early second try.
+        if !matches!(error, OauthError::Http(_)) {
+            let vault = vault.clone();
+            blocking(move || clear_note(&vault, &guard)).await;
+        }
+        self.note(vault, &change).await;
         self.report_refresh(id, EventKind::RefreshFailed, until);
         Ok(Landing::Postponed {
             why: error.to_string(),
@@ -593,8 +637,8 @@ struct Locked {
     guard: RecordGuard,
     credential: Credential,
     generation: u64,
-    /// Somebody began to use this very refresh token and did not finish.
-    pending: bool,
+    /// When somebody began to use this very refresh token and did not finish.
+    pending: Option<Timestamp>,
 }
 
 /// Takes a flight off the list when it lands, even by a panic.
@@ -627,6 +671,13 @@ fn earliest_refresh_at(credential: &Credential) -> Option<Timestamp> {
             ..
         } => earliest_refresh_at,
         Secret::Api { .. } => None,
+    }
+}
+
+/// Removes the note of a refresh that has an outcome. One that stays behind is known by its generation to be old.
+fn clear_note(vault: &Vault, guard: &RecordGuard) {
+    if let Err(error) = vault.clear_pending(guard) {
+        tracing::warn!(account = %guard.id(), %error, "the note of a finished refresh could not be removed");
     }
 }
 

@@ -190,13 +190,12 @@ impl Broker {
     pub async fn vault_status(self: &Arc<Self>) -> Result<VaultStatus, BrokerError> {
         let options = self.vault_options();
         let status = blocking(move || Vault::status(&options, &Disk)).await?;
-        // An open vault says itself what it holds.
-        let accounts = match self.is_open() {
-            true => {
-                self.opened().await?;
-                self.accounts().len()
-            }
-            false => 0,
+        // How many there are is known of an open vault only; one that opens is opened, and nothing is created.
+        let accounts = if self.is_open() || status.state == VaultState::Open {
+            self.opened().await?;
+            self.accounts().len()
+        } else {
+            0
         };
         Ok(VaultStatus {
             dir: self.settings.dir.display().to_string(),

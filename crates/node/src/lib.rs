@@ -9,7 +9,6 @@ mod errors;
 mod promises;
 mod values;
 
-use napi::bindgen_prelude::*;
 use napi_derive::{module_init, napi};
 use provider_auth_broker::global;
 
@@ -19,9 +18,8 @@ fn start() {
     std::panic::set_hook(Box::new(|_| {}));
 }
 
-/// Called once per environment (the main thread, each worker) when the module is loaded: makes its end a safe one.
+/// Waits for what must reach the disk; the process is about to end.
 #[napi(catch_unwind)]
-pub fn on_exit(env: &Env) -> Result<()> {
-    env.add_env_cleanup_hook((), |()| global::close())?;
-    Ok(())
+pub fn close() {
+    global::close();
 }

@@ -44,5 +44,5 @@ pub use crate::grant::{TokenHint, exchange_code, refresh, revoke};
 pub use crate::http::{Http, HttpError, Sending};
 pub use crate::identity::{Identity, identity};
 pub use crate::login::{Callback, LoginSecrets, authorization_url, read_callback, read_pasted};
-pub use crate::server::{Client, ClientAuth, Server, is_https_or_loopback};
+pub use crate::server::{Client, ClientAuth, Server, is_https_or_loopback, is_loopback};
 pub use crate::tokens::Tokens;
