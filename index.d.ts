@@ -9,7 +9,7 @@
 
 /**
  * Configures the process-wide broker. Optional: without it, the first call reads the environment and the config
- * files (`PROVIDER_AUTH_CONFIG`, else `~/.config/provider-auth/config.jsonc`, under it the project's
+ * files (`PROVIDER_AUTH_CONFIG`, else `~/.config/provider-auth/config.jsonc`, over it, where it may choose, the project's
  * `provider-auth.jsonc`). Calling it again with an equal value is a no-op; with another value it throws `ALREADY_CONFIGURED` once the
  * vault is open. Settled before any I/O: bad input throws `INVALID_CONFIG` with the JSON path of the fault.
  */

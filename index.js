@@ -773,8 +773,9 @@ if (
   }
 }
 
-const { addApiKey, cancelLogin, clearCooldowns, close, configure, configuredProviders, endWait, finishLogin, getAuthHeaders, listAccounts, observedHeaders, openBrowser, poolStatus, refreshAccount, removeAccount, reportResponse, startLogin, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, authHeadersNow, cancelLogin, clearCooldowns, close, configure, configuredProviders, endWait, finishLogin, getAuthHeaders, listAccounts, observedHeaders, openBrowser, poolStatus, refreshAccount, removeAccount, reportResponse, reportServed, startLogin, strippedHeaders, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
+export { authHeadersNow }
 export { cancelLogin }
 export { clearCooldowns }
 export { close }
@@ -790,7 +791,9 @@ export { poolStatus }
 export { refreshAccount }
 export { removeAccount }
 export { reportResponse }
+export { reportServed }
 export { startLogin }
+export { strippedHeaders }
 export { subscribe }
 export { unsubscribe }
 export { updateAccount }

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openStage, rejection } from './support/stage.mjs'
+import { rejection } from './support/desk.mjs'
+import { openStage } from './support/stage.mjs'
 import { throttle } from './support/upstream.mjs'
 
 const { oidc, upstream, library, openPool } = await openStage({ name: 'facts', rotation: { maxWaitMs: 100 } })
@@ -109,7 +110,8 @@ test('when every account cools, one 429 comes back and the next call reaches no 
   const { users, ask, served, account, namespace, status } = await openPool(['ada', 'bob'])
   upstream.plan(users[0], throttle(50))
   upstream.plan(users[1], throttle(40))
-  const soonest = async () => Math.min(...(await Promise.all([account(0), account(1)])).map((one) => one.cooldowns[0].until))
+  const soonest = async () =>
+    Math.min(...(await Promise.all([account(0), account(1)])).map((one) => one.cooldowns[0].until))
   const near = (response, until) => {
     const [seconds, millis] = ['retry-after', 'retry-after-ms'].map((name) => Number(response.headers.get(name)))
     assert.ok(Math.abs(Date.now() + millis - until) < 1000, `${millis} ms`)

@@ -135,3 +135,18 @@ test('processes that make a vault at the same time make one, and the same key tw
   const { state, accounts } = await inChild('console.log(JSON.stringify(await auth.vaultStatus()))', { env })
   assert.deepEqual({ state, accounts }, { state: 'open', accounts: 2 })
 })
+
+test('the provider of these tests does revoke a login whose refresh token comes twice', async () => {
+  const { ids, account } = await openPool(['ada'])
+  const token = oidc.issuedTokens().at(-1)
+  const spend = async () => {
+    const grant = { grant_type: 'refresh_token', refresh_token: token, client_id: oidc.clients.public.clientId }
+    const response = await fetch(`${oidc.issuer}/token`, { method: 'POST', body: new URLSearchParams(grant) })
+    return [response.status, (await response.json()).error]
+  }
+  assert.deepEqual(await spend(), [200, undefined])
+  assert.deepEqual(await spend(), [400, 'invalid_grant'])
+  await assert.rejects(library.refreshAccount(ids[0], { force: true }), { code: 'NEEDS_LOGIN' })
+  assert.equal((await account()).state, 'needs_login')
+  assert.equal(oidc.counters.invalidGrants, 2)
+})

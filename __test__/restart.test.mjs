@@ -26,10 +26,14 @@ test('accounts, cooldowns and the order of the pool are after a restart what the
   const first = await inChild(`${call(namespace)}\n${look(namespace)}`)
   const second = await inChild(look(namespace))
   assert.deepEqual(second, first)
-  assert.deepEqual(first.order, [cyd, ada, bob])
+  assert.deepEqual(first.order, [cyd, bob, ada])
   const [cooling, resting, serving] = first.accounts
   assert.deepEqual([cooling.id, resting.id, serving.id], ids)
-  assert.deepEqual(summary(cooling), { failures: 1, successes: 0, cooldowns: ['quota_exhausted of account, by header'] })
+  assert.deepEqual(summary(cooling), {
+    failures: 1,
+    successes: 0,
+    cooldowns: ['quota_exhausted of account, by header'],
+  })
   assert.deepEqual(summary(resting), { failures: 1, successes: 0, cooldowns: ['rate_limited of small-1, by ladder'] })
   assert.deepEqual(summary(serving), { failures: 0, successes: 1, cooldowns: [] })
 })
@@ -40,7 +44,9 @@ test('a conversation goes on after a restart with the account that served it las
   await inChild(call(namespace, 'talk'))
   assert.deepEqual(served(), users)
   upstream.forget()
-  await inChild(`await auth.clearCooldowns({ provider: 'local', namespace: '${namespace}' })\n${call(namespace, 'talk')}`)
+  await inChild(
+    `await auth.clearCooldowns({ provider: 'local', namespace: '${namespace}' })\n${call(namespace, 'talk')}`,
+  )
   assert.deepEqual(served(), [users[1]])
 })
 

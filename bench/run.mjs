@@ -1,5 +1,5 @@
 // Measures everything in one process, in Node or in Bun, and prints the figures as one line of JSON.
-// `scripts/bench.mjs` starts it, with the addons in NAPI_RS_NATIVE_LIBRARY_PATH and BENCH_BASELINE.
+// `scripts/bench.mjs` starts it, with a vault of its own and the addons in NAPI_RS_NATIVE_LIBRARY_PATH and BENCH_BASELINE.
 
 import { fork } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -8,32 +8,26 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { createTokenAuth } from '@octokit/auth-token'
 import { OAuth2Client } from 'google-auth-library'
-import { createSandbox } from '../__test__/support/sandbox.mjs'
+import * as auth from '../npm/dist/index.js'
 import { inTurns, oneByOne, p50, ratio } from './measure.mjs'
 
 /** As long as the access tokens of the large providers. */
 const TOKEN = 'sk-'.padEnd(1_200, 'k3yM4t3r1al')
-const BODY = JSON.stringify({ model: 'small-1', prompt_cache_key: 'bench', input: 'x'.repeat(8 * 1024 - 60) })
+const BODY = JSON.stringify({ model: 'small-1', messages: [{ role: 'user', content: 'x'.repeat(8 * 1024 - 70) }] })
 
 const { port, stop } = await startServer()
 const origin = `http://127.0.0.1:${port}`
 const url = `${origin}/v1/chat/completions`
-const sandbox = createSandbox({ name: 'bench', config: { providers: { bench: { origins: [origin] } } } })
-sandbox.enter()
-try {
-  const auth = await import('../npm/dist/index.js')
-  for (const end of ['1', '2']) await auth.addApiKey({ provider: 'bench', apiKey: TOKEN.slice(0, -1) + end })
-  const calls = await measureCalls(auth)
-  const fetches = await measureFetches(auth)
-  console.log(JSON.stringify({ runtime: runtime(), calls, fetches }))
-} finally {
-  stop()
-  sandbox.cleanup()
-}
+auth.configure({ config: { providers: { bench: { origins: [origin] } } } })
+for (const end of ['1', '2']) await auth.addApiKey({ provider: 'bench', apiKey: TOKEN.slice(0, -1) + end })
+const calls = await measureCalls()
+const fetches = await measureFetches()
+console.log(JSON.stringify({ runtime: runtime(), calls, fetches }))
+stop()
 process.exit(0)
 
 /** The calls of the library against the baseline and against what others do for the same end. */
-async function measureCalls(auth) {
+async function measureCalls() {
   const request = { provider: 'bench', url, model: 'small-1', session: 'bench' }
   const first = await auth.getAuthHeaders(request)
   await auth.reportResponse({ attempt: first.attempt, status: 200 })
@@ -54,7 +48,7 @@ async function measureCalls(auth) {
   const google = new OAuth2Client({ clientId: 'bench' })
   google.setCredentials({ access_token: TOKEN, expiry_date: Date.now() + 86_400_000 })
   const octokit = createTokenAuth(TOKEN)
-  const file = join(sandbox.dir, 'auth.json')
+  const file = join(process.cwd(), 'auth.json')
   writeFileSync(file, JSON.stringify(Array.from({ length: 5 }, (_, n) => ({ type: 'oauth', access: TOKEN, n }))))
 
   const names = {
@@ -71,8 +65,13 @@ async function measureCalls(auth) {
       { name: names.headers, call: () => keep(auth.getAuthHeaders(request)), after: settle },
       {
         name: names.report,
-        call: (attempt) => auth.reportResponse({ attempt, status: 200, headers: { 'content-type': 'application/json' } }),
-        params: { attempt: async () => (await auth.getAuthHeaders(request)).attempt },
+        *call() {
+          const headers = { 'content-type': 'application/json' }
+          yield {
+            0: async () => (await auth.getAuthHeaders(request)).attempt,
+            bench: (attempt) => auth.reportResponse({ attempt, status: 200, headers }),
+          }
+        },
       },
       { name: names.google, call: () => google.getRequestHeaders(url) },
       { name: names.octokit, call: () => octokit() },
@@ -89,7 +88,7 @@ async function measureCalls(auth) {
 }
 
 /** `createAuthFetch` against `fetch` with the same headers; `fetch` against itself tells the noise. */
-async function measureFetches(auth) {
+async function measureFetches() {
   const authFetch = auth.createAuthFetch({ provider: 'bench' })
   const contentType = { 'content-type': 'application/json' }
   const authenticated = { ...contentType, authorization: `Bearer ${TOKEN}` }
@@ -115,7 +114,10 @@ async function measureFetches(auth) {
 
 /** Starts the endpoint in a process of its own, which Node runs whatever runs this one. */
 async function startServer() {
-  const child = fork(new URL('server.mjs', import.meta.url).pathname, { execPath: process.env.BENCH_NODE, execArgv: [] })
+  const child = fork(new URL('server.mjs', import.meta.url).pathname, {
+    execPath: process.env.BENCH_NODE,
+    execArgv: [],
+  })
   const port = await new Promise((resolve, reject) => {
     child.once('message', resolve)
     child.once('exit', () => reject(new Error('the endpoint of the bench ended')))

@@ -9,14 +9,18 @@ const MOST_PAGES = 20
  * Answers a login prompt as `user` and returns the last page.
  *
  * @param {string | { url: string, userCode?: string }} prompt the address, or what `onPrompt` was given
- * @param {{ user: string, consent?: boolean }} options with `consent: false` the user clicks "cancel"
+ * @param {object} options
+ * @param {string} options.user
+ * @param {boolean} [options.consent] with `false` the user clicks "cancel"
+ * @param {string} [options.unreachable] an address that this browser does not reach: it ends there, as on another machine
  * @returns {Promise<{ url: string, status: number, text: string }>}
  */
-export async function signIn(prompt, { user, consent = true }) {
+export async function signIn(prompt, { user, consent = true, unreachable }) {
   const { url, userCode } = typeof prompt === 'string' ? { url: prompt } : prompt
   const answers = { login: user, password: 'any password', user_code: userCode }
   const cookies = createJar()
   let step = { url, method: 'GET' }
+  let refused = false
   for (let page = 0; page < MOST_PAGES; page += 1) {
     const response = await fetch(step.url, {
       method: step.method,
@@ -32,12 +36,15 @@ export async function signIn(prompt, { user, consent = true }) {
     const text = await response.text()
     if (location !== null) {
       step = { url: new URL(location, step.url).href, method: 'GET' }
+      if (unreachable !== undefined && step.url.startsWith(unreachable)) return { url: step.url, status: 0, text: '' }
       continue
     }
     const cancel = consent ? undefined : readLink(text, /\/abort$/)
-    const form = readForm(text)
-    if (cancel !== undefined) step = { url: new URL(cancel, step.url).href, method: 'GET' }
-    else if (form !== undefined && response.ok) step = fillIn(form, step.url, answers)
+    const form = refused ? undefined : readForm(text)
+    if (cancel !== undefined) {
+      step = { url: new URL(cancel, step.url).href, method: 'GET' }
+      refused = true
+    } else if (form !== undefined && response.ok) step = fillIn(form, step.url, answers)
     else return { url: step.url, status: response.status, text }
   }
   throw new Error(`the login of ${user} did not end within ${MOST_PAGES} pages; the last was ${step.url}`)

@@ -89,16 +89,6 @@ export function chat(session) {
   }
 }
 
-/** Resolves to what a promise rejects with, and throws when it does not. */
-export async function rejection(promise) {
-  return promise.then(
-    () => {
-      throw new Error('it was expected to reject')
-    },
-    (error) => error,
-  )
-}
-
 /** Resolves once `check` returns something truthy, and throws when it does not within 10 s. */
 export async function until(check) {
   const endsAt = Date.now() + 10_000

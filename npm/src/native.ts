@@ -13,8 +13,18 @@ export interface NativePrompt extends api.LoginPrompt {
 
 interface Addon {
   configure: typeof api.configure
+  authHeadersNow(
+    provider: unknown,
+    namespace: unknown,
+    url: unknown,
+    model: unknown,
+    session: unknown,
+    account: unknown,
+  ): [attempt: string, accountId: string, headers: Record<string, string>] | null
+  strippedHeaders(provider: string): string[]
   getAuthHeaders(request: api.AuthRequest & { wait?: number }): Promise<api.AuthHeaders>
   endWait(wait: number): void
+  reportServed(attempt: unknown, status: unknown, headers: unknown): boolean
   reportResponse: typeof api.reportResponse
   observedHeaders(): string[]
   startLogin(options: api.LoginOptions): Promise<NativePrompt>
@@ -41,7 +51,6 @@ process.once('exit', addon.close)
 
 export const {
   configure,
-  reportResponse,
   listAccounts,
   addApiKey,
   updateAccount,
@@ -59,10 +68,39 @@ export const {
 
 export const OBSERVED_HEADERS: readonly string[] = Object.freeze(addon.observedHeaders())
 
+/** What each provider's requests are stripped of, as asked before: it is settled once the vault is open. */
+const stripped = new Map<string, readonly string[]>()
+
+/** `getAuthHeaders` of the contract. What is at hand is handed out without waiting for anything. */
+export async function getAuthHeaders(request: api.AuthRequest): Promise<api.AuthHeaders> {
+  const { provider, namespace, url, model, session, account, retryOf }: Partial<api.AuthRequest> = request ?? {}
+  const isFirst = retryOf === undefined
+  const atHand = isFirst ? addon.authHeadersNow(provider, namespace, url, model, session, account) : null
+  if (atHand === null) return waitForHeaders(request)
+  const [attempt, accountId, headers] = atHand
+  return { attempt, accountId, headers, strip: strippedOf(provider as string) }
+}
+
+/** `reportResponse` of the contract. A success is taken note of without waiting for anything. */
+export async function reportResponse(report: api.ResponseReport): Promise<api.Verdict> {
+  const { attempt, status, headers, body, failure }: Partial<api.ResponseReport> = report ?? {}
+  const isTaken = body === undefined && failure === undefined && addon.reportServed(attempt, status, headers)
+  return isTaken ? { action: 'deliver', delayMs: 0, reason: 'ok' } : addon.reportResponse(report)
+}
+
+function strippedOf(provider: string): string[] {
+  let names = stripped.get(provider)
+  if (names === undefined) {
+    names = addon.strippedHeaders(provider)
+    stripped.set(provider, names)
+  }
+  return names.slice()
+}
+
 let waits = 0
 
-/** `getAuthHeaders` of the contract: an abort of `request.signal` ends the wait. */
-export function getAuthHeaders(request: api.AuthRequest): Promise<api.AuthHeaders> {
+/** Asks for headers that are not at hand. An abort of `request.signal` ends the wait. */
+function waitForHeaders(request: api.AuthRequest): Promise<api.AuthHeaders> {
   const signal = request?.signal
   if (signal == null) return addon.getAuthHeaders(request)
   waits += 1

@@ -429,7 +429,7 @@ impl Broker {
         same.sort_unstable_by(|a, b| a.view.id.cmp(&b.view.id));
         if let Some(entry) = same.first() {
             let id = record_id(&entry.view.id)?;
-            let guard = vault.lock(&id)?;
+            let guard = vault.lock_within(&id, limits::LOCK_PATIENCE)?;
             if let Ok((current, _)) = read_locked(vault, &guard) {
                 credential.created_at = current.created_at;
                 credential.priority = current.priority;
@@ -548,7 +548,7 @@ impl Broker {
         Ok(count)
     }
 
-    /// The entry of an account by its id or, where only one has it, its label.
+    /// The entry of an account by its id.
     pub(crate) fn entry(&self, id: &str) -> Result<Arc<Entry>, BrokerError> {
         let accounts = self.accounts();
         let unknown = || BrokerError::UnknownAccount(id.to_owned());

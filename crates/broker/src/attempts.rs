@@ -11,7 +11,7 @@ use crate::limits::{ANSWERED_ATTEMPTS, ATTEMPT_LIFE};
 /// One set of headers that was handed out.
 #[derive(Clone)]
 pub(crate) struct Attempt {
-    pub(crate) request: Request,
+    pub(crate) request: Arc<Request>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) account: AccountId,
     pub(crate) handed_out_at: Timestamp,

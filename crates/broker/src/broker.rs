@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::accounts::Accounts;
 use crate::attempts::Attempts;
+use crate::calm::Calm;
 use crate::config::{Inline, Provider, Settings};
 use crate::error::BrokerError;
 use crate::events::{Event, EventKind, Events};
@@ -29,9 +30,9 @@ pub struct Broker {
     pub(crate) host: Host,
     pub(crate) settings: Settings,
     vault: OnceLock<Arc<Vault>>,
+    calm: Calm,
     opening: tokio::sync::Mutex<()>,
     accounts: RwLock<Arc<Accounts>>,
-    rereading: Mutex<()>,
     pub(crate) ledger: Ledger,
     pub(crate) traffic: Mutex<Traffic>,
     pub(crate) attempts: Mutex<Attempts>,
@@ -60,9 +61,9 @@ impl Broker {
             host,
             settings,
             vault: OnceLock::new(),
+            calm: Calm::default(),
             opening: tokio::sync::Mutex::new(()),
             accounts: RwLock::default(),
-            rereading: Mutex::default(),
             ledger: Ledger::default(),
             traffic: Mutex::default(),
             attempts: Mutex::new(Attempts::new(u32::from_le_bytes(nonce))),
@@ -120,10 +121,11 @@ impl Broker {
     }
 
     /// The vault, when it is open and neither a record nor the shared state changed since they were last read. Costs
-    /// two stats.
+    /// one question to the kernel where it watches the folders, else two stats.
     pub(crate) fn current(&self) -> Option<&Arc<Vault>> {
         let vault = self.vault.get()?;
-        (self.accounts.read().is_current(vault) && self.ledger.is_current(vault)).then_some(vault)
+        let compare = || self.accounts.read().is_current(vault) && self.ledger.is_current(vault);
+        self.calm.lasts(vault, self.now(), compare).then_some(vault)
     }
 
     /// The vault, opened if need be, with accounts and shared state as they are on disk now.
@@ -177,7 +179,7 @@ impl Broker {
     /// The state is read before the accounts and published after them: a record's generation is in the state only
     /// once the record is on disk, so a record older than the state says is an old copy, never a late reader.
     pub(crate) fn reread_now(&self, vault: &Vault) -> Result<(), VaultError> {
-        let _one_at_a_time = self.rereading.lock();
+        let _one_at_a_time = self.ledger.reading();
         let state = if self.ledger.is_current(vault) {
             None
         } else {
@@ -260,6 +262,10 @@ pub(crate) struct About<'a> {
 pub(crate) async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+        Err(failure) => match failure.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }

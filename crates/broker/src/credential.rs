@@ -270,9 +270,12 @@ struct TokenLife {
 impl TokenLife {
     fn of(tokens: &Tokens, asked_at: Timestamp) -> Self {
         Self {
+            // A token that had ended when it was asked for tells of two clocks that differ, not of its life: taken by
+            // the letter, each request would refresh.
             expires_at: tokens
                 .ends_at(asked_at.as_millis())
-                .map(Timestamp::from_millis),
+                .map(Timestamp::from_millis)
+                .filter(|ends_at| *ends_at > asked_at),
             earliest_refresh_at: tokens
                 .extra
                 .get("earliest_refresh_at")

@@ -32,7 +32,7 @@ pub enum BrokerError {
         port: u16,
     },
     /// The provider has no client id, and this product ships none.
-    #[error("{provider} needs an OAuth client id of your own: set providers.{provider}.clientId{}", terms.map(|text| format!(". {text}")).unwrap_or_default())]
+    #[error("{provider} needs an OAuth client of your own: set providers.{provider}.clientId, and the endpoints of its login where none are built in{}", terms.map(|text| format!(". {text}")).unwrap_or_default())]
     ClientIdRequired {
         /// The provider of the login.
         provider: String,

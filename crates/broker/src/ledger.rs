@@ -3,7 +3,7 @@
 //! Lossy by design: it lives in memory, is merged with the file field by field (the newest wins) and is written a
 //! second after a change, or at once for a new block. It holds no secret, and record ids that it does not know stay.
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use provider_auth_policy::{SharedState, Timestamp};
 use provider_auth_vault::{Stamp, Vault, VaultError};
 
@@ -11,6 +11,10 @@ use provider_auth_vault::{Stamp, Vault, VaultError};
 #[derive(Default)]
 pub(crate) struct Ledger {
     pages: Mutex<Pages>,
+    /// Held while the file is read, or replaced by this process: a reader sees a change either in `unwritten` or in
+    /// the file, never in neither.
+    file: Mutex<()>,
+    flushing: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -46,6 +50,11 @@ impl Ledger {
         self.pages.lock().seen.as_ref() == Some(&stamp)
     }
 
+    /// Keeps this process from replacing the file; held from [`Ledger::fetch`] to [`Ledger::adopt`].
+    pub(crate) fn reading(&self) -> MutexGuard<'_, ()> {
+        self.file.lock()
+    }
+
     /// Reads the file.
     pub(crate) fn fetch(vault: &Vault) -> Result<Fetched, VaultError> {
         // The stamp first: a change in between shows at the next look.
@@ -67,34 +76,31 @@ impl Ledger {
     }
 
     /// Writes what is unwritten; on failure it is kept for the next time.
+    ///
+    /// What other processes have written meanwhile is not taken over here: it may speak of records that this process
+    /// has not read yet.
     pub(crate) fn flush(&self, vault: &Vault, now: Timestamp) -> Result<(), VaultError> {
-        let change = std::mem::take(&mut self.pages.lock().unwritten);
-        if change.is_empty() {
+        // Who finds nothing left to write may rely on it that its change is on disk.
+        let _one_at_a_time = self.flushing.lock();
+        if self.pages.lock().unwritten.is_empty() {
             return Ok(());
         }
-        let mut merged = SharedState::default();
+        let mut change = SharedState::default();
+        let mut no_reader = None;
         let written = vault.update_state(&mut |bytes| {
-            merged = parse(bytes);
+            no_reader.get_or_insert_with(|| self.file.lock());
+            change = std::mem::take(&mut self.pages.lock().unwritten);
+            let mut merged = parse(bytes);
             merged.merge(&change);
             merged.sweep(now);
             serde_json::to_vec(&merged).expect("the state has only string keys")
         });
-        let mut pages = self.pages.lock();
-        let meanwhile = std::mem::take(&mut pages.unwritten);
-        match written {
-            Ok(()) => {
-                pages.view = merged;
-                pages.view.merge(&meanwhile);
-                pages.unwritten = meanwhile;
-                // Not marked as seen: another process may have written between our rename and a stat.
-                Ok(())
-            }
-            Err(error) => {
-                pages.unwritten = change;
-                pages.unwritten.merge(&meanwhile);
-                Err(error)
-            }
+        if written.is_err() {
+            let mut pages = self.pages.lock();
+            let meanwhile = std::mem::replace(&mut pages.unwritten, change);
+            pages.unwritten.merge(&meanwhile);
         }
+        written
     }
 }
 

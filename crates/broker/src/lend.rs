@@ -19,6 +19,7 @@ use crate::accounts::{DEFAULT_NAMESPACE, Entry};
 use crate::attempts::Attempt;
 use crate::broker::{About, Broker};
 use crate::config::{Origin, Provider};
+use crate::credential::fingerprint;
 use crate::error::BrokerError;
 use crate::events::EventKind;
 use crate::headers::HeaderSet;
@@ -85,6 +86,16 @@ pub struct Report {
     pub failure: Option<Failure>,
 }
 
+impl Report {
+    /// Whether there is nothing to judge: a 2xx and no word of an error.
+    fn is_success(&self) -> bool {
+        let good = self
+            .status
+            .is_some_and(|status| (200..300).contains(&status));
+        good && self.failure.is_none() && self.body.is_none()
+    }
+}
+
 /// What to do next.
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -102,15 +113,15 @@ pub struct Verdict {
 
 /// A request on its way through the pool.
 struct Asked {
-    request: Request,
+    request: Arc<Request>,
     provider: Arc<Provider>,
     origin: Origin,
     is_retry: bool,
     /// A refresh failed for a passing reason: a token that still lives may serve.
     spare_token: Option<AccountId>,
     /// The last refresh that failed and left nothing to serve with, and the request as it was before.
-    refresh_failure: Option<(BrokerError, Request)>,
-    /// Waited for refreshes to be allowed again.
+    refresh_failure: Option<(BrokerError, Arc<Request>)>,
+    /// Waited for refreshes that failed, and for the next to be allowed.
     waited: Duration,
     /// Accounts whose token was renewed for this request.
     renewed: Vec<AccountId>,
@@ -159,6 +170,12 @@ impl Broker {
         }
     }
 
+    /// The headers that a provider's requests are stripped of; none for a provider that is not known.
+    pub fn stripped_headers(&self, provider: &str) -> Vec<String> {
+        self.provider(provider)
+            .map_or_else(|_| Vec::new(), |provider| provider.strip.clone())
+    }
+
     /// Picks an account and returns its headers, after a refresh or a wait where need be.
     ///
     /// Dropping the future ends the wait, and nothing else: a token exchange under way goes on.
@@ -180,10 +197,17 @@ impl Broker {
                     }
                     None => return Err(self.refuse(&asked, error)),
                 },
-                Step::Refresh(entry, due) => match self.refresh(&entry.view.id, due).await {
-                    Ok(()) => asked.renewed.push(entry.view.id.clone()),
-                    Err(error) => self.refresh_failed(&mut asked, &entry, error).await?,
-                },
+                Step::Refresh(entry, due) => {
+                    let began = self.now();
+                    match self.refresh(&entry.view.id, due).await {
+                        Ok(()) => asked.renewed.push(entry.view.id.clone()),
+                        Err(error) => {
+                            // A server that did not answer has used up the caller's patience already.
+                            asked.waited += began.until(self.now());
+                            self.refresh_failed(&mut asked, &entry, error);
+                        }
+                    }
+                }
                 Step::Wait { until, account } => self.wait(&mut asked, until, account).await,
             }
             self.reread(&vault).await?;
@@ -222,10 +246,7 @@ impl Broker {
         report: &Report,
         runtime: &Handle,
     ) -> Option<Result<Verdict, BrokerError>> {
-        let good = report
-            .status
-            .is_some_and(|status| (200..300).contains(&status));
-        if !good || report.failure.is_some() || report.body.is_some() {
+        if !report.is_success() {
             return None;
         }
         Some(self.judge(report).map(|(verdict, _)| {
@@ -269,7 +290,7 @@ impl Broker {
                     asked.session.clone(),
                     asked.account.clone(),
                 );
-                (request, provider)
+                (Arc::new(request), provider)
             }
         };
         let origin = allowed_origin(&provider, &asked.url)?;
@@ -294,13 +315,13 @@ impl Broker {
         let (accounts, selection) = self.ledger.decide(|state| {
             let accounts = self.accounts();
             let (roster, strays) = accounts.pool(&asked.request.provider, &asked.request.namespace);
-            asked.request.origin_refused.clear();
-            asked.request.origin_refused.extend(
-                strays
+            if !strays.is_empty() || !asked.request.origin_refused.is_empty() {
+                Arc::make_mut(&mut asked.request).origin_refused = strays
                     .iter()
                     .filter(|entry| !entry.may_go(&asked.provider, &asked.origin))
-                    .map(|entry| entry.view.id.clone()),
-            );
+                    .map(|entry| entry.view.id.clone())
+                    .collect();
+            }
             let traffic = self.traffic.lock();
             let pool = Pool {
                 roster,
@@ -314,7 +335,13 @@ impl Broker {
                 Selection::Serve {
                     account,
                     rule: Rule::Probe,
-                } if pace == Pace::MayWait => claim_probe(&pool, &asked.request, account),
+                } if pace == Pace::MayWait
+                    && accounts
+                        .get(account)
+                        .is_some_and(|entry| asked.refresh_first(entry, now).is_none()) =>
+                {
+                    claim_probe(&pool, &asked.request, account)
+                }
                 _ => SharedState::default(),
             };
             ((accounts.clone(), selection), claim)
@@ -368,33 +395,18 @@ impl Broker {
         runtime: &Handle,
     ) -> Step {
         let view = &entry.view;
-        if let Some((account, refused)) = asked.request.resend_after_refresh()
-            && *account == view.id
-            && view.generation <= refused
-        {
-            return Step::Refresh(
-                entry.clone(),
-                Due::TokenRefused {
-                    generation: refused,
-                },
-            );
+        if let Some(due) = asked.refresh_first(entry, now) {
+            return Step::Refresh(entry.clone(), due);
         }
-        match freshness(view.expires_at, view.obtained_at, now) {
-            Freshness::Fresh => {}
-            Freshness::Due => self.refresh_behind(entry, runtime),
-            Freshness::Stale { expired: false } if asked.spare_token.as_ref() == Some(&view.id) => {
-            }
-            // A token that is stale however often it is renewed is one that the provider issues so.
-            Freshness::Stale { .. }
-                if asked.renewed.iter().filter(|id| **id == view.id).count() > 1 => {}
-            Freshness::Stale { .. } => return Step::Refresh(entry.clone(), Due::Stale),
+        if view.refreshable && freshness(view.expires_at, view.obtained_at, now) == Freshness::Due {
+            self.refresh_behind(entry, runtime);
         }
         Step::Lend(self.lend(asked, entry, rule, now))
     }
 
     fn lend(&self, asked: &mut Asked, entry: &Arc<Entry>, rule: Rule, now: Timestamp) -> Lease {
         let account = &entry.view.id;
-        asked.request.serving(account, entry.view.generation, now);
+        Arc::make_mut(&mut asked.request).serving(account, entry.view.generation, now);
         let moved = if rule == Rule::Switched {
             Moved::ToAnother
         } else {
@@ -464,27 +476,28 @@ impl Broker {
         error
     }
 
-    async fn refresh_failed(
+    /// Goes on without a new token: with the one at hand, else with the other accounts.
+    fn refresh_failed(
         self: &Arc<Self>,
         asked: &mut Asked,
         entry: &Arc<Entry>,
         error: RefreshError,
-    ) -> Result<(), BrokerError> {
+    ) {
         match error {
-            RefreshError::NeedsLogin => asked.request.refresh_failed(&entry.view.id),
-            RefreshError::Postponed(error) => {
+            RefreshError::NeedsLogin => {
+                Arc::make_mut(&mut asked.request).refresh_failed(&entry.view.id)
+            }
+            RefreshError::Failed(error) => {
                 let refused = asked.request.resend_after_refresh().is_some();
                 let lives = entry.view.expires_at.is_none_or(|at| at > self.now());
                 if lives && !refused {
                     asked.spare_token = Some(entry.view.id.clone());
                 } else {
                     asked.refresh_failure = Some((error, asked.request.clone()));
-                    asked.request.refresh_failed(&entry.view.id);
+                    Arc::make_mut(&mut asked.request).refresh_failed(&entry.view.id);
                 }
             }
-            RefreshError::Broken(error) => return Err(error),
         }
-        Ok(())
     }
 
     /// Nobody can serve since a token could not be renewed: waits until that may be tried again, if it is soon enough.
@@ -492,7 +505,7 @@ impl Broker {
         self: &Arc<Self>,
         asked: &mut Asked,
         failure: BrokerError,
-        before: Request,
+        before: Arc<Request>,
     ) -> Result<(), BrokerError> {
         let Some(until) = failure.retry_at() else {
             return Err(failure);
@@ -535,7 +548,7 @@ impl Broker {
                 break;
             }
         }
-        asked.request.waited(began.until(self.now()));
+        Arc::make_mut(&mut asked.request).waited(began.until(self.now()));
     }
 
     fn judge(self: &Arc<Self>, report: &Report) -> Result<(Verdict, bool), BrokerError> {
@@ -545,9 +558,7 @@ impl Broker {
             .get_mut(&report.attempt)
             .ok_or_else(|| BrokerError::UnknownAttempt(report.attempt.clone()))?;
         let first = !std::mem::replace(&mut attempt.answered, true);
-        let mut request = attempt.request.clone();
         let (account, provider) = (attempt.account.clone(), attempt.provider.clone());
-        drop(attempts);
         if first {
             self.traffic.lock().end(&account, now);
         }
@@ -560,9 +571,15 @@ impl Broker {
                 .map(|body| head(body, limits::BODY_LIMIT)),
             failure: report.failure,
         };
-        let jitter = self.jitter();
+        // Chance is for rests, which a success does not need.
+        let jitter = if report.is_success() {
+            0.0
+        } else {
+            self.jitter()
+        };
         let reaction = self.ledger.decide(|state| {
             let accounts = self.accounts();
+            let request = Arc::make_mut(&mut attempt.request);
             let (roster, _) = accounts.pool(&request.provider, &request.namespace);
             let traffic = self.traffic.lock();
             let pool = Pool {
@@ -574,7 +591,7 @@ impl Broker {
             };
             let mut reaction = react(
                 &pool,
-                &mut request,
+                request,
                 &account,
                 provider.signals,
                 &response,
@@ -583,10 +600,7 @@ impl Broker {
             let change = std::mem::take(&mut reaction.delta);
             (reaction, change)
         });
-        let mut attempts = self.attempts.lock();
-        if let Some(attempt) = attempts.get_mut(&report.attempt) {
-            attempt.request = request.clone();
-        }
+        let request = attempt.request.clone();
         if reaction.action == Action::Deliver {
             attempts.settle(&report.attempt);
         }
@@ -616,7 +630,10 @@ impl Broker {
             self.changed.notify_waiters();
             self.tell(EventKind::Cooldown, pool, Some(account), about);
         }
-        if matches!(reaction.reason, Reason::NeedsLogin) {
+        if matches!(
+            reaction.reason,
+            Reason::NeedsLogin | Reason::NeedsVerification | Reason::BlockedByProvider
+        ) {
             self.tell(EventKind::NeedsLogin, pool, Some(account), about);
         }
         if reaction.waits {
@@ -634,6 +651,28 @@ impl Broker {
                 },
             );
         }
+    }
+}
+
+impl Asked {
+    /// Why the token must be renewed before it can serve, if it must.
+    fn refresh_first(&self, entry: &Entry, now: Timestamp) -> Option<Due> {
+        let view = &entry.view;
+        if let Some((account, refused)) = self.request.resend_after_refresh()
+            && *account == view.id
+            && view.generation <= refused
+        {
+            return Some(Due::TokenRefused {
+                token: fingerprint(entry.credential.bearer()),
+            });
+        }
+        let Freshness::Stale { expired } = freshness(view.expires_at, view.obtained_at, now) else {
+            return None;
+        };
+        let is_spare = !expired && self.spare_token.as_ref() == Some(&view.id);
+        // A token that is stale however often it is renewed is one that the provider issues so.
+        let stays_stale = self.renewed.iter().filter(|id| **id == view.id).count() > 1;
+        (view.refreshable && !is_spare && !stays_stale).then_some(Due::Stale)
     }
 }
 

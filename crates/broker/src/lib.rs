@@ -8,6 +8,7 @@ mod accounts;
 mod attempts;
 mod broker;
 mod callback;
+mod calm;
 pub mod config;
 mod credential;
 mod error;

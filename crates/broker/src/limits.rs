@@ -23,6 +23,9 @@ pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 /// How long a login may take before it is given up, unless the caller says otherwise.
 pub(crate) const LOGIN_PATIENCE: Duration = Duration::from_mins(5);
 
+/// Logins that are kept after they ended, so that their outcome can be asked for.
+pub(crate) const ENDED_LOGINS: usize = 64;
+
 /// How often a request that waits looks whether another process has changed the pool: a person who lifts a cooldown sees
 /// it work, and a stat a second is nothing.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -56,3 +59,7 @@ pub(crate) const CALLBACK_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Free ports that are tried until one is free on both loopback addresses: a second clash is rare, a third a fault.
 pub(crate) const CALLBACK_PORT_TRIES: usize = 3;
+
+/// How long the kernel's word for it that nothing changed in the vault is taken without a look at the files: should a
+/// folder above be swapped for another, that shows only there.
+pub(crate) const COMPARE_AGAIN: Duration = Duration::from_secs(1);

@@ -4,6 +4,7 @@
 //! It ends by an answer, by a refusal, by its deadline or when the user calls it off, and then holds no port.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use url::Url;
 use crate::accounts::{Account, DEFAULT_NAMESPACE, checked_name};
 use crate::broker::Broker;
 use crate::callback::CallbackServer;
-use crate::config::{Provenance, Provider, SecretSource, resolve_secret};
+use crate::config::{Provenance, Provider, SecretRef, SecretSource, resolve_secret};
 use crate::credential::{Belongs, Credential, Secret};
 use crate::error::BrokerError;
 use crate::headers::HeaderSet;
@@ -98,6 +99,23 @@ struct Login {
     cancel: Arc<watch::Sender<bool>>,
 }
 
+impl Logins {
+    /// Keeps a login, and forgets those that ended longest ago.
+    fn keep(&self, number: u64, login: Login) {
+        let mut open = self.open.lock();
+        open.insert(number, login);
+        let ended = open
+            .iter()
+            .filter(|(_, login)| login.outcome.borrow().is_some());
+        let mut ended: Vec<u64> = ended.map(|(number, _)| *number).collect();
+        ended.sort_unstable();
+        let excess = ended.len().saturating_sub(limits::ENDED_LOGINS);
+        for number in &ended[..excess] {
+            open.remove(number);
+        }
+    }
+}
+
 /// A pasted text, and where to say that it cannot be used.
 type Pasted = (String, oneshot::Sender<BrokerError>);
 
@@ -154,6 +172,14 @@ impl Broker {
         let (cancel, cancelled) = watch::channel(false);
         let began = self.now();
         let (prompt, work) = match method {
+            // A device login would send the secret before anybody has seen what is read and where it goes.
+            Method::Device if made.reads_for_the_project() => {
+                return Err(BrokerError::InvalidArgument(format!(
+                    "method: the client secret of {} is named by a project file, and is sent only once you have agreed on the \
+                     provider's page: use browser or paste, or move the provider to your own config file",
+                    made.provider.id
+                )));
+            }
             Method::Device => self.begin_device(number, &made).await?,
             _ => {
                 self.begin_page(number, &made, method, options.login_hint.as_deref())
@@ -166,15 +192,17 @@ impl Broker {
             pasted,
             cancel: Arc::new(cancel),
         };
-        self.logins.open.lock().insert(number, login);
+        self.logins.keep(number, login);
 
         let broker = self.clone();
         tokio::spawn(async move {
-            let ended = tokio::select! {
-                ended = broker.run(work, &made, pasted_out) => ended,
-                () = tokio::time::sleep(broker.now().until(expires_at)) => Err(BrokerError::LoginTimeout),
-                () = called_off(cancelled) => Err(BrokerError::LoginCancelled),
+            let given_up = async {
+                tokio::select! {
+                    () = tokio::time::sleep(broker.now().until(expires_at)) => BrokerError::LoginTimeout,
+                    () = called_off(cancelled) => BrokerError::LoginCancelled,
+                }
             };
+            let ended = broker.run(work, &made, pasted_out, given_up).await;
             let _ = outcome_in.send(Some(ended.map_err(Arc::new)));
         });
         Ok(LoginPrompt {
@@ -236,27 +264,21 @@ impl Broker {
             provider: provider.id.to_string(),
             terms: provider.terms,
         };
-        let Some(server) = provider.server.clone() else {
-            return Err(match provider.terms {
-                Some(_) => missing(),
-                None => BrokerError::InvalidArgument(format!(
-                    "{} has no login, only API keys; to log in, set providers.{0}.issuer or its endpoints",
-                    provider.id
-                )),
-            });
-        };
         let id = provider.client_id.clone().ok_or_else(missing)?;
-        let secret = provider
-            .client_secret
-            .as_ref()
-            .map(|secret| resolve_secret(secret, &*self.host.env))
-            .transpose()?;
-        let auth = if secret.is_some() {
-            provider.client_auth
-        } else {
-            ClientAuth::None
+        let Some(server) = provider.server.clone() else {
+            return Err(BrokerError::InvalidArgument(format!(
+                "no login server of {} is known; set providers.{0}.issuer, or authorizationEndpoint and tokenEndpoint",
+                provider.id
+            )));
         };
-        let client = Client { id, secret, auth };
+        let client = match &provider.client_secret {
+            Some(secret) if !secret.needs_consent() => self.confidential(provider, id)?,
+            _ => Client {
+                id,
+                secret: None,
+                auth: ClientAuth::None,
+            },
+        };
         let server = match &server.issuer {
             Some(issuer) => {
                 let found = discover(&*self.host.http, issuer).await.map_err(|error| {
@@ -269,6 +291,21 @@ impl Broker {
             None => server,
         };
         Ok((server, client))
+    }
+
+    /// The client with its secret.
+    fn confidential(&self, provider: &Provider, id: String) -> Result<Client, BrokerError> {
+        let secret = provider
+            .client_secret
+            .as_ref()
+            .map(|secret| resolve_secret(secret, &*self.host.env))
+            .transpose()?;
+        let auth = if secret.is_some() {
+            provider.client_auth
+        } else {
+            ClientAuth::None
+        };
+        Ok(Client { id, secret, auth })
     }
 
     fn login_method(&self, wanted: Option<Method>, server: &Server) -> Result<Method, BrokerError> {
@@ -391,12 +428,16 @@ impl Broker {
         ))
     }
 
+    /// Runs a login to its end. Once the user has answered, nothing calls it off: what follows is bounded by itself, and
+    /// a code is good for one use.
     async fn run(
         self: &Arc<Self>,
         work: Work,
         made: &Making,
         mut pasted: mpsc::Receiver<Pasted>,
+        given_up: impl Future<Output = BrokerError>,
     ) -> Result<Account, BrokerError> {
+        tokio::pin!(given_up);
         match work {
             Work::Device(grant) => {
                 // A poll is sent when a pause ends, and the token's life counts from then.
@@ -408,12 +449,15 @@ impl Broker {
                         asked_at.store(broker.now().as_millis(), Ordering::Relaxed);
                     }
                 };
-                let tokens =
-                    poll_device(&*self.host.http, &made.server, &made.client, &grant, pause)
-                        .await
-                        .map_err(BrokerError::from_login)?;
-                self.keep(made, tokens, Timestamp::from_millis(asked_at.into_inner()))
-                    .await
+                let http = &*self.host.http;
+                let tokens = tokio::select! {
+                    tokens = poll_device(http, &made.server, &made.client, &grant, pause) => {
+                        tokens.map_err(BrokerError::from_login)?
+                    }
+                    error = &mut given_up => return Err(error),
+                };
+                let asked_at = Timestamp::from_millis(asked_at.into_inner());
+                self.keep(made, made.client.clone(), tokens, asked_at).await
             }
             Work::Page {
                 server,
@@ -430,13 +474,16 @@ impl Broker {
                             Err(error @ provider_auth_oauth::CallbackError::Denied { .. }) => return Err(error.into()),
                             Err(error) => { let _ = refuse.send(error.into()); }
                         },
+                        error = &mut given_up => return Err(error),
                     }
                 };
+                // The user has seen the prompt and has gone on: now a secret that the project names is read.
+                let client = self.confidential(&made.provider, made.client.id.clone())?;
                 let asked_at = self.now();
                 let tokens = exchange_code(
                     &*self.host.http,
                     &made.server,
-                    &made.client,
+                    &client,
                     callback,
                     &secrets,
                     &redirect,
@@ -444,7 +491,7 @@ impl Broker {
                 .await
                 .map_err(BrokerError::from_login);
                 let account = match tokens {
-                    Ok(tokens) => self.keep(made, tokens, asked_at).await,
+                    Ok(tokens) => self.keep(made, client, tokens, asked_at).await,
                     Err(error) => Err(error),
                 };
                 if let Some(server) = server {
@@ -462,6 +509,7 @@ impl Broker {
     async fn keep(
         self: &Arc<Self>,
         made: &Making,
+        client: Client,
         tokens: Tokens,
         asked_at: Timestamp,
     ) -> Result<Account, BrokerError> {
@@ -475,7 +523,7 @@ impl Broker {
             .client_secret
             .as_ref()
             .filter(|secret| secret.from_project)
-            .and(made.client.secret.clone());
+            .and(client.secret);
         self.store(Credential {
             provider: made.provider.id.to_string(),
             namespace: made.namespace.clone(),
@@ -490,8 +538,8 @@ impl Broker {
                 issuer: made.server.issuer.clone(),
                 token_endpoint: made.server.token_endpoint.clone(),
                 revocation_endpoint: made.server.revocation_endpoint.clone(),
-                client_id: Some(made.client.id.clone()),
-                client_auth: made.client.auth,
+                client_id: Some(client.id),
+                client_auth: client.auth,
             },
             secret: Secret::from_login(tokens, client_secret, asked_at),
             other: serde_json::Map::new(),
@@ -510,6 +558,14 @@ struct Making {
 }
 
 impl Making {
+    /// Whether the client secret is one that a project file says where to find.
+    fn reads_for_the_project(&self) -> bool {
+        self.provider
+            .client_secret
+            .as_ref()
+            .is_some_and(SecretRef::needs_consent)
+    }
+
     /// The instructions; a project's own provider is named with its file, the host and what is read for it, so that
     /// going on is an informed choice.
     fn explain(&self, instructions: &str) -> String {

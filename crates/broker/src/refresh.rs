@@ -15,7 +15,7 @@ use provider_auth_policy::{
     AccountId, AccountView, Freshness, Response, Signals, Standing, Timestamp, freshness,
     stated_wait,
 };
-use provider_auth_vault::{Pending, RecordGuard, RecordId, Vault};
+use provider_auth_vault::{Pending, RecordGuard, RecordId, Vault, VaultError};
 use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -35,15 +35,15 @@ pub(crate) enum Due {
     Soon,
     /// It has ended, or is about to.
     Stale,
-    /// The provider refused the token of this generation.
+    /// The provider refused this token.
     TokenRefused {
-        /// Generation of the record that held it.
-        generation: u64,
+        /// Hash of the access token.
+        token: [u8; 32],
     },
-    /// The user asks for it, unless the record is newer than this generation.
+    /// The user asks for another token than this one.
     Asked {
-        /// Generation of the record when asked.
-        generation: u64,
+        /// Hash of the access token.
+        token: [u8; 32],
     },
 }
 
@@ -51,10 +51,8 @@ pub(crate) enum Due {
 pub(crate) enum RefreshError {
     /// The login has ended; it is marked so.
     NeedsLogin,
-    /// For a passing reason: the login is kept.
-    Postponed(BrokerError),
-    /// The vault failed, or the credential may not be sent where the configuration points.
-    Broken(BrokerError),
+    /// For a reason that leaves the login as it is.
+    Failed(BrokerError),
 }
 
 /// What a flight came to; shared by all who waited for it.
@@ -128,11 +126,11 @@ impl Broker {
             Some(Landing::Renewed) => Ok(()),
             Some(Landing::NeedsLogin) => Err(RefreshError::NeedsLogin),
             Some(Landing::Postponed { why, retry_at }) => {
-                Err(RefreshError::Postponed(failed(why, retry_at)))
+                Err(RefreshError::Failed(failed(why, retry_at)))
             }
-            Some(Landing::Broken(error)) => Err(RefreshError::Broken(BrokerError::Shared(error))),
+            Some(Landing::Broken(error)) => Err(RefreshError::Failed(BrokerError::Shared(error))),
             // The task ended without landing: it panicked, which its own thread has reported.
-            None => Err(RefreshError::Postponed(failed(
+            None => Err(RefreshError::Failed(failed(
                 "the exchange broke off".to_owned(),
                 None,
             ))),
@@ -182,12 +180,19 @@ impl Broker {
         }
         let due = match force {
             Force::EvenIfGood => Due::Asked {
-                generation: entry.view.generation,
+                token: fingerprint(entry.credential.bearer()),
             },
             Force::IfNeeded => Due::Stale,
         };
-        let outcome = self.refresh(&entry.view.id, due).await;
-        self.reread(&vault).await?;
+        let outcome = loop {
+            let outcome = self.refresh(&entry.view.id, due).await;
+            self.reread(&vault).await?;
+            // An exchange that was begun for less may have found nothing to do.
+            let unchanged = self.entry(id)?.view.generation == entry.view.generation;
+            if outcome.is_err() || force == Force::IfNeeded || !unchanged {
+                break outcome;
+            }
+        };
         match outcome {
             Ok(()) => self.account(&entry.view.id),
             Err(RefreshError::NeedsLogin) => Err(BrokerError::NeedsLogin {
@@ -195,7 +200,7 @@ impl Broker {
                 account: Some(entry.view.id.clone()),
                 standing: Standing::NeedsLogin,
             }),
-            Err(RefreshError::Postponed(error) | RefreshError::Broken(error)) => Err(error),
+            Err(RefreshError::Failed(error)) => Err(error),
         }
     }
 
@@ -267,6 +272,11 @@ impl Broker {
     async fn exchange(self: &Arc<Self>, id: &AccountId, due: Due) -> Landing {
         match self.try_exchange(id, due).await {
             Ok(landing) => landing,
+            // Another process takes long over it; nothing is wrong with the vault.
+            Err(BrokerError::Vault(error @ VaultError::Busy { .. })) => Landing::Postponed {
+                why: error.to_string(),
+                retry_at: None,
+            },
             Err(error) => {
                 tracing::error!(account = %id, %error, "a token could not be renewed");
                 Landing::Broken(Arc::new(error))
@@ -284,75 +294,33 @@ impl Broker {
         let Some(locked) = self.lock_for(&vault, &record, due).await? else {
             return Ok(Landing::Renewed);
         };
-        let Locked {
-            guard,
-            credential,
-            generation,
-            pending,
-        } = locked;
         let now = self.now();
-
         let unsaved = self.flights.unsaved.lock().remove(id);
-        if let Some(Unsaved {
-            spent,
-            tokens,
-            asked_at,
-        }) = unsaved
-            && spent == credential.refresh_token().map(fingerprint)
+        if let Some(unsaved) = unsaved
+            && unsaved.spent == locked.credential.refresh_token().map(fingerprint)
         {
+            let Unsaved {
+                tokens, asked_at, ..
+            } = unsaved;
+            let Locked {
+                guard, credential, ..
+            } = locked;
             return self
                 .persist(id, &vault, guard, credential, tokens, asked_at)
                 .await;
         }
-        // Whoever held the lock before may have done it.
-        let newer = match due {
-            Due::Soon => {
-                freshness(credential.expires_at(), obtained_at(&credential), now)
-                    == Freshness::Fresh
-            }
-            Due::Stale => !matches!(
-                freshness(credential.expires_at(), obtained_at(&credential), now),
-                Freshness::Stale { .. }
-            ),
-            Due::TokenRefused { generation: known } | Due::Asked { generation: known } => {
-                generation > known
-            }
-        };
-        if newer && pending.is_none() {
-            return Ok(Landing::Renewed);
+        if let Some(landing) = self.known_landing(id, due, &locked, now) {
+            return Ok(landing);
         }
+        let Locked {
+            guard,
+            credential,
+            generation,
+            ..
+        } = locked;
         let Some(refresh_token) = credential.refresh_token().cloned() else {
             return self.login_ended(id, generation, &vault).await;
         };
-        if let Some(earliest) = earliest_refresh_at(&credential)
-            && now < earliest
-        {
-            let why = "the provider allows no refresh before the token is about to end".to_owned();
-            return Ok(Landing::Postponed {
-                why,
-                retry_at: Some(earliest),
-            });
-        }
-        let rest_until = self.ledger.read(|state| {
-            let failed_at = state.counters(id).refresh_rest.map(|rest| rest.observed_at);
-            // A note without an outcome: its process died, and an early second try may save the login.
-            let cut_short = pending
-                .is_some_and(|began_at| failed_at.is_none_or(|failed_at| failed_at < began_at));
-            let asked = due == Due::Asked { generation };
-            if asked || cut_short {
-                None
-            } else {
-                provider_auth_policy::refresh_allowed(state, id, now).err()
-            }
-        });
-        if let Some(rest_until) = rest_until {
-            let why = "the last try failed a moment ago".to_owned();
-            return Ok(Landing::Postponed {
-                why,
-                retry_at: Some(rest_until),
-            });
-        }
-
         let (server, client) = (self.server_of(&credential)?, self.client_of(&credential)?);
         let guard = blocking({
             let (vault, refresh_hash, pending_at) =
@@ -384,6 +352,73 @@ impl Broker {
         }
     }
 
+    /// What is clear without asking the server.
+    fn known_landing(
+        &self,
+        id: &AccountId,
+        due: Due,
+        locked: &Locked,
+        now: Timestamp,
+    ) -> Option<Landing> {
+        let Locked {
+            credential,
+            generation,
+            pending,
+            ..
+        } = locked;
+        let freshness = freshness(credential.expires_at(), obtained_at(credential), now);
+        // Whoever held the lock before may have done it.
+        let newer = match due {
+            Due::Soon => freshness == Freshness::Fresh,
+            Due::Stale => !matches!(freshness, Freshness::Stale { .. }),
+            Due::TokenRefused { token } | Due::Asked { token } => {
+                fingerprint(credential.bearer()) != token
+            }
+        };
+        let asked = matches!(due, Due::Asked { .. }) && !newer;
+        let postponed = |why: &str, retry_at| {
+            Some(Landing::Postponed {
+                why: why.to_owned(),
+                retry_at,
+            })
+        };
+        self.ledger.read(|state| {
+            let failed_at = state.counters(id).refresh_rest.map(|rest| rest.observed_at);
+            // A note without an outcome: its process died, and an early second try may save the login.
+            let cut_short = pending
+                .is_some_and(|began_at| failed_at.is_none_or(|failed_at| failed_at < began_at));
+            if newer && !cut_short {
+                return Some(Landing::Renewed);
+            }
+            match state.standing(id, *generation) {
+                Standing::NeedsLogin if !asked => return Some(Landing::NeedsLogin),
+                Standing::RollbackSuspected if !asked => {
+                    return postponed(
+                        "its login seems to come from a restored copy of the vault, and using it could end the true one; refresh \
+                         it yourself, or sign in again",
+                        None,
+                    );
+                }
+                _ => {}
+            }
+            if let Some(earliest) = earliest_refresh_at(credential)
+                && now < earliest
+            {
+                return postponed(
+                    "the provider allows no refresh before the token is about to end",
+                    Some(earliest),
+                );
+            }
+            if asked || cut_short {
+                return None;
+            }
+            match provider_auth_policy::refresh_allowed(state, id, now) {
+                Ok(()) => None,
+                Err(rest_until) => postponed("the last try failed a moment ago", Some(rest_until)),
+            }
+        })
+    }
+
     /// The lock, and what the disk says under it. `None` when a refresh that can wait found somebody else at it.
     async fn lock_for(
         self: &Arc<Self>,
@@ -391,13 +426,15 @@ impl Broker {
         record: &RecordId,
         due: Due,
     ) -> Result<Option<Locked>, BrokerError> {
-        let (vault, record) = (vault.clone(), *record);
+        let (broker, vault, record) = (self.clone(), vault.clone(), *record);
         blocking(move || {
             let guard = match due {
                 Due::Soon => vault.try_lock(&record)?,
                 _ => Some(vault.lock_within(&record, limits::LOCK_PATIENCE)?),
             };
             let Some(guard) = guard else { return Ok(None) };
+            // Whoever held the lock has noted what came of it before letting go.
+            broker.reread_now(&vault)?;
             let (credential, generation) = read_locked(&vault, &guard)?;
             // A note that cannot be read is as good as one that was just written: an early try is what it asks for.
             let pending = match vault.pending(&record) {
@@ -472,21 +509,24 @@ impl Broker {
         guard: RecordGuard,
         generation: u64,
     ) -> Result<Landing, BrokerError> {
-        let moved_on = blocking({
+        let (moved_on, guard) = blocking({
             let vault = vault.clone();
             move || {
                 let moved_on = vault
                     .reread(&guard)?
                     .is_some_and(|record| record.generation > generation);
                 clear_note(&vault, &guard);
-                Ok::<_, BrokerError>(moved_on)
+                Ok::<_, BrokerError>((moved_on, guard))
             }
         })
         .await?;
         if moved_on {
             return Ok(Landing::Renewed);
         }
-        self.login_ended(id, generation, vault).await
+        let landing = self.login_ended(id, generation, vault).await;
+        // Only now: whoever gets the lock next must not spend the dead token again.
+        drop(guard);
+        landing
     }
 
     async fn login_ended(
@@ -538,12 +578,13 @@ impl Broker {
             .ledger
             .read(|state| provider_auth_policy::refresh_postponed(state, id, wait, now, jitter));
         let until = provider_auth_policy::refresh_allowed(&change, id, now).err();
+        // Before the lock is free, so that whoever gets it next rests too.
+        self.note(vault, &change).await;
         // Without an answer the server may have used the token up: the note stays, for an early second try.
         if !matches!(error, OauthError::Http(_)) {
             let vault = vault.clone();
             blocking(move || clear_note(&vault, &guard)).await;
         }
-        self.note(vault, &change).await;
         self.report_refresh(id, EventKind::RefreshFailed, until);
         Ok(Landing::Postponed {
             why: error.to_string(),

@@ -191,18 +191,23 @@ impl Broker {
         let options = self.vault_options();
         let status = blocking(move || Vault::status(&options, &Disk)).await?;
         // How many there are is known of an open vault only; one that opens is opened, and nothing is created.
-        let accounts = if self.is_open() || status.state == VaultState::Open {
-            self.opened().await?;
-            self.accounts().len()
-        } else {
-            0
-        };
+        if self.is_open() || status.state == VaultState::Open {
+            let vault = self.opened().await?;
+            return Ok(VaultStatus {
+                dir: vault.dir().display().to_string(),
+                key_source: vault.key_source().name(),
+                key_id: vault.key_id().to_owned(),
+                state: state_name(VaultState::Open),
+                accounts: self.accounts().len(),
+                quarantined: vault.quarantined(),
+            });
+        }
         Ok(VaultStatus {
-            dir: self.settings.dir.display().to_string(),
+            dir: status.dir.display().to_string(),
             key_source: status.key_source.name(),
             key_id: status.key_id,
             state: state_name(status.state),
-            accounts,
+            accounts: 0,
             quarantined: status.quarantined,
         })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use napi::bindgen_prelude::*;
-use napi::{JsString, ValueType};
+use napi::{JsString, ValueType, sys};
 use provider_auth_broker::config::{ConfigError, Inline};
 use provider_auth_broker::{
     AccountChanges, AuthRequest, BrokerError, Failure, Filter, LoginOptions, Method, Report,
@@ -60,14 +60,7 @@ impl<'env> Options<'env> {
         let Some(value) = self.get(name)? else {
             return Ok(None);
         };
-        match value.get_type() {
-            Ok(ValueType::Number) => value
-                .coerce_to_number()
-                .and_then(|n| n.get_double())
-                .map(Some)
-                .map_err(|_| expected(name, "a number")),
-            _ => Err(expected(name, "a number")),
-        }
+        number(&value, name).map(Some)
     }
 
     pub(crate) fn flag(&self, name: &str) -> Read<Option<bool>> {
@@ -114,11 +107,11 @@ impl<'env> Options<'env> {
         Ok(Report {
             attempt: self.needed_text("attempt")?,
             // Out of range is no status; the attempt then counts as one without a response.
-            status: self
-                .number("status")?
-                .filter(|status| (100.0..1000.0).contains(status))
-                .map(|status| status as u16),
-            headers: self.headers()?,
+            status: self.number("status")?.and_then(status_code),
+            headers: match self.get("headers")? {
+                Some(headers) => header_map(&headers)?,
+                None => BTreeMap::new(),
+            },
             body: self.text("body")?,
             failure: match self.text("failure")?.as_deref() {
                 None => None,
@@ -128,28 +121,6 @@ impl<'env> Options<'env> {
                 Some(_) => return Err(expected("failure", "network, timeout or stream")),
             },
         })
-    }
-
-    fn headers(&self) -> Read<BTreeMap<String, String>> {
-        let mut headers = BTreeMap::new();
-        let Some(value) = self.get("headers")? else {
-            return Ok(headers);
-        };
-        let unreadable = || expected("headers", "an object of strings");
-        if !matches!(value.get_type(), Ok(ValueType::Object)) {
-            return Err(unreadable());
-        }
-        let object = value.coerce_to_object().map_err(|_| unreadable())?;
-        for name in Object::keys(&object).map_err(|_| unreadable())? {
-            let value: Unknown<'_> = object
-                .get_named_property_unchecked(&name)
-                .map_err(|_| unreadable())?;
-            // What is no string is no header; a bad report of a known attempt is not refused for it.
-            if let Ok(value) = text(&value, &name) {
-                headers.insert(name.to_ascii_lowercase(), value);
-            }
-        }
-        Ok(headers)
     }
 
     pub(crate) fn filter(&self) -> Read<Filter> {
@@ -197,8 +168,9 @@ impl<'env> Options<'env> {
     }
 
     /// Options of `configure`: what is wrong with them is a fault of the configuration.
-    pub(crate) fn inline(&self, env: &Env) -> Read<Inline> {
-        self.read_inline(env).map_err(|error| match error {
+    pub(crate) fn inline(env: &Env, options: &Unknown<'env>) -> Read<Inline> {
+        let inline = Self::new(options, "options").and_then(|options| options.read_inline(env));
+        inline.map_err(|error| match error {
             BrokerError::InvalidArgument(text) => ConfigError::in_options(&text).into(),
             other => other,
         })
@@ -228,6 +200,54 @@ impl<'env> Options<'env> {
     }
 }
 
+/// An argument that is a string or nothing, read in one go: what it is otherwise shows when it is asked for.
+pub(crate) struct Text(std::result::Result<Option<String>, NotText>);
+
+struct NotText;
+
+impl Text {
+    pub(crate) fn needed(self, name: &str) -> Read<String> {
+        self.optional(name)?
+            .ok_or_else(|| expected(name, "a string"))
+    }
+
+    pub(crate) fn optional(self, name: &str) -> Read<Option<String>> {
+        self.0.map_err(|NotText| expected(name, "a string"))
+    }
+}
+
+impl FromNapiValue for Text {
+    #[expect(
+        unsafe_code,
+        reason = "napi's trait declares it so; what it is handed is passed on as it came"
+    )]
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        // SAFETY: the caller vouches for both.
+        let text = unsafe { Option::<String>::from_napi_value(env, value) };
+        Ok(Self(text.map_err(|_| NotText)))
+    }
+}
+
+/// The report of a response that went well, as far as it is there; whether it is one is not judged here.
+pub(crate) fn served_report(
+    attempt: Text,
+    status: &Unknown<'_>,
+    headers: &Unknown<'_>,
+) -> Read<Report> {
+    Ok(Report {
+        attempt: attempt.needed("attempt")?,
+        status: match is_absent(status) {
+            true => None,
+            false => status_code(number(status, "status")?),
+        },
+        headers: match is_absent(headers) {
+            true => BTreeMap::new(),
+            false => header_map(headers)?,
+        },
+        ..Report::default()
+    })
+}
+
 /// A string that is passed by itself.
 pub(crate) fn text(value: &Unknown<'_>, name: &str) -> Read<String> {
     let wrong = || expected(name, "a string");
@@ -239,6 +259,43 @@ pub(crate) fn text(value: &Unknown<'_>, name: &str) -> Read<String> {
         .into_utf8()
         .and_then(|utf8| utf8.into_owned())
         .map_err(|_| wrong())
+}
+
+fn number(value: &Unknown<'_>, name: &str) -> Read<f64> {
+    match value.get_type() {
+        Ok(ValueType::Number) => value
+            .coerce_to_number()
+            .and_then(|number| number.get_double())
+            .map_err(|_| expected(name, "a number")),
+        _ => Err(expected(name, "a number")),
+    }
+}
+
+fn is_absent(value: &Unknown<'_>) -> bool {
+    matches!(value.get_type(), Ok(ValueType::Undefined | ValueType::Null))
+}
+
+fn status_code(number: f64) -> Option<u16> {
+    (100.0..1000.0).contains(&number).then_some(number as u16)
+}
+
+fn header_map(value: &Unknown<'_>) -> Read<BTreeMap<String, String>> {
+    let unreadable = || expected("headers", "an object of strings");
+    if !matches!(value.get_type(), Ok(ValueType::Object)) {
+        return Err(unreadable());
+    }
+    let object = value.coerce_to_object().map_err(|_| unreadable())?;
+    let mut headers = BTreeMap::new();
+    for name in Object::keys(&object).map_err(|_| unreadable())? {
+        let value: Unknown<'_> = object
+            .get_named_property_unchecked(&name)
+            .map_err(|_| unreadable())?;
+        // What is no string is no header; a bad report of a known attempt is not refused for it.
+        if let Ok(value) = text(&value, &name) {
+            headers.insert(name.to_ascii_lowercase(), value);
+        }
+    }
+    Ok(headers)
 }
 
 fn expected(name: &str, what: &str) -> BrokerError {

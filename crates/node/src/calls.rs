@@ -7,14 +7,14 @@ use napi::threadsafe_function::{ThreadsafeFunctionCallMode, UnknownReturnValue};
 use napi::{Env, Unknown};
 use napi_derive::napi;
 use provider_auth_broker::{
-    Broker, BrokerError, Event, Force, OBSERVED_HEADERS, Revoke, SecretString, global,
+    AuthRequest, Broker, BrokerError, Event, Force, OBSERVED_HEADERS, Revoke, SecretString, global,
 };
 use serde_json::Value;
 
-use crate::arguments::{Options, text};
+use crate::arguments::{Options, Text, served_report, text};
 use crate::errors::to_js;
 use crate::promises::{Promised, later, settled};
-use crate::values::{self, AuthHeaders, JsVerdict};
+use crate::values::{self, AtHand, AuthHeaders, JsVerdict};
 
 /// Reads arguments, or rejects: a call that returns a promise never throws.
 macro_rules! read {
@@ -28,21 +28,65 @@ macro_rules! read {
 
 #[napi(catch_unwind)]
 pub fn configure(env: &Env, options: Unknown<'_>) -> Result<()> {
-    let inline = Options::new(&options, "options").and_then(|options| options.inline(env));
-    inline
+    Options::inline(env, &options)
         .and_then(global::configure)
         .map_err(|error| to_js(env, &error))
+}
+
+/// `getAuthHeaders` of what is at hand: `[attempt, accountId, headers]`, or nothing when something must be waited for.
+///
+/// The fields come one by one, and `strip` once per provider: JavaScript takes objects apart and puts them together
+/// faster than Node-API does, and this is the path of every request.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "they are the fields of `AuthRequest`"
+)]
+#[napi(catch_unwind)]
+pub fn auth_headers_now(
+    env: &Env,
+    provider: Text,
+    namespace: Text,
+    url: Text,
+    model: Text,
+    session: Text,
+    account: Text,
+) -> Result<Option<AtHand>> {
+    let Some(broker) = global::current() else {
+        return Ok(None);
+    };
+    let read = || {
+        Ok(AuthRequest {
+            provider: provider.needed("provider")?,
+            namespace: namespace.optional("namespace")?,
+            url: url.needed("url")?,
+            model: model.optional("model")?,
+            session: session.optional("session")?,
+            account: account.optional("account")?,
+            retry_of: None,
+        })
+    };
+    let lease = read().and_then(|request| {
+        broker
+            .headers_now(&request, global::runtime().handle())
+            .transpose()
+    });
+    match lease {
+        Ok(lease) => Ok(lease.map(AtHand)),
+        Err(error) => Err(to_js(env, &error)),
+    }
+}
+
+/// The headers that a provider's requests are stripped of; empty for a provider that is not known.
+#[napi(catch_unwind)]
+pub fn stripped_headers(provider: String) -> Vec<String> {
+    let broker = global::current();
+    broker.map_or_else(Vec::new, |broker| broker.stripped_headers(&provider))
 }
 
 #[napi(catch_unwind)]
 pub fn get_auth_headers<'env>(env: &'env Env, request: Unknown<'env>) -> Result<Promised<'env>> {
     let options = read!(env, Options::new(&request, "request"));
     let request = read!(env, options.auth_request());
-    if let Some(broker) = global::current()
-        && let Some(outcome) = broker.headers_now(&request, global::runtime().handle())
-    {
-        return settled(env, outcome.map(AuthHeaders));
-    }
     let wait = read!(env, options.wait());
     later(env, async move {
         let broker = broker()?;
@@ -60,17 +104,34 @@ pub fn end_wait(wait: f64) {
     }
 }
 
+/// `reportResponse` of a 2xx: true when it is taken, and the verdict is to deliver; false when `reportResponse` must judge.
+#[napi(catch_unwind)]
+pub fn report_served<'env>(
+    env: &'env Env,
+    attempt: Text,
+    status: Unknown<'env>,
+    headers: Unknown<'env>,
+) -> Result<bool> {
+    let Some(broker) = global::current() else {
+        return Ok(false);
+    };
+    let taken = served_report(attempt, &status, &headers).and_then(|report| {
+        broker
+            .report_now(&report, global::runtime().handle())
+            .transpose()
+    });
+    match taken {
+        Ok(verdict) => Ok(verdict.is_some()),
+        Err(error) => Err(to_js(env, &error)),
+    }
+}
+
 #[napi(catch_unwind)]
 pub fn report_response<'env>(env: &'env Env, report: Unknown<'env>) -> Result<Promised<'env>> {
     let report = read!(
         env,
         Options::new(&report, "report").and_then(|report| report.report())
     );
-    if let Some(broker) = global::current()
-        && let Some(outcome) = broker.report_now(&report, global::runtime().handle())
-    {
-        return settled(env, outcome.map(JsVerdict));
-    }
     later(env, async move {
         broker()?.report(&report).await.map(JsVerdict)
     })

@@ -17,22 +17,41 @@ impl ToNapiValue for AuthHeaders {
     unsafe fn to_napi_value(raw_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
         let env = Env::from_raw(raw_env);
         let lease = value.0;
-        let mut headers = Object::new(&env)?;
-        for (name, value) in lease.headers().iter() {
-            // Header values are ASCII, which a Latin-1 string takes without decoding.
-            headers.set_named_property(name, env.create_string_latin1(value)?)?;
-        }
-        let mut strip = env.create_array(lease.strip().len() as u32)?;
-        for (index, name) in lease.strip().iter().enumerate() {
-            strip.set(index as u32, env.create_string_latin1(name)?)?;
-        }
         let mut object = Object::new(&env)?;
         object.set_named_property("attempt", env.create_string_latin1(&lease.attempt)?)?;
         object.set_named_property("accountId", env.create_string_latin1(lease.account_id())?)?;
-        object.set_named_property("headers", headers)?;
-        object.set_named_property("strip", strip)?;
+        object.set_named_property("headers", headers(&env, &lease)?)?;
+        object.set_named_property("strip", lease.strip().to_vec())?;
         Ok(object.raw())
     }
+}
+
+/// `AuthHeaders` for a caller that knows `strip` already: `[attempt, accountId, headers]`.
+pub(crate) struct AtHand(pub(crate) Lease);
+
+impl ToNapiValue for AtHand {
+    #[expect(
+        unsafe_code,
+        reason = "napi's trait declares it so; nothing in it is unsafe"
+    )]
+    unsafe fn to_napi_value(raw_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        let env = Env::from_raw(raw_env);
+        let lease = value.0;
+        let mut array = env.create_array(3)?;
+        array.set(0, env.create_string_latin1(&lease.attempt)?)?;
+        array.set(1, env.create_string_latin1(lease.account_id())?)?;
+        array.set(2, headers(&env, &lease)?)?;
+        Ok(array.raw())
+    }
+}
+
+fn headers<'env>(env: &'env Env, lease: &Lease) -> Result<Object<'env>> {
+    let mut headers = Object::new(env)?;
+    for (name, value) in lease.headers().iter() {
+        // Header values are ASCII, which a Latin-1 string takes without decoding.
+        headers.set_named_property(name, env.create_string_latin1(value)?)?;
+    }
+    Ok(headers)
 }
 
 /// `Verdict`.

@@ -76,11 +76,12 @@ impl Request {
             session.as_deref().unwrap_or_default(),
             model.as_deref().unwrap_or_default(),
         ];
-        let binding_key = format!(
-            "{}:{:016x}",
-            pool_key(&provider, &namespace),
-            hash(&conversation)
-        );
+        // Made for every request, so without the machinery of `format!`.
+        let mut binding_key = String::with_capacity(provider.len() + namespace.len() + 18);
+        for part in [&provider, "/", &namespace, ":"] {
+            binding_key.push_str(part);
+        }
+        push_hex(&mut binding_key, hash(&conversation));
         Self {
             provider,
             namespace,
@@ -210,6 +211,12 @@ pub(crate) fn pool_key(provider: &str, namespace: &str) -> String {
     format!("{provider}/{namespace}")
 }
 
+/// Appends 16 hexadecimal digits.
+fn push_hex(text: &mut String, number: u64) {
+    let digits = (0..16).rev().map(|place| (number >> (4 * place)) & 0xf);
+    text.extend(digits.filter_map(|digit| char::from_digit(digit as u32, 16)));
+}
+
 /// Returns a hash that is the same in every process and version: FNV-1a, mixed by the finaliser of SplitMix64.
 pub(crate) fn hash(parts: &[&str]) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
@@ -222,4 +229,18 @@ pub(crate) fn hash(parts: &[&str]) -> u64 {
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binding_key_is_the_pool_and_sixteen_digits() {
+        for session in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            let request = Request::new("acme", "work", None, Some(session.to_owned()), None);
+            let key = format!("{}:{:016x}", pool_key("acme", "work"), hash(&[session, ""]));
+            assert_eq!(request.binding_key(), key);
+        }
+    }
 }

@@ -37,6 +37,30 @@ pub enum VaultError {
         /// Where the wrong key came from.
         key_source: KeySource,
     },
+    /// A new key was asked for, but the vault has one.
+    #[error("{} has a key already: it can be replaced, which re-encrypts every record, or rotated", .dir.display())]
+    KeyExists {
+        /// The vault's folder.
+        dir: PathBuf,
+    },
+    /// The key that was to be imported was refused, and nothing was changed.
+    #[error("the imported key cannot be used: {why}")]
+    ImportRefused {
+        /// What is wrong with it, without quoting it.
+        why: &'static str,
+    },
+    /// Without this slot nothing would open the vault any more; it was left.
+    #[error("this is the last key slot that opens the vault: add another one first")]
+    LastSlot,
+    /// The bundle does not open with this passphrase; where the passphrase is right, its first lines are damaged.
+    #[error("the passphrase does not open this bundle")]
+    WrongPassphrase,
+    /// The bundle is damaged, or not one that can be opened here.
+    #[error("the bundle cannot be used: {why}")]
+    BundleUnusable {
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// Something was given as a key that cannot be one.
     #[error("the key from {} cannot be used: {why}", .key_source.place())]
     KeyUnreadable {
@@ -116,7 +140,13 @@ impl VaultError {
             Self::KeychainTimeout { .. } => "KEYCHAIN_TIMEOUT",
             Self::KeychainUnavailable { .. } | Self::NoKeySource { .. } => "KEYCHAIN_UNAVAILABLE",
             Self::KeyMissing { .. } => "VAULT_KEY_MISSING",
-            Self::KeyMismatch { .. } | Self::KeyUnreadable { .. } => "VAULT_KEY_MISMATCH",
+            Self::KeyMismatch { .. } | Self::KeyUnreadable { .. } | Self::ImportRefused { .. } => {
+                "VAULT_KEY_MISMATCH"
+            }
+            Self::KeyExists { .. } => "KEY_EXISTS",
+            Self::LastSlot | Self::WrongPassphrase | Self::BundleUnusable { .. } => {
+                "INVALID_ARGUMENT"
+            }
             Self::Corrupt { .. } | Self::HeaderUnusable { .. } | Self::NewerFormat { .. } => {
                 "VAULT_CORRUPT"
             }

@@ -1,21 +1,23 @@
 //! The vault's header: which vault this is, which slots hold its data key, and a signature under that key. Pure.
 //!
 //! The file is two lines: the header as JSON, and the signature of exactly those bytes. Each slot wraps the same 32-byte data
-//! key under another key; fields that this version does not know are kept.
+//! key under another key; fields that this version does not know are kept. While the records move to a new data key, the ones
+//! before it are kept too, each sealed under the new one.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::{
     Entropy, KeySource, hex,
-    key::{CHECK, Costs, Forged, Key, NONCE, random},
-    limits,
+    key::{CHECK, Forged, Key, NONCE, TAG, random},
     record::VaultId,
+    slot::{Outer, Slot},
 };
 
 const FORMAT: u32 = 1;
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Header {
     format: u32,
     /// Names the vault in its records and in the keychain.
@@ -27,36 +29,21 @@ pub(crate) struct Header {
     #[serde(with = "hex")]
     check: [u8; CHECK],
     pub(crate) slots: Vec<Slot>,
+    /// The data keys that records may still be under; none when no rotation is under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) previous: Vec<Previous>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
 }
 
-/// One way to the data key.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Slot {
-    /// A [`KeySource`]'s name, or one that a later version knows.
-    source: String,
-    /// Check value of the key that wraps: tells a wrong key from a damaged header.
-    #[serde(with = "hex")]
-    check: [u8; CHECK],
+/// The data key of an earlier epoch, sealed under the present one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Previous {
+    epoch: u32,
     #[serde(with = "hex")]
     nonce: [u8; NONCE],
     #[serde(with = "hex")]
-    wrapped: Vec<u8>,
-    /// How a passphrase becomes the key that wraps.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) stretch: Option<Stretch>,
-    #[serde(flatten)]
-    unknown: Map<String, Value>,
-}
-
-/// The Argon2id salt and costs of a passphrase slot.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Stretch {
-    #[serde(with = "hex")]
-    salt: [u8; 16],
-    #[serde(flatten)]
-    costs: Costs,
+    sealed: Vec<u8>,
 }
 
 /// Why a header cannot be used.
@@ -68,72 +55,83 @@ pub(crate) enum Refused {
     WrongKey,
 }
 
-impl Stretch {
-    pub(crate) fn new(entropy: &dyn Entropy) -> Self {
-        let costs = Costs {
-            memory_kib: limits::ARGON2_MEMORY_KIB,
-            passes: limits::ARGON2_PASSES,
-            lanes: limits::ARGON2_LANES,
-        };
-        Self {
-            salt: random(entropy),
-            costs,
-        }
-    }
-
-    /// Returns the key that the passphrase stands for; `None` when a header asks for costs out of all reason.
-    pub(crate) fn apply(&self, passphrase: &[u8]) -> Option<Key> {
-        let work = self.costs.passes.max(self.costs.lanes);
-        if self.costs.memory_kib > limits::ARGON2_MEMORY_CEILING_KIB
-            || work > limits::ARGON2_WORK_CEILING
-        {
-            return None;
-        }
-        Key::stretch(passphrase, &self.salt, self.costs)
-    }
-}
-
-impl Slot {
-    /// Returns where the key of this slot is to be found; `None` for a source of a later version.
-    pub(crate) fn source(&self) -> Option<KeySource> {
-        self.source.parse().ok()
-    }
-}
-
 impl Header {
-    /// Makes the header of a new vault: one slot, in which `outer` wraps `data_key`.
+    /// Makes the header of a vault with one slot, in which `outer` wraps `data_key`.
     pub(crate) fn new(
-        vault: VaultId,
-        source: KeySource,
-        stretch: Option<Stretch>,
-        outer: &Key,
+        (vault, epoch): (VaultId, u32),
+        outer: &Outer,
         data_key: &Key,
         entropy: &dyn Entropy,
     ) -> Self {
-        let epoch = 1;
-        let nonce = random(entropy);
-        let mut wrapped = data_key.bytes().to_vec();
-        let source = source.name().to_owned();
-        outer
-            .derive(&[b"slot"])
-            .seal(&nonce, &slot_context(&vault, &source, epoch), &mut wrapped);
-        let slot = Slot {
-            check: slot_check(outer, &vault),
-            source,
-            nonce,
-            wrapped,
-            stretch,
-            unknown: Map::new(),
-        };
-        let check = data_check(data_key, &vault, epoch);
         Self {
             format: FORMAT,
             vault,
             epoch,
-            check,
-            slots: vec![slot],
+            check: data_check(data_key, &vault, epoch),
+            slots: vec![Slot::new((&vault, epoch), outer, data_key, entropy)],
+            previous: Vec::new(),
             unknown: Map::new(),
         }
+    }
+
+    /// Returns the header of the next epoch: `slots` wrap `next_key`, which seals `keys`, the data keys of this epoch and those
+    /// before it.
+    pub(crate) fn next_epoch(
+        &self,
+        slots: impl FnOnce((&VaultId, u32)) -> Vec<Slot>,
+        keys: &[(u32, Key)],
+        next_key: &Key,
+        entropy: &dyn Entropy,
+    ) -> Self {
+        let epoch = self.epoch + 1;
+        let seal = |(old, key): &(u32, Key)| {
+            let nonce = random(entropy);
+            let mut sealed = Vec::with_capacity(32 + TAG);
+            sealed.extend_from_slice(key.bytes());
+            previous_key(next_key).seal(
+                &nonce,
+                &previous_context(&self.vault, epoch, *old),
+                &mut sealed,
+            );
+            Previous {
+                epoch: *old,
+                nonce,
+                sealed,
+            }
+        };
+        Self {
+            epoch,
+            check: data_check(next_key, &self.vault, epoch),
+            slots: slots((&self.vault, epoch)),
+            previous: keys.iter().map(seal).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// Adds a way to the data key. A keychain has one key for each vault: a slot for another one opens no more.
+    pub(crate) fn add_slot(&mut self, outer: &Outer, data_key: &Key, entropy: &dyn Entropy) {
+        if outer.source == KeySource::Keychain {
+            self.slots
+                .retain(|slot| slot.source() != Some(KeySource::Keychain));
+        }
+        let of = (&self.vault, self.epoch);
+        self.slots.push(Slot::new(of, outer, data_key, entropy));
+    }
+
+    /// Returns the data keys of this epoch and of those before it that are kept.
+    pub(crate) fn data_keys(&self, data_key: &Key) -> Result<Vec<(u32, Key)>, Refused> {
+        let mut keys = vec![(self.epoch, data_key.duplicate())];
+        for previous in &self.previous {
+            let mut key = Zeroizing::new(previous.sealed.clone());
+            let context = previous_context(&self.vault, self.epoch, previous.epoch);
+            previous_key(data_key)
+                .open(&previous.nonce, &context, &mut key)
+                .map_err(|Forged| Refused::Damaged("has a damaged earlier key"))?;
+            let key = Key::from_slice(&key)
+                .ok_or(Refused::Damaged("has an earlier key of the wrong length"))?;
+            keys.push((previous.epoch, key));
+        }
+        Ok(keys)
     }
 
     /// Reads the first line. Nothing in it may be trusted before [`Header::unlock`] has checked the signature.
@@ -165,32 +163,35 @@ impl Header {
 
     /// Opens one slot of this header, which was read from `file`, with the slot's outer key: returns the data key.
     pub(crate) fn unlock(&self, file: &[u8], slot: &Slot, outer: &Key) -> Result<Key, Refused> {
-        if slot_check(outer, &self.vault) != slot.check {
-            return Err(Refused::WrongKey);
-        }
-        let mut wrapped = zeroize::Zeroizing::new(slot.wrapped.clone());
-        outer
-            .derive(&[b"slot"])
-            .open(
-                &slot.nonce,
-                &slot_context(&self.vault, &slot.source, self.epoch),
-                &mut wrapped,
-            )
-            .map_err(|Forged| Refused::Damaged("has a damaged key slot"))?;
-        let data_key = Key::from_slice(&wrapped)
-            .ok_or(Refused::Damaged("has a key slot of the wrong length"))?;
-        if data_check(&data_key, &self.vault, self.epoch) != self.check {
+        let data_key = slot.open((&self.vault, self.epoch), outer)?;
+        if !self.is_under(&data_key) {
             return Err(Refused::Damaged(
                 "has a key check value that does not fit its key",
             ));
         }
-        let (line, signature) = lines(file)?;
-        if !header_key(&data_key).signed(line, &signature) {
-            return Err(Refused::Damaged(
-                "was changed by somebody who does not have its key",
-            ));
-        }
+        self.verify(file, &data_key)?;
         Ok(data_key)
+    }
+
+    /// Tells whether `data_key` is the one of this epoch.
+    pub(crate) fn is_under(&self, data_key: &Key) -> bool {
+        data_check(data_key, &self.vault, self.epoch) == self.check
+    }
+
+    /// Checks that this header, which was read from `file`, was signed under `data_key`.
+    pub(crate) fn verify(&self, file: &[u8], data_key: &Key) -> Result<(), Refused> {
+        let (line, signature) = lines(file)?;
+        if header_key(data_key).signed(line, &signature) {
+            return Ok(());
+        }
+        Err(Refused::Damaged(
+            "was changed by somebody who does not have its key",
+        ))
+    }
+
+    /// Tells whether both speak of the same key of the same vault.
+    pub(crate) fn has_key_of(&self, other: &Self) -> bool {
+        (self.vault, self.epoch, self.check) == (other.vault, other.epoch, other.check)
     }
 
     /// First 8 hex digits of the data key's check value.
@@ -222,16 +223,16 @@ fn data_check(data_key: &Key, vault: &VaultId, epoch: u32) -> [u8; CHECK] {
     data_key.check(&[b"data check", vault, &epoch.to_le_bytes()])
 }
 
-fn slot_check(outer: &Key, vault: &VaultId) -> [u8; CHECK] {
-    outer.check(&[b"slot check", vault])
+fn previous_key(data_key: &Key) -> Key {
+    data_key.derive(&[b"previous"])
 }
 
-fn slot_context(vault: &VaultId, source: &str, epoch: u32) -> Vec<u8> {
+fn previous_context(vault: &VaultId, epoch: u32, old: u32) -> Vec<u8> {
     [
-        b"provider-auth slot".as_slice(),
+        b"provider-auth previous".as_slice(),
         vault,
         &epoch.to_le_bytes(),
-        source.as_bytes(),
+        &old.to_le_bytes(),
     ]
     .concat()
 }
@@ -249,7 +250,21 @@ mod tests {
     }
 
     fn header() -> Header {
-        Header::new([3; 16], KeySource::Env, None, &key(1), &key(2), &entropy)
+        let outer = Outer {
+            key: key(1),
+            source: KeySource::Env,
+            stretch: None,
+        };
+        Header::new(([3; 16], 1), &outer, &key(2), &entropy)
+    }
+
+    /// The header after a rotation from key 2 to key 4.
+    fn rotated() -> Header {
+        let old = header();
+        let slots =
+            |of: (&VaultId, u32)| vec![old.slots[0].rewrapped(of, &key(1), &key(4), &entropy)];
+        let keys = old.data_keys(&key(2)).unwrap();
+        old.next_epoch(slots, &keys, &key(4), &entropy)
     }
 
     #[track_caller]
@@ -332,28 +347,42 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_byte_is_refused() {
+    fn the_next_epoch_opens_with_the_same_slot_and_keeps_the_old_key() {
+        let next = rotated();
+        let file = next.encode(&key(4));
+        check(&file, &key(1), Ok([4; 32]));
+        let keys = next.data_keys(&key(4)).unwrap();
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|(epoch, key)| (*epoch, key.bytes()[0]))
+            .collect();
+        assert_eq!(keys, [(2, 4), (1, 2)]);
+        assert!(!next.has_key_of(&header()));
+        assert!(next.data_keys(&key(5)).is_err());
+    }
+
+    #[test]
+    fn a_header_without_earlier_keys_is_written_as_it_always_was() {
         let file = header().encode(&key(2));
+        assert!(!String::from_utf8(file).unwrap().contains("previous"));
+    }
+
+    #[test]
+    fn every_flipped_byte_is_refused() {
+        for (file, data_key) in [(header(), key(2)), (rotated(), key(4))] {
+            refuses_flips(&file.encode(&data_key));
+        }
+    }
+
+    #[track_caller]
+    fn refuses_flips(file: &[u8]) {
         for at in 0..file.len() {
-            let mut flipped = file.clone();
+            let mut flipped = file.to_vec();
             flipped[at] ^= 1;
             let unlocked = Header::parse(&flipped)
                 .and_then(|header| header.unlock(&flipped, &header.slots[0], &key(1)));
             // The case of a hex digit carries nothing.
             assert!(unlocked.is_err(), "byte {at}");
         }
-    }
-
-    #[test]
-    fn costs_out_of_all_reason_are_not_paid() {
-        let mut stretch = Stretch::new(&entropy);
-        stretch.costs.memory_kib = u32::MAX;
-        assert!(stretch.apply(b"passphrase").is_none());
-        stretch.costs = Costs {
-            memory_kib: 64,
-            passes: 1000,
-            lanes: 1,
-        };
-        assert!(stretch.apply(b"passphrase").is_none());
     }
 }

@@ -67,6 +67,11 @@ impl Key {
         Some(key)
     }
 
+    /// Returns the same key for another holder; on purpose not `Clone`, so that copies are seen.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+
     pub(crate) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -21,10 +21,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bundle;
 mod disk;
 mod error;
 mod header;
 mod hex;
+mod init;
 mod key;
 mod keychain;
 pub mod limits;
@@ -35,21 +37,30 @@ mod options;
 mod platform;
 mod record;
 mod records;
+mod ring;
+mod rotate;
+mod slot;
+mod slots;
 mod source;
 mod status;
 mod store;
 mod unlock;
 mod vault;
+mod watch;
 
+pub use bundle::{open_bundle, seal_bundle};
 pub use disk::Disk;
 pub use error::VaultError;
+pub use init::ExistingKey;
 pub use key::Entropy;
 pub use lock::RecordGuard;
 pub use memory::Memory;
 pub use notes::Pending;
 pub use options::Options;
 pub use record::{NotARecordId, Record, RecordId};
+pub use slots::KeySlot;
 pub use source::{KeySecrets, KeySource, NotAKeySource};
 pub use status::{VaultState, VaultStatus};
 pub use store::{Durability, Held, NetworkFolders, Stamp, Store, Traits};
 pub use vault::Vault;
+pub use watch::Watch;

@@ -18,6 +18,12 @@ pub const SETTLING: Duration = Duration::from_millis(50);
 /// How long to wait for `vault.lock`, beyond the keychain's deadline: it is held for milliseconds.
 pub const VAULT_LOCK_WAIT: Duration = Duration::from_secs(10);
 
+/// How long to wait for `keys.lock`: a rotation of thousands of records, each of which may be in use, takes its time.
+pub const KEYS_LOCK_WAIT: Duration = Duration::from_secs(120);
+
+/// How long a rotation waits for one record: longer than a refresh may hold it.
+pub const ROTATED_RECORD_WAIT: Duration = Duration::from_secs(45);
+
 /// A temporary file older than this belongs to nobody.
 pub const STALE_AFTER: Duration = Duration::from_secs(3600);
 
@@ -44,6 +50,12 @@ pub const ARGON2_MEMORY_CEILING_KIB: u32 = 1024 * 1024;
 
 /// A header that asks for more Argon2id passes or lanes than this is damaged or hostile.
 pub const ARGON2_WORK_CEILING: u32 = 16;
+
+/// Base-2 logarithm of the scrypt work for a new bundle: a second and 256 MiB for one guess, as the `age` command has it.
+pub const BUNDLE_WORK: u8 = 18;
+
+/// A bundle that asks for more scrypt work than this, as a base-2 logarithm, is hostile: it would take 1 GiB.
+pub const BUNDLE_WORK_CEILING: u8 = 20;
 
 /// Pauses before trying again when another program on Windows holds a file open: virus scanners do, for a moment.
 #[cfg(windows)]

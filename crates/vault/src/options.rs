@@ -52,6 +52,11 @@ impl Options {
         }
     }
 
+    /// How long to wait for `vault.lock` while another process may be asking the keychain for a new vault's key.
+    pub(crate) fn patience(&self) -> Duration {
+        self.keychain_deadline + limits::VAULT_LOCK_WAIT
+    }
+
     fn keyfile(&self) -> PathBuf {
         self.keyfile.clone().unwrap_or_else(|| {
             let mut name = self

@@ -53,6 +53,12 @@ impl Vault {
 
     /// Adds a record; returns its id and its generation, which is 1.
     pub fn create(&self, kind: u8, plaintext: &[u8]) -> Result<(RecordId, u64), VaultError> {
+        // Until it is written nobody can lock it; this keeps a rotation from dropping the key meanwhile.
+        let _held = hold(
+            &self.room,
+            &self.paths.vault_lock(),
+            limits::VAULT_LOCK_WAIT,
+        )?;
         let id = RecordId::from_parts(self.store.now(), random(&*self.entropy));
         self.write(id, kind, 1, plaintext)?;
         Ok((id, 1))
@@ -144,47 +150,54 @@ impl Vault {
 
     fn read_cached(&self, id: &RecordId) -> Result<Option<Arc<Record>>, VaultError> {
         let path = self.paths.record(*id);
-        // Before the read, so that a write in between makes the stamp old, never the content.
-        let stamp = self.store.stamp(&path).map_err(io("read", &path))?;
-        if let Some((seen, record)) = self.cache.lock().get(id)
-            && *seen == stamp
-        {
-            return Ok(Some(Arc::clone(record)));
-        }
-        let Some(file) = self.store.read(&path).map_err(io("read", &path))? else {
-            self.cache.lock().remove(id);
-            return Ok(None);
-        };
-        let key_of = |epoch| (epoch == self.epoch).then_some(&self.record_key);
-        match record::open(key_of, &self.id, *id, &file) {
-            Ok(record) => {
-                let record = Arc::new(record);
-                self.cache.lock().insert(*id, (stamp, Arc::clone(&record)));
-                Ok(Some(record))
+        loop {
+            // Before the read, so that a write in between makes the stamp old, never the content.
+            let stamp = self.store.stamp(&path).map_err(io("read", &path))?;
+            if let Some((seen, record)) = self.cache.lock().get(id)
+                && *seen == stamp
+            {
+                return Ok(Some(Arc::clone(record)));
             }
-            Err(Unopened::Newer) => Err(VaultError::NewerFormat { path }),
-            Err(Unopened::Damaged) => Err(VaultError::Corrupt { id: *id }),
+            // Before the read too: a key that is gone by then has no record left.
+            let keys = self.known_keys();
+            let Some(file) = self.store.read(&path).map_err(io("read", &path))? else {
+                self.cache.lock().remove(id);
+                return Ok(None);
+            };
+            match record::open(|epoch| keys.record_key(epoch), &self.id, *id, &file) {
+                Ok(record) => {
+                    let record = Arc::new(record);
+                    self.cache.lock().insert(*id, (stamp, Arc::clone(&record)));
+                    return Ok(Some(record));
+                }
+                // Written under a key that came after ours: look at the header, and then again.
+                Err(Unopened::Newer) if self.fresh_keys()?.current().0 != keys.current().0 => {}
+                Err(Unopened::Newer) => return Err(VaultError::NewerFormat { path }),
+                Err(Unopened::Damaged) => return Err(VaultError::Corrupt { id: *id }),
+            }
         }
     }
 
-    fn write(
+    /// Seals a record under the key of the header as it is now. The caller holds the record's lock, or `vault.lock`.
+    pub(crate) fn write(
         &self,
         id: RecordId,
         kind: u8,
         generation: u64,
         plaintext: &[u8],
     ) -> Result<(), VaultError> {
-        let nonce = random(&*self.entropy);
+        let keys = self.fresh_keys()?;
+        let (epoch, key) = keys.current();
         let header = RecordHeader {
             kind,
-            epoch: self.epoch,
+            epoch,
             generation,
             vault: self.id,
             id,
-            nonce,
+            nonce: random(&*self.entropy),
             length: 0,
         };
-        let file = record::seal(&self.record_key, header, plaintext);
+        let file = record::seal(key, header, plaintext);
         let path = self.paths.record(id);
         self.store
             .replace(&path, &file, Durability::Durable)

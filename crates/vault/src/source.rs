@@ -13,11 +13,11 @@ use zeroize::Zeroizing;
 use crate::{
     Entropy, VaultError,
     error::io,
-    header::{Slot, Stretch},
     hex,
     key::Key,
     keychain,
     record::VaultId,
+    slot::{Outer, Slot, Stretch},
     store::{Durability, Store},
 };
 
@@ -66,6 +66,9 @@ impl KeySource {
         Self::Keyfile,
         Self::Memory,
     ];
+
+    /// Those that open a vault on a disk.
+    pub(crate) const KEPT: [Self; 4] = [Self::Keychain, Self::Env, Self::Passphrase, Self::Keyfile];
 
     /// Returns the name that configuration and header use.
     pub fn name(self) -> &'static str {
@@ -170,30 +173,55 @@ impl KeyFinder<'_> {
         found.ok_or(VaultError::KeyMissing { key_source: source })
     }
 
-    /// Returns the key for a new vault, its source, and how a passphrase was stretched; makes and stores a key where that is
-    /// the source's way.
-    pub(crate) fn make(
-        &self,
-        vault: &VaultId,
-        entropy: &dyn Entropy,
-    ) -> Result<(Key, KeySource, Option<Stretch>), VaultError> {
+    /// Returns the key for a new vault; makes and stores a key where that is the source's way.
+    pub(crate) fn make(&self, vault: &VaultId, entropy: &dyn Entropy) -> Result<Outer, VaultError> {
         let Some(source) = self.asked_for() else {
             return self.make_unasked(vault, entropy);
         };
         let missing = VaultError::KeyMissing { key_source: source };
-        match source {
-            KeySource::Keychain => Ok((self.make_in_keychain(vault, entropy)?, source, None)),
-            KeySource::Env => Ok((self.given_key()?.ok_or(missing)?, source, None)),
+        let mut stretch = None;
+        let key = match source {
+            KeySource::Keychain => self.make_in_keychain(vault, entropy)?,
+            KeySource::Env => self.given_key()?.ok_or(missing)?,
             KeySource::Passphrase => {
-                let stretch = Stretch::new(entropy);
                 let passphrase = self.given_passphrase()?.ok_or(missing)?;
-                Ok((stretched(&passphrase, &stretch)?, source, Some(stretch)))
+                stretched(&passphrase, stretch.insert(Stretch::new(entropy)))?
             }
             KeySource::Keyfile => match self.kept_key()? {
-                Some(key) => Ok((key, source, None)),
-                None => Ok((self.make_keyfile(entropy)?, source, None)),
+                Some(key) => key,
+                None => self.make_keyfile(entropy)?,
             },
-            KeySource::Auto | KeySource::Memory => Err(missing),
+            KeySource::Auto | KeySource::Memory => return Err(missing),
+        };
+        Ok(Outer {
+            key,
+            source,
+            stretch,
+        })
+    }
+
+    /// Like [`KeyFinder::make`] for a vault that is there already: a keychain may hold its key.
+    pub(crate) fn find_or_make(
+        &self,
+        vault: &VaultId,
+        entropy: &dyn Entropy,
+    ) -> Result<Outer, VaultError> {
+        let source = KeySource::Keychain;
+        let found = match self.asked_for().unwrap_or(source) {
+            KeySource::Keychain => self.find(source, vault, None),
+            _ => return self.make(vault, entropy),
+        };
+        match found {
+            Ok(key) => Ok(Outer {
+                key,
+                source,
+                stretch: None,
+            }),
+            // What follows from a keychain that cannot be used is decided there.
+            Err(VaultError::KeyMissing { .. } | VaultError::KeychainUnavailable { .. }) => {
+                self.make(vault, entropy)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -212,17 +240,18 @@ impl KeyFinder<'_> {
     }
 
     /// `auto` without a secret: the keychain, else what systemd handed over, else nothing. Never a weaker place.
-    fn make_unasked(
-        &self,
-        vault: &VaultId,
-        entropy: &dyn Entropy,
-    ) -> Result<(Key, KeySource, Option<Stretch>), VaultError> {
+    fn make_unasked(&self, vault: &VaultId, entropy: &dyn Entropy) -> Result<Outer, VaultError> {
+        let outer = |key, source| Outer {
+            key,
+            source,
+            stretch: None,
+        };
         let refusal = match self.make_in_keychain(vault, entropy) {
-            Ok(key) => return Ok((key, KeySource::Keychain, None)),
+            Ok(key) => return Ok(outer(key, KeySource::Keychain)),
             Err(refusal) => refusal,
         };
         if let Some(key) = self.given_key()? {
-            return Ok((key, KeySource::Env, None));
+            return Ok(outer(key, KeySource::Env));
         }
         Err(match refusal {
             VaultError::KeychainUnavailable { why } => VaultError::NoKeySource { keychain: why },
@@ -315,7 +344,7 @@ fn stretched(passphrase: &str, stretch: &Stretch) -> Result<Key, VaultError> {
 }
 
 /// Either alphabet, with or without padding: people paste keys from many tools.
-fn decoded(text: &str, key_source: KeySource) -> Result<Key, VaultError> {
+pub(crate) fn decoded(text: &str, key_source: KeySource) -> Result<Key, VaultError> {
     let lenient =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let alphabet = if text.contains(['-', '_']) {
@@ -333,7 +362,7 @@ fn decoded(text: &str, key_source: KeySource) -> Result<Key, VaultError> {
     })
 }
 
-fn encoded(key: &Key) -> Zeroizing<String> {
+pub(crate) fn encoded(key: &Key) -> Zeroizing<String> {
     Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(key.bytes()))
 }
 

@@ -9,6 +9,8 @@ use crate::{
     key::{Key, random},
     limits,
     lock::WaitingRoom,
+    record::VaultId,
+    slot::Outer,
     source::KeyFinder,
     store::{Durability, Store},
     vault::{Paths, hold},
@@ -20,11 +22,15 @@ pub(crate) struct Unlocked {
     /// The bytes of the header's file.
     pub(crate) file: Vec<u8>,
     pub(crate) data_key: Key,
+    /// The key that unwrapped it.
+    pub(crate) outer: Key,
     pub(crate) key_source: KeySource,
     pub(crate) from_backup: bool,
 }
 
 /// Opens the header, else its backup; `None` when this is no vault yet. Changes nothing.
+///
+/// The backup goes first when it is of a later epoch: a rotation was cut off between the two files.
 pub(crate) fn unlock(
     options: &Options,
     store: &dyn Store,
@@ -33,9 +39,22 @@ pub(crate) fn unlock(
     let finder = options.finder(store);
     let header = paths.header();
     let file = store.read(&header).map_err(io("read", &header))?;
+    let backup = paths.header_backup();
+    let spare = store.read(&backup).map_err(io("read", &backup))?;
+    let spare = spare.filter(|spare| Some(spare) != file.as_ref());
+    let unlock_spare = |spare: &[u8]| {
+        unlock_file(&finder, &backup, spare).map(|unlocked| Unlocked {
+            from_backup: true,
+            ..unlocked
+        })
+    };
     let refusal = match &file {
         Some(file) => match unlock_file(&finder, &header, file) {
-            Ok(unlocked) => return Ok(Some(unlocked)),
+            Ok(unlocked) => {
+                let ahead = spare.filter(|spare| is_behind(&unlocked.header, spare));
+                let newer = ahead.and_then(|spare| unlock_spare(&spare).ok());
+                return Ok(Some(newer.unwrap_or(unlocked)));
+            }
             Err(error @ (VaultError::HeaderUnusable { .. } | VaultError::KeyMismatch { .. })) => {
                 Some(error)
             }
@@ -43,20 +62,18 @@ pub(crate) fn unlock(
         },
         None => None,
     };
-    let backup = paths.header_backup();
-    let spare = store.read(&backup).map_err(io("read", &backup))?;
-    if let Some(spare) = spare.filter(|spare| Some(spare) != file.as_ref())
-        && let opened = unlock_file(&finder, &backup, &spare)
+    if let Some(spare) = spare
+        && let opened = unlock_spare(&spare)
         && (opened.is_ok() || refusal.is_none())
     {
-        return opened.map(|unlocked| {
-            Some(Unlocked {
-                from_backup: true,
-                ..unlocked
-            })
-        });
+        return opened.map(Some);
     }
     refusal.map_or(Ok(None), Err)
+}
+
+/// Tells whether `file` is a later header of the same vault.
+fn is_behind(header: &Header, file: &[u8]) -> bool {
+    Header::parse(file).is_ok_and(|file| file.vault == header.vault && file.epoch > header.epoch)
 }
 
 fn unlock_file(finder: &KeyFinder<'_>, path: &Path, file: &[u8]) -> Result<Unlocked, VaultError> {
@@ -65,12 +82,13 @@ fn unlock_file(finder: &KeyFinder<'_>, path: &Path, file: &[u8]) -> Result<Unloc
     let mut first = None;
     for source in sources {
         match unlock_slots(finder, path, file, &header, source) {
-            Ok(data_key) => {
+            Ok((data_key, outer)) => {
                 let file = file.to_vec();
                 return Ok(Unlocked {
                     header,
                     file,
                     data_key,
+                    outer,
                     key_source: source,
                     from_backup: false,
                 });
@@ -83,14 +101,14 @@ fn unlock_file(finder: &KeyFinder<'_>, path: &Path, file: &[u8]) -> Result<Unloc
     }))
 }
 
-/// Tries every slot of one source.
+/// Tries every slot of one source; returns the data key and the key that unwrapped it.
 fn unlock_slots(
     finder: &KeyFinder<'_>,
     path: &Path,
     file: &[u8],
     header: &Header,
     source: KeySource,
-) -> Result<Key, VaultError> {
+) -> Result<(Key, Key), VaultError> {
     let mut outcome = Err(VaultError::KeyMismatch { key_source: source });
     for slot in header
         .slots
@@ -100,6 +118,7 @@ fn unlock_slots(
         let outer = finder.find(source, &header.vault, slot.stretch.as_ref())?;
         outcome = header
             .unlock(file, slot, &outer)
+            .map(|data_key| (data_key, outer))
             .map_err(|refused| refusal(refused, path, source));
         if outcome.is_ok() {
             break;
@@ -108,7 +127,7 @@ fn unlock_slots(
     outcome
 }
 
-fn refusal(refused: Refused, path: &Path, key_source: KeySource) -> VaultError {
+pub(crate) fn refusal(refused: Refused, path: &Path, key_source: KeySource) -> VaultError {
     let path = path.to_owned();
     match refused {
         Refused::Damaged(why) => VaultError::HeaderUnusable { path, why },
@@ -119,16 +138,20 @@ fn refusal(refused: Refused, path: &Path, key_source: KeySource) -> VaultError {
 
 /// Refuses a folder that has records but no header: a new key would orphan them.
 pub(crate) fn refuse_orphans(store: &dyn Store, paths: &Paths) -> Result<(), VaultError> {
-    let names = store
-        .list(&paths.records())
-        .map_err(io("list", paths.records()))?;
-    if names.iter().any(|name| name.ends_with(".rec")) {
+    if has_records(store, paths)? {
         return Err(VaultError::HeaderUnusable {
             path: paths.header(),
             why: "is missing though there are records",
         });
     }
     Ok(())
+}
+
+pub(crate) fn has_records(store: &dyn Store, paths: &Paths) -> Result<bool, VaultError> {
+    let names = store
+        .list(&paths.records())
+        .map_err(io("list", paths.records()))?;
+    Ok(names.iter().any(|name| name.ends_with(".rec")))
 }
 
 /// Makes a new vault's key and header, under `vault.lock`. The key is in its place before the header that needs it is.
@@ -140,23 +163,61 @@ pub(crate) fn create(
 ) -> Result<Unlocked, VaultError> {
     refuse_orphans(store, paths)?;
     let vault = random(entropy);
-    let (outer, key_source, stretch) = options.finder(store).make(&vault, entropy)?;
-    let data_key = Key::random(entropy);
-    let header = Header::new(vault, key_source, stretch, &outer, &data_key, entropy);
-    let file = header.encode(&data_key);
+    let outer = options.finder(store).make(&vault, entropy)?;
+    let unlocked = Unlocked::made((vault, 1), outer, Key::random(entropy), entropy);
+    write_first_header(store, paths, &unlocked.file)?;
+    let key_id = unlocked.header.key_id();
+    tracing::info!(dir = %paths.dir.display(), key_source = %unlocked.key_source, key_id, "vault created");
+    Ok(unlocked)
+}
+
+impl Unlocked {
+    /// Makes a header with one slot.
+    pub(crate) fn made(
+        of: (VaultId, u32),
+        outer: Outer,
+        data_key: Key,
+        entropy: &dyn Entropy,
+    ) -> Self {
+        let header = Header::new(of, &outer, &data_key, entropy);
+        Self {
+            file: header.encode(&data_key),
+            header,
+            data_key,
+            outer: outer.key,
+            key_source: outer.source,
+            from_backup: false,
+        }
+    }
+}
+
+/// Writes the header of a vault that had none, or none that could be used.
+pub(crate) fn write_first_header(
+    store: &dyn Store,
+    paths: &Paths,
+    file: &[u8],
+) -> Result<(), VaultError> {
     for path in [paths.header(), paths.header_backup()] {
         store
-            .replace(&path, &file, Durability::Durable)
+            .replace(&path, file, Durability::Durable)
             .map_err(io("write", &path))?;
     }
-    tracing::info!(dir = %paths.dir.display(), %key_source, key_id = header.key_id(), "vault created");
-    Ok(Unlocked {
-        header,
-        file,
-        data_key,
-        key_source,
-        from_backup: false,
-    })
+    Ok(())
+}
+
+/// Changes the header of a vault, under `vault.lock`. The backup goes first, so that at no moment a record can be under a key
+/// that only one of the two files has.
+pub(crate) fn write_header(
+    store: &dyn Store,
+    paths: &Paths,
+    file: &[u8],
+) -> Result<(), VaultError> {
+    for path in [paths.header_backup(), paths.header()] {
+        store
+            .replace(&path, file, Durability::Durable)
+            .map_err(io("write", &path))?;
+    }
+    Ok(())
 }
 
 /// Sweeps leftovers and renews the header's backup. A vault on a read-only disk serves without.
@@ -201,23 +262,33 @@ fn renew_backup(
 pub(crate) fn restore_header(
     store: &dyn Store,
     paths: &Paths,
-    file: &[u8],
+    backup: &Unlocked,
 ) -> Result<(), VaultError> {
     let header = paths.header();
-    if let Some(damaged) = store.read(&header).map_err(io("read", &header))? {
-        let aside = paths
-            .quarantine()
-            .join(format!("vault.{}.hdr", store.now()));
-        store
-            .create_folder(&paths.quarantine())
-            .map_err(io("create", paths.quarantine()))?;
-        store
-            .replace(&aside, &damaged, Durability::Durable)
-            .map_err(io("write", &aside))?;
+    let old = store.read(&header).map_err(io("read", &header))?;
+    let is_whole = old
+        .as_deref()
+        .is_some_and(|old| Header::parse(old).is_ok_and(|old| is_behind(&old, &backup.file)));
+    if let Some(old) = old.filter(|_| !is_whole) {
+        set_aside(store, paths, &old)?;
     }
     store
-        .replace(&header, file, Durability::Durable)
+        .replace(&header, &backup.file, Durability::Durable)
         .map_err(io("write", &header))?;
-    tracing::warn!(dir = %paths.dir.display(), "the vault's header was damaged; its backup took its place");
+    if !is_whole {
+        tracing::warn!(dir = %paths.dir.display(), "the vault's header was damaged; its backup took its place");
+    }
     Ok(())
+}
+
+/// Keeps a header that no longer serves.
+pub(crate) fn set_aside(store: &dyn Store, paths: &Paths, header: &[u8]) -> Result<(), VaultError> {
+    let folder = paths.quarantine();
+    let aside = folder.join(format!("vault.{}.hdr", store.now()));
+    store
+        .create_folder(&folder)
+        .map_err(io("create", &folder))?;
+    store
+        .replace(&aside, header, Durability::Durable)
+        .map_err(io("write", &aside))
 }

@@ -13,14 +13,14 @@ use parking_lot::Mutex;
 use crate::{
     Entropy, KeySource, Options, RecordId, VaultError,
     error::io,
-    header::Header,
     key::{Key, random},
-    limits,
     lock::WaitingRoom,
     memory::Memory,
-    record::{Shared, VaultId, record_key},
+    record::{Shared, VaultId},
+    ring::{KeyRing, Seen},
+    slot::Outer,
     store::{Held, Stamp, Store},
-    unlock::{self, Unlocked, unlock},
+    unlock::{self, Unlocked, refusal, unlock},
 };
 
 /// An open vault: any number of threads may use it, and so may other processes.
@@ -29,12 +29,13 @@ pub struct Vault {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) id: VaultId,
-    pub(crate) epoch: u32,
-    pub(crate) record_key: Key,
+    pub(crate) keys: Mutex<Seen>,
+    /// The key that opened the vault: it opens the header again after a rotation.
+    pub(crate) outer: Key,
+    pub(crate) options: Options,
     pub(crate) room: Arc<WaitingRoom>,
     pub(crate) cache: Mutex<HashMap<RecordId, (Stamp, Shared)>>,
-    key_source: KeySource,
-    key_id: String,
+    pub(crate) key_source: KeySource,
 }
 
 impl Vault {
@@ -48,20 +49,19 @@ impl Vault {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, VaultError> {
         if options.key == KeySource::Memory {
-            return Ok(Self::in_memory(&options.dir, entropy));
+            return Self::in_memory(options, entropy);
         }
         let paths = create_folders(&options, &*store)?;
         let room = WaitingRoom::new(Arc::clone(&store));
-        let patience = options.keychain_deadline + limits::VAULT_LOCK_WAIT;
         let unlocked = match unlock(&options, &*store, &paths)? {
             Some(unlocked) if !unlocked.from_backup => unlocked,
             _ => {
-                let _held = hold(&room, &paths.vault_lock(), patience)?;
+                let _held = hold(&room, &paths.vault_lock(), options.patience())?;
                 // Another process may have been faster.
                 match unlock(&options, &*store, &paths)? {
                     Some(unlocked) => {
                         if unlocked.from_backup {
-                            unlock::restore_header(&*store, &paths, &unlocked.file)?;
+                            unlock::restore_header(&*store, &paths, &unlocked)?;
                         }
                         unlocked
                     }
@@ -70,20 +70,9 @@ impl Vault {
             }
         };
         unlock::tidy(&*store, &room, &paths, &unlocked);
-        let Unlocked {
-            header,
-            data_key,
-            key_source,
-            ..
-        } = unlocked;
-        if key_source == KeySource::Keyfile {
-            tracing::warn!(
-                "the vault key is in a file: whoever reads it and the vault's folder reads every login"
-            );
-        }
-        Ok(Self::with_key(
-            paths, store, entropy, room, &header, &data_key, key_source,
-        ))
+        let vault = Self::with_key(paths, store, entropy, room, options, unlocked)?;
+        vault.resume_rotation();
+        Ok(vault)
     }
 
     /// Returns the folder, with links resolved.
@@ -96,59 +85,63 @@ impl Vault {
         self.key_source
     }
 
-    /// Returns the first 8 hex digits of the key's check value.
-    pub fn key_id(&self) -> &str {
-        &self.key_id
+    /// Returns the first 8 hex digits of the check value of the key that records are written under.
+    pub fn key_id(&self) -> String {
+        self.known_keys().header.key_id()
     }
 
-    fn in_memory(dir: &Path, entropy: Arc<dyn Entropy>) -> Self {
+    pub(crate) fn in_memory(
+        options: Options,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, VaultError> {
         tracing::warn!("the vault is in memory: every login ends with this process");
         let store: Arc<dyn Store> = Arc::new(Memory::default());
-        let data_key = Key::random(&*entropy);
-        let header = Header::new(
-            random(&*entropy),
-            KeySource::Memory,
-            None,
-            &data_key,
-            &data_key,
-            &*entropy,
-        );
         let paths = Paths {
-            dir: dir.to_owned(),
+            dir: options.dir.clone(),
         };
+        let outer = Outer {
+            key: Key::random(&*entropy),
+            source: KeySource::Memory,
+            stretch: None,
+        };
+        let id = random(&*entropy);
+        let unlocked = Unlocked::made((id, 1), outer, Key::random(&*entropy), &*entropy);
+        unlock::write_header(&*store, &paths, &unlocked.file)?;
         let room = WaitingRoom::new(Arc::clone(&store));
-        Self::with_key(
-            paths,
-            store,
-            entropy,
-            room,
-            &header,
-            &data_key,
-            KeySource::Memory,
-        )
+        Self::with_key(paths, store, entropy, room, options, unlocked)
     }
 
-    fn with_key(
+    pub(crate) fn with_key(
         paths: Paths,
         store: Arc<dyn Store>,
         entropy: Arc<dyn Entropy>,
         room: Arc<WaitingRoom>,
-        header: &Header,
-        data_key: &Key,
-        key_source: KeySource,
-    ) -> Self {
-        Self {
+        options: Options,
+        unlocked: Unlocked,
+    ) -> Result<Self, VaultError> {
+        if unlocked.key_source == KeySource::Keyfile {
+            tracing::warn!(
+                "the vault key is in a file: whoever reads it and the vault's folder reads every login"
+            );
+        }
+        let ring = KeyRing::of(&unlocked)
+            .map_err(|why| refusal(why, &paths.header(), unlocked.key_source))?;
+        Ok(Self {
             paths,
             store,
             entropy,
-            id: header.vault,
-            epoch: header.epoch,
-            record_key: record_key(data_key, header.epoch),
+            id: unlocked.header.vault,
+            // Nothing equals this, so the first write looks at the header.
+            keys: Mutex::new(Seen {
+                stamp: Stamp::Unsettled,
+                ring: Arc::new(ring),
+            }),
+            outer: unlocked.outer,
+            options,
             room,
             cache: Mutex::default(),
-            key_source,
-            key_id: header.key_id(),
-        }
+            key_source: unlocked.key_source,
+        })
     }
 }
 
@@ -158,7 +151,7 @@ impl fmt::Debug for Vault {
         vault
             .field("dir", &self.paths.dir)
             .field("key_source", &self.key_source)
-            .field("key_id", &self.key_id);
+            .field("key_id", &self.key_id());
         vault.finish_non_exhaustive()
     }
 }
@@ -179,6 +172,11 @@ impl Paths {
 
     pub(crate) fn vault_lock(&self) -> PathBuf {
         self.locks().join("vault.lock")
+    }
+
+    /// Held by whoever changes the data key or its slots, for as long as that takes.
+    pub(crate) fn keys_lock(&self) -> PathBuf {
+        self.locks().join("keys.lock")
     }
 
     pub(crate) fn records_lock(&self) -> PathBuf {
@@ -227,7 +225,7 @@ pub(crate) fn hold(
     })
 }
 
-fn create_folders(options: &Options, store: &dyn Store) -> Result<Paths, VaultError> {
+pub(crate) fn create_folders(options: &Options, store: &dyn Store) -> Result<Paths, VaultError> {
     if store.resolve(&options.dir, options.network())?.is_none() {
         store
             .create_folder(&options.dir)

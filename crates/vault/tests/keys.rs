@@ -44,7 +44,7 @@ fn check_reopens(options: &Options, source: KeySource) {
     let status = Vault::status(options, &Disk).unwrap();
     assert_eq!(
         (status.state, status.key_source, status.key_id.as_str()),
-        (VaultState::Open, source, made.key_id())
+        (VaultState::Open, source, made.key_id().as_str())
     );
 }
 

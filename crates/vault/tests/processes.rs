@@ -52,7 +52,7 @@ fn eight_processes_that_create_one_vault_get_one_key() {
     );
     let vault = open(with_key(&dir)).unwrap();
     assert!(
-        key_ids.iter().all(|key_id| key_id == vault.key_id()),
+        key_ids.iter().all(|key_id| *key_id == vault.key_id()),
         "{key_ids:?}"
     );
 }

@@ -21,7 +21,10 @@ pub(super) fn merge(layers: Vec<Layer>) -> Result<BTreeMap<String, Arc<Provider>
     let known: BTreeSet<String> = layers
         .iter()
         .filter(|layer| !matches!(layer.provenance, Provenance::Project(_)))
-        .flat_map(|layer| layer.providers.keys().cloned())
+        .flat_map(|layer| &layer.providers)
+        // How a provider rotates may be said of any, also of one that only the project defines.
+        .filter(|(_, patch)| patch.keys.keys().any(|key| *key != ROTATION))
+        .map(|(id, _)| id.clone())
         .chain(
             providers::BUILT_IN
                 .iter()

@@ -22,6 +22,14 @@ pub struct SecretRef {
     pub(super) place: Place,
 }
 
+impl SecretRef {
+    /// Whether a project file says what to read: then the user must have seen that before anything is sent.
+    #[must_use]
+    pub fn needs_consent(&self) -> bool {
+        self.from_project && !matches!(self.source, SecretSource::Plain(_))
+    }
+}
+
 /// Where a secret is.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -6,6 +6,8 @@
     reason = "each test file uses its own part"
 )]
 
+pub(crate) mod stepping;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,

@@ -1,0 +1,19 @@
+//! The broker as its callers meet it, over a real vault folder, a clock that tests turn and an authorization server
+//! in this process. Several brokers over one folder stand for several processes.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may fail at once, helpers included"
+)]
+
+mod accounts;
+mod lending;
+mod logins;
+mod refreshing;
+mod secrets;
+mod server;
+mod setbacks;
+mod sharing;
+mod trust;
+mod waiting;
+mod world;

@@ -1,0 +1,245 @@
+//! What one process finds out, the others know at their next request; and a state that is lost costs no login.
+
+use std::fs;
+use std::sync::Arc;
+
+use provider_auth_broker::{AccountChanges, Action, AuthRequest, Filter, Force, Revoke};
+use serde_json::json;
+
+use crate::world::{World, bearer, config, pass, request};
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_one_process_meets_keeps_the_others_away_at_once() {
+    let world = World::new();
+    let (one, two) = (world.process(), world.process());
+    one.add_key("a").await;
+    one.add_key("b").await;
+    let lease = one.lend().await.unwrap();
+    let limited = lease.account_id().to_owned();
+    two.lend().await.unwrap();
+    one.answer(&lease, 429, &[("retry-after", "30")]).await;
+    for process in [&two, &world.process()] {
+        for _ in 0..5 {
+            assert_ne!(process.lend().await.unwrap().account_id(), limited);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_that_are_added_switched_off_or_removed_count_at_the_next_request() {
+    let world = World::new();
+    let (one, two) = (world.process(), world.process());
+    assert_eq!(two.lend().await.err().unwrap().code(), "NO_ACCOUNT");
+    let first = one.add_key("a").await;
+    assert_eq!(two.token().await, "S3CRET-key-a");
+    one.add_key("b").await;
+    let enabled = |enabled| AccountChanges {
+        enabled: Some(enabled),
+        ..AccountChanges::default()
+    };
+    one.update_account(&first, enabled(false)).await.unwrap();
+    assert_eq!(two.token().await, "S3CRET-key-b");
+    assert_eq!(two.state_of(&first).await, "disabled");
+    one.update_account(&first, enabled(true)).await.unwrap();
+    let pinned = AuthRequest {
+        account: Some("a".to_owned()),
+        ..request()
+    };
+    assert_eq!(bearer(&two.headers(&pinned).await.unwrap()), "S3CRET-key-a");
+    assert!(one.remove_account(&first, Revoke::Locally).await.unwrap());
+    assert_eq!(
+        two.headers(&pinned).await.err().unwrap().code(),
+        "UNKNOWN_ACCOUNT"
+    );
+    assert!(!two.remove_account(&first, Revoke::Locally).await.unwrap());
+    assert_eq!(
+        two.list_accounts(&Filter::default()).await.unwrap().len(),
+        1
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_two_processes_to_one_account_are_both_kept() {
+    let world = World::new();
+    let (one, two) = (world.process(), world.process());
+    let id = one.log_in("ann").await;
+    two.token().await;
+    for round in 0..10 {
+        let label = AccountChanges {
+            label: Some(format!("label {round}")),
+            ..AccountChanges::default()
+        };
+        let priority = AccountChanges {
+            priority: Some(round),
+            ..AccountChanges::default()
+        };
+        let (renewed, labelled, ranked) = tokio::join!(
+            one.refresh_account(&id, Force::EvenIfGood),
+            two.update_account(&id, label),
+            one.update_account(&id, priority),
+        );
+        renewed.unwrap();
+        labelled.unwrap();
+        ranked.unwrap();
+        let account = &two.list_accounts(&Filter::default()).await.unwrap()[0];
+        assert_eq!(
+            (account.label.as_str(), account.priority),
+            (&*format!("label {round}"), round)
+        );
+    }
+    assert_eq!(one.token().await, two.token().await);
+    assert_eq!(one.state_of(&id).await, "ready");
+    assert_eq!(world.server.refreshes(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_changes_nothing() {
+    let world = World::new();
+    let limited = {
+        let process = world.impatient_process();
+        process.add_key("a").await;
+        let lease = process.lend().await.unwrap();
+        process.answer(&lease, 200, &[]).await;
+        let lease = process.lend().await.unwrap();
+        process.answer(&lease, 429, &[("retry-after", "300")]).await;
+        process.rest().await;
+        process.lend().await.err().unwrap()
+    };
+    let process = world.impatient_process();
+    assert_eq!(
+        process.lend().await.err().unwrap().retry_at(),
+        limited.retry_at()
+    );
+    let account = &process.list_accounts(&Filter::default()).await.unwrap()[0];
+    assert_eq!(
+        (account.successes, account.failures, account.last_status),
+        (1, 1, Some(429))
+    );
+    assert_eq!(account.cooldowns.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_that_cannot_be_read_starts_afresh() {
+    let world = World::new();
+    let process = world.process();
+    let id = process.log_in("ann").await;
+    let lease = process.lend().await.unwrap();
+    process.answer(&lease, 429, &[("retry-after", "300")]).await;
+    for junk in [
+        "",
+        "null",
+        "[]",
+        "{\"accounts\":7",
+        "\u{1}\u{2}",
+        "{\"format\":\"x\"}",
+    ] {
+        fs::write(world.vault_dir().join("state.json"), junk).unwrap();
+        for process in [&process, &world.process()] {
+            assert_eq!(process.token().await, "S3CRET-access-ann-1", "{junk:?}");
+            process.rest().await;
+        }
+        assert_eq!(world.process().state_of(&id).await, "ready");
+    }
+    fs::remove_file(world.vault_dir().join("state.json")).unwrap();
+    assert_eq!(process.token().await, "S3CRET-access-ann-1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_record_is_set_aside_alone() {
+    let world = World::new();
+    let process = world.process();
+    let id = process.log_in("ann").await;
+    process.add_key("spare").await;
+    fs::write(world.record_file(&id), b"rubbish").unwrap();
+    assert_eq!(process.token().await, "S3CRET-key-spare");
+    assert_eq!(process.vault_status().await.unwrap().quarantined, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_that_cannot_be_written_keeps_nobody_from_signing_in_again_or_from_a_token() {
+    let world = World::new();
+    let process = world.process();
+    process.add_key("a").await;
+    process.log_in("ann").await;
+    // Its lock is a folder now, so that nothing gets through.
+    let lock = world.vault_dir().join("lock/vault.lock");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    let id = process.log_in("ann").await;
+    pass(3601).await;
+    assert_eq!(process.token().await, "S3CRET-access-ann-3");
+    let lease = process.lend().await.unwrap();
+    let verdict = process.answer(&lease, 429, &[("retry-after", "300")]).await;
+    assert_eq!(verdict.action, Action::Retry);
+    assert_eq!(process.token().await, "S3CRET-key-a");
+    assert_eq!(process.state_of(&id).await, "exhausted");
+    assert_eq!(
+        process
+            .clear_cooldowns(&Filter::default())
+            .await
+            .unwrap_err()
+            .code(),
+        "VAULT_IO"
+    );
+
+    fs::remove_dir(&lock).unwrap();
+    process.rest().await;
+    let account = &world
+        .process()
+        .list_accounts(&Filter {
+            account: Some(id),
+            ..Filter::default()
+        })
+        .await
+        .unwrap()[0];
+    assert_eq!((account.failures, account.successes), (1, 1));
+}
+
+/// Real threads: what a process has found out must not vanish from its view for a moment while the state is written
+/// and read by others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_block_and_no_count_is_lost_between_many_writers() {
+    let world = World::new();
+    let models = || (0..25).map(|number| format!("model-{number}"));
+    let processes =
+        [0, 1].map(|_| world.process_with(config(json!({ "rotation": { "maxWaitMs": 0 } }))));
+    processes[0].add_key("a").await;
+    let tasks: Vec<_> = processes
+        .iter()
+        .enumerate()
+        .flat_map(|(place, process)| {
+            models().map(move |model| (format!("{place}-{model}"), Arc::clone(process)))
+        })
+        .map(|(model, broker)| {
+            tokio::spawn(async move {
+                let asked = AuthRequest {
+                    model: Some(model),
+                    ..request()
+                };
+                let lease = broker.headers(&asked).await.unwrap();
+                let report = provider_auth_broker::Report {
+                    attempt: lease.attempt.clone(),
+                    status: Some(429),
+                    headers: [("retry-after".to_owned(), "60".to_owned())].into(),
+                    ..Default::default()
+                };
+                broker.report(&report).await.unwrap();
+                for _ in 0..20 {
+                    assert_eq!(
+                        broker.headers(&asked).await.err().unwrap().code(),
+                        "EXHAUSTED"
+                    );
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let account = &world
+        .process()
+        .list_accounts(&Filter::default())
+        .await
+        .unwrap()[0];
+    assert_eq!((account.failures, account.cooldowns.len()), (50, 50));
+}

@@ -1,0 +1,388 @@
+//! One vault folder, one server, one clock; and any number of brokers on them, each as in a process of its own.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use provider_auth_broker::config::Inline;
+use provider_auth_broker::{
+    AuthRequest, Broker, BrokerError, Clock, Entropy, Env, Event, Events, Host, Lease,
+    LoginOptions, Method, Report, Timestamp, Verdict,
+};
+use provider_auth_vault::{Disk, KeySecrets, KeySource, Options, RecordId, Vault};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::server::Server;
+
+/// Marks every secret of the tests, so that a leak is found by looking for it.
+pub(crate) const MARK: &str = "S3CRET";
+
+/// Where the provider of the tests is called.
+pub(crate) const API: &str = "https://api.acme.example/v1/chat";
+
+/// When each test begins, in Unix seconds.
+pub(crate) const START: u64 = 1_800_000_000;
+
+const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+/// What all processes of a test share.
+pub(crate) struct World {
+    folder: TempDir,
+    pub(crate) server: Arc<Server>,
+    clock: Arc<TurnedClock>,
+    processes: AtomicU64,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            folder: TempDir::new().unwrap(),
+            server: Arc::new(Server::new()),
+            clock: Arc::new(TurnedClock {
+                began: Instant::now(),
+            }),
+            processes: AtomicU64::new(0),
+        }
+    }
+
+    /// A process with the usual configuration.
+    pub(crate) fn process(&self) -> Process {
+        self.process_with(config(json!({})))
+    }
+
+    /// A process in which no request waits.
+    pub(crate) fn impatient_process(&self) -> Process {
+        self.process_with(config(json!({ "rotation": { "maxWaitMs": 0 } })))
+    }
+
+    pub(crate) fn process_with(&self, config: Value) -> Process {
+        self.process_in(config, "env", &[])
+    }
+
+    pub(crate) fn process_in(
+        &self,
+        config: Value,
+        key_source: &str,
+        variables: &[(&str, &str)],
+    ) -> Process {
+        let mut env = HashMap::from([("PROVIDER_AUTH_KEY".to_owned(), KEY.to_owned())]);
+        env.extend(
+            variables
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string())),
+        );
+        let host = Host {
+            clock: self.clock.clone(),
+            entropy: Arc::new(Counted(AtomicU64::new(
+                self.processes.fetch_add(1, Ordering::Relaxed) << 32,
+            ))),
+            env: Arc::new(Variables {
+                env,
+                home: self.folder.path().join("home"),
+            }),
+            http: self.server.clone(),
+        };
+        let inline = Inline {
+            dir: Some(self.vault_dir()),
+            key_source: Some(key_source.to_owned()),
+            config: Some(config),
+            ..Inline::default()
+        };
+        let events = Arc::new(Events::default());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        events.subscribe(Arc::new({
+            let seen = seen.clone();
+            move |event: &Event| seen.lock().push(event.clone())
+        }));
+        Process {
+            broker: Broker::new(host, &inline, events).unwrap(),
+            seen,
+        }
+    }
+
+    pub(crate) fn vault_dir(&self) -> PathBuf {
+        self.folder.path().join("vault")
+    }
+
+    pub(crate) fn record_file(&self, id: &str) -> PathBuf {
+        self.vault_dir().join(format!("rec/{id}.rec"))
+    }
+
+    /// The vault, opened by somebody who is no broker.
+    pub(crate) fn vault(&self) -> Vault {
+        let options = Options {
+            key: KeySource::Env,
+            secrets: KeySecrets {
+                key: Some(KEY.into()),
+                ..KeySecrets::default()
+            },
+            ..Options::new(self.vault_dir())
+        };
+        let entropy = Counted(AtomicU64::new(u64::MAX / 2));
+        Vault::open(
+            options,
+            Arc::new(Disk),
+            Arc::new(move |bytes: &mut [u8]| entropy.fill(bytes)),
+        )
+        .unwrap()
+    }
+
+    /// How often the record was written.
+    pub(crate) fn generation(&self, id: &str) -> u64 {
+        self.vault()
+            .read(&record_id(id))
+            .unwrap()
+            .unwrap()
+            .generation
+    }
+
+    pub(crate) fn has_note(&self, id: &str) -> bool {
+        self.vault_dir().join(format!("rec/{id}.pending")).exists()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Every file in the vault's folder.
+    pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        fn walk(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => walk(&path, files),
+                    false => files.push((path.clone(), std::fs::read(&path).unwrap())),
+                }
+            }
+        }
+        let mut files = Vec::new();
+        walk(&self.vault_dir(), &mut files);
+        files
+    }
+}
+
+/// Turns the clock, without a wait.
+pub(crate) async fn pass(seconds: u64) {
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+}
+
+/// Gives what was just started the time to come to where it waits, on whatever thread. No test passes or fails by it:
+/// without it, another order of events is tested.
+pub(crate) async fn let_others_run() {
+    for _ in 0..200 {
+        tokio::task::spawn_blocking(std::thread::yield_now)
+            .await
+            .unwrap();
+    }
+}
+
+pub(crate) fn record_id(id: &str) -> RecordId {
+    id.parse().unwrap()
+}
+
+/// The usual provider `acme`, with some keys replaced.
+pub(crate) fn config(changes: Value) -> Value {
+    let mut acme = json!({
+        "authorizationEndpoint": "https://id.acme.example/authorize",
+        "tokenEndpoint": "https://id.acme.example/token",
+        "deviceAuthorizationEndpoint": "https://id.acme.example/device",
+        "clientId": "client",
+        "origins": ["https://api.acme.example"],
+    });
+    for (key, value) in changes.as_object().unwrap() {
+        acme[key] = value.clone();
+    }
+    json!({ "providers": { "acme": acme } })
+}
+
+/// A request to the usual provider.
+pub(crate) fn request() -> AuthRequest {
+    AuthRequest {
+        provider: "acme".to_owned(),
+        url: API.to_owned(),
+        ..AuthRequest::default()
+    }
+}
+
+/// The request that follows an attempt.
+pub(crate) fn retry_of(lease: &Lease) -> AuthRequest {
+    AuthRequest {
+        retry_of: Some(lease.attempt.clone()),
+        ..request()
+    }
+}
+
+/// One broker, as in a process of its own.
+pub(crate) struct Process {
+    broker: Arc<Broker>,
+    seen: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Deref for Process {
+    type Target = Arc<Broker>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.broker
+    }
+}
+
+impl Process {
+    /// Logs in by paste and returns the account's id.
+    pub(crate) async fn log_in(&self, subject: &str) -> String {
+        let (number, pasted) = self.started_login(subject).await;
+        self.finish_login(number, Some(pasted)).await.unwrap().id
+    }
+
+    /// Starts a login by paste; returns its number, and what the user would paste.
+    pub(crate) async fn started_login(&self, subject: &str) -> (u64, String) {
+        let options = LoginOptions {
+            provider: "acme".to_owned(),
+            method: Some(Method::Paste),
+            ..LoginOptions::default()
+        };
+        let prompt = self.start_login(options).await.unwrap();
+        let url = Url::parse(&prompt.url).unwrap();
+        let state = url
+            .query_pairs()
+            .find(|(name, _)| name == "state")
+            .unwrap()
+            .1;
+        (
+            prompt.login,
+            format!("http://127.0.0.1:8976/callback?code=code-of-{subject}&state={state}"),
+        )
+    }
+
+    /// Adds an API key and returns the account's id.
+    pub(crate) async fn add_key(&self, name: &str) -> String {
+        let key = format!("{MARK}-key-{name}").into();
+        self.add_api_key("acme", key, None, Some(name.to_owned()))
+            .await
+            .unwrap()
+            .id
+    }
+
+    /// Headers for the usual request.
+    pub(crate) async fn lend(&self) -> Result<Lease, BrokerError> {
+        self.headers(&request()).await
+    }
+
+    /// The access token or key that serves the usual request, answered with 200.
+    pub(crate) async fn token(&self) -> String {
+        let lease = self.lend().await.unwrap();
+        self.answer(&lease, 200, &[]).await;
+        bearer(&lease)
+    }
+
+    /// Reports a response.
+    pub(crate) async fn answer(
+        &self,
+        lease: &Lease,
+        status: u16,
+        headers: &[(&str, &str)],
+    ) -> Verdict {
+        self.report(&Report {
+            attempt: lease.attempt.clone(),
+            status: Some(status),
+            headers: headers
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect::<BTreeMap<_, _>>(),
+            ..Report::default()
+        })
+        .await
+        .unwrap()
+    }
+
+    /// How the account stands.
+    pub(crate) async fn state_of(&self, id: &str) -> &'static str {
+        let filter = provider_auth_broker::Filter {
+            account: Some(id.to_owned()),
+            ..Default::default()
+        };
+        let accounts = self.list_accounts(&filter).await.unwrap();
+        accounts.first().map_or("absent", |account| account.state)
+    }
+
+    /// Waits until nothing is under way in the background, as the end of a process does.
+    pub(crate) async fn rest(&self) {
+        let broker = self.broker.clone();
+        tokio::task::spawn_blocking(move || broker.close())
+            .await
+            .unwrap();
+    }
+
+    /// The names of the events so far, in order; forgets them.
+    pub(crate) fn events(&self) -> Vec<&'static str> {
+        self.seen
+            .lock()
+            .drain(..)
+            .map(|event| event.kind.as_str())
+            .collect()
+    }
+
+    /// The events so far.
+    pub(crate) fn seen(&self) -> Vec<Event> {
+        self.seen.lock().clone()
+    }
+}
+
+/// The credential in the headers, without its scheme.
+pub(crate) fn bearer(lease: &Lease) -> String {
+    let (_, value) = lease
+        .headers()
+        .iter()
+        .find(|(name, _)| *name == "authorization")
+        .unwrap();
+    value.strip_prefix("Bearer ").unwrap().to_owned()
+}
+
+/// A clock that goes with the runtime's, which tests turn.
+struct TurnedClock {
+    began: Instant,
+}
+
+impl Clock for TurnedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(START * 1000) + self.began.elapsed()
+    }
+}
+
+/// Entropy that can be told in advance: a counter, stirred so that no two bytes look alike.
+struct Counted(AtomicU64);
+
+impl Entropy for Counted {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let count = self.0.fetch_add(1, Ordering::Relaxed);
+            let mixed = count.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31) ^ count;
+            chunk.copy_from_slice(&mixed.to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+struct Variables {
+    env: HashMap<String, String>,
+    home: PathBuf,
+}
+
+impl Env for Variables {
+    fn var(&self, name: &str) -> Option<String> {
+        self.env.get(name).cloned()
+    }
+
+    fn home_dir(&self) -> Option<PathBuf> {
+        Some(self.home.clone())
+    }
+
+    fn current_dir(&self) -> Option<PathBuf> {
+        Some(self.home.clone())
+    }
+}

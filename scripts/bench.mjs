@@ -1,0 +1,100 @@
+// `npm run bench`: builds the addon as it ships, and measures it in Node and in Bun against what it cannot be faster
+// than and against what others do. Prints ratios, and whether the targets hold; time alone never fails it.
+// With NAPI_RS_NATIVE_LIBRARY_PATH set, that addon is measured instead.
+
+import { copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { cpus } from 'node:os'
+import { dirname, join } from 'node:path'
+import { measureWith } from '../bench/process.mjs'
+import { isFresh } from './lib/freshness.mjs'
+import { root, run, step } from './lib/steps.mjs'
+import { installPackages } from './lib/toolchain.mjs'
+
+const minutes = 60_000
+const folder = 'target/bench'
+const baseline = join(root, folder, 'baseline.node')
+
+/** What the project promises of the figures, each as a ratio. */
+const targets = [
+  { list: 'calls', id: 'headers', most: 1.5, text: 'hot getAuthHeaders at most 1.5 times a native resolved promise' },
+  { list: 'fetches', id: 'wrapped', most: 1.05, only: 'node', text: 'createAuthFetch at most 5 % over fetch, on node' },
+]
+
+await prepare('Packages of npm', installPackages)
+await prepare('The TypeScript', () => run('npm', ['run', '--silent', 'build:ts']))
+await prepare('The baseline', buildBaseline)
+const addon = process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? (await buildAddon())
+
+const [{ model }] = cpus()
+console.log(`\n${cpus().length} cores (${model.trim()}), ${process.platform} ${process.arch}`)
+for (const command of [process.execPath, bunBinary()]) {
+  if (command !== undefined) report(await measureWith(command, { addon, baseline }))
+}
+
+/** Runs one step of the preparation; without it there is nothing to measure. */
+async function prepare(title, action) {
+  const { ok } = await step(title, action)
+  if (!ok) process.exit(1)
+}
+
+/** Builds the addon of a release into a folder of its own and returns its file. */
+async function buildAddon() {
+  const find = () =>
+    existsSync(join(root, folder)) && readdirSync(join(root, folder)).find((name) => /^provider-auth\./.test(name))
+  const sources = ['crates', 'Cargo.toml', 'Cargo.lock']
+  await prepare('The addon, as in a release (the first build takes some minutes)', async () => {
+    if (find() && isFresh({ sources, outputs: [join(folder, find())] })) return { ok: true }
+    const args = ['build', '--platform', '--release', '--esm', '--manifest-path', 'crates/node/Cargo.toml']
+    const output = ['--output-dir', folder, '--js', 'loader.js', '--dts', 'addon.d.ts']
+    const napi = createRequire(import.meta.url).resolve('@napi-rs/cli/package.json')
+    return run(process.execPath, [join(dirname(napi), 'dist/cli.js'), ...args, ...output], { timeoutMs: 30 * minutes })
+  })
+  return join(root, folder, find())
+}
+
+/** Builds what `bench/baseline.rs` describes, with the same profile. */
+async function buildBaseline() {
+  const args = ['build', '--release', '--package', 'provider-auth-node', '--example', 'baseline']
+  const built = await run('cargo', [...args, '--message-format', 'json-render-diagnostics'], {
+    show: 'nothing',
+    timeoutMs: 30 * minutes,
+  })
+  const file = built.output.match(/"filenames":\["([^"]*baseline[^"]*)"/)?.[1]
+  if (!built.ok || file === undefined) {
+    console.log(built.output)
+    return { ok: false }
+  }
+  mkdirSync(dirname(baseline), { recursive: true })
+  copyFileSync(JSON.parse(`"${file}"`), baseline)
+  return built
+}
+
+/** Bun's own binary: the one in `.bin` is a placeholder until an install script has run. */
+function bunBinary() {
+  const bun = process.platform === 'win32' ? 'bun.exe' : 'bun'
+  const packages = join(root, 'node_modules/@oven')
+  const names = existsSync(packages) ? readdirSync(packages) : []
+  const found = names.map((name) => join(packages, name, 'bin', bun)).find((file) => existsSync(file))
+  if (found === undefined) console.log('\nno Bun for this platform in node_modules: only Node is measured')
+  return found
+}
+
+function report({ runtime, ...lists }) {
+  console.log(`\n━━ ${runtime}`)
+  table('p50 of one call', lists.calls, (ns) => `${Math.round(ns)} ns`)
+  table('p50 of one POST of 8 KB on loopback', lists.fetches, (ns) => `${(ns / 1000).toFixed(0)} µs`)
+  for (const { list, id, most, only, text } of targets) {
+    if (only !== undefined && !runtime.startsWith(only)) continue
+    const { ratio } = lists[list].find((row) => row.id === id)
+    console.log(`   ${ratio <= most ? '✔ holds' : '✖ does not hold here'}: ${text} (${ratio.toFixed(2)})`)
+  }
+}
+
+function table(title, rows, unit) {
+  console.log(`   ${title.padEnd(50)}${'time'.padStart(12)}${'ratio'.padStart(9)}`)
+  for (const { name, ns, ratio } of rows) {
+    console.log(`   ${name.padEnd(50)}${unit(ns).padStart(12)}${ratio.toFixed(2).padStart(9)}`)
+  }
+  console.log()
+}
