@@ -23,6 +23,7 @@ interface Addon {
   ): [attempt: string, accountId: string, headers: Record<string, string>] | null
   strippedHeaders(provider: string): string[]
   getAuthHeaders(request: api.AuthRequest & { wait?: number }): Promise<api.AuthHeaders>
+  beginWait(): number
   endWait(wait: number): void
   reportServed(attempt: unknown, status: unknown, headers: unknown): boolean
   reportResponse: typeof api.reportResponse
@@ -97,14 +98,11 @@ function strippedOf(provider: string): string[] {
   return names.slice()
 }
 
-let waits = 0
-
 /** Asks for headers that are not at hand. An abort of `request.signal` ends the wait. */
 function waitForHeaders(request: api.AuthRequest): Promise<api.AuthHeaders> {
   const signal = request?.signal
   if (signal == null) return addon.getAuthHeaders(request)
-  waits += 1
-  const wait = waits
+  const wait = addon.beginWait()
   const headers = addon.getAuthHeaders({ ...request, wait })
   const end = (): void => addon.endWait(wait)
   const forget = (): void => signal.removeEventListener('abort', end)

@@ -1,6 +1,6 @@
 //! The accounts of the vault as this process last read them, and what a user does with them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock, Weak};
 
 use provider_auth_oauth::Identity;
@@ -25,8 +25,9 @@ pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 #[derive(Default)]
 pub(crate) struct Accounts {
     stamp: Option<Stamp>,
-    by_id: HashMap<AccountId, Arc<Entry>>,
-    pools: HashMap<String, HashMap<String, Members>>,
+    // Few keys, looked up by every request: comparing them costs less than hashing one.
+    by_id: BTreeMap<AccountId, Arc<Entry>>,
+    pools: BTreeMap<String, BTreeMap<String, Members>>,
     unreadable: Vec<AccountId>,
 }
 
@@ -437,7 +438,11 @@ impl Broker {
                     credential.label = current.label;
                 }
                 credential.other = current.other;
-                let generation = vault.replace(&guard, &credential.plaintext())?;
+                // Signing in is what a restored copy asks for: its record becomes the newest again.
+                let seen = self
+                    .ledger
+                    .read(|state| state.counters(&entry.view.id).generation);
+                let generation = vault.replace_above(&guard, &credential.plaintext(), seen)?;
                 // A note of a refresh under way speaks of a token that is history now.
                 vault.clear_pending(&guard)?;
                 return Ok((entry.view.id.clone(), generation));

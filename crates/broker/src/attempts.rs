@@ -1,6 +1,6 @@
 //! The attempts that were handed out and not yet forgotten.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use provider_auth_policy::{AccountId, Request, Timestamp};
@@ -23,7 +23,7 @@ pub(crate) struct Attempts {
     /// Tells handles of this copy of the addon from those of another in the same process.
     copy: u32,
     next: u64,
-    open: HashMap<u64, Attempt>,
+    open: BTreeMap<u64, Attempt>,
     /// In the order in which they were handed out; may name attempts that are gone.
     by_age: VecDeque<(Timestamp, u64)>,
     /// Answered ones, oldest first.
@@ -35,7 +35,7 @@ impl Attempts {
         Self {
             copy,
             next: 0,
-            open: HashMap::new(),
+            open: BTreeMap::new(),
             by_age: VecDeque::new(),
             answered: VecDeque::new(),
         }

@@ -3,7 +3,6 @@
 //! It owns what the three leaves need of each other: the open vault, the accounts read from it, the shared state, the
 //! attempts under way. Decisions are `policy`'s; this file opens, reads again what others changed, and writes.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -40,8 +39,6 @@ pub struct Broker {
     pub(crate) logins: Logins,
     pub(crate) figures: Mutex<Figures>,
     pub(crate) events: Arc<Events>,
-    /// Calls that wait and may be called off, by the number that the caller gave.
-    pub(crate) waits: Mutex<HashMap<u64, tokio::sync::oneshot::Sender<()>>>,
     /// Told when an account or a cooldown changed, so that those who wait look again.
     pub(crate) changed: Notify,
     flush_due: AtomicBool,
@@ -71,7 +68,6 @@ impl Broker {
             logins: Logins::default(),
             figures: Mutex::default(),
             events,
-            waits: Mutex::default(),
             changed: Notify::new(),
             flush_due: AtomicBool::new(false),
             serial: AtomicU64::new(0),

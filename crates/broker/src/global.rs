@@ -14,11 +14,13 @@ use crate::error::BrokerError;
 use crate::events::Events;
 use crate::host::Host;
 use crate::logging;
+use crate::waits::Waits;
 
 static SLOT: RwLock<Slot> = RwLock::new(Slot {
     inline: None,
     broker: None,
 });
+static WAITS: LazyLock<Waits> = LazyLock::new(Waits::default);
 static EVENTS: LazyLock<Arc<Events>> = LazyLock::new(Arc::default);
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     Builder::new_multi_thread()
@@ -86,6 +88,11 @@ pub fn runtime() -> &'static Runtime {
 /// The listeners of this process, which outlive a change of options.
 pub fn events() -> &'static Events {
     &EVENTS
+}
+
+/// The calls of this process that may be called off.
+pub fn waits() -> &'static Waits {
+    &WAITS
 }
 
 /// Brings what is under way to a safe end; the process is about to exit.

@@ -4,7 +4,6 @@
 //! way that settles on the calling thread: headers of a fresh token, and the report of a 2xx.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -211,32 +210,6 @@ impl Broker {
                 Step::Wait { until, account } => self.wait(&mut asked, until, account).await,
             }
             self.reread(&vault).await?;
-        }
-    }
-
-    /// Runs `work` until it is done or `end_wait` names its number.
-    pub async fn ended_by<T>(
-        &self,
-        wait: Option<u64>,
-        work: impl Future<Output = Result<T, BrokerError>>,
-    ) -> Result<T, BrokerError> {
-        let Some(number) = wait else {
-            return work.await;
-        };
-        let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        self.waits.lock().insert(number, end);
-        let outcome = tokio::select! {
-            outcome = work => outcome,
-            Ok(()) = ended => Err(BrokerError::Aborted),
-        };
-        self.waits.lock().remove(&number);
-        outcome
-    }
-
-    /// Ends the waiting of one call of [`Broker::ended_by`].
-    pub fn end_wait(&self, number: u64) {
-        if let Some(end) = self.waits.lock().remove(&number) {
-            let _ = end.send(());
         }
     }
 

@@ -25,6 +25,7 @@ mod login;
 mod providers;
 mod refresh;
 mod status;
+mod waits;
 
 pub use accounts::{Account, AccountChanges, Filter, Revoke};
 pub use broker::Broker;
@@ -41,6 +42,7 @@ pub use provider_auth_policy::{
 pub use refresh::Force;
 pub use secrecy::SecretString;
 pub use status::{PoolFigures, PoolStatus, ProviderSummary, VaultStatus};
+pub use waits::Waits;
 
 /// Opens a page in the user's browser.
 pub fn open_browser(url: &str) -> std::io::Result<()> {

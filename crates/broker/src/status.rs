@@ -1,6 +1,6 @@
 //! What the pools did in this process, and how they and the vault stand.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use provider_auth_policy::{Pool, Request, Selection, Timestamp, select, serving_order};
@@ -31,7 +31,7 @@ pub struct PoolFigures {
 /// The counts of all pools.
 #[derive(Default)]
 pub(crate) struct Figures {
-    pools: HashMap<Arc<str>, HashMap<Arc<str>, PoolFigures>>,
+    pools: BTreeMap<Arc<str>, BTreeMap<Arc<str>, PoolFigures>>,
 }
 
 type PoolName<'a> = (&'a Arc<str>, &'a Arc<str>);

@@ -37,10 +37,6 @@ pub fn configure(env: &Env, options: Unknown<'_>) -> Result<()> {
 ///
 /// The fields come one by one, and `strip` once per provider: JavaScript takes objects apart and puts them together
 /// faster than Node-API does, and this is the path of every request.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "they are the fields of `AuthRequest`"
-)]
 #[napi(catch_unwind)]
 pub fn auth_headers_now(
     env: &Env,
@@ -89,19 +85,19 @@ pub fn get_auth_headers<'env>(env: &'env Env, request: Unknown<'env>) -> Result<
     let request = read!(env, options.auth_request());
     let wait = read!(env, options.wait());
     later(env, async move {
-        let broker = broker()?;
-        broker
-            .ended_by(wait, broker.headers(&request))
-            .await
-            .map(AuthHeaders)
+        let work = async { broker()?.headers(&request).await };
+        global::waits().run(wait, work).await.map(AuthHeaders)
     })
 }
 
 #[napi(catch_unwind)]
 pub fn end_wait(wait: f64) {
-    if let Some(broker) = global::current() {
-        broker.end_wait(wait as u64);
-    }
+    global::waits().end(wait as u64);
+}
+
+#[napi(catch_unwind)]
+pub fn begin_wait() -> f64 {
+    global::waits().begin() as f64
 }
 
 /// `reportResponse` of a 2xx: true when it is taken, and the verdict is to deliver; false when `reportResponse` must judge.

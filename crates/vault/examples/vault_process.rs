@@ -1,6 +1,7 @@
 //! A second process for the tests: does one thing to a vault, says what came of it, and ends or waits to be killed.
 //!
-//! `vault_process <dir> <key>|auto|keychain open | count <id> <times> | hold <id> | churn <id>`
+//! `vault_process <dir> <key>|auto|keychain open | count <id> <times> | hold <id> | churn <id> |
+//! rotate <times> | turn`
 
 #![expect(
     clippy::print_stdout,
@@ -55,6 +56,17 @@ fn main() -> Result<(), Box<dyn Error>> {
             for round in 0_u64.. {
                 let guard = vault.lock(&id()?)?;
                 vault.replace(&guard, &round.to_le_bytes().repeat(300))?;
+            }
+        }
+        "rotate" => {
+            for _ in 0..rest.first().ok_or("no number")?.parse()? {
+                vault.rotate_key()?;
+            }
+        }
+        "turn" => {
+            println!("turning");
+            loop {
+                vault.rotate_key()?;
             }
         }
         other => return Err(format!("what is {other}?").into()),

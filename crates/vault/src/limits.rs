@@ -66,3 +66,6 @@ pub const SHARING_PAUSES: [Duration; 5] = [
     Duration::from_millis(100),
     Duration::from_millis(200),
 ];
+
+/// Generations of one record that are believed: a refresh a second for 30,000 years.
+pub(crate) const GENERATIONS: u64 = 1_000_000_000_000;

@@ -66,10 +66,23 @@ impl Vault {
 
     /// Replaces the content of the guarded record, durably, and returns its new generation.
     pub fn replace(&self, guard: &RecordGuard, plaintext: &[u8]) -> Result<u64, VaultError> {
+        self.replace_above(guard, plaintext, 0)
+    }
+
+    /// Like [`Vault::replace`], with a generation above `seen`: a record of a restored copy, which counts from an older
+    /// number, becomes the newest again.
+    pub fn replace_above(
+        &self,
+        guard: &RecordGuard,
+        plaintext: &[u8],
+        seen: u64,
+    ) -> Result<u64, VaultError> {
         let current = self
             .reread(guard)?
             .ok_or(VaultError::Absent { id: guard.id })?;
-        let generation = current.generation + 1;
+        // A number that no count of refreshes reaches is not believed.
+        let seen = if seen < limits::GENERATIONS { seen } else { 0 };
+        let generation = current.generation.max(seen) + 1;
         self.write(guard.id, current.kind, generation, plaintext)?;
         Ok(generation)
     }

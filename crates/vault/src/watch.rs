@@ -117,7 +117,8 @@ fn reports_at_once(folder: &std::path::Path) -> bool {
     rustix::fs::statfs(folder).is_ok_and(|system| OWN.contains(&(system.f_type as u32)))
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::fs;
 

@@ -108,3 +108,69 @@ fn killing_a_writer_at_any_moment_leaves_a_whole_record() {
     assert!(last > 1, "something was written");
     assert_eq!(vault.quarantined(), 0);
 }
+
+#[test]
+fn processes_that_rotate_and_write_at_once_lose_no_step() {
+    let (_outer, vault, id) = new_vault(b"");
+    for at in 0..5_u8 {
+        vault.create(1, &[at]).unwrap();
+    }
+    let id = id.to_string();
+    let count = ["count", &id, "50"];
+    let deeds = [&count[..], &count, &["rotate", "8"], &["rotate", "8"]];
+    let mut children: Vec<_> = deeds.iter().map(|deed| start(vault.dir(), deed)).collect();
+    let mut created = Vec::new();
+    while children
+        .iter_mut()
+        .any(|child| child.try_wait().unwrap().is_none())
+    {
+        if created.len() < 10 {
+            created.push(vault.create(1, b"new").unwrap().0);
+        }
+        for id in vault.ids().unwrap() {
+            assert!(vault.read(&id).unwrap().is_some());
+        }
+    }
+    assert!(
+        children
+            .iter_mut()
+            .all(|child| child.wait().unwrap().success())
+    );
+    let last = open(with_key(vault.dir())).unwrap();
+    let record = last.read(&id.parse().unwrap()).unwrap().unwrap();
+    assert_eq!((record.plaintext().len(), record.generation), (100, 101));
+    assert!(created.len() > 1);
+    for id in created {
+        assert_eq!(last.read(&id).unwrap().unwrap().plaintext(), b"new");
+    }
+    assert_eq!(last.quarantined(), 0);
+}
+
+#[test]
+fn killing_a_rotation_at_any_moment_loses_no_record() {
+    let (_outer, vault, _) = new_vault(b"content");
+    for _ in 0..9 {
+        vault.create(1, b"content").unwrap();
+    }
+    let ids = vault.ids().unwrap();
+    for round in 0..30_u32 {
+        let mut rotation = start(vault.dir(), &["turn"]);
+        assert_eq!(first_line(&mut rotation), "turning");
+        std::thread::park_timeout(Duration::from_micros(u64::from(round) * 900));
+        rotation.kill().unwrap();
+        rotation.wait().unwrap();
+        // One that had it open all along, and one that opens it now and goes on with the rotation.
+        for reader in [&vault, &open(with_key(vault.dir())).unwrap()] {
+            for id in &ids {
+                let record = reader.read(id).unwrap().unwrap();
+                assert_eq!(
+                    (record.plaintext(), record.generation),
+                    (&b"content"[..], 1)
+                );
+            }
+        }
+        let header = std::fs::read_to_string(vault.dir().join("vault.hdr")).unwrap();
+        assert!(!header.contains("previous"), "round {round}");
+    }
+    assert_eq!(vault.quarantined(), 0);
+}

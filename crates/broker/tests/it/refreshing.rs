@@ -1,8 +1,9 @@
 //! One exchange for everybody, and no earlier and no later than it should be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use provider_auth_broker::{BrokerError, Force, Revoke};
+use provider_auth_broker::{BrokerError, Force, Revoke, Waits};
 use serde_json::json;
 
 use crate::server::{Answer, Lifetime};
@@ -248,11 +249,13 @@ async fn ending_a_wait_does_not_end_the_exchange() {
         let broker = process.clone();
         async move { broker.headers(&request()).await.map(|_| ()) }
     });
+    let waits = Arc::new(Waits::default());
+    let wait = waits.begin();
     let aborted = tokio::spawn({
-        let broker = process.clone();
+        let (broker, waits) = (process.clone(), waits.clone());
         async move {
-            broker
-                .ended_by(Some(7), broker.headers(&request()))
+            waits
+                .run(Some(wait), broker.headers(&request()))
                 .await
                 .map(|_| ())
         }
@@ -260,7 +263,7 @@ async fn ending_a_wait_does_not_end_the_exchange() {
     world.server.arrived(2).await;
     dropped.abort();
     assert!(dropped.await.unwrap_err().is_cancelled());
-    process.end_wait(7);
+    waits.end(wait);
     assert!(matches!(aborted.await.unwrap(), Err(BrokerError::Aborted)));
     world.server.release();
     process.rest().await;

@@ -385,6 +385,8 @@ async fn a_restored_copy_serves_but_its_refresh_token_is_not_spent_unasked() {
         .unwrap_err();
     assert_eq!(ended.code(), "NEEDS_LOGIN");
     assert_eq!(world.server.refreshes(), 2);
+    assert_eq!(restored.log_in("ann").await, id);
+    assert_eq!(restored.state_of(&id).await, "ready");
 }
 
 #[tokio::test(start_paused = true)]

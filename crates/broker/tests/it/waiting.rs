@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use provider_auth_broker::{Broker, Filter};
+use provider_auth_broker::{Broker, BrokerError, Filter, Waits};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -108,16 +108,18 @@ async fn a_caller_ends_its_wait_and_no_other() {
     let process = world.process();
     process.add_key("a").await;
     limit_all(&process, "20").await;
+    let waits = Arc::new(Waits::default());
+    let (one, two) = (waits.begin(), waits.begin());
     let ask = |number| {
-        let broker = process.clone();
+        let (broker, waits) = (process.clone(), waits.clone());
         tokio::spawn(async move {
-            broker
-                .ended_by(Some(number), broker.headers(&request()))
+            waits
+                .run(Some(number), broker.headers(&request()))
                 .await
                 .map(|lease| bearer(&lease))
         })
     };
-    let (first, second) = (ask(1), ask(2));
+    let (first, second) = (ask(one), ask(two));
     while process
         .seen()
         .iter()
@@ -128,8 +130,8 @@ async fn a_caller_ends_its_wait_and_no_other() {
         tokio::task::yield_now().await;
     }
     let began = world.now();
-    process.end_wait(1);
-    process.end_wait(99);
+    waits.end(one);
+    waits.end(99);
     assert_eq!(first.await.unwrap().unwrap_err().code(), "ABORTED");
     assert_eq!(began, world.now());
     assert_eq!(second.await.unwrap().unwrap(), "S3CRET-key-a");
@@ -192,4 +194,13 @@ async fn assert_served(world: &World, waiting: JoinHandle<String>, by: &str, wit
     assert_eq!(waiting.await.unwrap(), by);
     let wait = began.until(world.now());
     assert!(wait <= Duration::from_secs(within), "{wait:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_called_off_before_it_begins_never_runs() {
+    let waits = Waits::default();
+    let wait = waits.begin();
+    waits.end(wait);
+    let outcome = waits.run(Some(wait), async { Ok(()) }).await;
+    assert!(matches!(outcome, Err(BrokerError::Aborted)));
 }

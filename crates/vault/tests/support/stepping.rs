@@ -100,7 +100,8 @@ impl Store for Stepping {
             Err(error(failure))
         };
         self.step(Step::Open)?;
-        let mut opened = fs::File::create(&temporary)?;
+        Disk.replace(&temporary, b"", Durability::Lossy)?;
+        let mut opened = fs::OpenOptions::new().write(true).open(&temporary)?;
         if let Err(failure) = (self.say)(Step::Write) {
             opened.write_all(&content[..content.len() / 2])?;
             return cleaned(failure);
