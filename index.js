@@ -773,9 +773,10 @@ if (
   }
 }
 
-const { addApiKey, authHeadersNow, cancelLogin, clearCooldowns, close, configure, configuredProviders, endWait, finishLogin, getAuthHeaders, listAccounts, observedHeaders, openBrowser, poolStatus, refreshAccount, removeAccount, reportResponse, reportServed, startLogin, strippedHeaders, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, authHeadersNow, beginWait, cancelLogin, clearCooldowns, close, configure, configuredProviders, endWait, finishLogin, getAuthHeaders, listAccounts, observedHeaders, openBrowser, poolStatus, refreshAccount, removeAccount, reportResponse, reportServed, startLogin, strippedHeaders, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { authHeadersNow }
+export { beginWait }
 export { cancelLogin }
 export { clearCooldowns }
 export { close }

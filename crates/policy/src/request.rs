@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 
 /// One caller's request across its attempts.
 ///
-/// [`react`](crate::react) writes down what comes next, [`select`](crate::select()) obeys it.
+/// [`react`](crate::react()) writes down what comes next, [`select`](crate::select()) obeys it.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The provider it goes to.

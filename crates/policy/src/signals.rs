@@ -282,7 +282,7 @@ impl Default for Signals {
     }
 }
 
-/// The name of every response header that [`react`](crate::react) may read, in lower case.
+/// The name of every response header that [`react`](crate::react()) may read, in lower case.
 pub const OBSERVED_HEADERS: &[&str] = &[
     "date",
     "retry-after",

@@ -11,6 +11,7 @@ pub struct Watch {
     #[cfg(target_os = "linux")]
     reports: rustix::fd::OwnedFd,
     /// The folders were moved or removed: what is at their paths now is not watched.
+    #[cfg(target_os = "linux")]
     is_over: bool,
 }
 
@@ -96,7 +97,6 @@ impl Watch {
 
     /// Tells whether nothing at all happened in the folders since this was last asked.
     pub fn is_quiet(&mut self) -> bool {
-        self.is_over = true;
         false
     }
 }
