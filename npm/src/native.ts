@@ -20,12 +20,12 @@ interface Addon {
     model: unknown,
     session: unknown,
     account: unknown,
-  ): [attempt: string, accountId: string, headers: Record<string, string>] | null
+  ): string | null
   strippedHeaders(provider: string): string[]
   getAuthHeaders(request: api.AuthRequest & { wait?: number }): Promise<api.AuthHeaders>
   beginWait(): number
   endWait(wait: number): void
-  reportServed(attempt: unknown, status: unknown, headers: unknown): boolean
+  reportServed(attempt: unknown, status: unknown, headers: string): boolean
   reportResponse: typeof api.reportResponse
   observedHeaders(): string[]
   startLogin(options: api.LoginOptions): Promise<NativePrompt>
@@ -78,15 +78,28 @@ export async function getAuthHeaders(request: api.AuthRequest): Promise<api.Auth
   const isFirst = retryOf === undefined
   const atHand = isFirst ? addon.authHeadersNow(provider, namespace, url, model, session, account) : null
   if (atHand === null) return waitForHeaders(request)
-  const [attempt, accountId, headers] = atHand
+  const [attempt, accountId, ...lines] = atHand.split('\n') as [string, string, ...string[]]
+  const headers: Record<string, string> = {}
+  for (let nth = 0; nth < lines.length; nth += 2) headers[lines[nth] as string] = lines[nth + 1] as string
   return { attempt, accountId, headers, strip: strippedOf(provider as string) }
 }
 
 /** `reportResponse` of the contract. A success is taken note of without waiting for anything. */
 export async function reportResponse(report: api.ResponseReport): Promise<api.Verdict> {
   const { attempt, status, headers, body, failure }: Partial<api.ResponseReport> = report ?? {}
-  const isTaken = body === undefined && failure === undefined && addon.reportServed(attempt, status, headers)
+  const isGood = body === undefined && failure === undefined && status !== undefined && status >= 200 && status < 300
+  const isTaken = isGood && addon.reportServed(attempt, status, asLines(headers))
   return isTaken ? { action: 'deliver', delayMs: 0, reason: 'ok' } : addon.reportResponse(report)
+}
+
+/** Name and value of each header in turn. No value that `fetch` gives out holds a line break; another's is left out. */
+function asLines(headers: api.ResponseReport['headers']): string {
+  let lines = ''
+  for (const name in headers) {
+    const value = headers[name]
+    if (typeof value === 'string' && !/[\r\n]/.test(value)) lines += `${name.toLowerCase()}\n${value}\n`
+  }
+  return lines
 }
 
 function strippedOf(provider: string): string[] {

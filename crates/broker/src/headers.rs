@@ -54,7 +54,7 @@ impl HeaderSet {
     }
 
     /// Name, in lower case, and value of each header.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.lines
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))

@@ -229,21 +229,17 @@ impl FromNapiValue for Text {
 }
 
 /// The report of a response that went well, as far as it is there; whether it is one is not judged here.
-pub(crate) fn served_report(
-    attempt: Text,
-    status: &Unknown<'_>,
-    headers: &Unknown<'_>,
-) -> Read<Report> {
+pub(crate) fn served_report(attempt: Text, status: &Unknown<'_>, headers: Text) -> Read<Report> {
+    let headers = headers.optional("headers")?.unwrap_or_default();
+    let mut lines = headers.lines();
+    let pairs = std::iter::from_fn(|| Some((lines.next()?.to_owned(), lines.next()?.to_owned())));
     Ok(Report {
         attempt: attempt.needed("attempt")?,
         status: match is_absent(status) {
             true => None,
             false => status_code(number(status, "status")?),
         },
-        headers: match is_absent(headers) {
-            true => BTreeMap::new(),
-            false => header_map(headers)?,
-        },
+        headers: pairs.collect(),
         ..Report::default()
     })
 }

@@ -33,10 +33,10 @@ pub fn configure(env: &Env, options: Unknown<'_>) -> Result<()> {
         .map_err(|error| to_js(env, &error))
 }
 
-/// `getAuthHeaders` of what is at hand: `[attempt, accountId, headers]`, or nothing when something must be waited for.
+/// `getAuthHeaders` of what is at hand, as lines, or nothing when something must be waited for.
 ///
-/// The fields come one by one, and `strip` once per provider: JavaScript takes objects apart and puts them together
-/// faster than Node-API does, and this is the path of every request.
+/// The fields come one by one and go as one string, and `strip` once per provider: JavaScript takes objects apart and puts
+/// them together faster than Node-API does, and this is the path of every request.
 #[napi(catch_unwind)]
 pub fn auth_headers_now(
     env: &Env,
@@ -101,17 +101,18 @@ pub fn begin_wait() -> f64 {
 }
 
 /// `reportResponse` of a 2xx: true when it is taken, and the verdict is to deliver; false when `reportResponse` must judge.
+/// `headers` are lines: name and value of each in turn.
 #[napi(catch_unwind)]
 pub fn report_served<'env>(
     env: &'env Env,
     attempt: Text,
     status: Unknown<'env>,
-    headers: Unknown<'env>,
+    headers: Text,
 ) -> Result<bool> {
     let Some(broker) = global::current() else {
         return Ok(false);
     };
-    let taken = served_report(attempt, &status, &headers).and_then(|report| {
+    let taken = served_report(attempt, &status, headers).and_then(|report| {
         broker
             .report_now(&report, global::runtime().handle())
             .transpose()
