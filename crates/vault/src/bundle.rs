@@ -200,6 +200,9 @@ fn chunk_nonce(count: usize, is_last: bool) -> chacha20poly1305::Nonce {
 }
 
 #[cfg(test)]
+mod vectors;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

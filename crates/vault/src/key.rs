@@ -140,6 +140,9 @@ pub(crate) struct Costs {
 }
 
 #[cfg(test)]
+mod vectors;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
