@@ -4,12 +4,7 @@ use http::{Response, StatusCode, header};
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::{
-    Dialect, Meaning, OauthError,
-    adapter::Step,
-    limits,
-    text::{clean, without_echo},
-};
+use crate::{Dialect, Meaning, OauthError, adapter::Step, limits, text::without_echo};
 
 /// Why an answer is not what was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,9 +27,10 @@ pub(crate) fn read<'a>(
     secrets: impl Iterator<Item = &'a str>,
 ) -> Result<Map<String, Value>, Refusal> {
     let status = response.status();
-    let reason = Reason::of(response, secrets);
+    let secrets: Vec<&str> = secrets.collect();
+    let reason = Reason::of(response, &secrets);
     if !status.is_success() || reason.name.is_some() {
-        return Err(refusal(step, dialect, response, reason));
+        return Err(refusal(step, dialect, response, reason, &secrets));
     }
     let standard = match step {
         // RFC 7009 §2.2: the body says nothing.
@@ -42,7 +38,7 @@ pub(crate) fn read<'a>(
         Step::Device => device,
         Step::Poll | Step::Token | Step::Refresh => token,
     };
-    let mut body = object(response).ok_or_else(|| Refusal::Final(not_json(response)))?;
+    let mut body = object(response).ok_or_else(|| Refusal::Final(not_json(response, &secrets)))?;
     for (theirs, ours) in &dialect.rename {
         if let Some(value) = body.remove(theirs) {
             body.entry(ours).or_insert(value);
@@ -54,9 +50,9 @@ pub(crate) fn read<'a>(
 /// Reads a JSON document, such as that of discovery.
 pub(crate) fn document(response: &Response<Vec<u8>>) -> Result<Map<String, Value>, OauthError> {
     if !response.status().is_success() {
-        return Err(failure(response, Reason::of(response, std::iter::empty())));
+        return Err(failure(response, Reason::of(response, &[]), &[]));
     }
-    object(response).ok_or_else(|| not_json(response))
+    object(response).ok_or_else(|| not_json(response, &[]))
 }
 
 /// What a server gives as its reason, cleaned.
@@ -69,7 +65,7 @@ struct Reason {
 impl Reason {
     /// Finds the reason where servers put it: `error` as text (RFC 6749) or as an object with `code` or `type`; and, in
     /// an answer that is an error by its status, `code`. A 200 with an `error` is an error too (GitHub).
-    fn of<'a>(response: &Response<Vec<u8>>, secrets: impl Iterator<Item = &'a str>) -> Self {
+    fn of(response: &Response<Vec<u8>>, secrets: &[&str]) -> Self {
         let Some(body) = object(response) else {
             return Self::default();
         };
@@ -91,16 +87,21 @@ impl Reason {
         .into_iter()
         .flatten()
         .find_map(Value::as_str);
-        let secrets: Vec<&str> = secrets.collect();
-        let kept = |text: &str, limit| clean(&without_echo(text, secrets.iter().copied()), limit);
         Self {
-            name: name.and_then(|name| kept(name, limits::ERROR_NAME_CHARS)),
-            description: description.and_then(|text| kept(text, limits::DESCRIPTION_CHARS)),
+            name: name.and_then(|name| without_echo(name, limits::ERROR_NAME_CHARS, secrets)),
+            description: description
+                .and_then(|text| without_echo(text, limits::DESCRIPTION_CHARS, secrets)),
         }
     }
 }
 
-fn refusal(step: Step, dialect: &Dialect, response: &Response<Vec<u8>>, reason: Reason) -> Refusal {
+fn refusal(
+    step: Step,
+    dialect: &Dialect,
+    response: &Response<Vec<u8>>,
+    reason: Reason,
+    secrets: &[&str],
+) -> Refusal {
     let polling = step == Step::Poll;
     match meaning(dialect, response.status(), reason.name.as_deref()) {
         Some(Meaning::Pending) if polling => Refusal::Pending,
@@ -113,7 +114,7 @@ fn refusal(step: Step, dialect: &Dialect, response: &Response<Vec<u8>>, reason: 
                 description: reason.description,
             })
         }
-        _ => Refusal::Final(failure(response, reason)),
+        _ => Refusal::Final(failure(response, reason, secrets)),
     }
 }
 
@@ -138,17 +139,17 @@ fn meaning(dialect: &Dialect, status: StatusCode, name: Option<&str>) -> Option<
 }
 
 /// Says why an answer failed, by status first: a proxy's 503 may hold anything.
-fn failure(response: &Response<Vec<u8>>, reason: Reason) -> OauthError {
+fn failure(response: &Response<Vec<u8>>, reason: Reason, secrets: &[&str]) -> OauthError {
     let status = response.status();
     if is_transient(status) {
-        let retry_after = text_header(response, header::RETRY_AFTER);
+        let retry_after = text_header(response, header::RETRY_AFTER, secrets);
         return OauthError::Transient {
             status: status.as_u16(),
             retry_after,
         };
     }
     if object(response).is_none() {
-        return not_json(response);
+        return not_json(response, secrets);
     }
     OauthError::Rejected {
         status: status.as_u16(),
@@ -163,18 +164,20 @@ fn is_transient(status: StatusCode) -> bool {
         || status == StatusCode::TOO_MANY_REQUESTS
 }
 
-fn not_json(response: &Response<Vec<u8>>) -> OauthError {
+fn not_json(response: &Response<Vec<u8>>, secrets: &[&str]) -> OauthError {
     OauthError::NotJson {
         status: response.status().as_u16(),
-        content_type: text_header(response, header::CONTENT_TYPE),
+        content_type: text_header(response, header::CONTENT_TYPE, secrets),
     }
 }
 
-fn text_header(response: &Response<Vec<u8>>, name: header::HeaderName) -> Option<String> {
-    clean(
-        response.headers().get(name)?.to_str().ok()?,
-        limits::ERROR_NAME_CHARS,
-    )
+fn text_header(
+    response: &Response<Vec<u8>>,
+    name: header::HeaderName,
+    secrets: &[&str],
+) -> Option<String> {
+    let value = response.headers().get(name)?.to_str().ok()?;
+    without_echo(value, limits::ERROR_NAME_CHARS, secrets)
 }
 
 /// Content types are not asked: JSON is sent as `text/html`, and HTML as `application/json`.

@@ -15,13 +15,25 @@ pub(crate) fn clean(text: &str, limit: usize) -> Option<String> {
     (!kept.is_empty()).then(|| kept.to_owned())
 }
 
-/// Returns `text` with every one of `secrets` blotted out: some servers echo what they were sent.
-pub(crate) fn without_echo<'a>(text: &str, secrets: impl Iterator<Item = &'a str>) -> String {
-    secrets
+/// Returns `text` cleaned like [`clean`] and with every one of `secrets` blotted out: some servers echo what they were sent.
+///
+/// It is looked for before and after the cleaning, which joins what a control character had cut in two.
+pub(crate) fn without_echo(text: &str, limit: usize, secrets: &[&str]) -> Option<String> {
+    let whole = clean(&blotted(text, secrets), usize::MAX)?;
+    clean(&blotted(&whole, secrets), limit)
+}
+
+/// The longest go first, since one secret may be a part of another.
+fn blotted(text: &str, secrets: &[&str]) -> String {
+    let mut secrets: Vec<&str> = secrets
+        .iter()
+        .copied()
         .filter(|secret| secret.len() >= limits::SHORTEST_ECHO_BYTES)
-        .fold(text.to_owned(), |text, secret| {
-            text.replace(secret, "[redacted]")
-        })
+        .collect();
+    secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.iter().fold(text.to_owned(), |text, secret| {
+        text.replace(secret, "[redacted]")
+    })
 }
 
 /// Embeddings, overrides, isolates and marks, with which a text can show other than it is.
@@ -49,10 +61,16 @@ mod tests {
 
     #[test]
     fn an_echoed_secret_is_blotted_out_and_a_short_word_is_not() {
-        let text = without_echo(
-            "token S3CRET-1 is not in S3CRET-1",
-            ["S3CRET-1", "in", ""].into_iter(),
-        );
-        assert_eq!(text, "token [redacted] is not in [redacted]");
+        for (text, expect) in [
+            (
+                "token S3CRET-1 is not in S3CRET-1",
+                "token [redacted] is not in [redacted]",
+            ),
+            ("S3C\u{7}RET-\u{202e}1 again", "[redacted] again"),
+            ("S3CRET-1-long and S3CRET-1", "[redacted] and [redacted]"),
+        ] {
+            let secrets = ["S3CRET-1", "S3CRET-1-long", "in", ""];
+            assert_eq!(without_echo(text, 80, &secrets).as_deref(), Some(expect));
+        }
     }
 }
