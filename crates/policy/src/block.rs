@@ -1,5 +1,6 @@
 //! A block: the belief that an account, a model, or a whole provider will refuse until some time.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::account::AccountId;
 use crate::limits;
 use crate::reason::{Reason, Source};
+use crate::state::merge_unknown;
 use crate::time::Timestamp;
 
 /// What a block is about.
@@ -165,9 +167,15 @@ impl Block {
     /// end. Order does not matter.
     pub(crate) fn join(&mut self, other: &Self) {
         if self.is_clear() || other.is_clear() {
-            if other.news() > self.news() {
-                *self = other.clone();
+            match other.news().cmp(&self.news()) {
+                Ordering::Greater => *self = other.clone(),
+                Ordering::Equal => self.join_twin(other),
+                Ordering::Less => {}
             }
+            return;
+        }
+        if other.strength() == self.strength() {
+            self.join_twin(other);
             return;
         }
         let weaker = if other.strength() > self.strength() {
@@ -184,6 +192,13 @@ impl Block {
         if self.reason == weaker.reason {
             self.level = self.level.max(weaker.level);
         }
+    }
+
+    /// Joins what two processes noted of one and the same answer.
+    fn join_twin(&mut self, twin: &Self) {
+        self.probes = self.probes.max(twin.probes);
+        self.level = self.level.max(twin.level);
+        merge_unknown(&mut self.other, &twin.other);
     }
 
     fn ends_at(&self) -> Timestamp {

@@ -3,6 +3,7 @@
 //! One type is both the whole and a delta of it, so that a change is made by merging. The file that
 //! holds it is lossy by design: what cannot be read is dropped, what is unknown is kept.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -163,8 +164,9 @@ impl SharedState {
 
     /// Adds the counters of `delta` and takes, field by field, the newest of everything else.
     ///
-    /// A live block is never shortened by an older or weaker one. The order of two merges does not
-    /// matter, and but for the counters neither does their number.
+    /// A live block is never shortened by an older or weaker one. It does not matter which of two
+    /// takes the other in and, but for the counters, how often. Of three, which two meet first matters
+    /// to blocks alone: news that a scope serves ends the blocks it meets, and not those that come after.
     pub fn merge(&mut self, delta: &Self) {
         self.format = self.format.max(delta.format);
         for (id, account) in &delta.accounts {
@@ -189,8 +191,7 @@ impl SharedState {
         }
         for (key, pool) in &delta.pools {
             match self.pools.get_mut(key) {
-                Some(known) if known.age() >= pool.age() => {}
-                Some(known) => *known = pool.clone(),
+                Some(known) => known.merge(pool),
                 None => {
                     self.pools.insert(key.clone(), pool.clone());
                 }
@@ -335,6 +336,14 @@ impl Binding {
 }
 
 impl PoolState {
+    fn merge(&mut self, delta: &Self) {
+        match delta.age().cmp(&self.age()) {
+            Ordering::Greater => *self = delta.clone(),
+            Ordering::Equal => merge_unknown(&mut self.other, &delta.other),
+            Ordering::Less => {}
+        }
+    }
+
     fn age(&self) -> (Timestamp, &[AccountId]) {
         (self.moved_at, &self.order)
     }
@@ -364,7 +373,7 @@ fn format() -> u32 {
 }
 
 /// Of two values for an unknown field the greater in text is kept: arbitrary, but the same everywhere.
-fn merge_unknown(known: &mut Map<String, Value>, delta: &Map<String, Value>) {
+pub(crate) fn merge_unknown(known: &mut Map<String, Value>, delta: &Map<String, Value>) {
     let text = Value::to_string;
     for (name, value) in delta {
         match known.get_mut(name) {
