@@ -1,6 +1,7 @@
 // `npm test`: installs what the tests need, builds, and runs every check and suite. A failure does not stop the
 // others; the exit code and the closing list tell. `npm test -- --only rust,node` runs those steps alone, without
-// what they build on. With CI=true nothing may be skipped.
+// what they build on. With CI=true nothing may be skipped, and each target is fuzzed for a minute instead of
+// seconds; `--fuzz-seconds 3600` takes an hour for each.
 
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -28,9 +29,12 @@ const steps = [
   { name: 'lint', title: 'TypeScript format and lints', needs: ['install'], run: lint },
   { name: 'types', title: 'Types of the public API', needs: ['install', 'addon'], run: types },
   { name: 'rust', title: 'Rust tests', suite: true, run: rustTests },
+  { name: 'fuzz', title: 'Fuzzing', suite: true, run: fuzz },
   { name: 'secret-service', title: 'Tests with a keyring', needs: ['install'], suite: true, run: secretService },
   { name: 'node', title: 'Node tests', needs: ['typescript'], suite: true, run: nodeTests },
 ]
+
+const { values: options } = parseArgs({ options: { only: { type: 'string' }, 'fuzz-seconds': { type: 'string' } } })
 
 const startedAt = Date.now()
 const wanted = chosenSteps()
@@ -110,6 +114,16 @@ function rustTests() {
   return cargo(rustRunner(), { env: testEnv, show: 'output', timeoutMs: 15 * minutes })
 }
 
+/** Two targets at a time, so that seven take four times as long as one; a fresh seed each time, which a failure prints. */
+function fuzz() {
+  const seconds = Number(options['fuzz-seconds'] ?? (inCi ? 60 : 5))
+  const env = { ...testEnv, PROVIDER_AUTH_FUZZ_SECONDS: `${seconds}`, PROVIDER_AUTH_FUZZ_SEED: `${Date.now()}` }
+  const args = hasCommand('cargo-nextest')
+    ? ['nextest', 'run', '--workspace', '--no-fail-fast', '-j2', '--success-output=immediate', 'fuzz::']
+    : ['test', '--workspace', '--tests', '--no-fail-fast', 'fuzz::', '--', '--test-threads=2', '--nocapture']
+  return cargo(args, { env, show: 'output', timeoutMs: 10 * minutes + 7 * seconds * 1000 })
+}
+
 /** Each suite runs in a session bus and with a keyring of its own, so that the developer's is never touched. */
 async function secretService() {
   if (process.platform !== 'linux') return skip('the Secret Service is of Linux')
@@ -183,9 +197,8 @@ function skip(reason, output = '') {
 }
 
 function chosenSteps() {
-  const { values } = parseArgs({ options: { only: { type: 'string' } } })
-  if (values.only === undefined) return steps
-  const names = values.only.split(',')
+  if (options.only === undefined) return steps
+  const names = options.only.split(',')
   const unknown = names.find((name) => !steps.some((candidate) => candidate.name === name))
   if (unknown !== undefined) {
     console.error(`no step is named ${unknown}; there are: ${steps.map(({ name }) => name).join(', ')}`)
@@ -202,7 +215,8 @@ function conclude() {
     const why = note ?? (skipped ? `skipped: ${skipped}` : undefined)
     console.log(`   ${ok ? '✔' : '✖'} ${name}${why ? ` (${why.split('\n')[0]})` : ''}`)
   }
-  const closing = /^(\s*Summary \[|test result: |ℹ (tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ).*$/gm
+  const closing =
+    /^(\s*Summary \[|\s*fuzzed |test result: |ℹ (tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ).*$/gm
   for (const [name, { suite, output = '' }] of results) {
     const lines = suite ? (output.match(closing) ?? []) : []
     if (lines.length > 0) console.log(`\n${name}:\n${lines.join('\n')}`)

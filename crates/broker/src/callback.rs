@@ -3,6 +3,8 @@
 //! One task serves the port for as long as the [`CallbackServer`] lives, one client beside the other. It decides
 //! nothing about the login: a query is put to whoever waits, and who asks after the login was answered gets a 409.
 
+#[cfg(test)]
+mod fuzz;
 mod head;
 mod page;
 #[cfg(test)]

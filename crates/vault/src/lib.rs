@@ -24,6 +24,8 @@
 mod bundle;
 mod disk;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod header;
 mod hex;
 mod init;

@@ -7,6 +7,7 @@
 
 mod device;
 mod discovery;
+mod fuzz;
 mod login;
 mod request;
 mod support;

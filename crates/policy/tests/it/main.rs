@@ -2,6 +2,7 @@
 
 mod budgets;
 mod choosing;
+mod fuzz;
 mod laws;
 mod probing;
 mod reacting;

@@ -10,6 +10,7 @@ use super::*;
 
 mod faults;
 mod files;
+mod fuzz;
 mod layers;
 mod secrets;
 

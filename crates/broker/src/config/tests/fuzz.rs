@@ -1,0 +1,149 @@
+//! Altered config files: settings that keep to the rules, or a fault that says where.
+
+use provider_auth_fuzz::Target;
+use provider_auth_oauth::is_https_or_loopback;
+
+use super::*;
+
+const WORDS: &[&str] = &[
+    "providers",
+    "acme",
+    "openai",
+    "anthropic",
+    "google",
+    "mine",
+    "extends",
+    "generic",
+    "issuer",
+    "authorizationEndpoint",
+    "tokenEndpoint",
+    "deviceAuthorizationEndpoint",
+    "revocationEndpoint",
+    "clientId",
+    "clientSecret",
+    "clientAuth",
+    "scopes",
+    "redirectUri",
+    "origins",
+    "header",
+    "scheme",
+    "modelsUrl",
+    "rotation",
+    "mode",
+    "strategy",
+    "rotate",
+    "maxAttempts",
+    "maxWait",
+    "holdUntilReset",
+    "params",
+    "token",
+    "refresh",
+    "authorize",
+    "device",
+    "$schema",
+    "https://evil.example",
+    "http://127.0.0.1:80",
+    "http://evil.example",
+    "{env:HOME}",
+    "{file:/etc/passwd}",
+    "basic",
+    "//",
+    "/*",
+    "*/",
+    ",",
+    "\u{feff}",
+];
+
+/// What the user's own file says while the project's is altered.
+const USER: &str = r#"{"providers":{"acme":{"issuer":"https://id.acme.example","origins":["https://api.acme.example"],"clientId":"acme-client"}}}"#;
+
+#[test]
+fn no_config_file_breaks_the_rules_and_no_project_file_moves_a_known_provider() {
+    let as_user = Surroundings::new();
+    let as_project = Surroundings::new().user(USER);
+    let known = as_project.load().unwrap().providers;
+    let target = Target::new("config", WORDS);
+    let loaded = |place: &Surroundings, path: &str, text: &[u8]| {
+        fs::write(place.at(path), text).unwrap();
+        place.load()
+    };
+    let user = |text: &[u8]| loaded(&as_user, "home/user.jsonc", text);
+    let project = |text: &[u8]| loaded(&as_project, "repo/provider-auth.jsonc", text);
+    assert_eq!(
+        target
+            .seeds()
+            .iter()
+            .filter(|seed| user(seed).is_ok())
+            .count(),
+        5
+    );
+    assert_eq!(
+        target
+            .seeds()
+            .iter()
+            .filter(|seed| project(seed).is_ok())
+            .count(),
+        4
+    );
+    target.run(|input| {
+        let project = project(input);
+        for (id, before) in project.iter().flat_map(|_| &known) {
+            let after = provider(project.as_ref().unwrap(), id);
+            let alike = Provider {
+                rotation: before.rotation.clone(),
+                ..Provider::clone(&after)
+            };
+            assert_eq!(
+                format!("{alike:?}"),
+                format!("{before:?}"),
+                "a project file moves {id}"
+            );
+        }
+        format!("{} {}", checked(project), checked(user(input)))
+    });
+}
+
+/// Checks what holds for all settings and all faults, and says what became of the file.
+fn checked(loaded: Result<Settings, ConfigError>) -> String {
+    match loaded {
+        Ok(settings) => {
+            for provider in settings.providers.values() {
+                let server = provider.server.iter();
+                let endpoints = server.flat_map(|server| {
+                    [
+                        &server.issuer,
+                        &server.authorization_endpoint,
+                        &server.token_endpoint,
+                        &server.device_authorization_endpoint,
+                        &server.revocation_endpoint,
+                    ]
+                });
+                assert!(
+                    endpoints
+                        .flatten()
+                        .chain(&provider.models_url)
+                        .all(is_https_or_loopback)
+                );
+                let secret = format!("{:?}", provider.client_secret);
+                assert!(
+                    !secret.contains("Plain") || !secret.contains("S3CRET"),
+                    "{secret}"
+                );
+                for origin in origins(provider) {
+                    assert!(is_https_or_loopback(&origin.parse().unwrap()), "{origin}");
+                }
+            }
+            format!(
+                "{} providers, {} warnings",
+                settings.providers.len(),
+                settings.warnings.len()
+            )
+        }
+        Err(fault) => {
+            assert!(fault.file.is_some(), "{fault}");
+            assert!(!fault.why.is_empty() && fault.line.is_some() == fault.column.is_some());
+            assert!(!fault.why.contains("S3CRET"), "{fault}");
+            fault.why.chars().take(30).collect()
+        }
+    }
+}
