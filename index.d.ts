@@ -58,6 +58,8 @@ export interface ProviderConfig {
   params?: Partial<Record<'authorize' | 'device' | 'token' | 'refresh', Record<string, string>>>
   /** Exact redirect URI registered with the server. Default `http://127.0.0.1:<free port>/callback`. */
   redirectUri?: string
+  /** Further redirect URIs registered with the server, tried in this order when the port of `redirectUri` is busy. */
+  fallbackRedirectUris?: string[]
   /** Origins that may receive this provider's credentials. A request elsewhere gets none. https, or loopback http. */
   origins?: string[]
   /** Header that carries the credential. Default `authorization`. */

@@ -88,6 +88,28 @@ test('a process that exits in the middle of a refresh puts the new tokens on dis
   assert.equal(oidc.counters.invalidGrants, 0)
 })
 
+test('aborting the call that began a refresh ends the wait and not the refresh', async () => {
+  const { ids, users, namespace, ask, account } = await openPool(['ada'])
+  const before = { ...oidc.counters }
+  oidc.expireAccess(users[0])
+  oidc.setLatencyMs(500)
+  const fetch = library.createAuthFetch({ provider: 'local', namespace })
+  const controller = new AbortController()
+  const aborted = fetch(upstream.chatUrl, { ...chat(), signal: controller.signal }).catch((error) => error)
+  await until(() => oidc.counters.refreshRequests > before.refreshRequests)
+  const { updatedAt } = await account()
+  controller.abort(new Error('the user pressed escape'))
+  assert.equal((await aborted).message, 'the user pressed escape')
+  assert.equal((await account()).updatedAt, updatedAt)
+  await until(async () => (await account()).updatedAt > updatedAt)
+  oidc.setLatencyMs(0)
+
+  assert.equal((await account()).id, ids[0])
+  assert.equal((await ask()).status, 200)
+  assert.equal(oidc.counters.refreshRequests, before.refreshRequests + 1)
+  assert.equal(oidc.counters.invalidGrants, 0)
+})
+
 test('what one process learns of an account, the next request of another one knows', async () => {
   const { users, ids, namespace, ask, served } = await openPool(['ada', 'bob', 'cyd'])
   const [ada, bob, cyd] = users

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use provider_auth_policy::{AccountId, Request, Timestamp};
+use provider_auth_policy::{AccountId, Request};
 
 use crate::config::Provider;
 use crate::limits::{ANSWERED_ATTEMPTS, ATTEMPT_LIFE};
@@ -14,7 +15,8 @@ pub(crate) struct Attempt {
     pub(crate) request: Arc<Request>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) account: AccountId,
-    pub(crate) handed_out_at: Timestamp,
+    /// By the clock that only goes forward: one that is set must not make an attempt look old.
+    pub(crate) handed_out_at: Duration,
     pub(crate) answered: bool,
 }
 
@@ -25,7 +27,7 @@ pub(crate) struct Attempts {
     next: u64,
     open: BTreeMap<u64, Attempt>,
     /// In the order in which they were handed out; may name attempts that are gone.
-    by_age: VecDeque<(Timestamp, u64)>,
+    by_age: VecDeque<(Duration, u64)>,
     /// Answered ones, oldest first.
     answered: VecDeque<u64>,
 }
@@ -74,7 +76,7 @@ impl Attempts {
     }
 
     /// Forgets attempts past their life; returns the accounts of those that nobody ever answered.
-    fn forget_old(&mut self, now: Timestamp) -> Vec<AccountId> {
+    fn forget_old(&mut self, now: Duration) -> Vec<AccountId> {
         let mut abandoned = Vec::new();
         while let Some(&(handed_out_at, number)) = self.by_age.front() {
             let gone = !self.open.contains_key(&number);

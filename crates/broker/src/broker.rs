@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use provider_auth_policy::{AccountId, Reason, SharedState, Timestamp, Traffic};
@@ -23,6 +24,7 @@ use crate::limits;
 use crate::login::Logins;
 use crate::refresh::Flights;
 use crate::status::Figures;
+use crate::unsaved::UnsavedTokens;
 
 /// Lends credentials of the accounts in one vault.
 pub struct Broker {
@@ -36,6 +38,7 @@ pub struct Broker {
     pub(crate) traffic: Mutex<Traffic>,
     pub(crate) attempts: Mutex<Attempts>,
     pub(crate) flights: Flights,
+    pub(crate) unsaved: UnsavedTokens,
     pub(crate) logins: Logins,
     pub(crate) figures: Mutex<Figures>,
     pub(crate) events: Arc<Events>,
@@ -65,6 +68,7 @@ impl Broker {
             traffic: Mutex::default(),
             attempts: Mutex::new(Attempts::new(u32::from_le_bytes(nonce))),
             flights: Flights::default(),
+            unsaved: UnsavedTokens::default(),
             logins: Logins::default(),
             figures: Mutex::default(),
             events,
@@ -84,12 +88,18 @@ impl Broker {
     pub fn close(&self) {
         self.flights.wait_idle(limits::EXIT_PATIENCE);
         if let Some(vault) = self.vault.get() {
-            let _ = self.ledger.flush(vault, self.now());
+            self.save_all(vault);
+            self.ledger.save(vault, self.now());
         }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         self.host.clock.now()
+    }
+
+    /// Time since some fixed moment, which no change of the wall clock moves.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.host.clock.uptime()
     }
 
     /// A number in [0, 1).
@@ -143,18 +153,19 @@ impl Broker {
             return Ok(vault.clone());
         }
         let broker = self.clone();
-        let vault = blocking(move || {
+        let (vault, cut_short) = blocking(move || -> Result<_, VaultError> {
             let entropy = broker.host.entropy.clone();
-            Vault::open(
+            let vault = Vault::open(
                 broker.vault_options(),
                 Arc::new(Disk),
                 Arc::new(move |bytes: &mut [u8]| entropy.fill(bytes)),
-            )
+            )?;
+            let cut_short = vault.abandoned();
+            Ok((Arc::new(vault), cut_short))
         })
         .await?;
-        let vault = Arc::new(vault);
         let _ = self.vault.set(vault.clone());
-        self.recover(&vault);
+        self.recover(&cut_short);
         Ok(vault)
     }
 
@@ -179,7 +190,7 @@ impl Broker {
         let state = if self.ledger.is_current(vault) {
             None
         } else {
-            Some(Ledger::fetch(vault)?)
+            self.ledger.fetch(vault, self.now())
         };
         let known = self.accounts();
         if !known.is_current(vault) {
@@ -192,17 +203,21 @@ impl Broker {
         Ok(())
     }
 
-    /// Notes a change of the shared state and writes it. A disk that does not take it keeps nobody from going on: the
-    /// change holds in this process and is written with the next one.
+    /// Notes a change of the shared state and writes it.
     pub(crate) async fn note(self: &Arc<Self>, vault: &Arc<Vault>, change: &SharedState) {
         self.ledger.note(change);
         self.changed.notify_waiters();
-        if let Err(error) = self.flush(vault).await {
-            tracing::warn!(%error, "the shared state could not be written; it will be tried again");
-        }
+        self.save_state(vault).await;
     }
 
-    /// Writes the shared state now.
+    /// Writes the shared state now. A disk that does not take it keeps nobody from going on: the change holds in this
+    /// process and is written with the next one.
+    pub(crate) async fn save_state(self: &Arc<Self>, vault: &Arc<Vault>) {
+        let (broker, vault) = (self.clone(), vault.clone());
+        blocking(move || broker.ledger.save(&vault, broker.now())).await;
+    }
+
+    /// Writes the shared state now, for a caller who must know that it is on disk.
     pub(crate) async fn flush(self: &Arc<Self>, vault: &Arc<Vault>) -> Result<(), BrokerError> {
         let (broker, vault) = (self.clone(), vault.clone());
         blocking(move || broker.ledger.flush(&vault, broker.now())).await?;
@@ -218,9 +233,8 @@ impl Broker {
         runtime.spawn(async move {
             tokio::time::sleep(limits::FLUSH_AFTER).await;
             broker.flush_due.store(false, Ordering::Release);
-            let Some(vault) = broker.vault.get().cloned() else { return };
-            if let Err(error) = broker.flush(&vault).await {
-                tracing::warn!(%error, "the shared state could not be written; it will be tried again");
+            if let Some(vault) = broker.vault.get().cloned() {
+                broker.save_state(&vault).await;
             }
         });
     }

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod fuzz;
 mod head;
+mod holder;
 mod page;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use url::{Host, Url};
 
+use crate::broker::blocking;
 use crate::error::BrokerError;
 use crate::limits;
 
@@ -39,26 +41,40 @@ pub(crate) struct CallbackServer {
 }
 
 impl CallbackServer {
-    /// Listens where `redirect` says, exactly; without one, or without a port in it, on a free port.
+    /// Listens where the first of these redirect URIs says whose port is free, exactly; on a free port where it names
+    /// none, or where there are no redirect URIs.
     ///
     /// `localhost` means both loopback addresses: nobody knows which one the browser takes, and no other program may
     /// sit on the other.
-    pub(crate) async fn bind(redirect: Option<&Url>) -> Result<Self, BrokerError> {
-        let mut redirect = match redirect {
-            Some(redirect) => redirect.clone(),
-            None => Url::parse("http://127.0.0.1/callback").expect("a constant URL"),
+    pub(crate) async fn bind(redirects: &[Url]) -> Result<Self, BrokerError> {
+        let anywhere = [Url::parse("http://127.0.0.1/callback").expect("a constant URL")];
+        let redirects = if redirects.is_empty() {
+            &anywhere
+        } else {
+            redirects
         };
-        let (addresses, port) = (addresses(&redirect)?, redirect.port());
-        let listeners =
-            listen(&addresses, port)
-                .await
-                .map_err(|error| match (error.kind(), port) {
-                    (ErrorKind::AddrInUse, Some(port)) => BrokerError::CallbackPortBusy { port },
-                    _ => BrokerError::LoginFailed(format!(
+        let mut busy = None;
+        for redirect in redirects {
+            let addresses = addresses(redirect)?;
+            match (listen(&addresses, redirect.port()).await, redirect.port()) {
+                (Ok(listeners), _) => return Ok(Self::on(listeners, redirect.clone())),
+                (Err(error), Some(port)) if error.kind() == ErrorKind::AddrInUse => {
+                    busy.get_or_insert(port);
+                }
+                (Err(error), _) => {
+                    return Err(BrokerError::LoginFailed(format!(
                         "{redirect} cannot be listened on: {error}"
-                    )),
-                })?;
-        if port.is_none() {
+                    )));
+                }
+            }
+        }
+        let port = busy.expect("every one of at least one URI had a port that was busy");
+        let holder = blocking(move || holder::of_port(port)).await;
+        Err(BrokerError::CallbackPortBusy { port, holder })
+    }
+
+    fn on(listeners: Vec<TcpListener>, mut redirect: Url) -> Self {
+        if redirect.port().is_none() {
             let port = listeners
                 .first()
                 .and_then(|listener| listener.local_addr().ok())
@@ -75,12 +91,12 @@ impl CallbackServer {
             ended,
         };
         let task = tokio::spawn(serve(listeners, Arc::new(door)));
-        Ok(Self {
+        Self {
             redirect,
             questions,
             outcome,
             task,
-        })
+        }
     }
 
     /// Returns the redirect URI to name in the authorization request.

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use provider_auth_oauth::{ClientAuth, Identity, Tokens};
-use provider_auth_policy::{AccountId, AccountKind, AccountView, Timestamp};
+use provider_auth_policy::{AccountId, AccountKind, AccountView, Timestamp, server_time};
 use provider_auth_vault::Record;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -261,7 +261,8 @@ pub(crate) fn fingerprint(secret: &SecretString) -> [u8; 32] {
     Sha256::digest(secret.expose_secret()).into()
 }
 
-/// When a token ends and when it may be renewed. `expires_in` counts from before the request was sent.
+/// When a token ends and when it may be renewed, by our clock. `expires_in` counts from before the request was sent;
+/// absolute times are by the server's clock, which the answer's `Date` shows.
 struct TokenLife {
     expires_at: Option<Timestamp>,
     earliest_refresh_at: Option<Timestamp>,
@@ -269,18 +270,25 @@ struct TokenLife {
 
 impl TokenLife {
     fn of(tokens: &Tokens, asked_at: Timestamp) -> Self {
+        let server_asked_at = server_time(tokens.date.as_deref(), asked_at);
+        let by_our_clock =
+            |millis| Timestamp::from_millis(millis).by_clock(server_asked_at, asked_at);
+        // A token that had ended when it was asked for tells of two clocks that differ, not of its life: taken by the
+        // letter, each request would refresh.
+        let expires_at = tokens
+            .ends_at(server_asked_at.as_millis())
+            .map(by_our_clock)
+            .filter(|ends_at| *ends_at > asked_at);
+        // Nothing but a refresh follows the end of a token, so no later time is believed.
+        let earliest_refresh_at = tokens
+            .extra
+            .get("earliest_refresh_at")
+            .and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()))
+            .map(|seconds| by_our_clock(seconds.saturating_mul(1000)))
+            .map(|at| expires_at.map_or(at, |ends_at| at.min(ends_at)));
         Self {
-            // A token that had ended when it was asked for tells of two clocks that differ, not of its life: taken by
-            // the letter, each request would refresh.
-            expires_at: tokens
-                .ends_at(asked_at.as_millis())
-                .map(Timestamp::from_millis)
-                .filter(|ends_at| *ends_at > asked_at),
-            earliest_refresh_at: tokens
-                .extra
-                .get("earliest_refresh_at")
-                .and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()))
-                .map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000))),
+            expires_at,
+            earliest_refresh_at,
         }
     }
 }

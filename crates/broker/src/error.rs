@@ -23,13 +23,13 @@ pub enum BrokerError {
         "provider-auth is configured already, with other settings, and its vault is open; configure it once, before the first call"
     )]
     AlreadyConfigured,
-    /// The callback port that the redirect URI names is taken.
-    #[error(
-        "port {port} is in use, so the login cannot be called back; close the program that listens there (`ss -ltnp 'sport = :{port}'` names it) or register another redirect URI"
-    )]
+    /// The ports of all redirect URIs are taken.
+    #[error("port {port} is in use{}, so the login cannot be called back; {}, or register a further redirect URI and name it in fallbackRedirectUris", by(holder.as_deref()), end_it(*port, holder.as_deref()))]
     CallbackPortBusy {
-        /// The port that was asked for.
+        /// The port of the first.
         port: u16,
+        /// Name and number of the program that listens there, where the system tells.
+        holder: Option<String>,
     },
     /// The provider has no client id, and this product ships none.
     #[error("{provider} needs an OAuth client of your own: set providers.{provider}.clientId, and the endpoints of its login where none are built in{}", terms.map(|text| format!(". {text}")).unwrap_or_default())]
@@ -219,6 +219,24 @@ fn when(retry_at: Option<Timestamp>) -> String {
             httpdate::fmt_http_date(at)
         )
     })
+}
+
+fn by(holder: Option<&str>) -> String {
+    holder.map_or_else(String::new, |holder| format!(" by {holder}"))
+}
+
+fn end_it(port: u16, holder: Option<&str>) -> String {
+    if holder.is_some() {
+        return "end that program".to_owned();
+    }
+    let command = if cfg!(windows) {
+        format!("netstat -ano | findstr :{port}")
+    } else if cfg!(target_os = "macos") {
+        format!("lsof -nP -iTCP:{port} -sTCP:LISTEN")
+    } else {
+        format!("ss -ltnp 'sport = :{port}'")
+    };
+    format!("end the program there (`{command}` names it)")
 }
 
 fn needs_login(provider: &str, standing: Standing) -> String {

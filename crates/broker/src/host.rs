@@ -4,8 +4,8 @@
 //! without touching the real ones.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use provider_auth_oauth::Http;
 use provider_auth_policy::Timestamp;
@@ -44,10 +44,12 @@ impl Env for SystemEnv {
     }
 }
 
-/// The wall clock.
+/// The wall clock, and one that only goes forward.
 pub trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;
+    /// Time since some fixed moment, which no change of the wall clock moves.
+    fn uptime(&self) -> Duration;
 }
 
 /// The clock of this machine.
@@ -64,6 +66,15 @@ impl Clock for SystemClock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the real clock"
+    )]
+    fn uptime(&self) -> Duration {
+        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGAN.elapsed()
     }
 }
 
@@ -86,7 +97,7 @@ impl Entropy for SystemEntropy {
 /// Everything that the broker does not decide by itself: time, entropy, environment, network.
 #[derive(Clone)]
 pub struct Host {
-    /// The wall clock.
+    /// The clocks.
     pub clock: Arc<dyn Clock>,
     /// Unpredictable bytes.
     pub entropy: Arc<dyn Entropy>,

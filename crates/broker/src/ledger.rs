@@ -2,6 +2,9 @@
 //!
 //! Lossy by design: it lives in memory, is merged with the file field by field (the newest wins) and is written a
 //! second after a change, or at once for a new block. It holds no secret, and record ids that it does not know stay.
+//! A file that can be neither read nor written costs what other processes find out, and no request.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use provider_auth_policy::{SharedState, Timestamp};
@@ -15,6 +18,9 @@ pub(crate) struct Ledger {
     /// the file, never in neither.
     file: Mutex<()>,
     flushing: Mutex<()>,
+    /// Whether the user was told that the file cannot be read, or written: once, until it can be.
+    unreadable: AtomicBool,
+    unwritable: AtomicBool,
 }
 
 #[derive(Default)]
@@ -55,14 +61,25 @@ impl Ledger {
         self.file.lock()
     }
 
-    /// Reads the file.
-    pub(crate) fn fetch(vault: &Vault) -> Result<Fetched, VaultError> {
+    /// Reads the file. One that the disk does not give, which is not the same as one that is not there, is `None`: then
+    /// memory serves.
+    pub(crate) fn fetch(&self, vault: &Vault, now: Timestamp) -> Option<Fetched> {
         // The stamp first: a change in between shows at the next look.
         let stamp = vault.state_stamp();
-        Ok(Fetched {
-            stamp,
-            state: parse(vault.read_state()?.as_deref()),
-        })
+        match vault.read_state() {
+            Ok(bytes) => {
+                self.unreadable.store(false, Ordering::Relaxed);
+                let mut state = parse(bytes.as_deref());
+                state.sweep(now);
+                Some(Fetched { stamp, state })
+            }
+            Err(error) => {
+                if !self.unreadable.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "the shared state cannot be read; what other processes find out is not seen");
+                }
+                None
+            }
+        }
     }
 
     /// Takes over what was read, under the changes that are not written yet.
@@ -73,6 +90,18 @@ impl Ledger {
         pages.view.merge(&unwritten);
         pages.unwritten = unwritten;
         pages.seen = Some(fetched.stamp);
+    }
+
+    /// Writes what is unwritten; a failure is logged, once, and costs the caller nothing.
+    pub(crate) fn save(&self, vault: &Vault, now: Timestamp) {
+        match self.flush(vault, now) {
+            Ok(()) => self.unwritable.store(false, Ordering::Relaxed),
+            Err(error) => {
+                if !self.unwritable.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "the shared state could not be written; it is tried again with each change");
+                }
+            }
+        }
     }
 
     /// Writes what is unwritten; on failure it is kept for the next time.
@@ -91,8 +120,9 @@ impl Ledger {
             no_reader.get_or_insert_with(|| self.file.lock());
             change = std::mem::take(&mut self.pages.lock().unwritten);
             let mut merged = parse(bytes);
-            merged.merge(&change);
+            // First: what a clock that was set back saw in the future would outrank the change.
             merged.sweep(now);
+            merged.merge(&change);
             serde_json::to_vec(&merged).expect("the state has only string keys")
         });
         if written.is_err() {

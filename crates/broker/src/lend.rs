@@ -1,15 +1,13 @@
-//! The path of one request: choose an account, lend its headers, hear how it went, say what is next.
+//! The way of one request to its headers: choose an account, renew its token where need be, lend.
 //!
-//! `policy` decides; this file brings it what it needs to know and carries out what it says. Both calls have a short
-//! way that settles on the calling thread: headers of a fresh token, and the report of a 2xx.
+//! `policy` decides; this file brings it what it needs to know and carries out what it says. Headers of a fresh token
+//! settle on the calling thread. What follows an answer is in `report.rs`, what a request waits for in `patience.rs`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use provider_auth_policy::{
-    AccountId, Action, Failure, Freshness, Mode, Pool, Reaction, Reason, Request, Response, Rule,
-    Selection, SharedState, Timestamp, claim_probe, freshness, react, select,
+    AccountId, Freshness, Mode, Pool, Request, Rule, Selection, SharedState, Timestamp,
+    claim_probe, freshness, select,
 };
 use tokio::runtime::Handle;
 use url::Url;
@@ -22,8 +20,7 @@ use crate::credential::fingerprint;
 use crate::error::BrokerError;
 use crate::events::EventKind;
 use crate::headers::HeaderSet;
-use crate::limits;
-use crate::refresh::{Due, RefreshError};
+use crate::refresh::Due;
 use crate::status::Moved;
 
 /// What a caller asks headers for.
@@ -70,64 +67,22 @@ impl Lease {
     }
 }
 
-/// How an attempt ended.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// Handle of the attempt.
-    pub attempt: String,
-    /// HTTP status; absent when no response came.
-    pub status: Option<u16>,
-    /// Response headers, lower-case names.
-    pub headers: BTreeMap<String, String>,
-    /// The error body.
-    pub body: Option<String>,
-    /// Why no response came, or which stream broke.
-    pub failure: Option<Failure>,
-}
-
-impl Report {
-    /// Whether there is nothing to judge: a 2xx and no word of an error.
-    fn is_success(&self) -> bool {
-        let good = self
-            .status
-            .is_some_and(|status| (200..300).contains(&status));
-        good && self.failure.is_none() && self.body.is_none()
-    }
-}
-
-/// What to do next.
-#[derive(Clone, Debug)]
-pub struct Verdict {
-    /// Hand the response over, or try again.
-    pub action: Action,
-    /// How long to wait before.
-    pub delay: Duration,
-    /// Why.
-    pub reason: Reason,
-    /// When this account, or account and model, may serve again.
-    pub cooldown_until: Option<Timestamp>,
-    /// When the soonest account can serve.
-    pub retry_at: Option<Timestamp>,
-}
-
 /// A request on its way through the pool.
-struct Asked {
-    request: Arc<Request>,
-    provider: Arc<Provider>,
+pub(crate) struct Asked {
+    pub(crate) request: Arc<Request>,
+    pub(crate) provider: Arc<Provider>,
     origin: Origin,
     is_retry: bool,
     /// A refresh failed for a passing reason: a token that still lives may serve.
-    spare_token: Option<AccountId>,
+    pub(crate) spare_token: Option<AccountId>,
     /// The last refresh that failed and left nothing to serve with, and the request as it was before.
-    refresh_failure: Option<(BrokerError, Arc<Request>)>,
-    /// Waited for refreshes that failed, and for the next to be allowed.
-    waited: Duration,
+    pub(crate) refresh_failure: Option<(BrokerError, Arc<Request>)>,
     /// Accounts whose token was renewed for this request.
     renewed: Vec<AccountId>,
     /// It tests whether an account serves again.
     probes: bool,
     /// What listeners were last told that it waits for.
-    waits_until: Option<Timestamp>,
+    pub(crate) waits_until: Option<Timestamp>,
 }
 
 /// What the next step of a request is.
@@ -185,8 +140,8 @@ impl Broker {
         loop {
             match self.step(&mut asked, Pace::MayWait, &Handle::current()) {
                 Step::Lend(lease) if asked.probes => {
-                    // One probe in the whole fleet: the others must see the claim before it is sent.
-                    self.flush(&vault).await?;
+                    // One probe in the whole fleet: the others should see the claim before it is sent.
+                    self.save_state(&vault).await;
                     return Ok(lease);
                 }
                 Step::Lend(lease) => return Ok(lease),
@@ -194,15 +149,18 @@ impl Broker {
                     Some((failure, before)) => {
                         self.wait_for_refresh(&mut asked, failure, before).await?
                     }
+                    None if matches!(error, BrokerError::Exhausted { .. })
+                        && self.recovered_for(&asked).await => {}
                     None => return Err(self.refuse(&asked, error)),
                 },
                 Step::Refresh(entry, due) => {
-                    let began = self.now();
+                    let began = self.uptime();
                     match self.refresh(&entry.view.id, due).await {
                         Ok(()) => asked.renewed.push(entry.view.id.clone()),
                         Err(error) => {
                             // A server that did not answer has used up the caller's patience already.
-                            asked.waited += began.until(self.now());
+                            let waited = self.uptime().saturating_sub(began);
+                            Arc::make_mut(&mut asked.request).waited(waited);
                             self.refresh_failed(&mut asked, &entry, error);
                         }
                     }
@@ -211,37 +169,6 @@ impl Broker {
             }
             self.reread(&vault).await?;
         }
-    }
-
-    /// The verdict on a 2xx at once; `None` sends the caller to [`Broker::report`].
-    pub fn report_now(
-        self: &Arc<Self>,
-        report: &Report,
-        runtime: &Handle,
-    ) -> Option<Result<Verdict, BrokerError>> {
-        if !report.is_success() {
-            return None;
-        }
-        Some(self.judge(report).map(|(verdict, _)| {
-            self.flush_soon(runtime);
-            verdict
-        }))
-    }
-
-    /// Judges a response; a new block is on disk before this returns.
-    pub async fn report(self: &Arc<Self>, report: &Report) -> Result<Verdict, BrokerError> {
-        // The attempt's account may have a newer token by now, which the verdict depends on.
-        let vault = self.opened().await?;
-        let (verdict, urgent) = self.judge(report)?;
-        if urgent {
-            // The verdict stands whether or not the disk takes the block: it is in memory, and written again later.
-            if let Err(error) = self.flush(&vault).await {
-                tracing::warn!(%error, "a cooldown could not be written; it will be tried again");
-            }
-        } else {
-            self.flush_soon(&Handle::current());
-        }
-        Ok(verdict)
     }
 
     fn asked(&self, asked: &AuthRequest) -> Result<Asked, BrokerError> {
@@ -274,7 +201,6 @@ impl Broker {
             is_retry: asked.retry_of.is_some(),
             spare_token: None,
             refresh_failure: None,
-            waited: Duration::ZERO,
             renewed: Vec::new(),
             probes: false,
             waits_until: None,
@@ -396,7 +322,7 @@ impl Broker {
             request: asked.request.clone(),
             provider: asked.provider.clone(),
             account: account.clone(),
-            handed_out_at: now,
+            handed_out_at: self.uptime(),
             answered: false,
         });
         if !abandoned.is_empty() {
@@ -447,183 +373,6 @@ impl Broker {
             );
         }
         error
-    }
-
-    /// Goes on without a new token: with the one at hand, else with the other accounts.
-    fn refresh_failed(
-        self: &Arc<Self>,
-        asked: &mut Asked,
-        entry: &Arc<Entry>,
-        error: RefreshError,
-    ) {
-        match error {
-            RefreshError::NeedsLogin => {
-                Arc::make_mut(&mut asked.request).refresh_failed(&entry.view.id)
-            }
-            RefreshError::Failed(error) => {
-                let refused = asked.request.resend_after_refresh().is_some();
-                let lives = entry.view.expires_at.is_none_or(|at| at > self.now());
-                if lives && !refused {
-                    asked.spare_token = Some(entry.view.id.clone());
-                } else {
-                    asked.refresh_failure = Some((error, asked.request.clone()));
-                    Arc::make_mut(&mut asked.request).refresh_failed(&entry.view.id);
-                }
-            }
-        }
-    }
-
-    /// Nobody can serve since a token could not be renewed: waits until that may be tried again, if it is soon enough.
-    async fn wait_for_refresh(
-        self: &Arc<Self>,
-        asked: &mut Asked,
-        failure: BrokerError,
-        before: Arc<Request>,
-    ) -> Result<(), BrokerError> {
-        let Some(until) = failure.retry_at() else {
-            return Err(failure);
-        };
-        let span = self.now().until(until);
-        if asked.waited + span > asked.provider.rotation.max_wait {
-            return Err(failure);
-        }
-        asked.waited += span;
-        asked.request = before;
-        self.wait(asked, until, failure.account().map(AccountId::from))
-            .await;
-        Ok(())
-    }
-
-    async fn wait(
-        self: &Arc<Self>,
-        asked: &mut Asked,
-        until: Timestamp,
-        account: Option<AccountId>,
-    ) {
-        let pool = (&asked.request.provider, &asked.request.namespace);
-        let about = About {
-            model: asked.request.model.as_deref(),
-            until: Some(until),
-            ..About::default()
-        };
-        // Once per wait, however often it is looked at again.
-        if asked.waits_until.replace(until) != Some(until) {
-            self.tell(EventKind::Waiting, pool, account.as_ref(), about);
-        }
-        let began = self.now();
-        // Another account may be added meanwhile, or this one's cooldown lifted: here, or by another process.
-        while self.now() < until {
-            tokio::select! {
-                () = tokio::time::sleep(self.now().until(until).min(limits::LOOK_AGAIN)) => {}
-                () = self.changed.notified() => break,
-            }
-            if self.current().is_none() {
-                break;
-            }
-        }
-        Arc::make_mut(&mut asked.request).waited(began.until(self.now()));
-    }
-
-    fn judge(self: &Arc<Self>, report: &Report) -> Result<(Verdict, bool), BrokerError> {
-        let now = self.now();
-        let mut attempts = self.attempts.lock();
-        let attempt = attempts
-            .get_mut(&report.attempt)
-            .ok_or_else(|| BrokerError::UnknownAttempt(report.attempt.clone()))?;
-        let first = !std::mem::replace(&mut attempt.answered, true);
-        let (account, provider) = (attempt.account.clone(), attempt.provider.clone());
-        if first {
-            self.traffic.lock().end(&account, now);
-        }
-        let response = Response {
-            status: report.status,
-            headers: &|name| report.headers.get(name).map(String::as_str),
-            body: report
-                .body
-                .as_deref()
-                .map(|body| head(body, limits::BODY_LIMIT)),
-            failure: report.failure,
-        };
-        // Chance is for rests, which a success does not need.
-        let jitter = if report.is_success() {
-            0.0
-        } else {
-            self.jitter()
-        };
-        let reaction = self.ledger.decide(|state| {
-            let accounts = self.accounts();
-            let request = Arc::make_mut(&mut attempt.request);
-            let (roster, _) = accounts.pool(&request.provider, &request.namespace);
-            let traffic = self.traffic.lock();
-            let pool = Pool {
-                roster,
-                state,
-                traffic: &traffic,
-                rotation: &provider.rotation,
-                now,
-            };
-            let mut reaction = react(
-                &pool,
-                request,
-                &account,
-                provider.signals,
-                &response,
-                jitter,
-            );
-            let change = std::mem::take(&mut reaction.delta);
-            (reaction, change)
-        });
-        let request = attempt.request.clone();
-        if reaction.action == Action::Deliver {
-            attempts.settle(&report.attempt);
-        }
-        drop(attempts);
-        self.tell_of(&request, &account, &reaction);
-        let verdict = Verdict {
-            action: reaction.action,
-            delay: reaction.delay,
-            reason: reaction.reason,
-            cooldown_until: reaction.cooldown_until,
-            retry_at: reaction.retry_at,
-        };
-        Ok((verdict, reaction.durable))
-    }
-
-    fn tell_of(&self, request: &Request, account: &AccountId, reaction: &Reaction) {
-        let pool = (&request.provider, &request.namespace);
-        let about = About {
-            model: request.model.as_deref(),
-            reason: Some(reaction.reason),
-            until: reaction.cooldown_until,
-        };
-        if reaction.reason == Reason::Ok {
-            self.tell(EventKind::Served, pool, Some(account), about);
-        }
-        if reaction.cooldown.is_some() {
-            self.changed.notify_waiters();
-            self.tell(EventKind::Cooldown, pool, Some(account), about);
-        }
-        if matches!(
-            reaction.reason,
-            Reason::NeedsLogin | Reason::NeedsVerification | Reason::BlockedByProvider
-        ) {
-            self.tell(EventKind::NeedsLogin, pool, Some(account), about);
-        }
-        if reaction.waits {
-            self.tell(EventKind::Waiting, pool, Some(account), about);
-        }
-        if reaction.action == Action::Deliver && reaction.retry_at.is_some() {
-            self.figures.lock().exhausted(pool);
-            self.tell(
-                EventKind::Exhausted,
-                pool,
-                None,
-                About {
-                    until: reaction.retry_at,
-                    ..about
-                },
-            );
-        }
     }
 }
 
@@ -678,9 +427,4 @@ fn wanted(mode: Mode) -> &'static str {
         Mode::Subscription => "subscription ",
         Mode::Api => "API key ",
     }
-}
-
-/// The first `limit` bytes of a text, cut between characters.
-fn head(text: &str, limit: usize) -> &str {
-    &text[..text.floor_char_boundary(limit)]
 }

@@ -4,6 +4,7 @@
 //! token once for everybody, hears how the request went and says what to do next. It never speaks to a model provider
 //! itself, and prints nothing.
 
+mod account_calls;
 mod accounts;
 mod attempts;
 mod broker;
@@ -13,33 +14,40 @@ pub mod config;
 mod credential;
 mod error;
 mod events;
+mod exchange;
 pub mod global;
 mod headers;
 mod host;
 mod http;
+mod issuer;
 mod ledger;
 mod lend;
 mod limits;
 mod logging;
 mod login;
+mod patience;
 mod providers;
 mod refresh;
+mod report;
 mod status;
+mod unsaved;
 mod waits;
 
-pub use accounts::{Account, AccountChanges, Filter, Revoke};
+pub use account_calls::{AccountChanges, Revoke};
+pub use accounts::{Account, Filter};
 pub use broker::Broker;
 pub use error::BrokerError;
 pub use events::{Event, EventKind, Events};
 pub use headers::HeaderSet;
 pub use host::{Clock, Entropy, Env, Host, SystemClock, SystemEntropy, SystemEnv};
-pub use lend::{AuthRequest, Lease, Report, Verdict};
+pub use lend::{AuthRequest, Lease};
 pub use login::{LoginOptions, LoginPrompt, Method};
 pub use provider_auth_oauth::{Http, HttpError, Identity};
 pub use provider_auth_policy::{
     AccountKind, Action, Block, Failure, OBSERVED_HEADERS, Reason, Scope, Source, Timestamp,
 };
 pub use refresh::Force;
+pub use report::{Report, Verdict};
 pub use secrecy::SecretString;
 pub use status::{PoolFigures, PoolStatus, ProviderSummary, VaultStatus};
 pub use waits::Waits;

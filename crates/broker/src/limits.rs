@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Delay of a state write that nothing urgent waits for: one write a second is no load, and a lost second no loss.
 pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(1);
 
+/// Pause before new tokens that the disk refused are written again: a person makes room, and a try costs nothing.
+pub(crate) const SAVE_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long the end of the process waits for a token exchange under way: a slow token endpoint, not a dead one.
 pub(crate) const EXIT_PATIENCE: Duration = Duration::from_secs(5);
 

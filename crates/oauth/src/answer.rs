@@ -44,7 +44,12 @@ pub(crate) fn read<'a>(
             body.entry(ours).or_insert(value);
         }
     }
-    standard(body).map_err(Refusal::Final)
+    let mut body = standard(body).map_err(Refusal::Final)?;
+    // Not the server's word but its clock: whatever the body calls so is something else.
+    body.remove("date");
+    let date = text_header(response, header::DATE);
+    body.extend(date.map(|date| ("date".to_owned(), date.into())));
+    Ok(body)
 }
 
 /// Reads a JSON document, such as that of discovery.
@@ -146,6 +151,7 @@ fn failure(response: &Response<Vec<u8>>, reason: Reason, secrets: &[&str]) -> Oa
         return OauthError::Transient {
             status: status.as_u16(),
             retry_after,
+            date: text_header(response, header::DATE),
         };
     }
     if object(response).is_none() {

@@ -35,6 +35,8 @@ pub enum OauthError {
         status: u16,
         /// The `retry-after` header as sent: reading a date in it takes a clock.
         retry_after: Option<String>,
+        /// The `date` header as sent: a date is by the server's clock.
+        date: Option<String>,
     },
     /// No answer came.
     #[error("{0}")]

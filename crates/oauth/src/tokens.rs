@@ -22,6 +22,8 @@ pub struct Tokens {
     pub expires_in: Option<Duration>,
     /// When the access token ends, in Unix seconds: from `expires_at`, else from `exp` of an access token that is a JWT.
     pub expires_at: Option<u64>,
+    /// The `date` header of the answer as sent: by that clock `expires_at` is meant.
+    pub date: Option<String>,
     /// Scopes that were granted; absent when they are those asked for.
     pub scopes: Option<Vec<String>>,
     /// What else the server said, without fields named like secrets (`earliest_refresh_at`, `resource_url`, `account`, …).
@@ -29,7 +31,8 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Returns when the access token ends, in Unix milliseconds, given when the request for it was sent.
+    /// Returns when the access token ends, in Unix milliseconds, given when the request for it was sent; both by the
+    /// server's clock.
     ///
     /// `None` when neither the server nor the token says so.
     #[must_use]
@@ -65,6 +68,7 @@ impl From<TokenAnswer> for Tokens {
         let Extra {
             id_token,
             expires_at,
+            date,
             rest,
         } = answer.extra_fields();
         Self {
@@ -74,6 +78,7 @@ impl From<TokenAnswer> for Tokens {
             id_token: id_token.as_deref().map(Into::into),
             expires_in: answer.expires_in(),
             expires_at: expires_at.or_else(|| claims(&access)?.get("exp")?.as_u64()),
+            date: date.clone(),
             scopes: answer
                 .scopes()
                 .map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect()),
@@ -109,6 +114,7 @@ pub(crate) type TokenAnswer = oauth2::StandardTokenResponse<Extra, oauth2::basic
 pub(crate) struct Extra {
     id_token: Option<String>,
     expires_at: Option<u64>,
+    date: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }

@@ -125,7 +125,8 @@ pub enum Freshness {
 /// Judges an access token: refresh is due at min(120 s, 25 % of its life) before expiry, and
 /// mandatory at min(30 s, 10 %).
 ///
-/// A token without expiry is always fresh. Without `obtained_at` its life is taken to be long.
+/// A token without expiry is always fresh. Without `obtained_at` its life is taken to be long. One from a time that is
+/// yet to come is due at once: the clock has been set back, and nobody knows how much of its life is left.
 pub fn freshness(
     expires_at: Option<Timestamp>,
     obtained_at: Option<Timestamp>,
@@ -141,11 +142,18 @@ pub fn freshness(
         Freshness::Stale {
             expired: left.is_zero(),
         }
-    } else if left <= share(limits::REFRESH_DUE, limits::REFRESH_DUE_PERCENT) {
+    } else if left <= share(limits::REFRESH_DUE, limits::REFRESH_DUE_PERCENT)
+        || is_set_back(obtained_at, now)
+    {
         Freshness::Due
     } else {
         Freshness::Fresh
     }
+}
+
+/// Tells whether the clock has been set back since this time was noted.
+pub fn is_set_back(noted_at: Option<Timestamp>, now: Timestamp) -> bool {
+    noted_at.is_some_and(|at| at > now + limits::CLOCK_JUMP)
 }
 
 /// The accounts of one pool (provider and namespace), by id.
@@ -238,6 +246,13 @@ mod tests {
             136,
             Freshness::Stale { expired: false },
         );
+    }
+
+    #[test]
+    fn after_the_clock_was_set_back_a_token_serves_and_is_renewed() {
+        check(Some(4_600), Some(1_000), 970, Freshness::Fresh);
+        check(Some(4_600), Some(1_000), 969, Freshness::Due);
+        check(Some(90_000), Some(86_400), 0, Freshness::Due);
     }
 
     #[test]

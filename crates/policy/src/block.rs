@@ -94,6 +94,9 @@ pub struct Block {
     /// Probes sent since the scope last served.
     #[serde(default)]
     pub probes: u8,
+    /// When the last of them was claimed.
+    #[serde(default)]
+    pub probed_at: Timestamp,
     /// Fields of a newer version, kept.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -109,6 +112,7 @@ impl Block {
             observed_at,
             level: 0,
             probes: 0,
+            probed_at: Timestamp::default(),
             other: Map::new(),
         }
     }
@@ -133,10 +137,11 @@ impl Block {
         (until > now && !self.is_clear() && is_believable).then_some(until)
     }
 
-    /// Returns when one real request may test the belief, or `None` when that is not worth it.
+    /// Returns when one real request may test the belief, or `None` when that is not worth it: a step after it was
+    /// formed or last tested, whichever came later.
     pub fn probe_at(&self) -> Option<Timestamp> {
         let step = usize::from(self.probes).min(limits::PROBE_AGES.len() - 1);
-        let at = self.observed_at + limits::PROBE_AGES[step];
+        let at = self.observed_at.max(self.probed_at) + limits::PROBE_AGES[step];
         (at + limits::PROBE_WORTH < self.ends_at()).then_some(at)
     }
 
@@ -189,6 +194,7 @@ impl Block {
         self.observed_at = self.observed_at.max(weaker.observed_at);
         // A probe that failed renews the belief: the next one comes later all the same.
         self.probes = self.probes.max(weaker.probes);
+        self.probed_at = self.probed_at.max(weaker.probed_at);
         if self.reason == weaker.reason {
             self.level = self.level.max(weaker.level);
         }

@@ -71,7 +71,7 @@ mod time;
 mod traffic;
 mod wait;
 
-pub use account::{AccountId, AccountKind, AccountView, Freshness, Roster, freshness};
+pub use account::{AccountId, AccountKind, AccountView, Freshness, Roster, freshness, is_set_back};
 pub use block::{Block, Scope};
 pub use pool::{AccountStateName, Pool, account_state, serving_order};
 pub use react::{Action, Reaction, react};
@@ -87,4 +87,4 @@ pub use state::{
 };
 pub use time::Timestamp;
 pub use traffic::Traffic;
-pub use wait::stated_wait;
+pub use wait::{server_time, stated_wait};

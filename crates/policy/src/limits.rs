@@ -94,7 +94,7 @@ pub const UNKNOWN_LONGEST: Duration = hours(24);
 
 // ── Probing ──────────────────────────────────────────────────────────────────
 
-/// Ages of a block at which one real request may test it; after the last one, at that interval.
+/// Time from a block, or from the last test of it, to the next real request that may test it; the last one stays.
 pub const PROBE_AGES: &[Duration] = &[minutes(5), minutes(10), minutes(20), minutes(60)];
 /// A block with less than this left is not worth a probe.
 pub const PROBE_WORTH: Duration = minutes(10);

@@ -145,7 +145,8 @@ impl Request {
         &self.binding_key
     }
 
-    pub(crate) fn spent(&self) -> Duration {
+    /// Returns the time spent waiting, of whatever kind.
+    pub fn spent(&self) -> Duration {
         self.waited
     }
 

@@ -118,6 +118,7 @@ pub fn claim_probe(pool: &Pool<'_>, request: &Request, account: &AccountId) -> S
         if block.live_until(pool.now).is_some() {
             let mut claimed = block.clone();
             claimed.probes = claimed.probes.saturating_add(1);
+            claimed.probed_at = pool.now;
             delta.blocks.insert(key.clone(), claimed);
         }
     }

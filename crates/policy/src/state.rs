@@ -212,8 +212,24 @@ impl SharedState {
         after
     }
 
-    /// Forgets what no decision needs any more: cold bindings, and blocks past their ladder's memory.
+    /// Forgets what no decision needs any more: cold bindings, blocks past their ladder's memory, and what a clock that
+    /// has been set back since saw in the future, which would outrank all that is seen from now on.
     pub fn sweep(&mut self, now: Timestamp) {
+        let latest = now + limits::CLOCK_JUMP;
+        for account in self.accounts.values_mut() {
+            account.last_at = account.last_at.min(latest);
+            account.refused.take_if(|refusal| refusal.at > latest);
+            account
+                .refresh_rest
+                .take_if(|rest| rest.observed_at > latest);
+            account.usage.retain(|_, usage| usage.observed_at <= latest);
+        }
+        for pool in self.pools.values_mut() {
+            pool.moved_at = pool.moved_at.min(latest);
+        }
+        for block in self.blocks.values_mut() {
+            block.probed_at = block.probed_at.min(latest);
+        }
         self.blocks.retain(|_, block| !block.is_forgotten(now));
         self.bindings.retain(|_, binding| binding.lives(now));
         if let Some(excess) = self.bindings.len().checked_sub(limits::BINDINGS_KEPT) {

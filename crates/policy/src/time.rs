@@ -25,6 +25,15 @@ impl Timestamp {
         self.0
     }
 
+    /// Returns the same moment by another clock, which shows `there` when this one shows `here`.
+    pub fn by_clock(self, here: Self, there: Self) -> Self {
+        if self >= here {
+            there + here.until(self)
+        } else {
+            there - self.until(here)
+        }
+    }
+
     /// Returns the time from here to `later`; zero when that is past.
     pub const fn until(self, later: Self) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0))
@@ -69,5 +78,14 @@ mod tests {
             Timestamp::from_millis(7)
         );
         assert_eq!(last.until(Timestamp::default()), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_moment_is_as_far_away_by_every_clock() {
+        let at = Timestamp::from_millis;
+        assert_eq!(at(700).by_clock(at(500), at(90)), at(290));
+        assert_eq!(at(450).by_clock(at(500), at(90)), at(40));
+        assert_eq!(at(300).by_clock(at(500), at(90)), at(0));
+        assert_eq!(at(u64::MAX).by_clock(at(0), at(1)), at(u64::MAX));
     }
 }

@@ -65,11 +65,17 @@ pub(crate) fn stated(
         })
 }
 
-/// Returns the server's clock: its `Date` where that is believable, else ours.
+/// Returns the server's clock when its answer came.
 pub(crate) fn server_clock(response: &Response<'_>, now: Timestamp) -> Timestamp {
-    response
-        .header("date")
-        .and_then(http_date)
+    server_time(response.header("date"), now)
+}
+
+/// Returns what the server's clock shows when ours shows `now`: the `Date` of its answer where that is believable
+/// (within [`limits::SKEW_LONGEST`] of ours), else ours.
+///
+/// Absolute times in that answer are by this clock; [`Timestamp::by_clock`] brings them to ours.
+pub fn server_time(date: Option<&str>, now: Timestamp) -> Timestamp {
+    date.and_then(http_date)
         .filter(|date| date.until(now).max(now.until(*date)) <= limits::SKEW_LONGEST)
         .unwrap_or(now)
 }
@@ -230,6 +236,25 @@ mod tests {
         check("2026-04-20T11:19:49.25+02:00", Some(789_250));
         check("2026-04-20T04:19:49-05:00", Some(789_000));
         check("2020-01-01T00:00:00Z", Some(0));
+    }
+
+    #[test]
+    fn a_servers_clock_is_believed_within_a_day_of_ours() {
+        let now = Timestamp::from_millis(1_776_676_000_000); // 2026-04-20T09:06:40Z
+        for (date, off_by) in [
+            ("Mon, 20 Apr 2026 09:11:40 GMT", 300),
+            ("Mon, 20 Apr 2026 09:01:40 GMT", -300),
+            ("Tue, 21 Apr 2026 09:06:40 GMT", 86_400),
+            ("Tue, 21 Apr 2026 09:06:41 GMT", 0),
+            ("Sun, 19 Apr 2026 09:06:39 GMT", 0),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+            ("soon", 0),
+            ("", 0),
+        ] {
+            let shows = server_time(Some(date), now).as_millis() as i64;
+            assert_eq!(shows - now.as_millis() as i64, off_by * 1_000, "{date}");
+        }
+        assert_eq!(server_time(None, now), now);
     }
 
     #[test]

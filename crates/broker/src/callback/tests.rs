@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use super::*;
 
 async fn server(redirect: Option<&str>) -> CallbackServer {
-    let redirect = redirect.map(|url| url.parse().unwrap());
-    CallbackServer::bind(redirect.as_ref()).await.unwrap()
+    let redirects: Vec<Url> = redirect.iter().map(|url| url.parse().unwrap()).collect();
+    CallbackServer::bind(&redirects).await.unwrap()
 }
 
 fn port(server: &CallbackServer) -> u16 {
@@ -286,18 +286,69 @@ async fn localhost_is_served_on_every_address_that_it_has() {
     }
 }
 
+/// Somebody else's port.
+async fn taken() -> (TcpListener, u16) {
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = other.local_addr().unwrap().port();
+    (other, port)
+}
+
 #[tokio::test]
 async fn a_taken_port_is_named() {
-    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let taken = other.local_addr().unwrap().port();
+    let (_other, port) = taken().await;
     for host in ["127.0.0.1", "localhost"] {
-        let redirect = format!("http://{host}:{taken}/callback").parse().unwrap();
-        let error = CallbackServer::bind(Some(&redirect)).await.err();
+        let redirect = format!("http://{host}:{port}/callback").parse().unwrap();
+        let error = CallbackServer::bind(&[redirect]).await.err().unwrap();
+        assert_eq!(error.code(), "CALLBACK_PORT_BUSY");
+        let who = match cfg!(target_os = "linux") {
+            true => format!("(process {})", std::process::id()),
+            false => "names it".to_owned(),
+        };
+        let said = error.to_string();
         assert!(
-            matches!(error, Some(BrokerError::CallbackPortBusy { port }) if port == taken),
-            "{error:?}"
+            said.contains(&format!("port {port} is in use")) && said.contains(&who),
+            "{said}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_registered_fall_back_is_taken_when_the_port_is_busy() {
+    let (_one, first) = taken().await;
+    let (_two, second) = taken().await;
+    let (three, third) = taken().await;
+    drop(three);
+    let uri = |port: u16| Url::parse(&format!("http://127.0.0.1:{port}/callback")).unwrap();
+    let redirects = [uri(first), uri(second), uri(third)];
+    let server = CallbackServer::bind(&redirects).await.unwrap();
+    assert_eq!(server.redirect_uri(), &redirects[2]);
+    let error = CallbackServer::bind(&redirects).await.err().unwrap();
+    assert!(
+        matches!(error, BrokerError::CallbackPortBusy { port, .. } if port == first),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn the_other_loopback_is_served_where_there_is_one() {
+    // A machine may have no IPv6.
+    if TcpListener::bind("[::1]:0").await.is_err() {
+        return;
+    }
+    let mut server = server(Some("http://[::1]/callback")).await;
+    let port = port(&server);
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
+    let browser = tokio::spawn(async move {
+        let mut stream = TcpStream::connect(("::1", port)).await.unwrap();
+        let request = format!("GET /callback?yes HTTP/1.1\r\nHost: [::1]:{port}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer).await;
+        answer
+    });
+    assert_eq!(server.wait(accept).await, Ok("yes".to_owned()));
+    server.close(Some("acme")).await.unwrap();
+    assert_eq!(status(&browser.await.unwrap()), 200);
 }
 
 #[tokio::test]
@@ -308,7 +359,7 @@ async fn a_redirect_to_another_machine_is_not_listened_for() {
         "http://192.168.0.1:9/",
         "app:/callback",
     ] {
-        let error = CallbackServer::bind(Some(&redirect.parse().unwrap()))
+        let error = CallbackServer::bind(&[redirect.parse().unwrap()])
             .await
             .err();
         assert!(

@@ -112,6 +112,10 @@ impl Merged {
         take(&mut patch.client_auth, later.client_auth);
         take(&mut patch.scopes, later.scopes);
         take(&mut patch.redirect_uri, later.redirect_uri);
+        take(
+            &mut patch.fallback_redirect_uris,
+            later.fallback_redirect_uris,
+        );
         take(&mut patch.origins, later.origins);
         take(&mut patch.header, later.header);
         take(&mut patch.scheme, later.scheme);
@@ -155,6 +159,7 @@ impl Merged {
             client_auth,
             scopes: patch.scopes.unwrap_or_else(|| owned(base.scopes)),
             redirect_uri: patch.redirect_uri,
+            fallback_redirect_uris: patch.fallback_redirect_uris.unwrap_or_default(),
             oauth_extra: pairs(base.oauth_extra),
             api_extra: pairs(base.api_extra),
             strip: strip.into_iter().map(str::to_owned).collect(),

@@ -27,6 +27,8 @@ pub struct Provider {
     pub scopes: Vec<String>,
     /// The redirect URI registered with the server; `None` for any free port of this machine.
     pub redirect_uri: Option<Url>,
+    /// Further registered ones, for when the port of the first is busy.
+    pub fallback_redirect_uris: Vec<Url>,
     /// Where its credentials may go; empty for one that still has to be told.
     pub origins: Vec<Origin>,
     /// How an access token is sent.
@@ -50,6 +52,13 @@ pub struct Provider {
     pub terms: Option<&'static str>,
     /// What says where its credentials go: the last layer to set anything but its rotation.
     pub origin_of_definition: Provenance,
+}
+
+impl Provider {
+    /// The redirect URIs registered with the server, in the order in which they are tried; none for any free port.
+    pub(crate) fn redirect_uris(&self) -> impl Iterator<Item = &Url> {
+        self.redirect_uri.iter().chain(&self.fallback_redirect_uris)
+    }
 }
 
 /// How a credential is written into a header.

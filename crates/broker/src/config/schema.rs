@@ -44,6 +44,7 @@ pub(super) struct ProviderPatch {
     pub(super) scopes: Option<Vec<String>>,
     pub(super) params: BTreeMap<&'static str, BTreeMap<String, String>>,
     pub(super) redirect_uri: Option<Url>,
+    pub(super) fallback_redirect_uris: Option<Vec<Url>>,
     pub(super) origins: Option<Vec<Origin>>,
     pub(super) header: Option<String>,
     pub(super) scheme: Option<String>,
@@ -79,6 +80,7 @@ const PROVIDER_KEYS: &[&str] = &[
     "scopes",
     "params",
     "redirectUri",
+    "fallbackRedirectUris",
     "origins",
     "header",
     "scheme",
@@ -189,6 +191,10 @@ fn provider(
             }
             "params" => patch.params = params(node, warnings)?,
             "redirectUri" => patch.redirect_uri = Some(redirect_uri(node)?),
+            "fallbackRedirectUris" => {
+                let uris: Result<_, _> = node.list()?.iter().map(redirect_uri).collect();
+                patch.fallback_redirect_uris = Some(uris?);
+            }
             "origins" => patch.origins = Some(origins(node)?),
             "header" => patch.header = Some(header(node)?),
             "scheme" => patch.scheme = Some(scheme(node)?),

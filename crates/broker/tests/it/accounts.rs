@@ -4,7 +4,7 @@ use provider_auth_broker::{AccountChanges, AccountKind, Filter, Force, Revoke};
 use serde_json::json;
 
 use crate::server::Answer;
-use crate::world::{World, config, pass};
+use crate::world::{World, config, pass, record_id};
 
 #[tokio::test(start_paused = true)]
 async fn another_label_does_not_revive_a_login_that_has_ended_and_a_second_login_does() {
@@ -169,4 +169,29 @@ async fn a_login_is_revoked_before_it_is_removed_and_kept_when_that_fails() {
     );
     assert_eq!(process.lend().await.err().unwrap().code(), "NO_ACCOUNT");
     assert_eq!(process.events(), ["account_added", "account_removed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_renews_a_login_while_it_is_revoked() {
+    let world = World::new();
+    let process = world.process_with(config(
+        json!({ "revocationEndpoint": "https://id.acme.example/revoke" }),
+    ));
+    let id = process.log_in("ann").await;
+    // What another process has renewed is what is revoked.
+    let other = world.process();
+    other.refresh_account(&id, Force::EvenIfGood).await.unwrap();
+    let vault = world.vault();
+    let record = record_id(&id);
+    world.server.script([Answer::Once(Box::new(move || {
+        assert!(vault.try_lock(&record).unwrap().is_none());
+    }))]);
+    assert!(
+        process
+            .remove_account(&id, Revoke::AtProvider)
+            .await
+            .unwrap()
+    );
+    assert_eq!(world.server.last("token"), "S3CRET-refresh-2");
+    assert!(!other.remove_account(&id, Revoke::AtProvider).await.unwrap());
 }

@@ -7,6 +7,8 @@
 )]
 
 mod accounts;
+mod callbacks;
+mod clock;
 mod lending;
 mod logins;
 mod refreshing;
@@ -15,5 +17,6 @@ mod server;
 mod setbacks;
 mod sharing;
 mod trust;
+mod unsaved;
 mod waiting;
 mod world;

@@ -1,17 +1,18 @@
 //! An authorization server that rotates refresh tokens and takes each of them once, or answers from a script.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Request, Response};
 use parking_lot::Mutex;
-use provider_auth_broker::{Http, HttpError};
+use provider_auth_broker::{Clock, Http, HttpError};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use url::form_urlencoded;
 
-use crate::world::MARK;
+use crate::world::{MARK, START};
 
 type Sending<'a> =
     std::pin::Pin<Box<dyn Future<Output = Result<Response<Vec<u8>>, HttpError>> + Send + 'a>>;
@@ -35,6 +36,19 @@ struct State {
     life: Lifetime,
     extra: Value,
     without_refresh_token: bool,
+    clock: Option<ServerClock>,
+}
+
+/// A clock that nobody sets, and by how much it is off.
+struct ServerClock {
+    clock: Arc<dyn Clock>,
+    off_by: i64,
+}
+
+impl ServerClock {
+    fn unix_seconds(&self) -> u64 {
+        (START + self.clock.uptime().as_secs()).saturating_add_signed(self.off_by)
+    }
 }
 
 /// What the server says about a token's life.
@@ -42,6 +56,8 @@ struct State {
 pub(crate) enum Lifetime {
     In(u64),
     At(u64),
+    /// Like `In`, but said as `expires_at`, by the server's own clock.
+    EndsIn(u64),
 }
 
 impl Default for Lifetime {
@@ -83,6 +99,17 @@ impl Server {
         *self.arrived.borrow()
     }
 
+    /// The parameter of this name that came last.
+    pub(crate) fn last(&self, name: &str) -> String {
+        let state = self.state.lock();
+        let mut values = state
+            .requests
+            .iter()
+            .rev()
+            .filter_map(|form| form.get(name));
+        values.next().cloned().unwrap_or_default()
+    }
+
     /// Waits until so many requests have come in all.
     pub(crate) async fn arrived(&self, count: usize) {
         let mut arrived = self.arrived.subscribe();
@@ -105,6 +132,19 @@ impl Server {
 
     pub(crate) fn tokens_live(&self, life: Lifetime) {
         self.state.lock().life = life;
+    }
+
+    /// Says in each answer what its clock shows, which is off by this many seconds.
+    pub(crate) fn shows_time(&self, clock: Arc<dyn Clock>, off_by: i64) {
+        self.state.lock().clock = Some(ServerClock { clock, off_by });
+    }
+
+    /// What its clock shows in so many seconds, as headers write it.
+    pub(crate) fn date_in(&self, seconds: u64) -> &'static str {
+        let state = self.state.lock();
+        let clock = state.clock.as_ref().expect("the server shows its time");
+        let at = UNIX_EPOCH + Duration::from_secs(clock.unix_seconds() + seconds);
+        httpdate::fmt_http_date(at).leak()
     }
 
     /// Says this too in each token response.
@@ -142,7 +182,13 @@ impl Server {
             Some(Answer::Once(act)) => act(),
             None => {}
         }
-        Ok(self.state.lock().respond(request.uri().path(), &form))
+        let mut answer = self.state.lock().respond(request.uri().path(), &form);
+        let clock = self.state.lock().clock.is_some();
+        if clock {
+            let date = self.date_in(0).parse().unwrap();
+            answer.headers_mut().insert("date", date);
+        }
+        Ok(answer)
     }
 }
 
@@ -154,6 +200,9 @@ impl Http for Server {
 
 impl State {
     fn respond(&mut self, path: &str, form: &HashMap<String, String>) -> Response<Vec<u8>> {
+        if path == "/revoke" {
+            return answer(200, &json!({}));
+        }
         if path == "/device" {
             let page = "https://id.acme.example/enter";
             return answer(
@@ -191,6 +240,10 @@ impl State {
         match self.life {
             Lifetime::In(seconds) => body["expires_in"] = seconds.into(),
             Lifetime::At(unix_seconds) => body["expires_at"] = unix_seconds.into(),
+            Lifetime::EndsIn(seconds) => {
+                let clock = self.clock.as_ref().expect("the server shows its time");
+                body["expires_at"] = (clock.unix_seconds() + seconds).into();
+            }
         }
         if !self.without_refresh_token {
             let refresh = format!("{MARK}-refresh-{number}");

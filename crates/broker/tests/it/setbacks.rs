@@ -312,6 +312,22 @@ async fn a_refresh_that_was_cut_short_is_tried_again_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_request_that_opens_the_vault_waits_for_that_second_try() {
+    let world = World::new();
+    let one = world.impatient_process();
+    let id = one.log_in("ann").await;
+    pass(LIFE + 1).await;
+    world.server.script([broken()]);
+    assert!(one.lend().await.is_err());
+    pass(1).await;
+    note(&world, &id, 1);
+    // The account rests, and nobody may wait for that; but somebody is at it.
+    let two = world.impatient_process();
+    assert_eq!(two.token().await, "S3CRET-access-ann-2");
+    assert_eq!(world.server.refreshes(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn opening_the_vault_retries_a_cut_short_refresh_of_a_good_token() {
     let world = World::new();
     let id = world.process().log_in("ann").await;

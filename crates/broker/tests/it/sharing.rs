@@ -195,6 +195,41 @@ async fn a_state_that_cannot_be_written_keeps_nobody_from_signing_in_again_or_fr
     assert_eq!((account.failures, account.successes), (1, 1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_state_that_the_disk_does_not_give_or_take_keeps_nobody_from_a_token() {
+    let world = World::new();
+    let process = world.process();
+    process.add_key("a").await;
+    let lease = process.lend().await.unwrap();
+    process
+        .answer(&lease, 429, &[("retry-after", "3600")])
+        .await;
+    // No error is the same as "absent", and none is a reason to fail.
+    let file = world.vault_dir().join("state.json");
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert_eq!(process.lend().await.err().unwrap().code(), "EXHAUSTED");
+    let key = process.add_key("b").await;
+    assert_eq!(process.token().await, "S3CRET-key-b");
+    assert!(process.remove_account(&key, Revoke::Locally).await.unwrap());
+    // The probe goes out although nobody can be told of it, and once in this process all the same.
+    pass(301).await;
+    let probe = process.lend().await.unwrap();
+    assert_eq!(process.lend().await.err().unwrap().code(), "EXHAUSTED");
+    process.answer(&probe, 200, &[]).await;
+    assert_eq!(process.token().await, "S3CRET-key-a");
+    assert_eq!(world.process().token().await, "S3CRET-key-a");
+
+    fs::remove_dir(&file).unwrap();
+    process.rest().await;
+    let account = &world
+        .process()
+        .list_accounts(&Filter::default())
+        .await
+        .unwrap()[0];
+    assert_eq!((account.successes, account.cooldowns.len()), (2, 0));
+}
+
 /// Real threads: what a process has found out must not vanish from its view for a moment while the state is written
 /// and read by others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

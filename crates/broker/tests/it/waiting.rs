@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use provider_auth_broker::{Broker, BrokerError, Filter, Waits};
+use provider_auth_broker::{Action, Broker, BrokerError, Filter, Waits};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
+use crate::server::Answer;
 use crate::world::{Process, World, bearer, config, pass, request};
 
 #[tokio::test(start_paused = true)]
@@ -153,6 +154,23 @@ async fn a_request_that_asked_for_it_is_held_until_the_reset() {
         .filter(|event| *event == "waiting")
         .count();
     assert!((1..=2).contains(&waits), "{waits}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_for_a_refresh_and_for_a_cooldown_are_of_one_budget() {
+    let world = World::new();
+    let patience = |millis: u64| config(json!({ "rotation": { "maxWaitMs": millis } }));
+    for (millis, expect) in [(8_000, Action::Deliver), (12_000, Action::Retry)] {
+        let process = world.process_with(patience(millis));
+        process.log_in("ann").await;
+        pass(3601).await;
+        // 5 s of rest before the second try.
+        world.server.script([Answer::Status(500, &[], Vec::new())]);
+        let lease = process.lend().await.unwrap();
+        let verdict = process.answer(&lease, 429, &[("retry-after", "4")]).await;
+        assert_eq!(verdict.action, expect, "{millis}");
+        pass(60).await;
+    }
 }
 
 /// Has every account answer 429 with this `retry-after`.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -47,6 +47,7 @@ impl World {
             server: Arc::new(Server::new()),
             clock: Arc::new(TurnedClock {
                 began: Instant::now(),
+                set_off_by: AtomicI64::new(0),
             }),
             processes: AtomicU64::new(0),
         }
@@ -149,6 +150,18 @@ impl World {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Has the server say in each answer what its clock shows, which is off by this many seconds.
+    pub(crate) fn server_shows_time(&self, off_by: i64) {
+        self.server.shows_time(self.clock.clone(), off_by);
+    }
+
+    /// Sets the clock of this machine forward or, below zero, back.
+    pub(crate) fn set_clock(&self, by_seconds: i64) {
+        self.clock
+            .set_off_by
+            .fetch_add(by_seconds * 1000, Ordering::Relaxed);
     }
 
     /// Every file in the vault's folder.
@@ -347,11 +360,19 @@ pub(crate) fn bearer(lease: &Lease) -> String {
 /// A clock that goes with the runtime's, which tests turn.
 struct TurnedClock {
     began: Instant,
+    /// Milliseconds by which somebody has set it forward or, below zero, back.
+    set_off_by: AtomicI64,
 }
 
 impl Clock for TurnedClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(START * 1000) + self.began.elapsed()
+        let off = self.set_off_by.load(Ordering::Relaxed);
+        let now = (START * 1000).saturating_add_signed(off);
+        Timestamp::from_millis(now) + self.began.elapsed()
+    }
+
+    fn uptime(&self) -> Duration {
+        self.began.elapsed()
     }
 }
 

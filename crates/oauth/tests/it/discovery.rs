@@ -120,7 +120,8 @@ fn a_server_out_of_reach_is_told_from_one_without_a_document() {
         busy,
         OauthError::Transient {
             status: 503,
-            retry_after: None
+            retry_after: None,
+            date: None
         }
     );
 

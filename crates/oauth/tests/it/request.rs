@@ -208,7 +208,8 @@ fn a_revocation_that_was_refused_says_so() {
         revoked(),
         Err(OauthError::Transient {
             status: 503,
-            retry_after: None
+            retry_after: None,
+            date: None
         })
     );
 }

@@ -146,6 +146,22 @@ fn an_end_is_taken_from_the_best_source_there_is() {
 }
 
 #[test]
+fn the_servers_clock_comes_with_the_tokens_and_no_field_stands_for_it() {
+    let said = |header: Option<&str>| {
+        let mut response = Response::builder().status(200);
+        if let Some(date) = header {
+            response = response.header("date", date);
+        }
+        let body = r#"{"access_token":"a","date":"Thu, 01 Jan 1970 00:00:00 GMT"}"#;
+        let response = response.body(body.as_bytes().to_vec()).unwrap();
+        answered(&server(), Ok(response)).unwrap().date
+    };
+    let date = "Wed, 21 Oct 2026 07:27:00 GMT";
+    assert_eq!(said(Some(date)).as_deref(), Some(date));
+    assert_eq!(said(None), None);
+}
+
+#[test]
 fn fields_under_other_names_are_found() {
     let mut server = server();
     server.dialect.rename = vec![
@@ -178,6 +194,7 @@ fn each_kind_of_failure_is_told_apart() {
     let transient = |status| OauthError::Transient {
         status,
         retry_after: None,
+        date: None,
     };
     let page = |status| OauthError::NotJson {
         status,
@@ -331,14 +348,16 @@ fn an_empty_error_is_none() {
 fn a_stated_wait_is_passed_on_as_it_was_sent() {
     let response = Response::builder()
         .status(429)
-        .header("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT");
+        .header("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")
+        .header("date", "Wed, 21 Oct 2026 07:27:00 GMT");
     let failure = answered(&server(), Ok(response.body(b"{}".to_vec()).unwrap())).unwrap_err();
     let retry_after = Some("Wed, 21 Oct 2026 07:28:00 GMT".to_owned());
     assert_eq!(
         failure,
         OauthError::Transient {
             status: 429,
-            retry_after
+            retry_after,
+            date: Some("Wed, 21 Oct 2026 07:27:00 GMT".to_owned()),
         }
     );
 }

@@ -44,6 +44,21 @@ fn a_quota_is_tested_after_five_minutes_by_one_request_in_the_fleet() {
 }
 
 #[test]
+fn a_probe_that_comes_late_is_still_the_only_one() {
+    let mut world = spent();
+    // An hour of quiet: every step of the way there is past.
+    world.pass(seconds(3_600));
+    for _ in 0..2 {
+        assert!(probes(&world));
+        let claim = world.with(|pool| claim_probe(pool, &request(), &"a".into()));
+        world.state.merge(&claim);
+        assert!(!probes(&world));
+        // Nobody hears how it went.
+        world.pass(seconds(1_200));
+    }
+}
+
+#[test]
 fn an_answer_clears_the_belief_and_a_refusal_puts_the_next_probe_off() {
     let mut world = spent();
     world.pass(seconds(300));

@@ -135,6 +135,27 @@ fn a_sweep_forgets_what_no_decision_needs() {
 }
 
 #[test]
+fn what_a_clock_that_was_set_back_saw_outranks_nothing() {
+    let mut state = refresh_postponed(
+        &SharedState::default(),
+        &"a".into(),
+        None,
+        at(86_400_000),
+        0.0,
+    );
+    state.merge(&holding(block(90_000_000, 86_400_000)));
+    let now = at(1_000);
+    assert_eq!(refresh_allowed(&state, &"a".into(), now), Ok(()));
+    state.sweep(now);
+    state.merge(&refresh_postponed(&state, &"a".into(), None, now, 0.0));
+    assert_eq!(
+        refresh_allowed(&state, &"a".into(), now),
+        Err(now + limits::REFRESH_REST_FIRST)
+    );
+    assert!(state.blocks.is_empty());
+}
+
+#[test]
 fn cooldowns_name_what_they_are_about() {
     let mut world = World::new([oauth("a"), oauth("ab")]);
     let scopes = [

@@ -130,6 +130,16 @@ fn a_url_must_be_absolute_and_https_or_loopback() {
         "letter by letter",
     );
     check_fault(
+        json!({ "fallbackRedirectUris": ["http://localhost:1455/cb", "http://localhost:1457"] }),
+        "providers.acme.fallbackRedirectUris[1]",
+        "letter by letter",
+    );
+    check_fault(
+        json!({ "fallbackRedirectUris": "http://localhost:1455/cb" }),
+        "providers.acme.fallbackRedirectUris",
+        "expected a list",
+    );
+    check_fault(
         json!({ "redirectUri": "http://localhost:1455" }),
         "providers.acme.redirectUri",
         "letter by letter",

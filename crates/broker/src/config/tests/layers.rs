@@ -159,6 +159,7 @@ fn a_project_file_cannot_say_where_credentials_of_a_known_provider_go() {
         check(id, "scopes", json!(["admin"]));
         check(id, "params", json!({ "token": { "audience": "evil" } }));
         check(id, "redirectUri", json!("http://127.0.0.1:1/"));
+        check(id, "fallbackRedirectUris", json!(["http://127.0.0.1:1/"]));
         check(id, "origins", json!(["https://evil.example"]));
         check(id, "header", json!("x-evil"));
         check(id, "scheme", json!(""));
@@ -212,6 +213,7 @@ fn every_documented_key_takes_effect() {
             "scopes": ["openid", "urn:acme:all"],
             "params": { "authorize": { "a": "1" }, "device": { "b": "2", "response_type": "device_code" }, "token": { "c": "3" }, "refresh": { "d": "4" } },
             "redirectUri": "http://127.0.0.1:1455/callback",
+            "fallbackRedirectUris": ["http://127.0.0.1:1457/callback"],
             "origins": ["https://api.acme.example", "http://127.0.0.1:4000"],
             "header": "X-Acme-Key",
             "scheme": "",
@@ -249,6 +251,7 @@ fn every_documented_key_takes_effect() {
     );
     assert_eq!(acme.client_auth, ClientAuth::Post);
     assert_eq!(url(&acme.redirect_uri), "http://127.0.0.1:1455/callback");
+    assert_eq!(acme.fallback_redirect_uris[0].port(), Some(1457));
     assert_eq!(url(&acme.models_url), "http://127.0.0.1:4000/list");
     let bare = HeaderTemplate {
         name: "x-acme-key".into(),

@@ -1,0 +1,314 @@
+//! What a user does with accounts: list, add, change, remove them, lift their cooldowns.
+
+use std::sync::Arc;
+
+use provider_auth_oauth::Identity;
+use provider_auth_policy::{AccountId, AccountKind, AccountView};
+use provider_auth_vault::Vault;
+use secrecy::SecretString;
+
+use crate::accounts::{
+    Account, Accounts, DEFAULT_NAMESPACE, Filter, checked_name, read_locked, record_id,
+};
+use crate::broker::{About, Broker, blocking};
+use crate::credential::{Belongs, Credential, Secret};
+use crate::error::BrokerError;
+use crate::events::EventKind;
+use crate::headers::HeaderSet;
+
+/// What a user changes about an account.
+#[derive(Clone, Debug, Default)]
+pub struct AccountChanges {
+    /// The user's name for it.
+    pub label: Option<String>,
+    /// Whether it may serve.
+    pub enabled: Option<bool>,
+    /// Lower serves first.
+    pub priority: Option<i64>,
+    /// The pool it belongs to.
+    pub namespace: Option<String>,
+}
+
+impl Broker {
+    /// Lists the accounts, oldest first.
+    pub async fn list_accounts(
+        self: &Arc<Self>,
+        filter: &Filter,
+    ) -> Result<Vec<Account>, BrokerError> {
+        self.opened().await?;
+        let (accounts, now) = (self.accounts(), self.now());
+        let mut entries: Vec<_> = accounts
+            .by_id
+            .values()
+            .filter(|entry| filter.admits(entry))
+            .collect();
+        entries.sort_unstable_by(|a, b| a.view.id.cmp(&b.view.id));
+        let mut listed: Vec<_> = self.ledger.read(|state| {
+            entries
+                .iter()
+                .map(|entry| Account::of(entry, state, now))
+                .collect()
+        });
+        if filter.provider.is_none() && filter.namespace.is_none() && filter.account.is_none() {
+            listed.extend(accounts.unreadable.iter().map(Account::unreadable));
+        }
+        Ok(listed)
+    }
+
+    /// Stores an API key. The same key of the same pool updates its record.
+    pub async fn add_api_key(
+        self: &Arc<Self>,
+        provider: &str,
+        key: SecretString,
+        namespace: Option<String>,
+        label: Option<String>,
+    ) -> Result<Account, BrokerError> {
+        let provider = self.provider(provider)?.clone();
+        HeaderSet::check_key(&key)?;
+        if provider.origins.is_empty() {
+            return Err(BrokerError::InvalidArgument(format!(
+                "{} has no origins, so a key of it could be sent nowhere: set providers.{0}.origins",
+                provider.id
+            )));
+        }
+        let now = self.now();
+        let namespace =
+            checked_name("namespace", namespace)?.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+        self.store(Credential {
+            provider: provider.id.to_string(),
+            namespace,
+            label: checked_name("label", label)?.unwrap_or_default(),
+            enabled: true,
+            priority: 0,
+            created_at: now,
+            updated_at: now,
+            identity: Identity::default(),
+            belongs: Belongs::key(&provider),
+            secret: Secret::Api { key },
+            other: serde_json::Map::new(),
+        })
+        .await
+    }
+
+    /// Stores a credential: over the record of the same account where there is one, else in a new record.
+    pub(crate) async fn store(
+        self: &Arc<Self>,
+        credential: Credential,
+    ) -> Result<Account, BrokerError> {
+        let vault = self.opened().await?;
+        let broker = self.clone();
+        let (id, generation) = blocking({
+            let vault = vault.clone();
+            move || broker.store_now(&vault, credential)
+        })
+        .await?;
+        self.reread(&vault).await?;
+        self.note(&vault, &provider_auth_policy::refreshed(&id, generation))
+            .await;
+        let accounts = self.accounts();
+        let entry = accounts
+            .get(&id)
+            .ok_or_else(|| BrokerError::UnknownAccount(id.to_string()))?;
+        let account = self
+            .ledger
+            .read(|state| Account::of(entry, state, self.now()));
+        self.changed.notify_waiters();
+        self.tell(
+            EventKind::AccountAdded,
+            (&entry.view.provider, &entry.view.namespace),
+            Some(&id),
+            About::default(),
+        );
+        Ok(account)
+    }
+
+    fn store_now(
+        &self,
+        vault: &Arc<Vault>,
+        mut credential: Credential,
+    ) -> Result<(AccountId, u64), BrokerError> {
+        // Two logins of one identity at the same time, here or in another process, must end in one record.
+        let _one_at_a_time = vault.lock_records()?;
+        self.reread_now(vault)?;
+        let accounts = self.accounts();
+        let mut same: Vec<_> = accounts
+            .by_id
+            .values()
+            .filter(|entry| entry.credential.is_same_account(&credential))
+            .collect();
+        same.sort_unstable_by(|a, b| a.view.id.cmp(&b.view.id));
+        if let Some(entry) = same.first() {
+            let id = record_id(&entry.view.id)?;
+            let guard = self.lock_record(vault, &id)?;
+            if let Ok((current, _)) = read_locked(vault, &guard) {
+                credential.created_at = current.created_at;
+                credential.priority = current.priority;
+                if credential.label.is_empty() {
+                    credential.label = current.label;
+                }
+                credential.other = current.other;
+                // Signing in is what a restored copy asks for: its record becomes the newest again.
+                let seen = self
+                    .ledger
+                    .read(|state| state.counters(&entry.view.id).generation);
+                let generation = vault.replace_above(&guard, &credential.plaintext(), seen)?;
+                // A note of a refresh under way speaks of a token that is history now.
+                vault.clear_pending(&guard)?;
+                return Ok((entry.view.id.clone(), generation));
+            }
+        }
+        if credential.label.is_empty() {
+            credential.label = free_label(&accounts, &credential);
+        }
+        let kind = record_kind(credential.kind());
+        let (id, generation) = vault.create(kind, &credential.plaintext())?;
+        Ok((AccountId::from(id.to_string()), generation))
+    }
+
+    /// Changes what a user may change of an account.
+    pub async fn update_account(
+        self: &Arc<Self>,
+        id: &str,
+        changes: AccountChanges,
+    ) -> Result<Account, BrokerError> {
+        let label = checked_name("label", changes.label)?;
+        let namespace = checked_name("namespace", changes.namespace)?;
+        let vault = self.opened().await?;
+        let entry = self.entry(id)?;
+        let (broker, record) = (self.clone(), record_id(&entry.view.id)?);
+        let generation = blocking({
+            let vault = vault.clone();
+            move || -> Result<u64, BrokerError> {
+                let guard = broker.lock_record(&vault, &record)?;
+                let (mut credential, _) = read_locked(&vault, &guard)?;
+                if let Some(label) = label {
+                    credential.label = label;
+                }
+                if let Some(namespace) = namespace {
+                    credential.namespace = namespace;
+                }
+                credential.enabled = changes.enabled.unwrap_or(credential.enabled);
+                credential.priority = changes.priority.unwrap_or(credential.priority);
+                credential.updated_at = broker.now();
+                Ok(vault.replace(&guard, &credential.plaintext())?)
+            }
+        })
+        .await?;
+        self.reread(&vault).await?;
+        let change = self
+            .ledger
+            .read(|state| provider_auth_policy::rewritten(state, &entry.view.id, generation));
+        self.note(&vault, &change).await;
+        self.account(&entry.view.id)
+    }
+
+    /// Removes an account; with `revoke`, first at the provider. `false` when there was none.
+    pub async fn remove_account(
+        self: &Arc<Self>,
+        id: &str,
+        revoke: Revoke,
+    ) -> Result<bool, BrokerError> {
+        let vault = self.opened().await?;
+        let Ok(entry) = self.entry(id) else {
+            return Ok(false);
+        };
+        let record = record_id(&entry.view.id)?;
+        let (broker, disk) = (self.clone(), vault.clone());
+        let locked = blocking(move || -> Result<_, BrokerError> {
+            let guard = broker.lock_record(&disk, &record)?;
+            let credential = match revoke {
+                Revoke::AtProvider => Some(read_locked(&disk, &guard)?.0),
+                Revoke::Locally => None,
+            };
+            Ok((guard, credential))
+        });
+        // Held to the end: a refresh in between would bring tokens that nobody revokes.
+        let (guard, credential) = match locked.await {
+            Ok(locked) => locked,
+            Err(BrokerError::UnknownAccount(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if let Some(credential) = credential {
+            self.revoke(&credential).await?;
+        }
+        let disk = vault.clone();
+        let removed = blocking(move || disk.remove(guard)).await?;
+        self.reread(&vault).await?;
+        if removed {
+            self.changed.notify_waiters();
+            self.tell(
+                EventKind::AccountRemoved,
+                (&entry.view.provider, &entry.view.namespace),
+                Some(&entry.view.id),
+                About::default(),
+            );
+        }
+        Ok(removed)
+    }
+
+    /// Lets accounts serve again at once; returns how many blocks were lifted.
+    pub async fn clear_cooldowns(self: &Arc<Self>, filter: &Filter) -> Result<usize, BrokerError> {
+        let vault = self.opened().await?;
+        let accounts = self.accounts();
+        let views: Vec<&AccountView> = accounts
+            .by_id
+            .values()
+            .filter(|entry| filter.admits(entry))
+            .map(|entry| &entry.view)
+            .collect();
+        if let Some(wanted) = &filter.account
+            && views.is_empty()
+        {
+            return Err(BrokerError::UnknownAccount(wanted.clone()));
+        }
+        let now = self.now();
+        let (change, count) = self
+            .ledger
+            .read(|state| provider_auth_policy::clear(state, views.iter().copied(), now));
+        self.ledger.note(&change);
+        self.changed.notify_waiters();
+        self.flush(&vault).await?;
+        Ok(count)
+    }
+}
+
+/// Whether removing an account ends it at the provider too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoke {
+    /// Tell the provider (RFC 7009), then remove.
+    AtProvider,
+    /// Remove here only.
+    Locally,
+}
+
+fn record_kind(kind: AccountKind) -> u8 {
+    match kind {
+        AccountKind::Oauth => 1,
+        AccountKind::Api => 2,
+        AccountKind::Wellknown => 3,
+        AccountKind::Mcp => 4,
+    }
+}
+
+/// `provider`, `provider 2`, …: the first that no account of the pool has.
+fn free_label(accounts: &Accounts, credential: &Credential) -> String {
+    let wanted = credential
+        .identity
+        .email
+        .as_deref()
+        .unwrap_or(&credential.provider);
+    let taken = |label: &str| {
+        accounts
+            .pool(&credential.provider, &credential.namespace)
+            .0
+            .iter()
+            .any(|view| view.label == label)
+    };
+    let mut label = wanted.to_owned();
+    let mut number = 1;
+    while taken(&label) {
+        number += 1;
+        label = format!("{wanted} {number}");
+    }
+    label
+}

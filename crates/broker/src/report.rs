@@ -1,0 +1,195 @@
+//! What follows an answer: hear how an attempt ended, note what it says about the account, say what is next.
+//!
+//! `policy` judges. The report of a 2xx settles on the calling thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use provider_auth_policy::{
+    AccountId, Action, Failure, Pool, Reaction, Reason, Request, Response, Timestamp, react,
+};
+use tokio::runtime::Handle;
+
+use crate::broker::{About, Broker};
+use crate::error::BrokerError;
+use crate::events::EventKind;
+use crate::limits;
+
+/// How an attempt ended.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Handle of the attempt.
+    pub attempt: String,
+    /// HTTP status; absent when no response came.
+    pub status: Option<u16>,
+    /// Response headers, lower-case names.
+    pub headers: BTreeMap<String, String>,
+    /// The error body.
+    pub body: Option<String>,
+    /// Why no response came, or which stream broke.
+    pub failure: Option<Failure>,
+}
+
+impl Report {
+    /// Whether there is nothing to judge: a 2xx and no word of an error.
+    fn is_success(&self) -> bool {
+        let good = self
+            .status
+            .is_some_and(|status| (200..300).contains(&status));
+        good && self.failure.is_none() && self.body.is_none()
+    }
+}
+
+/// What to do next.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// Hand the response over, or try again.
+    pub action: Action,
+    /// How long to wait before.
+    pub delay: Duration,
+    /// Why.
+    pub reason: Reason,
+    /// When this account, or account and model, may serve again.
+    pub cooldown_until: Option<Timestamp>,
+    /// When the soonest account can serve.
+    pub retry_at: Option<Timestamp>,
+}
+
+impl Broker {
+    /// The verdict on a 2xx at once; `None` sends the caller to [`Broker::report`].
+    pub fn report_now(
+        self: &Arc<Self>,
+        report: &Report,
+        runtime: &Handle,
+    ) -> Option<Result<Verdict, BrokerError>> {
+        if !report.is_success() {
+            return None;
+        }
+        Some(self.judge(report).map(|(verdict, _)| {
+            self.flush_soon(runtime);
+            verdict
+        }))
+    }
+
+    /// Judges a response; a new block is on disk before this returns.
+    pub async fn report(self: &Arc<Self>, report: &Report) -> Result<Verdict, BrokerError> {
+        // The attempt's account may have a newer token by now, which the verdict depends on.
+        let vault = self.opened().await?;
+        let (verdict, urgent) = self.judge(report)?;
+        if urgent {
+            // The verdict stands whether or not the disk takes the block.
+            self.save_state(&vault).await;
+        } else {
+            self.flush_soon(&Handle::current());
+        }
+        Ok(verdict)
+    }
+
+    fn judge(self: &Arc<Self>, report: &Report) -> Result<(Verdict, bool), BrokerError> {
+        let now = self.now();
+        let mut attempts = self.attempts.lock();
+        let attempt = attempts
+            .get_mut(&report.attempt)
+            .ok_or_else(|| BrokerError::UnknownAttempt(report.attempt.clone()))?;
+        let first = !std::mem::replace(&mut attempt.answered, true);
+        let (account, provider) = (attempt.account.clone(), attempt.provider.clone());
+        if first {
+            self.traffic.lock().end(&account, now);
+        }
+        let response = Response {
+            status: report.status,
+            headers: &|name| report.headers.get(name).map(String::as_str),
+            body: report
+                .body
+                .as_deref()
+                .map(|body| head(body, limits::BODY_LIMIT)),
+            failure: report.failure,
+        };
+        // Chance is for rests, which a success does not need.
+        let jitter = if report.is_success() {
+            0.0
+        } else {
+            self.jitter()
+        };
+        let reaction = self.ledger.decide(|state| {
+            let accounts = self.accounts();
+            let request = Arc::make_mut(&mut attempt.request);
+            let (roster, _) = accounts.pool(&request.provider, &request.namespace);
+            let traffic = self.traffic.lock();
+            let pool = Pool {
+                roster,
+                state,
+                traffic: &traffic,
+                rotation: &provider.rotation,
+                now,
+            };
+            let mut reaction = react(
+                &pool,
+                request,
+                &account,
+                provider.signals,
+                &response,
+                jitter,
+            );
+            let change = std::mem::take(&mut reaction.delta);
+            (reaction, change)
+        });
+        let request = attempt.request.clone();
+        if reaction.action == Action::Deliver {
+            attempts.settle(&report.attempt);
+        }
+        drop(attempts);
+        self.tell_of(&request, &account, &reaction);
+        let verdict = Verdict {
+            action: reaction.action,
+            delay: reaction.delay,
+            reason: reaction.reason,
+            cooldown_until: reaction.cooldown_until,
+            retry_at: reaction.retry_at,
+        };
+        Ok((verdict, reaction.durable))
+    }
+
+    fn tell_of(&self, request: &Request, account: &AccountId, reaction: &Reaction) {
+        let pool = (&request.provider, &request.namespace);
+        let about = About {
+            model: request.model.as_deref(),
+            reason: Some(reaction.reason),
+            until: reaction.cooldown_until,
+        };
+        if reaction.reason == Reason::Ok {
+            self.tell(EventKind::Served, pool, Some(account), about);
+        }
+        if reaction.cooldown.is_some() {
+            self.changed.notify_waiters();
+            self.tell(EventKind::Cooldown, pool, Some(account), about);
+        }
+        if matches!(
+            reaction.reason,
+            Reason::NeedsLogin | Reason::NeedsVerification | Reason::BlockedByProvider
+        ) {
+            self.tell(EventKind::NeedsLogin, pool, Some(account), about);
+        }
+        if reaction.waits {
+            self.tell(EventKind::Waiting, pool, Some(account), about);
+        }
+        if reaction.action == Action::Deliver && reaction.retry_at.is_some() {
+            self.figures.lock().exhausted(pool);
+            self.tell(
+                EventKind::Exhausted,
+                pool,
+                None,
+                About {
+                    until: reaction.retry_at,
+                    ..about
+                },
+            );
+        }
+    }
+}
+
+/// The first `limit` bytes of a text, cut between characters.
+fn head(text: &str, limit: usize) -> &str {
+    &text[..text.floor_char_boundary(limit)]
+}

@@ -1,0 +1,151 @@
+//! New tokens that the disk does not take: they are not lost, and nobody spends the old refresh token meanwhile.
+
+use std::fs;
+use std::path::PathBuf;
+
+use provider_auth_broker::{Force, Revoke};
+use serde_json::json;
+
+use crate::server::Answer;
+use crate::world::{Process, World, config, let_others_run, pass, record_id};
+
+const LIFE: u64 = 3600;
+
+/// A record that cannot be written until it is mended: a folder is in its place.
+struct Fault {
+    record: PathBuf,
+    aside: PathBuf,
+}
+
+impl Fault {
+    fn mend(&self) {
+        fs::remove_dir(&self.record).unwrap();
+        fs::rename(&self.aside, &self.record).unwrap();
+    }
+}
+
+/// Renews the token of a new account whose record cannot be written any more when the answer comes.
+async fn unsaved(world: &World, process: &Process) -> (String, Fault) {
+    let id = process.log_in("ann").await;
+    let fault = Fault {
+        record: world.record_file(&id),
+        aside: world.vault_dir().join("aside"),
+    };
+    world.server.script([Answer::Once(Box::new({
+        let (record, aside) = (fault.record.clone(), fault.aside.clone());
+        move || {
+            fs::rename(&record, aside).unwrap();
+            fs::create_dir(record).unwrap();
+        }
+    }))]);
+    pass(LIFE - 100).await;
+    let refused = process.refresh_account(&id, Force::EvenIfGood).await;
+    assert_eq!(refused.unwrap_err().code(), "VAULT_IO");
+    assert!(!process.events().contains(&"refreshed"));
+    (id, fault)
+}
+
+/// Whether any process could spend the account's refresh token.
+fn is_locked(world: &World, id: &str) -> bool {
+    world.vault().try_lock(&record_id(id)).unwrap().is_none()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lock_stays_with_tokens_that_are_not_saved() {
+    let world = World::new();
+    let (one, two) = (world.process(), world.process());
+    let (id, fault) = unsaved(&world, &one).await;
+    fault.mend();
+    assert!(is_locked(&world, &id));
+    // The old token still serves, and the other process leaves its renewal to the first.
+    two.token().await;
+    two.rest().await;
+    one.rest().await;
+    assert!(!is_locked(&world, &id));
+    for process in [&one, &two] {
+        assert_eq!(process.token().await, "S3CRET-access-ann-2");
+        assert_eq!(process.state_of(&id).await, "ready");
+    }
+    assert_eq!(world.server.refreshes(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_note_is_put_back_for_whoever_comes_after_a_crash() {
+    let world = World::new();
+    let process = world.process();
+    let (id, _fault) = unsaved(&world, &process).await;
+    assert!(world.has_note(&id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn they_are_written_as_soon_as_the_disk_takes_them() {
+    let world = World::new();
+    let process = world.process();
+    let (id, fault) = unsaved(&world, &process).await;
+    for _ in 0..3 {
+        pass(1).await;
+        let_others_run().await;
+    }
+    assert!(is_locked(&world, &id) && world.has_note(&id));
+    fault.mend();
+    while is_locked(&world, &id) {
+        pass(1).await;
+        let_others_run().await;
+    }
+    assert_eq!(world.generation(&id), 2);
+    assert!(!world.has_note(&id));
+    assert_eq!(process.token().await, "S3CRET-access-ann-2");
+    assert_eq!(process.events(), ["refreshed", "served"]);
+    // The refresh token in it is the new one.
+    pass(LIFE).await;
+    assert_eq!(process.token().await, "S3CRET-access-ann-3");
+    assert_eq!(world.server.refreshes(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_process_tries_once_more() {
+    let world = World::new();
+    let process = world.process();
+    let (id, fault) = unsaved(&world, &process).await;
+    fault.mend();
+    process.rest().await;
+    assert_eq!(world.generation(&id), 2);
+    assert!(!world.has_note(&id));
+    assert_eq!(world.process().token().await, "S3CRET-access-ann-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_changes_the_account_with_its_new_tokens_in_it() {
+    let world = World::new();
+    let process = world.process();
+    let (id, fault) = unsaved(&world, &process).await;
+    fault.mend();
+    let changes = provider_auth_broker::AccountChanges {
+        label: Some("work".to_owned()),
+        ..Default::default()
+    };
+    let account = process.update_account(&id, changes).await.unwrap();
+    assert_eq!((account.label.as_str(), account.state), ("work", "ready"));
+    assert_eq!(world.generation(&id), 3);
+    assert_eq!(process.token().await, "S3CRET-access-ann-2");
+    assert_eq!(world.server.refreshes(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_who_removes_the_account_revokes_the_new_tokens() {
+    let world = World::new();
+    let process = world.process_with(config(
+        json!({ "revocationEndpoint": "https://id.acme.example/revoke" }),
+    ));
+    let (id, fault) = unsaved(&world, &process).await;
+    fault.mend();
+    assert!(
+        process
+            .remove_account(&id, Revoke::AtProvider)
+            .await
+            .unwrap()
+    );
+    assert_eq!(world.server.last("token"), "S3CRET-refresh-2");
+    assert!(!is_locked(&world, &id) && !world.has_note(&id));
+    assert_eq!(process.lend().await.err().unwrap().code(), "NO_ACCOUNT");
+}
