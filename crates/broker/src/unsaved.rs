@@ -67,15 +67,18 @@ impl Broker {
         unsaved: Unsaved,
     ) -> Result<Landing, BrokerError> {
         let id = unsaved.guard.id();
-        self.unsaved.0.lock().insert(id, unsaved);
         let (broker, disk) = (self.clone(), vault.clone());
-        let saved = blocking(move || broker.save(&disk, &id).map(drop)).await;
+        let saved = blocking(move || {
+            broker.unsaved.0.lock().insert(id, unsaved);
+            broker.save(&disk, &id).map(drop)
+        })
+        .await;
         if let Err(error) = saved {
             tracing::error!(account = %id, %error, "new tokens could not be written; they are tried again every second");
             self.save_later(vault, id);
             return Err(error.into());
         }
-        // A write of the state that fails costs nothing, so it does not hold the lock up.
+        // The lock is free by now: what the others must know is in the record.
         self.save_state(vault).await;
         Ok(Landing::Renewed)
     }
