@@ -24,6 +24,8 @@ export interface ConfigureOptions {
    * There is no plaintext mode and no silent fallback. `keyfile` and `memory` only when asked for.
    */
   keySource?: KeySource
+  /** Open the vault on a network file system too, where locks may not hold. Default `PROVIDER_AUTH_ALLOW_NETWORK_FS` (`1` or `0`), else false. */
+  allowNetworkFs?: boolean
   /** Inline configuration, merged over the files: same shape as `config.jsonc`. */
   config?: Config
   /** Log level and file; default `PROVIDER_AUTH_LOG` / `PROVIDER_AUTH_LOG_FILE`, else `warn` and no file. */

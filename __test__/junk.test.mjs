@@ -68,6 +68,8 @@ test('options that cannot be are refused by name at once, and the broker goes on
     [{ dir: 5 }, 'dir'],
     [{ keySource: 'plaintext' }, 'keySource'],
     [{ log: { level: 'loud' } }, 'log.level'],
+    [{ config: 4 }, 'config'],
+    [{ allowNetworkFs: 'yes' }, 'allowNetworkFs'],
     [{ config: { providers: 3 } }, 'providers'],
     [{ config: { providers: { local: { scopes: 'openid' } } } }, 'providers.local.scopes'],
     ['nonsense', undefined],

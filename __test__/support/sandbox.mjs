@@ -61,8 +61,8 @@ export function createSandbox({ config, name = 'test' } = {}) {
       process.chdir(work)
     },
     /** Runs a script file in a child process with the sandbox's environment; see `watch`. */
-    spawn(file, { args = [], env: extra = {}, command = process.execPath, input } = {}) {
-      const child = spawn(command, [file, ...args], {
+    spawn(file, { args = [], nodeArgs = [], env: extra = {}, command = process.execPath, input } = {}) {
+      const child = spawn(command, [...nodeArgs, file, ...args], {
         cwd: work,
         env: { ...env, ...extra },
         stdio: ['pipe', 'pipe', 'pipe'],

@@ -9,6 +9,8 @@ import { startOidcProvider } from './oidc.mjs'
 import { createSandbox, LIBRARY_URL } from './sandbox.mjs'
 import { startUpstream } from './upstream.mjs'
 
+export { until } from './until.mjs'
+
 /**
  * Builds the stage and registers its end. Call it once, at the top of a test file: a process has one broker.
  *
@@ -86,16 +88,5 @@ export function chat(session) {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...(session && { 'x-session-id': session }) },
     body: JSON.stringify({ model: 'small-1', messages: [{ role: 'user', content: 'hello' }] }),
-  }
-}
-
-/** Resolves once `check` returns something truthy, and throws when it does not within 10 s. */
-export async function until(check) {
-  const endsAt = Date.now() + 10_000
-  for (;;) {
-    const found = await check()
-    if (found) return found
-    if (Date.now() > endsAt) throw new Error(`it did not come to pass: ${check}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }

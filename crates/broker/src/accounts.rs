@@ -39,6 +39,7 @@ struct Members {
 /// One account: what the policy sees, what is sealed, and the headers made of it.
 pub(crate) struct Entry {
     pub(crate) view: AccountView,
+    /// Without refresh token and client secret: [`read_locked`] has them.
     pub(crate) credential: Credential,
     pub(crate) headers: HeaderSet,
     /// The record that this was made of: as long as the vault hands out the same one, nothing changed.
@@ -153,7 +154,9 @@ impl Accounts {
 
 impl Entry {
     fn open(id: &AccountId, record: &Arc<Record>, settings: &Settings) -> Option<Arc<Self>> {
-        let credential = Credential::open(record)?;
+        let mut credential = Credential::open(record)?;
+        let view = credential.view(id.clone(), record.generation);
+        credential.forget_grant();
         let headers = settings
             .providers
             .get(credential.provider.as_str())
@@ -161,7 +164,7 @@ impl Entry {
                 HeaderSet::new(provider, &credential)
             });
         Some(Arc::new(Self {
-            view: credential.view(id.clone(), record.generation),
+            view,
             credential,
             headers,
             record: Arc::downgrade(record),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use provider_auth_policy::{AccountId, Reason, SharedState, Timestamp, Traffic};
-use provider_auth_vault::{Disk, Vault, VaultError};
+use provider_auth_vault::{Disk, Options, Vault, VaultError};
 use tokio::sync::Notify;
 
 use crate::accounts::Accounts;
@@ -32,7 +32,9 @@ pub struct Broker {
     pub(crate) settings: Settings,
     vault: OnceLock<Arc<Vault>>,
     calm: Calm,
-    opening: tokio::sync::Mutex<()>,
+    opening: Opening,
+    /// Apart from `opening`: a call without a person does not wait for one at another call's prompt.
+    opening_by_hand: Opening,
     accounts: RwLock<Arc<Accounts>>,
     pub(crate) ledger: Ledger,
     pub(crate) traffic: Mutex<Traffic>,
@@ -62,7 +64,8 @@ impl Broker {
             settings,
             vault: OnceLock::new(),
             calm: Calm::default(),
-            opening: tokio::sync::Mutex::new(()),
+            opening: Opening::default(),
+            opening_by_hand: Opening::default(),
             accounts: RwLock::default(),
             ledger: Ledger::default(),
             traffic: Mutex::default(),
@@ -136,35 +139,66 @@ impl Broker {
 
     /// The vault, opened if need be, with accounts and shared state as they are on disk now.
     pub(crate) async fn opened(self: &Arc<Self>) -> Result<Arc<Vault>, BrokerError> {
+        self.opened_with(self.vault_options()).await
+    }
+
+    /// Like [`Broker::opened`], for a call behind which a person waits: where there is a display, the keychain may ask them.
+    pub(crate) async fn opened_by_hand(self: &Arc<Self>) -> Result<Arc<Vault>, BrokerError> {
+        let options = self.vault_options();
+        if self.has_display() {
+            self.opened_with(options.with_prompts()).await
+        } else {
+            self.opened_with(options).await
+        }
+    }
+
+    async fn opened_with(self: &Arc<Self>, options: Options) -> Result<Arc<Vault>, BrokerError> {
         if let Some(vault) = self.current() {
             return Ok(vault.clone());
         }
         let vault = match self.vault.get() {
             Some(vault) => vault.clone(),
-            None => self.open().await?,
+            None => self.open(options).await?,
         };
         self.reread(&vault).await?;
         Ok(vault)
     }
 
-    async fn open(self: &Arc<Self>) -> Result<Arc<Vault>, BrokerError> {
-        let _one_at_a_time = self.opening.lock().await;
+    /// Opens the vault. Those who come while another call is at it share what that comes to, so that the keychain's deadline
+    /// is waited for once and not by one call after the other.
+    async fn open(self: &Arc<Self>, options: Options) -> Result<Arc<Vault>, BrokerError> {
+        let opening = if options.interactive {
+            &self.opening_by_hand
+        } else {
+            &self.opening
+        };
+        let failed_before = opening.failures();
+        let _one_at_a_time = opening.turn.lock().await;
         if let Some(vault) = self.vault.get() {
             return Ok(vault.clone());
         }
+        if let Some(refusal) = opening.refusal_since(failed_before) {
+            return Err(BrokerError::Shared(refusal));
+        }
         let broker = self.clone();
-        let (vault, cut_short) = blocking(move || -> Result<_, VaultError> {
+        let opened = blocking(move || -> Result<_, VaultError> {
             let entropy = broker.host.entropy.clone();
             let vault = Vault::open(
-                broker.vault_options(),
+                options,
                 Arc::new(Disk),
                 Arc::new(move |bytes: &mut [u8]| entropy.fill(bytes)),
             )?;
             let cut_short = vault.abandoned();
             Ok((Arc::new(vault), cut_short))
         })
-        .await?;
-        let _ = self.vault.set(vault.clone());
+        .await;
+        let (vault, cut_short) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return Err(BrokerError::Shared(opening.refused(error.into()))),
+        };
+        if self.vault.set(vault.clone()).is_err() {
+            return Ok(self.vault().clone());
+        }
         self.recover(&cut_short);
         Ok(vault)
     }
@@ -257,6 +291,33 @@ impl Broker {
             reason: about.reason,
             until: about.until,
         });
+    }
+}
+
+/// The attempts to open the vault, one at a time.
+#[derive(Default)]
+struct Opening {
+    turn: tokio::sync::Mutex<()>,
+    /// How many have failed, and why the last one did.
+    failed: Mutex<(u64, Option<Arc<BrokerError>>)>,
+}
+
+impl Opening {
+    fn failures(&self) -> u64 {
+        self.failed.lock().0
+    }
+
+    /// Why the last attempt failed, if one did since there were `before` failures.
+    fn refusal_since(&self, before: u64) -> Option<Arc<BrokerError>> {
+        let failed = self.failed.lock();
+        failed.1.clone().filter(|_| failed.0 > before)
+    }
+
+    fn refused(&self, error: BrokerError) -> Arc<BrokerError> {
+        let error = Arc::new(error);
+        let mut failed = self.failed.lock();
+        *failed = (failed.0 + 1, Some(error.clone()));
+        error
     }
 }
 

@@ -137,6 +137,18 @@ impl Credential {
         }
     }
 
+    /// Takes out what only a refresh needs, which reads the record again: an account in memory holds none of it.
+    pub(crate) fn forget_grant(&mut self) {
+        if let Secret::Oauth {
+            refresh,
+            client_secret,
+            ..
+        } = &mut self.secret
+        {
+            (*refresh, *client_secret) = (None, None);
+        }
+    }
+
     /// What the policy may see.
     pub(crate) fn view(&self, id: AccountId, generation: u64) -> AccountView {
         let obtained_at = match self.secret {

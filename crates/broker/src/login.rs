@@ -149,7 +149,7 @@ impl Broker {
             ));
         }
         // A vault that cannot be written would turn up only after the user has signed in.
-        self.opened().await?;
+        self.opened_by_hand().await?;
         let (server, client) = self.login_server(&provider).await?;
         let method = self.login_method(options.method, &server)?;
         let patience = options.timeout.unwrap_or(limits::LOGIN_PATIENCE);

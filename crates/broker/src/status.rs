@@ -238,6 +238,7 @@ impl Broker {
                 passphrase_file: key.passphrase_file.clone(),
                 credentials_directory: key.credentials_directory.clone(),
             },
+            allow_network_fs: self.settings.allow_network_fs,
             ..Options::new(&self.settings.dir)
         }
     }

@@ -195,6 +195,7 @@ impl<'env> Options<'env> {
             key_source: self.text("keySource")?,
             log_level: log.text("level")?,
             log_file: log.text("file")?.map(Into::into),
+            allow_network_fs: self.flag("allowNetworkFs")?,
             config,
         })
     }

@@ -9,8 +9,15 @@ mod errors;
 mod promises;
 mod values;
 
+use std::alloc::System;
+
 use napi_derive::{module_init, napi};
 use provider_auth_broker::global;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes whatever is freed: a token passes through buffers of HTTP, TLS and JSON libraries that wipe nothing.
+#[global_allocator]
+static WIPING: ZeroAlloc<System> = ZeroAlloc(System);
 
 #[module_init]
 fn start() {

@@ -47,7 +47,7 @@ pub(crate) fn read<'a>(
     let mut body = standard(body).map_err(Refusal::Final)?;
     // Not the server's word but its clock: whatever the body calls so is something else.
     body.remove("date");
-    let date = text_header(response, header::DATE);
+    let date = text_header(response, header::DATE, &secrets);
     body.extend(date.map(|date| ("date".to_owned(), date.into())));
     Ok(body)
 }
@@ -151,7 +151,7 @@ fn failure(response: &Response<Vec<u8>>, reason: Reason, secrets: &[&str]) -> Oa
         return OauthError::Transient {
             status: status.as_u16(),
             retry_after,
-            date: text_header(response, header::DATE),
+            date: text_header(response, header::DATE, secrets),
         };
     }
     if object(response).is_none() {

@@ -29,7 +29,7 @@ impl Store for Disk {
             Err(error) => return Err(crate::error::io("open", folder)(error)),
         };
         if network == NetworkFolders::Refused && platform::is_network_folder(&folder) {
-            let why = "it is on a network file system, where locks may not hold; use a local folder, or allowNetworkFs";
+            let why = "it is on a network file system, where locks may not hold; give a local `dir`, or allow it with `allowNetworkFs` or PROVIDER_AUTH_ALLOW_NETWORK_FS=1";
             return Err(VaultError::Unsafe { path: folder, why });
         }
         own_folder(&folder)?;

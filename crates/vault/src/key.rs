@@ -7,8 +7,11 @@ use hkdf::{
     hmac::{Hmac, Mac},
 };
 use sha2::Sha256;
-use zeroize::Zeroizing;
 
+use crate::hidden::{Hidden, without_trace};
+
+/// Bytes of a key.
+const KEY: usize = 32;
 /// Bytes of an AES-256-GCM nonce.
 pub(crate) const NONCE: usize = 12;
 /// Bytes of an AES-256-GCM tag.
@@ -37,8 +40,8 @@ pub(crate) fn random<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {
     bytes
 }
 
-/// A 32-byte key, wiped when dropped and never printed.
-pub(crate) struct Key(Zeroizing<[u8; 32]>);
+/// A 32-byte key, wiped when dropped, never printed, and on Linux in no core dump.
+pub(crate) struct Key(Hidden);
 
 /// The sealed bytes or the key are not what they were.
 #[derive(Debug, PartialEq)]
@@ -46,41 +49,42 @@ pub(crate) struct Forged;
 
 impl Key {
     pub(crate) fn random(entropy: &dyn Entropy) -> Self {
-        let mut key = Self(Zeroizing::new([0; 32]));
-        entropy.fill(&mut *key.0);
-        key
+        let mut key = Hidden::new(KEY);
+        entropy.fill(key.bytes_mut());
+        Self(key)
     }
 
     /// Returns a key only if there are exactly 32 bytes.
     pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
-        Some(Self(Zeroizing::new(bytes.try_into().ok()?)))
+        (bytes.len() == KEY).then(|| Self(Hidden::copy_of(bytes)))
     }
 
     /// Derives a key from a passphrase with Argon2id (RFC 9106); `None` when the costs are out of range.
     pub(crate) fn stretch(passphrase: &[u8], salt: &[u8], costs: Costs) -> Option<Self> {
         let params = Params::new(costs.memory_kib, costs.passes, costs.lanes, Some(32)).ok()?;
-        let mut key = Self(Zeroizing::new([0; 32]));
+        let mut key = Hidden::new(KEY);
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         argon2
-            .hash_password_into(passphrase, salt, &mut *key.0)
+            .hash_password_into(passphrase, salt, key.bytes_mut())
             .ok()?;
-        Some(key)
+        Some(Self(key))
     }
 
     /// Returns the same key for another holder; on purpose not `Clone`, so that copies are seen.
     pub(crate) fn duplicate(&self) -> Self {
-        Self(self.0.clone())
+        Self(Hidden::copy_of(self.bytes()))
     }
 
-    pub(crate) fn bytes(&self) -> &[u8; 32] {
-        &self.0
+    pub(crate) fn bytes(&self) -> &[u8; KEY] {
+        let bytes = self.0.bytes().first_chunk();
+        bytes.expect("a key is made with its length")
     }
 
     /// Derives another key for one purpose (HKDF-SHA256, RFC 5869).
     pub(crate) fn derive(&self, purpose: &[&[u8]]) -> Self {
-        let mut key = Self(Zeroizing::new([0; 32]));
-        self.expand(purpose, &mut *key.0);
-        key
+        let mut key = Hidden::new(KEY);
+        self.expand(purpose, key.bytes_mut());
+        Self(key)
     }
 
     /// Returns a value that tells two keys apart and reveals neither.
@@ -92,18 +96,19 @@ impl Key {
 
     /// Authenticates `bytes` (HMAC-SHA256).
     pub(crate) fn sign(&self, bytes: &[u8]) -> [u8; 32] {
-        self.mac(bytes).finalize().into_bytes().into()
+        without_trace(|| self.mac(bytes).finalize().into_bytes().into())
     }
 
     /// Tells, in constant time, whether `signature` was made by [`Key::sign`].
     pub(crate) fn signed(&self, bytes: &[u8], signature: &[u8]) -> bool {
-        self.mac(bytes).verify_slice(signature).is_ok()
+        without_trace(|| self.mac(bytes).verify_slice(signature).is_ok())
     }
 
     /// Encrypts `bytes` in place and appends the tag (AES-256-GCM); `context` is authenticated with them.
     pub(crate) fn seal(&self, nonce: &[u8; NONCE], context: &[u8], bytes: &mut Vec<u8>) {
-        let sealed =
-            Aes256Gcm::new((&*self.0).into()).encrypt_in_place(nonce.into(), context, bytes);
+        let sealed = without_trace(|| {
+            Aes256Gcm::new(self.bytes().into()).encrypt_in_place(nonce.into(), context, bytes)
+        });
         sealed.expect("a record is shorter than the 64 GiB that the cipher takes");
     }
 
@@ -114,18 +119,21 @@ impl Key {
         context: &[u8],
         bytes: &mut Vec<u8>,
     ) -> Result<(), Forged> {
-        Aes256Gcm::new((&*self.0).into())
-            .decrypt_in_place(nonce.into(), context, bytes)
-            .map_err(|_| Forged)
+        without_trace(|| {
+            Aes256Gcm::new(self.bytes().into()).decrypt_in_place(nonce.into(), context, bytes)
+        })
+        .map_err(|_| Forged)
     }
 
     fn expand(&self, purpose: &[&[u8]], out: &mut [u8]) {
-        let expanded = Hkdf::<Sha256>::new(None, &*self.0).expand_multi_info(purpose, out);
+        let expanded = without_trace(|| {
+            Hkdf::<Sha256>::new(None, self.bytes()).expand_multi_info(purpose, out)
+        });
         expanded.expect("32 bytes are within the 8,160 that HKDF-SHA256 yields");
     }
 
     fn mac(&self, bytes: &[u8]) -> Hmac<Sha256> {
-        Hmac::<Sha256>::new_from_slice(&*self.0)
+        Hmac::<Sha256>::new_from_slice(self.bytes())
             .expect("HMAC takes a key of any length")
             .chain_update(bytes)
     }

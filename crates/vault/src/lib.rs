@@ -28,6 +28,7 @@ mod error;
 mod fuzz;
 mod header;
 mod hex;
+mod hidden;
 mod init;
 mod key;
 mod keychain;

@@ -44,6 +44,17 @@ impl Options {
         }
     }
 
+    /// Returns the options for a call behind which a person waits: the keychain may show its prompt, and gets the time to have
+    /// it answered.
+    #[must_use]
+    pub fn with_prompts(self) -> Self {
+        Self {
+            interactive: true,
+            keychain_deadline: limits::KEYCHAIN_PROMPT_DEADLINE,
+            ..self
+        }
+    }
+
     pub(crate) fn network(&self) -> NetworkFolders {
         if self.allow_network_fs {
             NetworkFolders::Allowed

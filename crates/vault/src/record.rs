@@ -9,6 +9,7 @@ use ulid::Ulid;
 use zeroize::Zeroizing;
 
 use crate::{
+    hidden::Hidden,
     key::{Key, NONCE, TAG},
     limits::PADDING,
 };
@@ -69,13 +70,13 @@ pub struct Record {
     pub kind: u8,
     /// Counts the writes of this record, from 1.
     pub generation: u64,
-    plaintext: Zeroizing<Vec<u8>>,
+    plaintext: Hidden,
 }
 
 impl Record {
     /// Returns the content.
     pub fn plaintext(&self) -> &[u8] {
-        &self.plaintext
+        self.plaintext.bytes()
     }
 }
 
@@ -202,16 +203,12 @@ pub(crate) fn open<'k>(
         .first_chunk::<LENGTH>()
         .map(|bytes| u32::from_le_bytes(*bytes) as usize)
         .ok_or(Unopened::Damaged)?;
-    if length > body.len() - LENGTH {
-        return Err(Unopened::Damaged);
-    }
-    body.drain(..LENGTH);
-    body.truncate(length);
+    let plaintext = body[LENGTH..].get(..length).ok_or(Unopened::Damaged)?;
     Ok(Record {
         id,
         kind: header.kind,
         generation: header.generation,
-        plaintext: body,
+        plaintext: Hidden::copy_of(plaintext),
     })
 }
 

@@ -6,10 +6,16 @@
 
 mod support;
 
-use std::{process::Command, sync::mpsc, time::Duration};
+use std::{
+    process::Command,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
-use provider_auth_vault::{Disk, KeySource, Options, Vault, VaultError, VaultState};
-use support::{SECRET, folder, open, refused, snapshot, with_source};
+use provider_auth_vault::{
+    Disk, ExistingKey, KeySource, Options, RecordId, Vault, VaultError, VaultState,
+};
+use support::{SECRET, entropy, folder, open, refused, snapshot, with_source};
 
 #[expect(
     clippy::disallowed_methods,
@@ -49,17 +55,20 @@ fn lock_the_keyring() {
     );
 }
 
-/// Deletes every entry of ours; returns how many there were.
-fn delete_the_entries() -> usize {
+/// Returns the path of every entry of ours.
+fn entries() -> Vec<String> {
     let found = call(
         "/org/freedesktop/secrets",
         "Service.SearchItems",
         &["dict:string:string:service,provider-auth"],
     );
-    let items: Vec<_> = found
-        .split('"')
-        .filter(|part| part.starts_with("/org/"))
-        .collect();
+    let items = found.split('"').filter(|part| part.starts_with("/org/"));
+    items.map(str::to_owned).collect()
+}
+
+/// Deletes every entry of ours; returns how many there were.
+fn delete_the_entries() -> usize {
+    let items = entries();
     for item in &items {
         call(item, "Item.Delete", &[]);
     }
@@ -74,6 +83,11 @@ fn within<T: Send>(limit: Duration, call: impl FnOnce() -> T + Send) -> T {
         scope.spawn(move || sender.send(call()));
         answer.recv_timeout(limit).expect("the call ends in time")
     })
+}
+
+fn replace(options: &Options) -> Result<Vault, VaultError> {
+    let (disk, entropy) = (Arc::new(Disk), entropy());
+    Vault::init(options.clone(), ExistingKey::Replace, disk, entropy)
 }
 
 fn state(options: &Options) -> VaultState {
@@ -99,6 +113,7 @@ fn the_secret_service_keeps_the_key_and_each_of_its_troubles_has_a_name() {
     assert_eq!(state(&options), VaultState::Open);
     assert!(!outer.path().join("vault.key").exists());
 
+    the_key_can_be_replaced_and_imported_with_one_entry(&options, &id);
     let before = snapshot(&dir);
 
     // Stopped: the deadline holds.
@@ -117,7 +132,7 @@ fn the_secret_service_keeps_the_key_and_each_of_its_troubles_has_a_name() {
     );
 
     // The entry is gone: the vault keeps its records, and no new key is made.
-    assert_eq!(delete_the_entries(), 1);
+    assert_eq!(delete_the_entries(), 2);
     assert_eq!(refused(options.clone()).code(), "VAULT_KEY_MISSING");
     assert_eq!(
         (state(&options), delete_the_entries()),
@@ -132,10 +147,47 @@ fn the_secret_service_keeps_the_key_and_each_of_its_troubles_has_a_name() {
             refused(Options::new(outer.path().join("new"))).code(),
             "VAULT_LOCKED"
         );
+        assert!(matches!(replace(&options), Err(VaultError::Locked)));
     });
     assert_eq!(state(&options), VaultState::Locked);
     assert!(!outer.path().join("new/vault.hdr").exists());
     assert_eq!(snapshot(&dir), before, "no trouble has changed the vault");
+}
+
+/// A keychain has one key for each vault: what makes or brings another data key finds that entry again.
+fn the_key_can_be_replaced_and_imported_with_one_entry(options: &Options, id: &RecordId) {
+    let outer = folder().0;
+    let again = Vault::init(
+        options.clone(),
+        ExistingKey::Refuse,
+        Arc::new(Disk),
+        entropy(),
+    );
+    assert_eq!(again.err().unwrap().code(), "KEY_EXISTS");
+    let replaced = replace(options).unwrap();
+    assert_eq!(replaced.key_source(), KeySource::Keychain);
+    assert_eq!(entries().len(), 1);
+    assert!(open(options.clone()).unwrap().read(id).unwrap().is_some());
+
+    // A folder that came to a machine without its entry: the key is imported, and gets one there.
+    let key = replaced.export_key().unwrap();
+    assert_eq!(delete_the_entries(), 1);
+    assert_eq!(refused(options.clone()).code(), "VAULT_KEY_MISSING");
+    let imported = Vault::import_key(options.clone(), &key, Arc::new(Disk), entropy()).unwrap();
+    assert_eq!(imported.key_source(), KeySource::Keychain);
+    assert_eq!(entries().len(), 1);
+    assert!(open(options.clone()).unwrap().read(id).unwrap().is_some());
+
+    // A vault under another source moves to the keychain, and has an entry of its own there.
+    let elsewhere = with_source(&outer.path().join("elsewhere"), KeySource::Keyfile);
+    let (moved, _) = open(elsewhere.clone()).unwrap().create(1, b"x").unwrap();
+    let to_keychain = Options {
+        key: KeySource::Keychain,
+        ..elsewhere
+    };
+    assert!(replace(&to_keychain).is_ok());
+    assert_eq!(entries().len(), 2);
+    assert!(open(to_keychain).unwrap().read(&moved).unwrap().is_some());
 }
 
 #[test]

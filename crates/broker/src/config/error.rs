@@ -32,6 +32,17 @@ impl ConfigError {
         let (path, why) = fault.split_once(": ").unwrap_or(("options", fault));
         Place::option(path).fault(why)
     }
+
+    /// The same fault; one of the value as a whole is that of the option which holds it.
+    pub(super) fn of_option(self, name: &str) -> Self {
+        match self.path.as_str() {
+            "" => Self {
+                path: name.to_owned(),
+                ..self
+            },
+            _ => self,
+        }
+    }
 }
 
 impl fmt::Display for ConfigError {

@@ -45,6 +45,8 @@ pub struct Inline {
     pub log_level: Option<String>,
     /// Log file.
     pub log_file: Option<PathBuf>,
+    /// Whether the folder may be on a network file system.
+    pub allow_network_fs: Option<bool>,
     /// Configuration of the same shape as a config file.
     pub config: Option<Value>,
 }
@@ -57,6 +59,7 @@ impl fmt::Debug for Inline {
             .field("key_source", &self.key_source)
             .field("log_level", &self.log_level)
             .field("log_file", &self.log_file)
+            .field("allow_network_fs", &self.allow_network_fs)
             .finish_non_exhaustive()
     }
 }
@@ -69,6 +72,8 @@ pub struct Settings {
     pub dir: PathBuf,
     /// Where the vault key lives.
     pub key_source: KeySource,
+    /// Whether the folder may be on a network file system.
+    pub allow_network_fs: bool,
     /// What the environment says about the vault key; `OPENCODE_VAULT_KEY` stands in for `PROVIDER_AUTH_KEY`.
     pub key: KeySecrets,
     /// What is logged, and where.
@@ -117,6 +122,8 @@ const KEY_SOURCES: &[(&str, KeySource)] = &[
     ("memory", KeySource::Memory),
 ];
 
+const FLAGS: &[(&str, bool)] = &[("1", true), ("0", false)];
+
 const LOG_LEVELS: &[(&str, LogLevel)] = &[
     ("none", LogLevel::None),
     ("error", LogLevel::Error),
@@ -157,6 +164,12 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
             KEY_SOURCES,
         )?
         .unwrap_or(KeySource::Auto),
+        allow_network_fs: match inline.allow_network_fs {
+            Some(allowed) => allowed,
+            None => {
+                choice(env, None, "", "PROVIDER_AUTH_ALLOW_NETWORK_FS", FLAGS)?.unwrap_or_default()
+            }
+        },
         key: KeySecrets {
             key: secret("PROVIDER_AUTH_KEY").or_else(|| secret("OPENCODE_VAULT_KEY")),
             passphrase: secret("PROVIDER_AUTH_PASSPHRASE"),
@@ -232,7 +245,8 @@ impl Reading {
 
     fn inline(&mut self, inline: &Inline) -> Result<(), ConfigError> {
         if let Some(config) = &inline.config {
-            self.layer(&tree::from_inline(config), Provenance::Inline)?;
+            self.layer(&tree::from_inline(config), Provenance::Inline)
+                .map_err(|fault| fault.of_option("config"))?;
         }
         Ok(())
     }

@@ -152,7 +152,7 @@ impl Broker {
     }
 
     /// Whether a browser window would be seen: on a remote shell it would open on the wrong desk.
-    fn has_display(&self) -> bool {
+    pub(crate) fn has_display(&self) -> bool {
         let set = |name: &str| {
             self.host
                 .env

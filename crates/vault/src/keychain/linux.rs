@@ -25,9 +25,23 @@ pub(super) fn find(request: &Request) -> Result<Option<Zeroizing<String>>, Refus
             return read(item).await.map(Some);
         }
         // Some services do not search what is locked: then "not found" means nothing.
-        match service.get_default_collection().await {
-            Ok(collection) if collection.is_locked().await? => Err(Refusal::Locked),
-            _ => Ok(None),
+        let collection = match service.get_default_collection().await {
+            Err(Error::NoResult) => return Ok(None),
+            found => found?,
+        };
+        if !collection.is_locked().await? {
+            return Ok(None);
+        }
+        permit(request)?;
+        collection.unlock().await?;
+        match service
+            .search_items(attributes(request))
+            .await?
+            .unlocked
+            .first()
+        {
+            Some(item) => read(item).await.map(Some),
+            None => Ok(None),
         }
     })
 }

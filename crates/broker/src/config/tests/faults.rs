@@ -65,7 +65,7 @@ fn a_value_of_the_wrong_type_is_named_by_its_path() {
         "expected an object, found a number",
     );
     for (config, path) in [
-        (json!([]), ""),
+        (json!([]), "config"),
         (json!({ "providers": [] }), "providers"),
         (json!({ "providers": { "a": 1 } }), "providers.a"),
     ] {
@@ -344,6 +344,13 @@ fn a_bad_option_or_variable_is_named() {
             (path, &load(&Surroundings::new(), &inline).unwrap_err())
         );
     };
+    check(
+        Inline {
+            config: Some(4.into()),
+            ..Inline::default()
+        },
+        "config",
+    );
     check(
         Inline {
             key_source: Some("keyring".into()),

@@ -329,7 +329,8 @@ fn the_environment_says_where_things_are_and_configure_outranks_it() {
         .with("PROVIDER_AUTH_PASSPHRASE_FILE", "phrase")
         .with("CREDENTIALS_DIRECTORY", "/run/credentials")
         .with("PROVIDER_AUTH_LOG", "trace")
-        .with("PROVIDER_AUTH_LOG_FILE", "/tmp/log");
+        .with("PROVIDER_AUTH_LOG_FILE", "/tmp/log")
+        .with("PROVIDER_AUTH_ALLOW_NETWORK_FS", "1");
     let settings = surroundings.load().unwrap();
     assert_eq!(settings.dir, surroundings.at("home/vault"));
     assert_eq!(settings.key_source, KeySource::Env);
@@ -359,9 +360,12 @@ fn the_environment_says_where_things_are_and_configure_outranks_it() {
         key_source: Some("memory".into()),
         log_level: Some("none".into()),
         log_file: Some("log".into()),
+        allow_network_fs: Some(false),
         config: None,
     };
+    assert!(settings.allow_network_fs);
     let settings = load(&surroundings.with("PROVIDER_AUTH_KEY", "new"), &inline).unwrap();
+    assert!(!settings.allow_network_fs);
     assert_eq!(settings.dir, PathBuf::from("/srv/vault"));
     assert_eq!(settings.key_source, KeySource::Memory);
     assert_eq!(settings.key.key.as_ref().unwrap().expose_secret(), "new");
