@@ -3,7 +3,8 @@
  * refresh tokens, the device grant, revocation, and faults that a test can switch on at the token endpoint.
  *
  * The library itself detects the reuse of a refresh token and revokes the whole grant, so a client that refreshes
- * the same token twice shows as `invalidGrants`. Nothing here softens that.
+ * the same token twice shows as `invalidGrants`. Nothing softens that but `setReuseGraceMs`, for tests of servers that
+ * forgive a client which did not hear their answer.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
@@ -44,13 +45,28 @@ export async function startOidcProvider({ accessTokenSeconds = 3600, latencyMs =
     basic: { clientId: 'desk-basic', clientSecret: `s:${randomBytes(18).toString('base64url')}` },
     post: { clientId: 'desk-post', clientSecret: `s&${randomBytes(18).toString('base64url')}` },
   }
-  const settings = { accessTokenSeconds, latencyMs, fault: undefined }
-  const counters = { logins: 0, refreshRequests: 0, tokenGenerations: 0, invalidGrants: 0, revocations: 0 }
+  const settings = { accessTokenSeconds, latencyMs, answerLatencyMs: 0, reuseGraceMs: 0, fault: undefined }
+  const counters = {
+    logins: 0,
+    refreshRequests: 0,
+    tokenGenerations: 0,
+    /** Refresh tokens that came again within the grace. */
+    replays: 0,
+    /** Refresh requests of one user under way at the same time, at most. */
+    mostAtOnce: 0,
+    invalidGrants: 0,
+    revocations: 0,
+  }
   /** Every access token ever issued: its owner, its end, and whether a test declared it dead. */
   const issued = new Map()
-  const refreshTokens = new Set()
-  /** @type {{ at: number, path: string, grant?: string, status: number, error?: string }[]} */
+  /** Every refresh token ever issued, and its user. */
+  const refreshTokens = new Map()
+  /** @type {{ at: number, path: string, grant?: string, user?: string, spent?: string, status: number, error?: string }[]} */
   const requests = []
+  const grace = createGrace(settings)
+  const atOnce = createGauge((most) => {
+    counters.mostAtOnce = Math.max(counters.mostAtOnce, most)
+  })
 
   const { adapter, revokeGrantsOf } = createMemoryAdapter()
   const provider = new Provider(issuer, configuration(adapter, clients, settings))
@@ -58,7 +74,7 @@ export async function startOidcProvider({ accessTokenSeconds = 3600, latencyMs =
     const expiresAt = Date.now() + settings.accessTokenSeconds * 1000
     issued.set(token.jti, { user: token.accountId, grantId: token.grantId, expiresAt, dead: false })
   })
-  provider.on('refresh_token.saved', (token) => refreshTokens.add(token.jti))
+  provider.on('refresh_token.saved', (token) => refreshTokens.set(token.jti, token.accountId))
   const end = (ends) => {
     for (const entry of issued.values()) if (ends(entry)) entry.dead = true
   }
@@ -67,6 +83,12 @@ export async function startOidcProvider({ accessTokenSeconds = 3600, latencyMs =
   provider.on('grant.success', (ctx) => {
     if (ctx.oidc.params.grant_type === 'refresh_token') counters.tokenGenerations += 1
     else counters.logins += 1
+  })
+  /** What to call with the outcome of a token request; it stands even when nobody waits for the answer any more. */
+  const outcomes = new WeakMap()
+  provider.use(async (ctx, next) => {
+    await next()
+    outcomes.get(ctx.req)?.(ctx.status, ctx.body)
   })
   provider.on('server_error', (_ctx, error) => console.error('local provider:', error))
 
@@ -83,17 +105,37 @@ export async function startOidcProvider({ accessTokenSeconds = 3600, latencyMs =
     request.body = parse(await read(request))
     const grant = request.body.grant_type
     const fault = settings.fault
-    const entry = { at: Date.now(), path: pathname, grant, status: 0, error: fault }
+    const spent = request.body.refresh_token
+    const entry = {
+      at: Date.now(),
+      path: pathname,
+      grant,
+      user: refreshTokens.get(spent),
+      spent,
+      status: 0,
+      error: fault,
+    }
     requests.push(entry)
-    if (grant === 'refresh_token') counters.refreshRequests += 1
+    if (grant === 'refresh_token') {
+      counters.refreshRequests += 1
+      response.once('close', atOnce.begin(entry.user))
+    }
     await sleep(settings.latencyMs)
     if (fault !== undefined && fault !== 'lose-answer') return FAULTS[fault](response)
-    onAnswer(response, (text) => {
-      entry.status = response.statusCode
-      entry.error ??= JSON.parse(text).error
+    const earlier = spent === undefined ? undefined : await grace.answerTo(spent)
+    if (earlier !== undefined) {
+      counters.replays += 1
+      entry.status = 200
+      return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(earlier))
+    }
+    const settle = grace.spend(spent)
+    outcomes.set(request, (status, body) => {
+      entry.status = status
+      entry.error ??= body.error
       if (entry.error === 'invalid_grant') counters.invalidGrants += 1
-      return fault === 'lose-answer' ? undefined : text
+      settle(status === 200 ? body : undefined)
     })
+    onAnswer(response, (text) => (fault === 'lose-answer' ? undefined : text), settings.answerLatencyMs)
     return answer(request, response)
   })
 
@@ -110,7 +152,7 @@ export async function startOidcProvider({ accessTokenSeconds = 3600, latencyMs =
     /** The user whom a token was issued to, live or not. */
     issuedTo: (token) => issued.get(token)?.user,
     /** Every access and refresh token ever issued, to look for where none should be. */
-    issuedTokens: () => [...issued.keys(), ...refreshTokens],
+    issuedTokens: () => [...issued.keys(), ...refreshTokens.keys()],
     /** Makes every access token of a user worthless at once, as a server does that ends sessions early. */
     expireAccess: (user) => end((entry) => entry.user === user),
     /** Ends every grant of a user: the next refresh answers `invalid_grant`. Access tokens live on. */
@@ -119,9 +161,17 @@ export async function startOidcProvider({ accessTokenSeconds = 3600, latencyMs =
     setAccessTokenSeconds(seconds) {
       settings.accessTokenSeconds = seconds
     },
-    /** Sets the time that each token answer takes from now on. */
-    setLatencyMs(span) {
+    /** Sets the time that each token answer takes from now on: before the tokens rotate, and after that. */
+    setLatencyMs(span, afterwards = 0) {
       settings.latencyMs = span
+      settings.answerLatencyMs = afterwards
+    },
+    /**
+     * Grants a grace from now on: a refresh token that was spent less than this ago, and whose successor was not, is
+     * answered with the same tokens again. With `Infinity` nothing is ever forgotten.
+     */
+    setReuseGraceMs(span) {
+      settings.reuseGraceMs = span
     },
     /**
      * Switches a fault of the token endpoint: `html` (a 200 page), `huge` (2 MiB of JSON), `error` (500), `unavailable`
@@ -223,14 +273,58 @@ const FAULTS = {
   drop: (response) => response.destroy(),
 }
 
-/** Lets `edit` see an answer before it leaves, and change it; when it returns nothing, the connection breaks instead. */
-function onAnswer(response, edit) {
+/** What a server keeps that forgives the second use of a refresh token: its answers to the first. */
+function createGrace(settings) {
+  const answers = new Map()
+  const predecessors = new Map()
+  return {
+    /** The tokens that this refresh token was spent for, while the grace lasts; waits for an answer under way. */
+    async answerTo(spent) {
+      const { body, at } = (await answers.get(spent)) ?? {}
+      return body !== undefined && Date.now() - at <= settings.reuseGraceMs ? body : undefined
+    },
+    /** Notes that a refresh token is being spent; returns what to call with the new tokens, or with nothing. */
+    spend(spent) {
+      if (spent === undefined || settings.reuseGraceMs === 0) return () => {}
+      let settle
+      answers.set(spent, new Promise((resolve) => (settle = resolve)))
+      return (body) => {
+        settle({ body, at: Date.now() })
+        if (body === undefined || settings.reuseGraceMs === Infinity) return
+        predecessors.set(body.refresh_token, spent)
+        answers.delete(predecessors.get(spent))
+      }
+    },
+  }
+}
+
+/** Counts what is under way for each name, and tells of every new count. */
+function createGauge(tell) {
+  const counts = new Map()
+  return {
+    begin(name) {
+      counts.set(name, (counts.get(name) ?? 0) + 1)
+      tell(counts.get(name))
+      return () => counts.set(name, counts.get(name) - 1)
+    },
+  }
+}
+
+/**
+ * Lets `edit` see an answer before it leaves, and change it; when it returns nothing, the connection breaks instead.
+ * The answer leaves `delayMs` later.
+ */
+function onAnswer(response, edit, delayMs = 0) {
   const end = response.end.bind(response)
   response.end = (chunk) => {
+    // Nobody listens any more.
+    if (chunk === undefined) return end()
     const text = edit(String(chunk))
     if (text === undefined) return response.destroy()
     response.setHeader('content-length', Buffer.byteLength(text))
-    return end(text)
+    if (delayMs === 0) return end(text)
+    setTimeout(end, delayMs, text)
+    return response
   }
 }
 

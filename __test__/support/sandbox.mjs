@@ -67,6 +67,8 @@ export function createSandbox({ config, name = 'test' } = {}) {
         env: { ...env, ...extra },
         stdio: ['pipe', 'pipe', 'pipe'],
       })
+      // A child that ends at once does not listen.
+      child.stdin.on('error', () => {})
       child.stdin.end(input ?? '')
       children.add(child)
       return watch(child, () => children.delete(child))

@@ -200,6 +200,12 @@ impl Header {
     }
 }
 
+/// Tells whether two header files have the same signature.
+pub(crate) fn is_signed_like(file: &[u8], other: &[u8]) -> bool {
+    let signatures = (lines(file), lines(other));
+    matches!(signatures, (Ok((_, one)), Ok((_, two))) if one == two)
+}
+
 /// Cuts a header file into its JSON and its signature.
 fn lines(file: &[u8]) -> Result<(&[u8], Vec<u8>), Refused> {
     let end = file

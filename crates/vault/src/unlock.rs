@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use crate::{
     Entropy, KeySource, Options, VaultError,
     error::io,
-    header::{Header, Refused},
+    header::{self, Header, Refused},
     key::{Key, random},
     limits,
     lock::WaitingRoom,
@@ -56,6 +56,14 @@ pub(crate) fn unlock(
                 return Ok(Some(newer.unwrap_or(unlocked)));
             }
             Err(error @ (VaultError::HeaderUnusable { .. } | VaultError::KeyMismatch { .. })) => {
+                Some(error)
+            }
+            // A newer version would have signed what it wrote anew: this is damage to the number of the format.
+            Err(error @ VaultError::NewerFormat { .. })
+                if spare
+                    .as_deref()
+                    .is_some_and(|spare| header::is_signed_like(file, spare)) =>
+            {
                 Some(error)
             }
             Err(error) => return Err(error),

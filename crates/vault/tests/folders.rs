@@ -117,11 +117,11 @@ fn a_header_of_another_vault_opens_none_of_the_records() {
 fn a_header_of_a_newer_version_is_left_alone() {
     let (_outer, dir) = folder();
     open(with_key(&dir)).unwrap();
-    let newer = fs::read_to_string(dir.join("vault.hdr")).unwrap().replacen(
-        "\"format\":1",
-        "\"format\":2",
-        1,
-    );
+    let header = fs::read_to_string(dir.join("vault.hdr")).unwrap();
+    let (content, _) = header.split_once('\n').unwrap();
+    let content = content.replacen("\"format\":1", "\"format\":2", 1);
+    // It is signed anew: with the old signature it would be a damaged one.
+    let newer = format!("{content}\n{}\n", "07".repeat(32));
     fs::write(dir.join("vault.hdr"), &newer).unwrap();
     assert!(matches!(
         refused(with_key(&dir)),

@@ -21,7 +21,7 @@ use provider_auth_vault::{
 };
 use secrecy::SecretString;
 use support::{
-    entropy, open,
+    entropy, open, quick_folder,
     stepping::{Failure, Step, Stepping},
     with_key, with_source,
 };
@@ -52,11 +52,6 @@ fn breaking(at: usize, failure: Failure, steps: &Arc<AtomicUsize>) -> Arc<dyn St
     }))
 }
 
-/// A folder in memory where there is one: what a flush is good for shows in the steps, not in the time it takes.
-fn quick_folder() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
-}
-
 /// A vault with three records.
 fn prepare(dir: &Path) -> Expected {
     let vault = open(with_key(dir)).unwrap();
@@ -69,8 +64,7 @@ fn prepare(dir: &Path) -> Expected {
 fn sweep(spoil: &dyn Fn(&Path), deed: &Deed<'_>) {
     for failure in FAILURES {
         for at in 0.. {
-            let outer = quick_folder();
-            let dir = outer.path().join("vault");
+            let (_outer, dir) = quick_folder();
             let mut expected = prepare(&dir);
             spoil(&dir);
             let steps = Arc::new(AtomicUsize::new(0));

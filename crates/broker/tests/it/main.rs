@@ -9,6 +9,7 @@
 mod accounts;
 mod callbacks;
 mod clock;
+mod damage;
 mod lending;
 mod logins;
 mod refreshing;

@@ -1,0 +1,207 @@
+/**
+ * Every system call with which a deed touches the vault's folder, made to fail in turn by `strace`: the process is killed
+ * there, or the disk reports EIO or ENOSPC. Whatever happened, the next process finds the old state or the new one, what
+ * was acknowledged is there, and doing it again works.
+ */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, before as setUp, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openStage } from './support/stage.mjs'
+import { buildProgram, inParallel, sizes, WITHOUT_AUTHORITIES } from './support/torture.mjs'
+
+const CALLS = [
+  ...['openat', 'write', 'pwrite64', 'fsync', 'fdatasync', 'rename', 'renameat', 'renameat2', 'link', 'linkat'],
+  ...['unlink', 'unlinkat', 'mkdir', 'mkdirat', 'ftruncate'],
+]
+const FAILURES = ['signal=SIGKILL', 'error=EIO', 'error=ENOSPC']
+/** Runs at a time: each waits for the disk as often as it computes. */
+const WIDTH = 4
+
+const reason = whyNoStrace()
+if (reason !== undefined) console.log(`no system call is made to fail: ${reason}`)
+const program = reason === undefined ? await buildProgram() : undefined
+const { oidc, sandbox, library, logIn } = await openStage({ name: 'calls' })
+/** What a healthy process shows of the vault that every run begins with, and the vault's key. */
+const before = { accounts: [], key: undefined }
+
+/** Each deed, and what must hold of the vault after it, by whether it was acknowledged. */
+const DEEDS = {
+  put: {
+    args: ['add', 'key-three'],
+    check({ accounts }, isDone) {
+      const rest = accounts.filter(({ bearer }) => bearer !== 'key-three')
+      assert.deepEqual(rest, before.accounts)
+      const added = accounts.length - rest.length
+      assert.ok(isDone ? added === 1 : added <= 1, `added ${added} times`)
+    },
+  },
+  refresh: {
+    args: () => ['refresh', before.accounts[0].id],
+    check({ accounts }, isDone) {
+      const [{ bearer, ...login }, ...rest] = accounts
+      const [{ bearer: old, ...was }, ...others] = before.accounts
+      assert.deepEqual([login, ...rest], [was, ...others])
+      assert.ok(oidc.issuedTo(bearer) === 'ada' && !(isDone && bearer === old), 'the new token is lost')
+    },
+  },
+  rotation: {
+    args: ['rotate'],
+    check({ accounts }, isDone, dir) {
+      assert.deepEqual(accounts, before.accounts)
+      const { epoch, previous } = header(dir)
+      assert.ok(isDone ? epoch > 1 && previous === undefined : epoch >= 1)
+    },
+  },
+  import: {
+    args: () => ['import', before.key],
+    prepare: (dir) => {
+      for (const file of ['vault.hdr', 'vault.hdr.bak']) rmSync(join(dir, file))
+    },
+    check: ({ accounts }) => assert.deepEqual(accounts, before.accounts),
+    /** Without its header the vault is what it was before: closed, with all records. */
+    isOld: (dir, stderr) =>
+      /is missing though there are records/.test(stderr) &&
+      readdirSync(join(dir, 'rec')).filter((file) => file.endsWith('.rec')).length === before.accounts.length,
+  },
+}
+
+describe('a deed that fails at any system call', { skip: reason }, () => {
+  setUp(async () => {
+    // A run that is cut off after the server has answered is the next run's second use of the same token.
+    oidc.setReuseGraceMs(Infinity)
+    await logIn('ada')
+    for (const apiKey of ['key-one', 'key-two']) await library.addApiKey({ provider: 'local', apiKey })
+    before.accounts = (await show(sandbox.vaultDir)).accounts
+    before.key = (await act(sandbox.vaultDir, ['export'])).stdout.trim()
+  })
+  for (const [name, deed] of Object.entries(DEEDS))
+    test(`leaves the old state or the new one: ${name}`, async (t) => t.diagnostic(`${name}: ${await sweep(deed)}`))
+})
+
+/** Breaks a deed off at each of its calls in each way; returns the figures. */
+async function sweep(deed) {
+  const startedAt = Date.now()
+  const calls = (await tracedCalls(deed)).filter((_, number) => number % sizes.every === 0)
+  assert.ok(calls.length > 10 / sizes.every, `${calls.length} calls were seen`)
+  const cases = calls.flatMap((call) => FAILURES.map((failure) => ({ ...call, failure })))
+  const results = await inParallel(WIDTH, cases, (failing) => breakOff(deed, failing))
+  const [hit, done] = ['isHit', 'isDone'].map((name) => results.filter((result) => result[name]).length)
+  // A file that was just written is read again or not, by the clock: now and then a call has another number.
+  assert.ok(hit > 0.6 * cases.length, `${hit} of ${cases.length} runs were hit`)
+  const names = calls.map(({ call }) => call)
+  const kinds = [...new Set(names)].map((kind) => `${names.filter((name) => name === kind).length} ${kind}`)
+  return (
+    `${kinds.join(', ')}, each with ${FAILURES.join(', ')}: ${cases.length} runs, ${hit} hit, ` +
+    `${done} acknowledged all the same, 0 torn, 0 lost, in ${Math.round((Date.now() - startedAt) / 1000)} s`
+  )
+}
+
+/** The calls of a deed that touch the folder, each as its name and its number in the thread that works with the disk. */
+async function tracedCalls(deed) {
+  const { dir, log, ended } = await perform(deed)
+  assert.equal(ended.code, 0, ended.stderr)
+  const counts = new Map()
+  const found = []
+  for (const line of readFileSync(log, 'utf8').split('\n')) {
+    const [, thread, call] = /^(\d+) +(\w+)\(/.exec(line) ?? []
+    if (call === undefined) continue
+    const name = `${thread} ${call}`
+    counts.set(name, (counts.get(name) ?? 0) + 1)
+    if (line.includes(dir)) found.push({ thread, call, number: counts.get(name) })
+  }
+  // What another thread looks at, as it opens the vault, has numbers that this one has used up before it began.
+  const disk = found.at(-1).thread
+  const calls = found.filter(({ thread }) => thread === disk)
+  for (const { call, number } of calls)
+    for (const [name, count] of counts)
+      assert.ok(name.startsWith(`${disk} `) || !name.endsWith(` ${call}`) || count < number, `${name}: ${count}`)
+  rmSync(dir, { recursive: true })
+  return calls
+}
+
+/** Performs a deed with one call failing, and checks what is left. */
+async function breakOff(deed, { call, number, failure }) {
+  const injection = `inject=${call}:${failure}:when=${number}`
+  const { dir, log, ended } = await perform(deed, injection).catch((error) => {
+    throw new Error(`${injection}: ${error.message}`)
+  })
+  const isDone = ended.code === 0
+  const isHit = /\(INJECTED\)|killed by SIGKILL/.test(readFileSync(log, 'utf8'))
+  const when = `${failure} at ${call} ${number} (${isDone ? 'acknowledged' : ended.stderr.trim()})`
+  try {
+    if (isDone) assert.ok(!failure.startsWith('signal') || !isHit)
+    const found = await act(dir, ['show'])
+    if (found.code === 0) check(deed, JSON.parse(found.stdout), isDone, dir)
+    else assert.ok(!isDone && deed.isOld?.(dir, found.stderr), found.stderr)
+    const again = await act(dir, argsOf(deed))
+    assert.equal(again.code, 0, again.stderr)
+    check(deed, await show(dir), true, dir)
+  } catch (error) {
+    error.message = `${when}: ${error.message}`
+    throw error
+  }
+  rmSync(dir, { recursive: true })
+  return { isHit, isDone }
+}
+
+function check(deed, shown, isDone, dir) {
+  assert.equal(shown.quarantined, 0)
+  deed.check(shown, isDone, dir)
+}
+
+let runs = 0
+
+/** Performs a deed under `strace` on a copy of the vault. */
+async function perform(deed, ...injections) {
+  runs += 1
+  const dir = join(sandbox.dir, `run-${runs}`)
+  const log = `${dir}.log`
+  cpSync(sandbox.vaultDir, dir, { recursive: true })
+  deed.prepare?.(dir)
+  // What was written a moment ago is read again and again, by the clock; from then on once.
+  await sleep(60)
+  const trace = [`trace=${CALLS.map((call) => `?${call}`).join()}`, ...injections].flatMap((rule) => ['-e', rule])
+  const args = ['-y', '-o', log, ...trace, program, ...argsOf(deed)]
+  const env = { PROVIDER_AUTH_DIR: dir, ...WITHOUT_AUTHORITIES }
+  const ended = await endOf(sandbox.spawn('-f', { command: 'strace', args, env }))
+  assert.ok(existsSync(log), ended.stderr)
+  return { dir, log, ended }
+}
+
+function argsOf({ args }) {
+  return typeof args === 'function' ? args() : args
+}
+
+/** Lets a healthy process do something. */
+function act(dir, [deed, ...args]) {
+  return endOf(sandbox.spawn(deed, { command: program, args, env: { PROVIDER_AUTH_DIR: dir } }))
+}
+
+/** How a process ended; one that takes longer than any lock is waited for is ended, and fails its test by its signal. */
+async function endOf({ child, ended }) {
+  const limit = setTimeout(() => child.kill('SIGTERM'), 60_000)
+  const outcome = await ended
+  clearTimeout(limit)
+  assert.notEqual(outcome.signal, 'SIGTERM', 'it took more than a minute')
+  return outcome
+}
+
+async function show(dir) {
+  const { code, stdout, stderr } = await act(dir, ['show'])
+  assert.equal(code, 0, stderr)
+  return JSON.parse(stdout)
+}
+
+function header(dir) {
+  return JSON.parse(readFileSync(join(dir, 'vault.hdr'), 'utf8').split('\n')[0])
+}
+
+function whyNoStrace() {
+  if (process.platform !== 'linux') return 'strace is of Linux'
+  const { error, status, stderr } = spawnSync('strace', ['-f', '-o', '/dev/null', 'true'], { encoding: 'utf8' })
+  if (error !== undefined) return 'strace not found: apt-get install strace'
+  return status === 0 ? undefined : `strace may not trace here: ${stderr.trim()}`
+}
