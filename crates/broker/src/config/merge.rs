@@ -86,7 +86,7 @@ impl Default for Merged {
 
 impl Merged {
     fn lay(&mut self, later: ProviderPatch, provenance: &Provenance) {
-        if self.provenance == Provenance::BuiltIn || later.keys.keys().any(|key| *key != ROTATION) {
+        if later.keys.keys().any(|key| *key != ROTATION) {
             self.provenance = provenance.clone();
         }
         let patch = &mut self.patch;

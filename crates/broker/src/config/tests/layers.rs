@@ -178,6 +178,7 @@ fn a_project_file_may_choose_how_a_known_provider_rotates_and_add_its_own() {
     let anthropic = provider(&settings, "anthropic");
     assert_eq!(anthropic.rotation.mode, Mode::Api);
     assert_eq!(origins(&anthropic), ["https://api.anthropic.com"]);
+    assert_eq!(anthropic.origin_of_definition, Provenance::BuiltIn);
     let ours = provider(&settings, "ours");
     assert_eq!(
         ours.origin_of_definition,
