@@ -44,6 +44,8 @@ pub(crate) struct Previous {
     nonce: [u8; NONCE],
     #[serde(with = "hex")]
     sealed: Vec<u8>,
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
 }
 
 /// Why a header cannot be used.
@@ -97,6 +99,7 @@ impl Header {
                 epoch: *old,
                 nonce,
                 sealed,
+                unknown: Map::new(),
             }
         };
         Self {

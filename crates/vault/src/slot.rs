@@ -33,12 +33,14 @@ pub(crate) struct Slot {
 }
 
 /// The Argon2id salt and costs of a passphrase slot.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Stretch {
     #[serde(with = "hex")]
     salt: [u8; 16],
     #[serde(flatten)]
     costs: Costs,
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
 }
 
 /// The key that wraps a slot, and how it was come by.
@@ -59,6 +61,7 @@ impl Stretch {
         Self {
             salt: random(entropy),
             costs,
+            unknown: Map::new(),
         }
     }
 
@@ -87,7 +90,7 @@ impl Slot {
             check: slot_check(&outer.key, vault),
             nonce: [0; NONCE],
             wrapped: Vec::new(),
-            stretch: outer.stretch,
+            stretch: outer.stretch.clone(),
             unknown: Map::new(),
         };
         empty.rewrapped((vault, epoch), &outer.key, data_key, entropy)

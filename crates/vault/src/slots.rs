@@ -96,7 +96,7 @@ pub(crate) fn open_slot<'h>(
                 let outer = Outer {
                     key,
                     source: asked,
-                    stretch: slot.stretch,
+                    stretch: slot.stretch.clone(),
                 };
                 return Ok(Some((slot, outer)));
             }
