@@ -61,7 +61,13 @@ const USER: &str = r#"{"providers":{"acme":{"issuer":"https://id.acme.example","
 fn no_config_file_breaks_the_rules_and_no_project_file_moves_a_known_provider() {
     let as_user = Surroundings::new();
     let as_project = Surroundings::new().user(USER);
-    let known = as_project.load().unwrap().providers;
+    let known: BTreeMap<String, String> = as_project
+        .load()
+        .unwrap()
+        .providers
+        .iter()
+        .map(|(id, provider)| (id.clone(), unrotated(provider)))
+        .collect();
     let target = Target::new("config", WORDS);
     let loaded = |place: &Surroundings, path: &str, text: &[u8]| {
         fs::write(place.at(path), text).unwrap();
@@ -87,20 +93,22 @@ fn no_config_file_breaks_the_rules_and_no_project_file_moves_a_known_provider() 
     );
     target.run(|input| {
         let project = project(input);
-        for (id, before) in project.iter().flat_map(|_| &known) {
-            let after = provider(project.as_ref().unwrap(), id);
-            let alike = Provider {
-                rotation: before.rotation.clone(),
-                ..Provider::clone(&after)
-            };
-            assert_eq!(
-                format!("{alike:?}"),
-                format!("{before:?}"),
-                "a project file moves {id}"
-            );
+        for (id, before) in &known {
+            let Ok(project) = &project else { break };
+            let after = provider(project, id);
+            assert_eq!(unrotated(&after), *before, "a project file moves {id}");
         }
         format!("{} {}", checked(project), checked(user(input)))
     });
+}
+
+/// All that is said of a provider but how it rotates.
+fn unrotated(provider: &Provider) -> String {
+    let provider = Provider {
+        rotation: Default::default(),
+        ..provider.clone()
+    };
+    format!("{provider:?}")
 }
 
 /// Checks what holds for all settings and all faults, and says what became of the file.
