@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use provider_auth_policy::{
     AccountId, Freshness, Mode, Pool, Request, Rule, Selection, SharedState, Timestamp,
-    claim_probe, freshness, select,
+    claim_probe, freshness,
 };
 use tokio::runtime::Handle;
 use url::Url;
@@ -211,7 +211,7 @@ impl Broker {
     fn step(self: &Arc<Self>, asked: &mut Asked, pace: Pace, runtime: &Handle) -> Step {
         let now = self.now();
         // Accounts are taken under the state's lock: see `reread_now`.
-        let (accounts, selection) = self.ledger.decide(|state| {
+        let (accounts, selection) = self.ledger.decide(now, |state, indexes| {
             let accounts = self.accounts();
             let (roster, strays) = accounts.pool(&asked.request.provider, &asked.request.namespace);
             if !strays.is_empty() || !asked.request.origin_refused.is_empty() {
@@ -229,7 +229,7 @@ impl Broker {
                 rotation: &asked.provider.rotation,
                 now,
             };
-            let selection = select(&pool, &asked.request);
+            let selection = indexes.select(&pool, &asked.request);
             let claim = match &selection {
                 Selection::Serve {
                     account,

@@ -245,6 +245,18 @@ fn fill_first_moves_an_account_to_the_back_on_a_limit_for_good() {
 }
 
 #[test]
+fn a_limit_that_meets_every_account_moves_none_to_the_back() {
+    let limited = status(429)
+        .code("integration_rate_limited")
+        .header("retry-after", 50);
+    let mut world = World::new(["a", "b"].map(oauth))
+        .answers("a", [limited])
+        .rotation(|rotation| rotation.strategy = Strategy::FillFirst);
+    world.check(request(), "a:429 throttled");
+    assert!(world.state.pools.is_empty());
+}
+
+#[test]
 fn the_order_shows_who_serves_who_waits_and_who_is_out() {
     let mut world = World::new(["a", "b", "c"].map(oauth));
     world.accounts[0].enabled = false;
