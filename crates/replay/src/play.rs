@@ -227,7 +227,7 @@ fn events(scenario: &Scenario) -> BTreeMap<(Timestamp, usize), Event> {
         events.insert((at, events.len()), Event::Jump(jump.by_minutes * 60_000));
     }
     let mut id = 0;
-    for (stream, arrivals) in scenario.arrivals.iter().enumerate() {
+    for arrivals in &scenario.arrivals {
         let end = minutes(arrivals.to_minute.unwrap_or(scenario.minutes)).min(scenario.life());
         let every = Duration::from_secs_f64(arrivals.every_seconds.max(0.001));
         let mut after = minutes(arrivals.from_minute);
@@ -236,7 +236,7 @@ fn events(scenario: &Scenario) -> BTreeMap<(Timestamp, usize), Event> {
             for _ in 0..arrivals.together {
                 let call = Call {
                     id,
-                    session: format!("{stream}-{}", turn % arrivals.sessions.max(1)),
+                    session: format!("{}", turn % arrivals.sessions.max(1)),
                     model: arrivals.model.clone(),
                 };
                 let flight = Flight {

@@ -100,7 +100,7 @@ pub enum Says {
 pub struct Arrivals {
     /// The model they ask for.
     pub model: String,
-    /// Conversations that take turns.
+    /// Conversations that take turns; streams share them.
     pub sessions: u32,
     /// Time from one to the next.
     pub every_seconds: f64,
