@@ -92,4 +92,4 @@ pub use state::{
 };
 pub use time::Timestamp;
 pub use traffic::Traffic;
-pub use wait::{server_time, stated_wait};
+pub use wait::{cache_life, server_time, stated_wait};

@@ -122,9 +122,13 @@ fn answered(
         .status
         .is_some_and(|status| (200..300).contains(&status));
     if is_good && pool.binds(request) {
+        let asked_for = request.cache_life.unwrap_or_default();
+        let life = signals
+            .binding_life
+            .max(asked_for.min(limits::BINDING_LIFE));
         let binding = Binding {
             used_at: pool.now,
-            until: pool.now + signals.binding_life,
+            until: pool.now + life,
             account: account.clone(),
         };
         delta

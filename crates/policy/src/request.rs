@@ -21,6 +21,8 @@ pub struct Request {
     pub session: Option<String>,
     /// The one account that may serve it: an id or a label.
     pub pin: Option<String>,
+    /// How long the prompt cache lives that the request asks for, where it asks for one.
+    pub cache_life: Option<Duration>,
     /// Accounts whose credential must not go where this request goes.
     pub origin_refused: Vec<AccountId>,
     binding_key: String,
@@ -88,6 +90,7 @@ impl Request {
             model,
             session,
             pin,
+            cache_life: None,
             origin_refused: Vec::new(),
             binding_key,
             attempts: 0,

@@ -69,6 +69,11 @@ pub(crate) fn stated(
         })
 }
 
+/// Reads a span as requests write the life of a prompt cache: `5m`, `1h`.
+pub fn cache_life(text: &str) -> Option<Duration> {
+    go_duration(text.trim())
+}
+
 /// Returns the server's clock when its answer came.
 pub(crate) fn server_clock(response: &Response<'_>, now: Timestamp) -> Timestamp {
     server_time(response.header("date"), now)
