@@ -118,6 +118,8 @@ export interface AuthRequest {
   model?: string
   /** Whatever names the conversation: requests of one session stay on one account while it serves. */
   session?: string
+  /** Life of the prompt cache that the request asks for, as its body says it (`1h`): its session stays bound as long, at most 1 h. */
+  cacheTtl?: string
   /** Pin: an account's id or label. A pinned request never rotates. */
   account?: string
   /** The attempt this one retries, after `reportResponse` answered `retry`. */
@@ -184,7 +186,7 @@ export const OBSERVED_HEADERS: readonly string[]
  */
 export function createAuthFetch(options: AuthFetchOptions): (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 
-export interface AuthFetchOptions extends Omit<AuthRequest, 'url' | 'retryOf' | 'model' | 'session' | 'signal'> {
+export interface AuthFetchOptions extends Omit<AuthRequest, 'url' | 'retryOf' | 'model' | 'session' | 'cacheTtl' | 'signal'> {
   /** Default `globalThis.fetch`. */
   fetch?: typeof globalThis.fetch
   /** Reads the model from a request. Default: `model` of a JSON body, else the path's `models/<id>`. */

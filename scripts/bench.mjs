@@ -26,8 +26,11 @@ await prepare('The TypeScript', () => run('npm', ['run', '--silent', 'build:ts']
 await prepare('The baseline', buildBaseline)
 const addon = process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? (await buildAddon())
 
+const choosing = await measureChoosing()
+
 const [{ model }] = cpus()
 console.log(`\n${cpus().length} cores (${model.trim()}), ${process.platform} ${process.arch}`)
+reportChoosing(choosing)
 for (const command of [process.execPath, bunBinary()]) {
   if (command !== undefined) report(await measureWith(command, { addon, baseline }))
 }
@@ -70,6 +73,19 @@ async function buildBaseline() {
   return built
 }
 
+/** Measures choosing an account in pools of different sizes: the pure policy, without JavaScript. */
+async function measureChoosing() {
+  let rows
+  await prepare('Choosing an account', async () => {
+    const args = ['run', '--quiet', '--release', '--package', 'provider-auth-policy', '--example', 'selection']
+    const measured = await run('cargo', args, { show: 'nothing', timeoutMs: 30 * minutes })
+    if (measured.ok) rows = JSON.parse(measured.output.slice(measured.output.indexOf('[')))
+    else console.log(measured.output)
+    return measured
+  })
+  return rows
+}
+
 /** Bun's own binary: the one in `.bin` is a placeholder until an install script has run. */
 function bunBinary() {
   const bun = process.platform === 'win32' ? 'bun.exe' : 'bun'
@@ -89,6 +105,23 @@ function report({ runtime, ...lists }) {
     const { ratio } = lists[list].find((row) => row.id === id)
     console.log(`   ${ratio <= most ? '✔ holds' : '✖ does not hold here'}: ${text} (${ratio.toFixed(2)})`)
   }
+}
+
+function reportChoosing(rows) {
+  const sizes = [...new Set(rows.map(({ accounts }) => accounts))]
+  const heads = sizes.map((size) => size.toLocaleString('en').padStart(10)).join('')
+  console.log(`\n━━ choosing an account\n   ${'p50, in a pool of'.padEnd(32)}${heads}`)
+  for (const name of new Set(rows.map((row) => row.name))) {
+    const spans = sizes.map((size) => rows.find((row) => row.name === name && row.accounts === size).ns)
+    const cells = spans.map((ns) => `${ns} ns`.padStart(10)).join('')
+    console.log(`   ${name.padEnd(32)}${cells}`)
+  }
+  const slowest = (size) => Math.max(...rows.filter(({ accounts }) => accounts === size).map(({ ns }) => ns))
+  const holds = (is) => (is ? '✔ holds' : '✖ does not hold here')
+  console.log(`   ${holds(slowest(10_000) < 5_000)}: under 5 µs among 10,000 accounts, whatever the strategy`)
+  // From 1,000 to 100,000 the logarithm grows by 5/3.
+  const growth = slowest(100_000) / slowest(1_000)
+  console.log(`   ${holds(growth < 5 / 3)}: no worse than log n from 1,000 to 100,000 (${growth.toFixed(2)} times)`)
 }
 
 function table(title, rows, unit) {

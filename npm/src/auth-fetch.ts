@@ -3,7 +3,7 @@
  * broker says so. Which account, whether to retry and how long to wait is decided natively; here is only the doing.
  */
 import type { AuthError, AuthFetchOptions, AuthHeaders, AuthRequest, ResponseReport, Verdict } from '../../index.js'
-import { type Call, type FetchInput, modelOf, readCall, sessionOf } from './call.js'
+import { type Call, cacheTtlOf, type FetchInput, modelOf, readCall, sessionOf } from './call.js'
 import { observed } from './headers.js'
 import { REPLAY_BYTES } from './limits.js'
 import { getAuthHeaders, reportResponse } from './native.js'
@@ -136,15 +136,13 @@ function choose(
   return typeof choice === 'string' ? choice : choice(new URL(call.url), init)
 }
 
-function authRequest(
-  { url, signal }: Call,
-  pool: Pool,
-  model: string | undefined,
-  session: string | undefined,
-): AuthRequest {
+function authRequest(call: Call, pool: Pool, model: string | undefined, session: string | undefined): AuthRequest {
+  const { url, signal } = call
   const request: AuthRequest = Object.assign({ url }, pool)
   if (model !== undefined) request.model = model
   if (session !== undefined) request.session = session
+  const cacheTtl = cacheTtlOf(call)
+  if (cacheTtl !== undefined) request.cacheTtl = cacheTtl
   if (signal !== undefined) request.signal = signal
   return request
 }

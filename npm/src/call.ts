@@ -57,6 +57,13 @@ export function sessionOf(call: Call): string | undefined {
   return text === undefined ? undefined : readField(text, 'prompt_cache_key')
 }
 
+/** Returns the life of the prompt cache that a body asks for. Of several the first counts: providers want the longest first. */
+export function cacheTtlOf(call: Call): string | undefined {
+  const text = readJsonText(call)
+  if (text === undefined || !text.includes('"cache_control"')) return undefined
+  return /"ttl"\s*:\s*"(\w+)"/.exec(text)?.[1]
+}
+
 /** How SDKs begin a body. A conversation can be megabytes, and this spares parsing it. */
 const LEADING_MODEL = '{"model":"'
 

@@ -74,9 +74,10 @@ const stripped = new Map<string, readonly string[]>()
 
 /** `getAuthHeaders` of the contract. What is at hand is handed out without waiting for anything. */
 export async function getAuthHeaders(request: api.AuthRequest): Promise<api.AuthHeaders> {
-  const { provider, namespace, url, model, session, account, retryOf }: Partial<api.AuthRequest> = request ?? {}
-  const isFirst = retryOf === undefined
-  const atHand = isFirst ? addon.authHeadersNow(provider, namespace, url, model, session, account) : null
+  const { provider, namespace, url, model, session, cacheTtl, account, retryOf }: Partial<api.AuthRequest> =
+    request ?? {}
+  const isUsual = retryOf === undefined && cacheTtl === undefined
+  const atHand = isUsual ? addon.authHeadersNow(provider, namespace, url, model, session, account) : null
   if (atHand === null) return waitForHeaders(request)
   const [attempt, accountId, ...lines] = atHand.split('\n') as [string, string, ...string[]]
   const headers: Record<string, string> = {}

@@ -7,7 +7,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
-use provider_auth_policy::{SharedState, Timestamp};
+use provider_auth_policy::limits::CLOCK_JUMP;
+use provider_auth_policy::{Indexes, SharedState, Timestamp};
 use provider_auth_vault::{Stamp, Vault, VaultError};
 
 /// This process's view of the shared state, and what it has not written yet.
@@ -27,8 +28,12 @@ pub(crate) struct Ledger {
 struct Pages {
     /// The file as last seen, with `unwritten` on top.
     view: SharedState,
+    /// The accounts of large pools, in the order in which they would serve by `view`.
+    indexes: Indexes,
     unwritten: SharedState,
     seen: Option<Stamp>,
+    /// The latest look at the clock.
+    looked_at: Timestamp,
 }
 
 impl Ledger {
@@ -38,9 +43,15 @@ impl Ledger {
     }
 
     /// Decides on the state and notes what the decision changes, in one step.
-    pub(crate) fn decide<R>(&self, decide: impl FnOnce(&SharedState) -> (R, SharedState)) -> R {
+    pub(crate) fn decide<R>(
+        &self,
+        now: Timestamp,
+        decide: impl FnOnce(&SharedState, &mut Indexes) -> (R, SharedState),
+    ) -> R {
         let mut pages = self.pages.lock();
-        let (result, change) = decide(&pages.view);
+        pages.look_at_clock(now);
+        let Pages { view, indexes, .. } = &mut *pages;
+        let (result, change) = decide(view, indexes);
         pages.note(&change);
         result
     }
@@ -87,6 +98,7 @@ impl Ledger {
         let mut pages = self.pages.lock();
         let unwritten = std::mem::take(&mut pages.unwritten);
         pages.view = fetched.state;
+        pages.indexes.forget();
         pages.view.merge(&unwritten);
         pages.unwritten = unwritten;
         pages.seen = Some(fetched.stamp);
@@ -141,8 +153,19 @@ pub(crate) struct Fetched {
 }
 
 impl Pages {
+    /// After the clock was set back, beliefs from the future are void.
+    fn look_at_clock(&mut self, now: Timestamp) {
+        if now + CLOCK_JUMP < self.looked_at {
+            self.view.sweep(now);
+            self.unwritten.sweep(now);
+            self.indexes.forget();
+        }
+        self.looked_at = now;
+    }
+
     fn note(&mut self, change: &SharedState) {
         self.view.merge(change);
+        self.indexes.learned(change);
         self.unwritten.merge(change);
     }
 }
@@ -156,4 +179,30 @@ fn parse(bytes: Option<&[u8]>) -> SharedState {
         tracing::warn!(%error, "state.json cannot be read; cooldowns and counters start afresh");
         SharedState::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use provider_auth_policy::{Block, Reason, Source};
+
+    use super::*;
+
+    #[test]
+    fn after_the_clock_was_set_back_a_limit_counts_again() {
+        let ledger = Ledger::default();
+        let today = Timestamp::from_millis(1_800_000_000_000);
+        let limited_at = |at: Timestamp| {
+            let until = at + Duration::from_secs(3_600);
+            let block = Block::new(until, Reason::QuotaExhausted, Source::Header, at);
+            let mut change = SharedState::default();
+            change.blocks.insert("account:a".to_owned(), block);
+            ledger.decide(at, |_, _| ((), change));
+            ledger.read(|state| state.blocks["account:a"].live_until(at))
+        };
+        let tomorrow = today + Duration::from_secs(86_400);
+        assert!(limited_at(tomorrow).is_some());
+        assert!(limited_at(today).is_some());
+    }
 }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use provider_auth_policy::{
-    AccountId, Freshness, Mode, Pool, Request, Rule, Selection, SharedState, Timestamp,
-    claim_probe, freshness, select,
+    AccountId, Freshness, Mode, Pool, Request, Rule, Selection, SharedState, Timestamp, cache_life,
+    claim_probe, freshness,
 };
 use tokio::runtime::Handle;
 use url::Url;
@@ -36,6 +36,8 @@ pub struct AuthRequest {
     pub model: Option<String>,
     /// Name of the conversation.
     pub session: Option<String>,
+    /// Life of the prompt cache that the request asks for, as its body says it.
+    pub cache_ttl: Option<String>,
     /// Pin: an account's id or label.
     pub account: Option<String>,
     /// The attempt that this one retries.
@@ -183,13 +185,14 @@ impl Broker {
             None => {
                 let provider = self.provider(&asked.provider)?.clone();
                 let namespace = asked.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
-                let request = Request::new(
+                let mut request = Request::new(
                     provider.id.clone(),
                     namespace,
                     asked.model.clone(),
                     asked.session.clone(),
                     asked.account.clone(),
                 );
+                request.cache_life = asked.cache_ttl.as_deref().and_then(cache_life);
                 (Arc::new(request), provider)
             }
         };
@@ -211,7 +214,7 @@ impl Broker {
     fn step(self: &Arc<Self>, asked: &mut Asked, pace: Pace, runtime: &Handle) -> Step {
         let now = self.now();
         // Accounts are taken under the state's lock: see `reread_now`.
-        let (accounts, selection) = self.ledger.decide(|state| {
+        let (accounts, selection) = self.ledger.decide(now, |state, indexes| {
             let accounts = self.accounts();
             let (roster, strays) = accounts.pool(&asked.request.provider, &asked.request.namespace);
             if !strays.is_empty() || !asked.request.origin_refused.is_empty() {
@@ -229,7 +232,7 @@ impl Broker {
                 rotation: &asked.provider.rotation,
                 now,
             };
-            let selection = select(&pool, &asked.request);
+            let selection = indexes.select(&pool, &asked.request);
             let claim = match &selection {
                 Selection::Serve {
                     account,

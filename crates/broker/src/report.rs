@@ -112,7 +112,7 @@ impl Broker {
         } else {
             self.jitter()
         };
-        let reaction = self.ledger.decide(|state| {
+        let reaction = self.ledger.decide(now, |state, _| {
             let accounts = self.accounts();
             let request = Arc::make_mut(&mut attempt.request);
             let (roster, _) = accounts.pool(&request.provider, &request.namespace);

@@ -93,6 +93,7 @@ impl<'env> Options<'env> {
             url: self.needed_text("url")?,
             model: self.text("model")?,
             session: self.text("session")?,
+            cache_ttl: self.text("cacheTtl")?,
             account: self.text("account")?,
             retry_of,
         })

@@ -57,6 +57,8 @@ pub fn auth_headers_now(
             url: url.needed("url")?,
             model: model.optional("model")?,
             session: session.optional("session")?,
+            // A request that names one takes the other way.
+            cache_ttl: None,
             account: account.optional("account")?,
             retry_of: None,
         })

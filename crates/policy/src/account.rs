@@ -162,6 +162,8 @@ pub fn is_set_back(noted_at: Option<Timestamp>, now: Timestamp) -> bool {
 #[derive(Debug, Clone, Default)]
 pub struct Roster {
     accounts: BTreeMap<AccountId, AccountView>,
+    /// Tells this list from every other.
+    identity: Arc<()>,
 }
 
 impl Roster {
@@ -172,7 +174,13 @@ impl Roster {
                 .into_iter()
                 .map(|account| (account.id.clone(), account))
                 .collect(),
+            identity: Arc::default(),
         }
+    }
+
+    /// Returns what is the same as long as the list is.
+    pub(crate) const fn identity(&self) -> &Arc<()> {
+        &self.identity
     }
 
     /// Returns the account with this id.

@@ -97,6 +97,9 @@ pub struct Block {
     /// When the last of them was claimed.
     #[serde(default)]
     pub probed_at: Timestamp,
+    /// When an answer last came to a question from before the block: the scope serves, though not all that is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<Timestamp>,
     /// Fields of a newer version, kept.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -113,6 +116,7 @@ impl Block {
             level: 0,
             probes: 0,
             probed_at: Timestamp::default(),
+            answered_at: None,
             other: Map::new(),
         }
     }
@@ -147,12 +151,15 @@ impl Block {
 
     /// Returns the rung that the next block of this reason stands on.
     ///
-    /// While a block lives, all its evidence is of one window and counts once.
+    /// While a block lives, all its evidence is of one window and counts once. An answer since then is
+    /// a success, even to a question from before: a burst that meets a limit halfway does not climb.
     pub(crate) fn next_level(&self, reason: Reason, now: Timestamp) -> u8 {
         if self.is_clear() || self.reason != reason || self.is_forgotten(now) {
             0
         } else if self.live_until(now).is_some() {
             self.level
+        } else if self.answered_at >= Some(self.observed_at) {
+            0
         } else {
             self.level.saturating_add(1)
         }
@@ -183,11 +190,13 @@ impl Block {
             self.join_twin(other);
             return;
         }
+        let answered_at = self.answered_at.max(other.answered_at);
         let weaker = if other.strength() > self.strength() {
             std::mem::replace(self, other.clone())
         } else {
             other.clone()
         };
+        self.answered_at = answered_at;
         if weaker.until <= self.observed_at {
             return; // It was over before: another window, another ladder.
         }
@@ -203,11 +212,13 @@ impl Block {
     /// Joins what two processes noted of one and the same answer.
     fn join_twin(&mut self, twin: &Self) {
         self.probes = self.probes.max(twin.probes);
+        self.probed_at = self.probed_at.max(twin.probed_at);
+        self.answered_at = self.answered_at.max(twin.answered_at);
         self.level = self.level.max(twin.level);
         merge_unknown(&mut self.other, &twin.other);
     }
 
-    fn ends_at(&self) -> Timestamp {
+    pub(crate) fn ends_at(&self) -> Timestamp {
         self.until.min(self.observed_at + limits::MONTHLY_LONGEST)
     }
 

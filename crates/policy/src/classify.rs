@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::limits;
 use crate::reason::{Reason, Source};
 use crate::response::{Failure, Response};
+use crate::rpc::Details;
 use crate::signals::{Mark, Reach, Signals, UsedUnit, Window};
 use crate::state::Usage;
 use crate::time::Timestamp;
@@ -71,7 +72,8 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
     };
     match reason {
         Reason::Throttled | Reason::RateLimited | Reason::QuotaExhausted => {
-            limit(signals, response, now, base, stated())
+            let details = body.as_ref().and_then(Details::of);
+            limit(signals, response, now, base, stated(), details)
         }
         Reason::Overloaded | Reason::ServerError => Outcome {
             rest: stated(),
@@ -118,7 +120,10 @@ fn limit(
     now: Timestamp,
     base: Outcome,
     stated: Option<Stated>,
+    details: Option<Details<'_>>,
 ) -> Outcome {
+    let violation = details.and_then(Details::violation);
+    let is_daily = violation.is_some_and(|violation| violation.is_daily);
     let mut refused: Vec<&Window> = signals
         .windows
         .iter()
@@ -144,8 +149,25 @@ fn limit(
         span: stated.span.min(longest.unwrap_or(limits::UNKNOWN_LONGEST)),
         ..stated
     };
+    let daily = |stated: Stated| Stated {
+        span: stated.span.min(limits::DAILY_LONGEST),
+        ..stated
+    };
+    // A quota that is violated and not one of days is one of minutes.
+    let minute = Stated {
+        span: limits::THROTTLE_LONGEST,
+        source: Source::Body,
+    };
     let throttles = |stated: &Stated| stated.span <= limits::THROTTLE_LONGEST && refused.is_empty();
     let (reason, rest) = match stated {
+        // The short wait that comes with a daily quota is not when it is back.
+        Some(stated) if is_daily && stated.span <= limits::THROTTLE_LONGEST => {
+            (Reason::QuotaExhausted, None)
+        }
+        _ if is_daily => (Reason::QuotaExhausted, stated.map(daily)),
+        None if violation.is_some() && base.reason == Reason::RateLimited => {
+            (Reason::Throttled, Some(minute))
+        }
         _ if base.reason == Reason::QuotaExhausted || !refused.is_empty() => {
             (Reason::QuotaExhausted, reset.map(rest).or(stated.map(cut)))
         }
@@ -155,13 +177,15 @@ fn limit(
     };
     let of_model = !refused.is_empty() && refused.iter().all(|w| w.reach == Reach::Model);
     let usual = match reason {
+        Reason::QuotaExhausted if details.is_some_and(Details::names_model) => Reach::Model,
         Reason::QuotaExhausted if !of_model => Reach::Account,
         _ => Reach::Model,
     };
+    let violated = violation.and_then(|violation| violation.reach);
     Outcome {
         reason,
         rest,
-        reach: base.reach.or(Some(usual)),
+        reach: base.reach.or(violated).or(Some(usual)),
         ..base
     }
 }
@@ -188,10 +212,14 @@ fn used_percent(window: &Window, response: &Response<'_>) -> Option<u16> {
 
 fn known_code(signals: &Signals, body: Option<&Value>) -> Option<&'static Mark> {
     let body = body?;
-    signals.code_paths.iter().find_map(|path| {
-        let code = body.pointer(path)?.as_str()?;
-        signals.codes.iter().find(|mark| mark.code == code)
-    })
+    let known = |code: &str| signals.codes.iter().find(|mark| mark.code == code);
+    let details = Details::of(body);
+    details
+        .and_then(|details| details.reasons().find_map(known))
+        .or_else(|| {
+            let mut paths = signals.code_paths.iter();
+            paths.find_map(|path| known(body.pointer(path)?.as_str()?))
+        })
 }
 
 /// Returns what a code means with this status, unless the status says it better.

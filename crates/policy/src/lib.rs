@@ -54,9 +54,12 @@
 
 mod account;
 mod block;
+mod changes;
 mod classify;
+mod index;
 mod judge;
 pub mod limits;
+mod lots;
 mod pool;
 mod react;
 mod reason;
@@ -64,6 +67,7 @@ mod refresh;
 mod request;
 mod response;
 mod rotation;
+mod rpc;
 mod select;
 mod signals;
 mod state;
@@ -73,6 +77,7 @@ mod wait;
 
 pub use account::{AccountId, AccountKind, AccountView, Freshness, Roster, freshness, is_set_back};
 pub use block::{Block, Scope};
+pub use index::Indexes;
 pub use pool::{AccountStateName, Pool, account_state, serving_order};
 pub use react::{Action, Reaction, react};
 pub use reason::{Reason, Source, Standing};
@@ -87,4 +92,4 @@ pub use state::{
 };
 pub use time::Timestamp;
 pub use traffic::Traffic;
-pub use wait::{server_time, stated_wait};
+pub use wait::{cache_life, server_time, stated_wait};

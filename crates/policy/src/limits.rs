@@ -114,6 +114,15 @@ pub const RAMP_STEP: Duration = Duration::from_millis(250);
 /// The ramp ends after this, response or not: it must not become an outage.
 pub const RAMP_LIFE: Duration = Duration::from_secs(10);
 
+// ── Many accounts ────────────────────────────────────────────────────────────
+
+/// From so many accounts on, a pool is indexed; looking at fewer takes a few microseconds.
+pub const INDEXED_FROM: usize = 64;
+/// Indexes kept, each of one model in one pool; the least recently used beyond this are forgotten.
+pub const INDEXES_KEPT: usize = 8;
+/// Changes of accounts that an index can follow before it has to be made anew.
+pub const CHANGES_KEPT: usize = 8192;
+
 // ── Tokens ───────────────────────────────────────────────────────────────────
 
 /// Refresh in the background this long before expiry: longer than a slow token call plus clock skew.

@@ -1,14 +1,17 @@
 //! A pool at one moment: who is in it, who could serve, when the others can, and in which order.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccountId, AccountKind, AccountView, Freshness, Roster, freshness};
 use crate::limits;
+use crate::lots::Lot;
 use crate::reason::{Reason, Standing};
 use crate::refresh::refresh_allowed;
-use crate::request::{Request, hash, pool_key};
+use crate::request::{Request, pool_key};
 use crate::rotation::{Mode, Rotation, Strategy};
 use crate::state::SharedState;
 use crate::time::Timestamp;
@@ -128,7 +131,7 @@ pub fn serving_order(pool: &Pool<'_>) -> Vec<AccountId> {
     accounts.sort_by_cached_key(|account| {
         let fit = pool.fits(account, &request) && pool.standing(account) == Standing::Serving;
         let until = pool.hindrance(account, &request).map(|h| h.until);
-        (!fit, until, ranks.of(account))
+        (!fit, until, ranks.in_full(account))
     });
     accounts
         .into_iter()
@@ -163,6 +166,29 @@ impl<'a> Pool<'a> {
     /// Returns why the account cannot serve the request now, or `None` when it can.
     pub(crate) fn hindrance(&self, account: &AccountView, request: &Request) -> Option<Hindrance> {
         hindrance(self.state, account, request.model.as_deref(), self.now)
+    }
+
+    /// Returns when time alone will next change how the account stands or ranks.
+    pub(crate) fn next_change(
+        &self,
+        account: &AccountView,
+        model: Option<&str>,
+    ) -> Option<Timestamp> {
+        let known = self.state.counters(&account.id);
+        let blocks = self
+            .state
+            .touched(&account.id, &account.provider, model)
+            .map(|(_, block)| (block.ends_at(), block.observed_at));
+        let rest = known.refresh_rest;
+        let rest = rest.map(|rest| (rest.ends_at(), rest.observed_at));
+        blocks
+            .chain(rest)
+            // A belief from the future is void until its time comes near.
+            .flat_map(|(until, observed_at)| [until, observed_at - limits::CLOCK_JUMP])
+            .chain(known.usage.values().map(|usage| usage.reset_at))
+            .chain(account.expires_at)
+            .filter(|at| *at > self.now)
+            .min()
     }
 
     /// Tells whether the request may go from one account to another.
@@ -236,8 +262,8 @@ impl<'a> Pool<'a> {
     }
 
     /// Returns the pool's order: as it was left, then those that are new by seniority.
-    pub(crate) fn order(&self, request: &Request) -> Vec<&'a AccountId> {
-        let key = pool_key(&request.provider, &request.namespace);
+    pub(crate) fn order(&self, provider: &str, namespace: &str) -> Vec<&'a AccountId> {
+        let key = pool_key(provider, namespace);
         let known: &[AccountId] = self.state.pools.get(&key).map_or(&[], |pool| &pool.order);
         let places: HashMap<&AccountId, usize> = known
             .iter()
@@ -252,30 +278,39 @@ impl<'a> Pool<'a> {
         accounts.into_iter().map(|account| &account.id).collect()
     }
 
+    /// Returns the places in the pool's order, for strategies that have one.
+    pub(crate) fn places(&self, provider: &str, namespace: &str) -> Places {
+        match self.rotation.strategy {
+            Strategy::FillFirst | Strategy::RoundRobin => (0..)
+                .zip(self.order(provider, namespace))
+                .map(|(place, id)| (id.clone(), place))
+                .collect(),
+            Strategy::Sticky | Strategy::EarliestReset | Strategy::Balanced => Places::new(),
+        }
+    }
+
     /// Returns what ranks accounts for a request that is not bound.
-    pub(crate) fn ranks(&self, request: &'a Request) -> Ranks<'a> {
-        let order = match self.rotation.strategy {
-            Strategy::FillFirst | Strategy::RoundRobin => self.order(request),
-            Strategy::Sticky | Strategy::EarliestReset | Strategy::Balanced => Vec::new(),
-        };
+    pub(crate) fn ranks(&self, request: &Request) -> Ranks<'a> {
         Ranks {
             pool: *self,
-            session: request.session.as_deref().unwrap_or_default(),
-            places: (0..).zip(order).map(|(place, id)| (id, place)).collect(),
+            session: request.session_hash(),
+            places: Cow::Owned(self.places(&request.provider, &request.namespace)),
         }
     }
 }
 
+/// Places of accounts in a pool's order.
+pub(crate) type Places = HashMap<AccountId, u64>;
+
 /// Ranks accounts for a new session; the least rank serves.
 pub(crate) struct Ranks<'a> {
-    pool: Pool<'a>,
-    session: &'a str,
-    /// Places in the pool's order, for strategies that have one.
-    places: HashMap<&'a AccountId, u64>,
+    pub(crate) pool: Pool<'a>,
+    pub(crate) session: u64,
+    pub(crate) places: Cow<'a, Places>,
 }
 
-/// Tier, priority, quota class, three numbers of the strategy, and the id, so that no two are equal.
-pub(crate) type Rank = (u8, i64, u8, [u64; 3], AccountId);
+/// Tier, priority, quota class, and two numbers of the strategy. Lots are drawn among equals.
+pub(crate) type Rank = (u8, i64, u8, [u64; 2]);
 
 impl Ranks<'_> {
     pub(crate) fn of(&self, account: &AccountView) -> Rank {
@@ -286,21 +321,26 @@ impl Ranks<'_> {
         };
         let in_flight = u64::from(pool.traffic.in_flight(&account.id));
         let (quota_class, reset) = quota(pool, account);
-        let lot = u64::MAX - hash(&[self.session, account.id.as_str()]);
         let place = self.places.get(&account.id).copied().unwrap_or(u64::MAX);
         let (priority, quota_class, numbers) = match pool.rotation.strategy {
             Strategy::Sticky | Strategy::EarliestReset => {
-                (account.priority, quota_class, [reset, in_flight, lot])
+                (account.priority, quota_class, [reset, in_flight])
             }
-            Strategy::Balanced => (account.priority, quota_class, [in_flight, reset, lot]),
+            Strategy::Balanced => (account.priority, quota_class, [in_flight, reset]),
             Strategy::RoundRobin => {
                 let turn = pool.traffic.turn(&account.id);
-                (account.priority, quota_class, [turn, place, 0])
+                (account.priority, quota_class, [turn, place])
             }
             // The order is the user's, and then that of the limits that were met: nothing outranks it.
-            Strategy::FillFirst => (0, 0, [place, 0, 0]),
+            Strategy::FillFirst => (0, 0, [place, 0]),
         };
-        (tier, priority, quota_class, numbers, account.id.clone())
+        (tier, priority, quota_class, numbers)
+    }
+
+    /// Returns the rank and what decides among equals, so that no two are the same.
+    pub(crate) fn in_full(&self, account: &AccountView) -> (Rank, Reverse<u64>, AccountId) {
+        let height = Lot::new(account.id.as_str(), 0).height(self.session);
+        (self.of(account), Reverse(height), account.id.clone())
     }
 }
 

@@ -105,18 +105,30 @@ fn answered(
     let asked_at = request.tried(account).map(|tried| tried.served_at);
     let model = request.model.as_deref();
     for (key, block) in pool.state.touched(account, &request.provider, model) {
-        // An answer to a question from before the block says nothing about it.
-        if !block.is_clear() && asked_at.is_some_and(|at| at > block.observed_at) {
-            delta.blocks.insert(key.clone(), Block::clear(pool.now));
+        if block.is_clear() {
+            continue;
         }
+        let news = match asked_at.is_some_and(|at| at > block.observed_at) {
+            true => Block::clear(pool.now),
+            // An answer to a question from before the block does not end it.
+            false => Block {
+                answered_at: Some(pool.now),
+                ..block.clone()
+            },
+        };
+        delta.blocks.insert(key.clone(), news);
     }
     let is_good = response
         .status
         .is_some_and(|status| (200..300).contains(&status));
     if is_good && pool.binds(request) {
+        let asked_for = request.cache_life.unwrap_or_default();
+        let life = signals
+            .binding_life
+            .max(asked_for.min(limits::BINDING_LIFE));
         let binding = Binding {
             used_at: pool.now,
-            until: pool.now + signals.binding_life,
+            until: pool.now + life,
             account: account.clone(),
         };
         delta
@@ -156,7 +168,7 @@ impl Case<'_> {
         delta.accounts.insert(self.account.clone(), learned);
         if let Some((scope, block)) = &finding.block {
             delta.blocks.insert(scope.key(), block.clone());
-            if finding.reason.is_limit() {
+            if finding.reason.is_limit() && !scope.spans_accounts() {
                 self.move_to_back(request, &mut delta);
             }
         }
@@ -290,7 +302,12 @@ impl Case<'_> {
         if !matches!(strategy, Strategy::FillFirst | Strategy::RoundRobin) {
             return;
         }
-        let mut order: Vec<AccountId> = self.pool.order(request).into_iter().cloned().collect();
+        let mut order: Vec<AccountId> = self
+            .pool
+            .order(&request.provider, &request.namespace)
+            .into_iter()
+            .cloned()
+            .collect();
         order.retain(|id| id != self.account);
         order.push(self.account.clone());
         let pool = PoolState {

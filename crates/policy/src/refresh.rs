@@ -115,8 +115,12 @@ pub fn rewritten(state: &SharedState, id: &AccountId, generation: u64) -> Shared
 
 impl RefreshRest {
     fn is_live(&self, now: Timestamp) -> bool {
+        now < self.ends_at() && self.observed_at <= now + limits::CLOCK_JUMP
+    }
+
+    pub(crate) fn ends_at(&self) -> Timestamp {
         let longest = self.observed_at + limits::UNKNOWN_LONGEST + limits::JITTER_LONGEST;
-        now < self.until.min(longest) && self.observed_at <= now + limits::CLOCK_JUMP
+        self.until.min(longest)
     }
 }
 

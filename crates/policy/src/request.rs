@@ -21,6 +21,8 @@ pub struct Request {
     pub session: Option<String>,
     /// The one account that may serve it: an id or a label.
     pub pin: Option<String>,
+    /// How long the prompt cache lives that the request asks for, where it asks for one.
+    pub cache_life: Option<Duration>,
     /// Accounts whose credential must not go where this request goes.
     pub origin_refused: Vec<AccountId>,
     binding_key: String,
@@ -88,6 +90,7 @@ impl Request {
             model,
             session,
             pin,
+            cache_life: None,
             origin_refused: Vec::new(),
             binding_key,
             attempts: 0,
@@ -143,6 +146,15 @@ impl Request {
     /// Returns the key of the request's binding.
     pub fn binding_key(&self) -> &str {
         &self.binding_key
+    }
+
+    pub(crate) fn session_hash(&self) -> u64 {
+        hash(&[self.session.as_deref().unwrap_or_default()])
+    }
+
+    /// Returns the accounts that were handed the request, or gave up on it.
+    pub(crate) fn touched(&self) -> impl Iterator<Item = &AccountId> {
+        self.tries.iter().map(|tried| &tried.account)
     }
 
     /// Returns the time spent waiting, of whatever kind.
@@ -227,9 +239,14 @@ pub(crate) fn hash(parts: &[&str]) -> u64 {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
+    mix(hash)
+}
+
+/// Spreads every bit over all of them: the finaliser of SplitMix64.
+pub(crate) const fn mix(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::account::{AccountId, AccountView};
 use crate::limits;
+use crate::lots::{Lot, Lots};
 use crate::pool::{Pool, Ranks};
 use crate::reason::{Reason, Standing};
 use crate::request::Request;
@@ -66,7 +67,18 @@ pub enum Rule {
 }
 
 /// Chooses the account that serves next.
+///
+/// Without a binding that holds, every account is looked at; [`Indexes`](crate::Indexes) spare that.
 pub fn select(pool: &Pool<'_>, request: &Request) -> Selection {
+    choose(pool, request, |_| None)
+}
+
+/// Chooses with the help of an index, which may name the best account that is free.
+pub(crate) fn choose<'a>(
+    pool: &Pool<'a>,
+    request: &Request,
+    indexed: impl FnOnce(&Pool<'a>) -> Option<&'a AccountView>,
+) -> Selection {
     if request.attempts() > 0 && request.attempts() >= pool.attempts_allowed(request) {
         return exhausted(pool, request);
     }
@@ -83,30 +95,65 @@ pub fn select(pool: &Pool<'_>, request: &Request) -> Selection {
     {
         return serve(account, Rule::Bound);
     }
+    if let Some(best) = indexed(pool) {
+        return admit(pool, request, bound, best);
+    }
     let serving = pool.serving(request);
     if serving.is_empty() {
         return nobody(pool, request);
     }
     let ranks = pool.ranks(request);
-    let best = serving
-        .iter()
-        .filter(|account| is_free(pool, request, account))
-        .min_by_key(|account| ranks.of(account));
-    match best {
-        Some(account) if request.pin.is_some() => serve(account, Rule::Pinned),
-        Some(account) => {
-            let moves = request.attempts() > 0 || bound.is_some_and(|b| b.id != account.id);
-            let admitted = pool.traffic.admits_at(&account.id, pool.now);
-            match admitted.filter(|at| fits_wait(pool, request, *at)) {
-                Some(until) => Selection::Wait {
-                    until,
-                    account: Some(account.id.clone()),
-                },
-                None if moves => serve(account, Rule::Switched),
-                None => serve(account, Rule::Strategy),
-            }
-        }
+    match best(pool, request, &serving, &ranks) {
+        Some(account) => admit(pool, request, bound, account),
         None => later(pool, request, &serving, &ranks),
+    }
+}
+
+/// Returns the account of the lowest rank that is free; among equals lots are drawn.
+fn best<'a>(
+    pool: &Pool<'_>,
+    request: &Request,
+    serving: &[&'a AccountView],
+    ranks: &Ranks<'_>,
+) -> Option<&'a AccountView> {
+    let mut least = None;
+    let mut equals: Vec<Lot> = Vec::new();
+    for (place, account) in serving.iter().enumerate() {
+        if !is_free(pool, request, account) {
+            continue;
+        }
+        let rank = ranks.of(account);
+        if least.is_none_or(|least| rank < least) {
+            least = Some(rank);
+            equals.clear();
+        }
+        if least == Some(rank) {
+            equals.push(Lot::new(account.id.as_str(), place));
+        }
+    }
+    let lots: Lots = equals.into_iter().collect();
+    lots.draw(ranks.session, &[]).map(|place| serving[place])
+}
+
+/// Sends the request to the account, or lets it wait where a switch lets arrivals in one by one.
+fn admit(
+    pool: &Pool<'_>,
+    request: &Request,
+    bound: Option<&AccountView>,
+    account: &AccountView,
+) -> Selection {
+    if request.pin.is_some() {
+        return serve(account, Rule::Pinned);
+    }
+    let moves = request.attempts() > 0 || bound.is_some_and(|b| b.id != account.id);
+    let admitted = pool.traffic.admits_at(&account.id, pool.now);
+    match admitted.filter(|at| fits_wait(pool, request, *at)) {
+        Some(until) => Selection::Wait {
+            until,
+            account: Some(account.id.clone()),
+        },
+        None if moves => serve(account, Rule::Switched),
+        None => serve(account, Rule::Strategy),
     }
 }
 
@@ -213,7 +260,7 @@ fn later(
         .iter()
         .filter_map(|(account, hindrance)| Some((hindrance.probe_at?, *account)))
         .map(|(at, account)| (at.max(pool.now), account))
-        .min_by_key(|(at, account)| (*at, ranks.of(account)));
+        .min_by_key(|(at, account)| (*at, ranks.in_full(account)));
     match probe {
         Some((at, account)) if at <= pool.now => serve(account, Rule::Probe),
         Some((at, account)) if at < hindrance.until && fits_hold(pool, request, at) => {

@@ -7,7 +7,8 @@ use crate::reason::Reason;
 
 /// Where a provider's responses say what, and which words mean which reason.
 ///
-/// Nothing here is ever matched against the text of a message.
+/// No message is ever matched to tell what happened. For how long is read from one where nothing else
+/// says it, after the phrases of [`wait_phrases`](Self::wait_phrases).
 #[derive(Debug, Clone, Copy)]
 pub struct Signals {
     /// JSON pointers at which a code may stand; the first one with a known code decides.
@@ -16,6 +17,8 @@ pub struct Signals {
     pub codes: &'static [Mark],
     /// JSON pointers at which the body states a wait; the first readable one counts.
     pub wait_paths: &'static [(&'static str, WaitUnit)],
+    /// Phrases in the error's message right after which a duration stands, when nothing else states a wait.
+    pub wait_phrases: &'static [&'static str],
     /// Quota windows that headers tell of.
     pub windows: &'static [Window],
     /// The verdict over all windows, heard when none of them is refused by name.
@@ -182,7 +185,23 @@ impl Signals {
             mark("model_not_supported", Reason::NotEntitled),
             mark("model_not_available", Reason::NotEntitled),
             mark("usage_not_included", Reason::NotEntitled),
+            mark(
+                "subscription_sharing_user_not_eligible",
+                Reason::NotEntitled,
+            ),
             mark("invalid_request_error", Reason::ClientError),
+            // The reasons of a google.rpc.ErrorInfo.
+            mark("RATE_LIMIT_EXCEEDED", Reason::RateLimited),
+            mark("QUOTA_EXHAUSTED", Reason::QuotaExhausted),
+            mark("QUOTA_EXCEEDED", Reason::QuotaExhausted),
+            mark("MODEL_CAPACITY_EXHAUSTED", Reason::Overloaded),
+            mark("INSUFFICIENT_G1_CREDITS_BALANCE", Reason::OutOfCredit),
+            mark("BILLING_DISABLED", Reason::OutOfCredit),
+            mark("API_KEY_INVALID", Reason::TokenExpired),
+            mark("ACCESS_TOKEN_EXPIRED", Reason::TokenExpired),
+            mark("VALIDATION_REQUIRED", Reason::NeedsVerification),
+            mark("CONSUMER_SUSPENDED", Reason::BlockedByProvider),
+            mark("SERVICE_DISABLED", Reason::NotEntitled),
         ],
         wait_paths: &[
             ("/error/resets_at", WaitUnit::UnixSeconds),
@@ -191,6 +210,7 @@ impl Signals {
             ("/error/retry_after", WaitUnit::Seconds),
             ("/retry_after", WaitUnit::Seconds),
         ],
+        wait_phrases: &[],
         windows: &[
             Window {
                 name: "5h",

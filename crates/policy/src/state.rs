@@ -229,6 +229,7 @@ impl SharedState {
         }
         for block in self.blocks.values_mut() {
             block.probed_at = block.probed_at.min(latest);
+            block.answered_at = block.answered_at.map(|at| at.min(latest));
         }
         self.blocks.retain(|_, block| !block.is_forgotten(now));
         self.bindings.retain(|_, binding| binding.lives(now));

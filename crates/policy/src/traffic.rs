@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::account::AccountId;
+use crate::changes::Changes;
 use crate::limits;
 use crate::time::Timestamp;
 
@@ -11,6 +12,7 @@ use crate::time::Timestamp;
 pub struct Traffic {
     lanes: BTreeMap<AccountId, Lane>,
     turns: u64,
+    changes: Changes,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +33,7 @@ impl Traffic {
     /// Counts an attempt that is about to be sent.
     pub fn begin(&mut self, id: &AccountId, now: Timestamp) {
         self.turns += 1;
+        self.changes.note(id);
         let turn = self.turns;
         let lane = self.lane(id);
         lane.turn = turn;
@@ -43,6 +46,7 @@ impl Traffic {
 
     /// Counts the attempt's end. A response, whatever its status, ends the ramp.
     pub fn end(&mut self, id: &AccountId, now: Timestamp) {
+        self.changes.note(id);
         let lane = self.lane(id);
         lane.in_flight = lane.in_flight.saturating_sub(1);
         lane.answered_at = Some(now);
@@ -51,6 +55,7 @@ impl Traffic {
 
     /// Counts the end of an attempt of which nobody knows how it ended.
     pub fn forget(&mut self, id: &AccountId) {
+        self.changes.note(id);
         let lane = self.lane(id);
         lane.in_flight = lane.in_flight.saturating_sub(1);
     }
@@ -87,6 +92,11 @@ impl Traffic {
         let ramp = self.lanes.get(id)?.ramp.as_ref()?;
         let next = ramp.started_at + limits::RAMP_STEP * ramp.admitted;
         (ramp.lives(now) && now < next).then(|| next.min(ramp.started_at + limits::RAMP_LIFE))
+    }
+
+    /// Returns whose count or turn changed, in order.
+    pub(crate) const fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     fn lane(&mut self, id: &AccountId) -> &mut Lane {

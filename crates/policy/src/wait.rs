@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::limits;
 use crate::reason::Source;
 use crate::response::Response;
+use crate::rpc::{self, Details};
 use crate::signals::{Meter, Signals, WaitUnit};
 use crate::time::Timestamp;
 
@@ -19,7 +20,8 @@ pub(crate) struct Stated {
 }
 
 /// Reads how long the server asked us to wait: `retry-after-ms`, `retry-after` in both forms
-/// (RFC 9110 §10.2.3), the reset of what has nothing remaining, the body.
+/// (RFC 9110 §10.2.3), the reset of what has nothing remaining, the body: its fields, the details of a
+/// `google.rpc.Status`, and the message where a provider's table names the phrase.
 ///
 /// A time that is past is zero. Returns `None` when nothing readable is stated.
 pub fn stated_wait(signals: &Signals, response: &Response<'_>, now: Timestamp) -> Option<Duration> {
@@ -55,14 +57,21 @@ pub(crate) fn stated(
         .map(header)
         .or_else(|| {
             let body = body?;
-            signals.wait_paths.iter().find_map(|(path, unit)| {
-                let span = body_wait(body.pointer(path)?, *unit, server_now)?;
-                Some(Stated {
+            let mut paths = signals.wait_paths.iter();
+            paths
+                .find_map(|(path, unit)| body_wait(body.pointer(path)?, *unit, server_now))
+                .or_else(|| Details::of(body)?.wait(server_now))
+                .or_else(|| rpc::wait_in_message(signals.wait_phrases, body, server_now))
+                .map(|span| Stated {
                     span,
                     source: Source::Body,
                 })
-            })
         })
+}
+
+/// Reads a span as requests write the life of a prompt cache: `5m`, `1h`.
+pub fn cache_life(text: &str) -> Option<Duration> {
+    go_duration(text.trim())
 }
 
 /// Returns the server's clock when its answer came.

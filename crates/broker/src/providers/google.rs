@@ -1,6 +1,7 @@
 //! Google: the Gemini API, with a key of AI Studio or with an OAuth client of one's own.
 
 use provider_auth_oauth::{ClientAuth, Dialect};
+use provider_auth_policy::Signals;
 
 use super::{Descriptor, Endpoints, GENERIC, Template};
 
@@ -29,6 +30,11 @@ pub(crate) const GOOGLE: Descriptor = Descriptor {
         scheme: "",
     },
     models_path: "/v1beta/models",
+    signals: &Signals {
+        // The only place where some of its refusals say for how long.
+        wait_phrases: &["Your quota will reset after ", "Please retry in "],
+        ..Signals::GENERIC
+    },
     terms: Some(
         "Create an OAuth client of the type desktop app in your own Google Cloud project and set its clientId and clientSecret \
          (https://ai.google.dev/gemini-api/docs/oauth); or add an API key (https://aistudio.google.com/apikey)",

@@ -68,6 +68,32 @@ fn a_binding_slides_and_ends() {
 }
 
 #[test]
+fn a_request_for_a_longer_cache_is_bound_for_as_long() {
+    let mut world = World::new([oauth("a"), oauth("b")]);
+    world.signals.binding_life = seconds(300);
+    let asking = |life| {
+        let mut request = session("one");
+        request.cache_life = Some(seconds(life));
+        request
+    };
+    let bound_after = |world: &mut World, request: Request, pause: u64| {
+        world.accounts[0].enabled = false;
+        world.check(request, "b:200 ok");
+        world.accounts[0].enabled = true;
+        world.pass(seconds(pause));
+        world
+            .state
+            .binding(session("one").binding_key(), world.now)
+            .is_some()
+    };
+    assert!(!bound_after(&mut world, session("one"), 301));
+    assert!(bound_after(&mut world, asking(3_600), 3_599));
+    world.pass(seconds(2));
+    assert!(!bound_after(&mut world, asking(60), 300));
+    assert!(!bound_after(&mut world, asking(90_000), 3_600));
+}
+
+#[test]
 fn a_bound_account_that_is_blocked_hands_the_session_over() {
     let mut world = World::new([oauth("a"), oauth("b")]);
     world.check(session("one"), "a:200 ok");
@@ -242,6 +268,18 @@ fn fill_first_moves_an_account_to_the_back_on_a_limit_for_good() {
     world.check(request(), "b:200 ok");
     let order = world.with(serving_order);
     assert_eq!(order, ["b", "c", "a"].map(AccountId::from));
+}
+
+#[test]
+fn a_limit_that_meets_every_account_moves_none_to_the_back() {
+    let limited = status(429)
+        .code("integration_rate_limited")
+        .header("retry-after", 50);
+    let mut world = World::new(["a", "b"].map(oauth))
+        .answers("a", [limited])
+        .rotation(|rotation| rotation.strategy = Strategy::FillFirst);
+    world.check(request(), "a:429 throttled");
+    assert!(world.state.pools.is_empty());
 }
 
 #[test]

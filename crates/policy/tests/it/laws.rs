@@ -18,6 +18,7 @@ fn answers() -> impl Strategy<Value = Answer> {
         Just("4".to_owned()),
         Just("20".to_owned()),
         Just("900".to_owned()),
+        Just("20000".to_owned()),
         "\\PC{0,12}",
     ]);
     let codes = prop::option::of(prop::sample::select(vec![
@@ -261,6 +262,29 @@ proptest! {
         requests in prop::collection::vec(requests(), 1..6),
     ) {
         play(&mut world, requests)?;
+    }
+
+    #[test]
+    fn a_block_ends_before_its_time_only_when_a_probe_was_answered(
+        mut world in worlds(),
+        requests in prop::collection::vec((requests(), 0..2_000_u64), 1..10),
+    ) {
+        for (mut request, pause) in requests {
+            world.pass(Duration::from_secs(pause));
+            let before = world.state.blocks.clone();
+            world.probed.clear();
+            world.send(&mut request);
+            let still = before.iter().filter(|(_, block)| block.live_until(world.now).is_some());
+            for (key, block) in still {
+                let stands = world.state.blocks.get(key).is_some_and(|after| after.until >= block.until);
+                // A probe of one account tells of what it shares with the others as well.
+                let probed = world.probed.iter().any(|id| {
+                    !key.starts_with("account:") && !key.starts_with("model:")
+                        || key.split(':').nth(1) == Some(id.as_str())
+                });
+                prop_assert!(stands || probed, "{key} ended early: {}", world.trace);
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod budgets;
 mod choosing;
 mod fuzz;
+mod indexing;
 mod laws;
 mod probing;
 mod reacting;

@@ -148,6 +148,102 @@ fn a_code_in_the_body_tells_a_quota_from_a_throttle() {
     );
 }
 
+/// An error of Google's shape with these details.
+fn google(status_code: u16, details: &str) -> Answer {
+    let details = details.replace("rpc:", "type.googleapis.com/google.rpc.");
+    let error = format!(r#"{{"error":{{"code":{status_code},"details":[{details}]}}}}"#);
+    status(status_code).body(&error)
+}
+
+#[test]
+fn the_details_of_a_google_error_are_read() {
+    let limited = |details: &str, block| check(google(429, details), HOPPED, Some(block));
+    let of_model = |span, reason| ("model:a:large", span, reason, Source::Body);
+    limited(
+        r#"{"@type":"rpc:QuotaFailure","violations":[{"quotaId":"GenerateRequestsPerMinutePerProjectPerModel-FreeTier"}]},
+           {"@type":"rpc:RetryInfo","retryDelay":"56s"}"#,
+        of_model(56, Reason::Throttled),
+    );
+    limited(
+        r#"{"@type":"rpc:QuotaFailure","violations":[{"quotaId":"RequestsPerMinute"}]}"#,
+        of_model(60, Reason::Throttled),
+    );
+    limited(
+        r#"{"@type":"rpc:RetryInfo","retryDelay":"301s"}"#,
+        ("account:a", 301, Reason::QuotaExhausted, Source::Body),
+    );
+    // Some 56 s come with the daily quota too: it is not back by then.
+    limited(
+        r#"{"@type":"rpc:QuotaFailure","violations":[{"quotaId":"RequestsPerDayPerModel"}]},
+           {"@type":"rpc:RetryInfo","retryDelay":"56s"}"#,
+        ("model:a:large", 300, Reason::QuotaExhausted, Source::Ladder),
+    );
+    limited(
+        r#"{"@type":"rpc:QuotaFailure","violations":[{"quotaId":"RequestsPerDay-limit"}]},
+           {"@type":"rpc:RetryInfo","retryDelay":"999999s"}"#,
+        (
+            "account:a",
+            26 * 3_600,
+            Reason::QuotaExhausted,
+            Source::Body,
+        ),
+    );
+    limited(
+        r#"{"@type":"rpc:ErrorInfo","reason":"QUOTA_EXHAUSTED","metadata":{"model":"m","quotaResetDelay":"1h43m56s",
+            "quotaResetTimeStamp":"2026-04-20T10:50:36Z"}}"#,
+        of_model(6_236, Reason::QuotaExhausted),
+    );
+    check(
+        google(
+            503,
+            r#"{"@type":"rpc:ErrorInfo","reason":"MODEL_CAPACITY_EXHAUSTED"}"#,
+        ),
+        "a:503 a:200 ok",
+        None,
+    );
+    // Details of a type that is not Google's say nothing.
+    check(
+        google(
+            400,
+            r#"{"@type":"other:ErrorInfo","reason":"API_KEY_INVALID"}"#,
+        ),
+        "a:400 client_error",
+        None,
+    );
+}
+
+#[test]
+fn a_bad_google_key_asks_for_login_although_its_status_is_400() {
+    let invalid = google(
+        400,
+        r#"{"@type":"rpc:ErrorInfo","reason":"API_KEY_INVALID"}"#,
+    );
+    let mut world = World::new([key("a"), key("b")]).answers("a", [invalid]);
+    world.check(request(), "a:400 b:200 ok");
+    assert_eq!(world.state.standing(&"a".into(), 1), Standing::NeedsLogin);
+    let wanted = google(
+        403,
+        r#"{"@type":"rpc:ErrorInfo","reason":"VALIDATION_REQUIRED"}"#,
+    );
+    let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [wanted]);
+    world.check(request(), "a:403 b:200 ok");
+    let standing = world.state.standing(&"a".into(), 1);
+    assert_eq!(standing, Standing::NeedsVerification);
+}
+
+#[test]
+fn a_message_says_how_long_where_the_table_names_the_phrase_and_never_what() {
+    let body =
+        r#"{"error":{"message":"Capacity is exhausted. Your quota will reset after 1h43m56s."}}"#;
+    let mut world = World::new([oauth("a"), oauth("b")])
+        .answers("a", [status(400).body(body), status(429).body(body)]);
+    world.signals.wait_phrases = &["Your quota will reset after ", "Please retry in "];
+    world.check(request(), "a:400 client_error");
+    world.check(request(), HOPPED);
+    let block = &world.state.blocks["account:a"];
+    assert_eq!(block.observed_at.until(block.until), seconds(6_236));
+}
+
 #[test]
 fn the_text_of_a_message_is_never_read() {
     let body = r#"{"error":{"message":"quota exhausted, insufficient_quota, too many tokens","code":"who_knows"}}"#;
@@ -213,6 +309,26 @@ fn ten_quiet_minutes_or_a_success_begin_the_ladder_anew() {
     world = world.answers("a", [status(429)]);
     world.send(&mut request());
     assert_eq!(span(&world), 10);
+}
+
+#[test]
+fn a_burst_that_is_answered_in_part_does_not_climb_the_ladder() {
+    let mut world = World::new([oauth("a")]).rotation(|rotation| rotation.max_wait = seconds(0));
+    for _ in 0..4 {
+        let (mut refused, mut slow) = (request(), request());
+        for request in [&mut refused, &mut slow] {
+            request.serving(&"a".into(), 1, world.now);
+        }
+        world.pass(seconds(1));
+        world.report(&mut refused, &"a".into(), &status(429));
+        let until = world.state.blocks["model:a:large"].until;
+        assert_eq!(world.now.until(until), seconds(10));
+        // The answer to the older question neither ends the block nor leaves it as it was.
+        world.pass(seconds(1));
+        world.report(&mut slow, &"a".into(), &status(200));
+        assert_eq!(world.state.blocks["model:a:large"].until, until);
+        world.now = until;
+    }
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(crate) struct World {
     /// What happened: `a:429 ~30000 b:200 ok`, waits in milliseconds.
     pub(crate) trace: String,
     pub(crate) last: Option<Reaction>,
+    /// Accounts that were tested although they were believed to refuse.
+    pub(crate) probed: Vec<AccountId>,
 }
 
 /// One scripted answer; an account without any left answers 200.
@@ -131,6 +133,7 @@ impl World {
             answers: BTreeMap::new(),
             trace: String::new(),
             last: None,
+            probed: Vec::new(),
         }
     }
 
@@ -214,6 +217,7 @@ impl World {
             if rule == Rule::Probe {
                 let claim = self.with(|pool| claim_probe(pool, request, &id));
                 self.state.merge(&claim);
+                self.probed.push(id.clone());
             }
             let refused = request
                 .resend_after_refresh()

@@ -1,0 +1,175 @@
+//! An index names whom a look at every account would have named.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::strategy::Strategy;
+use provider_auth_policy::*;
+
+use crate::world::*;
+
+const ACCOUNTS: usize = 90;
+
+/// Something that changes who is the best.
+#[derive(Debug, Clone)]
+enum Event {
+    Answered {
+        account: usize,
+        used_percent: u8,
+        reset_after: u64,
+    },
+    Limited {
+        account: usize,
+        answer: usize,
+        model: bool,
+    },
+    Began {
+        account: usize,
+    },
+    Ended {
+        account: usize,
+    },
+    Passed {
+        millis: u64,
+    },
+    SetBack {
+        millis: u64,
+    },
+    Refreshed {
+        account: usize,
+    },
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    let account = || 0..ACCOUNTS;
+    prop_oneof![
+        (account(), 0..101_u8, 1..20_000_u64).prop_map(|(account, used_percent, reset_after)| {
+            Event::Answered {
+                account,
+                used_percent,
+                reset_after,
+            }
+        }),
+        (account(), 0..5_usize, any::<bool>()).prop_map(|(account, answer, model)| {
+            Event::Limited {
+                account,
+                answer,
+                model,
+            }
+        }),
+        account().prop_map(|account| Event::Began { account }),
+        account().prop_map(|account| Event::Ended { account }),
+        (1..900_000_u64).prop_map(|millis| Event::Passed { millis }),
+        (30_001..90_000_u64).prop_map(|millis| Event::SetBack { millis }),
+        account().prop_map(|account| Event::Refreshed { account }),
+    ]
+}
+
+fn strategies() -> impl Strategy<Value = provider_auth_policy::Strategy> {
+    prop::sample::select(vec![
+        provider_auth_policy::Strategy::Sticky,
+        provider_auth_policy::Strategy::EarliestReset,
+        provider_auth_policy::Strategy::Balanced,
+        provider_auth_policy::Strategy::RoundRobin,
+        provider_auth_policy::Strategy::FillFirst,
+    ])
+}
+
+/// Ninety accounts; a few are keys, switched off, or of another priority, and tokens end at different times.
+fn accounts() -> Vec<AccountView> {
+    (0..ACCOUNTS)
+        .map(|number| {
+            let id = format!("account-{number:03}");
+            let view = if number % 7 == 0 {
+                key(&id)
+            } else {
+                oauth(&id)
+            };
+            AccountView {
+                priority: i64::from(number % 11 == 0),
+                enabled: number % 13 != 0,
+                refreshable: view.refreshable && number % 5 != 0,
+                expires_at: view.expires_at.map(|_| at(number as u64 * 200_000)),
+                ..view
+            }
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+
+    #[test]
+    fn an_index_chooses_as_a_look_at_all_does(
+        strategy in strategies(),
+        mode in prop::sample::select(vec![Mode::Auto, Mode::Subscription, Mode::Api]),
+        events in prop::collection::vec(events(), 1..60),
+        names in prop::collection::vec(0..1_000_u32, 60),
+    ) {
+        let mut world = World::new([]);
+        world.rotation.strategy = strategy;
+        world.rotation.mode = mode;
+        let views = accounts();
+        let ids: Vec<AccountId> = views.iter().map(|view| view.id.clone()).collect();
+        let roster = Roster::new(views);
+        let mut indexes = Indexes::default();
+        let merge = |state: &mut SharedState, indexes: &mut Indexes, delta: &SharedState| {
+            state.merge(delta);
+            indexes.learned(delta);
+        };
+        for (event, name) in events.iter().zip(names) {
+            let mut report = |world: &mut World, account: usize, answer: &Answer, model: &str| {
+                let mut request = Request::new("acme", "default", Some(model.into()), None, None);
+                request.serving(&ids[account], 1, world.now);
+                let headers = |name: &str| answer.headers.get(name).map(String::as_str);
+                let response = Response {
+                    status: answer.status, headers: &headers, body: answer.body.as_deref(), failure: None,
+                };
+                let pool = Pool {
+                    roster: &roster, state: &world.state, traffic: &world.traffic,
+                    rotation: &world.rotation, now: world.now,
+                };
+                let reaction = react(&pool, &mut request, &ids[account], &world.signals, &response, 0.3);
+                merge(&mut world.state, &mut indexes, &reaction.delta);
+            };
+            match event {
+                Event::Answered { account, used_percent, reset_after } => {
+                    let answer = status(200)
+                        .header("x-codex-primary-used-percent", used_percent)
+                        .header("x-codex-primary-reset-at", world.now.as_millis() / 1_000 + reset_after);
+                    report(&mut world, *account, &answer, "small");
+                }
+                Event::Limited { account, answer, model } => {
+                    let answer = match answer {
+                        0 => status(429).header("retry-after", 40),
+                        1 => status(429).header("retry-after", 4_000),
+                        2 => status(401),
+                        3 => status(429).code("integration_rate_limited").header("retry-after", 3),
+                        _ => status(402),
+                    };
+                    report(&mut world, *account, &answer, if *model { "large" } else { "small" });
+                }
+                Event::Began { account } => world.traffic.begin(&ids[*account], world.now),
+                Event::Ended { account } => world.traffic.end(&ids[*account], world.now),
+                Event::Passed { millis } => world.pass(Duration::from_millis(*millis)),
+                Event::SetBack { millis } => world.now = world.now - Duration::from_millis(*millis),
+                Event::Refreshed { account } => {
+                    let delta = refreshed(&ids[*account], 2);
+                    merge(&mut world.state, &mut indexes, &delta);
+                }
+            }
+            let mut request = session(&name.to_string());
+            let pool = Pool {
+                roster: &roster, state: &world.state, traffic: &world.traffic,
+                rotation: &world.rotation, now: world.now,
+            };
+            for _ in 0..3 {
+                let chosen = select(&pool, &request);
+                prop_assert_eq!(&indexes.select(&pool, &request), &chosen);
+                let Selection::Serve { account, .. } = chosen else { break };
+                // The next one must be another.
+                request.serving(&account, 1, world.now);
+            }
+        }
+    }
+}
