@@ -54,7 +54,9 @@
 
 mod account;
 mod block;
+mod bound;
 mod classify;
+mod explain;
 mod judge;
 pub mod limits;
 mod pool;
@@ -73,6 +75,8 @@ mod wait;
 
 pub use account::{AccountId, AccountKind, AccountView, Freshness, Roster, freshness, is_set_back};
 pub use block::{Block, Scope};
+pub use bound::{Maker, hold};
+pub use explain::{Chance, Prospect, Trace, explain};
 pub use pool::{AccountStateName, Pool, account_state, serving_order};
 pub use react::{Action, Reaction, react};
 pub use reason::{Reason, Source, Standing};

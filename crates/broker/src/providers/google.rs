@@ -29,6 +29,7 @@ pub(crate) const GOOGLE: Descriptor = Descriptor {
         scheme: "",
     },
     models_path: "/v1beta/models",
+    bound_items: &super::bound::GOOGLE,
     terms: Some(
         "Create an OAuth client of the type desktop app in your own Google Cloud project and set its clientId and clientSecret \
          (https://ai.google.dev/gemini-api/docs/oauth); or add an API key (https://aistudio.google.com/apikey)",
