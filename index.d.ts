@@ -124,6 +124,14 @@ export interface AuthRequest {
   account?: string
   /** The attempt this one retries, after `reportResponse` answered `retry`. */
   retryOf?: string
+  /**
+   * Names something in the request that only the account which made it can serve: encrypted reasoning, the id of a stored
+   * response or a file. The request keeps the account that last answered the same item, or the same `session`; where that
+   * is not known, the one that serves it first. It never rotates.
+   */
+  boundBy?: string
+  /** Says with the headers why this account was chosen, and each other one not. */
+  explain?: boolean
   /** Ends a wait with `ABORTED`. A token exchange under way goes on: others need its outcome. */
   signal?: AbortSignal
 }
@@ -138,7 +146,49 @@ export interface AuthHeaders {
   strip: string[]
   /** Set when the provider needs another URL. */
   url?: string
+  /** With `explain`. */
+  trace?: Trace
 }
+
+/** Explains how a request would fare now. Nothing is lent, counted or waited for. Rejects as `getAuthHeaders` does before it chooses. */
+export function explain(request: AuthRequest): Promise<Trace>
+
+/** Why an account was chosen. Ids only, no secret. */
+export interface Trace {
+  at: number
+  outcome: 'serve' | 'wait' | 'exhausted' | 'needs_login' | 'origin_refused' | 'no_account' | 'unknown_account'
+  /** Who serves, or is waited for, or needs the login. */
+  accountId?: string
+  /** With `serve`. */
+  rule?: ChoiceRule
+  /** With `wait` and `exhausted`. */
+  until?: number
+  /** For requests that are not bound. */
+  strategy: 'sticky' | 'earliest-reset' | 'balanced' | 'round-robin' | 'fill-first'
+  /** The account that the session, or what the request holds, is bound to. */
+  boundTo?: string
+  /** Every account of the pool. */
+  accounts: TracedAccount[]
+}
+
+export interface TracedAccount {
+  accountId: string
+  chance: AccountChance
+  /** With `resting`. */
+  until?: number
+  reason?: VerdictReason
+  /** Of its fullest quota window, where the provider says so. */
+  usedPercent?: number
+}
+
+/** `bound`: by session or content. `resend`: after a wait, a back-off or a refresh. `switched`: from an account that cannot serve it. `probe`: a test of an old cooldown. */
+export type ChoiceRule = 'bound' | 'pinned' | 'resend' | 'strategy' | 'switched' | 'probe'
+
+/** `low_quota`: serves after the others of its priority. `other_kind`: not of the pool's `mode`. `not_first`: the pool does not rotate. `tried`: by this request. */
+export type AccountChance =
+  | 'eligible' | 'low_quota' | 'resting' | 'needs_login' | 'needs_verification' | 'blocked_by_provider' | 'rollback_suspected'
+  | 'disabled' | 'unreadable' | 'other_kind' | 'origin_refused' | 'not_pinned' | 'bound_elsewhere' | 'not_first' | 'tried'
+  | 'no_changes_left'
 
 /**
  * Reports how an attempt ended and says what to do next. Never throws for a bad report of a known attempt.
@@ -173,6 +223,8 @@ export type VerdictReason =
   | 'ok' | 'throttled' | 'quota_exhausted' | 'rate_limited' | 'overloaded' | 'token_expired' | 'needs_login'
   | 'forbidden' | 'needs_verification' | 'blocked_by_provider' | 'not_entitled' | 'out_of_credit'
   | 'server_error' | 'network' | 'client_error' | 'exhausted'
+  /** A limit was met that another account does not have, but the request holds what only this one can serve. */
+  | 'account_bound'
 
 /** Names of the response headers that the policy reads. */
 export const OBSERVED_HEADERS: readonly string[]
@@ -184,9 +236,15 @@ export const OBSERVED_HEADERS: readonly string[]
  * codes. A pool with every account cooling answers a 429 response. A redirect to another origin is followed, as fetch
  * does, without any header of ours.
  */
-export function createAuthFetch(options: AuthFetchOptions): (input: string | URL | Request, init?: RequestInit) => Promise<Response>
+export function createAuthFetch(options: AuthFetchOptions): (input: string | URL | Request, init?: AuthFetchInit) => Promise<Response>
 
-export interface AuthFetchOptions extends Omit<AuthRequest, 'url' | 'retryOf' | 'model' | 'session' | 'cacheTtl' | 'signal'> {
+/** What a single call may say to the pool. The headers `x-provider-auth-session`, `-account` and `-model` say the same and are not sent on. */
+export interface AuthFetchInit extends RequestInit {
+  providerAuth?: { session?: string; account?: string; model?: string }
+}
+
+export interface AuthFetchOptions
+  extends Omit<AuthRequest, 'url' | 'retryOf' | 'model' | 'session' | 'cacheTtl' | 'signal' | 'boundBy' | 'explain'> {
   /** Default `globalThis.fetch`. */
   fetch?: typeof globalThis.fetch
   /** Reads the model from a request. Default: `model` of a JSON body, else the path's `models/<id>`. */
@@ -197,6 +255,8 @@ export interface AuthFetchOptions extends Omit<AuthRequest, 'url' | 'retryOf' | 
   maxReplayBytes?: number
   /** Hold a 200 event stream until its first event, so that an error event can still rotate. Default true; at most 64 KiB or 15 s. */
   peekStream?: boolean
+  /** Told before each attempt why its account was chosen. */
+  onTrace?: (trace: Trace) => void
 }
 
 /* ───────────────────────────── login ───────────────────────────── */
@@ -310,8 +370,8 @@ export interface PoolStatus {
 /** Called for each decision; carries ids, never secrets or e-mails. Returns the unsubscribe function. A throwing listener is logged and dropped. */
 export function subscribe(listener: (event: AuthEvent) => void): () => void
 export interface AuthEvent {
-  /** `served` at a 2xx. */
-  type: 'served' | 'rotated' | 'cooldown' | 'refreshed' | 'refresh_failed' | 'needs_login' | 'exhausted' | 'waiting' | 'account_added' | 'account_removed'
+  /** `chosen` with each set of headers, `served` at a 2xx, `failed` at any other end of an attempt. */
+  type: 'chosen' | 'served' | 'failed' | 'rotated' | 'cooldown' | 'refreshed' | 'refresh_failed' | 'needs_login' | 'exhausted' | 'waiting' | 'account_added' | 'account_removed'
   at: number
   provider: string
   namespace: string
@@ -319,6 +379,11 @@ export interface AuthEvent {
   model?: string
   reason?: VerdictReason
   until?: number
+  attempt?: string
+  /** With `chosen` and `rotated`. */
+  rule?: ChoiceRule
+  /** With `failed`. */
+  action?: Verdict['action']
 }
 
 /* ───────────────────────────── vault ───────────────────────────── */

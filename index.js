@@ -773,16 +773,18 @@ if (
   }
 }
 
-const { addApiKey, authHeadersNow, beginWait, cancelLogin, clearCooldowns, close, configure, configuredProviders, endWait, finishLogin, getAuthHeaders, listAccounts, observedHeaders, openBrowser, poolStatus, refreshAccount, removeAccount, reportResponse, reportServed, startLogin, strippedHeaders, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, authHeadersNow, beginWait, boundItems, cancelLogin, clearCooldowns, close, configure, configuredProviders, endWait, explain, finishLogin, getAuthHeaders, listAccounts, observedHeaders, openBrowser, poolStatus, refreshAccount, removeAccount, reportResponse, reportServed, startLogin, strippedHeaders, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { authHeadersNow }
 export { beginWait }
+export { boundItems }
 export { cancelLogin }
 export { clearCooldowns }
 export { close }
 export { configure }
 export { configuredProviders }
 export { endWait }
+export { explain }
 export { finishLogin }
 export { getAuthHeaders }
 export { listAccounts }

@@ -43,6 +43,12 @@ export async function program(library: typeof api, signal: AbortSignal): Promise
   const fetch: typeof globalThis.fetch = library.createAuthFetch({ provider: 'acme', model: (url) => url.pathname })
   const response = await fetch('https://api.acme.example/v1/chat', { method: 'POST', body: '{}', signal })
 
+  // One call may name its session, account or model, and ask why.
+  const chosen = library.createAuthFetch({ provider: 'acme', onTrace: ({ rule, accounts }) => void [rule, accounts] })
+  await chosen('https://api.acme.example/v1/chat', { providerAuth: { session: 'a', account: 'spare' } })
+  const trace: api.Trace = await library.explain({ provider: 'acme', url: response.url, boundBy: 'file-1' })
+  const chances: api.AccountChance[] = trace.accounts.map(({ chance }) => chance)
+
   // The same in steps, for a client that has no fetch.
   const { attempt, headers, strip } = await library.getAuthHeaders({ provider: 'acme', url: response.url })
   const observed: readonly string[] = library.OBSERVED_HEADERS
@@ -54,7 +60,7 @@ export async function program(library: typeof api, signal: AbortSignal): Promise
   const cleared: number = await library.clearCooldowns({ account: account.id })
   const removed: boolean = await library.removeAccount(account.id, { revoke: true })
   const { keyId, state } = await library.vaultStatus()
-  return [shown, Object.keys(headers), strip, observed, pool?.rotations, cleared, removed, keyId, state].join()
+  return [shown, Object.keys(headers), strip, observed, pool?.rotations, cleared, removed, keyId, state, chances].join()
 }
 
 /* What must not compile. */

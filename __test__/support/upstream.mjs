@@ -1,9 +1,10 @@
 /**
- * A chat endpoint in the OpenAI shape that serves only whom it should: live access tokens of the given providers, and
+ * An endpoint that speaks the dialects of `dialects.mjs`, OpenAI's chat above all, and serves only whom it should: live access tokens of the given providers, and
  * the given API keys. It can be told, for each account, how to misbehave, and it remembers every request.
  */
 import { createServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { answerTo } from './dialects.mjs'
 
 const MODELS = ['small-1', 'large-1']
 
@@ -38,7 +39,7 @@ export async function startUpstream({ providers = [], keys: given = {}, latencyM
   }
 
   server.on('request', async (request, response) => {
-    const { pathname } = new URL(request.url, origin)
+    const { pathname, search } = new URL(request.url, origin)
     const body = await read(request)
     const credential = readCredential(request.headers)
     const owner = keys[credential] ?? first(providers, (provider) => provider.owner(credential))
@@ -67,7 +68,9 @@ export async function startUpstream({ providers = [], keys: given = {}, latencyM
         object: 'list',
         data: MODELS.map((id) => ({ id, object: 'model', owned_by: 'local' })),
       })
-    if (pathname === '/v1/chat/completions') return complete(response, owner, parse(body) ?? {})
+    const answer = answerTo(pathname, search, owner, parse(body) ?? {})
+    if (answer?.json) return json(response, 200, answer.json)
+    if (answer) return stream(response, answer.events)
     if (pathname.startsWith('/echo')) return echo(response, entry)
     return json(response, 404, { error: { type: 'not_found_error', message: `no such path: ${pathname}` } })
   })
@@ -137,30 +140,6 @@ async function play(plan, response, origin) {
       ? plan.body
       : JSON.stringify(plan.body ?? { error: { message: `status ${plan.status}` } })
   return response.writeHead(plan.status ?? 200, { 'content-type': 'application/json', ...plan.headers }).end(text)
-}
-
-function complete(response, account, { model = MODELS[0], stream: streamed = false }) {
-  const text = `served by ${account}`
-  const base = { id: 'chatcmpl-local', created: Math.floor(Date.now() / 1000), model }
-  const usage = { prompt_tokens: 1, completion_tokens: 3, total_tokens: 4 }
-  if (!streamed) {
-    const message = { role: 'assistant', content: text }
-    return json(response, 200, {
-      ...base,
-      object: 'chat.completion',
-      choices: [{ index: 0, message, finish_reason: 'stop' }],
-      usage,
-    })
-  }
-  const chunk = (delta, finish = null, rest = {}) =>
-    `data: ${JSON.stringify({ ...base, object: 'chat.completion.chunk', choices: [{ index: 0, delta, finish_reason: finish }], ...rest })}\n\n`
-  const words = text.split(/(?= )/).map((content) => chunk({ content }))
-  return stream(response, [
-    chunk({ role: 'assistant', content: '' }),
-    ...words,
-    chunk({}, 'stop', { usage }),
-    'data: [DONE]\n\n',
-  ])
 }
 
 async function stream(response, events, { end = 'close', gapMs = 1, headers } = {}) {

@@ -2,11 +2,21 @@
  * A `fetch` that authenticates each request with an account of a pool, and tries again within the same call when the
  * broker says so. Which account, whether to retry and how long to wait is decided natively; here is only the doing.
  */
-import type { AuthError, AuthFetchOptions, AuthHeaders, AuthRequest, ResponseReport, Verdict } from '../../index.js'
+import type {
+  AuthError,
+  AuthFetchInit,
+  AuthFetchOptions,
+  AuthHeaders,
+  AuthRequest,
+  ResponseReport,
+  Trace,
+  Verdict,
+} from '../../index.js'
+import { boundItemOf } from './bound.js'
 import { type Call, cacheTtlOf, type FetchInput, modelOf, readCall, sessionOf } from './call.js'
 import { observed } from './headers.js'
 import { REPLAY_BYTES } from './limits.js'
-import { getAuthHeaders, reportResponse } from './native.js'
+import { boundItems, getAuthHeaders, reportResponse } from './native.js'
 import { isMisuse, send } from './redirect.js'
 import { discard, exhaustedResponse, readErrorText, withRetryAt } from './response.js'
 import { isEventStream, peek } from './sse.js'
@@ -35,14 +45,15 @@ interface Outcome {
  */
 export function createAuthFetch(
   options: AuthFetchOptions,
-): (input: FetchInput, init?: RequestInit) => Promise<Response> {
-  const { fetch: given, model, session, maxReplayBytes = REPLAY_BYTES, peekStream = true, ...pool } = options
+): (input: FetchInput, init?: AuthFetchInit) => Promise<Response> {
+  const { fetch: given, model, session, maxReplayBytes = REPLAY_BYTES, peekStream = true, onTrace, ...pool } = options
 
   return async function authFetch(input, init) {
     const fetch = given ?? globalThis.fetch
     const call = await readCall(input, init, maxReplayBytes)
     const { signal } = call
     const ask = authRequest(call, pool, choose(model, modelOf, call, init), choose(session, sessionOf, call, init))
+    if (onTrace !== undefined) ask.explain = true
     for (let last: Outcome | undefined; ; ) {
       let auth: AuthHeaders
       try {
@@ -53,6 +64,7 @@ export function createAuthFetch(
         if (!URL.canParse(call.url)) return fetch(call.url)
         return withoutCredential(error as AuthError, last)
       }
+      if (auth.trace !== undefined) tell(onTrace, auth.trace)
       if (last?.response !== undefined) discard(last.response)
       const outcome = await tryOnce(fetch, call, auth, peekStream)
       const verdict = await settle(outcome, signal)
@@ -113,7 +125,7 @@ function deliver({ response, error, instead }: Outcome, retryAt: number | undefi
 function withoutCredential(error: AuthError, last: Outcome | undefined): Response | Promise<Response> {
   if (last !== undefined) return deliver(last, error.retryAt)
   if (error.code !== 'EXHAUSTED') throw error
-  return exhaustedResponse(error.message, error.retryAt)
+  return exhaustedResponse(error)
 }
 
 /** The runtimes name their timeouts differently, and some only in a cause. */
@@ -122,6 +134,13 @@ function isTimeout(error: unknown): boolean {
   const { name, cause } = error
   const code = 'code' in error ? String(error.code) : ''
   return /time_?d?out/i.test(`${name} ${code}`) || isTimeout(cause)
+}
+
+/** A listener that throws does not end the call. */
+function tell(onTrace: AuthFetchOptions['onTrace'], trace: Trace): void {
+  try {
+    onTrace?.(trace)
+  } catch {}
 }
 
 type Choice = AuthFetchOptions['model']
@@ -137,12 +156,13 @@ function choose(
 }
 
 function authRequest(call: Call, pool: Pool, model: string | undefined, session: string | undefined): AuthRequest {
-  const { url, signal } = call
-  const request: AuthRequest = Object.assign({ url }, pool)
+  const request: AuthRequest = Object.assign({ url: call.url }, pool)
   if (model !== undefined) request.model = model
   if (session !== undefined) request.session = session
   const cacheTtl = cacheTtlOf(call)
   if (cacheTtl !== undefined) request.cacheTtl = cacheTtl
-  if (signal !== undefined) request.signal = signal
-  return request
+  if (call.signal !== undefined) request.signal = call.signal
+  const item = boundItemOf(call, boundItems(pool.provider))
+  if (item !== undefined) request.boundBy = item
+  return Object.assign(request, call.overrides)
 }

@@ -22,7 +22,10 @@ export function readHeaders(input: HeadersInput | undefined): HeaderMap {
   const map: HeaderMap = Object.create(null)
   if (input === undefined || input === null) return map
   const pairs = Symbol.iterator in input ? (input as Iterable<readonly [string, string]>) : Object.entries(input)
-  for (const [name, value] of pairs) {
+  for (const pair of pairs) {
+    // What is no pair is the runtime's to judge.
+    if (pair.length !== 2) return readHeaders(new Headers(input))
+    const [name, value] = pair
     const key = String(name).toLowerCase()
     const before = map[key]
     map[key] = before === undefined ? (value as string) : `${before}, ${value as string}`

@@ -6,6 +6,7 @@ export {
   clearCooldowns,
   configure,
   configuredProviders,
+  explain,
   getAuthHeaders,
   listAccounts,
   OBSERVED_HEADERS,

@@ -12,5 +12,8 @@ export const PEEK_BYTES = 64 * 1024
 /** Patience with a response whose status has arrived and whose first bytes have not. */
 export const PEEK_MS = 15_000
 
+/** As much of an item's value as names it: encrypted text differs in its last characters, and differs by them alone. */
+export const ITEM_CHARACTERS = 128
+
 /** Redirects of one request (Fetch standard, HTTP-redirect fetch, step 7). */
 export const REDIRECTS = 20

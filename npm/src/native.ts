@@ -11,6 +11,14 @@ export interface NativePrompt extends api.LoginPrompt {
   login: number
 }
 
+/** What in a provider's requests only the account that made it can serve. */
+export interface BoundItems {
+  /** Field names of a JSON body, each with how its value begins; empty for any value. */
+  readonly fields: readonly (readonly [string, string])[]
+  /** Parts of a path after which the id of such an item comes. */
+  readonly paths: readonly string[]
+}
+
 interface Addon {
   configure: typeof api.configure
   authHeadersNow(
@@ -20,8 +28,11 @@ interface Addon {
     model: unknown,
     session: unknown,
     account: unknown,
+    boundBy: unknown,
   ): string | null
   strippedHeaders(provider: string): string[]
+  boundItems(provider: unknown): BoundItems | null
+  explain: typeof api.explain
   getAuthHeaders(request: api.AuthRequest & { wait?: number }): Promise<api.AuthHeaders>
   beginWait(): number
   endWait(wait: number): void
@@ -51,7 +62,7 @@ const addon = loaded as unknown as Addon
 process.once('exit', addon.close)
 
 export const {
-  configure,
+  explain,
   listAccounts,
   addApiKey,
   updateAccount,
@@ -72,12 +83,30 @@ export const OBSERVED_HEADERS: readonly string[] = Object.freeze(addon.observedH
 /** What each provider's requests are stripped of, as asked before: it is settled once the vault is open. */
 const stripped = new Map<string, readonly string[]>()
 
+/** What binds a provider's requests, as asked before. */
+const bound = new Map<unknown, BoundItems>()
+
+/** `configure` of the contract. What was asked before may be otherwise now. */
+export function configure(options: api.ConfigureOptions): void {
+  addon.configure(options)
+  stripped.clear()
+  bound.clear()
+}
+
+/** Returns what binds a provider's requests to an account; nothing for a provider that is not known. */
+export function boundItems(provider: string): BoundItems {
+  const known = bound.get(provider) ?? addon.boundItems(provider)
+  if (known === null) return { fields: [], paths: [] }
+  bound.set(provider, known)
+  return known
+}
+
 /** `getAuthHeaders` of the contract. What is at hand is handed out without waiting for anything. */
 export async function getAuthHeaders(request: api.AuthRequest): Promise<api.AuthHeaders> {
-  const { provider, namespace, url, model, session, cacheTtl, account, retryOf }: Partial<api.AuthRequest> =
+  const { provider, namespace, url, model, session, cacheTtl, account, boundBy }: Partial<api.AuthRequest> =
     request ?? {}
-  const isUsual = retryOf === undefined && cacheTtl === undefined
-  const atHand = isUsual ? addon.authHeadersNow(provider, namespace, url, model, session, account) : null
+  const isUsual = request?.retryOf === undefined && request?.explain === undefined && cacheTtl === undefined
+  const atHand = isUsual ? addon.authHeadersNow(provider, namespace, url, model, session, account, boundBy) : null
   if (atHand === null) return waitForHeaders(request)
   const [attempt, accountId, ...lines] = atHand.split('\n') as [string, string, ...string[]]
   const headers: Record<string, string> = {}

@@ -10,7 +10,7 @@ import { isStream, type Payload } from './body.js'
 import type { Call, Redirect } from './call.js'
 import { authenticated, type HeaderMap, withoutCredentials } from './headers.js'
 import { REDIRECTS } from './limits.js'
-import { discard } from './response.js'
+import { discard, withFacts } from './response.js'
 
 export interface Sent {
   /** The last response to our credential. */
@@ -118,5 +118,5 @@ function refusal(response: Response, why: string): Sent {
 }
 
 function asRedirected(response: Response): Response {
-  return Object.defineProperty(response, 'redirected', { value: true })
+  return withFacts(response, { redirected: true })
 }

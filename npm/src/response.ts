@@ -1,4 +1,5 @@
 /** Responses: read a little without spoiling them, rebuild them with one thing changed, let them go. */
+import type { AuthError } from '../../index.js'
 import { ERROR_BODY_BYTES, PEEK_MS } from './limits.js'
 import { abortable, deadline } from './wait.js'
 
@@ -41,11 +42,16 @@ export function rebuilt(
     statusText,
     headers: change.headers ?? response.headers,
   })
-  return Object.defineProperties(copy, {
-    url: { value: url },
-    type: { value: type },
-    redirected: { value: redirected },
-  })
+  return withFacts(copy, { url, type, redirected })
+}
+
+/** Makes a response, and each clone of it, say this of itself. */
+export function withFacts(response: Response, facts: Partial<Pick<Response, 'url' | 'type' | 'redirected'>>): Response {
+  const clone = (): Response => withFacts(Response.prototype.clone.call(response), facts)
+  for (const [name, value] of Object.entries({ ...facts, clone })) {
+    Object.defineProperty(response, name, { value, configurable: true })
+  }
+  return response
 }
 
 /** Returns the response with the time until `retryAt` in both retry headers. */
@@ -55,9 +61,10 @@ export function withRetryAt(response: Response, retryAt: number): Response {
   return rebuilt(response, { headers })
 }
 
-/** Returns the 429 that stands for "every account is cooling", when no request was made. */
-export function exhaustedResponse(message: string, retryAt: number | undefined): Response {
-  const error = { type: 'rate_limit_error', code: 'all_accounts_cooling', message, retry_at: retryAt }
+/** Returns the 429 that stands for "every account that may serve is cooling", when no request was made. */
+export function exhaustedResponse({ message, retryAt, accountId }: AuthError): Response {
+  const code = accountId === undefined ? 'all_accounts_cooling' : 'account_bound'
+  const error = { type: 'rate_limit_error', code, message, retry_at: retryAt }
   const headers = { 'content-type': 'application/json', ...(retryAt === undefined ? {} : retryHeaders(retryAt)) }
   return new Response(JSON.stringify({ error }), { status: 429, statusText: 'Too Many Requests', headers })
 }

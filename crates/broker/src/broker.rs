@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use provider_auth_policy::{AccountId, Reason, SharedState, Timestamp, Traffic};
+use provider_auth_policy::{AccountId, Action, Reason, Rule, SharedState, Timestamp, Traffic};
 use provider_auth_vault::{Disk, Options, Vault, VaultError};
 use tokio::sync::Notify;
 
@@ -290,6 +290,9 @@ impl Broker {
             model: about.model.map(str::to_owned),
             reason: about.reason,
             until: about.until,
+            attempt: about.attempt.map(str::to_owned),
+            rule: about.rule,
+            action: about.action,
         });
     }
 }
@@ -327,6 +330,9 @@ pub(crate) struct About<'a> {
     pub(crate) model: Option<&'a str>,
     pub(crate) reason: Option<Reason>,
     pub(crate) until: Option<Timestamp>,
+    pub(crate) attempt: Option<&'a str>,
+    pub(crate) rule: Option<Rule>,
+    pub(crate) action: Option<Action>,
 }
 
 /// Runs work that touches the disk away from the threads that answer.

@@ -43,10 +43,12 @@ pub enum BrokerError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Every account of the pool is cooling.
-    #[error("all {provider} accounts are cooling down{}", when(*retry_at))]
+    #[error("{}", exhausted(provider, account.as_ref(), *retry_at))]
     Exhausted {
         /// The provider of the pool.
         provider: String,
+        /// The account that alone can serve what the request holds.
+        account: Option<AccountId>,
         /// When the soonest account may serve again.
         retry_at: Option<Timestamp>,
     },
@@ -176,7 +178,9 @@ impl BrokerError {
     /// The account that the error is about.
     pub fn account(&self) -> Option<&str> {
         match self {
-            Self::NeedsLogin { account, .. } => account.as_ref().map(AccountId::as_str),
+            Self::NeedsLogin { account, .. } | Self::Exhausted { account, .. } => {
+                account.as_ref().map(AccountId::as_str)
+            }
             Self::RefreshFailed { account, .. } => Some(account.as_str()),
             Self::Shared(error) => error.account(),
             _ => None,
@@ -211,13 +215,20 @@ impl From<CallbackError> for BrokerError {
     }
 }
 
+fn exhausted(provider: &str, keeper: Option<&AccountId>, retry_at: Option<Timestamp>) -> String {
+    match keeper {
+        None => format!("all {provider} accounts are cooling down{}", when(retry_at)),
+        Some(keeper) => format!(
+            "the {provider} account {keeper} is cooling down, and what the request holds can be served by no other{}",
+            when(retry_at)
+        ),
+    }
+}
+
 fn when(retry_at: Option<Timestamp>) -> String {
     retry_at.map_or_else(String::new, |at| {
         let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(at.as_millis());
-        format!(
-            "; the first may serve again at {}",
-            httpdate::fmt_http_date(at)
-        )
+        format!("; try again at {}", httpdate::fmt_http_date(at))
     })
 }
 

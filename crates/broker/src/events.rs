@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use provider_auth_policy::{AccountId, Reason, Timestamp};
+use provider_auth_policy::{AccountId, Action, Reason, Rule, Timestamp};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// An account was stored or came back by a second login.
     AccountAdded,
+    /// Headers with this account's credential were handed out.
+    Chosen,
+    /// A request was answered with anything but 2xx, or not at all.
+    Failed,
     /// An account was removed.
     AccountRemoved,
     /// A limit was met: the account, or the account and model, rests until `until`.
@@ -37,8 +41,10 @@ impl EventKind {
         match self {
             Self::AccountAdded => "account_added",
             Self::AccountRemoved => "account_removed",
+            Self::Chosen => "chosen",
             Self::Cooldown => "cooldown",
             Self::Exhausted => "exhausted",
+            Self::Failed => "failed",
             Self::NeedsLogin => "needs_login",
             Self::Refreshed => "refreshed",
             Self::RefreshFailed => "refresh_failed",
@@ -68,6 +74,12 @@ pub struct Event {
     pub reason: Option<Reason>,
     /// Until when.
     pub until: Option<Timestamp>,
+    /// The attempt that it is about.
+    pub attempt: Option<String>,
+    /// Why this account was chosen.
+    pub rule: Option<Rule>,
+    /// What happens with a failure.
+    pub action: Option<Action>,
 }
 
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use provider_auth_policy::{
-    AccountId, Freshness, Mode, Pool, Request, Rule, Selection, SharedState, Timestamp, cache_life,
-    claim_probe, freshness,
+    AccountId, Freshness, Mode, Pool, Reason, Request, Rule, Selection, SharedState, Timestamp,
+    Trace, cache_life, claim_probe, explain, freshness, hold,
 };
 use tokio::runtime::Handle;
 use url::Url;
@@ -20,6 +20,7 @@ use crate::credential::fingerprint;
 use crate::error::BrokerError;
 use crate::events::EventKind;
 use crate::headers::HeaderSet;
+use crate::providers::BoundItems;
 use crate::refresh::Due;
 use crate::status::Moved;
 
@@ -42,12 +43,28 @@ pub struct AuthRequest {
     pub account: Option<String>,
     /// The attempt that this one retries.
     pub retry_of: Option<String>,
+    /// Names what the request holds and only the account that made it can serve.
+    pub bound_by: Option<String>,
+    /// Whether the choice is explained.
+    pub explain: Explain,
+}
+
+/// Whether a choice is explained to the caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Explain {
+    /// No.
+    #[default]
+    No,
+    /// With a [`Trace`].
+    Trace,
 }
 
 /// Headers that authenticate one request, and the handle of the attempt.
 pub struct Lease {
     /// Handle, for the report.
     pub attempt: String,
+    /// Why this account serves, for who asked.
+    pub trace: Option<Trace>,
     provider: Arc<Provider>,
     entry: Arc<Entry>,
 }
@@ -75,6 +92,9 @@ pub(crate) struct Asked {
     pub(crate) provider: Arc<Provider>,
     origin: Origin,
     is_retry: bool,
+    explain: Explain,
+    /// The last choice, explained.
+    trace: Option<Trace>,
     /// A refresh failed for a passing reason: a token that still lives may serve.
     pub(crate) spare_token: Option<AccountId>,
     /// The last refresh that failed and left nothing to serve with, and the request as it was before.
@@ -124,6 +144,40 @@ impl Broker {
             }
             Step::Fail(_) | Step::Refresh(..) | Step::Wait { .. } => None,
         }
+    }
+
+    /// Explains how a request would fare now. Nothing is lent, counted or waited for.
+    pub async fn explain(self: &Arc<Self>, asked: &AuthRequest) -> Result<Trace, BrokerError> {
+        self.opened().await?;
+        let asked = self.asked(asked)?;
+        let now = self.now();
+        let trace = self.ledger.decide(now, |state, indexes| {
+            let accounts = self.accounts();
+            let mut request = (*asked.request).clone();
+            let (roster, strays) = accounts.pool(&request.provider, &request.namespace);
+            request.origin_refused = strays
+                .iter()
+                .filter(|entry| !entry.may_go(&asked.provider, &asked.origin))
+                .map(|entry| entry.view.id.clone())
+                .collect();
+            let traffic = self.traffic.lock();
+            let pool = Pool {
+                roster,
+                state,
+                traffic: &traffic,
+                rotation: &asked.provider.rotation,
+                now,
+            };
+            hold(&pool, &mut request);
+            let selection = indexes.select(&pool, &request);
+            (explain(&pool, &request, &selection), SharedState::default())
+        });
+        Ok(trace)
+    }
+
+    /// What in a provider's requests only the account that made it can serve.
+    pub fn bound_items(&self, provider: &str) -> Result<&'static BoundItems, BrokerError> {
+        self.provider(provider).map(|provider| provider.bound_items)
     }
 
     /// The headers that a provider's requests are stripped of; none for a provider that is not known.
@@ -191,7 +245,8 @@ impl Broker {
                     asked.model.clone(),
                     asked.session.clone(),
                     asked.account.clone(),
-                );
+                )
+                .with_item(asked.bound_by.clone());
                 request.cache_life = asked.cache_ttl.as_deref().and_then(cache_life);
                 (Arc::new(request), provider)
             }
@@ -202,6 +257,8 @@ impl Broker {
             provider,
             origin,
             is_retry: asked.retry_of.is_some(),
+            explain: asked.explain,
+            trace: None,
             spare_token: None,
             refresh_failure: None,
             renewed: Vec::new(),
@@ -232,7 +289,13 @@ impl Broker {
                 rotation: &asked.provider.rotation,
                 now,
             };
+            if asked.request.attempts() == 0 {
+                hold(&pool, Arc::make_mut(&mut asked.request));
+            }
             let selection = indexes.select(&pool, &asked.request);
+            if asked.explain == Explain::Trace {
+                asked.trace = Some(explain(&pool, &asked.request, &selection));
+            }
             let claim = match &selection {
                 Selection::Serve {
                     account,
@@ -265,6 +328,7 @@ impl Broker {
             Selection::Wait { until, account } => Step::Wait { until, account },
             Selection::Exhausted { retry_at, .. } => Step::Fail(BrokerError::Exhausted {
                 provider: asked.provider.id.to_string(),
+                account: asked.request.keeper().cloned(),
                 retry_at,
             }),
             Selection::NeedsLogin { accounts, reason } => Step::Fail(BrokerError::NeedsLogin {
@@ -334,19 +398,19 @@ impl Broker {
         }
         let pool = (&asked.request.provider, &asked.request.namespace);
         self.figures.lock().lent(pool, moved);
+        let about = About {
+            model: asked.request.model.as_deref(),
+            attempt: Some(&attempt),
+            rule: Some(rule),
+            ..About::default()
+        };
+        self.tell(EventKind::Chosen, pool, Some(account), about);
         if moved == Moved::ToAnother {
-            self.tell(
-                EventKind::Rotated,
-                pool,
-                Some(account),
-                About {
-                    model: asked.request.model.as_deref(),
-                    ..About::default()
-                },
-            );
+            self.tell(EventKind::Rotated, pool, Some(account), about);
         }
         Lease {
             attempt,
+            trace: asked.trace.take(),
             provider: asked.provider.clone(),
             entry: entry.clone(),
         }
@@ -363,13 +427,18 @@ impl Broker {
     /// Tells listeners that a request is refused, and why.
     fn refuse(&self, asked: &Asked, error: BrokerError) -> BrokerError {
         let pool = (&asked.request.provider, &asked.request.namespace);
-        if let BrokerError::Exhausted { retry_at, .. } = &error {
+        if let BrokerError::Exhausted {
+            retry_at, account, ..
+        } = &error
+        {
             self.figures.lock().exhausted(pool);
             self.tell(
                 EventKind::Exhausted,
                 pool,
-                None,
+                account.as_ref(),
                 About {
+                    model: asked.request.model.as_deref(),
+                    reason: account.as_ref().map(|_| Reason::AccountBound),
                     until: *retry_at,
                     ..About::default()
                 },

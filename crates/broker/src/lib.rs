@@ -40,12 +40,14 @@ pub use error::BrokerError;
 pub use events::{Event, EventKind, Events};
 pub use headers::HeaderSet;
 pub use host::{Clock, Entropy, Env, Host, SystemClock, SystemEntropy, SystemEnv};
-pub use lend::{AuthRequest, Lease};
+pub use lend::{AuthRequest, Explain, Lease};
 pub use login::{LoginOptions, LoginPrompt, Method};
 pub use provider_auth_oauth::{Http, HttpError, Identity};
 pub use provider_auth_policy::{
-    AccountKind, Action, Block, Failure, OBSERVED_HEADERS, Reason, Scope, Source, Timestamp,
+    AccountKind, Action, Block, Chance, Failure, OBSERVED_HEADERS, Prospect, Reason, Rule, Scope,
+    Selection, Source, Timestamp, Trace,
 };
+pub use providers::BoundItems;
 pub use refresh::Force;
 pub use report::{Report, Verdict};
 pub use secrecy::SecretString;

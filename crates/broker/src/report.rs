@@ -140,7 +140,7 @@ impl Broker {
             attempts.settle(&report.attempt);
         }
         drop(attempts);
-        self.tell_of(&request, &account, &reaction);
+        self.tell_of(&request, &account, &report.attempt, &reaction);
         let verdict = Verdict {
             action: reaction.action,
             delay: reaction.delay,
@@ -151,18 +151,30 @@ impl Broker {
         Ok((verdict, reaction.durable))
     }
 
-    fn tell_of(&self, request: &Request, account: &AccountId, reaction: &Reaction) {
+    fn tell_of(&self, request: &Request, account: &AccountId, attempt: &str, reaction: &Reaction) {
         let pool = (&request.provider, &request.namespace);
         let about = About {
             model: request.model.as_deref(),
             reason: Some(reaction.reason),
             until: reaction.cooldown_until,
+            attempt: Some(attempt),
+            ..About::default()
         };
         if reaction.reason == Reason::Ok {
             self.tell(EventKind::Served, pool, Some(account), about);
+        } else {
+            let about = About {
+                action: Some(reaction.action),
+                ..about
+            };
+            self.tell(EventKind::Failed, pool, Some(account), about);
         }
-        if reaction.cooldown.is_some() {
+        if let Some((_, block)) = &reaction.cooldown {
             self.changed.notify_waiters();
+            let about = About {
+                reason: Some(block.reason),
+                ..about
+            };
             self.tell(EventKind::Cooldown, pool, Some(account), about);
         }
         if matches!(
@@ -179,7 +191,7 @@ impl Broker {
             self.tell(
                 EventKind::Exhausted,
                 pool,
-                None,
+                request.keeper(),
                 About {
                     until: reaction.retry_at,
                     ..about

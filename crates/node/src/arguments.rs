@@ -7,8 +7,8 @@ use napi::bindgen_prelude::*;
 use napi::{JsString, ValueType, sys};
 use provider_auth_broker::config::{ConfigError, Inline};
 use provider_auth_broker::{
-    AccountChanges, AuthRequest, BrokerError, Failure, Filter, LoginOptions, Method, Report,
-    SecretString,
+    AccountChanges, AuthRequest, BrokerError, Explain, Failure, Filter, LoginOptions, Method,
+    Report, SecretString,
 };
 
 /// The greatest whole number of JavaScript, 2^53 - 1.
@@ -96,6 +96,11 @@ impl<'env> Options<'env> {
             cache_ttl: self.text("cacheTtl")?,
             account: self.text("account")?,
             retry_of,
+            bound_by: self.text("boundBy")?,
+            explain: match self.flag("explain")? {
+                Some(true) => Explain::Trace,
+                _ => Explain::No,
+            },
         })
     }
 

@@ -46,6 +46,7 @@ pub fn auth_headers_now(
     model: Text,
     session: Text,
     account: Text,
+    bound_by: Text,
 ) -> Result<Option<AtHand>> {
     let Some(broker) = global::current() else {
         return Ok(None);
@@ -60,7 +61,8 @@ pub fn auth_headers_now(
             // A request that names one takes the other way.
             cache_ttl: None,
             account: account.optional("account")?,
-            retry_of: None,
+            bound_by: bound_by.optional("boundBy")?,
+            ..AuthRequest::default()
         })
     };
     let lease = read().and_then(|request| {
@@ -79,6 +81,27 @@ pub fn auth_headers_now(
 pub fn stripped_headers(provider: String) -> Vec<String> {
     let broker = global::current();
     broker.map_or_else(Vec::new, |broker| broker.stripped_headers(&provider))
+}
+
+/// What in a provider's requests only the account that made it can serve; nothing for a provider that is not known, which
+/// the call for headers says.
+#[napi(catch_unwind)]
+pub fn bound_items(provider: Text) -> Option<Value> {
+    let provider = provider.needed("provider").ok()?;
+    let items = broker().ok()?.bound_items(&provider).ok()?;
+    Some(values::bound_items(items))
+}
+
+#[napi(catch_unwind)]
+pub fn explain<'env>(env: &'env Env, request: Unknown<'env>) -> Result<Promised<'env>> {
+    let options = read!(env, Options::new(&request, "request"));
+    let request = read!(env, options.auth_request());
+    later(env, async move {
+        broker()?
+            .explain(&request)
+            .await
+            .map(|trace| values::trace(&trace))
+    })
 }
 
 #[napi(catch_unwind)]

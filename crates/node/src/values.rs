@@ -3,7 +3,7 @@
 use napi::bindgen_prelude::*;
 use napi::{Env, sys};
 use provider_auth_broker as broker;
-use provider_auth_broker::{Action, Lease, Timestamp, Verdict};
+use provider_auth_broker::{Action, Chance, Lease, Selection, Timestamp, Verdict};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -23,6 +23,9 @@ impl ToNapiValue for AuthHeaders {
         object.set_named_property("accountId", env.create_string_latin1(lease.account_id())?)?;
         object.set_named_property("headers", headers(&env, &lease)?)?;
         object.set_named_property("strip", lease.strip().to_vec())?;
+        if let Some(explained) = &lease.trace {
+            object.set_named_property("trace", trace(explained))?;
+        }
         Ok(object.raw())
     }
 }
@@ -82,11 +85,7 @@ impl ToNapiValue for JsVerdict {
         let env = Env::from_raw(raw_env);
         let verdict = value.0;
         let mut object = Object::new(&env)?;
-        let action = match verdict.action {
-            Action::Deliver => "deliver",
-            Action::Retry => "retry",
-        };
-        object.set_named_property("action", env.create_string_latin1(action)?)?;
+        object.set_named_property("action", env.create_string_latin1(action(verdict.action))?)?;
         object.set_named_property("delayMs", verdict.delay.as_millis() as f64)?;
         object.set_named_property("reason", env.create_string_latin1(verdict.reason.as_str())?)?;
         if let Some(at) = verdict.cooldown_until {
@@ -193,7 +192,62 @@ pub(crate) fn event(event: &broker::Event) -> Value {
         ("model", event.model.clone().into()),
         ("reason", event.reason.map(broker::Reason::as_str).into()),
         ("until", event.until.map_or(Value::Null, millis)),
+        ("attempt", event.attempt.clone().into()),
+        ("rule", event.rule.map(broker::Rule::as_str).into()),
+        ("action", event.action.map(action).into()),
     ])
+}
+
+/// `Trace`.
+pub(crate) fn trace(trace: &broker::Trace) -> Value {
+    let (outcome, account, rule, until) = match &trace.selection {
+        Selection::Serve { account, rule } => ("serve", Some(account), Some(rule.as_str()), None),
+        Selection::Wait { until, account } => ("wait", account.as_ref(), None, Some(*until)),
+        Selection::Exhausted { retry_at, .. } => ("exhausted", None, None, *retry_at),
+        Selection::NeedsLogin { accounts, .. } => ("needs_login", accounts.first(), None, None),
+        Selection::OriginRefused => ("origin_refused", None, None, None),
+        Selection::NoAccount => ("no_account", None, None, None),
+        Selection::UnknownAccount => ("unknown_account", None, None, None),
+    };
+    present([
+        ("at", millis(trace.at)),
+        ("outcome", outcome.into()),
+        ("accountId", account.map(|id| id.as_str()).into()),
+        ("rule", rule.into()),
+        ("until", until.map_or(Value::Null, millis)),
+        ("strategy", trace.strategy.as_str().into()),
+        (
+            "boundTo",
+            trace.bound_to.as_ref().map(|id| id.as_str()).into(),
+        ),
+        ("accounts", trace.accounts.iter().map(prospect).collect()),
+    ])
+}
+
+fn prospect(prospect: &broker::Prospect) -> Value {
+    let (until, reason) = match prospect.chance {
+        Chance::Resting { until, reason } => (Some(until), Some(reason.as_str())),
+        _ => (None, None),
+    };
+    present([
+        ("accountId", prospect.account.as_str().into()),
+        ("chance", prospect.chance.as_str().into()),
+        ("until", until.map_or(Value::Null, millis)),
+        ("reason", reason.into()),
+        ("usedPercent", prospect.used_percent.into()),
+    ])
+}
+
+/// What `npm/src/bound.ts` looks for in a request.
+pub(crate) fn bound_items(items: &broker::BoundItems) -> Value {
+    serde_json::json!({ "fields": items.fields, "paths": items.paths })
+}
+
+fn action(action: Action) -> &'static str {
+    match action {
+        Action::Deliver => "deliver",
+        Action::Retry => "retry",
+    }
 }
 
 /// `LoginPrompt`, and the number of the login.

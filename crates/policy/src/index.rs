@@ -34,6 +34,7 @@ impl Indexes {
         let helps = pool.roster.len() >= limits::INDEXED_FROM
             && pool.rotation.rotate
             && request.pin.is_none()
+            && request.keeper().is_none()
             && request.origin_refused.is_empty();
         choose(pool, request, |pool| {
             let index = helps.then(|| self.of(pool, request))?;

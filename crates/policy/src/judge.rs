@@ -71,7 +71,7 @@ impl Case<'_> {
                 // Name, TLS and proxy errors follow a request to every account.
                 false => self.only(reason, Step::Deliver),
             },
-            Reason::ClientError | Reason::Ok | Reason::Exhausted => {
+            Reason::ClientError | Reason::Ok | Reason::Exhausted | Reason::AccountBound => {
                 self.only(reason, Step::Deliver)
             }
         }

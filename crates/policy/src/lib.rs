@@ -54,8 +54,10 @@
 
 mod account;
 mod block;
+mod bound;
 mod changes;
 mod classify;
+mod explain;
 mod index;
 mod judge;
 pub mod limits;
@@ -77,6 +79,8 @@ mod wait;
 
 pub use account::{AccountId, AccountKind, AccountView, Freshness, Roster, freshness, is_set_back};
 pub use block::{Block, Scope};
+pub use bound::{Maker, hold};
+pub use explain::{Chance, Prospect, Trace, explain};
 pub use index::Indexes;
 pub use pool::{AccountStateName, Pool, account_state, serving_order};
 pub use react::{Action, Reaction, react};

@@ -103,6 +103,13 @@ pub const PROBE_WORTH: Duration = minutes(10);
 
 /// Life of a binding, sliding, where the prompt cache is not known to die sooner.
 pub const BINDING_LIFE: Duration = hours(1);
+/// A session that is resumed within this time is known to be the account's that last served it, should it hold what only
+/// that account can serve. Its prompt cache is cold long before.
+pub const BINDING_MEMORY: Duration = hours(24);
+/// How long the account that made an item is remembered; stored responses live for 30 days at OpenAI.
+pub const MAKER_MEMORY: Duration = hours(30 * 24);
+/// Makers kept; the least recently used beyond this are forgotten.
+pub const MAKERS_KEPT: usize = 1024;
 /// Bindings kept; the least recently used beyond this are forgotten.
 pub const BINDINGS_KEPT: usize = 4096;
 /// Quota use, in percent, from which an account comes after those with more left.

@@ -13,7 +13,7 @@ use crate::reason::{Reason, Standing};
 use crate::refresh::refresh_allowed;
 use crate::request::{Request, pool_key};
 use crate::rotation::{Mode, Rotation, Strategy};
-use crate::state::SharedState;
+use crate::state::{SharedState, Usage};
 use crate::time::Timestamp;
 use crate::traffic::Traffic;
 
@@ -193,7 +193,23 @@ impl<'a> Pool<'a> {
 
     /// Tells whether the request may go from one account to another.
     pub(crate) fn may_move(&self, request: &Request) -> bool {
-        self.rotation.rotate && request.pin.is_none() && request.hops() < limits::MAX_HOPS
+        self.rotation.rotate
+            && request.pin.is_none()
+            && request.keeper().is_none()
+            && request.hops() < limits::MAX_HOPS
+    }
+
+    /// Returns the quota window of the account that governs: the fullest one.
+    fn governing(&self, account: &AccountView) -> Option<&'a Usage> {
+        let windows = self.state.counters(&account.id).usage.values();
+        windows
+            .filter(|usage| usage.reset_at > self.now)
+            .max_by_key(|usage| (usage.used_percent, usage.reset_at))
+    }
+
+    /// Returns how much of the account's quota is used, where the provider says so.
+    pub(crate) fn used_percent(&self, account: &AccountView) -> Option<u16> {
+        self.governing(account).map(|usage| usage.used_percent)
     }
 
     /// Returns how many attempts the request may make in all.
@@ -224,8 +240,8 @@ impl<'a> Pool<'a> {
         accounts
     }
 
-    /// Returns the accounts that the request may be about: the pinned one, the one of a pool that
-    /// does not rotate, or all.
+    /// Returns the accounts that the request may be about: the pinned one, the one that it keeps, the
+    /// one of a pool that does not rotate, or all.
     pub(crate) fn members(&self, request: &Request) -> Vec<&'a AccountView> {
         let fitting = self.roster.iter().filter(|account| {
             self.fits(account, request) && !request.origin_refused.contains(&account.id)
@@ -237,7 +253,9 @@ impl<'a> Pool<'a> {
                     .filter(|account| pinned == Some(&account.id))
                     .collect()
             }
-            None if self.rotation.rotate => fitting.collect(),
+            None if self.rotation.rotate => fitting
+                .filter(|account| request.keeper().is_none_or(|keeper| account.id == *keeper))
+                .collect(),
             None => fitting
                 .min_by_key(|account| (tier(account), seniority(account)))
                 .into_iter()
@@ -346,11 +364,7 @@ impl Ranks<'_> {
 
 /// Judges by quota use: plenty, little or nothing left, and when the window that governs resets.
 fn quota(pool: &Pool<'_>, account: &AccountView) -> (u8, u64) {
-    let windows = pool.state.counters(&account.id).usage.values();
-    let governing = windows
-        .filter(|usage| usage.reset_at > pool.now)
-        .max_by_key(|usage| (usage.used_percent, usage.reset_at));
-    match governing {
+    match pool.governing(account) {
         None => (0, u64::MAX),
         Some(usage) => {
             let class = match usage.used_percent {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::account::AccountId;
 use crate::block::{Block, Scope};
+use crate::bound;
 use crate::classify::{classify, put_off, usage};
 use crate::judge::{Case, Finding, Step};
 use crate::limits;
@@ -135,6 +136,9 @@ fn answered(
             .bindings
             .insert(request.binding_key().to_owned(), binding);
     }
+    if is_good {
+        delta.merge(&bound::learned(request, account, pool.now));
+    }
     Reaction {
         action: Action::Deliver,
         delay: Duration::ZERO,
@@ -199,8 +203,21 @@ impl Case<'_> {
             reaction.action = Action::Retry;
         } else if finding.reason.is_limit() {
             reaction.retry_at = after.soonest(request);
+            if self.is_kept_from_others(&after, request) {
+                reaction.reason = Reason::AccountBound;
+            }
         }
         reaction
+    }
+
+    /// Tells whether another account could serve, were it not for an item that this one made.
+    fn is_kept_from_others(&self, after: &Pool<'_>, request: &Request) -> bool {
+        let free = request.clone().let_go();
+        request.keeper().is_some()
+            && after
+                .serving(&free)
+                .iter()
+                .any(|account| is_free(after, &free, account))
     }
 
     /// Takes the step if the budgets allow it, or the next best one; `after` knows what was learned.

@@ -38,6 +38,8 @@ pub enum Reason {
     ClientError,
     /// No account of the pool can serve now.
     Exhausted,
+    /// A limit was met, and the request holds what only this account can serve.
+    AccountBound,
 }
 
 impl Reason {
@@ -60,6 +62,7 @@ impl Reason {
             Self::Network => "network",
             Self::ClientError => "client_error",
             Self::Exhausted => "exhausted",
+            Self::AccountBound => "account_bound",
         }
     }
 

@@ -26,6 +26,10 @@ pub struct Request {
     /// Accounts whose credential must not go where this request goes.
     pub origin_refused: Vec<AccountId>,
     binding_key: String,
+    /// Names what only the account that made it can serve.
+    item: Option<String>,
+    /// The account that the item holds the request to.
+    keeper: Option<AccountId>,
     attempts: u32,
     hops: u32,
     overload_hops: u32,
@@ -74,16 +78,12 @@ impl Request {
         pin: Option<String>,
     ) -> Self {
         let (provider, namespace) = (provider.into(), namespace.into());
-        let conversation = [
+        let binding_key = conversation_key(
+            &provider,
+            &namespace,
             session.as_deref().unwrap_or_default(),
             model.as_deref().unwrap_or_default(),
-        ];
-        // Made for every request, so without the machinery of `format!`.
-        let mut binding_key = String::with_capacity(provider.len() + namespace.len() + 18);
-        for part in [&provider, "/", &namespace, ":"] {
-            binding_key.push_str(part);
-        }
-        push_hex(&mut binding_key, hash(&conversation));
+        );
         Self {
             provider,
             namespace,
@@ -93,6 +93,8 @@ impl Request {
             cache_life: None,
             origin_refused: Vec::new(),
             binding_key,
+            item: None,
+            keeper: None,
             attempts: 0,
             hops: 0,
             overload_hops: 0,
@@ -101,6 +103,13 @@ impl Request {
             current: None,
             next: None,
         }
+    }
+
+    /// Says that the request holds this item, which only the account that made it can serve: the request keeps the
+    /// account that [`hold`](crate::hold()) finds, else the one that serves it first.
+    #[must_use]
+    pub fn with_item(self, item: Option<String>) -> Self {
+        Self { item, ..self }
     }
 
     /// Counts an attempt: headers with this account's token of this generation are handed out.
@@ -113,6 +122,9 @@ impl Request {
         attempt.attempts += 1;
         attempt.generation = generation;
         attempt.served_at = now;
+        if self.item.is_some() {
+            self.keeper.get_or_insert_with(|| account.clone());
+        }
         self.attempts += 1;
         self.current = Some(index);
         self.next = None;
@@ -150,6 +162,28 @@ impl Request {
 
     pub(crate) fn session_hash(&self) -> u64 {
         hash(&[self.session.as_deref().unwrap_or_default()])
+    }
+
+    /// Returns the account that the request keeps whatever happens.
+    pub fn keeper(&self) -> Option<&AccountId> {
+        self.keeper.as_ref()
+    }
+
+    pub(crate) fn item(&self) -> Option<&str> {
+        self.item.as_deref()
+    }
+
+    /// The same request without the item that holds it.
+    pub(crate) fn let_go(self) -> Self {
+        Self {
+            item: None,
+            keeper: None,
+            ..self
+        }
+    }
+
+    pub(crate) fn keep_to(&mut self, account: AccountId) {
+        self.keeper = Some(account);
     }
 
     /// Returns the accounts that were handed the request, or gave up on it.
@@ -224,8 +258,24 @@ pub(crate) fn pool_key(provider: &str, namespace: &str) -> String {
     format!("{provider}/{namespace}")
 }
 
+/// Returns the key of what a conversation about a model is bound to.
+pub(crate) fn conversation_key(
+    provider: &str,
+    namespace: &str,
+    session: &str,
+    model: &str,
+) -> String {
+    // Made for every request, so without the machinery of `format!`.
+    let mut key = String::with_capacity(provider.len() + namespace.len() + 18);
+    for part in [provider, "/", namespace, ":"] {
+        key.push_str(part);
+    }
+    push_hex(&mut key, hash(&[session, model]));
+    key
+}
+
 /// Appends 16 hexadecimal digits.
-fn push_hex(text: &mut String, number: u64) {
+pub(crate) fn push_hex(text: &mut String, number: u64) {
     let digits = (0..16).rev().map(|place| (number >> (4 * place)) & 0xf);
     text.extend(digits.filter_map(|digit| char::from_digit(digit as u32, 16)));
 }

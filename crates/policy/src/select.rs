@@ -214,12 +214,16 @@ fn named_by_reaction<'a>(pool: &Pool<'a>, request: &Request) -> Option<&'a Accou
     (serves && !newly_blocked).then_some(account)
 }
 
-/// Returns the account that the session is bound to, if it is still one that may serve.
-fn bound<'a>(pool: &Pool<'a>, request: &Request) -> Option<&'a AccountView> {
-    if !pool.binds(request) || request.pin.is_some() || !pool.rotation.rotate {
+/// Returns the account that the request keeps or its session is bound to, if it is still one that may serve.
+pub(crate) fn bound<'a>(pool: &Pool<'a>, request: &Request) -> Option<&'a AccountView> {
+    if request.pin.is_some() || !pool.rotation.rotate {
         return None;
     }
-    let id = pool.state.binding(request.binding_key(), pool.now)?;
+    let id = match request.keeper() {
+        Some(keeper) => keeper,
+        None if !pool.binds(request) => return None,
+        None => pool.state.binding(request.binding_key(), pool.now)?,
+    };
     let account = pool.roster.get(id)?;
     let serves = pool.fits(account, request)
         && request.admits(id)

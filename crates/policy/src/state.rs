@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::account::{AccountId, AccountView};
 use crate::block::{self, Block, Scope};
+use crate::bound::Maker;
 use crate::limits;
 use crate::reason::Standing;
 use crate::time::Timestamp;
@@ -36,6 +37,9 @@ pub struct SharedState {
     /// Which account serves which session, by a hash of pool, session and model.
     #[serde(default, deserialize_with = "readable")]
     pub bindings: BTreeMap<String, Binding>,
+    /// Which account made what no other can serve, by a hash of pool and item or session.
+    #[serde(default, deserialize_with = "readable")]
+    pub makers: BTreeMap<String, Maker>,
     /// The order of each pool, by `provider/namespace`.
     #[serde(default, deserialize_with = "readable")]
     pub pools: BTreeMap<String, PoolState>,
@@ -146,6 +150,7 @@ impl Default for SharedState {
             accounts: BTreeMap::new(),
             blocks: BTreeMap::new(),
             bindings: BTreeMap::new(),
+            makers: BTreeMap::new(),
             pools: BTreeMap::new(),
             other: Map::new(),
         }
@@ -158,6 +163,7 @@ impl SharedState {
         self.accounts.is_empty()
             && self.blocks.is_empty()
             && self.bindings.is_empty()
+            && self.makers.is_empty()
             && self.pools.is_empty()
             && self.other.is_empty()
     }
@@ -189,6 +195,15 @@ impl SharedState {
                 }
             }
         }
+        for (key, maker) in &delta.makers {
+            match self.makers.get_mut(key) {
+                Some(known) if *known >= *maker => {}
+                Some(known) => *known = maker.clone(),
+                None => {
+                    self.makers.insert(key.clone(), maker.clone());
+                }
+            }
+        }
         for (key, pool) in &delta.pools {
             match self.pools.get_mut(key) {
                 Some(known) => known.merge(pool),
@@ -200,7 +215,7 @@ impl SharedState {
         merge_unknown(&mut self.other, &delta.other);
     }
 
-    /// Returns what a decision about accounts needs after `delta`: bindings are left out.
+    /// Returns what a decision about accounts needs after `delta`: bindings and makers are left out.
     pub(crate) fn after(&self, delta: &Self) -> Self {
         let mut after = Self {
             accounts: self.accounts.clone(),
@@ -212,8 +227,8 @@ impl SharedState {
         after
     }
 
-    /// Forgets what no decision needs any more: cold bindings, blocks past their ladder's memory, and what a clock that
-    /// has been set back since saw in the future, which would outrank all that is seen from now on.
+    /// Forgets what no decision needs any more: bindings and makers of long ago, blocks past their ladder's memory, and
+    /// what a clock that has been set back since saw in the future, which would outrank all that is seen from now on.
     pub fn sweep(&mut self, now: Timestamp) {
         let latest = now + limits::CLOCK_JUMP;
         for account in self.accounts.values_mut() {
@@ -232,13 +247,12 @@ impl SharedState {
             block.answered_at = block.answered_at.map(|at| at.min(latest));
         }
         self.blocks.retain(|_, block| !block.is_forgotten(now));
-        self.bindings.retain(|_, binding| binding.lives(now));
-        if let Some(excess) = self.bindings.len().checked_sub(limits::BINDINGS_KEPT) {
-            let mut ages: Vec<_> = self.bindings.values().map(|b| b.used_at).collect();
-            ages.sort_unstable();
-            let oldest = ages.get(excess).copied().unwrap_or_default();
-            self.bindings.retain(|_, binding| binding.used_at >= oldest);
-        }
+        self.bindings
+            .retain(|_, binding| binding.is_remembered(now));
+        self.makers.retain(|_, maker| maker.is_remembered(now));
+        let used_at = |binding: &Binding| binding.used_at;
+        keep_newest(&mut self.bindings, limits::BINDINGS_KEPT, used_at);
+        keep_newest(&mut self.makers, limits::MAKERS_KEPT, |maker| maker.used_at);
     }
 
     /// Returns how an account with a record of this generation stands.
@@ -350,6 +364,10 @@ impl Binding {
         let longest = self.used_at + limits::BINDING_LIFE;
         now < self.until.min(longest) && self.used_at <= now + limits::CLOCK_JUMP
     }
+
+    fn is_remembered(&self, now: Timestamp) -> bool {
+        now < self.used_at + limits::BINDING_MEMORY && self.used_at <= now + limits::CLOCK_JUMP
+    }
 }
 
 impl PoolState {
@@ -364,6 +382,17 @@ impl PoolState {
     fn age(&self) -> (Timestamp, &[AccountId]) {
         (self.moved_at, &self.order)
     }
+}
+
+/// Forgets what was used least recently, beyond `most` entries.
+fn keep_newest<T>(map: &mut BTreeMap<String, T>, most: usize, used_at: impl Fn(&T) -> Timestamp) {
+    let Some(excess) = map.len().checked_sub(most) else {
+        return;
+    };
+    let mut ages: Vec<_> = map.values().map(&used_at).collect();
+    ages.sort_unstable();
+    let oldest = ages.get(excess).copied().unwrap_or_default();
+    map.retain(|_, entry| used_at(entry) >= oldest);
 }
 
 /// Returns the change that clears every live block of these accounts, and how many those are.

@@ -165,6 +165,7 @@ impl Merged {
             strip: strip.into_iter().map(str::to_owned).collect(),
             rotation: rotation(base, &patch.rotation),
             signals: base.signals,
+            bound_items: base.bound_items,
             terms: base.terms,
             origin_of_definition: provenance,
             server,

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::origin::Origin;
 use super::secret::SecretRef;
+use crate::providers::BoundItems;
 
 /// A provider, complete and checked.
 #[derive(Clone, Debug)]
@@ -48,6 +49,8 @@ pub struct Provider {
     pub rotation: Rotation,
     /// How its limits and refusals are recognised.
     pub signals: &'static Signals,
+    /// What in a request only the account that made it can serve.
+    pub bound_items: &'static BoundItems,
     /// What its terms say about a login of one's own, with a link; for `CLIENT_ID_REQUIRED`.
     pub terms: Option<&'static str>,
     /// What says where its credentials go: the last layer to set anything but its rotation.

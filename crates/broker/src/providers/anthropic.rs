@@ -26,6 +26,7 @@ pub(crate) const ANTHROPIC: Descriptor = Descriptor {
         binding_life: Duration::from_mins(5),
         ..Signals::GENERIC
     },
+    bound_items: &super::bound::ANTHROPIC,
     terms: Some(
         "Anthropic reserves logins with a Claude plan for its own applications (https://code.claude.com/docs/en/legal-and-compliance); \
          add an API key instead (https://platform.claude.com/settings/keys)",

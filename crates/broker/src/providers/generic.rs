@@ -3,6 +3,7 @@
 use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;
 
+use super::bound;
 use super::{Descriptor, Endpoints, Template};
 
 pub(crate) const GENERIC: Descriptor = Descriptor {
@@ -19,5 +20,6 @@ pub(crate) const GENERIC: Descriptor = Descriptor {
     models_path: "/v1/models",
     rotate: true,
     signals: &Signals::GENERIC,
+    bound_items: &bound::OPENAI_SHAPED,
     terms: None,
 };

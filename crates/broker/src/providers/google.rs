@@ -35,6 +35,7 @@ pub(crate) const GOOGLE: Descriptor = Descriptor {
         wait_phrases: &["Your quota will reset after ", "Please retry in "],
         ..Signals::GENERIC
     },
+    bound_items: &super::bound::GOOGLE,
     terms: Some(
         "Create an OAuth client of the type desktop app in your own Google Cloud project and set its clientId and clientSecret \
          (https://ai.google.dev/gemini-api/docs/oauth); or add an API key (https://aistudio.google.com/apikey)",

@@ -5,6 +5,7 @@
 //! that the user registered.
 
 mod anthropic;
+mod bound;
 mod cursor;
 mod generic;
 mod github_copilot;
@@ -16,6 +17,7 @@ mod qwen;
 use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;
 
+pub use bound::BoundItems;
 pub(crate) use generic::GENERIC;
 
 /// All of them, save `generic`, which others extend.
@@ -60,6 +62,8 @@ pub(crate) struct Descriptor {
     pub(crate) models_path: &'static str,
     pub(crate) rotate: bool,
     pub(crate) signals: &'static Signals,
+    /// What in a request only the account that made it can serve.
+    pub(crate) bound_items: &'static BoundItems,
     /// A sentence and a link for who wants to log in but has no client id.
     pub(crate) terms: Option<&'static str>,
 }

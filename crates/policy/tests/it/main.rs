@@ -1,7 +1,9 @@
 //! The policy as its users see it: requests played to their end over a manual clock.
 
+mod bound;
 mod budgets;
 mod choosing;
+mod explaining;
 mod fuzz;
 mod indexing;
 mod laws;
