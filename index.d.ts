@@ -2,7 +2,8 @@
  * provider-auth: the public API.
  *
  * All times are Unix milliseconds, all spans are milliseconds, unless the name says otherwise.
- * No call returns, logs or throws a refresh token, a client secret or the vault key, and no event carries one.
+ * No call returns, logs or throws a refresh token, a client secret or the vault key, and no event carries one, save
+ * `exportVaultKey`, which returns the key, and `exportVault`, whose bundle holds secrets under a passphrase.
  */
 
 /* ───────────────────────────── configuration ───────────────────────────── */
@@ -95,7 +96,7 @@ export interface RotationConfig {
 
 /*
  * State is shared: a block, a new token, an added or disabled account is seen by every other process at its next request.
- * The vault opens on first use and, with a key source at hand, is created then.
+ * The vault opens on first use and, with a key source at hand, is created then; `initVaultKey` is for choosing one.
  */
 
 /**
@@ -327,6 +328,8 @@ export interface Account {
   lastStatus?: number
   successes: number
   failures: number
+  /** When `exportVault` moved its login to a bundle. It is `needs_login` until somebody signs in again or imports that bundle. */
+  movedAt?: number
 }
 
 export type AccountState =
@@ -386,18 +389,120 @@ export interface AuthEvent {
   action?: Verdict['action']
 }
 
-/* ───────────────────────────── vault ───────────────────────────── */
+/* ───────────────────────────── vault and key ───────────────────────────── */
 
+/**
+ * How the vault stands. Neither creates it nor prompts anybody, and tells of a vault that does not open why. Rejects only
+ * where not even that can be told: `VAULT_CORRUPT` (no usable header), `VAULT_IO` (the folder is unsafe or unreadable).
+ */
 export function vaultStatus(): Promise<VaultStatus>
 export interface VaultStatus {
   dir: string
   keySource: Exclude<KeySource, 'auto'>
   /** First 8 hex digits of a key check value: tells two keys apart, reveals neither. */
   keyId: string
+  /**
+   * `empty`: there is no vault yet. `locked`, `timeout`, `unavailable`: the keychain is locked, does not answer, is not
+   * there; the key may still be in it. `key_missing`: its key is not where the header says. `key_mismatch`: a key was found,
+   * and it is another vault's, or no key, or was replaced while this process ran.
+   */
   state: 'open' | 'empty' | 'locked' | 'timeout' | 'unavailable' | 'key_missing' | 'key_mismatch'
   accounts: number
+  /** The ways to the key, in the order in which they are tried. */
+  slots: KeySlot[]
   /** Records that could not be decrypted, kept aside. */
   quarantined: number
+  /** Which those are, oldest first. Their files stay in the folder `quarantine`; `generation` is 0 where it cannot be read. */
+  quarantine: { accountId: string; generation: number; at: number }[]
+}
+
+/** One way to the vault's key. Each of several opens the vault by itself. */
+export interface KeySlot {
+  /** 8 hex digits of a check value: names the slot, reveals nothing of its key. */
+  id: string
+  /** Absent for a source that only a newer version knows. */
+  keySource?: Exclude<KeySource, 'auto' | 'memory'>
+}
+
+/**
+ * Creates the key, and the vault. `force` replaces the key of a vault that has one by a new key in one new slot: every
+ * record is re-encrypted, or nothing is changed. Other processes go on if the new slot's key is at hand for them; else
+ * their calls reject with `VAULT_KEY_MISMATCH` or `VAULT_KEY_MISSING` until they are restarted with it.
+ *
+ * @param options.keySource default: the configured one
+ * @throws {AuthError} `KEY_EXISTS` without `force`, `VAULT_KEY_MISSING` when the source gives no key, `KEYCHAIN_*`,
+ *   `VAULT_LOCKED`, `VAULT_IO`, `INVALID_ARGUMENT`
+ */
+export function initVaultKey(options?: { keySource?: KeySource; force?: boolean }): Promise<VaultStatus>
+
+/** The key that the records are encrypted under, base64. With the vault's folder it is all that is needed to read every login. */
+export function exportVaultKey(): Promise<string>
+
+/**
+ * Opens a vault with an exported key, for a folder that came without its keychain or its header, and keeps that key in
+ * a slot of `keySource` (default: the configured one). A vault without records takes any key.
+ *
+ * @throws {AuthError} `VAULT_KEY_MISMATCH` for a key that does not open every record there; nothing was changed
+ */
+export function importVaultKey(key: string, options?: { keySource?: KeySource }): Promise<VaultStatus>
+
+/**
+ * Re-encrypts every record under a new key. The slots stay: keychain, `PROVIDER_AUTH_KEY` and passphrases open the vault
+ * as before. Other processes go on meanwhile, and a rotation that was killed is finished by the next one to open the vault.
+ *
+ * @param options the keys of slots that the configuration does not give: say, a recovery passphrase
+ * @throws {AuthError} `VAULT_KEY_MISSING`, with the slot, when the key of one is not given; nothing was changed
+ */
+export function rotateVaultKey(options?: { passphrase?: string; key?: string }): Promise<VaultStatus>
+
+/**
+ * Adds a way to the key beside those that are there: say, a recovery passphrase beside the keychain. Where the same key
+ * opens a slot already, that slot is returned.
+ *
+ * @param options.passphrase for `passphrase`; default `PROVIDER_AUTH_PASSPHRASE` or `_FILE`
+ * @param options.key for `env`, 32 bytes in base64; default `PROVIDER_AUTH_KEY`
+ * @throws {AuthError} `VAULT_KEY_MISSING` when there is neither, `KEYCHAIN_*`, `VAULT_LOCKED`
+ */
+export function addVaultSlot(options: {
+  keySource: Exclude<KeySource, 'auto' | 'memory'>
+  passphrase?: string
+  key?: string
+}): Promise<KeySlot>
+
+/**
+ * Removes a way to the key, and a keychain's entry with it. Resolves to false when there is no slot of that id. Who has
+ * its key and an old copy of the header can still read old copies of records; `rotateVaultKey` ends that for new ones.
+ *
+ * @throws {AuthError} `INVALID_ARGUMENT` for the last one
+ */
+export function removeVaultSlot(id: string): Promise<boolean>
+
+/**
+ * A portable bundle, encrypted under a passphrase, that a stock tool opens too (`age`, age v1). It holds every API key with
+ * its label, pool and order. With `includeOAuth` the logins as well, which are then *moved*: here they become `needs_login`
+ * (`movedAt`), since two machines that use one refresh token end the login for both (RFC 9700 §4.14.2). A login that has
+ * ended stays. Keep the bundle before anything else; importing it here again undoes the move. Takes a second on purpose.
+ *
+ * @throws {AuthError} `INVALID_ARGUMENT` for an empty passphrase; `REFRESH_FAILED` when a login's last refresh has no outcome
+ *   yet: nothing was moved
+ */
+export function exportVault(passphrase: string, options?: { includeOAuth?: boolean }): Promise<Uint8Array>
+
+/**
+ * Brings a bundle's accounts into the vault: by identity, never over a newer generation, and never twice. Accounts keep
+ * their ids.
+ *
+ * @param bundle at most 16 MiB
+ * @throws {AuthError} `INVALID_ARGUMENT` for a wrong passphrase, or a bundle that was cut, changed or made by something else;
+ *   nothing was changed
+ */
+export function importVault(bundle: Uint8Array, passphrase: string): Promise<ImportReport>
+export interface ImportReport {
+  added: number
+  updated: number
+  skipped: number
+  /** Each account of the bundle. `accountId` is the account here; with `skipped`, `why` says the reason. */
+  accounts: { accountId?: string; provider: string; label: string; action: 'added' | 'updated' | 'skipped'; why?: string }[]
 }
 
 /* ───────────────────────────── providers ───────────────────────────── */

@@ -773,8 +773,9 @@ if (
   }
 }
 
-const { addApiKey, authHeadersNow, beginWait, boundItems, cancelLogin, clearCooldowns, close, configure, configuredProviders, endWait, explain, finishLogin, getAuthHeaders, listAccounts, observedHeaders, openBrowser, poolStatus, refreshAccount, removeAccount, reportResponse, reportServed, startLogin, strippedHeaders, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, clearCooldowns, close, configure, configuredProviders, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, importVault, importVaultKey, initVaultKey, listAccounts, observedHeaders, openBrowser, poolStatus, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, rotateVaultKey, startLogin, strippedHeaders, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
+export { addVaultSlot }
 export { authHeadersNow }
 export { beginWait }
 export { boundItems }
@@ -785,16 +786,23 @@ export { configure }
 export { configuredProviders }
 export { endWait }
 export { explain }
+export { exportVault }
+export { exportVaultKey }
 export { finishLogin }
 export { getAuthHeaders }
+export { importVault }
+export { importVaultKey }
+export { initVaultKey }
 export { listAccounts }
 export { observedHeaders }
 export { openBrowser }
 export { poolStatus }
 export { refreshAccount }
 export { removeAccount }
+export { removeVaultSlot }
 export { reportResponse }
 export { reportServed }
+export { rotateVaultKey }
 export { startLogin }
 export { strippedHeaders }
 export { subscribe }

@@ -68,6 +68,28 @@ test('a keychain that does not answer is given up after its deadline, and no tim
   assert.equal((await inChild(LIST)).length, 1)
 })
 
+test('a recovery passphrase opens the vault without the keychain, whose entry goes with its slot', async () => {
+  const env = { PROVIDER_AUTH_DIR: join(sandbox.dir, 'two-ways') }
+  const known = entries().length
+  const [slot] = (await inChild(`console.log(JSON.stringify(await auth.initVaultKey()))`, { env })).slots
+  assert.equal(entries().length, known + 1)
+  const after = await inChild(
+    `
+    await auth.addVaultSlot({ keySource: 'passphrase', passphrase: 'in the safe' })
+    await auth.rotateVaultKey({ passphrase: 'in the safe' })
+    await auth.removeVaultSlot('${slot.id}')
+    console.log(JSON.stringify(await auth.vaultStatus()))`,
+    { env },
+  )
+  assert.deepEqual(
+    after.slots.map(({ keySource }) => keySource),
+    ['passphrase'],
+  )
+  assert.equal(entries().length, known)
+  const recovery = { ...env, PROVIDER_AUTH_KEY_SOURCE: 'passphrase', PROVIDER_AUTH_PASSPHRASE: 'in the safe' }
+  assert.equal((await status({ env: recovery })).state, 'open')
+})
+
 test('a process that met a stopped keychain opens the vault once it answers', async () => {
   process.kill(Number(SECRET_SERVICE_PID), 'SIGSTOP')
   const seen = await inChild(`

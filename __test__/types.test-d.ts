@@ -59,8 +59,20 @@ export async function program(library: typeof api, signal: AbortSignal): Promise
   const [pool] = await library.poolStatus({ provider: 'acme' })
   const cleared: number = await library.clearCooldowns({ account: account.id })
   const removed: boolean = await library.removeAccount(account.id, { revoke: true })
-  const { keyId, state } = await library.vaultStatus()
+  const { keyId, state } = await keys(library)
   return [shown, Object.keys(headers), strip, observed, pool?.rotations, cleared, removed, keyId, state, chances].join()
+}
+
+async function keys(library: typeof api): Promise<api.VaultStatus> {
+  await library.initVaultKey({ keySource: 'keychain' })
+  const slot: api.KeySlot = await library.addVaultSlot({ keySource: 'passphrase', passphrase: 'in the safe' })
+  await library.rotateVaultKey({ passphrase: 'in the safe' })
+  const removed: boolean = await library.removeVaultSlot(slot.id)
+  const key: string = await library.exportVaultKey()
+  const bundle: Uint8Array = await library.exportVault('a phrase', { includeOAuth: removed })
+  const { added, accounts } = await library.importVault(bundle, 'a phrase')
+  if (added < accounts.length) return library.importVaultKey(key, { keySource: 'env' })
+  return library.vaultStatus()
 }
 
 /* What must not compile. */
@@ -70,6 +82,8 @@ export function mistakes(library: typeof api): void {
   void library.getAuthHeaders({ url: 'https://api.acme.example' })
   // @ts-expect-error: the vault has no plain-text mode
   library.configure({ keySource: 'plaintext' })
+  // @ts-expect-error: a slot's key lives somewhere
+  void library.addVaultSlot({ keySource: 'memory' })
   // @ts-expect-error: absent and undefined differ
   void library.listAccounts({ provider: undefined })
   // @ts-expect-error: an account never carries its tokens

@@ -64,6 +64,8 @@ async function installSystemPackages() {
     'dbus-run-session': 'dbus',
     'dbus-send': 'dbus-bin',
     strace: 'strace',
+    age: 'age',
+    script: 'bsdutils',
     ps: 'procps',
   }
   const names = Object.keys(packageOf).filter((command) => !hasCommand(command))

@@ -60,7 +60,7 @@ export function createSandbox({ config, name = 'test' } = {}) {
       Object.assign(process.env, env)
       process.chdir(work)
     },
-    /** Runs a script file in a child process with the sandbox's environment; see `watch`. */
+    /** Runs a script file in a child process with the sandbox's environment; see `watch`. `input: null` leaves its stdin open. */
     spawn(file, { args = [], nodeArgs = [], env: extra = {}, command = process.execPath, input } = {}) {
       const child = spawn(command, [...nodeArgs, file, ...args], {
         cwd: work,
@@ -69,7 +69,7 @@ export function createSandbox({ config, name = 'test' } = {}) {
       })
       // A child that ends at once does not listen.
       child.stdin.on('error', () => {})
-      child.stdin.end(input ?? '')
+      if (input !== null) child.stdin.end(input ?? '')
       children.add(child)
       return watch(child, () => children.delete(child))
     },

@@ -53,6 +53,14 @@ interface Addon {
   subscribe(listener: (event: api.AuthEvent) => void): number
   unsubscribe(listener: number): void
   vaultStatus: typeof api.vaultStatus
+  initVaultKey: typeof api.initVaultKey
+  exportVaultKey: typeof api.exportVaultKey
+  importVaultKey: typeof api.importVaultKey
+  rotateVaultKey: typeof api.rotateVaultKey
+  addVaultSlot: typeof api.addVaultSlot
+  removeVaultSlot: typeof api.removeVaultSlot
+  exportVault: typeof api.exportVault
+  importVault: typeof api.importVault
   configuredProviders: typeof api.configuredProviders
   close(): void
 }
@@ -71,6 +79,14 @@ export const {
   clearCooldowns,
   poolStatus,
   vaultStatus,
+  initVaultKey,
+  exportVaultKey,
+  importVaultKey,
+  rotateVaultKey,
+  addVaultSlot,
+  removeVaultSlot,
+  exportVault,
+  importVault,
   configuredProviders,
   startLogin: startNativeLogin,
   finishLogin,

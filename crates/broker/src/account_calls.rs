@@ -11,7 +11,7 @@ use crate::accounts::{
     Account, Accounts, DEFAULT_NAMESPACE, Filter, checked_name, read_locked, record_id,
 };
 use crate::broker::{About, Broker, blocking};
-use crate::credential::{Belongs, Credential, Secret};
+use crate::credential::{Belongs, Credential, Secret, Unknown};
 use crate::error::BrokerError;
 use crate::events::EventKind;
 use crate::headers::HeaderSet;
@@ -84,8 +84,12 @@ impl Broker {
             updated_at: now,
             identity: Identity::default(),
             belongs: Belongs::key(&provider),
-            secret: Secret::Api { key },
-            other: serde_json::Map::new(),
+            secret: Secret::Api {
+                key,
+                other: Unknown::default(),
+            },
+            moved_at: None,
+            other: Unknown::default(),
         })
         .await
     }
@@ -281,7 +285,7 @@ pub enum Revoke {
     Locally,
 }
 
-fn record_kind(kind: AccountKind) -> u8 {
+pub(crate) fn record_kind(kind: AccountKind) -> u8 {
     match kind {
         AccountKind::Oauth => 1,
         AccountKind::Api => 2,

@@ -83,10 +83,17 @@ impl Accounts {
                     accounts.by_id.insert(id, entry);
                 }
                 Ok(None) => {}
-                Err(error) => {
+                // One record alone is the matter; anything else is the vault's.
+                Err(
+                    error @ (VaultError::Corrupt { .. }
+                    | VaultError::NewerFormat { .. }
+                    | VaultError::Io { .. }
+                    | VaultError::Unsafe { .. }),
+                ) => {
                     tracing::warn!(account = %id, %error, "an account cannot be read; the others serve");
                     accounts.unreadable.push(id);
                 }
+                Err(error) => return Err(error),
             }
         }
         for ((provider, namespace), entries) in pools {
@@ -145,6 +152,11 @@ impl Accounts {
             .collect();
         pools.sort_unstable_by_key(|&(provider, namespace, _)| (provider, namespace));
         pools
+    }
+
+    /// Every account that can be read, oldest first.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.by_id.values()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -216,6 +228,8 @@ pub struct Account {
     pub successes: u64,
     /// Responses that were held against the account.
     pub failures: u64,
+    /// When its login left in a bundle.
+    pub moved_at: Option<Timestamp>,
 }
 
 impl Account {
@@ -230,6 +244,7 @@ impl Account {
             created_at,
             updated_at,
             identity,
+            moved_at,
             ..
         } = &entry.credential;
         Self {
@@ -250,6 +265,7 @@ impl Account {
             last_status: counters.last_status,
             successes: counters.successes,
             failures: counters.failures,
+            moved_at: *moved_at,
         }
     }
 
@@ -272,6 +288,7 @@ impl Account {
             last_status: None,
             successes: 0,
             failures: 0,
+            moved_at: None,
         }
     }
 }

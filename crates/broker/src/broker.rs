@@ -3,14 +3,14 @@
 //! It owns what the three leaves need of each other: the open vault, the accounts read from it, the shared state, the
 //! attempts under way. Decisions are `policy`'s; this file opens, reads again what others changed, and writes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use provider_auth_policy::{AccountId, Action, Reason, Rule, SharedState, Timestamp, Traffic};
-use provider_auth_vault::{Disk, Options, Vault, VaultError};
-use tokio::sync::Notify;
+use provider_auth_vault::{Disk, Options, RecordId, Vault, VaultError};
+use tokio::sync::{MutexGuard, Notify};
 
 use crate::accounts::Accounts;
 use crate::attempts::Attempts;
@@ -30,7 +30,7 @@ use crate::unsaved::UnsavedTokens;
 pub struct Broker {
     pub(crate) host: Host,
     pub(crate) settings: Settings,
-    vault: OnceLock<Arc<Vault>>,
+    vault: RwLock<Option<Arc<Vault>>>,
     calm: Calm,
     opening: Opening,
     /// Apart from `opening`: a call without a person does not wait for one at another call's prompt.
@@ -62,7 +62,7 @@ impl Broker {
         Ok(Arc::new(Self {
             host,
             settings,
-            vault: OnceLock::new(),
+            vault: RwLock::default(),
             calm: Calm::default(),
             opening: Opening::default(),
             opening_by_hand: Opening::default(),
@@ -83,16 +83,16 @@ impl Broker {
 
     /// Whether the vault is open, from when on the settings are fixed.
     pub fn is_open(&self) -> bool {
-        self.vault.get().is_some()
+        self.vault.read().is_some()
     }
 
     /// Writes what is unwritten and waits, at most `limits::EXIT_PATIENCE`, for token exchanges under way: a refresh
     /// token that the server has already replaced must reach the disk. Called when the process ends.
     pub fn close(&self) {
         self.flights.wait_idle(limits::EXIT_PATIENCE);
-        if let Some(vault) = self.vault.get() {
-            self.save_all(vault);
-            self.ledger.save(vault, self.now());
+        if let Some(vault) = self.open_vault() {
+            self.save_all(&vault);
+            self.ledger.save(&vault, self.now());
         }
     }
 
@@ -129,12 +129,18 @@ impl Broker {
         self.accounts.read().clone()
     }
 
-    /// The vault, when it is open and neither a record nor the shared state changed since they were last read. Costs
+    /// Whether the vault is open and neither a record nor the shared state changed since they were last read. Costs
     /// one question to the kernel where it watches the folders, else two stats.
-    pub(crate) fn current(&self) -> Option<&Arc<Vault>> {
-        let vault = self.vault.get()?;
+    pub(crate) fn is_current(&self) -> bool {
+        self.vault
+            .read()
+            .as_ref()
+            .is_some_and(|vault| self.equals_memory(vault))
+    }
+
+    fn equals_memory(&self, vault: &Vault) -> bool {
         let compare = || self.accounts.read().is_current(vault) && self.ledger.is_current(vault);
-        self.calm.lasts(vault, self.now(), compare).then_some(vault)
+        self.calm.lasts(vault, self.now(), compare)
     }
 
     /// The vault, opened if need be, with accounts and shared state as they are on disk now.
@@ -144,20 +150,22 @@ impl Broker {
 
     /// Like [`Broker::opened`], for a call behind which a person waits: where there is a display, the keychain may ask them.
     pub(crate) async fn opened_by_hand(self: &Arc<Self>) -> Result<Arc<Vault>, BrokerError> {
+        self.opened_with(self.options_by_hand()).await
+    }
+
+    pub(crate) fn options_by_hand(&self) -> Options {
         let options = self.vault_options();
         if self.has_display() {
-            self.opened_with(options.with_prompts()).await
+            options.with_prompts()
         } else {
-            self.opened_with(options).await
+            options
         }
     }
 
     async fn opened_with(self: &Arc<Self>, options: Options) -> Result<Arc<Vault>, BrokerError> {
-        if let Some(vault) = self.current() {
-            return Ok(vault.clone());
-        }
-        let vault = match self.vault.get() {
-            Some(vault) => vault.clone(),
+        let vault = match self.open_vault() {
+            Some(vault) if self.equals_memory(&vault) => return Ok(vault),
+            Some(vault) => vault,
             None => self.open(options).await?,
         };
         self.reread(&vault).await?;
@@ -174,39 +182,61 @@ impl Broker {
         };
         let failed_before = opening.failures();
         let _one_at_a_time = opening.turn.lock().await;
-        if let Some(vault) = self.vault.get() {
-            return Ok(vault.clone());
+        if let Some(vault) = self.open_vault() {
+            return Ok(vault);
         }
         if let Some(refusal) = opening.refusal_since(failed_before) {
             return Err(BrokerError::Shared(refusal));
         }
-        let broker = self.clone();
-        let opened = blocking(move || -> Result<_, VaultError> {
-            let entropy = broker.host.entropy.clone();
-            let vault = Vault::open(
-                options,
-                Arc::new(Disk),
-                Arc::new(move |bytes: &mut [u8]| entropy.fill(bytes)),
-            )?;
-            let cut_short = vault.abandoned();
-            Ok((Arc::new(vault), cut_short))
-        })
-        .await;
-        let (vault, cut_short) = match opened {
+        let entropy = self.vault_entropy();
+        let open = move || Vault::open(options, Arc::new(Disk), entropy);
+        let (vault, cut_short) = match with_abandoned(open).await {
             Ok(opened) => opened,
             Err(error) => return Err(BrokerError::Shared(opening.refused(error.into()))),
         };
-        if self.vault.set(vault.clone()).is_err() {
-            return Ok(self.vault().clone());
+        {
+            let mut open = self.vault.write();
+            if let Some(first) = &*open {
+                return Ok(first.clone());
+            }
+            *open = Some(vault.clone());
         }
         self.recover(&cut_short);
         Ok(vault)
     }
 
+    /// Keeps other calls from opening the vault, for one that changes its key.
+    pub(crate) async fn alone(&self) -> [MutexGuard<'_, ()>; 2] {
+        [
+            self.opening_by_hand.turn.lock().await,
+            self.opening.turn.lock().await,
+        ]
+    }
+
+    /// Takes the vault that `open` returns for the one that is open. The caller holds [`Broker::alone`].
+    pub(crate) async fn work_with(
+        self: &Arc<Self>,
+        open: impl FnOnce() -> Result<Vault, VaultError> + Send + 'static,
+    ) -> Result<(), BrokerError> {
+        let (vault, cut_short) = with_abandoned(open).await?;
+        *self.vault.write() = Some(vault);
+        self.recover(&cut_short);
+        Ok(())
+    }
+
+    pub(crate) fn vault_entropy(&self) -> Arc<dyn provider_auth_vault::Entropy> {
+        let entropy = self.host.entropy.clone();
+        Arc::new(move |bytes: &mut [u8]| entropy.fill(bytes))
+    }
+
+    /// The vault, if it is open already.
+    pub(crate) fn open_vault(&self) -> Option<Arc<Vault>> {
+        self.vault.read().clone()
+    }
+
     /// The vault, which is open: whoever asks was handed an account from it.
-    pub(crate) fn vault(&self) -> &Arc<Vault> {
-        self.vault
-            .get()
+    pub(crate) fn vault(&self) -> Arc<Vault> {
+        self.open_vault()
             .expect("accounts are read from an open vault only")
     }
 
@@ -267,7 +297,7 @@ impl Broker {
         runtime.spawn(async move {
             tokio::time::sleep(limits::FLUSH_AFTER).await;
             broker.flush_due.store(false, Ordering::Release);
-            if let Some(vault) = broker.vault.get().cloned() {
+            if let Some(vault) = broker.open_vault() {
                 broker.save_state(&vault).await;
             }
         });
@@ -333,6 +363,18 @@ pub(crate) struct About<'a> {
     pub(crate) attempt: Option<&'a str>,
     pub(crate) rule: Option<Rule>,
     pub(crate) action: Option<Action>,
+}
+
+/// Opens a vault and looks for refreshes that were cut short.
+async fn with_abandoned(
+    open: impl FnOnce() -> Result<Vault, VaultError> + Send + 'static,
+) -> Result<(Arc<Vault>, Vec<RecordId>), VaultError> {
+    blocking(move || {
+        let vault = open()?;
+        let cut_short = vault.abandoned();
+        Ok((Arc::new(vault), cut_short))
+    })
+    .await
 }
 
 /// Runs work that touches the disk away from the threads that answer.

@@ -32,8 +32,22 @@ pub(crate) struct Credential {
     pub(crate) identity: Identity,
     pub(crate) belongs: Belongs,
     pub(crate) secret: Secret,
+    /// When its login left in a bundle; what is here has no tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) moved_at: Option<Timestamp>,
     #[serde(flatten)]
-    pub(crate) other: Map<String, Value>,
+    pub(crate) other: Unknown,
+}
+
+/// Fields that a newer version added: kept as they are, and never printed, since any of them may be a secret.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Unknown(Map<String, Value>);
+
+impl std::fmt::Debug for Unknown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// Where a credential was made for; it goes nowhere else until the user signs in again.
@@ -51,6 +65,8 @@ pub(crate) struct Belongs {
     pub(crate) client_id: Option<String>,
     #[serde(default)]
     pub(crate) client_auth: ClientAuth,
+    #[serde(flatten)]
+    pub(crate) other: Unknown,
 }
 
 /// The secret part.
@@ -86,11 +102,15 @@ pub(crate) enum Secret {
         earliest_refresh_at: Option<Timestamp>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         scopes: Option<Vec<String>>,
+        #[serde(flatten)]
+        other: Unknown,
     },
     /// An API key.
     Api {
         #[serde(serialize_with = "sealed::one")]
         key: SecretString,
+        #[serde(flatten)]
+        other: Unknown,
     },
 }
 
@@ -119,7 +139,7 @@ impl Credential {
     pub(crate) fn bearer(&self) -> &SecretString {
         match &self.secret {
             Secret::Oauth { access, .. } => access,
-            Secret::Api { key } => key,
+            Secret::Api { key, .. } => key,
         }
     }
 
@@ -149,12 +169,16 @@ impl Credential {
         }
     }
 
-    /// What the policy may see.
-    pub(crate) fn view(&self, id: AccountId, generation: u64) -> AccountView {
-        let obtained_at = match self.secret {
+    /// When the tokens of a login were asked for.
+    pub(crate) fn obtained_at(&self) -> Option<Timestamp> {
+        match self.secret {
             Secret::Oauth { obtained_at, .. } => Some(obtained_at),
             Secret::Api { .. } => None,
-        };
+        }
+    }
+
+    /// What the policy may see.
+    pub(crate) fn view(&self, id: AccountId, generation: u64) -> AccountView {
         AccountView {
             id,
             provider: self.provider.as_str().into(),
@@ -166,7 +190,7 @@ impl Credential {
             generation,
             created_at: self.created_at,
             expires_at: self.expires_at(),
-            obtained_at,
+            obtained_at: self.obtained_at(),
             refreshable: self.refresh_token().is_some(),
             readable: true,
         }
@@ -181,13 +205,47 @@ impl Credential {
             return false;
         }
         match (&self.secret, &other.secret) {
-            (Secret::Api { key: a }, Secret::Api { key: b }) => fingerprint(a) == fingerprint(b),
-            _ => {
-                self.identity.subject.is_some()
-                    && self.identity.issuer == other.identity.issuer
-                    && self.identity.subject == other.identity.subject
-                    && self.identity.organization == other.identity.organization
+            (Secret::Api { key: a, .. }, Secret::Api { key: b, .. }) => {
+                fingerprint(a) == fingerprint(b)
             }
+            _ => self.identity.subject.is_some() && self.has_identity_of(other),
+        }
+    }
+
+    /// Whether two records of one id are of the same account, in whichever pool it is now.
+    pub(crate) fn is_same_record(&self, other: &Self) -> bool {
+        match (&self.secret, &other.secret) {
+            _ if self.provider != other.provider => false,
+            (Secret::Api { key: a, .. }, Secret::Api { key: b, .. }) => {
+                fingerprint(a) == fingerprint(b)
+            }
+            (Secret::Oauth { .. }, Secret::Oauth { .. }) => self.has_identity_of(other),
+            _ => false,
+        }
+    }
+
+    fn has_identity_of(&self, other: &Self) -> bool {
+        self.identity.issuer == other.identity.issuer
+            && self.identity.subject == other.identity.subject
+            && self.identity.organization == other.identity.organization
+    }
+
+    /// What stays of a login that leaves: an account that needs a login, and holds no secret.
+    pub(crate) fn without_tokens(&self, now: Timestamp) -> Self {
+        Self {
+            updated_at: now,
+            moved_at: Some(now),
+            secret: Secret::Oauth {
+                access: SecretString::from(""),
+                refresh: None,
+                client_secret: None,
+                obtained_at: self.obtained_at().unwrap_or(now),
+                expires_at: Some(now),
+                earliest_refresh_at: None,
+                scopes: None,
+                other: Unknown::default(),
+            },
+            ..self.clone()
         }
     }
 
@@ -235,6 +293,7 @@ impl Secret {
             expires_at: lifetime.expires_at,
             earliest_refresh_at: lifetime.earliest_refresh_at,
             scopes: tokens.scopes,
+            other: Unknown::default(),
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use provider_auth_oauth::{CallbackError, OauthError};
-use provider_auth_policy::{AccountId, Standing, Timestamp};
+use provider_auth_policy::{AccountId, AccountView, Standing, Timestamp};
 use provider_auth_vault::VaultError;
 
 use crate::config::ConfigError;
@@ -68,7 +68,7 @@ pub enum BrokerError {
     #[error("the login was not finished in time; start it again")]
     LoginTimeout,
     /// No account can serve until a person signs in.
-    #[error("{}", needs_login(provider, *standing))]
+    #[error("{}", needs_login(provider, *standing, *moved_at))]
     NeedsLogin {
         /// The provider of the pool.
         provider: String,
@@ -76,6 +76,8 @@ pub enum BrokerError {
         account: Option<AccountId>,
         /// What is wrong with it.
         standing: Standing,
+        /// When its login left in a bundle.
+        moved_at: Option<Timestamp>,
     },
     /// The other side cannot be reached.
     #[error("{0}")]
@@ -196,6 +198,16 @@ impl BrokerError {
         }
     }
 
+    /// Says that the login of this account is in a bundle.
+    pub(crate) fn moved(account: &AccountView, moved_at: Timestamp) -> Self {
+        Self::NeedsLogin {
+            provider: account.provider.to_string(),
+            account: Some(account.id.clone()),
+            standing: Standing::NeedsLogin,
+            moved_at: Some(moved_at),
+        }
+    }
+
     /// Says that a login failed, keeping the kinds that a caller can tell apart.
     pub(crate) fn from_login(error: OauthError) -> Self {
         match error {
@@ -227,8 +239,7 @@ fn exhausted(provider: &str, keeper: Option<&AccountId>, retry_at: Option<Timest
 
 fn when(retry_at: Option<Timestamp>) -> String {
     retry_at.map_or_else(String::new, |at| {
-        let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(at.as_millis());
-        format!("; try again at {}", httpdate::fmt_http_date(at))
+        format!("; try again at {}", written_out(at))
     })
 }
 
@@ -250,7 +261,18 @@ fn end_it(port: u16, holder: Option<&str>) -> String {
     format!("end the program there (`{command}` names it)")
 }
 
-fn needs_login(provider: &str, standing: Standing) -> String {
+fn written_out(at: Timestamp) -> String {
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(at.as_millis());
+    httpdate::fmt_http_date(at)
+}
+
+fn needs_login(provider: &str, standing: Standing, moved_at: Option<Timestamp>) -> String {
+    if let Some(at) = moved_at {
+        return format!(
+            "the login of {provider} was moved to a bundle at {}; sign in again here, or import that bundle",
+            written_out(at)
+        );
+    }
     match standing {
         Standing::NeedsVerification => format!(
             "{provider} wants the account verified; open the provider's page, then sign in again"

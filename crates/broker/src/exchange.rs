@@ -42,7 +42,7 @@ impl Broker {
         id: &AccountId,
         due: Due,
     ) -> Result<Landing, BrokerError> {
-        let vault = self.vault().clone();
+        let vault = self.vault();
         let record = record_id(id)?;
         let Some(locked) = self.lock_for(&vault, &record, due).await? else {
             return Ok(Landing::Renewed);
@@ -104,7 +104,7 @@ impl Broker {
             pending,
             ..
         } = locked;
-        let freshness = freshness(credential.expires_at(), obtained_at(credential), now);
+        let freshness = freshness(credential.expires_at(), credential.obtained_at(), now);
         // Whoever held the lock before may have done it.
         let newer = match due {
             Due::Soon => freshness == Freshness::Fresh,
@@ -141,7 +141,7 @@ impl Broker {
             }
             // By a clock that was set back, the time never comes; but a token that has ended is past it.
             let has_ended = matches!(due, Due::TokenRefused { .. })
-                && is_set_back(obtained_at(credential), now);
+                && is_set_back(credential.obtained_at(), now);
             if let Some(earliest) = earliest_refresh_at(credential)
                 && now < earliest
                 && !has_ended
@@ -316,13 +316,6 @@ struct Locked {
     generation: u64,
     /// When somebody began to use this very refresh token and did not finish.
     pending: Option<Timestamp>,
-}
-
-fn obtained_at(credential: &Credential) -> Option<Timestamp> {
-    match credential.secret {
-        Secret::Oauth { obtained_at, .. } => Some(obtained_at),
-        Secret::Api { .. } => None,
-    }
 }
 
 fn earliest_refresh_at(credential: &Credential) -> Option<Timestamp> {

@@ -132,7 +132,9 @@ impl Broker {
         asked: &AuthRequest,
         runtime: &Handle,
     ) -> Option<Result<Lease, BrokerError>> {
-        self.current()?;
+        if !self.is_current() {
+            return None;
+        }
         let mut asked = match self.asked(asked) {
             Ok(asked) => asked,
             Err(error) => return Some(Err(error)),
@@ -331,11 +333,19 @@ impl Broker {
                 account: asked.request.keeper().cloned(),
                 retry_at,
             }),
-            Selection::NeedsLogin { accounts, reason } => Step::Fail(BrokerError::NeedsLogin {
-                provider: asked.provider.id.to_string(),
-                account: accounts.into_iter().next(),
-                standing: reason,
-            }),
+            Selection::NeedsLogin {
+                accounts: those,
+                reason,
+            } => {
+                let account = those.into_iter().next();
+                let entry = account.as_ref().and_then(|id| accounts.get(id));
+                Step::Fail(BrokerError::NeedsLogin {
+                    provider: asked.provider.id.to_string(),
+                    moved_at: entry.and_then(|entry| entry.credential.moved_at),
+                    account,
+                    standing: reason,
+                })
+            }
             Selection::OriginRefused => Step::Fail(BrokerError::OriginNotAllowed(format!(
                 "no account of {} was made for {}: the configuration names other endpoints, origins or another client \
                      than at its login; if you changed that yourself, sign in again",

@@ -20,12 +20,14 @@ mod headers;
 mod host;
 mod http;
 mod issuer;
+mod keys;
 mod ledger;
 mod lend;
 mod limits;
 mod logging;
 mod login;
 mod patience;
+mod portable;
 mod providers;
 mod refresh;
 mod report;
@@ -42,15 +44,17 @@ pub use headers::HeaderSet;
 pub use host::{Clock, Entropy, Env, Host, SystemClock, SystemEntropy, SystemEnv};
 pub use lend::{AuthRequest, Explain, Lease};
 pub use login::{LoginOptions, LoginPrompt, Method};
+pub use portable::{Imported, ImportedAccount, Logins, Outcome};
 pub use provider_auth_oauth::{Http, HttpError, Identity};
 pub use provider_auth_policy::{
     AccountKind, Action, Block, Chance, Failure, OBSERVED_HEADERS, Prospect, Reason, Rule, Scope,
     Selection, Source, Timestamp, Trace,
 };
+pub use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource, Quarantined};
 pub use providers::BoundItems;
 pub use refresh::Force;
 pub use report::{Report, Verdict};
-pub use secrecy::SecretString;
+pub use secrecy::{ExposeSecret, SecretString};
 pub use status::{PoolFigures, PoolStatus, ProviderSummary, VaultStatus};
 pub use waits::Waits;
 

@@ -86,7 +86,7 @@ impl Broker {
                 () = tokio::time::sleep(left.min(limits::LOOK_AGAIN)) => {}
                 () = self.changed.notified() => break,
             }
-            if self.current().is_none() {
+            if !self.is_current() {
                 break;
             }
         }

@@ -178,6 +178,9 @@ impl Broker {
     ) -> Result<Account, BrokerError> {
         let vault = self.opened().await?;
         let entry = self.entry(id)?;
+        if let Some(moved_at) = entry.credential.moved_at {
+            return Err(BrokerError::moved(&entry.view, moved_at));
+        }
         if !entry.view.refreshable {
             return Err(BrokerError::InvalidArgument(format!(
                 "account {id} has nothing to refresh: it is an API key, or a login without a refresh token"
@@ -206,6 +209,7 @@ impl Broker {
                 provider: entry.credential.provider.clone(),
                 account: Some(entry.view.id.clone()),
                 standing: Standing::NeedsLogin,
+                moved_at: None,
             }),
             Err(RefreshError::Failed(error)) => Err(error),
         }

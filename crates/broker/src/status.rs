@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use provider_auth_policy::{Pool, Request, Selection, Timestamp, select, serving_order};
-use provider_auth_vault::{Disk, KeySecrets, Options, Vault, VaultState};
+use provider_auth_vault::{Disk, KeySecrets, KeySlot, Options, Quarantined, Vault, VaultState};
 
 use crate::accounts::{Account, Filter};
 use crate::broker::{Broker, blocking};
@@ -121,8 +121,12 @@ pub struct VaultStatus {
     pub state: &'static str,
     /// Records that can be read.
     pub accounts: usize,
-    /// Records that were set aside.
+    /// The ways to its key, in the order in which they are tried.
+    pub slots: Vec<KeySlot>,
+    /// How many records were set aside.
     pub quarantined: usize,
+    /// Which those are, oldest first.
+    pub quarantine: Vec<Quarantined>,
 }
 
 /// What a plugin needs to know of a provider.
@@ -188,27 +192,29 @@ impl Broker {
 
     /// How the vault stands. Neither creates it nor asks anybody.
     pub async fn vault_status(self: &Arc<Self>) -> Result<VaultStatus, BrokerError> {
-        let options = self.vault_options();
-        let status = blocking(move || Vault::status(&options, &Disk)).await?;
+        let (options, open) = (self.vault_options(), self.open_vault());
+        let mut status = blocking(move || match open {
+            Some(vault) => vault.status_now(),
+            None => Vault::status(&options, &Disk),
+        })
+        .await?;
         // How many there are is known of an open vault only; one that opens is opened, and nothing is created.
-        if self.is_open() || status.state == VaultState::Open {
+        let mut accounts = 0;
+        if status.state == VaultState::Open {
             let vault = self.opened().await?;
-            return Ok(VaultStatus {
-                dir: vault.dir().display().to_string(),
-                key_source: vault.key_source().name(),
-                key_id: vault.key_id().to_owned(),
-                state: state_name(VaultState::Open),
-                accounts: self.accounts().len(),
-                quarantined: vault.quarantined(),
-            });
+            accounts = self.accounts().len();
+            // Reading may have found damage.
+            status.quarantined = vault.quarantine();
         }
         Ok(VaultStatus {
             dir: status.dir.display().to_string(),
             key_source: status.key_source.name(),
             key_id: status.key_id,
             state: state_name(status.state),
-            accounts: 0,
-            quarantined: status.quarantined,
+            accounts,
+            slots: status.slots,
+            quarantined: status.quarantined.len(),
+            quarantine: status.quarantined,
         })
     }
 

@@ -7,8 +7,8 @@ use napi::bindgen_prelude::*;
 use napi::{JsString, ValueType, sys};
 use provider_auth_broker::config::{ConfigError, Inline};
 use provider_auth_broker::{
-    AccountChanges, AuthRequest, BrokerError, Explain, Failure, Filter, LoginOptions, Method,
-    Report, SecretString,
+    AccountChanges, AuthRequest, BrokerError, Explain, Failure, Filter, KeySecrets, KeySource,
+    LoginOptions, Method, Report, SecretString,
 };
 
 /// The greatest whole number of JavaScript, 2^53 - 1.
@@ -152,6 +152,26 @@ impl<'env> Options<'env> {
         self.needed_text(name).map(SecretString::from)
     }
 
+    pub(crate) fn key_source(&self) -> Read<Option<KeySource>> {
+        let source = self.text("keySource")?;
+        let read = source.map(|name| name.parse().map_err(|why| expected_source(&why)));
+        read.transpose()
+    }
+
+    pub(crate) fn needed_key_source(&self) -> Read<KeySource> {
+        let missing = || expected("keySource", "the name of a key source");
+        self.key_source()?.ok_or_else(missing)
+    }
+
+    /// Keys and passphrases that a call is given.
+    pub(crate) fn key_secrets(&self) -> Read<KeySecrets> {
+        Ok(KeySecrets {
+            key: self.text("key")?.map(SecretString::from),
+            passphrase: self.text("passphrase")?.map(SecretString::from),
+            ..KeySecrets::default()
+        })
+    }
+
     pub(crate) fn login(&self) -> Read<LoginOptions> {
         let method = match self.text("method")?.as_deref() {
             None => None,
@@ -264,6 +284,12 @@ pub(crate) fn text(value: &Unknown<'_>, name: &str) -> Read<String> {
         .map_err(|_| wrong())
 }
 
+/// The bytes of a `Uint8Array` that is passed by itself, copied: JavaScript may change them meanwhile.
+pub(crate) fn bytes(value: Unknown<'_>, name: &str) -> Read<Vec<u8>> {
+    let array = Uint8Array::from_unknown(value).map_err(|_| expected(name, "a Uint8Array"))?;
+    Ok(array.to_vec())
+}
+
 fn number(value: &Unknown<'_>, name: &str) -> Read<f64> {
     match value.get_type() {
         Ok(ValueType::Number) => value
@@ -299,6 +325,10 @@ fn header_map(value: &Unknown<'_>) -> Read<BTreeMap<String, String>> {
         }
     }
     Ok(headers)
+}
+
+fn expected_source(why: &impl std::fmt::Display) -> BrokerError {
+    BrokerError::InvalidArgument(format!("keySource: {why}"))
 }
 
 fn expected(name: &str, what: &str) -> BrokerError {

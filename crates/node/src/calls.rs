@@ -7,14 +7,15 @@ use napi::threadsafe_function::{ThreadsafeFunctionCallMode, UnknownReturnValue};
 use napi::{Env, Unknown};
 use napi_derive::napi;
 use provider_auth_broker::{
-    AuthRequest, Broker, BrokerError, Event, Force, OBSERVED_HEADERS, Revoke, SecretString, global,
+    AuthRequest, Broker, BrokerError, Event, ExistingKey, Force, Logins, OBSERVED_HEADERS, Revoke,
+    SecretString, global,
 };
 use serde_json::Value;
 
-use crate::arguments::{Options, Text, served_report, text};
+use crate::arguments::{Options, Text, bytes, served_report, text};
 use crate::errors::to_js;
 use crate::promises::{Promised, later, settled};
-use crate::values::{self, AtHand, AuthHeaders, JsVerdict};
+use crate::values::{self, AtHand, AuthHeaders, ExportedKey, JsVerdict};
 
 /// Reads arguments, or rejects: a call that returns a promise never throws.
 macro_rules! read {
@@ -351,6 +352,104 @@ pub fn vault_status(env: &Env) -> Result<Promised<'_>> {
             .vault_status()
             .await
             .map(|status| values::vault(&status))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn init_vault_key<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
+    let options = read!(env, Options::new(&options, "options"));
+    let key_source = read!(env, options.key_source());
+    let existing = match read!(env, options.flag("force")) {
+        Some(true) => ExistingKey::Replace,
+        _ => ExistingKey::Refuse,
+    };
+    later(env, async move {
+        let status = broker()?.init_key(key_source, existing).await?;
+        Ok(values::vault(&status))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn export_vault_key(env: &Env) -> Result<Promised<'_>> {
+    later(
+        env,
+        async move { broker()?.export_key().await.map(ExportedKey) },
+    )
+}
+
+#[napi(catch_unwind)]
+pub fn import_vault_key<'env>(
+    env: &'env Env,
+    key: Unknown<'env>,
+    options: Unknown<'env>,
+) -> Result<Promised<'env>> {
+    let key = SecretString::from(read!(env, text(&key, "key")));
+    let options = read!(env, Options::new(&options, "options"));
+    let key_source = read!(env, options.key_source());
+    later(env, async move {
+        let status = broker()?.import_key(key, key_source).await?;
+        Ok(values::vault(&status))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn rotate_vault_key<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
+    let given = read!(
+        env,
+        Options::new(&options, "options").and_then(|options| options.key_secrets())
+    );
+    later(env, async move {
+        let status = broker()?.rotate_key(given).await?;
+        Ok(values::vault(&status))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn add_vault_slot<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
+    let options = read!(env, Options::new(&options, "options"));
+    let key_source = read!(env, options.needed_key_source());
+    let given = read!(env, options.key_secrets());
+    later(env, async move {
+        let slot = broker()?.add_slot(key_source, given).await?;
+        Ok(values::slot(&slot))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn remove_vault_slot<'env>(env: &'env Env, id: Unknown<'env>) -> Result<Promised<'env>> {
+    let id = read!(env, text(&id, "id"));
+    later(env, async move { broker()?.remove_slot(id).await })
+}
+
+#[napi(catch_unwind)]
+pub fn export_vault<'env>(
+    env: &'env Env,
+    passphrase: Unknown<'env>,
+    options: Unknown<'env>,
+) -> Result<Promised<'env>> {
+    let passphrase = SecretString::from(read!(env, text(&passphrase, "passphrase")));
+    let options = read!(env, Options::new(&options, "options"));
+    let logins = match read!(env, options.flag("includeOAuth")) {
+        Some(true) => Logins::Move,
+        _ => Logins::Stay,
+    };
+    later(env, async move {
+        let bundle = broker()?.export_vault(passphrase, logins).await?;
+        Ok(Uint8Array::from(bundle))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn import_vault<'env>(
+    env: &'env Env,
+    bundle: Unknown<'env>,
+    passphrase: Unknown<'env>,
+) -> Result<Promised<'env>> {
+    let bundle = read!(env, bytes(bundle, "bundle"));
+    let passphrase = SecretString::from(read!(env, text(&passphrase, "passphrase")));
+    later(env, async move {
+        let imported = broker()?.import_vault(bundle, passphrase).await?;
+        Ok(values::imported(&imported))
     })
 }
 

@@ -3,7 +3,9 @@
 use napi::bindgen_prelude::*;
 use napi::{Env, sys};
 use provider_auth_broker as broker;
-use provider_auth_broker::{Action, Chance, Lease, Selection, Timestamp, Verdict};
+use provider_auth_broker::{
+    Action, Chance, ExposeSecret as _, Lease, Outcome, Selection, Timestamp, Verdict,
+};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -130,6 +132,7 @@ pub(crate) fn account(account: &broker::Account) -> Value {
         ("lastStatus", account.last_status.into()),
         ("successes", (account.successes as f64).into()),
         ("failures", (account.failures as f64).into()),
+        ("movedAt", account.moved_at.map_or(Value::Null, millis)),
     ])
 }
 
@@ -166,6 +169,21 @@ pub(crate) fn pool(pool: &broker::PoolStatus) -> Value {
     ])
 }
 
+/// The vault's key, in base64.
+pub(crate) struct ExportedKey(pub(crate) broker::SecretString);
+
+impl ToNapiValue for ExportedKey {
+    #[expect(
+        unsafe_code,
+        reason = "napi's trait declares it so; nothing in it is unsafe"
+    )]
+    unsafe fn to_napi_value(raw_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        let env = Env::from_raw(raw_env);
+        let key = env.create_string_latin1(value.0.expose_secret())?;
+        Ok(key.raw())
+    }
+}
+
 /// `VaultStatus`.
 pub(crate) fn vault(status: &broker::VaultStatus) -> Value {
     present([
@@ -174,7 +192,66 @@ pub(crate) fn vault(status: &broker::VaultStatus) -> Value {
         ("keyId", status.key_id.clone().into()),
         ("state", status.state.into()),
         ("accounts", (status.accounts as f64).into()),
+        ("slots", status.slots.iter().map(slot).collect()),
         ("quarantined", (status.quarantined as f64).into()),
+        (
+            "quarantine",
+            status.quarantine.iter().map(quarantined).collect(),
+        ),
+    ])
+}
+
+/// `KeySlot`.
+pub(crate) fn slot(slot: &broker::KeySlot) -> Value {
+    present([
+        ("id", slot.id.clone().into()),
+        (
+            "keySource",
+            slot.key_source.map(broker::KeySource::name).into(),
+        ),
+    ])
+}
+
+fn quarantined(record: &broker::Quarantined) -> Value {
+    present([
+        ("accountId", record.id.to_string().into()),
+        ("generation", (record.generation as f64).into()),
+        ("at", (record.at as f64).into()),
+    ])
+}
+
+/// `ImportReport`.
+pub(crate) fn imported(imported: &broker::Imported) -> Value {
+    let count = |wanted: fn(Outcome) -> bool| Value::from(imported.count(wanted) as f64);
+    present([
+        ("added", count(|outcome| outcome == Outcome::Added)),
+        ("updated", count(|outcome| outcome == Outcome::Updated)),
+        (
+            "skipped",
+            count(|outcome| matches!(outcome, Outcome::Skipped { .. })),
+        ),
+        (
+            "accounts",
+            imported.accounts.iter().map(imported_account).collect(),
+        ),
+    ])
+}
+
+fn imported_account(account: &broker::ImportedAccount) -> Value {
+    let (action, why) = match account.outcome {
+        Outcome::Added => ("added", None),
+        Outcome::Updated => ("updated", None),
+        Outcome::Skipped { why } => ("skipped", Some(why)),
+    };
+    present([
+        (
+            "accountId",
+            account.id.as_ref().map(|id| id.as_str()).into(),
+        ),
+        ("provider", account.provider.clone().into()),
+        ("label", account.label.clone().into()),
+        ("action", action.into()),
+        ("why", why.into()),
     ])
 }
 

@@ -37,6 +37,17 @@ pub enum VaultError {
         /// Where the wrong key came from.
         key_source: KeySource,
     },
+    /// The data key cannot be changed, because one of the slots that are to get the new one cannot be opened now.
+    #[error(
+        "the key of slot {slot} is needed too, and {} does not give it: pass it to the rotation, or remove the slot",
+        .key_source.place()
+    )]
+    SlotKeyMissing {
+        /// The slot's id.
+        slot: String,
+        /// Where its key should be.
+        key_source: KeySource,
+    },
     /// A new key was asked for, but the vault has one.
     #[error("{} has a key already: it can be replaced, which re-encrypts every record, or rotated", .dir.display())]
     KeyExists {
@@ -139,7 +150,7 @@ impl VaultError {
             Self::Locked => "VAULT_LOCKED",
             Self::KeychainTimeout { .. } => "KEYCHAIN_TIMEOUT",
             Self::KeychainUnavailable { .. } | Self::NoKeySource { .. } => "KEYCHAIN_UNAVAILABLE",
-            Self::KeyMissing { .. } => "VAULT_KEY_MISSING",
+            Self::KeyMissing { .. } | Self::SlotKeyMissing { .. } => "VAULT_KEY_MISSING",
             Self::KeyMismatch { .. } | Self::KeyUnreadable { .. } | Self::ImportRefused { .. } => {
                 "VAULT_KEY_MISMATCH"
             }

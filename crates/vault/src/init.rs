@@ -46,6 +46,7 @@ impl Vault {
             return Self::in_memory(options, entropy);
         }
         let site = Site::prepare(&options, &store)?;
+        let before = site.header_before()?;
         let unlocked = {
             let _held = site.hold(&options)?;
             let is_new = site.headers()?.is_empty();
@@ -62,7 +63,44 @@ impl Vault {
         };
         let vault = Self::with_key(site.paths, store, entropy, site.room, options, unlocked)?;
         vault.move_records(InUse::Wait)?;
+        vault.forget_keychain(before.as_ref());
         Ok(vault)
+    }
+
+    /// Puts a new key in the place of the one of this open vault, as [`Vault::init`] with [`ExistingKey::Replace`] does; the
+    /// vault goes on with it.
+    pub fn replace_key(&self, options: Options) -> Result<(), VaultError> {
+        if self.key_source() == KeySource::Memory {
+            return self.rotate_key();
+        }
+        let site = Site::prepare(&options, &self.store)?;
+        let before = site.header_before()?;
+        let unlocked = {
+            let _held = site.hold(&options)?;
+            let old = match self.unlocked() {
+                Ok(old) => old,
+                Err(_) => unlock_any(&options, &*self.store, &site.paths)?,
+            };
+            site.replace_key_of(&old, &options, &*self.entropy)?
+        };
+        let room = Arc::clone(&site.room);
+        let (store, entropy) = (Arc::clone(&self.store), Arc::clone(&self.entropy));
+        let replaced = Self::with_key(site.paths.clone(), store, entropy, room, options, unlocked)?;
+        // At once, so that what is written here meanwhile is written under the new key.
+        drop(self.reopen_as(replaced));
+        self.move_records(InUse::Wait)?;
+        self.forget_keychain(before.as_ref());
+        Ok(())
+    }
+
+    /// Goes on with the key of `other`, which is this vault opened anew; another vault is handed back.
+    pub fn reopen_as(&self, other: Self) -> Option<Self> {
+        if other.id != self.id {
+            return Some(other);
+        }
+        *self.opener.lock() = other.opener.into_inner();
+        *self.keys.lock() = other.keys.into_inner();
+        None
     }
 
     /// Returns the data key of the present epoch in base64: with the vault's folder, all that is needed to read it.
@@ -122,6 +160,12 @@ impl Site {
         hold(&self.room, &self.paths.vault_lock(), options.patience())
     }
 
+    /// Returns the header as it stands, unchecked; `None` when there is none that can be read.
+    fn header_before(&self) -> Result<Option<Header>, VaultError> {
+        let headers = self.headers()?;
+        Ok(headers.iter().find_map(|file| Header::parse(file).ok()))
+    }
+
     /// Returns the files of the header and of its backup.
     fn headers(&self) -> Result<Vec<Vec<u8>>, VaultError> {
         let paths = [self.paths.header(), self.paths.header_backup()];
@@ -138,14 +182,23 @@ impl Site {
         entropy: &dyn Entropy,
     ) -> Result<Unlocked, VaultError> {
         let store = &*self.store;
-        let old = match unlock_any(options, store, &self.paths) {
-            Ok(old) => old,
+        match unlock_any(options, store, &self.paths) {
+            Ok(old) => self.replace_key_of(&old, options, entropy),
             Err(error) if is_about_the_key(&error) && !has_records(store, &self.paths)? => {
                 self.clear()?;
-                return unlock::create(options, store, &self.paths, entropy);
+                unlock::create(options, store, &self.paths, entropy)
             }
-            Err(error) => return Err(error),
-        };
+            Err(error) => Err(error),
+        }
+    }
+
+    fn replace_key_of(
+        &self,
+        old: &Unlocked,
+        options: &Options,
+        entropy: &dyn Entropy,
+    ) -> Result<Unlocked, VaultError> {
+        let store = &*self.store;
         let mut options = options.clone();
         options.key = options.finder(store).asked_for().unwrap_or(old.key_source);
         let outer = options

@@ -100,6 +100,16 @@ pub(crate) fn keep(
     })
 }
 
+/// Removes what is kept for `user`, if anything is.
+pub(crate) fn forget(user: &str, deadline: Duration, prompts: Prompts) -> Result<(), VaultError> {
+    let request = Request {
+        user: user.to_owned(),
+        deadline,
+        prompts,
+    };
+    within(deadline, move || system::forget(&request))
+}
+
 /// Runs a call on its own thread and stops waiting at the deadline.
 fn within<T: Send + 'static>(
     deadline: Duration,

@@ -6,10 +6,10 @@ use crate::{
     Held, Record, RecordGuard, RecordId, Vault, VaultError,
     error::io,
     key::random,
-    limits,
+    limits, quarantine,
     record::{self, RecordHeader, Unopened},
     store::{Durability, Stamp},
-    vault::{count_quarantined, hold},
+    vault::hold,
 };
 
 impl Vault {
@@ -46,7 +46,7 @@ impl Vault {
         self.cache.lock().remove(&guard.id);
         let found = self.read_cached(&guard.id);
         if let Err(VaultError::Corrupt { id }) = found {
-            self.quarantine(id)?;
+            self.set_aside(id)?;
         }
         found
     }
@@ -62,6 +62,34 @@ impl Vault {
         let id = RecordId::from_parts(self.store.now(), random(&*self.entropy));
         self.write(id, kind, 1, plaintext)?;
         Ok((id, 1))
+    }
+
+    /// Adds a record that comes from another vault, under the id and generation that it has there; false, and nothing is
+    /// written, when there is a record of that id.
+    pub fn adopt(
+        &self,
+        guard: &RecordGuard,
+        kind: u8,
+        generation: u64,
+        plaintext: &[u8],
+    ) -> Result<bool, VaultError> {
+        if self.reread(guard)?.is_some() {
+            return Ok(false);
+        }
+        // As in `create`: a rotation that has listed the records already does not know of this one.
+        let _held = hold(
+            &self.room,
+            &self.paths.vault_lock(),
+            limits::VAULT_LOCK_WAIT,
+        )?;
+        // A number that no count of refreshes reaches is not believed.
+        let generation = if generation < limits::GENERATIONS {
+            generation.max(1)
+        } else {
+            1
+        };
+        self.write(guard.id, kind, generation, plaintext)?;
+        Ok(true)
     }
 
     /// Replaces the content of the guarded record, durably, and returns its new generation.
@@ -145,11 +173,6 @@ impl Vault {
         }
     }
 
-    /// Returns how many damaged records were set aside; 0 where that cannot be read.
-    pub fn quarantined(&self) -> usize {
-        count_quarantined(&*self.store, &self.paths).unwrap_or(0)
-    }
-
     pub(crate) fn ids_ending(&self, ending: &str) -> Result<Vec<RecordId>, VaultError> {
         let folder = self.paths.records();
         let names = self.store.list(&folder).map_err(io("list", folder))?;
@@ -218,7 +241,7 @@ impl Vault {
     }
 
     /// Moves a damaged record aside; the others serve on.
-    fn quarantine(&self, id: RecordId) -> Result<(), VaultError> {
+    fn set_aside(&self, id: RecordId) -> Result<(), VaultError> {
         let (path, folder) = (self.paths.record(id), self.paths.quarantine());
         let file = self
             .store
@@ -229,7 +252,7 @@ impl Vault {
         self.store
             .create_folder(&folder)
             .map_err(io("create", &folder))?;
-        let aside = folder.join(format!("{id}.{generation}.{}.rec", self.store.now()));
+        let aside = folder.join(quarantine::name(id, generation, self.store.now()));
         self.store
             .rename(&path, &aside)
             .map_err(io("set aside", &path))?;

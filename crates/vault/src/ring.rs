@@ -78,12 +78,14 @@ impl Vault {
         let (now, then) = (header.epoch, known.header.epoch);
         if header.vault != self.id || (now == then && !header.has_key_of(&known.header)) {
             return Err(VaultError::KeyMismatch {
-                key_source: self.key_source,
+                key_source: self.key_source(),
             });
         }
         let ring = if now > then {
             let unlocked = self.unlocked()?;
-            Arc::new(KeyRing::of(&unlocked).map_err(|why| refusal(why, &path, self.key_source))?)
+            Arc::new(
+                KeyRing::of(&unlocked).map_err(|why| refusal(why, &path, unlocked.key_source))?,
+            )
         } else {
             known
         };
@@ -98,24 +100,25 @@ impl Vault {
     /// Reads and opens the header as it is now, with the key that opened the vault, else with what is given as its options.
     pub(crate) fn unlocked(&self) -> Result<Unlocked, VaultError> {
         let path = self.paths.header();
+        let opener = self.opener();
         let file = self.store.read(&path).map_err(io("read", &path))?;
         if let Some(file) = file
             && let Ok(header) = Header::parse(&file)
-            && let Some(data_key) = open_any_slot(&header, &file, &self.outer)
+            && let Some(data_key) = open_any_slot(&header, &file, &opener.outer)
         {
             return Ok(Unlocked {
                 header,
                 file,
                 data_key,
-                outer: self.outer.duplicate(),
-                key_source: self.key_source,
+                outer: opener.outer.duplicate(),
+                key_source: opener.key_source,
                 from_backup: false,
             });
         }
-        match unlock(&self.options, &*self.store, &self.paths)? {
+        match unlock(&opener.options, &*self.store, &self.paths)? {
             Some(unlocked) if unlocked.header.vault == self.id => Ok(unlocked),
             Some(_) => Err(VaultError::KeyMismatch {
-                key_source: self.key_source,
+                key_source: opener.key_source,
             }),
             None => Err(VaultError::HeaderUnusable {
                 path,

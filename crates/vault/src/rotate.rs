@@ -5,7 +5,7 @@
 //! Killed in between, every record has its key in the header, and the next one to open the vault goes on.
 
 use crate::{
-    Entropy, RecordId, Vault, VaultError,
+    Entropy, KeySecrets, Options, RecordId, Vault, VaultError,
     error::io,
     header::{Header, Refused},
     key::Key,
@@ -26,16 +26,22 @@ pub(crate) enum InUse {
 }
 
 impl Vault {
+    /// Re-encrypts every record under a new data key, as [`Vault::rotate_key_with`] does, with the keys that the vault's
+    /// options give.
+    pub fn rotate_key(&self) -> Result<(), VaultError> {
+        self.rotate_key_with(&KeySecrets::default())
+    }
+
     /// Re-encrypts every record under a new data key; none is left under an old one when this returns.
     ///
-    /// The key of every slot is needed, to put the new data key in it: where one is not at hand, that is
-    /// [`VaultError::KeyMissing`] and nothing was changed; give it, or remove the slot. After any other error every record is
-    /// readable, and the next rotation or opening goes on. A record that a newer version wrote stays under its old key, which
-    /// is then kept, and is the error that is returned when all others are done.
-    pub fn rotate_key(&self) -> Result<(), VaultError> {
+    /// The key of every slot is needed, to put the new data key in it: `given` has those that the vault's options do not
+    /// have. Where one is not at hand, that is [`VaultError::SlotKeyMissing`] and nothing was changed; give it, or remove the
+    /// slot. After any other error every record is readable, and the next rotation or opening goes on. A record that a newer
+    /// version wrote stays under its old key, which is then kept, and is the error that is returned when all others are done.
+    pub fn rotate_key_with(&self, given: &KeySecrets) -> Result<(), VaultError> {
         let _alone = hold(&self.room, &self.paths.keys_lock(), limits::KEYS_LOCK_WAIT)?;
         let old = self.unlocked()?;
-        let outers = self.outers(&old)?;
+        let outers = self.outers(&old, given)?;
         let rewrapped = |of: (&VaultId, u32), data_key: &Key| {
             let slots = old.header.slots.iter().zip(&outers);
             slots
@@ -91,9 +97,13 @@ impl Vault {
     }
 
     /// Finds the key of every slot.
-    fn outers(&self, unlocked: &Unlocked) -> Result<Vec<Key>, VaultError> {
+    fn outers(&self, unlocked: &Unlocked, given: &KeySecrets) -> Result<Vec<Key>, VaultError> {
         let vault = &unlocked.header.vault;
-        let finder = self.options.finder(&*self.store);
+        let opener = self.opener();
+        let with_given = Options {
+            secrets: given.clone(),
+            ..opener.options.clone()
+        };
         let find = |slot: &Slot| {
             if slot.is_under(&unlocked.outer, vault) {
                 return Ok(unlocked.outer.duplicate());
@@ -103,12 +113,18 @@ impl Vault {
                     path: self.paths.header(),
                 });
             };
-            let outer = finder.find(source, vault, slot.stretch.as_ref())?;
-            if slot.is_under(&outer, vault) {
-                Ok(outer)
-            } else {
-                Err(VaultError::KeyMismatch { key_source: source })
+            for options in [&opener.options, &with_given] {
+                let finder = options.finder(&*self.store);
+                match finder.find(source, vault, slot.stretch.as_ref()) {
+                    Ok(outer) if slot.is_under(&outer, vault) => return Ok(outer),
+                    Ok(_) | Err(VaultError::KeyMissing { .. }) => {}
+                    Err(error) => return Err(error),
+                }
             }
+            Err(VaultError::SlotKeyMissing {
+                slot: slot.id(),
+                key_source: source,
+            })
         };
         unlocked.header.slots.iter().map(find).collect()
     }

@@ -33,7 +33,7 @@ impl Vault {
         let options = Options {
             key,
             secrets: secrets.clone(),
-            ..self.options.clone()
+            ..self.opener().options.clone()
         };
         let finder = options.finder(&*self.store);
         let _alone = hold(&self.room, &self.paths.keys_lock(), limits::KEYS_LOCK_WAIT)?;
@@ -54,26 +54,46 @@ impl Vault {
     /// [`VaultError::LastSlot`].
     ///
     /// Whoever has the slot's key and a copy of the header from before still has the data key: rotate it if that may be so.
-    /// What the keychain or a key file holds stays there; it opens nothing any more.
+    /// What a key file holds stays there, since it may open other vaults too; a keychain's entry is removed with its slot.
     pub fn remove_slot(&self, id: &str) -> Result<bool, VaultError> {
         let _alone = hold(&self.room, &self.paths.keys_lock(), limits::KEYS_LOCK_WAIT)?;
         let unlocked = self.unlocked()?;
-        let mut header = unlocked.header;
-        let before = header.slots.len();
+        let mut header = unlocked.header.clone();
         header.slots.retain(|slot| slot.id() != id);
-        if header.slots.len() == before {
+        if header.slots.len() == unlocked.header.slots.len() {
             return Ok(false);
         }
         if header.slots.iter().all(|slot| slot.source().is_none()) {
             return Err(VaultError::LastSlot);
         }
         self.change_header(&header, &unlocked.data_key)?;
+        self.forget_keychain(Some(&unlocked.header));
         Ok(true)
+    }
+
+    /// Removes the vault's entry from the keychain once no slot is left that it opens. One that stays opens nothing.
+    pub(crate) fn forget_keychain(&self, before: Option<&Header>) {
+        let in_keychain = |header: &Header| {
+            let mut sources = header.slots.iter().map(Slot::source);
+            sources.any(|source| source == Some(KeySource::Keychain))
+        };
+        let Some(before) = before.filter(|before| in_keychain(before)) else {
+            return;
+        };
+        // Unless the slots can be read as they are now, the entry may still be needed.
+        if self.unlocked().map_or(true, |now| in_keychain(&now.header)) {
+            return;
+        }
+        let opener = self.opener();
+        let finder = opener.options.finder(&*self.store);
+        if let Err(error) = finder.forget_in_keychain(&before.vault) {
+            tracing::warn!(%error, "the keychain keeps an entry that opens nothing any more");
+        }
     }
 }
 
 impl KeySlot {
-    fn of(slot: &Slot) -> Self {
+    pub(crate) fn of(slot: &Slot) -> Self {
         Self {
             id: slot.id(),
             key_source: slot.source(),

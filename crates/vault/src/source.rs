@@ -270,6 +270,10 @@ impl KeyFinder<'_> {
         Ok(key)
     }
 
+    pub(crate) fn forget_in_keychain(&self, vault: &VaultId) -> Result<(), VaultError> {
+        keychain::forget(&hex::encode(vault), self.keychain_deadline, self.prompts)
+    }
+
     fn make_keyfile(&self, entropy: &dyn Entropy) -> Result<Key, VaultError> {
         let key = Key::random(entropy);
         let mut text = encoded(&key);

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use crate::{
-    KeySource, Options, Vault, VaultError,
+    KeySlot, KeySource, Options, Quarantined, Vault, VaultError,
     error::io,
     header::Header,
+    quarantine::quarantined,
     store::Store,
     unlock::{refuse_orphans, unlock},
-    vault::{Paths, count_quarantined},
+    vault::Paths,
 };
 
 /// What can be said of a vault without its key, or with it.
@@ -22,8 +23,10 @@ pub struct VaultStatus {
     pub key_id: String,
     /// Whether it opens.
     pub state: VaultState,
+    /// The ways to its key, in the order in which they are tried, as its header has them.
+    pub slots: Vec<KeySlot>,
     /// Records that were set aside because they were damaged.
-    pub quarantined: usize,
+    pub quarantined: Vec<Quarantined>,
 }
 
 /// Whether a vault opens, and if not, why.
@@ -57,7 +60,8 @@ impl Vault {
             key_source: likely_source,
             key_id: String::new(),
             state: VaultState::Empty,
-            quarantined: 0,
+            slots: Vec::new(),
+            quarantined: Vec::new(),
         };
         if options.key == KeySource::Memory {
             return Ok(status);
@@ -67,11 +71,12 @@ impl Vault {
         };
         let paths = Paths { dir };
         status.dir = paths.dir.clone();
-        status.quarantined = count_quarantined(store, &paths)?;
+        status.quarantined = quarantined(store, &paths)?;
         let unlocked = unlock(options, store, &paths);
         if let Some((header, source)) = first_readable_header(store, &paths)? {
             status.key_id = header.key_id();
             status.key_source = source.unwrap_or(likely_source);
+            status.slots = header.slots.iter().map(KeySlot::of).collect();
         }
         status.state = match unlocked {
             Ok(None) => {
@@ -82,16 +87,45 @@ impl Vault {
                 status.key_source = unlocked.key_source;
                 VaultState::Open
             }
-            Err(VaultError::Locked) => VaultState::Locked,
-            Err(VaultError::KeychainTimeout { .. }) => VaultState::Timeout,
-            Err(VaultError::KeychainUnavailable { .. }) => VaultState::Unavailable,
-            Err(VaultError::KeyMissing { .. }) => VaultState::KeyMissing,
-            Err(VaultError::KeyMismatch { .. } | VaultError::KeyUnreadable { .. }) => {
-                VaultState::KeyMismatch
-            }
-            Err(other) => return Err(other),
+            Err(error) => VaultState::behind(error)?,
         };
         Ok(status)
+    }
+
+    /// Looks at this vault again as it is now: another process may have changed its key, its slots or its records.
+    pub fn status_now(&self) -> Result<VaultStatus, VaultError> {
+        let mut status = VaultStatus {
+            dir: self.paths.dir.clone(),
+            key_source: self.key_source(),
+            key_id: self.key_id(),
+            state: VaultState::Open,
+            slots: Vec::new(),
+            quarantined: quarantined(&*self.store, &self.paths)?,
+        };
+        if let Some((header, _)) = first_readable_header(&*self.store, &self.paths)? {
+            status.key_id = header.key_id();
+            status.slots = header.slots.iter().map(KeySlot::of).collect();
+        }
+        if let Err(error) = self.unlocked() {
+            status.state = VaultState::behind(error)?;
+        }
+        Ok(status)
+    }
+}
+
+impl VaultState {
+    /// Returns the state that this error of opening speaks of, or the error where it speaks of something else.
+    fn behind(error: VaultError) -> Result<Self, VaultError> {
+        match error {
+            VaultError::Locked => Ok(Self::Locked),
+            VaultError::KeychainTimeout { .. } => Ok(Self::Timeout),
+            VaultError::KeychainUnavailable { .. } => Ok(Self::Unavailable),
+            VaultError::KeyMissing { .. } => Ok(Self::KeyMissing),
+            VaultError::KeyMismatch { .. } | VaultError::KeyUnreadable { .. } => {
+                Ok(Self::KeyMismatch)
+            }
+            other => Err(other),
+        }
     }
 }
 

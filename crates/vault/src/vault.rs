@@ -30,12 +30,17 @@ pub struct Vault {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) id: VaultId,
     pub(crate) keys: Mutex<Seen>,
-    /// The key that opened the vault: it opens the header again after a rotation.
-    pub(crate) outer: Key,
-    pub(crate) options: Options,
+    pub(crate) opener: Mutex<Arc<Opener>>,
     pub(crate) room: Arc<WaitingRoom>,
     pub(crate) cache: Mutex<HashMap<RecordId, (Stamp, Shared)>>,
+}
+
+/// What opened the vault, and opens its header again after a rotation.
+pub(crate) struct Opener {
+    pub(crate) outer: Key,
     pub(crate) key_source: KeySource,
+    /// Where to look when that key no longer opens it.
+    pub(crate) options: Options,
 }
 
 impl Vault {
@@ -82,12 +87,16 @@ impl Vault {
 
     /// Returns where the key came from.
     pub fn key_source(&self) -> KeySource {
-        self.key_source
+        self.opener().key_source
     }
 
     /// Returns the first 8 hex digits of the check value of the key that records are written under.
     pub fn key_id(&self) -> String {
         self.known_keys().header.key_id()
+    }
+
+    pub(crate) fn opener(&self) -> Arc<Opener> {
+        Arc::clone(&self.opener.lock())
     }
 
     pub(crate) fn in_memory(
@@ -136,11 +145,13 @@ impl Vault {
                 stamp: Stamp::Unsettled,
                 ring: Arc::new(ring),
             }),
-            outer: unlocked.outer,
-            options,
+            opener: Mutex::new(Arc::new(Opener {
+                outer: unlocked.outer,
+                key_source: unlocked.key_source,
+                options,
+            })),
             room,
             cache: Mutex::default(),
-            key_source: unlocked.key_source,
         })
     }
 }
@@ -150,13 +161,14 @@ impl fmt::Debug for Vault {
         let mut vault = to.debug_struct("Vault");
         vault
             .field("dir", &self.paths.dir)
-            .field("key_source", &self.key_source)
+            .field("key_source", &self.key_source())
             .field("key_id", &self.key_id());
         vault.finish_non_exhaustive()
     }
 }
 
 /// Where everything is in a vault's folder.
+#[derive(Clone)]
 pub(crate) struct Paths {
     pub(crate) dir: PathBuf,
 }
@@ -242,11 +254,4 @@ pub(crate) fn create_folders(options: &Options, store: &dyn Store) -> Result<Pat
             .map_err(io("create", &folder))?;
     }
     Ok(paths)
-}
-
-pub(crate) fn count_quarantined(store: &dyn Store, paths: &Paths) -> Result<usize, VaultError> {
-    let names = store
-        .list(&paths.quarantine())
-        .map_err(io("list", paths.quarantine()))?;
-    Ok(names.iter().filter(|name| name.ends_with(".rec")).count())
 }

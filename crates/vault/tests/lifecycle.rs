@@ -163,6 +163,34 @@ fn replacing_the_key_re_encrypts_every_record_for_the_new_source() {
 }
 
 #[test]
+fn a_vault_that_is_open_goes_on_with_the_key_that_took_the_place_of_its_own() {
+    let (_outer, vault, id) = vault();
+    let secrets = passphrase("a phrase");
+    let options = with_secrets(vault.dir(), secrets);
+    vault.replace_key(options.clone()).unwrap();
+    assert_eq!(vault.key_source(), KeySource::Passphrase);
+    let guard = vault.lock(&id).unwrap();
+    vault.replace(&guard, b"content").unwrap();
+    drop(guard);
+    vault.rotate_key().unwrap();
+    check_opens(options, id);
+    assert_eq!(refused(with_key(vault.dir())).code(), "VAULT_KEY_MISMATCH");
+}
+
+#[test]
+fn a_record_of_another_vault_keeps_its_id_and_generation_and_never_replaces_one() {
+    let (_outer, vault, id) = vault();
+    let (_other, target, _) = self::vault();
+    let guard = target.lock(&id).unwrap();
+    assert!(target.adopt(&guard, 2, 7, b"moved").unwrap());
+    assert!(!target.adopt(&guard, 2, 8, b"again").unwrap());
+    let record = target.read(&id).unwrap().unwrap();
+    assert_eq!((record.kind, record.generation), (2, 7));
+    assert_eq!(record.plaintext(), b"moved");
+    drop(vault);
+}
+
+#[test]
 fn a_key_that_cannot_be_replaced_without_orphans_stays() {
     let (_outer, vault, id) = vault();
     let before = snapshot(vault.dir());
@@ -200,7 +228,10 @@ fn an_exported_key_opens_a_folder_that_came_alone() {
         assert_eq!(exported(&imported), key);
         check_opens(with_source(vault.dir(), KeySource::Keyfile), id);
         imported.rotate_key().unwrap_or_else(|error| {
-            assert!(matches!(error, VaultError::KeyMissing { .. }), "{error:?}");
+            assert!(
+                matches!(error, VaultError::SlotKeyMissing { .. }),
+                "{error:?}"
+            );
         });
     }
 }

@@ -180,13 +180,24 @@ fn a_slot_whose_key_is_not_at_hand_stops_a_rotation_before_it_begins() {
     assert!(
         matches!(
             error,
-            VaultError::KeyMissing {
-                key_source: KeySource::Passphrase
+            VaultError::SlotKeyMissing {
+                key_source: KeySource::Passphrase,
+                ..
             }
         ),
         "{error:?}"
     );
+    let [_, recovery] = &vault.slots().unwrap()[..] else {
+        panic!("two slots");
+    };
+    assert!(error.to_string().contains(&recovery.id), "{error}");
+    let wrong = KeySecrets {
+        passphrase: Some("another".into()),
+        ..KeySecrets::default()
+    };
+    assert!(vault.rotate_key_with(&wrong).is_err());
     assert_eq!(snapshot(vault.dir()), before);
+    vault.rotate_key_with(&passphrase).unwrap();
 
     let mut options = with_key(vault.dir());
     options.secrets.passphrase = passphrase.passphrase.clone();

@@ -17,7 +17,7 @@ use super::begin::Making;
 use crate::accounts::Account;
 use crate::broker::Broker;
 use crate::callback::CallbackServer;
-use crate::credential::{Belongs, Credential, Secret};
+use crate::credential::{Belongs, Credential, Secret, Unknown};
 use crate::error::BrokerError;
 use crate::headers::HeaderSet;
 
@@ -144,9 +144,11 @@ impl Broker {
                 revocation_endpoint: made.server.revocation_endpoint.clone(),
                 client_id: Some(client.id),
                 client_auth: client.auth,
+                other: Unknown::default(),
             },
             secret: Secret::from_login(tokens, client_secret, asked_at),
-            other: serde_json::Map::new(),
+            moved_at: None,
+            other: Unknown::default(),
         })
         .await
     }

@@ -64,6 +64,20 @@ pub(super) fn keep(request: &Request, text: &str) -> Result<(), Refusal> {
     })
 }
 
+pub(super) fn forget(request: &Request) -> Result<(), Refusal> {
+    run(request, async {
+        let service = SecretService::connect(EncryptionType::Dh).await?;
+        let found = service.search_items(attributes(request)).await?;
+        if !found.locked.is_empty() {
+            permit(request)?;
+        }
+        for item in found.unlocked.iter().chain(&found.locked) {
+            item.delete().await?;
+        }
+        Ok(())
+    })
+}
+
 async fn open_collection<'s>(
     service: &'s SecretService<'_>,
     request: &Request,

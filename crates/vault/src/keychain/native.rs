@@ -28,6 +28,13 @@ pub(super) fn keep(request: &Request, text: &str) -> Result<(), Refusal> {
         .map_err(|error| refusal(&error))
 }
 
+pub(super) fn forget(request: &Request) -> Result<(), Refusal> {
+    match entry(request)?.delete_credential() {
+        Ok(()) | Err(Error::NoEntry) => Ok(()),
+        Err(error) => Err(refusal(&error)),
+    }
+}
+
 fn entry(request: &Request) -> Result<Entry, Refusal> {
     let store: Arc<Store> = Store::new().map_err(|error| refusal(&error))?;
     store

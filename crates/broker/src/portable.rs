@@ -1,0 +1,456 @@
+//! Accounts that travel between machines, sealed under a passphrase.
+//!
+//! An API key is copied. A login is moved, because two machines that spend the same single-use refresh token end it for
+//! both (RFC 9700 §4.14.2): here its tokens are erased once the bundle is sealed, and what stays is an account that needs
+//! a login. An account keeps its id and counts on, so that an import knows an older copy from a newer one.
+
+use std::sync::Arc;
+
+use provider_auth_policy::{AccountId, AccountKind, Standing, Timestamp, refreshed};
+use provider_auth_vault::{RecordGuard, Vault, VaultError, open_bundle, seal_bundle};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::account_calls::record_kind;
+use crate::accounts::{Entry, checked_name, read_locked, record_id};
+use crate::broker::{About, Broker, blocking};
+use crate::credential::{Credential, Secret};
+use crate::error::BrokerError;
+use crate::events::EventKind;
+use crate::headers::HeaderSet;
+use crate::limits;
+
+const FORMAT: &str = "provider-auth bundle";
+const VERSION: u32 = 1;
+
+/// What an export does with logins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logins {
+    /// They stay here, and are not in the bundle.
+    Stay,
+    /// They are in the bundle, and here they need a login.
+    Move,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default)]
+pub struct Imported {
+    /// One entry for each account of the bundle, in its order.
+    pub accounts: Vec<ImportedAccount>,
+}
+
+/// What an import did with one account.
+#[derive(Clone, Debug)]
+pub struct ImportedAccount {
+    /// The account here; `None` when it was skipped and there is none.
+    pub id: Option<AccountId>,
+    /// Provider id; empty for one that cannot be read.
+    pub provider: String,
+    /// Label.
+    pub label: String,
+    /// What was done.
+    pub outcome: Outcome,
+}
+
+/// What an import did with one account, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was not here.
+    Added,
+    /// It was here, and the bundle's was newer.
+    Updated,
+    /// Nothing was changed.
+    Skipped {
+        /// The reason.
+        why: &'static str,
+    },
+}
+
+/// The content of a bundle.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Bundle {
+    format: String,
+    version: u32,
+    exported_at: Timestamp,
+    accounts: Vec<Packed>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Packed {
+    Account(Box<Item>),
+    /// Of a kind that a later version knows.
+    Unknown(#[serde(skip_serializing)] IgnoredAny),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Item {
+    id: String,
+    generation: u64,
+    account: Credential,
+}
+
+/// Records that were written, with the generations that they have now.
+type Written = Vec<(AccountId, u64)>;
+
+/// A login under its lock, on its way into a bundle.
+struct Leaving {
+    id: AccountId,
+    guard: RecordGuard,
+    credential: Credential,
+    generation: u64,
+}
+
+impl Broker {
+    /// Returns a bundle of all API keys, and with [`Logins::Move`] of the logins; the stock `age` command opens it too.
+    ///
+    /// The logins leave only once the bundle is sealed, and all of them or none. A login that has ended stays, and so does one
+    /// that may be an old copy.
+    pub async fn export_vault(
+        self: &Arc<Self>,
+        passphrase: SecretString,
+        logins: Logins,
+    ) -> Result<Vec<u8>, BrokerError> {
+        let vault = self.opened_by_hand().await?;
+        let (bundle, moved) = blocking({
+            let (broker, vault) = (self.clone(), vault.clone());
+            move || broker.pack(&vault, &passphrase, logins)
+        })
+        .await?;
+        self.reread(&vault).await?;
+        for (id, generation) in moved {
+            self.note(&vault, &refreshed(&id, generation)).await;
+            self.tell_account(EventKind::NeedsLogin, &id);
+        }
+        Ok(bundle)
+    }
+
+    /// Brings the accounts of a bundle into the vault: by identity, and never over a newer generation. Importing it again
+    /// changes nothing.
+    pub async fn import_vault(
+        self: &Arc<Self>,
+        bundle: Vec<u8>,
+        passphrase: SecretString,
+    ) -> Result<Imported, BrokerError> {
+        if bundle.len() > limits::BUNDLE_LIMIT {
+            return Err(unusable("it is larger than any bundle of ours"));
+        }
+        let vault = self.opened_by_hand().await?;
+        let (imported, written) = blocking({
+            let (broker, vault) = (self.clone(), vault.clone());
+            move || broker.unpack(&vault, &bundle, &passphrase)
+        })
+        .await?;
+        self.reread(&vault).await?;
+        for (id, generation) in written {
+            self.note(&vault, &refreshed(&id, generation)).await;
+            self.tell_account(EventKind::AccountAdded, &id);
+        }
+        Ok(imported)
+    }
+
+    fn pack(
+        self: &Arc<Self>,
+        vault: &Arc<Vault>,
+        passphrase: &SecretString,
+        logins: Logins,
+    ) -> Result<(Vec<u8>, Written), BrokerError> {
+        self.reread_now(vault)?;
+        let accounts = self.accounts();
+        let (keys, oauth): (Vec<_>, Vec<_>) = accounts
+            .entries()
+            .partition(|entry| entry.view.kind == AccountKind::Api);
+        let leaving = match logins {
+            Logins::Stay => Vec::new(),
+            Logins::Move => self.leaving(vault, &oauth)?,
+        };
+        let keys = keys.into_iter().map(|entry| Item {
+            id: entry.view.id.to_string(),
+            generation: entry.view.generation,
+            account: entry.credential.clone(),
+        });
+        let moved = leaving.iter().map(|login| Item {
+            id: login.id.to_string(),
+            // That of the account without tokens, which takes its place here.
+            generation: login.generation + 1,
+            account: login.credential.clone(),
+        });
+        let bundle = Bundle {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            exported_at: self.now(),
+            accounts: keys
+                .chain(moved)
+                .map(Box::new)
+                .map(Packed::Account)
+                .collect(),
+        };
+        let sealed = seal_bundle(passphrase, &bundle.plaintext(), &*self.vault_entropy())?;
+        Ok((sealed, self.let_go(vault, &leaving)?))
+    }
+
+    /// Locks the logins that can be moved. None is refreshed from here on.
+    fn leaving(&self, vault: &Vault, logins: &[&Arc<Entry>]) -> Result<Vec<Leaving>, BrokerError> {
+        let mut leaving = Vec::new();
+        for entry in logins {
+            let id = record_id(&entry.view.id)?;
+            let guard = self.lock_record(vault, &id)?;
+            let (credential, generation) = read_locked(vault, &guard)?;
+            let standing = self
+                .ledger
+                .read(|state| state.standing(&entry.view.id, generation));
+            let has_ended = matches!(standing, Standing::NeedsLogin | Standing::RollbackSuspected);
+            if has_ended || credential.moved_at.is_some() {
+                continue;
+            }
+            let note = vault.pending(&id)?;
+            if note.is_some_and(|note| note.generation == generation) {
+                return Err(BrokerError::RefreshFailed {
+                    provider: credential.provider,
+                    account: entry.view.id.clone(),
+                    why: "its last refresh has no outcome yet, so it cannot be moved; refresh it first".to_owned(),
+                    retry_at: None,
+                });
+            }
+            leaving.push(Leaving {
+                id: entry.view.id.clone(),
+                guard,
+                credential,
+                generation,
+            });
+        }
+        Ok(leaving)
+    }
+
+    /// Erases the tokens of logins that a bundle holds now; where one cannot be written, all get theirs back.
+    fn let_go(&self, vault: &Vault, leaving: &[Leaving]) -> Result<Written, BrokerError> {
+        let mut moved = Vec::new();
+        for login in leaving {
+            let emptied = login.credential.without_tokens(self.now());
+            match vault.replace(&login.guard, &emptied.plaintext()) {
+                Ok(generation) => moved.push((login.id.clone(), generation)),
+                Err(error) => {
+                    for login in &leaving[..moved.len()] {
+                        let restored = vault.replace(&login.guard, &login.credential.plaintext());
+                        if let Err(error) = restored {
+                            tracing::error!(account = %login.id, %error, "a login that was to be moved could not be kept");
+                        }
+                    }
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(moved)
+    }
+
+    fn unpack(
+        self: &Arc<Self>,
+        vault: &Arc<Vault>,
+        bundle: &[u8],
+        passphrase: &SecretString,
+    ) -> Result<(Imported, Written), BrokerError> {
+        let bundle = Bundle::open(passphrase, bundle)?;
+        let _one_at_a_time = vault.lock_records()?;
+        let mut imported = Imported::default();
+        let mut written = Vec::new();
+        for packed in bundle.accounts {
+            self.reread_now(vault)?;
+            let (item, outcome) = match packed {
+                Packed::Unknown(_) => (None, skipped("it was written by a newer version")),
+                Packed::Account(item) => match item.check() {
+                    Ok(()) => {
+                        let outcome = self.take_in(vault, &item)?;
+                        (Some(item), outcome)
+                    }
+                    Err(why) => (Some(item), skipped(why)),
+                },
+            };
+            let (id, generation, outcome) = outcome;
+            if let (Some(id), Some(generation)) = (&id, generation) {
+                written.push((id.clone(), generation));
+            }
+            let account = item.map(|item| item.account);
+            imported.accounts.push(ImportedAccount {
+                id,
+                provider: account
+                    .as_ref()
+                    .map_or_else(String::new, |account| account.provider.clone()),
+                label: account.map_or_else(String::new, |account| account.label),
+                outcome,
+            });
+        }
+        Ok((imported, written))
+    }
+
+    /// Adds one account, or brings the one that is here up to date. The caller keeps others from adding accounts.
+    fn take_in(&self, vault: &Vault, item: &Item) -> Result<TakenIn, BrokerError> {
+        let accounts = self.accounts();
+        let id = AccountId::from(item.id.as_str());
+        let same_record = accounts
+            .get(&id)
+            .filter(|entry| entry.credential.is_same_record(&item.account));
+        let same_account = || {
+            accounts
+                .entries()
+                .find(|entry| entry.credential.is_same_account(&item.account))
+        };
+        if let Some(entry) = same_record.or_else(same_account) {
+            return self.bring_up_to_date(vault, entry, item);
+        }
+        let seen = self.ledger.read(|state| state.counters(&id).generation);
+        let kind = record_kind(item.account.kind());
+        let plaintext = item.account.plaintext();
+        if seen <= item.generation {
+            let guard = self.lock_record(vault, &record_id(&id)?)?;
+            if vault.adopt(&guard, kind, item.generation, &plaintext)? {
+                return Ok((Some(id), Some(item.generation), Outcome::Added));
+            }
+        }
+        // The id is taken, or has been further than this. A key is the same under any id; a login may be spent.
+        if item.account.kind() != AccountKind::Api {
+            return Ok(skipped("a newer generation of it has been here"));
+        }
+        let (id, generation) = vault.create(kind, &plaintext)?;
+        Ok((
+            Some(id.to_string().into()),
+            Some(generation),
+            Outcome::Added,
+        ))
+    }
+
+    fn bring_up_to_date(
+        &self,
+        vault: &Vault,
+        entry: &Entry,
+        item: &Item,
+    ) -> Result<TakenIn, BrokerError> {
+        let id = entry.view.id.clone();
+        let stays = |why| Ok((Some(id.clone()), None, Outcome::Skipped { why }));
+        let guard = self.lock_record(vault, &record_id(&id)?)?;
+        let (current, generation) = read_locked(vault, &guard)?;
+        let (standing, seen) = self.ledger.read(|state| {
+            let seen = state.counters(&id).generation;
+            (state.standing(&id, generation), seen)
+        });
+        let is_same_record = id.as_str() == item.id;
+        let mut taken = item.account.clone();
+        if is_same_record {
+            let newest = generation.max(seen);
+            if newest > item.generation || (newest == item.generation && current.moved_at.is_none())
+            {
+                return stays("it is here in the same or a newer generation");
+            }
+        } else {
+            let is_over = current.moved_at.is_some() || standing == Standing::NeedsLogin;
+            match (taken.obtained_at(), current.obtained_at()) {
+                (Some(theirs), Some(ours)) if is_over || theirs > ours => {}
+                (Some(_), _) => return stays("a newer login of the same identity is here"),
+                (None, _) => return stays("the same API key is here"),
+            }
+            // What its owner has said about the account here is not the other machine's to change.
+            taken.label = current.label;
+            taken.priority = current.priority;
+            taken.enabled = current.enabled;
+            taken.created_at = current.created_at;
+        }
+        let above = if is_same_record {
+            item.generation.saturating_sub(1)
+        } else {
+            seen
+        };
+        let generation = vault.replace_above(&guard, &taken.plaintext(), above)?;
+        // A note of a refresh under way speaks of a token that is history now.
+        vault.clear_pending(&guard)?;
+        Ok((Some(id), Some(generation), Outcome::Updated))
+    }
+
+    fn tell_account(&self, kind: EventKind, id: &AccountId) {
+        let accounts = self.accounts();
+        let Some(entry) = accounts.get(id) else {
+            return;
+        };
+        self.changed.notify_waiters();
+        let pool = (&entry.view.provider, &entry.view.namespace);
+        self.tell(kind, pool, Some(id), About::default());
+    }
+}
+
+/// The account here, its generation if it was written, and what was done.
+type TakenIn = (Option<AccountId>, Option<u64>, Outcome);
+
+fn skipped(why: &'static str) -> TakenIn {
+    (None, None, Outcome::Skipped { why })
+}
+
+impl Imported {
+    /// How many accounts came to this.
+    pub fn count(&self, is_wanted: impl Fn(Outcome) -> bool) -> usize {
+        let outcomes = self.accounts.iter().map(|account| account.outcome);
+        outcomes.filter(|outcome| is_wanted(*outcome)).count()
+    }
+}
+
+impl Bundle {
+    fn plaintext(&self) -> Zeroizing<Vec<u8>> {
+        // Sized ahead, as in `Credential::plaintext`.
+        let size = 16 * 1024 * (self.accounts.len() + 1);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(size));
+        serde_json::to_writer(&mut *bytes, self).expect("a bundle has only string keys");
+        bytes
+    }
+
+    fn open(passphrase: &SecretString, bundle: &[u8]) -> Result<Self, BrokerError> {
+        #[derive(Deserialize)]
+        struct Kind {
+            format: String,
+            version: u32,
+        }
+        let bytes = open_bundle(passphrase, bundle)?;
+        let bytes = bytes.expose_secret();
+        let kind: Kind = serde_json::from_slice(bytes).map_err(|_| unusable(NOT_OURS))?;
+        if kind.format != FORMAT {
+            return Err(unusable(NOT_OURS));
+        }
+        if kind.version != VERSION {
+            return Err(unusable("it was made by a newer version"));
+        }
+        serde_json::from_slice(bytes).map_err(|_| unusable(NOT_OURS))
+    }
+}
+
+const NOT_OURS: &str = "it holds something else than accounts";
+
+fn unusable(why: &'static str) -> BrokerError {
+    VaultError::BundleUnusable { why }.into()
+}
+
+impl Item {
+    /// Refuses what no call of ours could have stored.
+    fn check(&self) -> Result<(), &'static str> {
+        let Credential {
+            provider,
+            namespace,
+            label,
+            secret,
+            ..
+        } = &self.account;
+        let is_name = |name: &String| checked_name("", Some(name.clone())).is_ok();
+        if self.generation == 0 || record_id(&AccountId::from(self.id.as_str())).is_err() {
+            return Err("its id or its generation is none");
+        }
+        if ![provider, namespace, label].into_iter().all(is_name) {
+            return Err("its provider, namespace or label is no name");
+        }
+        match secret {
+            Secret::Api { key: secret, .. } | Secret::Oauth { access: secret, .. }
+                if HeaderSet::check_key(secret).is_err() =>
+            {
+                Err("its secret cannot be sent in a header")
+            }
+            _ => Ok(()),
+        }
+    }
+}
