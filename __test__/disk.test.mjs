@@ -144,7 +144,6 @@ for (const [what, { spoil, sentence, needsRoot }] of Object.entries({
   },
   'a link for the folder of records': { spoil: (dir) => linkAway(join(dir, 'rec')), sentence: /symbolic link/ },
   'a link for the folder of locks': { spoil: (dir) => linkAway(join(dir, 'lock')), sentence: /symbolic link/ },
-  'a link for the state file': { spoil: (dir) => linkAway(join(dir, 'state.json')), sentence: /symbolic link/ },
   'a link for the header': { spoil: (dir) => linkAway(join(dir, 'vault.hdr')), sentence: /symbolic link/ },
 })) {
   test(`${what} is refused with what to do about it, and nothing is changed there or elsewhere`, async (t) => {
@@ -185,6 +184,21 @@ test('a link for a record costs that account alone, and the file behind it is no
   await inChild(`await auth.updateAccount('${keeper.id}', { priority: 7 })`, { env })
   assert.deepEqual(readFileSync(target), bytes)
   assert.ok(lstatSync(record).isSymbolicLink())
+})
+
+test('a link for the state file is not followed, and the accounts serve without it', async () => {
+  const dir = copyOfVault()
+  const env = { PROVIDER_AUTH_DIR: dir }
+  const target = linkAway(join(dir, 'state.json'))
+  const bytes = readFileSync(target)
+  const listed = await inChild('console.log(JSON.stringify(await auth.listAccounts()))', { env })
+  assert.deepEqual(
+    listed.map(({ id, successes }) => [id, successes]),
+    [[keeper.id, 0]],
+  )
+  await inChild(refused(`auth.clearCooldowns({ account: '${keeper.id}' })`), { env })
+  await inChild(`await auth.addApiKey({ provider: 'local', namespace: 'linked', apiKey: 'sk-linked' })`, { env })
+  assert.deepEqual(readFileSync(target), bytes)
 })
 
 /* ───────────────────────────── parts ───────────────────────────── */

@@ -63,8 +63,8 @@ impl fmt::Debug for Hidden {
     }
 }
 
-/// Does work on a key and wipes the stack that it used: a cipher wipes itself when dropped, and not where it was moved from.
-pub(crate) fn without_trace<R>(work: impl FnOnce() -> R) -> R {
+/// Does work and wipes the stack that it used: a cipher wipes itself when dropped, and not where it was moved from.
+pub(crate) fn wiping_stack<R>(work: impl FnOnce() -> R) -> R {
     let result = apart(work);
     wipe_stack();
     result

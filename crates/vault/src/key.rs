@@ -1,5 +1,7 @@
 //! Keys and what is done with them: derive, check, seal, open. Knows neither files nor where a key comes from.
 
+use std::hint::black_box;
+
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use argon2::{Algorithm, Argon2, Params, Version};
 use hkdf::{
@@ -8,7 +10,7 @@ use hkdf::{
 };
 use sha2::Sha256;
 
-use crate::hidden::{Hidden, without_trace};
+use crate::hidden::{Hidden, wiping_stack};
 
 /// Bytes of a key.
 const KEY: usize = 32;
@@ -137,6 +139,20 @@ impl Key {
             .expect("HMAC takes a key of any length")
             .chain_update(bytes)
     }
+}
+
+/// Does work on a key and leaves nothing of it on the stack or in registers.
+///
+/// Vector registers outlive a call, and whoever saves them next (a signal, the dynamic linker) puts them on the stack. So the
+/// cipher is set up once more, with a key of zeros.
+fn without_trace<R>(work: impl FnOnce() -> R) -> R {
+    wiping_stack(|| {
+        let result = work();
+        let zeros = Aes256Gcm::new(&[0; KEY].into());
+        let sealed = zeros.encrypt_in_place(&[0; NONCE].into(), b"", black_box(&mut Vec::new()));
+        let _ = black_box(sealed);
+        result
+    })
 }
 
 /// What one guess of a passphrase costs.
