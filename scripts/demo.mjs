@@ -235,7 +235,7 @@ async function whoServes() {
 
 /** Tells what the broker decided. That it served is told by the answer itself. */
 function tellEvent({ type, accountId, model, reason, until }) {
-  if (type === 'served') return
+  if (type === 'served' || type === 'chosen') return
   const parts = [
     names.get(accountId) ?? 'the pool',
     model && `for ${model}`,

@@ -146,7 +146,8 @@ const redirects = Object.fromEntries([
   ['redirect manual', (o) => [`${o}/redirect/302`, { redirect: 'manual' }]],
   ['redirect error', (o) => [`${o}/redirect/302`, { redirect: 'error' }]],
   ['redirect error without a redirect', (o) => [`${o}/echo`, { redirect: 'error' }]],
-  ['a redirect to nowhere', (o) => [`${o}/redirect/none`]],
+  // Deno drops the body of such an answer, even an empty one.
+  ['a redirect to nowhere', { only: ['node', 'bun'], ask: (o) => [`${o}/redirect/none`] }],
   ['a redirect to another scheme', (o) => [`${o}/redirect/302?to=ftp://x.invalid/`]],
   ['a redirect in a circle', { only: ['node', 'deno'], ask: (o) => [`${o}/circle`] }],
 ])

@@ -332,12 +332,13 @@ impl Process {
             .unwrap();
     }
 
-    /// The names of the events so far, in order; forgets them.
+    /// The names of the events so far, in order, save those that each attempt has; forgets them.
     pub(crate) fn events(&self) -> Vec<&'static str> {
         self.seen
             .lock()
             .drain(..)
             .map(|event| event.kind.as_str())
+            .filter(|kind| !matches!(*kind, "chosen" | "failed"))
             .collect()
     }
 
