@@ -63,7 +63,7 @@ impl Vault {
         };
         let vault = Self::with_key(site.paths, store, entropy, site.room, options, unlocked)?;
         vault.move_records(InUse::Wait)?;
-        vault.forget_keychain(before.as_ref());
+        vault.forget_keychain(before.as_ref(), &vault.known_keys().header);
         Ok(vault)
     }
 
@@ -89,7 +89,7 @@ impl Vault {
         // At once, so that what is written here meanwhile is written under the new key.
         drop(self.reopen_as(replaced));
         self.move_records(InUse::Wait)?;
-        self.forget_keychain(before.as_ref());
+        self.forget_keychain(before.as_ref(), &self.known_keys().header);
         Ok(())
     }
 

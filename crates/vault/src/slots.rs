@@ -67,23 +67,19 @@ impl Vault {
             return Err(VaultError::LastSlot);
         }
         self.change_header(&header, &unlocked.data_key)?;
-        self.forget_keychain(Some(&unlocked.header));
+        self.forget_keychain(Some(&unlocked.header), &header);
         Ok(true)
     }
 
     /// Removes the vault's entry from the keychain once no slot is left that it opens. One that stays opens nothing.
-    pub(crate) fn forget_keychain(&self, before: Option<&Header>) {
+    pub(crate) fn forget_keychain(&self, before: Option<&Header>, now: &Header) {
         let in_keychain = |header: &Header| {
             let mut sources = header.slots.iter().map(Slot::source);
             sources.any(|source| source == Some(KeySource::Keychain))
         };
-        let Some(before) = before.filter(|before| in_keychain(before)) else {
+        let Some(before) = before.filter(|before| in_keychain(before) && !in_keychain(now)) else {
             return;
         };
-        // Unless the slots can be read as they are now, the entry may still be needed.
-        if self.unlocked().map_or(true, |now| in_keychain(&now.header)) {
-            return;
-        }
         let opener = self.opener();
         let finder = opener.options.finder(&*self.store);
         if let Err(error) = finder.forget_in_keychain(&before.vault) {
