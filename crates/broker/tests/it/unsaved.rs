@@ -52,7 +52,7 @@ fn is_locked(world: &World, id: &str) -> bool {
 
 /// Whether the note is there, but for the moments in which a try makes room with it.
 async fn has_note(world: &World, id: &str) -> bool {
-    for _ in 0..20 {
+    for _ in 0..500 {
         if world.has_note(id) {
             return true;
         }
