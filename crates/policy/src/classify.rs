@@ -212,7 +212,12 @@ fn used_percent(window: &Window, response: &Response<'_>) -> Option<u16> {
 
 fn known_code(signals: &Signals, body: Option<&Value>) -> Option<&'static Mark> {
     let body = body?;
-    let known = |code: &str| signals.codes.iter().find(|mark| mark.code == code);
+    let known = |code: &str| {
+        // Copilot appends the name of a plan: `user_global_rate_limited:pro`.
+        let code = code.split(':').next()?;
+        let mut marks = signals.codes.iter().copied().flatten();
+        marks.find(|mark| mark.code == code)
+    };
     let details = Details::of(body);
     details
         .and_then(|details| details.reasons().find_map(known))

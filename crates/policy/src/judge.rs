@@ -167,15 +167,19 @@ impl Case<'_> {
 
     fn not_entitled(&self, request: &Request, outcome: &Outcome) -> Finding {
         let now = self.pool.now;
-        match (&request.model, outcome.rest) {
-            (Some(model), Some(rest)) => {
+        let scope = match (outcome.reach, &request.model) {
+            (Some(Reach::Account), _) => Some(self.whole()),
+            (_, Some(model)) => Some(Scope::Model(self.account.clone(), model.clone())),
+            // Which model it was, nobody knows: the account may well serve others.
+            (_, None) => None,
+        };
+        match scope.zip(outcome.rest) {
+            Some((scope, rest)) => {
                 let until = now + put_off(rest.span, self.jitter);
                 let block = Block::new(until, outcome.reason, rest.source, now);
-                let scope = Scope::Model(self.account.clone(), model.clone());
                 self.blocked(scope, block, Step::Hop)
             }
-            // Which model it was, nobody knows: the account may well serve others.
-            _ => self.only(outcome.reason, Step::Hop),
+            None => self.only(outcome.reason, Step::Hop),
         }
     }
 

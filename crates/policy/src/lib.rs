@@ -57,6 +57,7 @@ mod block;
 mod bound;
 mod changes;
 mod classify;
+mod codes;
 mod explain;
 mod index;
 mod judge;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::codes::COMMON;
 use crate::limits;
 use crate::reason::Reason;
 
@@ -11,10 +12,11 @@ use crate::reason::Reason;
 /// says it, after the phrases of [`wait_phrases`](Self::wait_phrases).
 #[derive(Debug, Clone, Copy)]
 pub struct Signals {
-    /// JSON pointers at which a code may stand; the first one with a known code decides.
+    /// JSON pointers at which a code may stand; the first one with a known code decides. What follows a colon in a code is
+    /// not part of it.
     pub code_paths: &'static [&'static str],
-    /// Known codes.
-    pub codes: &'static [Mark],
+    /// Known codes, in tables of which the first one that knows a code decides.
+    pub codes: &'static [&'static [Mark]],
     /// JSON pointers at which the body states a wait; the first readable one counts.
     pub wait_paths: &'static [(&'static str, WaitUnit)],
     /// Phrases in the error's message right after which a duration stands, when nothing else states a wait.
@@ -99,7 +101,7 @@ pub struct Meter {
     pub reset: &'static str,
 }
 
-const fn mark(code: &'static str, reason: Reason) -> Mark {
+pub(crate) const fn mark(code: &'static str, reason: Reason) -> Mark {
     Mark {
         code,
         reason,
@@ -107,7 +109,7 @@ const fn mark(code: &'static str, reason: Reason) -> Mark {
     }
 }
 
-const fn reaching(code: &'static str, reason: Reason, reach: Reach) -> Mark {
+pub(crate) const fn reaching(code: &'static str, reason: Reason, reach: Reach) -> Mark {
     Mark {
         code,
         reason,
@@ -132,77 +134,7 @@ impl Signals {
             "/code",
             "/error",
         ],
-        codes: &[
-            mark("insufficient_quota", Reason::OutOfCredit),
-            mark("credit_balance_exhausted", Reason::OutOfCredit),
-            mark("billing_not_active", Reason::OutOfCredit),
-            mark("billing_hard_limit_reached", Reason::OutOfCredit),
-            mark("billing_error", Reason::OutOfCredit),
-            mark("enforced_spend_limit_reached", Reason::OutOfCredit),
-            mark("contract_spend_limit_reached", Reason::OutOfCredit),
-            mark(
-                "linked_organization_spend_limit_reached",
-                Reason::OutOfCredit,
-            ),
-            mark("organization_on_hold", Reason::OutOfCredit),
-            mark("usage_limit_reached", Reason::QuotaExhausted),
-            mark("quota_exceeded", Reason::QuotaExhausted),
-            mark(
-                "subscription_sharing_usage_limit_exceeded",
-                Reason::QuotaExhausted,
-            ),
-            mark("user_weekly_rate_limited", Reason::QuotaExhausted),
-            reaching(
-                "user_global_rate_limited",
-                Reason::RateLimited,
-                Reach::Account,
-            ),
-            reaching("user_model_rate_limited", Reason::RateLimited, Reach::Model),
-            reaching(
-                "integration_rate_limited",
-                Reason::RateLimited,
-                Reach::Egress,
-            ),
-            mark("rate_limit_exceeded", Reason::RateLimited),
-            mark("rate_limit_error", Reason::RateLimited),
-            mark("rate_limited", Reason::RateLimited),
-            mark("ramp_limit_exceeded", Reason::RateLimited),
-            mark("overloaded_error", Reason::Overloaded),
-            mark("server_is_overloaded", Reason::Overloaded),
-            mark("slow_down", Reason::Overloaded),
-            mark("server_error", Reason::ServerError),
-            mark("api_error", Reason::ServerError),
-            mark("invalid_api_key", Reason::TokenExpired),
-            mark("invalid_token", Reason::TokenExpired),
-            mark("token_expired", Reason::TokenExpired),
-            mark("authentication_error", Reason::TokenExpired),
-            mark("permission_error", Reason::Forbidden),
-            mark("verification_required", Reason::NeedsVerification),
-            mark("account_deactivated", Reason::BlockedByProvider),
-            mark("account_disabled", Reason::BlockedByProvider),
-            mark("account_suspended", Reason::BlockedByProvider),
-            mark("model_not_found", Reason::NotEntitled),
-            mark("model_not_supported", Reason::NotEntitled),
-            mark("model_not_available", Reason::NotEntitled),
-            mark("usage_not_included", Reason::NotEntitled),
-            mark(
-                "subscription_sharing_user_not_eligible",
-                Reason::NotEntitled,
-            ),
-            mark("invalid_request_error", Reason::ClientError),
-            // The reasons of a google.rpc.ErrorInfo.
-            mark("RATE_LIMIT_EXCEEDED", Reason::RateLimited),
-            mark("QUOTA_EXHAUSTED", Reason::QuotaExhausted),
-            mark("QUOTA_EXCEEDED", Reason::QuotaExhausted),
-            mark("MODEL_CAPACITY_EXHAUSTED", Reason::Overloaded),
-            mark("INSUFFICIENT_G1_CREDITS_BALANCE", Reason::OutOfCredit),
-            mark("BILLING_DISABLED", Reason::OutOfCredit),
-            mark("API_KEY_INVALID", Reason::TokenExpired),
-            mark("ACCESS_TOKEN_EXPIRED", Reason::TokenExpired),
-            mark("VALIDATION_REQUIRED", Reason::NeedsVerification),
-            mark("CONSUMER_SUSPENDED", Reason::BlockedByProvider),
-            mark("SERVICE_DISABLED", Reason::NotEntitled),
-        ],
+        codes: &[COMMON],
         wait_paths: &[
             ("/error/resets_at", WaitUnit::UnixSeconds),
             ("/error/resets_in_seconds", WaitUnit::Seconds),

@@ -3,8 +3,6 @@
 //! Logins with a Claude plan are for Anthropic's own applications, so no server is named here. Whoever holds a client
 //! of their own names its endpoints, and the token is then sent as documented.
 
-use std::time::Duration;
-
 use provider_auth_policy::Signals;
 
 use super::{Descriptor, GENERIC, Template};
@@ -21,11 +19,7 @@ pub(crate) const ANTHROPIC: Descriptor = Descriptor {
         ("anthropic-version", "2023-06-01"),
         ("anthropic-beta", "oauth-2025-04-20"),
     ],
-    signals: &Signals {
-        // Its prompt cache lives for five minutes after each use.
-        binding_life: Duration::from_mins(5),
-        ..Signals::GENERIC
-    },
+    signals: &Signals::ANTHROPIC,
     bound_items: &super::bound::ANTHROPIC,
     terms: Some(
         "Anthropic reserves logins with a Claude plan for its own applications (https://code.claude.com/docs/en/legal-and-compliance); \

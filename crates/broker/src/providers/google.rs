@@ -30,11 +30,7 @@ pub(crate) const GOOGLE: Descriptor = Descriptor {
         scheme: "",
     },
     models_path: "/v1beta/models",
-    signals: &Signals {
-        // The only place where some of its refusals say for how long.
-        wait_phrases: &["Your quota will reset after ", "Please retry in "],
-        ..Signals::GENERIC
-    },
+    signals: &Signals::GOOGLE,
     bound_items: &super::bound::GOOGLE,
     terms: Some(
         "Create an OAuth client of the type desktop app in your own Google Cloud project and set its clientId and clientSecret \

@@ -3,6 +3,7 @@
 mod bound;
 mod budgets;
 mod choosing;
+mod classification;
 mod explaining;
 mod fuzz;
 mod indexing;

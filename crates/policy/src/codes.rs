@@ -1,0 +1,164 @@
+//! What the codes of each provider mean: one table for all, and one for each provider whose words mean something else.
+
+use std::time::Duration;
+
+use crate::reason::Reason;
+use crate::signals::{Mark, Reach, Signals, mark, reaching};
+
+/// The words of OpenAI, Anthropic, GitHub Copilot and Google. None of them means two things.
+pub(crate) const COMMON: &[Mark] = &[
+    mark("insufficient_quota", Reason::OutOfCredit),
+    mark("credit_balance_exhausted", Reason::OutOfCredit),
+    mark("billing_not_active", Reason::OutOfCredit),
+    mark("billing_hard_limit_reached", Reason::OutOfCredit),
+    mark("billing_error", Reason::OutOfCredit),
+    mark("enforced_spend_limit_reached", Reason::OutOfCredit),
+    mark("contract_spend_limit_reached", Reason::OutOfCredit),
+    mark(
+        "linked_organization_spend_limit_reached",
+        Reason::OutOfCredit,
+    ),
+    mark("organization_on_hold", Reason::OutOfCredit),
+    mark("billing_config_error", Reason::OutOfCredit),
+    mark("billing_not_configured", Reason::OutOfCredit),
+    mark("additional_spend_limit_reached", Reason::OutOfCredit),
+    mark("session_quota_exceeded", Reason::QuotaExhausted),
+    reaching(
+        "subscription_sharing_usage_unavailable",
+        Reason::RateLimited,
+        Reach::Account,
+    ),
+    reaching(
+        "subscription_sharing_user_not_eligible",
+        Reason::NotEntitled,
+        Reach::Account,
+    ),
+    mark("subscription_sharing_invalid_user", Reason::NeedsLogin),
+    mark("usage_limit_reached", Reason::QuotaExhausted),
+    mark("quota_exceeded", Reason::QuotaExhausted),
+    mark(
+        "subscription_sharing_usage_limit_exceeded",
+        Reason::QuotaExhausted,
+    ),
+    mark("user_weekly_rate_limited", Reason::QuotaExhausted),
+    reaching(
+        "user_global_rate_limited",
+        Reason::RateLimited,
+        Reach::Account,
+    ),
+    reaching("user_model_rate_limited", Reason::RateLimited, Reach::Model),
+    reaching(
+        "integration_rate_limited",
+        Reason::RateLimited,
+        Reach::Egress,
+    ),
+    mark("rate_limit_exceeded", Reason::RateLimited),
+    mark("rate_limit_error", Reason::RateLimited),
+    mark("rate_limited", Reason::RateLimited),
+    mark("ramp_limit_exceeded", Reason::RateLimited),
+    mark("overloaded_error", Reason::Overloaded),
+    mark("server_is_overloaded", Reason::Overloaded),
+    mark("slow_down", Reason::Overloaded),
+    mark("server_error", Reason::ServerError),
+    mark("api_error", Reason::ServerError),
+    mark("invalid_api_key", Reason::TokenExpired),
+    mark("invalid_token", Reason::TokenExpired),
+    mark("token_expired", Reason::TokenExpired),
+    mark("authentication_error", Reason::TokenExpired),
+    mark("permission_error", Reason::Forbidden),
+    mark("verification_required", Reason::NeedsVerification),
+    mark("account_deactivated", Reason::BlockedByProvider),
+    mark("account_disabled", Reason::BlockedByProvider),
+    mark("account_suspended", Reason::BlockedByProvider),
+    mark("model_not_found", Reason::NotEntitled),
+    mark("model_not_supported", Reason::NotEntitled),
+    mark("model_not_available", Reason::NotEntitled),
+    mark("usage_not_included", Reason::NotEntitled),
+    mark("invalid_request_error", Reason::ClientError),
+    // The reasons of a google.rpc.ErrorInfo.
+    mark("RATE_LIMIT_EXCEEDED", Reason::RateLimited),
+    mark("QUOTA_EXHAUSTED", Reason::QuotaExhausted),
+    mark("QUOTA_EXCEEDED", Reason::QuotaExhausted),
+    mark("MODEL_CAPACITY_EXHAUSTED", Reason::Overloaded),
+    mark("INSUFFICIENT_G1_CREDITS_BALANCE", Reason::OutOfCredit),
+    mark("BILLING_DISABLED", Reason::OutOfCredit),
+    mark("API_KEY_INVALID", Reason::TokenExpired),
+    mark("ACCESS_TOKEN_EXPIRED", Reason::TokenExpired),
+    mark("VALIDATION_REQUIRED", Reason::NeedsVerification),
+    mark("CONSUMER_SUSPENDED", Reason::BlockedByProvider),
+    mark("SERVICE_DISABLED", Reason::NotEntitled),
+    // Its canonical status names; a 499 is a service that gave up by itself.
+    mark("RESOURCE_EXHAUSTED", Reason::RateLimited),
+    mark("UNAUTHENTICATED", Reason::TokenExpired),
+    mark("PERMISSION_DENIED", Reason::Forbidden),
+    mark("UNAVAILABLE", Reason::Overloaded),
+    mark("CANCELLED", Reason::Overloaded),
+    mark("INVALID_ARGUMENT", Reason::ClientError),
+];
+
+/// Model Studio's own words beside those of OpenAI's shape. Its daily allowance goes by OpenAI's word for no credit.
+const QWEN: &[Mark] = &[
+    mark("insufficient_quota", Reason::QuotaExhausted),
+    mark("Throttling", Reason::RateLimited),
+    mark("Throttling.RateQuota", Reason::RateLimited),
+    mark("Throttling.AllocationQuota", Reason::RateLimited),
+    mark("limit_requests", Reason::RateLimited),
+    mark("Arrearage", Reason::OutOfCredit),
+    mark("InvalidApiKey", Reason::TokenExpired),
+];
+
+/// Codes of the Connect protocol.
+const CURSOR: &[Mark] = &[
+    mark("unauthenticated", Reason::TokenExpired),
+    mark("permission_denied", Reason::Forbidden),
+    mark("resource_exhausted", Reason::RateLimited),
+    mark("unavailable", Reason::Overloaded),
+    mark("internal", Reason::ServerError),
+];
+
+/// Codes of Oracle's services.
+const OCI: &[Mark] = &[
+    mark("TooManyRequests", Reason::RateLimited),
+    mark("NotAuthenticated", Reason::TokenExpired),
+    mark("QuotaExceeded", Reason::QuotaExhausted),
+    mark("LimitExceeded", Reason::QuotaExhausted),
+    mark("InternalServerError", Reason::ServerError),
+];
+
+impl Signals {
+    /// Anthropic: the generic table. Its prompt cache lives for five minutes after each use.
+    pub const ANTHROPIC: Self = Self {
+        binding_life: Duration::from_mins(5),
+        ..Self::GENERIC
+    };
+
+    /// Google: `google.rpc.Status`, whose messages are the only place where some of its refusals say for how long.
+    pub const GOOGLE: Self = Self {
+        code_paths: &[
+            "/error/status",
+            "/0/error/status",
+            "/error/code",
+            "/error/type",
+        ],
+        wait_phrases: &["Your quota will reset after ", "Please retry in "],
+        ..Self::GENERIC
+    };
+
+    /// Qwen: OpenAI's shape with words of its own.
+    pub const QWEN: Self = Self {
+        codes: &[QWEN, COMMON],
+        ..Self::GENERIC
+    };
+
+    /// Cursor: the Connect protocol.
+    pub const CURSOR: Self = Self {
+        codes: &[CURSOR, COMMON],
+        ..Self::GENERIC
+    };
+
+    /// Oracle Cloud: `code` and `message` at the top, or OpenAI's shape from its Generative AI.
+    pub const OCI: Self = Self {
+        codes: &[OCI, COMMON],
+        ..Self::GENERIC
+    };
+}
