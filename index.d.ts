@@ -41,7 +41,7 @@ export interface Config {
   providers?: Record<string, ProviderConfig>
 }
 
-/** One provider: a built-in id (`anthropic`, `openai`, `google`, `github-copilot`, `qwen`, `cursor`, `oci-oidc`) overridden, or a new one. */
+/** One provider: a built-in id (`anthropic`, `openai`, `google`, `github-copilot`, `qwen`, `cursor`, `azure`, `oci-oidc`) overridden, or a new one. */
 export interface ProviderConfig {
   /** Start from this built-in descriptor. Default: the provider's own id if built in, else `'generic'`. */
   extends?: string
@@ -51,14 +51,25 @@ export interface ProviderConfig {
   tokenEndpoint?: string
   deviceAuthorizationEndpoint?: string
   revocationEndpoint?: string
+  /** Asked who signed in, where the tokens do not say. */
+  userinfoEndpoint?: string
+  /** Exchanges the token of a login for the one that the API takes; of GitHub Copilot, say of an enterprise's own host. */
+  exchangeEndpoint?: string
+  /** Publishes the keys that id tokens are signed with, where their signature is checked. */
+  jwksUri?: string
   clientId?: string
   /** Plain, `{env:NAME}` or `{file:~/path}`. */
   clientSecret?: string
   /** How the client authenticates at the token endpoint. Default: `basic` with a secret, `none` without. */
   clientAuth?: 'none' | 'basic' | 'post'
+  /**
+   * Where a token of your own issuer is, for a login without a person (RFC 7523, workload identity federation): `{file:…}` or
+   * `{env:…}`, read anew for each exchange. What the server wants to know beside it stands in `params.assertion`.
+   */
+  assertion?: string
   scopes?: string[]
   /** Extra parameters per step, for servers that want them (`prompt`, `access_type`, `resource`, …). */
-  params?: Partial<Record<'authorize' | 'device' | 'token' | 'refresh', Record<string, string>>>
+  params?: Partial<Record<'authorize' | 'device' | 'token' | 'refresh' | 'assertion', Record<string, string>>>
   /** Exact redirect URI registered with the server. Default `http://127.0.0.1:<free port>/callback`. */
   redirectUri?: string
   /** Further redirect URIs registered with the server, tried in this order when the port of `redirectUri` is busy. */
@@ -69,6 +80,8 @@ export interface ProviderConfig {
   header?: string
   /** Default `Bearer`; empty for a bare key. */
   scheme?: string
+  /** Further headers beside the credential, as `x-goog-user-project`. What a caller sets itself wins. None may hold a credential. */
+  headers?: Record<string, string>
   /** Base for model discovery: `<modelsUrl>` is fetched as is. Default `<first origin>/v1/models`. */
   modelsUrl?: string
   rotation?: RotationConfig
@@ -270,8 +283,11 @@ export function startLogin(options: LoginOptions): Promise<LoginSession>
 
 export interface LoginOptions {
   provider: string
-  /** Default: `browser` where a display is there, else `device` where the provider has it, else `paste`. */
-  method?: 'browser' | 'device' | 'paste' | 'api-key'
+  /**
+   * Default: `browser` where a display is there, else `device` where the provider has it, else `paste`. `assertion` takes no
+   * person: see `ProviderConfig.assertion`.
+   */
+  method?: 'browser' | 'device' | 'paste' | 'api-key' | 'assertion'
   namespace?: string
   label?: string
   /** For `api-key`. */
@@ -288,9 +304,10 @@ export interface LoginOptions {
 }
 
 export interface LoginPrompt {
-  method: 'browser' | 'device' | 'paste'
-  /** Page to open. For `device`, the page with the code filled in where the server gives one. */
+  method: 'browser' | 'device' | 'paste' | 'assertion'
+  /** Page to open. For `device`, the page with the code filled in where the server gives one; for `assertion`, where it is sent. */
   url: string
+  /** Absent where the page takes no code. */
   userCode?: string
   instructions: string
   expiresAt?: number

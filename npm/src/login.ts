@@ -23,9 +23,12 @@ export async function login(options: LoginOptions): Promise<Account> {
   try {
     const { onPrompt = showPrompt, readCode } = options
     const { method, url, userCode, instructions, expiresAt } = session
-    onPrompt({ method, url, instructions, ...(userCode && { userCode }), ...(expiresAt && { expiresAt }) })
+    const prompt = { method, url, instructions, ...(userCode && { userCode }), ...(expiresAt && { expiresAt }) }
+    // An assertion asks nobody for anything.
+    if (method !== 'assertion') onPrompt(prompt)
     const ends = [session.finish()]
-    if (readCode !== undefined && method !== 'device') ends.push(readCode().then((code) => session.finish(code)))
+    if (readCode !== undefined && (method === 'browser' || method === 'paste'))
+      ends.push(readCode().then((code) => session.finish(code)))
     return await Promise.race(ends)
   } finally {
     session.cancel()

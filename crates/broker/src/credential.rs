@@ -65,6 +65,11 @@ pub(crate) struct Belongs {
     pub(crate) client_id: Option<String>,
     #[serde(default)]
     pub(crate) client_auth: ClientAuth,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) exchange_endpoint: Option<Url>,
+    /// Where the provider serves this very account, of the origins above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) api: Option<Origin>,
     #[serde(flatten)]
     pub(crate) other: Unknown,
 }
@@ -102,6 +107,9 @@ pub(crate) enum Secret {
         earliest_refresh_at: Option<Timestamp>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         scopes: Option<Vec<String>>,
+        /// Whether it came by an assertion, which brings the next one too.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_assertion: bool,
         #[serde(flatten)]
         other: Unknown,
     },
@@ -150,13 +158,6 @@ impl Credential {
         }
     }
 
-    pub(crate) fn refresh_token(&self) -> Option<&SecretString> {
-        match &self.secret {
-            Secret::Oauth { refresh, .. } => refresh.as_ref(),
-            Secret::Api { .. } => None,
-        }
-    }
-
     /// Takes out what only a refresh needs, which reads the record again: an account in memory holds none of it.
     pub(crate) fn forget_grant(&mut self) {
         if let Secret::Oauth {
@@ -177,6 +178,18 @@ impl Credential {
         }
     }
 
+    /// Whether the next access token takes no person.
+    fn is_refreshable(&self) -> bool {
+        match self.secret {
+            Secret::Oauth {
+                ref refresh,
+                by_assertion,
+                ..
+            } => by_assertion || refresh.is_some(),
+            Secret::Api { .. } => false,
+        }
+    }
+
     /// What the policy may see.
     pub(crate) fn view(&self, id: AccountId, generation: u64) -> AccountView {
         AccountView {
@@ -191,7 +204,7 @@ impl Credential {
             created_at: self.created_at,
             expires_at: self.expires_at(),
             obtained_at: self.obtained_at(),
-            refreshable: self.refresh_token().is_some(),
+            refreshable: self.is_refreshable(),
             readable: true,
         }
     }
@@ -207,6 +220,13 @@ impl Credential {
         match (&self.secret, &other.secret) {
             (Secret::Api { key: a, .. }, Secret::Api { key: b, .. }) => {
                 fingerprint(a) == fingerprint(b)
+            }
+            // Where the provider does not say who signed in, the user's name for the account does.
+            _ if self.identity.subject.is_none() && other.identity.subject.is_none() => {
+                !other.label.is_empty()
+                    && self.label == other.label
+                    && self.belongs.client_id == other.belongs.client_id
+                    && self.belongs.token_endpoint == other.belongs.token_endpoint
             }
             _ => self.identity.subject.is_some() && self.has_identity_of(other),
         }
@@ -243,6 +263,7 @@ impl Credential {
                 expires_at: Some(now),
                 earliest_refresh_at: None,
                 scopes: None,
+                by_assertion: false,
                 other: Unknown::default(),
             },
             ..self.clone()
@@ -293,6 +314,7 @@ impl Secret {
             expires_at: lifetime.expires_at,
             earliest_refresh_at: lifetime.earliest_refresh_at,
             scopes: tokens.scopes,
+            by_assertion: false,
             other: Unknown::default(),
         }
     }
@@ -301,9 +323,9 @@ impl Secret {
 impl Belongs {
     /// Whether the provider, as configured now, is still the one that the credential was made for.
     pub(crate) fn fits(&self, provider: &Provider) -> bool {
-        let Some(made_with) = &self.client_id else {
+        if self.client_id.is_none() && self.token_endpoint.is_none() {
             return true;
-        };
+        }
         let Some(server) = &provider.server else {
             return false;
         };
@@ -313,8 +335,9 @@ impl Belongs {
         provider
             .client_id
             .as_ref()
-            .is_none_or(|configured| configured == made_with)
+            .is_none_or(|configured| Some(configured) == self.client_id.as_ref())
             && same(&server.token_endpoint, &self.token_endpoint)
+            && same(&server.exchange_endpoint, &self.exchange_endpoint)
             && same(&server.issuer, &self.issuer)
     }
 

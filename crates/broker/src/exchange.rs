@@ -57,13 +57,12 @@ impl Broker {
             generation,
             ..
         } = locked;
-        let Some(refresh_token) = credential.refresh_token().cloned() else {
+        let Some(ask) = self.ask_for(&credential)? else {
             return self.login_ended(id, generation, &vault).await;
         };
-        let (server, client) = (self.server_of(&credential)?, self.client_of(&credential)?);
         let note = Pending {
             generation,
-            refresh_hash: fingerprint(&refresh_token),
+            refresh_hash: fingerprint(ask.presented()),
             started_at: now.as_millis(),
             pid: std::process::id(),
             boot_id: boot_id(),
@@ -73,17 +72,15 @@ impl Broker {
             move || vault.set_pending(&guard, &note).map(|()| (guard, note))
         })
         .await?;
-        let answer =
-            provider_auth_oauth::refresh(&*self.host.http, &server, &client, &refresh_token, None)
-                .await;
-        match answer {
+        match self.send(&ask).await {
             Ok(tokens) => {
                 let mut credential = credential;
+                self.follow_api(&mut credential, &tokens);
                 credential.renew(tokens, now);
                 self.persist(&vault, Unsaved::new(guard, note, credential))
                     .await
             }
-            Err(OauthError::InvalidGrant { .. }) => {
+            Err(OauthError::InvalidGrant { .. }) if ask.ends_with_refusal() => {
                 self.refused(id, &vault, guard, generation).await
             }
             Err(error) => self.postpone(id, &vault, guard, &error).await,

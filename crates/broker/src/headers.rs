@@ -1,10 +1,11 @@
 //! The headers that carry a credential.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use provider_auth_policy::AccountKind;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
-use crate::config::Provider;
+use crate::config::{CredentialForm, Provider};
 use crate::credential::Credential;
 use crate::error::BrokerError;
 
@@ -22,14 +23,23 @@ impl HeaderSet {
             _ => (&provider.oauth_header, &provider.oauth_extra),
         };
         let secret = credential.bearer().expose_secret();
+        // Sized first, so that growing leaves no copy of the secret behind; base64 makes four characters of three.
         let mut value = Zeroizing::new(String::with_capacity(
-            template.scheme.len() + 1 + secret.len(),
+            template.scheme.len() + 8 + secret.len() * 4 / 3,
         ));
         if !template.scheme.is_empty() {
             value.push_str(&template.scheme);
             value.push(' ');
         }
-        value.push_str(secret);
+        match template.form {
+            CredentialForm::Plain => value.push_str(secret),
+            CredentialForm::BasicUser => {
+                let mut user = Zeroizing::new(String::with_capacity(secret.len() + 1));
+                user.push_str(secret);
+                user.push(':');
+                STANDARD.encode_string(user.as_bytes(), &mut value);
+            }
+        }
         let mut lines = vec![(template.name.clone(), value)];
         lines.extend(
             extra

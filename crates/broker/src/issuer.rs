@@ -27,6 +27,7 @@ impl Broker {
         Ok(Server {
             issuer: credential.belongs.issuer.clone(),
             token_endpoint: credential.belongs.token_endpoint.clone(),
+            exchange_endpoint: credential.belongs.exchange_endpoint.clone(),
             dialect,
             ..Server::default()
         })

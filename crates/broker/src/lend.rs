@@ -65,6 +65,8 @@ pub struct Lease {
     pub attempt: String,
     /// Why this account serves, for who asked.
     pub trace: Option<Trace>,
+    /// Where the request goes instead, if the provider serves this account elsewhere.
+    pub url: Option<String>,
     provider: Arc<Provider>,
     entry: Arc<Entry>,
 }
@@ -91,6 +93,7 @@ pub(crate) struct Asked {
     pub(crate) request: Arc<Request>,
     pub(crate) provider: Arc<Provider>,
     origin: Origin,
+    url: String,
     is_retry: bool,
     explain: Explain,
     /// The last choice, explained.
@@ -258,6 +261,7 @@ impl Broker {
             request,
             provider,
             origin,
+            url: asked.url.clone(),
             is_retry: asked.retry_of.is_some(),
             explain: asked.explain,
             trace: None,
@@ -421,6 +425,7 @@ impl Broker {
         Lease {
             attempt,
             trace: asked.trace.take(),
+            url: own_address(entry, asked),
             provider: asked.provider.clone(),
             entry: entry.clone(),
         }
@@ -500,6 +505,19 @@ fn allowed_origin(provider: &Provider, url: &str) -> Result<Origin, BrokerError>
             provider.id
         ))),
     }
+}
+
+/// The URL on the origin where the provider serves this very account; `None` when that is where the request goes anyway.
+fn own_address(entry: &Entry, asked: &Asked) -> Option<String> {
+    let api = entry.credential.belongs.api.as_ref()?;
+    if *api == asked.origin || !entry.may_go(&asked.provider, api) {
+        return None;
+    }
+    let mut url = Url::parse(api.as_str()).ok()?;
+    let wanted = Url::parse(&asked.url).ok()?;
+    url.set_path(wanted.path());
+    url.set_query(wanted.query());
+    Some(url.into())
 }
 
 /// The kind of account that a mode asks for, as part of a sentence.

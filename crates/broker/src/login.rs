@@ -20,7 +20,7 @@ use crate::config::Provider;
 use crate::error::BrokerError;
 use crate::limits;
 
-use self::begin::Making;
+pub(crate) use self::begin::Making;
 
 /// How a person proves who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Method {
     Paste,
     /// A key that was made on the provider's page.
     ApiKey,
+    /// Nobody does: a token of another issuer names this machine or program (RFC 7523).
+    Assertion,
 }
 
 impl Method {
@@ -43,6 +45,7 @@ impl Method {
             Self::Device => "device",
             Self::Paste => "paste",
             Self::ApiKey => "api-key",
+            Self::Assertion => "assertion",
         }
     }
 }
@@ -118,12 +121,16 @@ type Pasted = (String, oneshot::Sender<BrokerError>);
 pub(crate) fn methods(provider: &Provider) -> Vec<Method> {
     let mut methods = Vec::new();
     if let Some(server) = &provider.server
-        && provider.client_id.is_some()
+        && server.dialect.page_poll.is_some()
     {
-        if server.authorization_endpoint.is_some() || server.issuer.is_some() {
+        methods.push(Method::Device);
+    } else if let Some(server) = &provider.server
+        && (provider.client_id.is_some() || server.dialect.issued_client.is_some())
+    {
+        if server.authorization_endpoint.is_some() || provider.discovers {
             methods.extend([Method::Browser, Method::Paste]);
         }
-        if server.device_authorization_endpoint.is_some() || server.issuer.is_some() {
+        if server.device_authorization_endpoint.is_some() || provider.discovers {
             methods.push(Method::Device);
         }
     }
@@ -150,14 +157,16 @@ impl Broker {
         }
         // A vault that cannot be written would turn up only after the user has signed in.
         self.opened_by_hand().await?;
-        let (server, client) = self.login_server(&provider).await?;
+        let (server, client) = self.login_server(&provider, options.method).await?;
         let method = self.login_method(options.method, &server)?;
         let patience = options.timeout.unwrap_or(limits::LOGIN_PATIENCE);
         let number = self.next_serial();
+        let reserve = self.reserve_notice(&provider, &namespace);
         let made = Making {
             provider,
             server,
             client,
+            method,
             namespace,
             label,
         };
@@ -175,7 +184,11 @@ impl Broker {
                     made.provider.id
                 )));
             }
+            Method::Device if made.server.dialect.page_poll.is_some() => {
+                self.begin_page_poll(number, &made)?
+            }
             Method::Device => self.begin_device(number, &made).await?,
+            Method::Assertion => self.begin_assertion(number, &made)?,
             _ => {
                 self.begin_page(number, &made, method, options.login_hint.as_deref())
                     .await?
@@ -202,6 +215,7 @@ impl Broker {
         });
         Ok(LoginPrompt {
             expires_at,
+            instructions: prompt.instructions + &reserve,
             ..prompt
         })
     }

@@ -179,7 +179,13 @@ impl<'env> Options<'env> {
             Some("device") => Some(Method::Device),
             Some("paste") => Some(Method::Paste),
             Some("api-key") => Some(Method::ApiKey),
-            Some(_) => return Err(expected("method", "browser, device, paste or api-key")),
+            Some("assertion") => Some(Method::Assertion),
+            Some(_) => {
+                return Err(expected(
+                    "method",
+                    "browser, device, paste, api-key or assertion",
+                ));
+            }
         };
         Ok(LoginOptions {
             provider: self.needed_text("provider")?,

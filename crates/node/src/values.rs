@@ -25,6 +25,9 @@ impl ToNapiValue for AuthHeaders {
         object.set_named_property("accountId", env.create_string_latin1(lease.account_id())?)?;
         object.set_named_property("headers", headers(&env, &lease)?)?;
         object.set_named_property("strip", lease.strip().to_vec())?;
+        if let Some(url) = &lease.url {
+            object.set_named_property("url", env.create_string(url)?)?;
+        }
         if let Some(explained) = &lease.trace {
             object.set_named_property("trace", trace(explained))?;
         }
@@ -32,8 +35,8 @@ impl ToNapiValue for AuthHeaders {
     }
 }
 
-/// `AuthHeaders` for a caller that knows `strip` already, as lines of one string: the attempt, the account's id, then name
-/// and value of each header in turn. None of them can hold a line break.
+/// `AuthHeaders` for a caller that knows `strip` already, as lines of one string: the attempt, the account's id, another URL
+/// or nothing, then name and value of each header in turn. None of them can hold a line break.
 pub(crate) struct AtHand(pub(crate) Lease);
 
 impl ToNapiValue for AtHand {
@@ -47,7 +50,8 @@ impl ToNapiValue for AtHand {
             .headers()
             .iter()
             .flat_map(|(name, value)| [name, value]);
-        let parts = [lease.attempt.as_str(), lease.account_id()]
+        let url = lease.url.as_deref().unwrap_or_default();
+        let parts = [lease.attempt.as_str(), lease.account_id(), url]
             .into_iter()
             .chain(headers);
         // Sized first: a string that grows leaves copies of its secrets behind.

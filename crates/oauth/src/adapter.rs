@@ -3,7 +3,10 @@
 
 use std::{future::Future, pin::Pin, sync::OnceLock};
 
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header::CONTENT_TYPE};
+use http::{
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{ACCEPT, CONTENT_TYPE},
+};
 use oauth2::{
     AsyncHttpClient, AuthType, ClientSecret, ErrorResponse, RequestTokenError,
     StandardRevocableToken,
@@ -13,7 +16,7 @@ use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
 use crate::{
-    Client, ClientAuth, Encoding, Http, OauthError, Server,
+    Client, ClientAuth, Encoding, Http, OauthError, Server, Tokens,
     answer::{self, Refusal},
     dialect::StepDialect,
     server::endpoint,
@@ -31,6 +34,8 @@ pub(crate) enum Step {
     Token,
     /// Refresh.
     Refresh,
+    /// Exchange of an assertion.
+    Assertion,
     /// Revocation.
     Revoke,
 }
@@ -40,7 +45,7 @@ impl Step {
     pub(crate) fn endpoint(self) -> &'static str {
         match self {
             Self::Device => "device authorization endpoint",
-            Self::Poll | Self::Token | Self::Refresh => "token endpoint",
+            Self::Poll | Self::Token | Self::Refresh | Self::Assertion => "token endpoint",
             Self::Revoke => "revocation endpoint",
         }
     }
@@ -78,7 +83,7 @@ impl<'a> Adapter<'a> {
         let which = step.endpoint();
         let url = match step {
             Step::Device => &server.device_authorization_endpoint,
-            Step::Poll | Step::Token | Step::Refresh => &server.token_endpoint,
+            Step::Poll | Step::Token | Step::Refresh | Step::Assertion => &server.token_endpoint,
             Step::Revoke => &server.revocation_endpoint,
         };
         let endpoint = endpoint(url.as_ref(), which)?;
@@ -137,6 +142,7 @@ impl<'a> Adapter<'a> {
             Step::Device => &dialect.device,
             Step::Poll | Step::Token => &dialect.token,
             Step::Refresh => &dialect.refresh,
+            Step::Assertion => &dialect.assertion,
             Step::Revoke => &dialect.revoke,
         }
     }
@@ -146,9 +152,15 @@ impl<'a> Adapter<'a> {
         let sent = Parameters::of(request.body(), &self.dialect().params);
         *request.uri_mut() = self.uri.clone();
         let (content_type, body) = sent.encode(self.dialect().encoding);
-        request
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        for (name, value) in &self.dialect().headers {
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::try_from(name), HeaderValue::try_from(value))
+            {
+                headers.insert(name, value);
+            }
+        }
         *request.body_mut() = body;
         let response = self
             .http
@@ -159,6 +171,27 @@ impl<'a> Adapter<'a> {
             .secrets()
             .chain(self.client.secret.as_ref().map(reveal));
         answer::read(self.step, &self.server.dialect, &response, secrets)
+    }
+
+    /// Sends the one request that the crate has no words for (RFC 7523 §2.1).
+    pub(crate) async fn send_assertion(&self, assertion: &str) -> Result<Tokens, OauthError> {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")
+            .append_pair("assertion", assertion)
+            .finish();
+        let mut request = Request::new(form.into_bytes());
+        *request.method_mut() = Method::POST;
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(ACCEPT, json);
+        match self.exchange(request).await {
+            Ok(body) => serde_json::from_value::<TokenAnswer>(Value::Object(body))
+                .map(Tokens::from)
+                .map_err(|_| OauthError::Malformed { field: "content" }),
+            Err(Refusal::Final(failure)) => Err(failure),
+            Err(Refusal::Pending | Refusal::SlowDown) => {
+                Err(OauthError::Malformed { field: "content" })
+            }
+        }
     }
 
     /// Says to the crate what it can understand, and keeps the rest.
@@ -257,7 +290,8 @@ impl Parameters {
 
     /// Returns the values that must not come back in an error message.
     fn secrets(&self) -> impl Iterator<Item = &str> {
-        const SECRET: [&str; 6] = [
+        const SECRET: [&str; 7] = [
+            "assertion",
             "code",
             "code_verifier",
             "device_code",

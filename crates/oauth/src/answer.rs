@@ -36,9 +36,15 @@ pub(crate) fn read<'a>(
         // RFC 7009 §2.2: the body says nothing.
         Step::Revoke => return Ok(Map::new()),
         Step::Device => device,
-        Step::Poll | Step::Token | Step::Refresh => token,
+        Step::Poll | Step::Token | Step::Refresh | Step::Assertion => token,
     };
     let mut body = object(response).ok_or_else(|| Refusal::Final(not_json(response, &secrets)))?;
+    let ended = dialect.ended.as_deref().and_then(|field| body.get(field));
+    if ended == Some(&Value::Bool(true)) {
+        return Err(Refusal::Final(OauthError::InvalidGrant {
+            description: None,
+        }));
+    }
     for (theirs, ours) in &dialect.rename {
         if let Some(value) = body.remove(theirs) {
             body.entry(ours).or_insert(value);

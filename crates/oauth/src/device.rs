@@ -9,13 +9,15 @@ use std::{
 };
 
 use oauth2::{DeviceAuthorizationUrl, Scope, StandardDeviceAuthorizationResponse, TokenUrl};
+use secrecy::SecretString;
 use url::Url;
 
 use crate::{
-    Client, Http, OauthError, Server, Tokens,
+    Client, Http, LoginSecrets, OauthError, Server, Tokens,
     adapter::{Adapter, Step},
     limits,
     text::clean,
+    tokens::reveal,
 };
 
 /// A device login under way: what to show to the user, and what to poll with.
@@ -32,6 +34,7 @@ pub struct DeviceGrant {
     /// Pause between two polls.
     pub interval: Duration,
     answer: StandardDeviceAuthorizationResponse,
+    verifier: Option<SecretString>,
 }
 
 impl fmt::Debug for DeviceGrant {
@@ -44,20 +47,27 @@ impl fmt::Debug for DeviceGrant {
     }
 }
 
-/// Asks the server for a code to show to the user.
+/// Asks the server for a code to show to the user. Of `secrets`, the PKCE verifier is used where the dialect says so.
 pub async fn start_device(
     http: &dyn Http,
     server: &Server,
     client: &Client,
     scopes: &[String],
+    secrets: &LoginSecrets,
 ) -> Result<DeviceGrant, OauthError> {
     let adapter = Adapter::new(http, server, client, Step::Device)?;
     let speaker = adapter
         .speaker()?
         .set_device_authorization_url(DeviceAuthorizationUrl::from_url(adapter.endpoint().clone()));
-    let request = speaker
+    let mut request = speaker
         .exchange_device_code()
         .add_scopes(scopes.iter().cloned().map(Scope::new));
+    let with_pkce = server.dialect.device_pkce;
+    if with_pkce {
+        request = request
+            .add_extra_param("code_challenge", secrets.challenge())
+            .add_extra_param("code_challenge_method", "S256");
+    }
     let answer = request.request_async(&adapter).await;
     let answer: StandardDeviceAuthorizationResponse = adapter.settle(answer)?;
     let complete = answer
@@ -73,6 +83,7 @@ pub async fn start_device(
         expires_in: answer.expires_in(),
         interval: answer.interval(),
         answer,
+        verifier: with_pkce.then(|| secrets.verifier().secret().as_str().into()),
     })
 }
 
@@ -103,10 +114,13 @@ where
     // Nobody types a code in no time: the first poll would only be the first `slow_down`.
     sleep(grant.interval).await;
     let rest = grant.expires_in.saturating_sub(grant.interval);
-    let request = speaker
+    let mut request = speaker
         .exchange_device_access_token(&grant.answer)
         .set_time_fn(|| since_epoch(Duration::from_secs(waited.load(Ordering::Relaxed))))
         .set_max_backoff_interval(limits::LONGEST_POLL_BACKOFF.max(grant.interval));
+    if let Some(verifier) = &grant.verifier {
+        request = request.add_extra_param("code_verifier", reveal(verifier));
+    }
     let answer = request.request_async(&adapter, sleep, Some(rest)).await;
     adapter.settle(answer).map(Tokens::from)
 }

@@ -1,5 +1,7 @@
 //! How a server's OAuth differs from the standard, as data. The default is the standard.
 
+use url::Url;
+
 /// The differences of one server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Dialect {
@@ -11,6 +13,8 @@ pub struct Dialect {
     pub token: StepDialect,
     /// Refresh.
     pub refresh: StepDialect,
+    /// Exchange of an assertion (RFC 7523).
+    pub assertion: StepDialect,
     /// Revocation.
     pub revoke: StepDialect,
     /// Send `state` in the code exchange too (Anthropic).
@@ -21,6 +25,68 @@ pub struct Dialect {
     pub errors: Vec<ErrorRule>,
     /// Where the identity stands.
     pub identity: IdentityPaths,
+    /// Other names under which the server calls itself (Oracle Cloud has one for all domains).
+    pub issuers: Vec<Url>,
+    /// What is checked of an id token.
+    pub id_token: IdTokenCheck,
+    /// Send a PKCE challenge with the start of a device login, and the verifier with each poll (Qwen).
+    pub device_pkce: bool,
+    /// The server issues the client with the first login (Sign in with ChatGPT).
+    pub issued_client: Option<IssuedClient>,
+    /// A scope without which a login is of no use.
+    pub required_scope: Option<String>,
+    /// The login is a page, and its outcome is asked for until it is known (Cursor).
+    pub page_poll: Option<PagePoll>,
+    /// How the next access token is obtained.
+    pub renewal: Renewal,
+    /// Where in a token response the address of the API stands, as a JSON pointer (Copilot, Qwen).
+    pub api_url: Option<String>,
+    /// A field that, when it is true in a good answer, says that the login is over (Cursor).
+    pub ended: Option<String>,
+}
+
+/// What is checked of an id token, beside its nonce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IdTokenCheck {
+    /// Nothing: it comes straight from the token endpoint over TLS (OpenID Connect Core §3.1.3.7).
+    #[default]
+    Claims,
+    /// Signature, issuer, audience and time; a login without an id token fails.
+    Signature,
+}
+
+/// How a server issues a client with the first login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuedClient {
+    /// The client id of the first login; its answer brings the one to use from then on.
+    pub first_id: String,
+    /// Parameters of the first authorization URL.
+    pub params: Vec<(String, String)>,
+    /// Name of the parameter that says which installation asks, as a UUID.
+    pub installation: String,
+}
+
+/// The parameters of a login whose outcome is polled for: PKCE, without a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PagePoll {
+    /// Of the page: the S256 challenge.
+    pub challenge: String,
+    /// Of page and poll: the UUID that ties them together.
+    pub id: String,
+    /// Of the poll: the verifier.
+    pub verifier: String,
+}
+
+/// How the next access token is obtained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Renewal {
+    /// By a refresh token (RFC 6749 §6).
+    #[default]
+    RefreshToken,
+    /// By exchanging the refresh token, sent as a bearer token (Cursor).
+    Exchange,
+    /// By exchanging the token of the login, sent as a bearer token; the login itself begins with that (Copilot).
+    ExchangeLogin,
 }
 
 /// The differences of one kind of request.
@@ -30,6 +96,8 @@ pub struct StepDialect {
     pub encoding: Encoding,
     /// Extra parameters. One that the flow itself sets is not replaced.
     pub params: Vec<(String, String)>,
+    /// Extra headers, in lower case.
+    pub headers: Vec<(String, String)>,
 }
 
 /// Encoding of a request's body.

@@ -25,6 +25,8 @@ pub struct Metadata {
     pub revocation_endpoint: Option<Url>,
     /// Says who signed in.
     pub userinfo_endpoint: Option<Url>,
+    /// Publishes the keys that id tokens are signed with.
+    pub jwks_uri: Option<Url>,
     /// Whether the callback carries `iss` (RFC 9207).
     pub issuer_in_response: bool,
 }
@@ -87,6 +89,7 @@ fn read(document: &Map<String, Value>, issuer: &Url) -> Result<Metadata, OauthEr
         device_authorization_endpoint: endpoint("device_authorization_endpoint")?,
         revocation_endpoint: endpoint("revocation_endpoint")?,
         userinfo_endpoint: endpoint("userinfo_endpoint")?,
+        jwks_uri: endpoint("jwks_uri")?,
         issuer_in_response: document.get("authorization_response_iss_parameter_supported")
             == Some(&Value::Bool(true)),
     })

@@ -64,6 +64,18 @@ pub enum OauthError {
     /// The id token answers another login than this one.
     #[error("the id token belongs to another login")]
     WrongNonce,
+    /// The id token's signature, issuer, audience or time is wrong, or there is none where there must be one.
+    #[error("the id token cannot be trusted: {why}")]
+    UntrustedIdToken {
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The user, or the server, left out a scope without which the login is of no use.
+    #[error("the login was granted without the scope {scope}, which it cannot do without")]
+    MissingScope {
+        /// The scope.
+        scope: String,
+    },
     /// Neither configuration nor discovery names the endpoint.
     #[error("the {which} of this provider is not known")]
     MissingEndpoint {
@@ -143,6 +155,12 @@ pub enum CallbackError {
     /// There is no code in it.
     #[error("this answer holds no code")]
     MissingCode,
+    /// It names another client than the one that asked.
+    #[error("this answer is meant for another client")]
+    WrongClient,
+    /// The server was to issue a client with it, and did not.
+    #[error("this answer issues no client; paste the whole address that the browser ends on")]
+    MissingClient,
 }
 
 fn because(description: &Option<String>) -> String {

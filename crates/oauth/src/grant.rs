@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::{
-    Callback, Client, Http, LoginSecrets, OauthError, Server, Tokens,
+    Callback, Client, Http, IdTokenCheck, LoginSecrets, OauthError, Server, Tokens,
     adapter::{Adapter, Step},
     tokens::{claims, reveal},
 };
@@ -56,6 +56,7 @@ pub async fn exchange_code(
         .and_then(|claims| claims.get("nonce"))
     {
         Some(nonce) if nonce != &secrets.nonce => Err(OauthError::WrongNonce),
+        None if server.dialect.id_token == IdTokenCheck::Signature => Err(OauthError::WrongNonce),
         _ => Ok(tokens),
     }
 }

@@ -27,8 +27,10 @@ mod device;
 mod dialect;
 mod discovery;
 mod error;
+mod exchange;
 mod grant;
 mod http;
+mod id_token;
 mod identity;
 pub mod limits;
 mod login;
@@ -37,12 +39,17 @@ mod text;
 mod tokens;
 
 pub use crate::device::{DeviceGrant, poll_device, start_device};
-pub use crate::dialect::{Dialect, Encoding, ErrorRule, IdentityPaths, Meaning, StepDialect};
+pub use crate::dialect::{
+    Dialect, Encoding, ErrorRule, IdTokenCheck, IdentityPaths, IssuedClient, Meaning, PagePoll,
+    Renewal, StepDialect,
+};
 pub use crate::discovery::{Metadata, discover};
 pub use crate::error::{CallbackError, OauthError};
+pub use crate::exchange::{PageLogin, exchange_assertion, exchange_token, poll_page, start_page};
 pub use crate::grant::{TokenHint, exchange_code, refresh, revoke};
 pub use crate::http::{Http, HttpError, Sending};
-pub use crate::identity::{Identity, identity};
+pub use crate::id_token::check_id_token;
+pub use crate::identity::{Identity, identity, userinfo};
 pub use crate::login::{Callback, LoginSecrets, authorization_url, read_callback, read_pasted};
 pub use crate::server::{Client, ClientAuth, Server, is_https_or_loopback, is_loopback};
 pub use crate::tokens::Tokens;

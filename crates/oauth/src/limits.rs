@@ -43,3 +43,12 @@ pub const LONGEST_DEVICE_CODE_LIFE: Duration = Duration::from_secs(3600);
 
 /// Shortest text that is looked for in a server's description to blot out a secret that it echoes, in bytes.
 pub const SHORTEST_ECHO_BYTES: usize = 6;
+
+/// Longest pause between two polls for the outcome of a page: what the servers' own programs grow to.
+pub const LONGEST_PAGE_POLL: Duration = Duration::from_secs(10);
+
+/// Longest assertion, in bytes: what Anthropic accepts, and four times what anybody else issues.
+pub const ASSERTION_BYTES: usize = 16 * 1024;
+
+/// How far the clock of whoever signed an id token may be off: machines without time service drift by minutes.
+pub const ID_TOKEN_SKEW: Duration = Duration::from_secs(300);

@@ -10,9 +10,7 @@ use secrecy::SecretString;
 use url::{Url, form_urlencoded};
 
 use crate::{
-    CallbackError, Client, OauthError, Server, limits,
-    server::{endpoint, same_issuer},
-    text::clean,
+    CallbackError, Client, OauthError, Server, limits, server::endpoint, text::clean,
     tokens::reveal,
 };
 
@@ -41,6 +39,13 @@ impl LoginSecrets {
         }
     }
 
+    /// Returns the PKCE challenge (S256).
+    pub(crate) fn challenge(&self) -> String {
+        PkceCodeChallenge::from_code_verifier_sha256(&self.verifier())
+            .as_str()
+            .to_owned()
+    }
+
     pub(crate) fn verifier(&self) -> PkceCodeVerifier {
         PkceCodeVerifier::new(reveal(&self.verifier).to_owned())
     }
@@ -56,6 +61,27 @@ impl fmt::Debug for LoginSecrets {
 #[derive(Debug)]
 pub struct Callback {
     pub(crate) code: SecretString,
+    client_id: Option<String>,
+}
+
+impl Callback {
+    /// Returns the client with which to go on: the one that the answer issues to a first login, else `client` itself.
+    ///
+    /// An answer that names another client than the one that asked is refused.
+    pub fn client(&self, server: &Server, client: &Client) -> Result<Client, CallbackError> {
+        let Some(issued) = &server.dialect.issued_client else {
+            return Ok(client.clone());
+        };
+        match &self.client_id {
+            Some(id) if client.id == issued.first_id => Ok(Client {
+                id: id.clone(),
+                ..client.clone()
+            }),
+            Some(id) if *id != client.id => Err(CallbackError::WrongClient),
+            None if client.id == issued.first_id => Err(CallbackError::MissingClient),
+            _ => Ok(client.clone()),
+        }
+    }
 }
 
 /// Returns the page where the user signs in.
@@ -74,8 +100,8 @@ pub fn authorization_url(
         server.authorization_endpoint.as_ref(),
         "authorization endpoint",
     )?;
-    let client =
-        BasicClient::new(client.checked_id()?).set_auth_uri(AuthUrl::from_url(page.clone()));
+    let client_id = client.checked_id()?;
+    let client = BasicClient::new(client_id.clone()).set_auth_uri(AuthUrl::from_url(page.clone()));
     let mut request = client
         .authorize_url(|| CsrfToken::new(secrets.state.clone()))
         .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(
@@ -90,7 +116,10 @@ pub fn authorization_url(
         request = request.add_extra_param("login_hint", hint);
     }
     let (mut url, _state) = request.url();
-    for (name, value) in &server.dialect.authorize {
+    let issued = server.dialect.issued_client.as_ref();
+    let first = issued.filter(|issued| issued.first_id == client_id.as_str());
+    let of_first = first.into_iter().flat_map(|issued| &issued.params);
+    for (name, value) in server.dialect.authorize.iter().chain(of_first) {
         if !url.query_pairs().any(|(set, _)| set == *name) {
             url.query_pairs_mut().append_pair(name, value);
         }
@@ -118,7 +147,12 @@ pub fn read_callback(
                 .and_then(|text| clean(&text, limits::DESCRIPTION_CHARS)),
         });
     }
-    callback(answer.code.as_deref().unwrap_or_default())
+    Ok(Callback {
+        client_id: answer
+            .client_id
+            .and_then(|id| clean(&id, limits::CLAIM_CHARS)),
+        ..callback(answer.code.as_deref().unwrap_or_default())?
+    })
 }
 
 /// Reads what a user pasted: the whole redirect URL, its query, `code#state`, or the bare code.
@@ -160,6 +194,7 @@ struct Answer {
     state: Option<String>,
     code: Option<String>,
     issuer: Option<String>,
+    client_id: Option<String>,
     error: Option<String>,
     description: Option<String>,
 }
@@ -172,6 +207,7 @@ impl Answer {
                 "state" => &mut answer.state,
                 "code" => &mut answer.code,
                 "iss" => &mut answer.issuer,
+                "client_id" => &mut answer.client_id,
                 "error" => &mut answer.error,
                 "error_description" => &mut answer.description,
                 _ => continue,
@@ -194,7 +230,7 @@ fn check_state(state: Option<&str>, secrets: &LoginSecrets) -> Result<(), Callba
 
 fn check_issuer(issuer: Option<&str>, server: &Server) -> Result<(), CallbackError> {
     let right = match (issuer, &server.issuer) {
-        (Some(issuer), Some(expected)) => same_issuer(issuer, expected.as_str()),
+        (Some(issuer), Some(_)) => server.is_called(issuer),
         (Some(_), None) => true,
         (None, _) => !server.issuer_in_response,
     };
@@ -210,7 +246,10 @@ fn callback(code: &str) -> Result<Callback, CallbackError> {
     if code.is_empty() || !code.chars().all(printable) {
         return Err(CallbackError::MissingCode);
     }
-    Ok(Callback { code: code.into() })
+    Ok(Callback {
+        code: code.into(),
+        client_id: None,
+    })
 }
 
 /// Compares in a time that tells nothing about where two texts differ.

@@ -22,6 +22,10 @@ pub struct Server {
     pub revocation_endpoint: Option<Url>,
     /// Says who signed in (OpenID Connect).
     pub userinfo_endpoint: Option<Url>,
+    /// Publishes the keys that id tokens are signed with.
+    pub jwks_uri: Option<Url>,
+    /// Exchanges the token of a login for the one that is sent to the API (Copilot, Cursor).
+    pub exchange_endpoint: Option<Url>,
     /// Whether the callback must carry `iss` (RFC 9207). When it carries one unasked, that is checked all the same.
     pub issuer_in_response: bool,
     /// Differences from the standard.
@@ -43,9 +47,19 @@ impl Server {
                 .or(metadata.device_authorization_endpoint),
             revocation_endpoint: self.revocation_endpoint.or(metadata.revocation_endpoint),
             userinfo_endpoint: self.userinfo_endpoint.or(metadata.userinfo_endpoint),
+            jwks_uri: self.jwks_uri.or(metadata.jwks_uri),
+            exchange_endpoint: self.exchange_endpoint,
             issuer_in_response: self.issuer_in_response || metadata.issuer_in_response,
             dialect: self.dialect,
         }
+    }
+
+    /// Whether the server calls itself so.
+    pub(crate) fn is_called(&self, issuer: &str) -> bool {
+        let names = self.issuer.iter().chain(&self.dialect.issuers);
+        names
+            .into_iter()
+            .any(|name| same_issuer(issuer, name.as_str()))
     }
 }
 

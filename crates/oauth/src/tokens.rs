@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::limits;
+use crate::{OauthError, Server, limits};
 
 /// Tokens, as the server issued them.
 #[derive(Clone)]
@@ -45,6 +45,21 @@ impl Tokens {
             }
             (None, Some(seconds)) => Some(seconds.saturating_mul(1000).min(latest)),
             (None, None) => None,
+        }
+    }
+}
+
+impl Tokens {
+    /// Refuses tokens that lack a scope without which the server's logins are of no use. Scopes that are not named are
+    /// those asked for (RFC 6749 §5.1).
+    pub fn check_scope(&self, server: &Server) -> Result<(), OauthError> {
+        match (&server.dialect.required_scope, &self.scopes) {
+            (Some(scope), Some(granted)) if !granted.contains(scope) => {
+                Err(OauthError::MissingScope {
+                    scope: scope.clone(),
+                })
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -33,6 +33,7 @@ impl Indexes {
     pub fn select(&mut self, pool: &Pool<'_>, request: &Request) -> Selection {
         let helps = pool.roster.len() >= limits::INDEXED_FROM
             && pool.rotation.rotate
+            && pool.rotation.pool_logins
             && request.pin.is_none()
             && request.keeper().is_none()
             && request.origin_refused.is_empty();

@@ -253,14 +253,37 @@ impl<'a> Pool<'a> {
                     .filter(|account| pinned == Some(&account.id))
                     .collect()
             }
-            None if self.rotation.rotate => fitting
-                .filter(|account| request.keeper().is_none_or(|keeper| account.id == *keeper))
-                .collect(),
+            None if self.rotation.rotate => {
+                let first = (!self.rotation.pool_logins)
+                    .then(|| self.first_login(request))
+                    .flatten();
+                let serves = |account: &&AccountView| {
+                    account.kind == AccountKind::Api
+                        || self.rotation.pool_logins
+                        || first == Some(&account.id)
+                };
+                fitting
+                    .filter(serves)
+                    .filter(|account| request.keeper().is_none_or(|keeper| account.id == *keeper))
+                    .collect()
+            }
             None => fitting
                 .min_by_key(|account| (tier(account), seniority(account)))
                 .into_iter()
                 .collect(),
         }
+    }
+
+    /// Returns the login that serves for all of the pool's, where they do not stand in for one another.
+    fn first_login(&self, request: &Request) -> Option<&'a AccountId> {
+        let logins = self.roster.iter().filter(|account| {
+            account.kind != AccountKind::Api
+                && self.fits(account, request)
+                && !request.origin_refused.contains(&account.id)
+        });
+        logins
+            .min_by_key(|account| (tier(account), seniority(account)))
+            .map(|account| &account.id)
     }
 
     /// Returns the soonest time at which any account can serve the request.

@@ -45,6 +45,8 @@ pub struct Rotation {
     pub strategy: Strategy,
     /// False: only the first account of the pool serves, and nothing moves to another.
     pub rotate: bool,
+    /// False: of the pool's logins only the first serves; its API keys stand in for one another and for that login.
+    pub pool_logins: bool,
     /// Attempts of one request; `None` is min(2 · eligible + 2, 8).
     pub max_attempts: Option<u32>,
     /// Time that one request may spend waiting.
@@ -59,6 +61,7 @@ impl Default for Rotation {
             mode: Mode::default(),
             strategy: Strategy::default(),
             rotate: true,
+            pool_logins: true,
             max_attempts: None,
             max_wait: limits::MAX_WAIT,
             hold_until_reset: false,

@@ -225,7 +225,10 @@ pub(crate) fn bound<'a>(pool: &Pool<'a>, request: &Request) -> Option<&'a Accoun
         None => pool.state.binding(request.binding_key(), pool.now)?,
     };
     let account = pool.roster.get(id)?;
+    // A session may be bound to a login from when those of the pool stood in for one another.
+    let is_member = || pool.members(request).iter().any(|member| member.id == *id);
     let serves = pool.fits(account, request)
+        && (pool.rotation.pool_logins || is_member())
         && request.admits(id)
         && pool.standing(account) == Standing::Serving;
     serves.then_some(account)

@@ -85,6 +85,11 @@ impl Vault {
         &self.paths.dir
     }
 
+    /// Returns what tells this vault from every other. No secret.
+    pub fn id(&self) -> [u8; 16] {
+        self.id
+    }
+
     /// Returns where the key came from.
     pub fn key_source(&self) -> KeySource {
         self.opener().key_source

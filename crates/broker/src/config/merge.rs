@@ -12,9 +12,9 @@ use url::Url;
 
 use super::error::ConfigError;
 use super::origin::{Origin, safe_url};
-use super::provider::{HeaderTemplate, Provenance, Provider};
+use super::provider::{CredentialForm, HeaderTemplate, Provenance, Provider};
 use super::schema::{Layer, ProviderPatch, ROTATION, RotationPatch};
-use crate::providers::{self, Descriptor, Endpoints, KEY_HEADERS, Template};
+use crate::providers::{self, Descriptor, KEY_HEADERS, Template};
 
 /// Makes the providers of these layers, first the weakest.
 pub(super) fn merge(layers: Vec<Layer>) -> Result<BTreeMap<String, Arc<Provider>>, ConfigError> {
@@ -107,6 +107,10 @@ impl Merged {
             later.device_authorization_endpoint,
         );
         take(&mut patch.revocation_endpoint, later.revocation_endpoint);
+        take(&mut patch.userinfo_endpoint, later.userinfo_endpoint);
+        take(&mut patch.exchange_endpoint, later.exchange_endpoint);
+        take(&mut patch.jwks_uri, later.jwks_uri);
+        take(&mut patch.assertion, later.assertion);
         take(&mut patch.client_id, later.client_id);
         take(&mut patch.client_secret, later.client_secret);
         take(&mut patch.client_auth, later.client_auth);
@@ -119,6 +123,7 @@ impl Merged {
         take(&mut patch.origins, later.origins);
         take(&mut patch.header, later.header);
         take(&mut patch.scheme, later.scheme);
+        patch.headers.extend(later.headers);
         take(&mut patch.models_url, later.models_url);
         let rotation = &mut patch.rotation;
         take(&mut rotation.mode, later.rotation.mode);
@@ -152,16 +157,19 @@ impl Merged {
             .into_iter()
             .chain(KEY_HEADERS.iter().copied())
             .collect();
+        let mut redirect_uris = redirect_uris(base, &patch).into_iter();
         Ok(Provider {
             id: id.into(),
             client_id: patch.client_id,
             client_secret: patch.client_secret,
             client_auth,
             scopes: patch.scopes.unwrap_or_else(|| owned(base.scopes)),
-            redirect_uri: patch.redirect_uri,
-            fallback_redirect_uris: patch.fallback_redirect_uris.unwrap_or_default(),
-            oauth_extra: pairs(base.oauth_extra),
-            api_extra: pairs(base.api_extra),
+            redirect_uri: redirect_uris.next(),
+            fallback_redirect_uris: redirect_uris.collect(),
+            assertion: patch.assertion,
+            discovers: patch.issuer.is_some() && !server.as_ref().is_some_and(is_complete),
+            oauth_extra: extra(base.oauth_extra, &patch.headers),
+            api_extra: extra(base.api_extra, &patch.headers),
             strip: strip.into_iter().map(str::to_owned).collect(),
             rotation: rotation(base, &patch.rotation),
             signals: base.signals,
@@ -186,20 +194,24 @@ fn take<T>(earlier: &mut Option<T>, later: Option<T>) {
 
 /// The authorization server, where the descriptor or the user names one.
 ///
-/// An issuer of one's own is another server, so the descriptor's endpoints are not mixed in.
+/// An issuer of one's own is another server: of the descriptor's endpoints only those are mixed in that are paths on it.
 fn server(base: &Descriptor, patch: &ProviderPatch) -> Result<Option<Server>, ConfigError> {
-    let endpoints = if patch.issuer.is_some() {
-        Endpoints::NONE
-    } else {
-        base.endpoints
+    let endpoints = base.endpoints;
+    let built_in = |text: Option<&str>| {
+        let text = text?;
+        match (&patch.issuer, text.starts_with('/')) {
+            (Some(issuer), true) => issuer.join(text).ok(),
+            (None, false) => safe_url(text).ok(),
+            _ => None,
+        }
     };
-    let built_in = |text: Option<&str>| text.and_then(|text| safe_url(text).ok());
     let mut dialect = (base.dialect)();
     for (step, params) in &patch.params {
         let to = match *step {
             "authorize" => &mut dialect.authorize,
             "device" => &mut dialect.device.params,
             "token" => &mut dialect.token.params,
+            "assertion" => &mut dialect.assertion.params,
             _ => &mut dialect.refresh.params,
         };
         to.retain(|(name, _)| !params.contains_key(name));
@@ -227,10 +239,19 @@ fn server(base: &Descriptor, patch: &ProviderPatch) -> Result<Option<Server>, Co
             .revocation_endpoint
             .clone()
             .or_else(|| built_in(endpoints.revocation)),
+        userinfo_endpoint: patch
+            .userinfo_endpoint
+            .clone()
+            .or_else(|| built_in(endpoints.userinfo)),
+        exchange_endpoint: patch
+            .exchange_endpoint
+            .clone()
+            .or_else(|| built_in(endpoints.exchange)),
+        jwks_uri: patch.jwks_uri.clone().or_else(|| built_in(endpoints.jwks)),
         dialect,
         ..Server::default()
     };
-    if server.issuer.is_some() || server.token_endpoint.is_some() {
+    if patch.issuer.is_some() || server.token_endpoint.is_some() {
         return Ok(Some(server));
     }
     match patch.keys.iter().find(|(key, _)| key.ends_with("Endpoint")) {
@@ -261,6 +282,28 @@ fn origins(
         ));
     }
     Ok(origins)
+}
+
+/// Those of the user, else the descriptor's: its own port first, and any other where that one is busy.
+fn redirect_uris(base: &Descriptor, patch: &ProviderPatch) -> Vec<Url> {
+    let fallbacks = patch.fallback_redirect_uris.iter().flatten().cloned();
+    let users: Vec<Url> = patch
+        .redirect_uri
+        .iter()
+        .cloned()
+        .chain(fallbacks)
+        .collect();
+    let wished = base.callback.and_then(|url| safe_url(url).ok());
+    match wished {
+        Some(wished) if users.is_empty() => {
+            let mut anywhere = wished.clone();
+            anywhere
+                .set_port(None)
+                .expect("a URL with a host takes a port");
+            vec![wished, anywhere]
+        }
+        _ => users,
+    }
 }
 
 /// The list of models lies where the descriptor has it, on the first origin. It is fetched with a credential, so it
@@ -311,21 +354,28 @@ fn header(base: Template, patch: &ProviderPatch) -> HeaderTemplate {
         Some(name) => (name.as_str(), "Bearer"),
         None => (base.name, base.scheme),
     };
+    let form = match (&patch.header, &patch.scheme) {
+        (None, None) => base.form,
+        _ => CredentialForm::Plain,
+    };
     HeaderTemplate {
         name: name.to_owned(),
         scheme: patch.scheme.as_deref().unwrap_or(scheme).to_owned(),
+        form,
     }
 }
 
 fn rotation(base: &Descriptor, patch: &RotationPatch) -> Rotation {
     let default = Rotation {
-        rotate: base.rotate,
+        pool_logins: base.pool_logins,
         ..Rotation::default()
     };
     Rotation {
         mode: patch.mode.unwrap_or(default.mode),
         strategy: patch.strategy.unwrap_or(default.strategy),
         rotate: patch.rotate.unwrap_or(default.rotate),
+        // Who says that the pool rotates means its logins too.
+        pool_logins: patch.rotate.unwrap_or(default.pool_logins),
         max_attempts: patch.max_attempts.or(default.max_attempts),
         max_wait: patch.max_wait.unwrap_or(default.max_wait),
         hold_until_reset: patch.hold_until_reset.unwrap_or(default.hold_until_reset),
@@ -336,9 +386,23 @@ fn owned(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs
+/// The descriptor's further headers and those of the user, who has the last word.
+fn extra(base: &[(&str, &str)], user: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let base = base
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+        .filter(|(name, _)| !user.contains_key(*name))
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let user = user
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()));
+    base.chain(user).collect()
+}
+
+/// Whether discovery could add nothing to it.
+fn is_complete(server: &Server) -> bool {
+    server.authorization_endpoint.is_some()
+        && server.token_endpoint.is_some()
+        && server.device_authorization_endpoint.is_some()
+        && server.revocation_endpoint.is_some()
+        && server.userinfo_endpoint.is_some()
 }

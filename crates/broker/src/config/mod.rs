@@ -25,7 +25,7 @@ use serde_json::Value;
 
 pub use error::ConfigError;
 pub use origin::{BadUrl, Origin};
-pub use provider::{HeaderTemplate, Provenance, Provider};
+pub use provider::{CredentialForm, HeaderTemplate, Provenance, Provider};
 pub use secret::{SecretRef, SecretSource, resolve_secret};
 
 use crate::host::Env;

@@ -30,6 +30,10 @@ pub struct Provider {
     pub redirect_uri: Option<Url>,
     /// Further registered ones, for when the port of the first is busy.
     pub fallback_redirect_uris: Vec<Url>,
+    /// What a login without a person presents: a token of another issuer (RFC 7523). Not read yet.
+    pub assertion: Option<SecretRef>,
+    /// Whether its issuer is asked for endpoints that nobody named.
+    pub discovers: bool,
     /// Where its credentials may go; empty for one that still has to be told.
     pub origins: Vec<Origin>,
     /// How an access token is sent.
@@ -71,6 +75,18 @@ pub struct HeaderTemplate {
     pub name: String,
     /// The word before the credential; empty for the bare credential.
     pub scheme: String,
+    /// How the credential itself is written.
+    pub form: CredentialForm,
+}
+
+/// How a credential itself is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CredentialForm {
+    /// As it is.
+    #[default]
+    Plain,
+    /// As the user name of HTTP Basic authentication, without a password (RFC 7617).
+    BasicUser,
 }
 
 /// Where a definition comes from.

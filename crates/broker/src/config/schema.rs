@@ -38,6 +38,10 @@ pub(super) struct ProviderPatch {
     pub(super) token_endpoint: Option<Url>,
     pub(super) device_authorization_endpoint: Option<Url>,
     pub(super) revocation_endpoint: Option<Url>,
+    pub(super) userinfo_endpoint: Option<Url>,
+    pub(super) exchange_endpoint: Option<Url>,
+    pub(super) jwks_uri: Option<Url>,
+    pub(super) assertion: Option<SecretRef>,
     pub(super) client_id: Option<String>,
     pub(super) client_secret: Option<SecretRef>,
     pub(super) client_auth: Option<ClientAuth>,
@@ -48,6 +52,7 @@ pub(super) struct ProviderPatch {
     pub(super) origins: Option<Vec<Origin>>,
     pub(super) header: Option<String>,
     pub(super) scheme: Option<String>,
+    pub(super) headers: BTreeMap<String, String>,
     pub(super) models_url: Option<Url>,
     pub(super) rotation: RotationPatch,
 }
@@ -74,6 +79,10 @@ const PROVIDER_KEYS: &[&str] = &[
     "tokenEndpoint",
     "deviceAuthorizationEndpoint",
     "revocationEndpoint",
+    "userinfoEndpoint",
+    "exchangeEndpoint",
+    "jwksUri",
+    "assertion",
     "clientId",
     "clientSecret",
     "clientAuth",
@@ -84,6 +93,7 @@ const PROVIDER_KEYS: &[&str] = &[
     "origins",
     "header",
     "scheme",
+    "headers",
     "modelsUrl",
     ROTATION,
 ];
@@ -95,10 +105,11 @@ const ROTATION_KEYS: &[&str] = &[
     "maxWaitMs",
     "holdUntilReset",
 ];
-const STEPS: &[&str] = &["authorize", "device", "token", "refresh"];
+const STEPS: &[&str] = &["authorize", "device", "token", "refresh", "assertion"];
 
 /// Parameters that the flow itself sets, and whose meaning for its safety a config must not change.
 const RESERVED_PARAMS: &[&str] = &[
+    "assertion",
     "client_id",
     "client_secret",
     "code",
@@ -183,6 +194,10 @@ fn provider(
                 patch.device_authorization_endpoint = Some(endpoint(node)?)
             }
             "revocationEndpoint" => patch.revocation_endpoint = Some(endpoint(node)?),
+            "userinfoEndpoint" => patch.userinfo_endpoint = Some(endpoint(node)?),
+            "exchangeEndpoint" => patch.exchange_endpoint = Some(endpoint(node)?),
+            "jwksUri" => patch.jwks_uri = Some(endpoint(node)?),
+            "assertion" => patch.assertion = Some(assertion(node, from)?),
             "clientId" => patch.client_id = Some(word(node)?.to_owned()),
             "clientSecret" => patch.client_secret = Some(secret(node, from)?),
             "clientAuth" => patch.client_auth = Some(choice(node, CLIENT_AUTH)?),
@@ -198,6 +213,7 @@ fn provider(
             "origins" => patch.origins = Some(origins(node)?),
             "header" => patch.header = Some(header(node)?),
             "scheme" => patch.scheme = Some(scheme(node)?),
+            "headers" => patch.headers = headers(node)?,
             "modelsUrl" => patch.models_url = Some(endpoint(node)?),
             _ => patch.rotation = rotation(node, warnings)?,
         }
@@ -316,6 +332,41 @@ fn secret(node: &Node, from: &Provenance) -> Result<SecretRef, ConfigError> {
         from_project,
         place: node.place.clone(),
     })
+}
+
+/// An assertion is presented without a person at hand to see what is read and where it goes.
+fn assertion(node: &Node, from: &Provenance) -> Result<SecretRef, ConfigError> {
+    if matches!(from, Provenance::Project(_)) {
+        return Err(node.place.fault(
+            "an assertion may be named by your own config file only, since it is sent without asking",
+        ));
+    }
+    secret(node, from)
+}
+
+/// Further headers of each request. A credential is none of them: it would go unsealed.
+fn headers(node: &Node) -> Result<BTreeMap<String, String>, ConfigError> {
+    let mut headers = BTreeMap::new();
+    for Entry { key, place, node } in node.object()? {
+        let name = HeaderName::from_bytes(key.as_bytes())
+            .map_err(|_| place.fault("expected the name of an HTTP header"))?;
+        if RESERVED_HEADERS.contains(&name.as_str())
+            || providers::KEY_HEADERS.contains(&name.as_str())
+            || matches!(name.as_str(), "cookie" | "proxy-authorization")
+        {
+            return Err(place.fault(
+                "expected a header that the connection does not need and that holds no credential",
+            ));
+        }
+        let value = node.text()?;
+        if value.is_empty() || !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err(node
+                .place
+                .fault("expected visible ASCII characters for the value of a header"));
+        }
+        headers.insert(name.as_str().to_owned(), value.to_owned());
+    }
+    Ok(headers)
 }
 
 fn scope(node: &Node) -> Result<String, ConfigError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use provider_auth_oauth::{
-    Client, ClientAuth, LoginSecrets, Server, authorization_url, discover, start_device,
+    Client, ClientAuth, LoginSecrets, Server, authorization_url, discover, start_device, start_page,
 };
 use provider_auth_policy::Timestamp;
 use url::Url;
@@ -14,14 +14,17 @@ use crate::broker::Broker;
 use crate::callback::CallbackServer;
 use crate::config::{Provenance, Provider, SecretRef, SecretSource, resolve_secret};
 use crate::error::BrokerError;
+use crate::obtained::uuid;
 
 /// What a login is made of, once it is known to be possible.
-pub(super) struct Making {
-    pub(super) provider: Arc<Provider>,
-    pub(super) server: Server,
-    pub(super) client: Client,
-    pub(super) namespace: String,
-    pub(super) label: Option<String>,
+pub(crate) struct Making {
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) server: Server,
+    /// Its id is empty where the server asks for none.
+    pub(crate) client: Client,
+    pub(crate) method: Method,
+    pub(crate) namespace: String,
+    pub(crate) label: Option<String>,
 }
 
 impl Making {
@@ -68,22 +71,54 @@ impl Making {
 }
 
 impl Broker {
-    /// The server, with what discovery adds, and the user's client.
+    /// What to know about a pool whose logins do not stand in for one another, when it has one already.
+    pub(super) fn reserve_notice(&self, provider: &Provider, namespace: &str) -> String {
+        let rotation = &provider.rotation;
+        let alone = rotation.rotate && !rotation.pool_logins;
+        match alone && self.logins_of(&provider.id, namespace) > 0 {
+            true => format!(
+                ". This pool has a login already, which goes on to serve alone; set providers.{}.rotation.rotate to true to let \
+                 others stand in for it, if your terms with the provider allow that",
+                provider.id
+            ),
+            false => String::new(),
+        }
+    }
+
+    /// The server, with what discovery adds, and the client with which to ask.
     pub(super) async fn login_server(
         &self,
         provider: &Provider,
+        method: Option<Method>,
     ) -> Result<(Server, Client), BrokerError> {
         let missing = || BrokerError::ClientIdRequired {
             provider: provider.id.to_string(),
             terms: provider.terms,
         };
-        let id = provider.client_id.clone().ok_or_else(missing)?;
-        let Some(server) = provider.server.clone() else {
+        let server = provider.server.clone();
+        let dialect = server.as_ref().map(|server| &server.dialect);
+        let without_client =
+            method == Some(Method::Assertion) || dialect.is_some_and(|it| it.page_poll.is_some());
+        let issued = dialect.and_then(|dialect| dialect.issued_client.as_ref());
+        let id = match (&provider.client_id, issued, &server) {
+            (Some(id), _, _) => id.clone(),
+            (None, Some(issued), Some(server)) => self
+                .issued_client(provider, server)
+                .unwrap_or_else(|| issued.first_id.clone()),
+            _ if without_client => String::new(),
+            _ => return Err(missing()),
+        };
+        let Some(mut server) = server else {
             return Err(BrokerError::InvalidArgument(format!(
                 "no login server of {} is known; set providers.{0}.issuer, or authorizationEndpoint and tokenEndpoint",
                 provider.id
             )));
         };
+        if let Some(issued) = &server.dialect.issued_client {
+            let installation = format!("urn:uuid:{}", uuid(self.vault().id()));
+            let param = (issued.installation.clone(), installation);
+            server.dialect.authorize.push(param);
+        }
         let client = match &provider.client_secret {
             Some(secret) if !secret.needs_consent() => self.confidential(provider, id)?,
             _ => Client {
@@ -93,7 +128,7 @@ impl Broker {
             },
         };
         let server = match &server.issuer {
-            Some(issuer) => {
+            Some(issuer) if provider.discovers => {
                 let found = discover(&*self.host.http, issuer).await.map_err(|error| {
                     BrokerError::LoginFailed(format!(
                         "the login server {issuer} cannot be asked for its endpoints: {error}"
@@ -101,7 +136,7 @@ impl Broker {
                 })?;
                 server.complete_with(found)
             }
-            None => server,
+            _ => server,
         };
         Ok((server, client))
     }
@@ -130,17 +165,18 @@ impl Broker {
         wanted: Option<Method>,
         server: &Server,
     ) -> Result<Method, BrokerError> {
-        let has_device = server.device_authorization_endpoint.is_some();
-        let has_page = server.authorization_endpoint.is_some();
+        let polls = server.dialect.page_poll.is_some();
+        let has_device = server.device_authorization_endpoint.is_some() || polls;
+        let has_page = server.authorization_endpoint.is_some() && !polls;
         let method = wanted.unwrap_or_else(|| match (self.has_display(), has_page, has_device) {
             (true, true, _) => Method::Browser,
             (_, _, true) => Method::Device,
             _ => Method::Paste,
         });
-        let possible = if method == Method::Device {
-            has_device
-        } else {
-            has_page
+        let possible = match method {
+            Method::Device => has_device,
+            Method::Assertion => server.token_endpoint.is_some(),
+            _ => has_page,
         };
         if !possible {
             return Err(BrokerError::InvalidArgument(format!(
@@ -175,6 +211,7 @@ impl Broker {
             &made.server,
             &made.client,
             &made.provider.scopes,
+            &self.login_secrets(),
         )
         .await
         .map_err(BrokerError::from_login)?;
@@ -196,6 +233,57 @@ impl Broker {
         Ok((prompt, Work::Device(grant)))
     }
 
+    /// A login whose page says nothing to this machine: the server is asked for its outcome.
+    pub(super) fn begin_page_poll(
+        &self,
+        login: u64,
+        made: &Making,
+    ) -> Result<(LoginPrompt, Work), BrokerError> {
+        let mut bytes = [0; 16];
+        self.host.entropy.fill(&mut bytes);
+        let page = start_page(&made.server, &self.login_secrets(), &uuid(bytes))
+            .map_err(BrokerError::from_login)?;
+        let prompt = LoginPrompt {
+            login,
+            method: Method::Device,
+            url: page.url.to_string(),
+            user_code: None,
+            instructions: made
+                .explain("Open the page on any device and sign in; there is no code to enter"),
+            expires_at: Timestamp::from_millis(u64::MAX),
+        };
+        Ok((prompt, Work::PagePoll(page)))
+    }
+
+    /// A login without a person. The assertion is read now, so that one that is not there shows at once.
+    pub(super) fn begin_assertion(
+        &self,
+        login: u64,
+        made: &Making,
+    ) -> Result<(LoginPrompt, Work), BrokerError> {
+        let Some(assertion) = &made.provider.assertion else {
+            return Err(BrokerError::InvalidArgument(format!(
+                "method: set providers.{}.assertion to where the token of your own issuer is, as {{file:…}} or {{env:…}}",
+                made.provider.id
+            )));
+        };
+        let assertion = resolve_secret(assertion, &*self.host.env)?;
+        let endpoint = made.server.token_endpoint.as_ref();
+        let prompt = LoginPrompt {
+            login,
+            method: Method::Assertion,
+            url: endpoint.map(Url::to_string).unwrap_or_default(),
+            user_code: None,
+            instructions: "The assertion is exchanged; there is nothing to do".to_owned(),
+            expires_at: Timestamp::from_millis(u64::MAX),
+        };
+        Ok((prompt, Work::Assertion(assertion)))
+    }
+
+    fn login_secrets(&self) -> LoginSecrets {
+        LoginSecrets::new(&mut |bytes| self.host.entropy.fill(bytes))
+    }
+
     pub(super) async fn begin_page(
         &self,
         login: u64,
@@ -214,8 +302,7 @@ impl Broker {
             // Nobody listens there: the user copies the address from the page that cannot be shown.
             (None, None) => Url::parse("http://127.0.0.1:8976/callback").expect("a constant URL"),
         };
-        let entropy = self.host.entropy.clone();
-        let secrets = LoginSecrets::new(&mut |bytes| entropy.fill(bytes));
+        let secrets = self.login_secrets();
         let url = authorization_url(
             &made.server,
             &made.client,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use provider_auth_oauth::{
-    Callback, CallbackError, Client, DeviceGrant, LoginSecrets, Tokens, exchange_code, identity,
-    poll_device, read_callback, read_pasted,
+    Callback, CallbackError, DeviceGrant, LoginSecrets, PageLogin, exchange_assertion,
+    exchange_code, poll_device, poll_page, read_callback, read_pasted,
 };
 use provider_auth_policy::Timestamp;
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -17,13 +18,13 @@ use super::begin::Making;
 use crate::accounts::Account;
 use crate::broker::Broker;
 use crate::callback::CallbackServer;
-use crate::credential::{Belongs, Credential, Secret, Unknown};
 use crate::error::BrokerError;
-use crate::headers::HeaderSet;
 
 /// What a login waits for.
 pub(super) enum Work {
+    Assertion(SecretString),
     Device(DeviceGrant),
+    PagePoll(PageLogin),
     Page {
         server: Option<CallbackServer>,
         secrets: LoginSecrets,
@@ -43,7 +44,14 @@ impl Broker {
     ) -> Result<Account, BrokerError> {
         tokio::pin!(given_up);
         match work {
-            Work::Device(grant) => {
+            Work::Assertion(assertion) => {
+                let asked_at = self.now();
+                let tokens = exchange_assertion(&*self.host.http, &made.server, &assertion)
+                    .await
+                    .map_err(BrokerError::from_login)?;
+                self.keep(made, made.client.clone(), tokens, asked_at).await
+            }
+            work @ (Work::Device(_) | Work::PagePoll(_)) => {
                 // A poll is sent when a pause ends, and the token's life counts from then.
                 let asked_at = AtomicU64::new(self.now().as_millis());
                 let pause = |span| {
@@ -53,11 +61,18 @@ impl Broker {
                         asked_at.store(broker.now().as_millis(), Ordering::Relaxed);
                     }
                 };
-                let http = &*self.host.http;
-                let tokens = tokio::select! {
-                    tokens = poll_device(http, &made.server, &made.client, &grant, pause) => {
-                        tokens.map_err(BrokerError::from_login)?
+                let (http, server) = (&*self.host.http, &made.server);
+                let outcome = async {
+                    match &work {
+                        Work::Device(grant) => {
+                            poll_device(http, server, &made.client, grant, pause).await
+                        }
+                        Work::PagePoll(page) => poll_page(http, server, page, pause).await,
+                        _ => std::future::pending().await,
                     }
+                };
+                let tokens = tokio::select! {
+                    tokens = outcome => tokens.map_err(BrokerError::from_login)?,
                     error = &mut given_up => return Err(error),
                 };
                 let asked_at = Timestamp::from_millis(asked_at.into_inner());
@@ -68,12 +83,18 @@ impl Broker {
                 secrets,
                 redirect,
             } => {
-                let read = |query: &str| read_callback(query, &secrets, &made.server);
+                // An answer for another client is none of ours, so the login stays open for the right one.
+                let ours = |callback: Callback| {
+                    callback.client(&made.server, &made.client)?;
+                    Ok(callback)
+                };
+                let read =
+                    |query: &str| read_callback(query, &secrets, &made.server).and_then(ours);
                 let mut server = server;
                 let callback: Callback = loop {
                     tokio::select! {
                         answer = answered(server.as_mut(), read) => break answer?,
-                        Some((text, refuse)) = pasted.recv() => match read_pasted(&text, &secrets, &made.server) {
+                        Some((text, refuse)) = pasted.recv() => match read_pasted(&text, &secrets, &made.server).and_then(ours) {
                             Ok(callback) => break callback,
                             Err(error @ CallbackError::Denied { .. }) => return Err(error.into()),
                             Err(error) => { let _ = refuse.send(error.into()); }
@@ -83,6 +104,7 @@ impl Broker {
                 };
                 // The user has seen the prompt and has gone on: now a secret that the project names is read.
                 let client = self.confidential(&made.provider, made.client.id.clone())?;
+                let client = callback.client(&made.server, &client)?;
                 let asked_at = self.now();
                 let tokens = exchange_code(
                     &*self.host.http,
@@ -107,50 +129,6 @@ impl Broker {
                 account
             }
         }
-    }
-
-    /// Stores what a login brought.
-    async fn keep(
-        self: &Arc<Self>,
-        made: &Making,
-        client: Client,
-        tokens: Tokens,
-        asked_at: Timestamp,
-    ) -> Result<Account, BrokerError> {
-        HeaderSet::check_key(&tokens.access).map_err(|_| {
-            BrokerError::LoginFailed("the access token cannot be part of a header".to_owned())
-        })?;
-        let identity = identity(&tokens, &made.server);
-        let now = self.now();
-        let client_secret = made
-            .provider
-            .client_secret
-            .as_ref()
-            .filter(|secret| secret.from_project)
-            .and(client.secret);
-        self.store(Credential {
-            provider: made.provider.id.to_string(),
-            namespace: made.namespace.clone(),
-            label: made.label.clone().unwrap_or_default(),
-            enabled: true,
-            priority: 0,
-            created_at: now,
-            updated_at: now,
-            identity,
-            belongs: Belongs {
-                origins: made.provider.origins.iter().cloned().collect(),
-                issuer: made.server.issuer.clone(),
-                token_endpoint: made.server.token_endpoint.clone(),
-                revocation_endpoint: made.server.revocation_endpoint.clone(),
-                client_id: Some(client.id),
-                client_auth: client.auth,
-                other: Unknown::default(),
-            },
-            secret: Secret::from_login(tokens, client_secret, asked_at),
-            moved_at: None,
-            other: Unknown::default(),
-        })
-        .await
     }
 }
 

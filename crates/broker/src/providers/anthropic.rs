@@ -1,19 +1,22 @@
-//! Anthropic: API keys of the Console.
+//! Anthropic: API keys of the Console, and workload identity federation.
 //!
-//! Logins with a Claude plan are for Anthropic's own applications, so no server is named here. Whoever holds a client
-//! of their own names its endpoints, and the token is then sent as documented.
+//! Logins with a Claude plan are for Anthropic's own applications, so no page to sign in on is named here. Whoever holds
+//! a client of their own names its endpoints; it is then spoken to as that server wants it.
 
+use provider_auth_oauth::{Dialect, Encoding, IdentityPaths, StepDialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, GENERIC, Template};
+use super::{Descriptor, Endpoints, GENERIC, Template, pairs, texts};
 
 pub(crate) const ANTHROPIC: Descriptor = Descriptor {
     id: "anthropic",
-    origins: &["https://api.anthropic.com"],
-    api_header: Template {
-        name: "x-api-key",
-        scheme: "",
+    endpoints: Endpoints {
+        token: Some("https://api.anthropic.com/v1/oauth/token"),
+        ..Endpoints::NONE
     },
+    dialect,
+    origins: &["https://api.anthropic.com"],
+    api_header: Template::bare("x-api-key"),
     api_extra: &[("anthropic-version", "2023-06-01")],
     oauth_extra: &[
         ("anthropic-version", "2023-06-01"),
@@ -27,3 +30,30 @@ pub(crate) const ANTHROPIC: Descriptor = Descriptor {
     ),
     ..GENERIC
 };
+
+/// Bodies are JSON, and the code exchange repeats the state.
+fn dialect() -> Dialect {
+    let json = |headers| StepDialect {
+        encoding: Encoding::Json,
+        headers,
+        ..StepDialect::default()
+    };
+    Dialect {
+        // The page shows the code to be pasted.
+        authorize: pairs([("code", "true")]),
+        token: json(Vec::new()),
+        refresh: json(pairs([("anthropic-beta", "oauth-2025-04-20")])),
+        assertion: json(pairs([(
+            "anthropic-beta",
+            "oauth-2025-04-20,oidc-federation-2026-04-01",
+        )])),
+        state_in_token_body: true,
+        identity: IdentityPaths {
+            subject: texts(["/account/uuid"]),
+            organization: texts(["/organization/uuid"]),
+            email: texts(["/account/email_address"]),
+            ..IdentityPaths::default()
+        },
+        ..Dialect::default()
+    }
+}

@@ -1,12 +1,17 @@
 //! Cursor: keys of the dashboard, for its official API. That API runs agents; it serves no chat completions.
+//!
+//! Its login is for its own programs, so no server is named here.
 
+use provider_auth_oauth::{Dialect, Meaning, PagePoll, Renewal};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, GENERIC};
+use super::{Descriptor, GENERIC, Template, pairs, status_means};
 
 pub(crate) const CURSOR: Descriptor = Descriptor {
     id: "cursor",
+    dialect,
     origins: &["https://api.cursor.com"],
+    api_header: Template::BASIC_USER,
     models_path: "/v0/models",
     signals: &Signals::CURSOR,
     terms: Some(
@@ -14,3 +19,27 @@ pub(crate) const CURSOR: Descriptor = Descriptor {
     ),
     ..GENERIC
 };
+
+/// A page whose outcome is polled for, with names of its own.
+fn dialect() -> Dialect {
+    Dialect {
+        authorize: pairs([("mode", "login")]),
+        page_poll: Some(PagePoll {
+            challenge: "challenge".to_owned(),
+            id: "uuid".to_owned(),
+            verifier: "verifier".to_owned(),
+        }),
+        rename: pairs([
+            ("accessToken", "access_token"),
+            ("refreshToken", "refresh_token"),
+        ]),
+        errors: vec![
+            status_means(404, Meaning::Pending),
+            status_means(403, Meaning::Denied),
+            status_means(401, Meaning::InvalidGrant),
+        ],
+        renewal: Renewal::Exchange,
+        ended: Some("shouldLogout".to_owned()),
+        ..Dialect::default()
+    }
+}

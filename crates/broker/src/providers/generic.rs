@@ -9,6 +9,7 @@ use super::{Descriptor, Endpoints, Template};
 pub(crate) const GENERIC: Descriptor = Descriptor {
     id: "generic",
     endpoints: Endpoints::NONE,
+    callback: None,
     dialect: Dialect::default,
     client_auth: ClientAuth::Basic,
     scopes: &[],
@@ -18,7 +19,7 @@ pub(crate) const GENERIC: Descriptor = Descriptor {
     oauth_extra: &[],
     api_extra: &[],
     models_path: "/v1/models",
-    rotate: true,
+    pool_logins: true,
     signals: &Signals::GENERIC,
     bound_items: &bound::OPENAI_SHAPED,
     terms: None,

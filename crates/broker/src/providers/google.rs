@@ -3,17 +3,16 @@
 use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, Endpoints, GENERIC, Template};
+use super::{Descriptor, Endpoints, GENERIC, Template, pairs};
 
 pub(crate) const GOOGLE: Descriptor = Descriptor {
     id: "google",
     endpoints: Endpoints {
         // Nothing is discovered: its device endpoint, which discovery would add, does not grant these scopes.
-        issuer: None,
         authorization: Some("https://accounts.google.com/o/oauth2/v2/auth"),
         token: Some("https://oauth2.googleapis.com/token"),
-        device: None,
         revocation: Some("https://oauth2.googleapis.com/revoke"),
+        ..Endpoints::NONE
     },
     dialect,
     // Google's samples send the secret in the body, and even a desktop client has one.
@@ -25,10 +24,7 @@ pub(crate) const GOOGLE: Descriptor = Descriptor {
     ],
     origins: &["https://generativelanguage.googleapis.com"],
     // A key as a Bearer token is taken on the OpenAI-compatible paths only; this header, everywhere.
-    api_header: Template {
-        name: "x-goog-api-key",
-        scheme: "",
-    },
+    api_header: Template::bare("x-goog-api-key"),
     models_path: "/v1beta/models",
     signals: &Signals::GOOGLE,
     bound_items: &super::bound::GOOGLE,
@@ -41,11 +37,8 @@ pub(crate) const GOOGLE: Descriptor = Descriptor {
 
 /// Without these two parameters a login returns no refresh token, or only the first one does.
 fn dialect() -> Dialect {
-    let authorize = [("access_type", "offline"), ("prompt", "consent")];
     Dialect {
-        authorize: authorize
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
+        authorize: pairs([("access_type", "offline"), ("prompt", "consent")]),
         ..Dialect::default()
     }
 }

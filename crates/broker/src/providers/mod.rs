@@ -5,6 +5,7 @@
 //! that the user registered.
 
 mod anthropic;
+mod azure;
 mod bound;
 mod cursor;
 mod generic;
@@ -14,8 +15,10 @@ mod oci_oidc;
 mod openai;
 mod qwen;
 
-use provider_auth_oauth::{ClientAuth, Dialect};
+use provider_auth_oauth::{ClientAuth, Dialect, ErrorRule, Meaning};
 use provider_auth_policy::Signals;
+
+use crate::config::CredentialForm;
 
 pub use bound::BoundItems;
 pub(crate) use generic::GENERIC;
@@ -24,6 +27,7 @@ pub(crate) use generic::GENERIC;
 pub(crate) const BUILT_IN: &[&Descriptor] = &[
     &anthropic::ANTHROPIC,
     &openai::OPENAI,
+    &azure::AZURE,
     &google::GOOGLE,
     &github_copilot::GITHUB_COPILOT,
     &qwen::QWEN,
@@ -47,8 +51,10 @@ pub(crate) fn built_in(id: &str) -> Option<&'static Descriptor> {
 /// What is known of a provider before the user says anything.
 pub(crate) struct Descriptor {
     pub(crate) id: &'static str,
-    /// Where logins happen; [`Endpoints::NONE`] unless anybody may register a client there.
+    /// Where logins happen; [`Endpoints::NONE`] unless anybody may get a client there.
     pub(crate) endpoints: Endpoints,
+    /// The redirect URI of a login that configures none; another port is taken where its own is in use.
+    pub(crate) callback: Option<&'static str>,
     pub(crate) dialect: fn() -> Dialect,
     /// How a client that has a secret authenticates.
     pub(crate) client_auth: ClientAuth,
@@ -60,7 +66,8 @@ pub(crate) struct Descriptor {
     pub(crate) api_extra: &'static [(&'static str, &'static str)],
     /// Path of the list of models on the first origin.
     pub(crate) models_path: &'static str,
-    pub(crate) rotate: bool,
+    /// Whether several logins of a pool stand in for one another: false where the terms do not offer it.
+    pub(crate) pool_logins: bool,
     pub(crate) signals: &'static Signals,
     /// What in a request only the account that made it can serve.
     pub(crate) bound_items: &'static BoundItems,
@@ -68,7 +75,7 @@ pub(crate) struct Descriptor {
     pub(crate) terms: Option<&'static str>,
 }
 
-/// The endpoints of an authorization server.
+/// The endpoints of an authorization server: URLs, or paths on the issuer that the user names.
 #[derive(Clone, Copy)]
 pub(crate) struct Endpoints {
     pub(crate) issuer: Option<&'static str>,
@@ -76,6 +83,9 @@ pub(crate) struct Endpoints {
     pub(crate) token: Option<&'static str>,
     pub(crate) device: Option<&'static str>,
     pub(crate) revocation: Option<&'static str>,
+    pub(crate) userinfo: Option<&'static str>,
+    pub(crate) jwks: Option<&'static str>,
+    pub(crate) exchange: Option<&'static str>,
 }
 
 impl Endpoints {
@@ -86,14 +96,18 @@ impl Endpoints {
         token: None,
         device: None,
         revocation: None,
+        userinfo: None,
+        jwks: None,
+        exchange: None,
     };
 }
 
-/// A header, and the word before the credential in it.
+/// A header, and how the credential is written in it.
 #[derive(Clone, Copy)]
 pub(crate) struct Template {
     pub(crate) name: &'static str,
     pub(crate) scheme: &'static str,
+    pub(crate) form: CredentialForm,
 }
 
 impl Template {
@@ -101,7 +115,45 @@ impl Template {
     pub(crate) const BEARER: Self = Self {
         name: "authorization",
         scheme: "Bearer",
+        form: CredentialForm::Plain,
     };
+
+    /// `authorization: Basic …` with the credential as user name and no password (RFC 7617).
+    pub(crate) const BASIC_USER: Self = Self {
+        name: "authorization",
+        scheme: "Basic",
+        form: CredentialForm::BasicUser,
+    };
+
+    /// A header that holds nothing but the credential.
+    pub(crate) const fn bare(name: &'static str) -> Self {
+        Self {
+            name,
+            scheme: "",
+            form: CredentialForm::Plain,
+        }
+    }
+}
+
+/// Owned name and value pairs.
+fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}
+
+/// Owned texts.
+fn texts<const N: usize>(texts: [&str; N]) -> Vec<String> {
+    texts.map(str::to_owned).into()
+}
+
+/// A status, whatever the error's name, with a meaning.
+fn status_means(status: u16, meaning: Meaning) -> ErrorRule {
+    ErrorRule {
+        status: Some(status),
+        error: None,
+        meaning,
+    }
 }
 
 #[cfg(test)]
@@ -127,15 +179,23 @@ mod tests {
                 ends.token,
                 ends.device,
                 ends.revocation,
+                ends.userinfo,
+                ends.jwks,
+                ends.exchange,
             ]
             .into_iter()
             .flatten()
             {
-                assert!(
-                    url.starts_with("https://") && url.parse::<url::Url>().is_ok(),
-                    "{id}: {url}"
-                );
+                let is_url = url.starts_with("https://") && url.parse::<url::Url>().is_ok();
+                assert!(is_url || url.starts_with("/oauth2/"), "{id}: {url}");
             }
+            assert!(
+                descriptor.callback.is_none_or(|callback| {
+                    callback.starts_with("http://127.0.0.1:")
+                        && callback.parse::<url::Url>().is_ok()
+                }),
+                "{id}"
+            );
             let extra = descriptor
                 .oauth_extra
                 .iter()

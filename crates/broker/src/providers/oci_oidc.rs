@@ -1,13 +1,24 @@
 //! Oracle Cloud: an application in an identity domain of one's own.
 //!
-//! Each tenancy has its own domain and its own services, so issuer, client and origins all come from the user.
+//! Each tenancy has its own domain and its own services, so issuer, client and origins all come from the user. The
+//! endpoints lie at the same paths of every domain; its discovery document names another issuer and leaves some out.
 
+use provider_auth_oauth::{Dialect, IdentityPaths, StepDialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, GENERIC};
+use super::{Descriptor, Endpoints, GENERIC, pairs, texts};
 
 pub(crate) const OCI_OIDC: Descriptor = Descriptor {
     id: "oci-oidc",
+    endpoints: Endpoints {
+        authorization: Some("/oauth2/v1/authorize"),
+        token: Some("/oauth2/v1/token"),
+        device: Some("/oauth2/v1/device"),
+        revocation: Some("/oauth2/v1/revoke"),
+        userinfo: Some("/oauth2/v1/userinfo"),
+        ..Endpoints::NONE
+    },
+    dialect,
     scopes: &["openid", "offline_access"],
     signals: &Signals::OCI,
     terms: Some(
@@ -16,3 +27,23 @@ pub(crate) const OCI_OIDC: Descriptor = Descriptor {
     ),
     ..GENERIC
 };
+
+fn dialect() -> Dialect {
+    Dialect {
+        // Required here, and unknown to RFC 8628.
+        device: StepDialect {
+            params: pairs([("response_type", "device_code")]),
+            ..StepDialect::default()
+        },
+        // Every domain signs under this one name.
+        issuers: "https://identity.oraclecloud.com/"
+            .parse()
+            .into_iter()
+            .collect(),
+        identity: IdentityPaths {
+            organization: texts(["/user_tenantname", "/user.tenant.name"]),
+            ..IdentityPaths::default()
+        },
+        ..Dialect::default()
+    }
+}

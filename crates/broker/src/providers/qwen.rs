@@ -1,11 +1,17 @@
 //! Qwen: keys of Alibaba's Model Studio and of its Coding Plan.
+//!
+//! Its login ended on 15 April 2026 and was for a client of its own, so no server is named here. Whoever runs one of
+//! the same kind names its endpoints.
 
+use provider_auth_oauth::{Dialect, Meaning};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, GENERIC};
+use super::{Descriptor, GENERIC, status_means};
 
 pub(crate) const QWEN: Descriptor = Descriptor {
     id: "qwen",
+    dialect,
+    scopes: &["openid", "profile", "email", "model.completion"],
     // A key belongs to one region and is refused, not leaked, by the others: all are Alibaba's.
     origins: &[
         "https://dashscope.aliyuncs.com",
@@ -13,7 +19,9 @@ pub(crate) const QWEN: Descriptor = Descriptor {
         "https://dashscope-us.aliyuncs.com",
         "https://coding.dashscope.aliyuncs.com",
         "https://coding-intl.dashscope.aliyuncs.com",
+        "https://portal.qwen.ai",
     ],
+    oauth_extra: &[("x-dashscope-authtype", "qwen-oauth")],
     models_path: "/compatible-mode/v1/models",
     signals: &Signals::QWEN,
     terms: Some(
@@ -22,3 +30,13 @@ pub(crate) const QWEN: Descriptor = Descriptor {
     ),
     ..GENERIC
 };
+
+/// A device login with PKCE, whose tokens name the host of the API.
+fn dialect() -> Dialect {
+    Dialect {
+        device_pkce: true,
+        errors: vec![status_means(401, Meaning::InvalidGrant)],
+        api_url: Some("/resource_url".to_owned()),
+        ..Dialect::default()
+    }
+}

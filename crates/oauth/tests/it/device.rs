@@ -8,13 +8,13 @@ use provider_auth_oauth::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{IntoAnswer, Script, form, public, run, server, show, url};
+use crate::support::{IntoAnswer, Script, form, public, run, secrets, server, show, url};
 
 type Answer = Result<http::Response<Vec<u8>>, HttpError>;
 
 fn started(body: &Value) -> Result<DeviceGrant, OauthError> {
     let http = Script::new([(200, body.to_string().as_str())]);
-    run(start_device(&http, &server(), &public(), &[]))
+    run(start_device(&http, &server(), &public(), &[], &secrets()))
 }
 
 fn device(interval: u64, expires_in: u64) -> DeviceGrant {
@@ -69,7 +69,7 @@ fn a_login_starts_with_what_the_user_must_see() {
     let mut server = server();
     server.dialect.device.params = vec![("response_type".to_owned(), "device_code".to_owned())];
     let scopes = ["openid".to_owned(), "offline_access".to_owned()];
-    let grant = run(start_device(&http, &server, &public(), &scopes)).unwrap();
+    let grant = run(start_device(&http, &server, &public(), &scopes, &secrets())).unwrap();
     assert_eq!(grant.user_code, "ABCD-EFGH");
     assert_eq!(grant.verification_uri, url("https://id.example/go"));
     assert_eq!(
@@ -297,6 +297,7 @@ fn a_provider_without_device_login_says_so() {
         &Server::default(),
         &Client::public("app"),
         &[],
+        &secrets(),
     ))
     .unwrap_err();
     assert_eq!(

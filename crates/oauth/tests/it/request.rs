@@ -119,6 +119,7 @@ fn a_dialect_changes_encoding_and_parameters_of_its_step_only() {
     server.dialect.token = StepDialect {
         encoding: Encoding::Json,
         params: vec![("resource".to_owned(), "https://api.example".to_owned())],
+        ..StepDialect::default()
     };
     server.dialect.refresh.params = vec![("grant_type".to_owned(), "password".to_owned())];
 

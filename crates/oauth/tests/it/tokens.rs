@@ -444,7 +444,7 @@ fn the_identity_is_read_where_the_dialect_says() {
     let check = |server: &Server, body: Value, expect: [Option<&str>; 5]| {
         let [issuer, subject, organization, email, plan] =
             expect.map(|text| text.map(str::to_owned));
-        let found = identity(&issued(&body), server);
+        let found = identity(&issued(&body), server, None);
         assert_eq!(
             found,
             Identity {

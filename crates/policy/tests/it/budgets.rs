@@ -88,6 +88,20 @@ fn a_pinned_request_and_a_pool_that_does_not_rotate_stay_where_they_are() {
     world.check(request(), "a:429 ~2000 a:401 refresh a:429 throttled");
 }
 
+#[test]
+fn a_pool_whose_logins_do_not_stand_in_for_one_another_still_has_its_keys() {
+    let limited = || status(429).header("retry-after", 50);
+    let mut world = World::new([oauth("a"), oauth("b"), key("k"), key("l")])
+        .answers("a", [limited()])
+        .answers("k", [limited()])
+        .rotation(|rotation| rotation.pool_logins = false);
+    world.check(request(), "a:429 k:429 l:200 ok");
+    let mut world = World::new([oauth("a"), oauth("b")])
+        .answers("a", [limited()])
+        .rotation(|rotation| rotation.pool_logins = false);
+    world.check(request(), "a:429 throttled");
+}
+
 /// A request that sits out a throttle of two seconds on the only account.
 fn sitting_out() -> (World, Request) {
     let mut world = World::new([oauth("a")]);

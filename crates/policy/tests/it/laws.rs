@@ -91,6 +91,7 @@ fn rotations() -> impl Strategy<Value = Rotation> {
             mode,
             strategy,
             rotate,
+            pool_logins: max_attempts != Some(2),
             max_attempts,
             max_wait: Duration::from_secs(wait),
             hold_until_reset: false,

@@ -15,6 +15,7 @@ fn without_any_config_the_built_in_providers_are_there_and_hold_no_client() {
         ids,
         [
             "anthropic",
+            "azure",
             "cursor",
             "github-copilot",
             "google",
@@ -26,7 +27,13 @@ fn without_any_config_the_built_in_providers_are_there_and_hold_no_client() {
     for provider in settings.providers.values() {
         assert!(provider.client_id.is_none() && provider.client_secret.is_none());
         assert_eq!(provider.client_auth, ClientAuth::None);
-        assert_eq!(provider.rotation, Rotation::default());
+        // OpenAI's documents do not offer to go on with another plan.
+        let pool_logins = &*provider.id != "openai";
+        let rotation = Rotation {
+            pool_logins,
+            ..Rotation::default()
+        };
+        assert_eq!(provider.rotation, rotation);
         assert_eq!(provider.origin_of_definition, Provenance::BuiltIn);
         for header in ["authorization", "x-api-key", "x-goog-api-key", "api-key"] {
             assert!(
@@ -41,14 +48,16 @@ fn without_any_config_the_built_in_providers_are_there_and_hold_no_client() {
         anthropic.api_header,
         HeaderTemplate {
             name: "x-api-key".into(),
-            scheme: String::new()
+            scheme: String::new(),
+            form: CredentialForm::Plain,
         }
     );
     assert_eq!(
         anthropic.oauth_header,
         HeaderTemplate {
             name: "authorization".into(),
-            scheme: "Bearer".into()
+            scheme: "Bearer".into(),
+            form: CredentialForm::Plain,
         }
     );
     assert_eq!(
@@ -107,6 +116,7 @@ fn later_layers_win_key_by_key() {
             mode: Mode::Api,
             strategy: Strategy::FillFirst,
             rotate: false,
+            pool_logins: false,
             max_attempts: Some(5),
             max_wait: std::time::Duration::from_secs(1),
             hold_until_reset: true,
@@ -257,6 +267,7 @@ fn every_documented_key_takes_effect() {
     let bare = HeaderTemplate {
         name: "x-acme-key".into(),
         scheme: String::new(),
+        form: CredentialForm::Plain,
     };
     assert_eq!((&acme.api_header, &acme.oauth_header), (&bare, &bare));
     assert!(

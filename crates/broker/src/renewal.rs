@@ -1,0 +1,84 @@
+//! With what the next access token of a credential is asked for, and whom.
+
+use provider_auth_oauth::{
+    Client, OauthError, Renewal, Server, Tokens, exchange_assertion, exchange_token,
+};
+use secrecy::SecretString;
+
+use crate::broker::Broker;
+use crate::config::resolve_secret;
+use crate::credential::{Credential, Secret};
+use crate::error::BrokerError;
+
+/// One request for the next access token, ready to be sent.
+pub(crate) struct Ask {
+    server: Server,
+    means: Means,
+}
+
+/// What is presented.
+enum Means {
+    RefreshToken(SecretString, Client),
+    Exchange(SecretString),
+    Assertion(SecretString),
+}
+
+impl Ask {
+    /// What is presented, and may be good for one use.
+    pub(crate) fn presented(&self) -> &SecretString {
+        match &self.means {
+            Means::RefreshToken(secret, _) | Means::Exchange(secret) | Means::Assertion(secret) => {
+                secret
+            }
+        }
+    }
+
+    /// Whether a refusal is the end of the login. An assertion is somebody else's, who issues the next one soon.
+    pub(crate) fn ends_with_refusal(&self) -> bool {
+        !matches!(self.means, Means::Assertion(_))
+    }
+}
+
+impl Broker {
+    /// What to ask, and whom; `None` when the credential has nothing to ask with.
+    pub(crate) fn ask_for(&self, credential: &Credential) -> Result<Option<Ask>, BrokerError> {
+        let server = self.server_of(credential)?;
+        let means = match &credential.secret {
+            Secret::Oauth {
+                by_assertion: true, ..
+            } => {
+                let provider = self.provider(&credential.provider)?;
+                let Some(assertion) = &provider.assertion else {
+                    return Err(BrokerError::InvalidArgument(format!(
+                        "this login was made with an assertion, and none is configured now: set providers.{}.assertion",
+                        provider.id
+                    )));
+                };
+                Means::Assertion(resolve_secret(assertion, &*self.host.env)?)
+            }
+            Secret::Oauth {
+                refresh: Some(token),
+                ..
+            } => match server.dialect.renewal {
+                Renewal::RefreshToken => {
+                    Means::RefreshToken(token.clone(), self.client_of(credential)?)
+                }
+                Renewal::Exchange | Renewal::ExchangeLogin => Means::Exchange(token.clone()),
+            },
+            _ => return Ok(None),
+        };
+        Ok(Some(Ask { server, means }))
+    }
+
+    /// Sends it.
+    pub(crate) async fn send(&self, ask: &Ask) -> Result<Tokens, OauthError> {
+        let (http, server) = (&*self.host.http, &ask.server);
+        match &ask.means {
+            Means::RefreshToken(token, client) => {
+                provider_auth_oauth::refresh(http, server, client, token, None).await
+            }
+            Means::Exchange(token) => exchange_token(http, server, token).await,
+            Means::Assertion(assertion) => exchange_assertion(http, server, assertion).await,
+        }
+    }
+}
