@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import test from 'node:test'
@@ -68,15 +68,51 @@ test('no client id of another product is shipped', () => {
   nowhere(/\bGOCSPX-[\w-]{20,}/)
   nowhere(/\b(Iv1\.[0-9a-f]{16}|Iv23[0-9A-Za-z]{16}|Ov23[0-9A-Za-z]{16})\b/)
   nowhere(/\bapp_[0-9A-Za-z]{24}\b/)
-  // SHA-256, so that the ids of command-line tools are not here either.
+  noFile((file) => holdsKnownId(text(file)))
+})
+
+test('no client id, user agent or header of another product is in what is packaged', () => {
+  const { files: packaged } = JSON.parse(text('package.json'))
+  const built = readdirSync(root).filter((name) => name.endsWith('.node'))
+  const all = [...packaged, ...built].flatMap((name) => {
+    const path = join(root, name)
+    if (!existsSync(path)) return []
+    return statSync(path).isDirectory()
+      ? readdirSync(path, { recursive: true }).map((inner) => join(name, inner))
+      : name
+  })
+  assert.ok(all.length > packaged.length, 'build the addon and npm/dist first')
+  const foreign = [
+    /\d{9,}-[0-9a-z]{32}\.apps\.googleusercontent\.com/,
+    /GOCSPX-[\w-]{20}/,
+    /Iv1\.[0-9a-f]{16}|Iv23[0-9A-Za-z]{16}|Ov23[0-9A-Za-z]{16}/,
+    /\bapp_E[0-9A-Za-z]{23}/,
+    // The beginning of Cursor's.
+    /KbZUR41c/,
+    /claude-code-\d{8}|claude-cli\/|codex_cli_rs|GeminiCLI\/|GitHubCopilotChat\/|QwenCode\/|vscode-chat/i,
+    /editor-plugin-version|copilot-integration-id|x-cursor-(checksum|client-version)|x-dashscope-useragent/i,
+  ]
+  const found = all.flatMap((file) => {
+    if (statSync(join(root, file)).isDirectory()) return []
+    const content = readFileSync(join(root, file), 'latin1')
+    const matched = foreign.filter((pattern) => pattern.test(content)).map((pattern) => `${file}: ${pattern}`)
+    return holdsKnownId(content) ? [...matched, `${file}: a known client id`] : matched
+  })
+  assert.deepEqual(found, [])
+})
+
+/** Whether a text holds the client id of a known command-line tool. They are compared by SHA-256, so that none is here either. */
+function holdsKnownId(content) {
   const known = new Set([
     '473668f2b13c71009d028ff0ef74c2cf76e71cbdd33b76e69fcc42d7e59aca4b',
     '4d04f832d33f948ff4546c81924379506a862f1621adbecea30c28b673e836d1',
+    '61a78c7973731798b0a57ea32dfdf330dc5f2274df5a85e6798f0c38d66f24ee',
   ])
-  const ids = /\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b/g
-  const isKnown = (id) => known.has(createHash('sha256').update(id).digest('hex'))
-  noFile((file) => (text(file).match(ids) ?? []).some(isKnown))
-})
+  // Looked for at every place: in a binary, texts follow one another without a gap.
+  const ids = /(?=([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}))/g
+  for (const [, id] of content.matchAll(ids)) if (known.has(createHash('sha256').update(id).digest('hex'))) return true
+  return false
+}
 
 test('no request is dressed up as that of another product', () => {
   nowhere(/\b(claude-cli|claude-code|codex_cli_rs|codex-cli|GeminiCLI|GitHubCopilotChat|QwenCode|antigravity)\/[\d$%{]/)
