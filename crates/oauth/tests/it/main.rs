@@ -7,6 +7,7 @@
 
 mod device;
 mod discovery;
+mod exchange;
 mod fuzz;
 mod login;
 mod request;
