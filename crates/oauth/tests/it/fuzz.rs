@@ -110,7 +110,7 @@ fn an_answer_brings_tokens_that_serve_or_an_error_without_a_secret() {
         let exchanged = exchange_code(&http, &server, &client, code(&secrets), &secrets, &redirect);
         let exchanged = checked(run(exchanged), &[CODE, CLIENT_SECRET], check_tokens);
         let http = Script::new([Ok(answer(input))]);
-        let started = run(start_device(&http, &server, &client, &[]));
+        let started = run(start_device(&http, &server, &client, &[], &secrets));
         let started = checked(started, &[CLIENT_SECRET], |grant| {
             assert!(grant.interval >= limits::SHORTEST_POLL_INTERVAL);
             assert!(grant.interval <= limits::LONGEST_POLL_INTERVAL);
