@@ -154,17 +154,12 @@ impl Broker {
     /// Explains how a request would fare now. Nothing is lent, counted or waited for.
     pub async fn explain(self: &Arc<Self>, asked: &AuthRequest) -> Result<Trace, BrokerError> {
         self.opened().await?;
-        let asked = self.asked(asked)?;
+        let mut asked = self.asked(asked)?;
         let now = self.now();
         let trace = self.ledger.decide(now, |state, indexes| {
             let accounts = self.accounts();
-            let mut request = (*asked.request).clone();
-            let (roster, strays) = accounts.pool(&request.provider, &request.namespace);
-            request.origin_refused = strays
-                .iter()
-                .filter(|entry| !entry.may_go(&asked.provider, &asked.origin))
-                .map(|entry| entry.view.id.clone())
-                .collect();
+            let (roster, strays) = accounts.pool(&asked.request.provider, &asked.request.namespace);
+            asked.refuse(strays);
             let traffic = self.traffic.lock();
             let pool = Pool {
                 roster,
@@ -173,9 +168,10 @@ impl Broker {
                 rotation: &asked.provider.rotation,
                 now,
             };
-            hold(&pool, &mut request);
-            let selection = indexes.select(&pool, &request);
-            (explain(&pool, &request, &selection), SharedState::default())
+            let request = Arc::make_mut(&mut asked.request);
+            hold(&pool, request);
+            let selection = indexes.select(&pool, request);
+            (explain(&pool, request, &selection), SharedState::default())
         });
         Ok(trace)
     }
@@ -280,13 +276,7 @@ impl Broker {
         let (accounts, selection) = self.ledger.decide(now, |state, indexes| {
             let accounts = self.accounts();
             let (roster, strays) = accounts.pool(&asked.request.provider, &asked.request.namespace);
-            if !strays.is_empty() || !asked.request.origin_refused.is_empty() {
-                Arc::make_mut(&mut asked.request).origin_refused = strays
-                    .iter()
-                    .filter(|entry| !entry.may_go(&asked.provider, &asked.origin))
-                    .map(|entry| entry.view.id.clone())
-                    .collect();
-            }
+            asked.refuse(strays);
             let traffic = self.traffic.lock();
             let pool = Pool {
                 roster,
@@ -464,6 +454,18 @@ impl Broker {
 }
 
 impl Asked {
+    /// Keeps the request from those accounts that were made for other origins.
+    fn refuse(&mut self, strays: &[Arc<Entry>]) {
+        if strays.is_empty() && self.request.origin_refused.is_empty() {
+            return;
+        }
+        Arc::make_mut(&mut self.request).origin_refused = strays
+            .iter()
+            .filter(|entry| !entry.may_go(&self.provider, &self.origin))
+            .map(|entry| entry.view.id.clone())
+            .collect();
+    }
+
     /// Why the token must be renewed before it can serve, if it must.
     fn refresh_first(&self, entry: &Entry, now: Timestamp) -> Option<Due> {
         let view = &entry.view;

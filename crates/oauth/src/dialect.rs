@@ -74,7 +74,7 @@ pub struct PagePoll {
     /// Of page and poll: the UUID that ties them together.
     pub id: String,
     /// Of the poll: the verifier.
-    pub verifier: String,
+    pub proof: String,
 }
 
 /// How the next access token is obtained.

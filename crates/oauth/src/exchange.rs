@@ -89,7 +89,7 @@ pub fn start_page(
     let mut poll = endpoint(server.token_endpoint.as_ref(), "token endpoint")?.clone();
     poll.query_pairs_mut()
         .append_pair(&names.id, id)
-        .append_pair(&names.verifier, verifier.secret());
+        .append_pair(&names.proof, verifier.secret());
     Ok(PageLogin {
         url,
         poll,

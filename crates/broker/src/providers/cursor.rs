@@ -27,7 +27,7 @@ fn dialect() -> Dialect {
         page_poll: Some(PagePoll {
             challenge: "challenge".to_owned(),
             id: "uuid".to_owned(),
-            verifier: "verifier".to_owned(),
+            proof: "verifier".to_owned(),
         }),
         rename: pairs([
             ("accessToken", "access_token"),

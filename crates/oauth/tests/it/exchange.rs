@@ -98,7 +98,7 @@ fn the_outcome_of_a_page_is_polled_for_ever_more_slowly() {
     server.dialect.page_poll = Some(PagePoll {
         challenge: "challenge".to_owned(),
         id: "uuid".to_owned(),
-        verifier: "verifier".to_owned(),
+        proof: "verifier".to_owned(),
     });
     server.dialect.rename = vec![("accessToken".to_owned(), "access_token".to_owned())];
     let means = |status, meaning| ErrorRule {
