@@ -86,13 +86,14 @@ async function measureChoosing() {
   return rows
 }
 
-/** Bun's own binary: the one in `.bin` is a placeholder until an install script has run. */
+/** Bun's own binary, which an install script takes out of the package of its platform to where `.bin` points. */
 function bunBinary() {
   const bun = process.platform === 'win32' ? 'bun.exe' : 'bun'
   const packages = join(root, 'node_modules/@oven')
   const names = existsSync(packages) ? readdirSync(packages) : []
-  const found = names.map((name) => join(packages, name, 'bin', bun)).find((file) => existsSync(file))
-  if (found === undefined) console.log('\nno Bun for this platform in node_modules: only Node is measured')
+  const files = [...names.map((name) => join(packages, name, 'bin', bun)), join(root, 'node_modules/.bin/bun')]
+  const found = files.find((file) => existsSync(file))
+  if (found === undefined) console.log('\nno Bun in node_modules: only Node is measured')
   return found
 }
 

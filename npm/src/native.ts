@@ -124,9 +124,10 @@ export async function getAuthHeaders(request: api.AuthRequest): Promise<api.Auth
   const isUsual = request?.retryOf === undefined && request?.explain === undefined && cacheTtl === undefined
   const atHand = isUsual ? addon.authHeadersNow(provider, namespace, url, model, session, account, boundBy) : null
   if (atHand === null) return waitForHeaders(request)
-  const [attempt, accountId, instead, ...lines] = atHand.split('\n') as [string, string, string, ...string[]]
+  const lines = atHand.split('\n') as [string, string, string, ...string[]]
+  const [attempt, accountId, instead] = lines
   const headers: Record<string, string> = {}
-  for (let nth = 0; nth < lines.length; nth += 2) headers[lines[nth] as string] = lines[nth + 1] as string
+  for (let nth = 3; nth < lines.length; nth += 2) headers[lines[nth] as string] = lines[nth + 1] as string
   const strip = strippedOf(provider as string)
   return instead === '' ? { attempt, accountId, headers, strip } : { attempt, accountId, headers, strip, url: instead }
 }
