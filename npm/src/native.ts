@@ -29,7 +29,7 @@ interface Addon {
     session: unknown,
     account: unknown,
     boundBy: unknown,
-  ): string | null
+  ): [attempt: string, accountId: string, headers: Record<string, string>, url?: string] | null
   strippedHeaders(provider: string): string[]
   boundItems(provider: unknown): BoundItems | null
   explain: typeof api.explain
@@ -124,12 +124,11 @@ export async function getAuthHeaders(request: api.AuthRequest): Promise<api.Auth
   const isUsual = request?.retryOf === undefined && request?.explain === undefined && cacheTtl === undefined
   const atHand = isUsual ? addon.authHeadersNow(provider, namespace, url, model, session, account, boundBy) : null
   if (atHand === null) return waitForHeaders(request)
-  const lines = atHand.split('\n') as [string, string, string, ...string[]]
-  const [attempt, accountId, instead] = lines
-  const headers: Record<string, string> = {}
-  for (let nth = 3; nth < lines.length; nth += 2) headers[lines[nth] as string] = lines[nth + 1] as string
+  const [attempt, accountId, headers, instead] = atHand
   const strip = strippedOf(provider as string)
-  return instead === '' ? { attempt, accountId, headers, strip } : { attempt, accountId, headers, strip, url: instead }
+  return instead === undefined
+    ? { attempt, accountId, headers, strip }
+    : { attempt, accountId, headers, strip, url: instead }
 }
 
 /** `reportResponse` of the contract. A success is taken note of without waiting for anything. */

@@ -34,10 +34,10 @@ pub fn configure(env: &Env, options: Unknown<'_>) -> Result<()> {
         .map_err(|error| to_js(env, &error))
 }
 
-/// `getAuthHeaders` of what is at hand, as lines, or nothing when something must be waited for.
+/// `getAuthHeaders` of what is at hand: `[attempt, accountId, headers]`, or nothing when something must be waited for.
 ///
-/// The fields come one by one and go as one string, and `strip` once per provider: JavaScript takes objects apart and puts
-/// them together faster than Node-API does, and this is the path of every request.
+/// The fields come one by one, and `strip` once per provider: JavaScript takes objects apart and puts them together
+/// faster than Node-API does, and this is the path of every request.
 #[napi(catch_unwind)]
 pub fn auth_headers_now(
     env: &Env,

@@ -7,7 +7,6 @@ use provider_auth_broker::{
     Action, Chance, ExposeSecret as _, Lease, Outcome, Selection, Timestamp, Verdict,
 };
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 /// `AuthHeaders`.
 pub(crate) struct AuthHeaders(pub(crate) Lease);
@@ -35,8 +34,7 @@ impl ToNapiValue for AuthHeaders {
     }
 }
 
-/// `AuthHeaders` for a caller that knows `strip` already, as lines of one string: the attempt, the account's id, another URL
-/// or nothing, then name and value of each header in turn. None of them can hold a line break.
+/// `AuthHeaders` for a caller that knows `strip` already: `[attempt, accountId, headers]`, and another URL if there is one.
 pub(crate) struct AtHand(pub(crate) Lease);
 
 impl ToNapiValue for AtHand {
@@ -45,28 +43,16 @@ impl ToNapiValue for AtHand {
         reason = "napi's trait declares it so; nothing in it is unsafe"
     )]
     unsafe fn to_napi_value(raw_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        let env = Env::from_raw(raw_env);
         let lease = value.0;
-        let headers = lease
-            .headers()
-            .iter()
-            .flat_map(|(name, value)| [name, value]);
-        let url = lease.url.as_deref().unwrap_or_default();
-        let parts = [lease.attempt.as_str(), lease.account_id(), url]
-            .into_iter()
-            .chain(headers);
-        // Sized first: a string that grows leaves copies of its secrets behind.
-        let size = parts.clone().map(|part| part.len() + 1).sum();
-        let mut lines = Zeroizing::new(String::with_capacity(size));
-        for (nth, part) in parts.enumerate() {
-            if nth > 0 {
-                lines.push('\n');
-            }
-            lines.push_str(part);
+        let mut array = env.create_array(3)?;
+        array.set(0, env.create_string_latin1(&lease.attempt)?)?;
+        array.set(1, env.create_string_latin1(lease.account_id())?)?;
+        array.set(2, headers(&env, &lease)?)?;
+        if let Some(url) = &lease.url {
+            array.set(3, url.as_str())?;
         }
-        // Header values are ASCII, which a Latin-1 string takes without decoding.
-        Ok(Env::from_raw(raw_env)
-            .create_string_latin1(lines.as_bytes())?
-            .raw())
+        Ok(array.raw())
     }
 }
 
