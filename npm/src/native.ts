@@ -29,6 +29,7 @@ interface Addon {
     session: unknown,
     account: unknown,
     boundBy: unknown,
+    cacheTtl: unknown,
   ): [attempt: string, accountId: string, headers: Record<string, string>, url?: string] | null
   strippedHeaders(provider: string): string[]
   boundItems(provider: unknown): BoundItems | null
@@ -121,8 +122,10 @@ export function boundItems(provider: string): BoundItems {
 export async function getAuthHeaders(request: api.AuthRequest): Promise<api.AuthHeaders> {
   const { provider, namespace, url, model, session, cacheTtl, account, boundBy }: Partial<api.AuthRequest> =
     request ?? {}
-  const isUsual = request?.retryOf === undefined && request?.explain === undefined && cacheTtl === undefined
-  const atHand = isUsual ? addon.authHeadersNow(provider, namespace, url, model, session, account, boundBy) : null
+  const isFirst = request?.retryOf === undefined && request?.explain === undefined
+  const atHand = isFirst
+    ? addon.authHeadersNow(provider, namespace, url, model, session, account, boundBy, cacheTtl)
+    : null
   if (atHand === null) return waitForHeaders(request)
   const [attempt, accountId, headers, instead] = atHand
   const strip = strippedOf(provider as string)
@@ -134,17 +137,20 @@ export async function getAuthHeaders(request: api.AuthRequest): Promise<api.Auth
 /** `reportResponse` of the contract. A success is taken note of without waiting for anything. */
 export async function reportResponse(report: api.ResponseReport): Promise<api.Verdict> {
   const { attempt, status, headers, body, failure }: Partial<api.ResponseReport> = report ?? {}
-  const isGood = body === undefined && failure === undefined && status !== undefined && status >= 200 && status < 300
-  const isTaken = isGood && addon.reportServed(attempt, status, asLines(headers))
+  const lines = body === undefined && failure === undefined ? asLines(headers) : undefined
+  const isTaken = lines !== undefined && addon.reportServed(attempt, status, lines)
   return isTaken ? { action: 'deliver', delayMs: 0, reason: 'ok' } : addon.reportResponse(report)
 }
 
-/** Name and value of each header in turn. No value that `fetch` gives out holds a line break; another's is left out. */
-function asLines(headers: api.ResponseReport['headers']): string {
+/** Name and value of each header in turn, as lines; `undefined` for what is no map of header lines: `reportResponse` judges it. */
+function asLines(headers: api.ResponseReport['headers']): string | undefined {
+  if (headers == null) return ''
+  if (typeof headers !== 'object') return undefined
   let lines = ''
   for (const name in headers) {
-    const value = headers[name]
-    if (typeof value === 'string' && !/[\r\n]/.test(value)) lines += `${name.toLowerCase()}\n${value}\n`
+    const value: unknown = headers[name]
+    if (typeof value !== 'string' || /[\r\n]/.test(name) || /[\r\n]/.test(value)) return undefined
+    lines += `${name.toLowerCase()}\n${value}\n`
   }
   return lines
 }

@@ -12,7 +12,7 @@ use provider_auth_policy::{
 use tokio::runtime::Handle;
 use url::Url;
 
-use crate::accounts::{DEFAULT_NAMESPACE, Entry};
+use crate::accounts::{Accounts, DEFAULT_NAMESPACE, Entry};
 use crate::attempts::Attempt;
 use crate::broker::{About, Broker};
 use crate::config::{Origin, Provider};
@@ -156,22 +156,9 @@ impl Broker {
         self.opened().await?;
         let mut asked = self.asked(asked)?;
         let now = self.now();
-        let trace = self.ledger.decide(now, |state, indexes| {
-            let accounts = self.accounts();
-            let (roster, strays) = accounts.pool(&asked.request.provider, &asked.request.namespace);
-            asked.refuse(strays);
-            let traffic = self.traffic.lock();
-            let pool = Pool {
-                roster,
-                state,
-                traffic: &traffic,
-                rotation: &asked.provider.rotation,
-                now,
-            };
-            let request = Arc::make_mut(&mut asked.request);
-            hold(&pool, request);
-            let selection = indexes.select(&pool, request);
-            (explain(&pool, request, &selection), SharedState::default())
+        let trace = self.choose(&mut asked, now, |pool, asked, _, selection| {
+            let trace = explain(pool, &asked.request, &selection);
+            (trace, SharedState::default())
         });
         Ok(trace)
     }
@@ -269,28 +256,41 @@ impl Broker {
         })
     }
 
-    /// Looks at the pool once and says what to do.
-    fn step(self: &Arc<Self>, asked: &mut Asked, pace: Pace, runtime: &Handle) -> Step {
-        let now = self.now();
-        // Accounts are taken under the state's lock: see `reread_now`.
-        let (accounts, selection) = self.ledger.decide(now, |state, indexes| {
+    /// Chooses from the pool as it is now; what `then` makes of it is noted before anything else can change.
+    fn choose<R>(
+        &self,
+        asked: &mut Asked,
+        now: Timestamp,
+        then: impl FnOnce(&Pool<'_>, &mut Asked, &Arc<Accounts>, Selection) -> (R, SharedState),
+    ) -> R {
+        let provider = asked.provider.clone();
+        self.ledger.decide(now, |state, indexes| {
+            // Accounts are taken under the state's lock: see `reread_now`.
             let accounts = self.accounts();
-            let (roster, strays) = accounts.pool(&asked.request.provider, &asked.request.namespace);
+            let (roster, strays) = accounts.pool(&provider.id, &asked.request.namespace);
             asked.refuse(strays);
             let traffic = self.traffic.lock();
             let pool = Pool {
                 roster,
                 state,
                 traffic: &traffic,
-                rotation: &asked.provider.rotation,
+                rotation: &provider.rotation,
                 now,
             };
             if asked.request.attempts() == 0 {
                 hold(&pool, Arc::make_mut(&mut asked.request));
             }
             let selection = indexes.select(&pool, &asked.request);
+            then(&pool, asked, &accounts, selection)
+        })
+    }
+
+    /// Looks at the pool once and says what to do.
+    fn step(self: &Arc<Self>, asked: &mut Asked, pace: Pace, runtime: &Handle) -> Step {
+        let now = self.now();
+        let (accounts, selection) = self.choose(asked, now, |pool, asked, accounts, selection| {
             if asked.explain == Explain::Trace {
-                asked.trace = Some(explain(&pool, &asked.request, &selection));
+                asked.trace = Some(explain(pool, &asked.request, &selection));
             }
             let claim = match &selection {
                 Selection::Serve {
@@ -301,7 +301,7 @@ impl Broker {
                         .get(account)
                         .is_some_and(|entry| asked.refresh_first(entry, now).is_none()) =>
                 {
-                    claim_probe(&pool, &asked.request, account)
+                    claim_probe(pool, &asked.request, account)
                 }
                 _ => SharedState::default(),
             };

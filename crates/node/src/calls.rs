@@ -48,6 +48,7 @@ pub fn auth_headers_now(
     session: Text,
     account: Text,
     bound_by: Text,
+    cache_ttl: Text,
 ) -> Result<Option<AtHand>> {
     let Some(broker) = global::current() else {
         return Ok(None);
@@ -59,8 +60,7 @@ pub fn auth_headers_now(
             url: url.needed("url")?,
             model: model.optional("model")?,
             session: session.optional("session")?,
-            // A request that names one takes the other way.
-            cache_ttl: None,
+            cache_ttl: cache_ttl.optional("cacheTtl")?,
             account: account.optional("account")?,
             bound_by: bound_by.optional("boundBy")?,
             ..AuthRequest::default()

@@ -162,6 +162,28 @@ fn a_failed_write_leaves_the_old_record_or_the_new_one() {
 }
 
 #[test]
+fn a_failed_import_leaves_what_was_there_or_what_was_brought() {
+    let id: RecordId = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
+    let deeds = |vault: &Vault| {
+        let guard = vault.lock(&id)?;
+        vault.adopt(&guard, 1, 7, b"added")?;
+        vault.replace_above(&guard, b"updated", 8).map(drop)
+    };
+    at_every_call(&with_key, &deeds, &|dir| {
+        let vault = open(with_key(dir)).unwrap();
+        if only_record(&vault).is_some() {
+            let record = vault.read(&id).unwrap().unwrap();
+            let known: [(u64, &[u8]); 2] = [(7, b"added"), (9, b"updated")];
+            assert!(
+                known.contains(&(record.generation, record.plaintext())),
+                "{record:?}"
+            );
+        }
+        assert_eq!(vault.quarantined(), 0);
+    });
+}
+
+#[test]
 fn a_failed_removal_leaves_the_record_whole_or_gone() {
     let deeds = |vault: &Vault| {
         let (id, _) = vault.create(1, b"x")?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use provider_auth_broker::{LoginOptions, Method};
 
 use crate::server::Answer;
-use crate::world::World;
+use crate::world::{Process, World};
 
 #[tokio::test(start_paused = true)]
 async fn a_pasted_answer_of_another_login_leaves_this_one_open() {
@@ -109,36 +109,20 @@ async fn a_refused_login_says_so() {
     let process = world.process();
     let (number, pasted) = process.started_login("ann").await;
     let denied = pasted.replace("code=code-of-ann", "error=access_denied");
-    assert_eq!(
-        process
-            .finish_login(number, Some(denied))
-            .await
-            .unwrap_err()
-            .code(),
-        "LOGIN_DENIED"
-    );
+    assert_eq!(refusal(&process, number, denied).await, "LOGIN_DENIED");
     let (number, pasted) = process.started_login("ann").await;
     let spent = pasted.replace("code-of-ann", "spent");
-    assert_eq!(
-        process
-            .finish_login(number, Some(spent))
-            .await
-            .unwrap_err()
-            .code(),
-        "LOGIN_FAILED"
-    );
+    assert_eq!(refusal(&process, number, spent).await, "LOGIN_FAILED");
     let (number, pasted) = process.started_login("ann").await;
-    world
-        .server
-        .script([Answer::Status(200, &[], b"<html>".to_vec())]);
-    assert_eq!(
-        process
-            .finish_login(number, Some(pasted))
-            .await
-            .unwrap_err()
-            .code(),
-        "LOGIN_FAILED"
-    );
+    let page = Answer::Status(200, &[], b"<html>".to_vec());
+    world.server.script([page]);
+    assert_eq!(refusal(&process, number, pasted).await, "LOGIN_FAILED");
+}
+
+/// The code that what was pasted is refused with.
+async fn refusal(process: &Process, number: u64, pasted: String) -> &'static str {
+    let finished = process.finish_login(number, Some(pasted)).await;
+    finished.unwrap_err().code()
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,15 +1,23 @@
 //! Refreshes that fail: nothing is lost, nobody is flooded, and what is dead is not tried again.
 
 use std::fs;
+use std::sync::Arc;
 
-use provider_auth_broker::{Action, Force, HttpError};
+use provider_auth_broker::{Action, Broker, Force, HttpError};
 use provider_auth_vault::Pending;
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::server::{Answer, Lifetime};
 use crate::world::{World, bearer, config, let_others_run, pass, record_id, request, retry_of};
 
 const LIFE: u64 = 3600;
+
+/// The code that a request of this process is refused with.
+fn refusal(broker: &Arc<Broker>) -> JoinHandle<&'static str> {
+    let broker = broker.clone();
+    tokio::spawn(async move { broker.headers(&request()).await.err().unwrap().code() })
+}
 
 fn broken() -> Answer {
     Answer::Status(500, &[], b"oops".to_vec())
@@ -96,13 +104,9 @@ async fn the_next_process_in_line_rests_too() {
     pass(LIFE + 1).await;
     world.server.script([broken(), broken()]);
     world.server.hold();
-    let ask = |broker: &std::sync::Arc<provider_auth_broker::Broker>| {
-        let broker = broker.clone();
-        tokio::spawn(async move { broker.headers(&request()).await.err().unwrap().code() })
-    };
-    let first = ask(&one);
+    let first = refusal(&one);
     world.server.arrived(2).await;
-    let second = ask(&two);
+    let second = refusal(&two);
     let_others_run().await;
     world.server.release();
     assert_eq!(first.await.unwrap(), "REFRESH_FAILED");
@@ -216,13 +220,9 @@ async fn a_dead_refresh_token_is_sent_once_however_many_processes_wait() {
     pass(LIFE + 1).await;
     world.server.revoke_all();
     world.server.hold();
-    let ask = |broker: &std::sync::Arc<provider_auth_broker::Broker>| {
-        let broker = broker.clone();
-        tokio::spawn(async move { broker.headers(&request()).await.err().unwrap().code() })
-    };
-    let first = ask(&one);
+    let first = refusal(&one);
     world.server.arrived(2).await;
-    let second = ask(&two);
+    let second = refusal(&two);
     let_others_run().await;
     world.server.release();
     assert_eq!(
