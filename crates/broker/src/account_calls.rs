@@ -63,7 +63,7 @@ impl Broker {
         namespace: Option<String>,
         label: Option<String>,
     ) -> Result<Account, BrokerError> {
-        let provider = self.provider(provider)?.clone();
+        let provider = self.provider(provider)?;
         HeaderSet::check_key(&key)?;
         if provider.origins.is_empty() {
             return Err(BrokerError::InvalidArgument(format!(

@@ -1,6 +1,6 @@
 //! The accounts of the vault as this process last read them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, Weak};
 
 use provider_auth_oauth::Identity;
@@ -25,6 +25,8 @@ pub(crate) struct Accounts {
     // Few keys, looked up by every request: comparing them costs less than hashing one.
     pub(crate) by_id: BTreeMap<AccountId, Arc<Entry>>,
     pools: BTreeMap<String, BTreeMap<String, Members>>,
+    /// Providers that no configuration knows, as their accounts say where they belong.
+    defined: BTreeMap<String, Arc<Provider>>,
     pub(crate) unreadable: Vec<AccountId>,
 }
 
@@ -96,8 +98,12 @@ impl Accounts {
                 Err(error) => return Err(error),
             }
         }
+        accounts.defined = defined(&pools, settings);
         for ((provider, namespace), entries) in pools {
-            let settled = settings.providers.get(provider.as_str());
+            let settled = settings
+                .providers
+                .get(provider.as_str())
+                .or_else(|| accounts.defined.get(&provider));
             let roster = Roster::new(entries.iter().map(|entry| entry.view.clone()).collect());
             let goes_everywhere = |entry: &Arc<Entry>| {
                 settled.is_some_and(|settled| {
@@ -127,6 +133,11 @@ impl Accounts {
 
     pub(crate) fn get(&self, id: &AccountId) -> Option<&Arc<Entry>> {
         self.by_id.get(id)
+    }
+
+    /// A provider that its accounts define.
+    pub(crate) fn defined(&self, provider: &str) -> Option<Arc<Provider>> {
+        self.defined.get(provider).cloned()
     }
 
     /// The accounts of one pool, and those of them that may not go everywhere; empty when there are none.
@@ -169,12 +180,19 @@ impl Entry {
         let mut credential = Credential::open(record)?;
         let view = credential.view(id.clone(), record.generation);
         credential.forget_grant();
-        let headers = settings
+        let settled = settings
             .providers
             .get(credential.provider.as_str())
-            .map_or_else(HeaderSet::default, |provider| {
-                HeaderSet::new(provider, &credential)
-            });
+            .cloned();
+        let provider = settled.or_else(|| {
+            let origins = credential.belongs.origins.clone();
+            defines_provider(&credential)
+                .then(|| Provider::of_accounts(&credential.provider, origins))?
+                .map(Arc::new)
+        });
+        let headers = provider.map_or_else(HeaderSet::default, |provider| {
+            HeaderSet::new(&provider, &credential)
+        });
         Some(Arc::new(Self {
             view,
             credential,
@@ -189,6 +207,33 @@ impl Entry {
     pub(crate) fn may_go(&self, provider: &Provider, origin: &Origin) -> bool {
         self.credential.belongs.fits(provider) && self.credential.belongs.origins.contains(origin)
     }
+}
+
+/// The providers of accounts that say themselves where they belong, where no configuration does.
+fn defined(
+    pools: &HashMap<(String, String), Vec<Arc<Entry>>>,
+    settings: &Settings,
+) -> BTreeMap<String, Arc<Provider>> {
+    let mut origins: BTreeMap<&str, BTreeSet<Origin>> = BTreeMap::new();
+    for entry in pools.values().flatten() {
+        let credential = &entry.credential;
+        if defines_provider(credential) && !settings.providers.contains_key(&credential.provider) {
+            let known = origins.entry(&credential.provider).or_default();
+            known.extend(credential.belongs.origins.iter().cloned());
+        }
+    }
+    origins
+        .into_iter()
+        .filter_map(|(id, origins)| {
+            let provider = Provider::of_accounts(id, origins)?;
+            Some((id.to_owned(), Arc::new(provider)))
+        })
+        .collect()
+}
+
+/// Whether a provider is what its accounts say: the login of an MCP server and the token of a host name one place.
+fn defines_provider(credential: &Credential) -> bool {
+    matches!(credential.kind(), AccountKind::Mcp | AccountKind::Wellknown)
 }
 
 /// An account as users see it.

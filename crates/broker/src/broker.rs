@@ -116,11 +116,11 @@ impl Broker {
         self.serial.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The provider of this id, built in or configured.
-    pub(crate) fn provider(&self, id: &str) -> Result<&Arc<Provider>, BrokerError> {
-        self.settings
-            .providers
-            .get(id)
+    /// The provider of this id: built in, configured, or defined by accounts that say themselves where they belong.
+    pub(crate) fn provider(&self, id: &str) -> Result<Arc<Provider>, BrokerError> {
+        let settled = self.settings.providers.get(id).cloned();
+        settled
+            .or_else(|| self.accounts().defined(id))
             .ok_or_else(|| BrokerError::UnknownProvider(id.to_owned()))
     }
 

@@ -70,6 +70,9 @@ pub(crate) struct Belongs {
     /// Where the provider serves this very account, of the origins above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) api: Option<Origin>,
+    /// The MCP server that a login is for (RFC 8707 §2); of other logins, none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resource: Option<Url>,
     #[serde(flatten)]
     pub(crate) other: Unknown,
 }
@@ -120,6 +123,16 @@ pub(crate) enum Secret {
         #[serde(flatten)]
         other: Unknown,
     },
+    /// A token that a host gave out beside its configuration, under `/.well-known/opencode`.
+    Wellknown {
+        #[serde(serialize_with = "sealed::one")]
+        token: SecretString,
+        /// The variable in which that host's configuration looks for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        variable: Option<String>,
+        #[serde(flatten)]
+        other: Unknown,
+    },
 }
 
 impl Credential {
@@ -138,8 +151,10 @@ impl Credential {
 
     pub(crate) fn kind(&self) -> AccountKind {
         match self.secret {
+            Secret::Oauth { .. } if self.belongs.resource.is_some() => AccountKind::Mcp,
             Secret::Oauth { .. } => AccountKind::Oauth,
             Secret::Api { .. } => AccountKind::Api,
+            Secret::Wellknown { .. } => AccountKind::Wellknown,
         }
     }
 
@@ -148,13 +163,22 @@ impl Credential {
         match &self.secret {
             Secret::Oauth { access, .. } => access,
             Secret::Api { key, .. } => key,
+            Secret::Wellknown { token, .. } => token,
+        }
+    }
+
+    /// A secret that stays the same as long as it is good, as a login's does not.
+    pub(crate) fn lasting(&self) -> Option<&SecretString> {
+        match self.secret {
+            Secret::Oauth { .. } => None,
+            Secret::Api { .. } | Secret::Wellknown { .. } => Some(self.bearer()),
         }
     }
 
     pub(crate) fn expires_at(&self) -> Option<Timestamp> {
         match self.secret {
             Secret::Oauth { expires_at, .. } => expires_at,
-            Secret::Api { .. } => None,
+            _ => None,
         }
     }
 
@@ -174,7 +198,7 @@ impl Credential {
     pub(crate) fn obtained_at(&self) -> Option<Timestamp> {
         match self.secret {
             Secret::Oauth { obtained_at, .. } => Some(obtained_at),
-            Secret::Api { .. } => None,
+            _ => None,
         }
     }
 
@@ -186,7 +210,7 @@ impl Credential {
                 by_assertion,
                 ..
             } => by_assertion || refresh.is_some(),
-            Secret::Api { .. } => false,
+            _ => false,
         }
     }
 
@@ -209,7 +233,7 @@ impl Credential {
         }
     }
 
-    /// Whether both are the same account: the same identity, or the same API key.
+    /// Whether both are the same account: the same identity, or the same lasting secret.
     pub(crate) fn is_same_account(&self, other: &Self) -> bool {
         if self.provider != other.provider
             || self.namespace != other.namespace
@@ -217,10 +241,10 @@ impl Credential {
         {
             return false;
         }
-        match (&self.secret, &other.secret) {
-            (Secret::Api { key: a, .. }, Secret::Api { key: b, .. }) => {
-                fingerprint(a) == fingerprint(b)
-            }
+        match (self.lasting(), other.lasting()) {
+            (Some(a), Some(b)) => fingerprint(a) == fingerprint(b),
+            // A login is good at one MCP server.
+            _ if self.belongs.resource != other.belongs.resource => false,
             // Where the provider does not say who signed in, the user's name for the account does.
             _ if self.identity.subject.is_none() && other.identity.subject.is_none() => {
                 !other.label.is_empty()
@@ -234,13 +258,12 @@ impl Credential {
 
     /// Whether two records of one id are of the same account, in whichever pool it is now.
     pub(crate) fn is_same_record(&self, other: &Self) -> bool {
-        match (&self.secret, &other.secret) {
-            _ if self.provider != other.provider => false,
-            (Secret::Api { key: a, .. }, Secret::Api { key: b, .. }) => {
-                fingerprint(a) == fingerprint(b)
-            }
-            (Secret::Oauth { .. }, Secret::Oauth { .. }) => self.has_identity_of(other),
-            _ => false,
+        if self.provider != other.provider || self.kind() != other.kind() {
+            return false;
+        }
+        match (self.lasting(), other.lasting()) {
+            (Some(a), Some(b)) => fingerprint(a) == fingerprint(b),
+            _ => self.has_identity_of(other),
         }
     }
 

@@ -321,7 +321,7 @@ fn earliest_refresh_at(credential: &Credential) -> Option<Timestamp> {
             earliest_refresh_at,
             ..
         } => earliest_refresh_at,
-        Secret::Api { .. } => None,
+        _ => None,
     }
 }
 

@@ -12,7 +12,7 @@ impl Broker {
     /// The server that a credential was made at. It is not looked up again: a refresh token goes where it came from.
     pub(crate) fn server_of(&self, credential: &Credential) -> Result<Server, BrokerError> {
         let provider = self.provider(&credential.provider)?;
-        if !credential.belongs.fits(provider) {
+        if !credential.belongs.fits(&provider) {
             return Err(BrokerError::OriginNotAllowed(format!(
                 "the configuration of {} names another token endpoint or client than at the login of this account; if you changed \
                  that yourself, sign in again",
@@ -38,7 +38,7 @@ impl Broker {
         let provider = self.provider(&credential.provider)?;
         let sealed: Option<SecretString> = match &credential.secret {
             Secret::Oauth { client_secret, .. } => client_secret.clone(),
-            Secret::Api { .. } => None,
+            _ => None,
         };
         let secret = match sealed {
             Some(secret) => Some(secret),

@@ -171,7 +171,8 @@ impl Broker {
     /// The headers that a provider's requests are stripped of; none for a provider that is not known.
     pub fn stripped_headers(&self, provider: &str) -> Vec<String> {
         self.provider(provider)
-            .map_or_else(|_| Vec::new(), |provider| provider.strip.clone())
+            .map(|provider| provider.strip.clone())
+            .unwrap_or_default()
     }
 
     /// Picks an account and returns its headers, after a refresh or a wait where need be.
@@ -225,7 +226,7 @@ impl Broker {
                 (attempt.request.clone(), attempt.provider.clone())
             }
             None => {
-                let provider = self.provider(&asked.provider)?.clone();
+                let provider = self.provider(&asked.provider)?;
                 let namespace = asked.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
                 let mut request = Request::new(
                     provider.id.clone(),

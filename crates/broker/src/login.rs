@@ -146,7 +146,7 @@ impl Broker {
         self: &Arc<Self>,
         options: LoginOptions,
     ) -> Result<LoginPrompt, BrokerError> {
-        let provider = self.provider(&options.provider)?.clone();
+        let provider = self.provider(&options.provider)?;
         let namespace = checked_name("namespace", options.namespace)?
             .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
         let label = checked_name("label", options.label)?;

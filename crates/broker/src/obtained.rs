@@ -85,6 +85,7 @@ impl Broker {
                 client_auth: client.auth,
                 exchange_endpoint: server.exchange_endpoint.clone(),
                 api,
+                resource: None,
                 other: Unknown::default(),
             },
             secret,
@@ -130,7 +131,7 @@ impl Broker {
         let Some(server) = &provider.server else {
             return;
         };
-        match named_api(provider, server, tokens) {
+        match named_api(&provider, server, tokens) {
             Ok(Some(api)) => credential.belongs.api = Some(api),
             Ok(None) => {}
             // The token goes where the account was served before, and nowhere else.

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use provider_auth_policy::{AccountId, AccountKind, Standing, Timestamp, refreshed};
+use provider_auth_policy::{AccountId, Standing, Timestamp, refreshed};
 use provider_auth_vault::{RecordGuard, Vault, VaultError, open_bundle, seal_bundle};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::account_calls::record_kind;
 use crate::accounts::{Entry, checked_name, read_locked, record_id};
 use crate::broker::{About, Broker, blocking};
-use crate::credential::{Credential, Secret};
+use crate::credential::Credential;
 use crate::error::BrokerError;
 use crate::events::EventKind;
 use crate::headers::HeaderSet;
@@ -162,7 +162,7 @@ impl Broker {
         let accounts = self.accounts();
         let (keys, oauth): (Vec<_>, Vec<_>) = accounts
             .entries()
-            .partition(|entry| entry.view.kind == AccountKind::Api);
+            .partition(|entry| entry.credential.lasting().is_some());
         let leaving = match logins {
             Logins::Stay => Vec::new(),
             Logins::Move => self.leaving(vault, &oauth)?,
@@ -310,7 +310,7 @@ impl Broker {
             }
         }
         // The id is taken, or has been further than this. A key is the same under any id; a login may be spent.
-        if item.account.kind() != AccountKind::Api {
+        if item.account.lasting().is_none() {
             return Ok(skipped("a newer generation of it has been here"));
         }
         let (id, generation) = vault.create(kind, &plaintext)?;
@@ -434,7 +434,6 @@ impl Item {
             provider,
             namespace,
             label,
-            secret,
             ..
         } = &self.account;
         let is_name = |name: &String| checked_name("", Some(name.clone())).is_ok();
@@ -444,13 +443,7 @@ impl Item {
         if ![provider, namespace, label].into_iter().all(is_name) {
             return Err("its provider, namespace or label is no name");
         }
-        match secret {
-            Secret::Api { key: secret, .. } | Secret::Oauth { access: secret, .. }
-                if HeaderSet::check_key(secret).is_err() =>
-            {
-                Err("its secret cannot be sent in a header")
-            }
-            _ => Ok(()),
-        }
+        HeaderSet::check_key(self.account.bearer())
+            .map_err(|_| "its secret cannot be sent in a header")
     }
 }

@@ -150,7 +150,7 @@ impl Broker {
         let (accounts, now) = (self.accounts(), self.now());
         let mut statuses = Vec::new();
         for (provider_id, namespace, roster) in accounts.pools() {
-            let Some(provider) = self.settings.providers.get(provider_id) else {
+            let Ok(provider) = self.provider(provider_id) else {
                 continue;
             };
             if !filter.admits_pool(provider_id, namespace) {

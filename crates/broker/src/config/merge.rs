@@ -185,6 +185,24 @@ impl Merged {
     }
 }
 
+impl Provider {
+    /// A provider of which no more is known than where the credentials of its accounts may go; `None` if nowhere.
+    pub(crate) fn of_accounts(id: &str, origins: BTreeSet<Origin>) -> Option<Self> {
+        let merged = Merged {
+            patch: ProviderPatch {
+                extends: Some(&providers::GENERIC),
+                origins: Some(origins.into_iter().collect()),
+                ..ProviderPatch::default()
+            },
+            provenance: Provenance::BuiltIn,
+        };
+        Some(Self {
+            server: Some(Server::default()),
+            ..merged.provider(id).ok()?
+        })
+    }
+}
+
 /// Overwrites what an earlier layer says, if the later one says anything.
 fn take<T>(earlier: &mut Option<T>, later: Option<T>) {
     if later.is_some() {

@@ -10,6 +10,7 @@ mod accounts;
 mod callbacks;
 mod clock;
 mod damage;
+mod defined;
 mod lending;
 mod logins;
 mod refreshing;
