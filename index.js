@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, clearCooldowns, close, configure, configuredProviders, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, importVault, importVaultKey, initVaultKey, listAccounts, observedHeaders, openBrowser, poolStatus, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, rotateVaultKey, startLogin, strippedHeaders, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, clearCooldowns, close, configure, configuredProviders, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, observedHeaders, openBrowser, poolStatus, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, rotateVaultKey, startLogin, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { addVaultSlot }
 export { authHeadersNow }
@@ -793,6 +793,7 @@ export { getAuthHeaders }
 export { importVault }
 export { importVaultKey }
 export { initVaultKey }
+export { lentHeaders }
 export { listAccounts }
 export { observedHeaders }
 export { openBrowser }
@@ -804,7 +805,6 @@ export { reportResponse }
 export { reportServed }
 export { rotateVaultKey }
 export { startLogin }
-export { strippedHeaders }
 export { subscribe }
 export { unsubscribe }
 export { updateAccount }

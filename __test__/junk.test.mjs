@@ -155,6 +155,17 @@ for (const [fault, sentence] of [
   })
 }
 
+test('what a caller does to the headers that it was given is seen by nobody else', async () => {
+  const request = { provider: 'local', url: upstream.chatUrl }
+  const first = await library.getAuthHeaders(request)
+  const expected = structuredClone({ headers: first.headers, strip: first.strip })
+  for (const name of Object.keys(first.headers)) first.headers[name] = 'changed'
+  first.headers.extra = 'added'
+  first.strip.length = 0
+  const { headers, strip } = await library.getAuthHeaders(request)
+  assert.deepEqual({ headers, strip }, expected)
+})
+
 test('a login server that is not there is named', async () => {
   const providers = { gone: { ...config.providers.local, issuer: 'http://127.0.0.1:9' } }
   sandbox.writeConfig({ providers })

@@ -17,3 +17,6 @@ export const ITEM_CHARACTERS = 128
 
 /** Redirects of one request (Fetch standard, HTTP-redirect fetch, step 7). */
 export const REDIRECTS = 20
+
+/** Headers of so many accounts are kept ready: those that serve at one time are fewer. */
+export const LENT_ACCOUNTS = 64

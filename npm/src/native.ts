@@ -5,6 +5,7 @@
 import type * as api from '../../index.js'
 // At run time this is the generated loader; its type file describes the whole library instead.
 import * as loaded from '../../index.js'
+import { LENT_ACCOUNTS } from './limits.js'
 
 /** What `startLogin` of the addon resolves to: the prompt, and the number of the login. */
 export interface NativePrompt extends api.LoginPrompt {
@@ -30,8 +31,10 @@ interface Addon {
     account: unknown,
     boundBy: unknown,
     cacheTtl: unknown,
-  ): [attempt: string, accountId: string, headers: Record<string, string>, url?: string] | null
-  strippedHeaders(provider: string): string[]
+  ): string | [attempt: string, url: string] | null
+  lentHeaders(
+    attempt: string,
+  ): [version: string, accountId: string, headers: Record<string, string>, strip: string[]] | null
   boundItems(provider: unknown): BoundItems | null
   explain: typeof api.explain
   getAuthHeaders(request: api.AuthRequest & { wait?: number }): Promise<api.AuthHeaders>
@@ -75,7 +78,6 @@ export const {
   listAccounts,
   addApiKey,
   updateAccount,
-  removeAccount,
   refreshAccount,
   clearCooldowns,
   poolStatus,
@@ -97,8 +99,14 @@ export const {
 
 export const OBSERVED_HEADERS: readonly string[] = Object.freeze(addon.observedHeaders())
 
-/** What each provider's requests are stripped of, as asked before: it is settled once the vault is open. */
-const stripped = new Map<string, readonly string[]>()
+/** What an account is lent with, by its version, newest last. */
+const lent = new Map<string, Lent>()
+
+interface Lent {
+  accountId: string
+  headers: Readonly<Record<string, string>>
+  strip: readonly string[]
+}
 
 /** What binds a provider's requests, as asked before. */
 const bound = new Map<unknown, BoundItems>()
@@ -106,7 +114,6 @@ const bound = new Map<unknown, BoundItems>()
 /** `configure` of the contract. What was asked before may be otherwise now. */
 export function configure(options: api.ConfigureOptions): void {
   addon.configure(options)
-  stripped.clear()
   bound.clear()
 }
 
@@ -127,11 +134,18 @@ export async function getAuthHeaders(request: api.AuthRequest): Promise<api.Auth
     ? addon.authHeadersNow(provider, namespace, url, model, session, account, boundBy, cacheTtl)
     : null
   if (atHand === null) return waitForHeaders(request)
-  const [attempt, accountId, headers, instead] = atHand
-  const strip = strippedOf(provider as string)
-  return instead === undefined
-    ? { attempt, accountId, headers, strip }
-    : { attempt, accountId, headers, strip, url: instead }
+  const attempt = typeof atHand === 'string' ? atHand : atHand[0]
+  const known = lentBy(attempt)
+  if (known === undefined) return waitForHeaders(request)
+  const { accountId, headers, strip } = known
+  const lease = { attempt, accountId, headers: { ...headers }, strip: strip.slice() }
+  return typeof atHand === 'string' ? lease : { ...lease, url: atHand[1] }
+}
+
+/** `removeAccount` of the contract. What was lent of an account does not stay here either. */
+export function removeAccount(id: string, options?: Parameters<typeof api.removeAccount>[1]): Promise<boolean> {
+  lent.clear()
+  return addon.removeAccount(id, options)
 }
 
 /** `reportResponse` of the contract. A success is taken note of without waiting for anything. */
@@ -155,13 +169,20 @@ function asLines(headers: api.ResponseReport['headers']): string | undefined {
   return lines
 }
 
-function strippedOf(provider: string): string[] {
-  let names = stripped.get(provider)
-  if (names === undefined) {
-    names = addon.strippedHeaders(provider)
-    stripped.set(provider, names)
+/** What an attempt's account is lent with, as the version at the end of the attempt says; asked for once per version. */
+function lentBy(attempt: string): Lent | undefined {
+  const known = lent.get(attempt.slice(attempt.lastIndexOf('-') + 1))
+  if (known !== undefined) return known
+  const asked = addon.lentHeaders(attempt)
+  if (asked === null) return undefined
+  const [version, accountId, headers, strip] = asked
+  // An account's earlier headers serve nobody any more.
+  for (const [other, earlier] of lent) {
+    if (earlier.accountId === accountId || lent.size >= LENT_ACCOUNTS) lent.delete(other)
   }
-  return names.slice()
+  const news = { accountId, headers, strip }
+  lent.set(version, news)
+  return news
 }
 
 /** Asks for headers that are not at hand. An abort of `request.signal` ends the wait. */

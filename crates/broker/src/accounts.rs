@@ -1,6 +1,7 @@
 //! The accounts of the vault as this process last read them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 
 use provider_auth_oauth::Identity;
@@ -14,6 +15,8 @@ use crate::config::{Origin, Provider, Settings};
 use crate::credential::Credential;
 use crate::error::BrokerError;
 use crate::headers::HeaderSet;
+
+static LAST_VERSION: AtomicU64 = AtomicU64::new(0);
 
 /// The namespace of accounts that name none.
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";
@@ -44,6 +47,8 @@ pub(crate) struct Entry {
     /// Without refresh token and client secret: [`read_locked`] has them.
     pub(crate) credential: Credential,
     pub(crate) headers: HeaderSet,
+    /// Tells these headers from all others of the process, earlier ones of the account included.
+    pub(crate) version: u64,
     /// The record that this was made of: as long as the vault hands out the same one, nothing changed.
     record: Weak<Record>,
 }
@@ -197,6 +202,7 @@ impl Entry {
             view,
             credential,
             headers,
+            version: LAST_VERSION.fetch_add(1, Ordering::Relaxed),
             record: Arc::downgrade(record),
         }))
     }

@@ -43,14 +43,15 @@ impl Attempts {
         }
     }
 
-    /// Keeps an attempt and returns its handle.
-    pub(crate) fn keep(&mut self, attempt: Attempt) -> (String, Vec<AccountId>) {
+    /// Keeps an attempt and returns its handle, which ends with the version of the headers: who has those asks for no more.
+    pub(crate) fn keep(&mut self, attempt: Attempt, version: u64) -> (String, Vec<AccountId>) {
         let abandoned = self.forget_old(attempt.handed_out_at);
         let number = self.next;
         self.next += 1;
         self.by_age.push_back((attempt.handed_out_at, number));
         self.open.insert(number, attempt);
-        (format!("{:08x}-{number:x}", self.copy), abandoned)
+        let handle = format!("{:08x}-{number:x}-{version:x}", self.copy);
+        (handle, abandoned)
     }
 
     pub(crate) fn get(&self, handle: &str) -> Option<&Attempt> {
@@ -94,7 +95,8 @@ impl Attempts {
     }
 
     fn number(&self, handle: &str) -> Option<u64> {
-        let (copy, number) = handle.split_once('-')?;
+        let (copy, rest) = handle.split_once('-')?;
+        let (number, _) = rest.split_once('-')?;
         (u32::from_str_radix(copy, 16).ok()? == self.copy)
             .then(|| u64::from_str_radix(number, 16).ok())?
     }

@@ -77,6 +77,11 @@ impl Lease {
         self.entry.view.id.as_str()
     }
 
+    /// Tells its headers from all others of the process; the attempt's handle ends with it.
+    pub fn version(&self) -> String {
+        format!("{:x}", self.entry.version)
+    }
+
     /// The headers to set.
     pub fn headers(&self) -> &HeaderSet {
         &self.entry.headers
@@ -168,11 +173,20 @@ impl Broker {
         self.provider(provider).map(|provider| provider.bound_items)
     }
 
-    /// The headers that a provider's requests are stripped of; none for a provider that is not known.
-    pub fn stripped_headers(&self, provider: &str) -> Vec<String> {
-        self.provider(provider)
-            .map(|provider| provider.strip.clone())
-            .unwrap_or_default()
+    /// What the account of an attempt is lent with now; `None` for an attempt or an account that is not known.
+    pub fn lent(&self, attempt: &str) -> Option<Lease> {
+        let (provider, account) = {
+            let attempts = self.attempts.lock();
+            let known = attempts.get(attempt)?;
+            (known.provider.clone(), known.account.clone())
+        };
+        Some(Lease {
+            attempt: attempt.to_owned(),
+            trace: None,
+            url: None,
+            provider,
+            entry: self.accounts().get(&account)?.clone(),
+        })
     }
 
     /// Picks an account and returns its headers, after a refresh or a wait where need be.
@@ -390,13 +404,14 @@ impl Broker {
             }
             traffic.begin(account, now);
         }
-        let (attempt, abandoned) = self.attempts.lock().keep(Attempt {
+        let kept = Attempt {
             request: asked.request.clone(),
             provider: asked.provider.clone(),
             account: account.clone(),
             handed_out_at: self.uptime(),
             answered: false,
-        });
+        };
+        let (attempt, abandoned) = self.attempts.lock().keep(kept, entry.version);
         if !abandoned.is_empty() {
             let mut traffic = self.traffic.lock();
             abandoned.iter().for_each(|account| traffic.forget(account));

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::arguments::{Options, Text, bytes, served_report, text};
 use crate::errors::to_js;
 use crate::promises::{Promised, later, settled};
-use crate::values::{self, AtHand, AuthHeaders, ExportedKey, JsVerdict};
+use crate::values::{self, AtHand, AuthHeaders, ExportedKey, JsVerdict, Lent};
 
 /// Reads arguments, or rejects: a call that returns a promise never throws.
 macro_rules! read {
@@ -34,10 +34,11 @@ pub fn configure(env: &Env, options: Unknown<'_>) -> Result<()> {
         .map_err(|error| to_js(env, &error))
 }
 
-/// `getAuthHeaders` of what is at hand: `[attempt, accountId, headers]`, or nothing when something must be waited for.
+/// `getAuthHeaders` of what is at hand: the attempt, beside another URL if there is one, or nothing when something must
+/// be waited for.
 ///
-/// The fields come one by one, and `strip` once per provider: JavaScript takes objects apart and puts them together
-/// faster than Node-API does, and this is the path of every request.
+/// The fields come one by one, and the headers once per version, with which the attempt ends: JavaScript takes objects
+/// apart and puts them together faster than Node-API does, and this is the path of every request.
 #[napi(catch_unwind)]
 pub fn auth_headers_now(
     env: &Env,
@@ -77,11 +78,10 @@ pub fn auth_headers_now(
     }
 }
 
-/// The headers that a provider's requests are stripped of; empty for a provider that is not known.
+/// `[version, accountId, headers, strip]` of the account of an attempt; nothing when it is gone.
 #[napi(catch_unwind)]
-pub fn stripped_headers(provider: String) -> Vec<String> {
-    let broker = global::current();
-    broker.map_or_else(Vec::new, |broker| broker.stripped_headers(&provider))
+pub fn lent_headers(attempt: String) -> Option<Lent> {
+    global::current()?.lent(&attempt).map(Lent)
 }
 
 /// What in a provider's requests only the account that made it can serve; nothing for a provider that is not known, which

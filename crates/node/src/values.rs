@@ -34,7 +34,7 @@ impl ToNapiValue for AuthHeaders {
     }
 }
 
-/// `AuthHeaders` for a caller that knows `strip` already: `[attempt, accountId, headers]`, and another URL if there is one.
+/// What of a lease is new to a caller that knows the account's headers: the attempt, or `[attempt, url]`.
 pub(crate) struct AtHand(pub(crate) Lease);
 
 impl ToNapiValue for AtHand {
@@ -45,13 +45,33 @@ impl ToNapiValue for AtHand {
     unsafe fn to_napi_value(raw_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
         let env = Env::from_raw(raw_env);
         let lease = value.0;
-        let mut array = env.create_array(3)?;
-        array.set(0, env.create_string_latin1(&lease.attempt)?)?;
-        array.set(1, env.create_string_latin1(lease.account_id())?)?;
+        let attempt = env.create_string_latin1(&lease.attempt)?;
+        let Some(url) = &lease.url else {
+            return Ok(attempt.raw());
+        };
+        let mut array = env.create_array(2)?;
+        array.set(0, attempt)?;
+        array.set(1, url.as_str())?;
+        Ok(array.raw())
+    }
+}
+
+/// What a lease is made of beside its attempt: `[version, accountId, headers, strip]`.
+pub(crate) struct Lent(pub(crate) Lease);
+
+impl ToNapiValue for Lent {
+    #[expect(
+        unsafe_code,
+        reason = "napi's trait declares it so; nothing in it is unsafe"
+    )]
+    unsafe fn to_napi_value(raw_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        let env = Env::from_raw(raw_env);
+        let lease = value.0;
+        let mut array = env.create_array(4)?;
+        array.set(0, lease.version())?;
+        array.set(1, lease.account_id())?;
         array.set(2, headers(&env, &lease)?)?;
-        if let Some(url) = &lease.url {
-            array.set(3, url.as_str())?;
-        }
+        array.set(3, lease.strip().to_vec())?;
         Ok(array.raw())
     }
 }
