@@ -347,6 +347,19 @@ export interface Account {
   failures: number
   /** When `exportVault` moved its login to a bundle. It is `needs_login` until somebody signs in again or imports that bundle. */
   movedAt?: number
+  /** How much of each quota window is used, as the provider's headers last said; shared by all processes. Empty where it does not say. */
+  quota: QuotaWindow[]
+}
+
+export interface QuotaWindow {
+  /** As the provider calls it: `5h`, `7d` (Anthropic's plans), `primary`, `secondary` (Codex). */
+  window: string
+  /** From 0, rounded down. Above 100 where the provider says so. */
+  usedPercent: number
+  /** From then on it says nothing, and is left out. */
+  resetAt: number
+  /** When the provider said so. */
+  observedAt: number
 }
 
 export type AccountState =

@@ -249,3 +249,21 @@ function nextEvent(namespace, type) {
     })
   })
 }
+
+test('the use of a quota that headers tell of is shown with the account', async () => {
+  const { namespace, account } = await openPool(['ada'])
+  assert.deepEqual((await account()).quota, [])
+  const { attempt } = await library.getAuthHeaders({ provider: 'local', namespace, url: upstream.chatUrl })
+  const reset = Math.floor(Date.now() / 1000) + 3600
+  const headers = {
+    'anthropic-ratelimit-unified-5h-status': 'allowed_warning',
+    'anthropic-ratelimit-unified-5h-utilization': '0.92',
+    'anthropic-ratelimit-unified-5h-reset': String(reset),
+  }
+  await library.reportResponse({ attempt, status: 200, headers })
+  const [{ window, usedPercent, resetAt, observedAt, ...more }] = (await account()).quota
+  assert.deepEqual({ window, usedPercent, more }, { window: '5h', usedPercent: 92, more: {} })
+  assert.ok(Math.abs(resetAt - reset * 1000) < 1500 && observedAt <= Date.now())
+  const [pool] = await library.poolStatus({ provider: 'local', namespace })
+  assert.deepEqual(pool.accounts[0].quota, (await account()).quota)
+})

@@ -57,10 +57,23 @@ export async function program(library: typeof api, signal: AbortSignal): Promise
   if (verdict.action === 'retry') await library.getAuthHeaders(again)
 
   const [pool] = await library.poolStatus({ provider: 'acme' })
+  const used: number[] | undefined = pool?.accounts.flatMap(({ quota }) => quota.map(({ usedPercent }) => usedPercent))
   const cleared: number = await library.clearCooldowns({ account: account.id })
   const removed: boolean = await library.removeAccount(account.id, { revoke: true })
   const { keyId, state } = await keys(library)
-  return [shown, Object.keys(headers), strip, observed, pool?.rotations, cleared, removed, keyId, state, chances].join()
+  return [
+    shown,
+    Object.keys(headers),
+    strip,
+    observed,
+    pool?.rotations,
+    cleared,
+    removed,
+    keyId,
+    state,
+    chances,
+    used,
+  ].join()
 }
 
 async function keys(library: typeof api): Promise<api.VaultStatus> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Weak};
 
 use provider_auth_oauth::Identity;
 use provider_auth_policy::{
-    AccountId, AccountKind, AccountView, Block, Roster, Scope, SharedState, Timestamp,
+    AccountId, AccountKind, AccountView, Block, Roster, Scope, SharedState, Timestamp, Usage,
 };
 use provider_auth_vault::{Record, RecordGuard, RecordId, Stamp, Vault, VaultError};
 
@@ -281,6 +281,8 @@ pub struct Account {
     pub failures: u64,
     /// When its login left in a bundle.
     pub moved_at: Option<Timestamp>,
+    /// How much of each quota window is used, as the provider last said, by the window's name.
+    pub quota: Vec<(String, Usage)>,
 }
 
 impl Account {
@@ -317,6 +319,7 @@ impl Account {
             successes: counters.successes,
             failures: counters.failures,
             moved_at: *moved_at,
+            quota: state.quota(&entry.view.id, now),
         }
     }
 
@@ -340,6 +343,7 @@ impl Account {
             successes: 0,
             failures: 0,
             moved_at: None,
+            quota: Vec::new(),
         }
     }
 }

@@ -50,7 +50,7 @@ pub use portable::{Imported, ImportedAccount, Logins, Outcome};
 pub use provider_auth_oauth::{Http, HttpError, Identity};
 pub use provider_auth_policy::{
     AccountKind, Action, Block, Chance, Failure, OBSERVED_HEADERS, Prospect, Reason, Rule, Scope,
-    Selection, Source, Timestamp, Trace,
+    Selection, Source, Timestamp, Trace, Usage,
 };
 pub use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource, Quarantined};
 pub use providers::BoundItems;

@@ -143,6 +143,16 @@ pub(crate) fn account(account: &broker::Account) -> Value {
         ("successes", (account.successes as f64).into()),
         ("failures", (account.failures as f64).into()),
         ("movedAt", account.moved_at.map_or(Value::Null, millis)),
+        ("quota", account.quota.iter().map(quota).collect()),
+    ])
+}
+
+fn quota((window, usage): &(String, broker::Usage)) -> Value {
+    present([
+        ("window", window.clone().into()),
+        ("usedPercent", usage.used_percent.into()),
+        ("resetAt", millis(usage.reset_at)),
+        ("observedAt", millis(usage.observed_at)),
     ])
 }
 

@@ -203,7 +203,7 @@ impl<'a> Pool<'a> {
     fn governing(&self, account: &AccountView) -> Option<&'a Usage> {
         let windows = self.state.counters(&account.id).usage.values();
         windows
-            .filter(|usage| usage.reset_at > self.now)
+            .filter(|usage| usage.holds(self.now))
             .max_by_key(|usage| (usage.used_percent, usage.reset_at))
     }
 

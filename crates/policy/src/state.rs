@@ -143,6 +143,13 @@ pub struct PoolState {
     pub other: Map<String, Value>,
 }
 
+impl Usage {
+    /// Tells whether the window has not been reset since.
+    pub(crate) fn holds(&self, now: Timestamp) -> bool {
+        self.reset_at > now
+    }
+}
+
 impl Default for SharedState {
     fn default() -> Self {
         Self {
@@ -273,6 +280,15 @@ impl SharedState {
     pub fn counters(&self, id: &AccountId) -> &AccountState {
         static NOTHING: LazyLock<AccountState> = LazyLock::new(AccountState::default);
         self.accounts.get(id).unwrap_or(&NOTHING)
+    }
+
+    /// Returns how much is used of each quota window of an account that has not been reset since, by the window's name.
+    pub fn quota(&self, id: &AccountId, now: Timestamp) -> Vec<(String, Usage)> {
+        let windows = self.counters(id).usage.iter();
+        windows
+            .filter(|(_, usage)| usage.holds(now))
+            .map(|(window, usage)| (window.clone(), *usage))
+            .collect()
     }
 
     /// Returns the live blocks that an account meets, whatever the model.

@@ -4,7 +4,7 @@ use provider_auth_broker::{AccountChanges, AccountKind, Filter, Force, Revoke};
 use serde_json::json;
 
 use crate::server::Answer;
-use crate::world::{World, config, pass, record_id};
+use crate::world::{Process, START, World, config, pass, record_id};
 
 #[tokio::test(start_paused = true)]
 async fn another_label_does_not_revive_a_login_that_has_ended_and_a_second_login_does() {
@@ -194,4 +194,35 @@ async fn nobody_renews_a_login_while_it_is_revoked() {
     );
     assert_eq!(world.server.last("token"), "S3CRET-refresh-2");
     assert!(!other.remove_account(&id, Revoke::AtProvider).await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_use_of_a_quota_is_shown_until_its_window_resets() {
+    let world = World::new();
+    let process = world.process();
+    process.add_key("one").await;
+    let lease = process.lend().await.unwrap();
+    let reset = format!("{}", START + 600).leak();
+    let headers: [(&str, &str); 4] = [
+        ("anthropic-ratelimit-unified-5h-status", "allowed"),
+        ("anthropic-ratelimit-unified-5h-utilization", "0.429"),
+        ("anthropic-ratelimit-unified-5h-reset", reset),
+        ("x-codex-secondary-used-percent", "12"),
+    ];
+    process.answer(&lease, 200, &headers).await;
+    process.rest().await;
+    let quota = async |process: &Process| {
+        let accounts = process.list_accounts(&Default::default()).await.unwrap();
+        accounts[0].quota.clone()
+    };
+    for process in [&process, &world.process()] {
+        let windows = quota(process).await;
+        let [(window, usage)] = &windows[..] else {
+            panic!("{windows:?}")
+        };
+        assert_eq!((window.as_str(), usage.used_percent), ("5h", 42));
+        assert_eq!(usage.reset_at.as_millis() / 1000, START + 600);
+    }
+    pass(601).await;
+    assert!(quota(&process).await.is_empty());
 }
