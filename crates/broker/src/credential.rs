@@ -273,6 +273,17 @@ impl Credential {
             && self.identity.organization == other.identity.organization
     }
 
+    /// Whether this is the very token with which the next ones are asked for.
+    pub(crate) fn is_login_token(&self, token: &SecretString) -> bool {
+        match &self.secret {
+            Secret::Oauth {
+                refresh: Some(login),
+                ..
+            } => fingerprint(login) == fingerprint(token),
+            _ => false,
+        }
+    }
+
     /// What stays of a login that leaves: an account that needs a login, and holds no secret.
     pub(crate) fn without_tokens(&self, now: Timestamp) -> Self {
         Self {

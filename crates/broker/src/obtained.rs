@@ -133,6 +133,8 @@ impl Broker {
         };
         match named_api(&provider, server, tokens) {
             Ok(Some(api)) => credential.belongs.api = Some(api),
+            // The login's own token serves: the host was named for another one.
+            Ok(None) if credential.is_login_token(&tokens.access) => credential.belongs.api = None,
             Ok(None) => {}
             // The token goes where the account was served before, and nowhere else.
             Err(host) => {

@@ -39,6 +39,8 @@ pub struct Dialect {
     pub page_poll: Option<PagePoll>,
     /// How the next access token is obtained.
     pub renewal: Renewal,
+    /// The status by which the exchange endpoint says that it does not know the login's token: that one then serves itself (Copilot).
+    pub no_exchange: Option<u16>,
     /// Where in a token response the address of the API stands, as a JSON pointer (Copilot, Qwen).
     pub api_url: Option<String>,
     /// A field that, when it is true in a good answer, says that the login is over (Cursor).

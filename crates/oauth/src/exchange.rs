@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Exchanges a token, sent as a bearer token, for the one that the API takes. An answer without a refresh token leaves
-/// `token` good for the next exchange.
+/// `token` good for the next exchange. Where the server says that it exchanges no such token, it is `token` that serves.
 pub async fn exchange_token(
     http: &dyn Http,
     server: &Server,
@@ -33,9 +33,15 @@ pub async fn exchange_token(
         _ => Method::GET,
     };
     let request = bearer_request(method, url, token)?;
-    tokens(http, server, Step::Refresh, request, token)
-        .await
-        .map_err(not_pending)
+    match tokens(http, server, Step::Refresh, request, token).await {
+        // In JSON: a page in between says nothing about the token.
+        Err(Refusal::Final(OauthError::Rejected { status, .. }))
+            if server.dialect.no_exchange == Some(status) =>
+        {
+            Ok(Tokens::unexchanged(token))
+        }
+        outcome => outcome.map_err(not_pending),
+    }
 }
 
 /// Exchanges an assertion, a token of another issuer that names this machine or program (RFC 7523 §2.1). What the server

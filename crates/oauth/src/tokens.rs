@@ -64,6 +64,22 @@ impl Tokens {
     }
 }
 
+impl Tokens {
+    /// The token of a login that is sent to the API as it is; nothing is known of its life.
+    pub(crate) fn unexchanged(login: &SecretString) -> Self {
+        Self {
+            access: login.clone(),
+            refresh: None,
+            id_token: None,
+            expires_in: None,
+            expires_at: None,
+            date: None,
+            scopes: None,
+            extra: Map::new(),
+        }
+    }
+}
+
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tokens")

@@ -45,6 +45,8 @@ fn dialect() -> Dialect {
             ..IdentityPaths::default()
         },
         renewal: Renewal::ExchangeLogin,
+        // Tokens of most apps are not exchanged: they go to the API themselves, at the first of the origins.
+        no_exchange: Some(404),
         api_url: Some("/endpoints/api".to_owned()),
         ..Dialect::default()
     }

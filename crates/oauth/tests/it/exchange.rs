@@ -67,6 +67,30 @@ fn an_exchange_that_is_refused_says_whether_the_login_is_over() {
 }
 
 #[test]
+fn where_a_login_is_not_exchanged_its_own_token_serves() {
+    let mut server = exchanging(Renewal::ExchangeLogin);
+    for (no_exchange, status, body, serves) in [
+        (Some(404), 404, r#"{"message":"Not Found"}"#, true),
+        (None, 404, r#"{"message":"Not Found"}"#, false),
+        (Some(404), 404, "<html>", false),
+        (Some(404), 403, r#"{"message":"no seat"}"#, false),
+        (Some(404), 401, r#"{"message":"Bad credentials"}"#, false),
+        (Some(404), 503, "", false),
+    ] {
+        server.dialect.no_exchange = no_exchange;
+        let http = Script::new([(status, body)]);
+        let tokens = run(exchange_token(&http, &server, &secret("login")));
+        let token = tokens.as_ref().map(|tokens| show(&tokens.access));
+        assert_eq!(
+            token.ok() == Some("S3CRET-login"),
+            serves,
+            "{status} {body}"
+        );
+        assert!(tokens.is_err() || tokens.unwrap().ends_at(0).is_none());
+    }
+}
+
+#[test]
 fn an_assertion_is_exchanged_without_a_client() {
     let mut server = server();
     server.dialect.assertion.params = vec![("rule".to_owned(), "r1".to_owned())];
