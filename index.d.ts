@@ -82,7 +82,10 @@ export interface ProviderConfig {
   scheme?: string
   /** Further headers beside the credential, as `x-goog-user-project`. What a caller sets itself wins. None may hold a credential. */
   headers?: Record<string, string>
-  /** Base for model discovery: `<modelsUrl>` is fetched as is. Default `<first origin>/v1/models`. */
+  /**
+   * Where `discoverModels` finds the list, fetched as is; on one of `origins`. Default: where the built-in provider has it, on
+   * the first origin; of any other `/models`, and where that has no list (404, 405, no JSON) `/v1/models`.
+   */
   modelsUrl?: string
   rotation?: RotationConfig
 }
@@ -535,7 +538,39 @@ export interface ImportReport {
   accounts: { accountId?: string; provider: string; label: string; action: 'added' | 'updated' | 'skipped'; why?: string }[]
 }
 
-/* ───────────────────────────── providers ───────────────────────────── */
+/* ───────────────────────────── models, providers ───────────────────────────── */
+
+/**
+ * Lists the models that the pool may use, as the account sees them that would serve now: of the kind that `rotation.mode`
+ * says. The list is asked for with that account's credential, through the same rotation, refresh and cooldowns as any
+ * request; only a 403 is taken to be about the list and not about the account. It is kept on disk for 12 h: for each account
+ * by itself, and as long as its organisation, plan and client stay the same. Calls for one pool at the same time share one
+ * request. Ends within a minute.
+ *
+ * @param options.refresh asks the provider although a list is kept. Default false
+ * @param options.signal ends the wait with `ABORTED`
+ * @throws {AuthError} where no list is kept: `NETWORK` (no answer, or none that is a list: the message says which and from
+ *   where), `EXHAUSTED` (with `retryAt`), `NEEDS_LOGIN`, `REFRESH_FAILED`. In any case `NO_ACCOUNT`, `UNKNOWN_PROVIDER`,
+ *   `ORIGIN_NOT_ALLOWED`, `INVALID_ARGUMENT` (also a provider without origins), `INVALID_CONFIG`, and every `VAULT_*` and
+ *   `KEYCHAIN_*` code
+ */
+export function discoverModels(options: {
+  provider: string
+  namespace?: string
+  refresh?: boolean
+  signal?: AbortSignal
+}): Promise<ModelList>
+export interface ModelList {
+  /**
+   * In the provider's order, each id once; never empty. Those that the provider lists without offering them are left out.
+   * `contextWindow` is in tokens. `name`, `contextWindow` and `ownedBy` are there where the provider says them.
+   */
+  models: { id: string; name?: string; contextWindow?: number; ownedBy?: string }[]
+  /** When the provider said so. */
+  fetchedAt: number
+  /** True when the provider could not be asked though the list was due: out of reach, every account resting or in need of a login. */
+  stale: boolean
+}
 
 /** Every provider that can be used under this configuration, built in or configured. Does not open the vault. */
 export function configuredProviders(): Promise<ProviderSummary[]>

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, clearCooldowns, close, configure, configuredProviders, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, observedHeaders, openBrowser, poolStatus, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, rotateVaultKey, startLogin, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, clearCooldowns, close, configure, configuredProviders, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, observedHeaders, openBrowser, poolStatus, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, rotateVaultKey, startLogin, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { addVaultSlot }
 export { authHeadersNow }
@@ -784,6 +784,7 @@ export { clearCooldowns }
 export { close }
 export { configure }
 export { configuredProviders }
+export { discoverModels }
 export { endWait }
 export { explain }
 export { exportVault }

@@ -1,6 +1,6 @@
 /**
- * Every built-in provider against a strict server of its dialect: login, headers, an ended token, refresh, and what its
- * refusals mean. A row is a way to authenticate; each row runs through each of the steps that apply to it.
+ * Every built-in provider against a strict server of its dialect: login, headers, models, an ended token, refresh, and what
+ * its refusals mean. A row is a way to authenticate; each row runs through each of the steps that apply to it.
  */
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
@@ -72,6 +72,19 @@ for (const one of rows) {
         assert.equal(value, wanted, header)
       }
       if (one.servedAt) assert.equal(response.url, one.servedAt)
+    })
+
+    test('its models are listed, to whom the provider knows and from then on without asking again', async () => {
+      await account(one)
+      const before = Date.now()
+      const { models, fetchedAt, stale } = await library.discoverModels({ provider })
+      assert.deepEqual({ models, stale }, { models: one.models, stale: false })
+      assert.ok(fetchedAt >= before && fetchedAt <= Date.now())
+      const asked = one.api.listed()
+      assert.deepEqual(await library.discoverModels({ provider }), { models, fetchedAt, stale })
+      assert.equal(one.api.listed(), asked)
+      const { status } = await fetch(one.listUrl, { headers: { accept: 'application/json' } })
+      assert.equal(status, 401)
     })
 
     for (const [what, [status, body, headers, reason]] of Object.entries(refusals)) {
@@ -214,6 +227,36 @@ for (const [what, change, undo] of [
     assert.deepEqual(await library.listAccounts({ namespace: 'refused' }), [])
   })
 }
+
+test('GitHub Copilot: where tokens are not exchanged, the login’s own serves at the first host', async () => {
+  const one = row('github-copilot')
+  const { id } = await account(one)
+  const call = async () => {
+    const response = await library.createAuthFetch({ provider: 'github-copilot' })(one.url, {
+      method: 'POST',
+      body: '{}',
+    })
+    assert.equal(response.status, 200, await response.clone().text())
+    return { url: response.url, token: (await response.json()).headers.authorization }
+  }
+  const { token: exchanged } = await call()
+  one.settings.exchanges = false
+  one.memory.expire()
+  const { url, token } = await call()
+  assert.equal(url, one.url)
+  assert.match(token, /^Bearer gho_/)
+  const { models } = await library.discoverModels({ provider: 'github-copilot' })
+  assert.deepEqual(models, one.models)
+  const direct = await one.logIn(library, { namespace: 'direct' })
+  assert.deepEqual({ state: direct.state, expiresAt: direct.expiresAt }, { state: 'ready', expiresAt: undefined })
+  await library.removeAccount(direct.id)
+  one.settings.exchanges = true
+  await library.refreshAccount(id, { force: true })
+  const { url: seat, token: again } = await call()
+  assert.equal(seat, one.servedAt)
+  assert.match(again, /^Bearer tid=/)
+  assert.notEqual(again, exchanged)
+})
 
 test('GitHub Copilot: a host that nobody allowed gets no token, and a lost seat is no lost login', async () => {
   const one = row('github-copilot')

@@ -56,6 +56,9 @@ export async function program(library: typeof api, signal: AbortSignal): Promise
   const again = { provider: 'acme', url: response.url, retryOf: attempt }
   if (verdict.action === 'retry') await library.getAuthHeaders(again)
 
+  const { models, stale }: api.ModelList = await library.discoverModels({ provider: 'acme', refresh: true, signal })
+  const menu: string[] = models.map(({ id, name }) => name ?? (stale ? `${id}?` : id))
+
   const [pool] = await library.poolStatus({ provider: 'acme' })
   const used: number[] | undefined = pool?.accounts.flatMap(({ quota }) => quota.map(({ usedPercent }) => usedPercent))
   const cleared: number = await library.clearCooldowns({ account: account.id })
@@ -72,6 +75,7 @@ export async function program(library: typeof api, signal: AbortSignal): Promise
     keyId,
     state,
     chances,
+    menu,
     used,
   ].join()
 }

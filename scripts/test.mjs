@@ -116,7 +116,7 @@ function rustTests() {
   return cargo(rustRunner(), { env: testEnv, show: 'output', timeoutMs: 15 * minutes })
 }
 
-/** Two targets at a time, so that seven take four times as long as one; a fresh seed each time, which a failure prints. */
+/** Two targets at a time, so that eight take four times as long as one; a fresh seed each time, which a failure prints. */
 function fuzz() {
   const seconds = Number(options['fuzz-seconds'] ?? (inCi ? 60 : 5))
   const env = { ...testEnv, PROVIDER_AUTH_FUZZ_SECONDS: `${seconds}`, PROVIDER_AUTH_FUZZ_SEED: `${Date.now()}` }

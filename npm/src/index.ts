@@ -7,6 +7,7 @@ export {
   clearCooldowns,
   configure,
   configuredProviders,
+  discoverModels,
   explain,
   exportVault,
   exportVaultKey,

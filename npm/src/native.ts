@@ -20,6 +20,8 @@ export interface BoundItems {
   readonly paths: readonly string[]
 }
 
+type DiscoverOptions = Parameters<typeof api.discoverModels>[0]
+
 interface Addon {
   configure: typeof api.configure
   authHeadersNow(
@@ -65,6 +67,7 @@ interface Addon {
   removeVaultSlot: typeof api.removeVaultSlot
   exportVault: typeof api.exportVault
   importVault: typeof api.importVault
+  discoverModels(options: DiscoverOptions & { wait?: number }): Promise<api.ModelList>
   configuredProviders: typeof api.configuredProviders
   close(): void
 }
@@ -133,10 +136,10 @@ export async function getAuthHeaders(request: api.AuthRequest): Promise<api.Auth
   const atHand = isFirst
     ? addon.authHeadersNow(provider, namespace, url, model, session, account, boundBy, cacheTtl)
     : null
-  if (atHand === null) return waitForHeaders(request)
+  if (atHand === null) return waitFor(request, addon.getAuthHeaders)
   const attempt = typeof atHand === 'string' ? atHand : atHand[0]
   const known = lentBy(attempt)
-  if (known === undefined) return waitForHeaders(request)
+  if (known === undefined) return waitFor(request, addon.getAuthHeaders)
   const { accountId, headers, strip } = known
   const lease = { attempt, accountId, headers: { ...headers }, strip: strip.slice() }
   return typeof atHand === 'string' ? lease : { ...lease, url: atHand[1] }
@@ -185,18 +188,26 @@ function lentBy(attempt: string): Lent | undefined {
   return news
 }
 
-/** Asks for headers that are not at hand. An abort of `request.signal` ends the wait. */
-function waitForHeaders(request: api.AuthRequest): Promise<api.AuthHeaders> {
-  const signal = request?.signal
-  if (signal == null) return addon.getAuthHeaders(request)
+/** `discoverModels` of the contract. */
+export async function discoverModels(options: DiscoverOptions): Promise<api.ModelList> {
+  return waitFor(options, addon.discoverModels)
+}
+
+/** Makes a call that waits. An abort of `options.signal` ends the wait. */
+function waitFor<Options extends { signal?: AbortSignal }, T>(
+  options: Options,
+  call: (options: Options & { wait?: number }) => Promise<T>,
+): Promise<T> {
+  const signal = options?.signal
+  if (signal == null) return call(options)
   const wait = addon.beginWait()
-  const headers = addon.getAuthHeaders({ ...request, wait })
+  const outcome = call({ ...options, wait })
   const end = (): void => addon.endWait(wait)
   const forget = (): void => signal.removeEventListener('abort', end)
   if (signal.aborted) end()
   else signal.addEventListener('abort', end, { once: true })
-  headers.then(forget, forget)
-  return headers
+  outcome.then(forget, forget)
+  return outcome
 }
 
 /** `subscribe` of the contract: a listener that throws is dropped, since nobody could catch what it throws. */

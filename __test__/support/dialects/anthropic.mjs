@@ -65,6 +65,19 @@ export async function startAnthropic() {
       return [200, issued(memory.issue(memory.spend(asked)))]
     },
     'POST /v1/messages': api.route,
+    'GET /v1/models': api.list({
+      'limit=1000': {
+        data: [{ type: 'model', id: 'claude-large', display_name: 'Claude Large', created_at: '2026-01-01T00:00:00Z' }],
+        has_more: true,
+        first_id: 'claude-large',
+        last_id: 'claude-large',
+      },
+      'limit=1000&after_id=claude-large': {
+        data: [{ type: 'model', id: 'claude-small', display_name: 'Claude Small', created_at: '2026-01-01T00:00:00Z' }],
+        has_more: false,
+        last_id: 'claude-small',
+      },
+    }),
   })
   const { origin } = server
   const shared = { extends: 'anthropic', origins: [origin], tokenEndpoint: `${origin}/v1/oauth/token` }
@@ -74,6 +87,11 @@ export async function startAnthropic() {
     api,
     memory,
     url: `${origin}/v1/messages`,
+    listUrl: `${origin}/v1/models?limit=1000`,
+    models: [
+      { id: 'claude-large', name: 'Claude Large' },
+      { id: 'claude-small', name: 'Claude Small' },
+    ],
     refusals: {
       403: [403, error('permission_error'), {}, 'forbidden'],
       429: [429, error('rate_limit_error'), { 'retry-after': '20' }, 'throttled'],

@@ -15,6 +15,8 @@ import {
   visit,
 } from './strict.mjs'
 
+const elsewhere = [421, { message: 'another host serves this account' }]
+
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 
 /** GitHub: errors come with 200; the app's token is exchanged for Copilot's, which names the API's host. */
@@ -23,12 +25,32 @@ export async function startGithub() {
   const copilot = createMemory({ prefix: 'tid=' })
   const polls = ['authorization_pending', 'slow_down']
   const CLIENT = 'Iv-of-the-user'
-  const settings = { seat: true, api: undefined }
-  const api = createApi({
-    admits: (call) => copilot.owner(bearerOf(call)) !== undefined,
-    refused: [401, { message: 'bad token' }],
-  })
-  const seat = await startServer({ 'POST /chat/completions': api.route })
+  /** What a test may change: whether there is a seat, whether tokens are exchanged, and the host that is named. */
+  const settings = { seat: true, exchanges: true, api: undefined }
+  const apiFor = (owners) =>
+    createApi({
+      admits: (call) =>
+        owners.owner(bearerOf(call)) !== undefined && call.headers['x-github-api-version'] === '2026-06-01',
+      refused: [401, { message: 'bad token' }],
+    })
+  const [api, direct] = [apiFor(copilot), apiFor(memory)]
+  const models = {
+    '': {
+      data: [
+        {
+          id: 'gpt-on-a-seat',
+          name: 'GPT',
+          vendor: 'OpenAI',
+          model_picker_enabled: true,
+          policy: { state: 'enabled' },
+          capabilities: { type: 'chat', limits: { max_context_window_tokens: 128_000 } },
+        },
+        { id: 'embedding', name: 'Embedding', model_picker_enabled: false },
+        { id: 'not-accepted', name: 'Other', model_picker_enabled: true, policy: { state: 'disabled' } },
+      ],
+    },
+  }
+  const seat = await startServer({ 'POST /chat/completions': api.route, 'GET /models': api.list(models) })
   const server = await startServer({
     'POST /login/device/code': (call) => {
       header(call, 'accept', 'application/json')
@@ -60,6 +82,7 @@ export async function startGithub() {
     'GET /copilot_internal/v2/token': (call) => {
       if (memory.owner(bearerOf(call)) === undefined) return [401, { message: 'Bad credentials' }]
       if (!settings.seat) return [403, { message: 'no seat' }]
+      if (!settings.exchanges) return [404, { message: 'Not Found', documentation_url: 'https://docs.github.com/rest' }]
       const { access_token } = copilot.issue({ user: 'ada' })
       return [
         200,
@@ -72,7 +95,8 @@ export async function startGithub() {
         },
       ]
     },
-    'POST /chat/completions': () => [421, { message: 'another host serves this account' }],
+    'POST /chat/completions': (call) => (settings.exchanges ? elsewhere : direct.route(call)),
+    'GET /models': (call) => (settings.exchanges ? elsewhere : direct.list(models)(call)),
   })
   // The token is whatever stands before the first semicolon.
   const { owner } = copilot
@@ -98,7 +122,10 @@ export async function startGithub() {
       },
       url: `${origin}/chat/completions`,
       servedAt: `${seat.origin}/chat/completions`,
-      logIn: async (library) => library.login({ provider: 'github-copilot', method: 'device', onPrompt: () => {} }),
+      listUrl: `${seat.origin}/models`,
+      models: [{ id: 'gpt-on-a-seat', name: 'GPT', contextWindow: 128_000, ownedBy: 'OpenAI' }],
+      logIn: async (library, options) =>
+        library.login({ provider: 'github-copilot', method: 'device', onPrompt: () => {}, ...options }),
       identity: { issuer: 'https://github.com/', subject: '4711' },
       headers: {
         'x-github-api-version': '2026-06-01',
@@ -130,7 +157,10 @@ export async function startQwen() {
       call.headers['x-dashscope-authtype'] === 'qwen-oauth' && memory.owner(bearerOf(call)) !== undefined,
     refused: [401, { error: { code: 'invalid_api_key', message: 'words' } }],
   })
-  const portal = await startServer({ 'POST /v1/chat/completions': api.route })
+  const portal = await startServer({
+    'POST /v1/chat/completions': api.route,
+    'GET /v1/models': api.list({ '': { object: 'list', data: [{ id: 'qwen-coder', owned_by: 'system' }] } }),
+  })
   const answer = (issued) => [200, { ...issued, token_type: 'Bearer', expires_in: 7200, resource_url: portal.origin }]
   const server = await startServer({
     'POST /api/v1/oauth2/device/code': (call) => {
@@ -170,7 +200,8 @@ export async function startQwen() {
       challenges.delete(asked.device_code)
       return answer(memory.issue({ user: 'ada' }))
     },
-    'POST /v1/chat/completions': () => [421, { message: 'another host serves this account' }],
+    'POST /v1/chat/completions': () => elsewhere,
+    'GET /v1/models': () => elsewhere,
   })
   const { origin } = server
   return [
@@ -188,6 +219,8 @@ export async function startQwen() {
       },
       url: `${origin}/v1/chat/completions`,
       servedAt: `${portal.origin}/v1/chat/completions`,
+      listUrl: `${portal.origin}/v1/models`,
+      models: [{ id: 'qwen-coder', ownedBy: 'system' }],
       logIn: (library) => library.login({ provider: 'qwen', method: 'device', label: 'mine', onPrompt: () => {} }),
       headers: { 'x-dashscope-authtype': 'qwen-oauth', 'x-dashscope-useragent': undefined },
       refusals: {
@@ -246,6 +279,7 @@ export async function startCursor() {
       return [200, { accessToken: jwt(memory.issue({ user: 'ada' })) }]
     },
     'POST /v0/agents': api.route,
+    'GET /v0/models': api.list({ '': { models: ['composer', 'auto'] } }),
   })
   const { origin } = server
   const common = {
@@ -253,6 +287,8 @@ export async function startCursor() {
     api,
     memory,
     url: `${origin}/v0/agents`,
+    listUrl: `${origin}/v0/models`,
+    models: [{ id: 'composer' }, { id: 'auto' }],
     refusals: {
       403: [403, { code: 'permission_denied' }, {}, 'forbidden'],
       429: [429, { code: 'resource_exhausted' }, {}, 'rate_limited'],
@@ -360,6 +396,7 @@ export async function startOci() {
     },
     'POST /oauth2/v1/revoke': () => [200, {}],
     'POST /v1/chat/completions': api.route,
+    'GET /v1/models': api.list({ '': { object: 'list', data: [{ id: 'cohere.command', context_length: 131_072 }] } }),
   })
   const { origin } = server
   const common = {
@@ -367,6 +404,8 @@ export async function startOci() {
     api,
     memory,
     url: `${origin}/v1/chat/completions`,
+    listUrl: `${origin}/v1/models`,
+    models: [{ id: 'cohere.command', contextWindow: 131_072 }],
     identity: { issuer: `${origin}/`, subject: 'ada', organization: 'idcs-1' },
     revokes: true,
     headers: { 'x-api-key': undefined },
@@ -410,7 +449,10 @@ export async function startAzure() {
     admits: ({ headers }) => headers['api-key'] === KEY && headers.authorization === undefined,
     refused: [401, { error: { code: '401', message: 'words' } }],
   })
-  const server = await startServer({ 'POST /openai/v1/responses': api.route })
+  const server = await startServer({
+    'POST /openai/v1/responses': api.route,
+    'GET /openai/v1/models': api.list({ '': { object: 'list', data: [{ id: 'my-deployment', object: 'model' }] } }),
+  })
   return [
     {
       server,
@@ -420,6 +462,8 @@ export async function startAzure() {
       config: { origins: [server.origin] },
       key: KEY,
       url: `${server.origin}/openai/v1/responses`,
+      listUrl: `${server.origin}/openai/v1/models`,
+      models: [{ id: 'my-deployment' }],
       headers: { 'api-key': KEY, authorization: undefined },
       refusals: {
         403: [403, {}, {}, 'forbidden'],

@@ -69,6 +69,20 @@ export async function startGoogle() {
       return [200, {}]
     },
     'POST /v1beta/models/m:generateContent': api.route,
+    'GET /v1beta/models': api.list({
+      'pageSize=1000': {
+        models: [
+          {
+            name: 'models/gemini-large',
+            displayName: 'Gemini Large',
+            inputTokenLimit: 1_048_576,
+            supportedGenerationMethods: ['generateContent'],
+          },
+        ],
+        nextPageToken: 'page/2 +',
+      },
+      'pageSize=1000&pageToken=page%2F2+%2B': { models: [{ name: 'models/gemini-small' }] },
+    }),
   })
   const { origin } = server
   const common = {
@@ -76,6 +90,8 @@ export async function startGoogle() {
     api,
     memory,
     url: `${origin}/v1beta/models/m:generateContent`,
+    listUrl: `${origin}/v1beta/models?pageSize=1000`,
+    models: [{ id: 'gemini-large', name: 'Gemini Large', contextWindow: 1_048_576 }, { id: 'gemini-small' }],
     refusals: {
       403: [403, error(403, 'PERMISSION_DENIED', info('VALIDATION_REQUIRED')), {}, 'needs_verification'],
       429: [

@@ -111,6 +111,18 @@ export async function startOpenai() {
       { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'key-1', alg: 'RS256', use: 'sig' }] },
     ],
     'POST /v1/responses': api.route,
+    // A login of the plan is shown another list than a key, in another form.
+    'GET /v1/models': api.list((call) => ({
+      '':
+        bearerOf(call) === KEY
+          ? { object: 'list', data: [{ id: 'gpt-of-the-api', object: 'model', created: 1, owned_by: 'openai' }] }
+          : {
+              models: [
+                { slug: 'gpt-of-the-plan', display_name: 'GPT', visibility: 'list', context_window: 272_000 },
+                { slug: 'gpt-inner', display_name: 'Inner', visibility: 'hide', context_window: 272_000 },
+              ],
+            },
+    })),
   })
   const { origin } = server
   const logIn = async (library, options) => {
@@ -120,7 +132,7 @@ export async function startOpenai() {
     await visit(session.url)
     return finished
   }
-  const common = { server, api, memory, url: `${origin}/v1/responses` }
+  const common = { server, api, memory, url: `${origin}/v1/responses`, listUrl: `${origin}/v1/models` }
   const error = (code, type) => ({ error: { code, message: 'words', ...(type && { type }) } })
   const overload = [503, error('server_is_overloaded'), {}, 'overloaded']
   return [
@@ -137,6 +149,7 @@ export async function startOpenai() {
       },
       logIn,
       settings,
+      models: [{ id: 'gpt-of-the-plan', name: 'GPT', contextWindow: 272_000 }],
       clients,
       spentEarly: () => spentEarly,
       revokes: true,
@@ -176,6 +189,7 @@ export async function startOpenai() {
       provider: 'openai-key',
       config: { extends: 'openai', origins: [origin] },
       key: KEY,
+      models: [{ id: 'gpt-of-the-api', ownedBy: 'openai' }],
       headers: { authorization: `Bearer ${KEY}`, 'x-api-key': undefined },
       refusals: {
         403: [403, error('unsupported_country_region_territory'), {}, 'forbidden'],

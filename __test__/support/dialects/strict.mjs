@@ -158,12 +158,22 @@ export function createMemory({ prefix = '' } = {}) {
 
 /**
  * The API of a provider at one path: it serves whom `admits` lets in, shows the headers that came, and answers once
- * with whatever a test plans.
+ * with whatever a test plans. `list` makes the route of its models: each page by the query that asks for it.
  */
 export function createApi({ admits, refused }) {
   const planned = []
+  let listed = 0
   return {
     plan: (...answer) => planned.push(answer),
+    /** How often a page of models was asked for. */
+    listed: () => listed,
+    list: (pages) => (call) => {
+      listed += 1
+      header(call, 'accept', 'application/json')
+      if (!admits(call)) return refused
+      const page = (typeof pages === 'function' ? pages(call) : pages)[`${call.query}`]
+      return page === undefined ? [400, { message: `no page ${call.query}` }] : [200, page]
+    },
     route: (call) => {
       if (planned.length > 0) return planned.shift()
       return admits(call) ? [200, { headers: call.headers, path: call.path }] : refused

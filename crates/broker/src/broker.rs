@@ -22,6 +22,7 @@ use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::limits;
 use crate::login::Logins;
+use crate::models::ModelRequests;
 use crate::refresh::Flights;
 use crate::status::Figures;
 use crate::unsaved::UnsavedTokens;
@@ -42,6 +43,7 @@ pub struct Broker {
     pub(crate) flights: Flights,
     pub(crate) unsaved: UnsavedTokens,
     pub(crate) logins: Logins,
+    pub(crate) models: ModelRequests,
     pub(crate) figures: Mutex<Figures>,
     pub(crate) events: Arc<Events>,
     /// Told when an account or a cooldown changed, so that those who wait look again.
@@ -73,6 +75,7 @@ impl Broker {
             flights: Flights::default(),
             unsaved: UnsavedTokens::default(),
             logins: Logins::default(),
+            models: ModelRequests::default(),
             figures: Mutex::default(),
             events,
             changed: Notify::new(),

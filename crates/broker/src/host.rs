@@ -11,6 +11,7 @@ use provider_auth_oauth::Http;
 use provider_auth_policy::Timestamp;
 
 use crate::http::HttpClient;
+use crate::limits;
 
 /// The environment of a process.
 pub trait Env: Send + Sync {
@@ -105,6 +106,8 @@ pub struct Host {
     pub env: Arc<dyn Env>,
     /// The client for authorization servers.
     pub http: Arc<dyn Http>,
+    /// The client for lists of models: it takes longer answers.
+    pub lists: Arc<dyn Http>,
 }
 
 impl Host {
@@ -112,11 +115,13 @@ impl Host {
     pub fn system() -> Self {
         let env = Arc::new(SystemEnv);
         let extra_roots = env.var("NODE_EXTRA_CA_CERTS").map(PathBuf::from);
+        let client = |limit| Arc::new(HttpClient::new(extra_roots.clone(), limit));
         Self {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             env,
-            http: Arc::new(HttpClient::new(extra_roots)),
+            http: client(limits::ANSWER_LIMIT),
+            lists: client(limits::MODELS_LIMIT),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The HTTP client for authorization servers: `reqwest` with rustls.
+//! The HTTP client for authorization servers and lists of models: `reqwest` with rustls.
 //!
 //! It follows no redirect, keeps no connection, tries nothing twice: a refresh token may be good for one use only.
 //! Proxies are those of the system (`HTTPS_PROXY`, `NO_PROXY`, …); what goes to this machine takes none.
@@ -18,9 +18,11 @@ use url::Url;
 
 use crate::limits;
 
-/// Sends requests to authorization servers. Costs nothing until the first one.
+/// Sends requests. Costs nothing until the first one.
 pub(crate) struct HttpClient {
     extra_roots: Option<PathBuf>,
+    /// Bytes of an answer.
+    limit: usize,
     clients: OnceLock<Option<Clients>>,
 }
 
@@ -32,10 +34,11 @@ struct Clients {
 impl HttpClient {
     /// Returns a client that trusts what the system trusts and the certificates of a PEM file (`NODE_EXTRA_CA_CERTS`).
     ///
-    /// A file that cannot be read is logged and left out, as Node does.
-    pub(crate) fn new(extra_roots: Option<PathBuf>) -> Self {
+    /// A file that cannot be read is logged and left out, as Node does. An answer of more than `limit` bytes is refused.
+    pub(crate) fn new(extra_roots: Option<PathBuf>, limit: usize) -> Self {
         Self {
             extra_roots,
+            limit,
             clients: OnceLock::new(),
         }
     }
@@ -60,7 +63,7 @@ impl HttpClient {
         let request = reqwest::Request::try_from(request).map_err(|_| HttpError::Other)?;
         let mut response = client.execute(request).await.map_err(reason)?;
 
-        let limit = limits::ANSWER_LIMIT;
+        let limit = self.limit;
         if response
             .content_length()
             .is_some_and(|length| length > limit as u64)
@@ -180,7 +183,7 @@ mod tests {
             let _ = stream.write_all(&answer).await;
             String::from_utf8(head).unwrap()
         };
-        let client = HttpClient::new(None);
+        let client = HttpClient::new(None, limits::ANSWER_LIMIT);
         tokio::join!(get(&client, &url), server)
     }
 
@@ -249,7 +252,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_kind_of_trouble_is_told_apart() {
-        let client = HttpClient::new(None);
+        let client = HttpClient::new(None, limits::ANSWER_LIMIT);
         assert_eq!(
             get(&client, "http://id.example:81/token?code=S3CRET")
                 .await

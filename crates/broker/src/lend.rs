@@ -77,6 +77,10 @@ impl Lease {
         self.entry.view.id.as_str()
     }
 
+    pub(crate) fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
     /// Tells its headers from all others of the process; the attempt's handle ends with it.
     pub fn version(&self) -> String {
         format!("{:x}", self.entry.version)
@@ -230,7 +234,7 @@ impl Broker {
         }
     }
 
-    fn asked(&self, asked: &AuthRequest) -> Result<Asked, BrokerError> {
+    pub(crate) fn asked(&self, asked: &AuthRequest) -> Result<Asked, BrokerError> {
         let (request, provider) = match &asked.retry_of {
             Some(handle) => {
                 let attempts = self.attempts.lock();
@@ -272,7 +276,7 @@ impl Broker {
     }
 
     /// Chooses from the pool as it is now; what `then` makes of it is noted before anything else can change.
-    fn choose<R>(
+    pub(crate) fn choose<R>(
         &self,
         asked: &mut Asked,
         now: Timestamp,

@@ -1,8 +1,8 @@
 //! Lends credentials: the process-wide singleton that joins policy, oauth and vault with clock and HTTP.
 //!
 //! [`Broker`] is the whole product without a language around it: it opens the vault, picks an account, renews its
-//! token once for everybody, hears how the request went and says what to do next. It never speaks to a model provider
-//! itself, and prints nothing.
+//! token once for everybody, hears how the request went and says what to do next. Of a model provider's API it asks for
+//! nothing but the list of models, and it prints nothing.
 
 mod account_calls;
 mod accounts;
@@ -26,6 +26,7 @@ mod lend;
 mod limits;
 mod logging;
 mod login;
+mod models;
 mod obtained;
 mod patience;
 mod portable;
@@ -46,6 +47,7 @@ pub use headers::HeaderSet;
 pub use host::{Clock, Entropy, Env, Host, SystemClock, SystemEntropy, SystemEnv};
 pub use lend::{AuthRequest, Explain, Lease};
 pub use login::{LoginOptions, LoginPrompt, Method};
+pub use models::{Model, ModelList, ModelsRequest, RefreshModels};
 pub use portable::{Imported, ImportedAccount, Logins, Outcome};
 pub use provider_auth_oauth::{Http, HttpError, Identity};
 pub use provider_auth_policy::{
@@ -53,7 +55,7 @@ pub use provider_auth_policy::{
     Selection, Source, Timestamp, Trace, Usage,
 };
 pub use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource, Quarantined};
-pub use providers::BoundItems;
+pub use providers::{BoundItems, ModelLists};
 pub use refresh::Force;
 pub use report::{Report, Verdict};
 pub use secrecy::{ExposeSecret, SecretString};

@@ -48,6 +48,24 @@ pub(crate) const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of an authorization server's answer: no honest one comes near.
 pub(crate) const ANSWER_LIMIT: usize = 1024 * 1024;
 
+/// Bytes of one page of a list of models: the longest seen, of a gateway to hundreds, is under 1 MiB.
+pub(crate) const MODELS_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Pages of a list of models: at a thousand entries each, no provider has a second one.
+pub(crate) const MODEL_PAGES: usize = 20;
+
+/// How long a list of models serves without a question to the provider.
+pub(crate) const MODELS_LIFE: Duration = Duration::from_hours(12);
+
+/// How long a list of models may take in all, with rotation, refresh and waits: nobody looks at a menu for longer.
+pub(crate) const MODELS_PATIENCE: Duration = Duration::from_mins(1);
+
+/// Lists that are kept for one pool, the newest: each is of another account.
+pub(crate) const MODEL_LISTS: usize = 16;
+
+/// Bytes of a model's id or name; one that is longer is none that a person chooses.
+pub(crate) const MODEL_TEXT_LIMIT: usize = 256;
+
 /// Bytes of a callback's request line and headers, which hold a code and the browser's cookies for this host.
 pub(crate) const CALLBACK_HEAD_LIMIT: usize = 8 * 1024;
 

@@ -8,7 +8,7 @@ use napi::{JsString, ValueType, sys};
 use provider_auth_broker::config::{ConfigError, Inline};
 use provider_auth_broker::{
     AccountChanges, AuthRequest, BrokerError, Explain, Failure, Filter, KeySecrets, KeySource,
-    LoginOptions, Method, Report, SecretString,
+    LoginOptions, Method, ModelsRequest, RefreshModels, Report, SecretString,
 };
 
 /// The greatest whole number of JavaScript, 2^53 - 1.
@@ -100,6 +100,17 @@ impl<'env> Options<'env> {
             explain: match self.flag("explain")? {
                 Some(true) => Explain::Trace,
                 _ => Explain::No,
+            },
+        })
+    }
+
+    pub(crate) fn models_request(&self) -> Read<ModelsRequest> {
+        Ok(ModelsRequest {
+            provider: self.needed_text("provider")?,
+            namespace: self.text("namespace")?,
+            refresh: match self.flag("refresh")? {
+                Some(true) => RefreshModels::Always,
+                _ => RefreshModels::WhenOld,
             },
         })
     }

@@ -454,6 +454,18 @@ pub fn import_vault<'env>(
 }
 
 #[napi(catch_unwind)]
+pub fn discover_models<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
+    let options = read!(env, Options::new(&options, "options"));
+    let request = read!(env, options.models_request());
+    let wait = read!(env, options.wait());
+    later(env, async move {
+        let work = async { broker()?.discover_models(&request).await };
+        let list = global::waits().run(wait, work).await?;
+        Ok(values::model_list(&list))
+    })
+}
+
+#[napi(catch_unwind)]
 pub fn configured_providers(env: &Env) -> Result<Promised<'_>> {
     later(env, async move {
         Ok(broker()?

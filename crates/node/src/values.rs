@@ -335,6 +335,25 @@ fn prospect(prospect: &broker::Prospect) -> Value {
     ])
 }
 
+/// `ModelList`.
+pub(crate) fn model_list(list: &broker::ModelList) -> Value {
+    present([
+        ("models", list.models.iter().map(model).collect()),
+        ("fetchedAt", millis(list.fetched_at)),
+        ("stale", list.stale.into()),
+    ])
+}
+
+fn model(model: &broker::Model) -> Value {
+    let window = model.context_window.map(|tokens| tokens as f64);
+    present([
+        ("id", model.id.clone().into()),
+        ("name", model.name.clone().into()),
+        ("contextWindow", window.into()),
+        ("ownedBy", model.owned_by.clone().into()),
+    ])
+}
+
 /// What `npm/src/bound.ts` looks for in a request.
 pub(crate) fn bound_items(items: &broker::BoundItems) -> Value {
     serde_json::json!({ "fields": items.fields, "paths": items.paths })

@@ -33,7 +33,7 @@ impl Store for Disk {
             return Err(VaultError::Unsafe { path: folder, why });
         }
         own_folder(&folder)?;
-        for inner in ["rec", "lock", "quarantine"] {
+        for inner in ["rec", "lock", "quarantine", "cache"] {
             own_folder(&folder.join(inner))?;
         }
         Ok(Some(folder))

@@ -22,6 +22,7 @@
 //! ```
 
 mod bundle;
+mod cache;
 mod disk;
 mod error;
 #[cfg(test)]

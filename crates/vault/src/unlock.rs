@@ -230,7 +230,7 @@ pub(crate) fn write_header(
 
 /// Sweeps leftovers and renews the header's backup. A vault on a read-only disk serves without.
 pub(crate) fn tidy(store: &dyn Store, room: &Arc<WaitingRoom>, paths: &Paths, unlocked: &Unlocked) {
-    for folder in [paths.dir.clone(), paths.records()] {
+    for folder in [paths.dir.clone(), paths.records(), paths.cache()] {
         if let Err(error) = store.sweep(&folder) {
             tracing::debug!(folder = %folder.display(), %error, "leftovers could not be swept");
         }

@@ -224,6 +224,10 @@ impl Paths {
         self.dir.join("quarantine")
     }
 
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.dir.join("cache")
+    }
+
     fn locks(&self) -> PathBuf {
         self.dir.join("lock")
     }

@@ -149,7 +149,7 @@ impl Merged {
             &patch,
             server.is_some() || providers::built_in(id).is_none(),
         )?;
-        let models_url = models_url(base, &patch, &origins)?;
+        let models_urls = models_urls(base, &patch, &origins)?;
         let client_auth = client_auth(base, &patch)?;
         let oauth_header = header(base.oauth_header, &patch);
         let api_header = header(base.api_header, &patch);
@@ -174,13 +174,14 @@ impl Merged {
             rotation: rotation(base, &patch.rotation),
             signals: base.signals,
             bound_items: base.bound_items,
+            models: base.models,
             terms: base.terms,
             origin_of_definition: provenance,
             server,
             origins,
             oauth_header,
             api_header,
-            models_url,
+            models_urls,
         })
     }
 }
@@ -326,21 +327,20 @@ fn redirect_uris(base: &Descriptor, patch: &ProviderPatch) -> Vec<Url> {
 
 /// The list of models lies where the descriptor has it, on the first origin. It is fetched with a credential, so it
 /// must lie on one of the origins.
-fn models_url(
+fn models_urls(
     base: &Descriptor,
     patch: &ProviderPatch,
     origins: &[Origin],
-) -> Result<Option<Url>, ConfigError> {
+) -> Result<Vec<Url>, ConfigError> {
     let Some(url) = &patch.models_url else {
-        return Ok(origins.first().and_then(|origin| {
-            Url::parse(origin.as_str())
-                .ok()?
-                .join(base.models_path)
-                .ok()
-        }));
+        let first = origins
+            .first()
+            .and_then(|origin| Url::parse(origin.as_str()).ok());
+        let on_first = |path: &&str| first.as_ref()?.join(path).ok();
+        return Ok(base.models.paths.iter().filter_map(on_first).collect());
     };
     if Origin::of(url).is_some_and(|origin| origins.contains(&origin)) {
-        return Ok(Some(url.clone()));
+        return Ok(vec![url.clone()]);
     }
     let place = patch.keys.get("modelsUrl").unwrap_or(&patch.place);
     Err(place.fault("the list of models is fetched with a credential, so it must lie on one of the provider's origins"))

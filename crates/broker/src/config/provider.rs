@@ -9,7 +9,7 @@ use url::Url;
 
 use super::origin::Origin;
 use super::secret::SecretRef;
-use crate::providers::BoundItems;
+use crate::providers::{BoundItems, ModelLists};
 
 /// A provider, complete and checked.
 #[derive(Clone, Debug)]
@@ -47,8 +47,10 @@ pub struct Provider {
     pub api_extra: Vec<(String, String)>,
     /// Headers to delete first: every place where an SDK may have put a key.
     pub strip: Vec<String>,
-    /// Where its models are listed.
-    pub models_url: Option<Url>,
+    /// Where its models are listed: tried in this order until one has a list.
+    pub models_urls: Vec<Url>,
+    /// In which form they are listed.
+    pub models: &'static ModelLists,
     /// How its pools rotate.
     pub rotation: Rotation,
     /// How its limits and refusals are recognised.

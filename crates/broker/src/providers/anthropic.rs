@@ -6,7 +6,7 @@
 use provider_auth_oauth::{Dialect, Encoding, IdentityPaths, StepDialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, Endpoints, GENERIC, Template, pairs, texts};
+use super::{Descriptor, Endpoints, GENERIC, ModelLists, Template, pairs, texts};
 
 pub(crate) const ANTHROPIC: Descriptor = Descriptor {
     id: "anthropic",
@@ -22,6 +22,7 @@ pub(crate) const ANTHROPIC: Descriptor = Descriptor {
         ("anthropic-version", "2023-06-01"),
         ("anthropic-beta", "oauth-2025-04-20"),
     ],
+    models: &ModelLists::ANTHROPIC,
     signals: &Signals::ANTHROPIC,
     bound_items: &super::bound::ANTHROPIC,
     terms: Some(

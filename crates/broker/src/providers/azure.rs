@@ -1,11 +1,11 @@
 //! Azure: a resource of Azure OpenAI, with its key. Each resource has its own host, so the origins come from the user.
 
-use super::{Descriptor, GENERIC, Template};
+use super::{Descriptor, GENERIC, ModelLists, Template};
 
 pub(crate) const AZURE: Descriptor = Descriptor {
     id: "azure",
     api_header: Template::bare("api-key"),
-    models_path: "/openai/v1/models",
+    models: &ModelLists::AZURE,
     terms: Some(
         "Register an application in your Microsoft Entra tenant and set its issuer, clientId and origins, or add the resource's key \
          (https://learn.microsoft.com/azure/ai-services/openai/reference)",

@@ -5,14 +5,14 @@
 use provider_auth_oauth::{Dialect, Meaning, PagePoll, Renewal};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, GENERIC, Template, pairs, status_means};
+use super::{Descriptor, GENERIC, ModelLists, Template, pairs, status_means};
 
 pub(crate) const CURSOR: Descriptor = Descriptor {
     id: "cursor",
     dialect,
     origins: &["https://api.cursor.com"],
     api_header: Template::BASIC_USER,
-    models_path: "/v0/models",
+    models: &ModelLists::CURSOR,
     signals: &Signals::CURSOR,
     terms: Some(
         "Cursor offers other applications no login; add an API key of its dashboard (https://cursor.com/docs)",

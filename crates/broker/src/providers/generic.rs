@@ -4,7 +4,7 @@ use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;
 
 use super::bound;
-use super::{Descriptor, Endpoints, Template};
+use super::{Descriptor, Endpoints, ModelLists, Template};
 
 pub(crate) const GENERIC: Descriptor = Descriptor {
     id: "generic",
@@ -18,7 +18,7 @@ pub(crate) const GENERIC: Descriptor = Descriptor {
     api_header: Template::BEARER,
     oauth_extra: &[],
     api_extra: &[],
-    models_path: "/v1/models",
+    models: &ModelLists::GENERIC,
     pool_logins: true,
     signals: &Signals::GENERIC,
     bound_items: &bound::OPENAI_SHAPED,

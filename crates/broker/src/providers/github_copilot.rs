@@ -2,7 +2,7 @@
 
 use provider_auth_oauth::{Dialect, IdentityPaths, Meaning, Renewal};
 
-use super::{Descriptor, Endpoints, GENERIC, pairs, status_means, texts};
+use super::{Descriptor, Endpoints, GENERIC, ModelLists, pairs, status_means, texts};
 
 /// The version of the API that is spoken.
 const VERSION: &[(&str, &str)] = &[("x-github-api-version", "2026-06-01")];
@@ -28,7 +28,7 @@ pub(crate) const GITHUB_COPILOT: Descriptor = Descriptor {
     ],
     oauth_extra: VERSION,
     api_extra: VERSION,
-    models_path: "/models",
+    models: &ModelLists::COPILOT,
     terms: Some(
         "Register a GitHub app of your own and set its clientId (https://docs.github.com/en/copilot/how-tos/copilot-sdk)",
     ),

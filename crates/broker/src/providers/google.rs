@@ -3,7 +3,7 @@
 use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, Endpoints, GENERIC, Template, pairs};
+use super::{Descriptor, Endpoints, GENERIC, ModelLists, Template, pairs};
 
 pub(crate) const GOOGLE: Descriptor = Descriptor {
     id: "google",
@@ -25,7 +25,7 @@ pub(crate) const GOOGLE: Descriptor = Descriptor {
     origins: &["https://generativelanguage.googleapis.com"],
     // A key as a Bearer token is taken on the OpenAI-compatible paths only; this header, everywhere.
     api_header: Template::bare("x-goog-api-key"),
-    models_path: "/v1beta/models",
+    models: &ModelLists::GOOGLE,
     signals: &Signals::GOOGLE,
     bound_items: &super::bound::GOOGLE,
     terms: Some(

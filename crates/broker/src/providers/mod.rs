@@ -11,6 +11,7 @@ mod cursor;
 mod generic;
 mod github_copilot;
 mod google;
+mod models;
 mod oci_oidc;
 mod openai;
 mod qwen;
@@ -22,6 +23,8 @@ use crate::config::CredentialForm;
 
 pub use bound::BoundItems;
 pub(crate) use generic::GENERIC;
+pub use models::ModelLists;
+pub(crate) use models::{NextPage, Shape};
 
 /// All of them, save `generic`, which others extend.
 pub(crate) const BUILT_IN: &[&Descriptor] = &[
@@ -64,8 +67,8 @@ pub(crate) struct Descriptor {
     pub(crate) api_header: Template,
     pub(crate) oauth_extra: &'static [(&'static str, &'static str)],
     pub(crate) api_extra: &'static [(&'static str, &'static str)],
-    /// Path of the list of models on the first origin.
-    pub(crate) models_path: &'static str,
+    /// Where its models are listed, and in which form.
+    pub(crate) models: &'static ModelLists,
     /// Whether several logins of a pool stand in for one another: false where the terms do not offer it.
     pub(crate) pool_logins: bool,
     pub(crate) signals: &'static Signals,
@@ -209,7 +212,9 @@ mod tests {
                 headers.iter().all(|name| KEY_HEADERS.contains(name)),
                 "{id}: a key would stay behind"
             );
-            assert!(descriptor.models_path.starts_with('/'), "{id}");
+            let lists = descriptor.models;
+            assert!(!lists.shapes.is_empty(), "{id}");
+            assert!(lists.paths.iter().all(|path| path.starts_with('/')), "{id}");
             assert!(
                 descriptor
                     .terms

@@ -7,7 +7,7 @@ use provider_auth_oauth::{
     Dialect, ErrorRule, IdTokenCheck, IdentityPaths, IssuedClient, Meaning, StepDialect,
 };
 
-use super::{Descriptor, Endpoints, GENERIC, pairs, texts};
+use super::{Descriptor, Endpoints, GENERIC, ModelLists, pairs, texts};
 
 /// The scope without which the API takes no token of a plan.
 const USE_OF_THE_PLAN: &str = "chatgpt.tokens.use.direct";
@@ -33,6 +33,7 @@ pub(crate) const OPENAI: Descriptor = Descriptor {
         USE_OF_THE_PLAN,
     ],
     origins: &["https://api.openai.com"],
+    models: &ModelLists::OPENAI,
     // Its documents do not offer to go on with another plan when one is spent.
     pool_logins: false,
     terms: Some(

@@ -6,7 +6,7 @@
 use provider_auth_oauth::{Dialect, Meaning};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, GENERIC, status_means};
+use super::{Descriptor, GENERIC, ModelLists, status_means};
 
 pub(crate) const QWEN: Descriptor = Descriptor {
     id: "qwen",
@@ -22,7 +22,7 @@ pub(crate) const QWEN: Descriptor = Descriptor {
         "https://portal.qwen.ai",
     ],
     oauth_extra: &[("x-dashscope-authtype", "qwen-oauth")],
-    models_path: "/compatible-mode/v1/models",
+    models: &ModelLists::QWEN,
     signals: &Signals::QWEN,
     terms: Some(
         "Qwen ended its free login on 15 April 2026; add a Model Studio or Coding Plan API key \

@@ -7,12 +7,14 @@
 )]
 
 mod accounts;
+mod api;
 mod callbacks;
 mod clock;
 mod damage;
 mod defined;
 mod lending;
 mod logins;
+mod models;
 mod refreshing;
 mod secrets;
 mod server;

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::api::Api;
 use crate::server::Server;
 
 /// Marks every secret of the tests, so that a leak is found by looking for it.
@@ -36,6 +37,7 @@ const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 pub(crate) struct World {
     folder: TempDir,
     pub(crate) server: Arc<Server>,
+    pub(crate) api: Arc<Api>,
     clock: Arc<TurnedClock>,
     processes: AtomicU64,
 }
@@ -45,6 +47,7 @@ impl World {
         Self {
             folder: TempDir::new().unwrap(),
             server: Arc::new(Server::new()),
+            api: Arc::new(Api::new()),
             clock: Arc::new(TurnedClock {
                 began: Instant::now(),
                 set_off_by: AtomicI64::new(0),
@@ -89,6 +92,7 @@ impl World {
                 home: self.folder.path().join("home"),
             }),
             http: self.server.clone(),
+            lists: self.api.clone(),
         };
         let inline = Inline {
             dir: Some(self.vault_dir()),

@@ -129,7 +129,7 @@ fn checked(loaded: Result<Settings, ConfigError>) -> String {
                 assert!(
                     endpoints
                         .flatten()
-                        .chain(&provider.models_url)
+                        .chain(&provider.models_urls)
                         .all(is_https_or_loopback)
                 );
                 let secret = format!("{:?}", provider.client_secret);

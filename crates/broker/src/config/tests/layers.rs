@@ -61,13 +61,13 @@ fn without_any_config_the_built_in_providers_are_there_and_hold_no_client() {
         }
     );
     assert_eq!(
-        anthropic.models_url.as_ref().unwrap().as_str(),
-        "https://api.anthropic.com/v1/models"
+        lists(&anthropic),
+        ["https://api.anthropic.com/v1/models?limit=1000"]
     );
     let google = provider(&settings, "google");
     assert_eq!(
-        google.models_url.as_ref().unwrap().as_str(),
-        "https://generativelanguage.googleapis.com/v1beta/models"
+        lists(&google),
+        ["https://generativelanguage.googleapis.com/v1beta/models?pageSize=1000"]
     );
     assert_eq!(
         google
@@ -263,7 +263,7 @@ fn every_documented_key_takes_effect() {
     assert_eq!(acme.client_auth, ClientAuth::Post);
     assert_eq!(url(&acme.redirect_uri), "http://127.0.0.1:1455/callback");
     assert_eq!(acme.fallback_redirect_uris[0].port(), Some(1457));
-    assert_eq!(url(&acme.models_url), "http://127.0.0.1:4000/list");
+    assert_eq!(lists(&acme), ["http://127.0.0.1:4000/list"]);
     let bare = HeaderTemplate {
         name: "x-acme-key".into(),
         scheme: String::new(),
@@ -293,12 +293,11 @@ fn what_is_not_said_follows_from_what_is() {
         .unwrap();
     assert_eq!(provider(&settings, "public").client_auth, ClientAuth::None);
     assert_eq!(
-        provider(&settings, "public")
-            .models_url
-            .as_ref()
-            .unwrap()
-            .as_str(),
-        "https://api.acme.example/v1/models"
+        lists(&provider(&settings, "public")),
+        [
+            "https://api.acme.example/models",
+            "https://api.acme.example/v1/models"
+        ]
     );
     assert_eq!(
         provider(&settings, "confidential").client_auth,
@@ -320,8 +319,8 @@ fn what_is_not_said_follows_from_what_is() {
         "another issuer is another server"
     );
     assert_eq!(
-        workforce.models_url.as_ref().unwrap().as_str(),
-        "https://gateway.example/v1beta/models"
+        lists(&workforce),
+        ["https://gateway.example/v1beta/models?pageSize=1000"]
     );
     assert_eq!(provider(&settings, "custom").api_header.scheme, "Bearer");
     assert!(provider(&settings, "custom").server.is_none());

@@ -102,6 +102,10 @@ fn provider(settings: &Settings, id: &str) -> Arc<Provider> {
     Arc::clone(settings.providers.get(id).expect("the provider is there"))
 }
 
+fn lists(provider: &Provider) -> Vec<&str> {
+    provider.models_urls.iter().map(url::Url::as_str).collect()
+}
+
 fn origins(provider: &Provider) -> Vec<&str> {
     provider.origins.iter().map(Origin::as_str).collect()
 }

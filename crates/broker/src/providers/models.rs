@@ -1,0 +1,154 @@
+//! Where providers list their models and how the lists are written, as data. What reads them is `models/shape.rs`.
+
+/// The lists of a provider.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelLists {
+    /// Paths on the first origin, tried in this order until one has a list.
+    pub(crate) paths: &'static [&'static str],
+    /// The forms that its lists take; the first one that fits counts.
+    pub(crate) shapes: &'static [&'static Shape],
+}
+
+/// The form of a list. All places are JSON pointers (RFC 6901).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Where the entries are.
+    pub(crate) entries: &'static str,
+    /// Where an entry has its id; empty where the entry itself is the id.
+    pub(crate) id: &'static str,
+    /// What precedes the id and is not part of it.
+    pub(crate) prefix: &'static str,
+    /// Where an entry has a name to show.
+    pub(crate) name: &'static [&'static str],
+    /// Where an entry has the tokens that a request may hold.
+    pub(crate) context_window: &'static [&'static str],
+    /// Where an entry says whose model it is.
+    pub(crate) owned_by: &'static [&'static str],
+    /// Fields that leave an entry out when they say anything else than this.
+    pub(crate) only: &'static [(&'static str, &'static str)],
+    /// How the next page is asked for.
+    pub(crate) next: Option<NextPage>,
+}
+
+/// How the next page of a list is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NextPage {
+    /// Where the page says whether there is a next one; one that has no such field says it by its cursor.
+    pub(crate) more: Option<&'static str>,
+    /// Where the page has what asks for the next one.
+    pub(crate) cursor: &'static str,
+    /// The parameter that takes it.
+    pub(crate) parameter: &'static str,
+}
+
+/// The list of OpenAI, with the further fields of those who took it over.
+const OPENAI: Shape = Shape {
+    entries: "/data",
+    id: "/id",
+    prefix: "",
+    name: &["/display_name", "/name"],
+    context_window: &["/context_window", "/context_length", "/max_model_len"],
+    owned_by: &["/owned_by"],
+    only: &[],
+    next: None,
+};
+
+/// The list of Sign in with ChatGPT; some entries are not for people to choose.
+const CHATGPT: Shape = Shape {
+    entries: "/models",
+    id: "/slug",
+    only: &[("/visibility", "list")],
+    ..OPENAI
+};
+
+const ANTHROPIC: Shape = Shape {
+    next: Some(NextPage {
+        more: Some("/has_more"),
+        cursor: "/last_id",
+        parameter: "after_id",
+    }),
+    ..OPENAI
+};
+
+const GOOGLE: Shape = Shape {
+    entries: "/models",
+    id: "/name",
+    prefix: "models/",
+    name: &["/displayName"],
+    context_window: &["/inputTokenLimit"],
+    next: Some(NextPage {
+        more: None,
+        cursor: "/nextPageToken",
+        parameter: "pageToken",
+    }),
+    ..OPENAI
+};
+
+/// Models that the seat's policy allows and that are offered for choice.
+const COPILOT: Shape = Shape {
+    context_window: &["/capabilities/limits/max_context_window_tokens"],
+    owned_by: &["/vendor"],
+    only: &[
+        ("/model_picker_enabled", "true"),
+        ("/policy/state", "enabled"),
+    ],
+    ..OPENAI
+};
+
+/// Bare names.
+const NAMES: Shape = Shape {
+    entries: "/models",
+    id: "",
+    ..OPENAI
+};
+
+/// Entries like OpenAI's, with nothing around them.
+const BARE: Shape = Shape {
+    entries: "",
+    ..OPENAI
+};
+
+impl ModelLists {
+    /// Any of the known forms, where a gateway or a server of one's own is likely to have it.
+    pub(crate) const GENERIC: Self = Self {
+        paths: &["/models", "/v1/models"],
+        shapes: &[&ANTHROPIC, &CHATGPT, &GOOGLE, &NAMES, &BARE],
+    };
+
+    pub(crate) const ANTHROPIC: Self = Self {
+        paths: &["/v1/models?limit=1000"],
+        shapes: &[&ANTHROPIC],
+    };
+
+    /// A key sees another list than a login.
+    pub(crate) const OPENAI: Self = Self {
+        paths: &["/v1/models"],
+        shapes: &[&OPENAI, &CHATGPT],
+    };
+
+    pub(crate) const AZURE: Self = Self {
+        paths: &["/openai/v1/models"],
+        shapes: &[&OPENAI],
+    };
+
+    pub(crate) const GOOGLE: Self = Self {
+        paths: &["/v1beta/models?pageSize=1000"],
+        shapes: &[&GOOGLE],
+    };
+
+    pub(crate) const COPILOT: Self = Self {
+        paths: &["/models"],
+        shapes: &[&COPILOT],
+    };
+
+    /// The hosts of Model Studio have the first path, the others the second.
+    pub(crate) const QWEN: Self = Self {
+        paths: &["/compatible-mode/v1/models", "/v1/models"],
+        shapes: &[&OPENAI],
+    };
+
+    pub(crate) const CURSOR: Self = Self {
+        paths: &["/v0/models", "/v1/models"],
+        shapes: &[&NAMES],
+    };
+}
