@@ -63,7 +63,10 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
         Reason::ClientError if again == Again::Wanted => Reason::ServerError,
         reason => reason,
     };
-    let reach = mark.and_then(|mark| mark.reach);
+    let reach = match reason {
+        Reason::Forbidden if lacks_scope(response) => Some(Reach::Request),
+        _ => mark.and_then(|mark| mark.reach),
+    };
     let stated = || wait::stated(signals, response, body.as_ref(), now);
     let base = Outcome {
         reach,
@@ -249,6 +252,17 @@ fn by_status(status: Option<u16>) -> Reason {
         Some(408 | 500..) | None => Reason::ServerError,
         Some(_) => Reason::ClientError,
     }
+}
+
+/// Tells whether the token serves, but not for this (RFC 6750 §3.1).
+fn lacks_scope(response: &Response<'_>) -> bool {
+    let challenge = response.header("www-authenticate").unwrap_or_default();
+    challenge.split([' ', '\t', ',']).any(|part| {
+        matches!(
+            part,
+            r#"error="insufficient_scope""# | "error=insufficient_scope"
+        )
+    })
 }
 
 /// Returns the status that an error event carries as a number.

@@ -60,6 +60,10 @@ impl Case<'_> {
                 self.on_ladder(self.whole(), reason, limits::CREDIT_LADDER, Step::Hop)
             }
             Reason::TokenExpired => self.refused(request),
+            // Only a login that asks for more scopes helps, and until then the account serves everything else.
+            Reason::Forbidden if outcome.reach == Some(Reach::Request) => {
+                self.only(reason, Step::Deliver)
+            }
             Reason::Forbidden => self.forbidden(request),
             Reason::NeedsLogin | Reason::NeedsVerification => self.stands(reason, Step::Hop),
             // Going on with another account would be to escape a ban.
@@ -203,7 +207,9 @@ impl Case<'_> {
             (Reach::Model, Some(model)) => Scope::Model(self.account.clone(), model),
             (Reach::ProviderModel, Some(model)) => Scope::ProviderModel(provider, model),
             (Reach::Egress, _) => Scope::Egress(provider),
-            (Reach::Account, _) | (Reach::Model | Reach::ProviderModel, None) => self.whole(),
+            (Reach::Request | Reach::Account, _) | (Reach::Model | Reach::ProviderModel, None) => {
+                self.whole()
+            }
         }
     }
 

@@ -45,6 +45,8 @@ pub struct Mark {
 /// What a limit is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
+    /// This request alone: the account serves others.
+    Request,
     /// The whole account.
     Account,
     /// The account with this model.
@@ -239,6 +241,7 @@ pub const OBSERVED_HEADERS: &[&str] = &[
     "date",
     "retry-after",
     "retry-after-ms",
+    "www-authenticate",
     "x-should-retry",
     "x-ratelimit-remaining",
     "x-ratelimit-reset",
