@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    Http, OauthError, answer, limits,
+    ClientAuth, Http, OauthError, answer, challenge, limits,
     server::{require_secure, same_issuer},
     text::clean,
 };
@@ -27,8 +27,25 @@ pub struct Metadata {
     pub userinfo_endpoint: Option<Url>,
     /// Publishes the keys that id tokens are signed with.
     pub jwks_uri: Option<Url>,
+    /// Registers clients (RFC 7591).
+    pub registration_endpoint: Option<Url>,
     /// Whether the callback carries `iss` (RFC 9207).
     pub issuer_in_response: bool,
+    /// Whether it says that it knows PKCE with S256 (RFC 7636).
+    pub knows_s256: bool,
+    /// Scopes that it says it knows.
+    pub scopes: Vec<String>,
+    /// Those ways of client authentication that we know too; `None` when it does not say.
+    pub client_auth: Option<Vec<ClientAuth>>,
+}
+
+/// In which order the places are tried where a discovery document may lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// OpenID Connect's place first.
+    OpenId,
+    /// RFC 8414's place first, and never with its name appended to the path (MCP, "Authorization Server Metadata Discovery").
+    Mcp,
 }
 
 /// Fetches the discovery document of `issuer`, from each place where the two standards put it.
@@ -36,11 +53,20 @@ pub struct Metadata {
 /// It must name the very issuer, and its endpoints must be https or loopback: whoever controls them receives the
 /// user's tokens.
 pub async fn discover(http: &dyn Http, issuer: &Url) -> Result<Metadata, OauthError> {
+    discover_in(http, issuer, Order::OpenId).await
+}
+
+/// The same, with the places tried in this order.
+pub(crate) async fn discover_in(
+    http: &dyn Http,
+    issuer: &Url,
+    order: Order,
+) -> Result<Metadata, OauthError> {
     require_secure(issuer)?;
     let mut last = OauthError::MissingEndpoint {
         which: "discovery document",
     };
-    for place in places(issuer) {
+    for place in places(issuer, order) {
         match fetch(http, &place).await {
             Ok(document) => return read(&document, issuer),
             Err(error @ (OauthError::Http(_) | OauthError::InsecureEndpoint { .. })) => {
@@ -59,7 +85,8 @@ pub async fn discover(http: &dyn Http, issuer: &Url) -> Result<Metadata, OauthEr
     Err(last)
 }
 
-async fn fetch(http: &dyn Http, place: &Url) -> Result<Map<String, Value>, OauthError> {
+/// Fetches a JSON document.
+pub(crate) async fn fetch(http: &dyn Http, place: &Url) -> Result<Map<String, Value>, OauthError> {
     let request = Request::get(place.as_str())
         .header(ACCEPT, "application/json")
         .body(Vec::new())
@@ -90,9 +117,28 @@ fn read(document: &Map<String, Value>, issuer: &Url) -> Result<Metadata, OauthEr
         revocation_endpoint: endpoint("revocation_endpoint")?,
         userinfo_endpoint: endpoint("userinfo_endpoint")?,
         jwks_uri: endpoint("jwks_uri")?,
+        registration_endpoint: endpoint("registration_endpoint")?,
         issuer_in_response: document.get("authorization_response_iss_parameter_supported")
             == Some(&Value::Bool(true)),
+        knows_s256: words(document, "code_challenge_methods_supported").any(|word| word == "S256"),
+        scopes: challenge::scopes(words(document, "scopes_supported")),
+        client_auth: document
+            .contains_key("token_endpoint_auth_methods_supported")
+            .then(|| {
+                words(document, "token_endpoint_auth_methods_supported")
+                    .filter_map(ClientAuth::named)
+                    .collect()
+            }),
     })
+}
+
+/// The texts of a list; none where there is no list.
+pub(crate) fn words<'a>(
+    document: &'a Map<String, Value>,
+    field: &str,
+) -> impl Iterator<Item = &'a str> {
+    let list = document.get(field).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str)
 }
 
 fn endpoint(document: &Map<String, Value>, field: &'static str) -> Result<Option<Url>, OauthError> {
@@ -109,22 +155,31 @@ fn endpoint(document: &Map<String, Value>, field: &'static str) -> Result<Option
 
 /// The places, likeliest first. An issuer with a path has two forms of each: OpenID Connect appends the well-known
 /// name to the path, RFC 8414 puts it before.
-fn places(issuer: &Url) -> Vec<Url> {
+fn places(issuer: &Url, order: Order) -> Vec<Url> {
     let path = issuer.path().trim_end_matches('/');
+    let openid = format!("{path}/.well-known/openid-configuration");
+    let openid_before = format!("/.well-known/openid-configuration{path}");
+    let oauth = format!("/.well-known/oauth-authorization-server{path}");
+    let oauth_after = format!("{path}/.well-known/oauth-authorization-server");
+    let paths = match order {
+        Order::OpenId => vec![openid, oauth, openid_before, oauth_after],
+        Order::Mcp => vec![oauth, openid_before, openid],
+    };
     let mut places: Vec<Url> = Vec::new();
-    for path in [
-        format!("{path}/.well-known/openid-configuration"),
-        format!("/.well-known/oauth-authorization-server{path}"),
-        format!("/.well-known/openid-configuration{path}"),
-        format!("{path}/.well-known/oauth-authorization-server"),
-    ] {
-        let mut place = issuer.clone();
-        place.set_path(&path);
-        place.set_query(None);
-        place.set_fragment(None);
+    for path in paths {
+        let place = at_path(issuer, &path);
         if !places.contains(&place) {
             places.push(place);
         }
     }
     places
+}
+
+/// Another path of the same origin.
+pub(crate) fn at_path(url: &Url, path: &str) -> Url {
+    let mut place = url.clone();
+    place.set_path(path);
+    place.set_query(None);
+    place.set_fragment(None);
+    place
 }

@@ -93,6 +93,28 @@ pub enum OauthError {
         /// The issuer that answered.
         found: String,
     },
+    /// A description of a protected resource is another resource's (RFC 9728 §3.3).
+    #[error("the description of {expected} is that of {found}")]
+    ResourceMismatch {
+        /// The resource that was asked for.
+        expected: String,
+        /// The resource that it describes.
+        found: String,
+    },
+    /// A server elsewhere names a place on this machine or in its local network.
+    #[error("{server} names {url}, a place that only this machine or its network knows")]
+    OutOfBounds {
+        /// Origin of the server.
+        server: String,
+        /// The origin that it names.
+        url: String,
+    },
+    /// The server does not say that it knows PKCE with S256, without which a code could be used by whoever sees it.
+    #[error("the login server {issuer} does not say that it knows PKCE (S256)")]
+    NoPkce {
+        /// Its issuer.
+        issuer: String,
+    },
     /// An endpoint is neither https nor http on loopback.
     #[error("{url} is neither https nor http on this machine")]
     InsecureEndpoint {

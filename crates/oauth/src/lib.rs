@@ -23,6 +23,7 @@
 
 mod adapter;
 mod answer;
+mod challenge;
 mod device;
 mod dialect;
 mod discovery;
@@ -34,10 +35,13 @@ mod id_token;
 mod identity;
 pub mod limits;
 mod login;
+mod registration;
+mod resource;
 mod server;
 mod text;
 mod tokens;
 
+pub use crate::challenge::{Challenge, bearer_challenge};
 pub use crate::device::{DeviceGrant, poll_device, start_device};
 pub use crate::dialect::{
     Dialect, Encoding, ErrorRule, IdTokenCheck, IdentityPaths, IssuedClient, Meaning, PagePoll,
@@ -51,5 +55,7 @@ pub use crate::http::{Http, HttpError, Sending};
 pub use crate::id_token::check_id_token;
 pub use crate::identity::{Identity, identity, userinfo};
 pub use crate::login::{Callback, LoginSecrets, authorization_url, read_callback, read_pasted};
+pub use crate::registration::{Registered, register};
+pub use crate::resource::{Resource, discover_resource, resource_uri};
 pub use crate::server::{Client, ClientAuth, Server, is_https_or_loopback, is_loopback};
 pub use crate::tokens::Tokens;

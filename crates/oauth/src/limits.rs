@@ -52,3 +52,15 @@ pub const ASSERTION_BYTES: usize = 16 * 1024;
 
 /// How far the clock of whoever signed an id token may be off: machines without time service drift by minutes.
 pub const ID_TOKEN_SKEW: Duration = Duration::from_secs(300);
+
+/// Most scopes that are taken over from a server: they travel in the address of a page.
+pub const SCOPES: usize = 64;
+
+/// Longest scope that is taken over from a server, in bytes: Google's, which are URLs, are under 100.
+pub const SCOPE_BYTES: usize = 256;
+
+/// Longest identifier of a protected resource, in bytes: what browsers and servers take for an address.
+pub const RESOURCE_BYTES: usize = 2048;
+
+/// Longest client id that a registration brings, in bytes: some servers sign what they know of a client into it.
+pub const CLIENT_ID_BYTES: usize = 4096;

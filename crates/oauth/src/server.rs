@@ -107,6 +107,27 @@ pub enum ClientAuth {
     Post,
 }
 
+impl ClientAuth {
+    /// Returns the way of this name (RFC 7591 §2), if we know it.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "none" => Some(Self::None),
+            "client_secret_basic" => Some(Self::Basic),
+            "client_secret_post" => Some(Self::Post),
+            _ => None,
+        }
+    }
+
+    /// Returns the name under which servers know it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Basic => "client_secret_basic",
+            Self::Post => "client_secret_post",
+        }
+    }
+}
+
 /// Whether `url` is https, or http to this very machine: elsewhere a secret could be read on its way.
 #[must_use]
 pub fn is_https_or_loopback(url: &Url) -> bool {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::Response;
 use provider_auth_fuzz::Target;
 use provider_auth_oauth::{
-    Callback, Client, ClientAuth, LoginSecrets, OauthError, Tokens, discover, exchange_code,
-    limits, read_pasted, refresh, start_device,
+    Callback, Client, ClientAuth, LoginSecrets, OauthError, Tokens, bearer_challenge, discover,
+    discover_resource, exchange_code, limits, read_pasted, refresh, start_device,
 };
 
 use crate::support::*;
@@ -120,7 +120,55 @@ fn an_answer_brings_tokens_that_serve_or_an_error_without_a_secret() {
         let found = checked(found, &[], |found| {
             assert_eq!(found.issuer, url("https://id.example"))
         });
-        format!("{refreshed} {exchanged} {started} {found}")
+        let http = Script::new([0; 7].map(|_| Ok(answer(input))));
+        let resource = run(discover_resource(&http, &url("https://mcp.example/mcp")));
+        let resource = checked(resource, &[], |found| assert!(found.server.knows_s256));
+        format!("{refreshed} {exchanged} {started} {found} {resource}")
+    });
+}
+
+#[test]
+fn a_challenge_brings_scopes_and_a_place_or_nothing() {
+    let words = &[
+        "Bearer ",
+        "Basic ",
+        "scope=",
+        "error=",
+        "resource_metadata=",
+        "realm=",
+        "https://",
+        "\"",
+        "\\",
+        ", ",
+        "=",
+    ];
+    let target = Target::new("challenge", words);
+    let read = |input: &[u8]| bearer_challenge(String::from_utf8_lossy(input).split('\n'));
+    let seeds = target.seeds().iter();
+    assert_eq!(seeds.filter(|seed| read(seed).is_some()).count(), 4);
+    target.run(|input| {
+        let Some(challenge) = read(input) else {
+            return "none".to_owned();
+        };
+        assert!(challenge.scopes.len() <= limits::SCOPES);
+        for scope in &challenge.scopes {
+            assert!(!scope.is_empty() && scope.len() <= limits::SCOPE_BYTES);
+            assert!(
+                scope
+                    .chars()
+                    .all(|c| c.is_ascii_graphic() && !"\"\\".contains(c))
+            );
+        }
+        let error = challenge.error.unwrap_or_default();
+        assert!(
+            error.chars().count() <= limits::ERROR_NAME_CHARS && !error.contains(char::is_control)
+        );
+        format!(
+            "{} {} {}",
+            challenge.scopes.len(),
+            error,
+            challenge.resource_metadata.is_some()
+        )
     });
 }
 

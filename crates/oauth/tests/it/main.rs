@@ -11,5 +11,6 @@ mod exchange;
 mod fuzz;
 mod login;
 mod request;
+mod resource;
 mod support;
 mod tokens;

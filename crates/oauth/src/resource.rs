@@ -1,0 +1,350 @@
+//! Finds where one signs in to a protected resource: from its challenge over its own description to its authorization
+//! server (RFC 9728, and the authorization page of the Model Context Protocol, which narrows it).
+//!
+//! All of it comes from a server that nobody vouches for. Its description must be of the very resource that was asked for,
+//! and a server elsewhere may not send us to places that only this machine or its network knows.
+
+use http::{
+    Method, Request, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE},
+};
+use serde_json::{Map, Value};
+use url::{Host, Url};
+
+use crate::{
+    Http, HttpError, Metadata, OauthError,
+    challenge::{self, Challenge, bearer_challenge},
+    discovery::{Order, at_path, discover_in, fetch, words},
+    limits,
+    server::{is_loopback, require_secure},
+    text::clean,
+};
+
+/// The question that needs no session: a protected server refuses it, any other answers with nothing (MCP, "Ping").
+const PING: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+
+const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+/// A protected resource, and where one signs in to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// Its identifier, to be sent as `resource` (RFC 8707) with every request for a token.
+    pub id: String,
+    /// Scopes that it asks for: those of its challenge, else those of its description.
+    pub scopes: Vec<String>,
+    /// Its authorization server.
+    pub server: Metadata,
+}
+
+/// Asks a resource, such as an MCP server, where one signs in to it.
+///
+/// Its challenge may name the place of its description; else that lies at a well-known place. A resource without one is of
+/// MCP's revision 2025-03-26: its own origin is the authorization server. That server must know PKCE with S256.
+pub async fn discover_resource(http: &dyn Http, url: &Url) -> Result<Resource, OauthError> {
+    require_secure(url)?;
+    let challenge = challenge_of(http, url).await?;
+    let description = match describe(http, url, challenge.resource_metadata.as_ref()).await? {
+        Some(document) => Description::read(&document, url)?,
+        None => Description::none(url),
+    };
+    let server = discover_in(http, &description.issuer, Order::Mcp).await?;
+    require_in_bounds(url, &server)?;
+    if !server.knows_s256 {
+        return Err(OauthError::NoPkce {
+            issuer: server.issuer.to_string(),
+        });
+    }
+    let scopes = match challenge.scopes.is_empty() {
+        true => description.scopes,
+        false => challenge.scopes,
+    };
+    Ok(Resource {
+        id: description.id,
+        scopes,
+        server,
+    })
+}
+
+/// Returns the canonical identifier of a resource: neither query nor fragment, and no slash at the end.
+#[must_use]
+pub fn resource_uri(url: &Url) -> String {
+    let bare = String::from(at_path(url, url.path().trim_end_matches('/')));
+    bare.strip_suffix('/').map(str::to_owned).unwrap_or(bare)
+}
+
+/// What the server says to whoever comes without a token. One that says nothing may still be described.
+async fn challenge_of(http: &dyn Http, url: &Url) -> Result<Challenge, OauthError> {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(url.as_str())
+        .header(CONTENT_TYPE, "application/json")
+        .header(ACCEPT, "application/json, text/event-stream")
+        .body(PING.to_vec())
+        .map_err(|_| OauthError::MissingEndpoint { which: "resource" })?;
+    let response = match http.send(request).await {
+        Ok(response) => response,
+        // An answer without an end is none, and a page of any size says nothing here.
+        Err(HttpError::Timeout | HttpError::TooLarge | HttpError::Other) => {
+            return Ok(Challenge::default());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if response.status() != StatusCode::UNAUTHORIZED {
+        return Ok(Challenge::default());
+    }
+    let lines = response.headers().get_all(WWW_AUTHENTICATE).into_iter();
+    let challenge = bearer_challenge(lines.filter_map(|line| line.to_str().ok()));
+    Ok(challenge.unwrap_or_default())
+}
+
+/// The resource's description of itself; `None` when there is none where one would be.
+async fn describe(
+    http: &dyn Http,
+    url: &Url,
+    named: Option<&Url>,
+) -> Result<Option<Map<String, Value>>, OauthError> {
+    let path = url.path().trim_end_matches('/');
+    let mut places: Vec<Url> = named.cloned().into_iter().collect();
+    for path in [format!("{WELL_KNOWN}{path}"), WELL_KNOWN.to_owned()] {
+        let place = at_path(url, &path);
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    for place in &places {
+        require_known_to_all(url, place)?;
+        match fetch(http, place).await {
+            Ok(document) => return Ok(Some(document)),
+            // A page, or a refusal: it is not here.
+            Err(OauthError::NotJson { .. } | OauthError::Rejected { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// What a resource says about itself.
+struct Description {
+    id: String,
+    issuer: Url,
+    scopes: Vec<String>,
+}
+
+impl Description {
+    /// What holds for a resource that says nothing.
+    fn none(url: &Url) -> Self {
+        Self {
+            id: resource_uri(url),
+            issuer: at_path(url, "/"),
+            scopes: Vec::new(),
+        }
+    }
+
+    fn read(document: &Map<String, Value>, url: &Url) -> Result<Self, OauthError> {
+        let malformed = |field| OauthError::Malformed { field };
+        let id = document.get("resource").and_then(Value::as_str);
+        let id = id.ok_or(malformed("resource"))?;
+        if !is_of(id, url) {
+            return Err(OauthError::ResourceMismatch {
+                expected: resource_uri(url),
+                found: clean(id, limits::DESCRIPTION_CHARS).unwrap_or_default(),
+            });
+        }
+        let issuer = match document.get("authorization_servers") {
+            None | Some(Value::Null) => None,
+            Some(Value::Array(list)) if list.is_empty() => None,
+            Some(list) => {
+                let first = list.get(0).and_then(Value::as_str);
+                let first = first.and_then(|issuer| Url::parse(issuer).ok());
+                Some(first.ok_or(malformed("authorization_servers"))?)
+            }
+        };
+        let issuer = issuer.unwrap_or_else(|| at_path(url, "/"));
+        require_known_to_all(url, &issuer)?;
+        Ok(Self {
+            id: id.to_owned(),
+            issuer,
+            scopes: challenge::scopes(words(document, "scopes_supported")),
+        })
+    }
+}
+
+/// Whether a described resource is the one at `url`, or one that holds it: on the same origin, with a path that is whole
+/// segments of its path.
+///
+/// RFC 9728 §3.3 wants both to be equal. Servers that describe their origin for all of its paths are common, and what we
+/// hold goes to the origin as a whole anyway.
+fn is_of(id: &str, url: &Url) -> bool {
+    if id.len() > limits::RESOURCE_BYTES || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return false;
+    }
+    let Ok(id) = Url::parse(id) else {
+        return false;
+    };
+    let within = |path: &str| format!("{}/", path.trim_end_matches('/'));
+    id.origin() == url.origin()
+        && id.username().is_empty()
+        && id.password().is_none()
+        && id.fragment().is_none()
+        && within(url.path()).starts_with(&within(id.path()))
+}
+
+/// Refuses an authorization server with an endpoint that only this machine or its network knows, if `url` is elsewhere.
+fn require_in_bounds(url: &Url, server: &Metadata) -> Result<(), OauthError> {
+    let endpoints = [
+        &server.authorization_endpoint,
+        &server.token_endpoint,
+        &server.device_authorization_endpoint,
+        &server.revocation_endpoint,
+        &server.userinfo_endpoint,
+        &server.jwks_uri,
+        &server.registration_endpoint,
+    ];
+    endpoints
+        .into_iter()
+        .flatten()
+        .try_for_each(|endpoint| require_known_to_all(url, endpoint))
+}
+
+/// Refuses a place that is not https, unless both it and `url` are on this machine; and one in the local network, unless
+/// `url` is there too. A name that resolves to such an address is not seen: there, certificates hold.
+fn require_known_to_all(url: &Url, place: &Url) -> Result<(), OauthError> {
+    require_secure(place)?;
+    let origin = |url: &Url| url.origin().ascii_serialization();
+    let is_fine = if is_loopback(place) {
+        is_loopback(url)
+    } else {
+        !is_local(place) || is_local(url)
+    };
+    if is_fine {
+        return Ok(());
+    }
+    Err(OauthError::OutOfBounds {
+        server: origin(url),
+        url: origin(place),
+    })
+}
+
+/// Whether `url` names an address of this machine or of its network.
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => {
+            address.is_loopback()
+                || address.is_private()
+                || address.is_link_local()
+                || address.is_unspecified()
+        }
+        Some(Host::Ipv6(address)) => {
+            let mapped = address.to_ipv4_mapped();
+            address.is_loopback()
+                || address.is_unspecified()
+                || address.is_unique_local()
+                || address.is_unicast_link_local()
+                || mapped.is_some_and(|address| {
+                    address.is_loopback() || address.is_private() || address.is_link_local()
+                })
+        }
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identifier_has_neither_query_nor_fragment_nor_a_slash_at_its_end() {
+        for (url, expect) in [
+            ("https://MCP.example:443/", "https://mcp.example"),
+            ("https://mcp.example/mcp", "https://mcp.example/mcp"),
+            (
+                "https://mcp.example/mcp/?key=1#x",
+                "https://mcp.example/mcp",
+            ),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ] {
+            assert_eq!(resource_uri(&url.parse().unwrap()), expect);
+        }
+    }
+
+    #[test]
+    fn a_description_is_of_the_resource_or_of_what_holds_it() {
+        for (id, url, expect) in [
+            ("https://mcp.example/mcp", "https://mcp.example/mcp", true),
+            ("https://mcp.example/mcp/", "https://mcp.example/mcp", true),
+            ("https://mcp.example", "https://mcp.example/mcp", true),
+            ("https://MCP.example:443/a", "https://mcp.example/a/b", true),
+            ("https://mcp.example/mc", "https://mcp.example/mcp", false),
+            (
+                "https://mcp.example/mcp/x",
+                "https://mcp.example/mcp",
+                false,
+            ),
+            (
+                "https://mcp.example/other",
+                "https://mcp.example/mcp",
+                false,
+            ),
+            ("http://mcp.example/mcp", "https://mcp.example/mcp", false),
+            (
+                "https://mcp.example:8443/mcp",
+                "https://mcp.example/mcp",
+                false,
+            ),
+            (
+                "https://mcp.example.evil/mcp",
+                "https://mcp.example/mcp",
+                false,
+            ),
+            (
+                "https://user@mcp.example/mcp",
+                "https://mcp.example/mcp",
+                false,
+            ),
+            (
+                "https://mcp.example/mcp#x",
+                "https://mcp.example/mcp",
+                false,
+            ),
+            (
+                "https://mcp.example/\nmcp",
+                "https://mcp.example/mcp",
+                false,
+            ),
+            ("mcp.example", "https://mcp.example/mcp", false),
+            ("", "https://mcp.example/mcp", false),
+        ] {
+            assert_eq!(is_of(id, &url.parse().unwrap()), expect, "{id} {url}");
+        }
+    }
+
+    #[test]
+    fn a_server_elsewhere_names_no_place_of_this_machine_or_its_network() {
+        let elsewhere = "https://mcp.example/mcp";
+        for (url, place, expect) in [
+            (elsewhere, "https://id.example", true),
+            (elsewhere, "http://id.example", false),
+            (elsewhere, "http://127.0.0.1:3000", false),
+            (elsewhere, "https://127.0.0.1", false),
+            (elsewhere, "https://localhost", false),
+            (elsewhere, "https://app.localhost", false),
+            (elsewhere, "https://[::1]", false),
+            (elsewhere, "https://[::ffff:10.0.0.1]", false),
+            (elsewhere, "https://[fd00::1]", false),
+            (elsewhere, "https://10.1.2.3", false),
+            (elsewhere, "https://192.168.0.1", false),
+            (elsewhere, "https://169.254.169.254", false),
+            (elsewhere, "https://0.0.0.0", false),
+            (elsewhere, "https://203.0.113.7", true),
+            ("https://10.0.0.1/mcp", "https://10.0.0.2", true),
+            ("https://10.0.0.1/mcp", "https://127.0.0.1", false),
+            ("http://127.0.0.1:1/mcp", "http://localhost:2", true),
+            ("http://127.0.0.1:1/mcp", "https://id.example", true),
+            ("http://127.0.0.1:1/mcp", "http://id.example", false),
+        ] {
+            let found = require_known_to_all(&url.parse().unwrap(), &place.parse().unwrap());
+            assert_eq!(found.is_ok(), expect, "{url} {place}");
+        }
+    }
+}
