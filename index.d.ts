@@ -47,6 +47,12 @@ export interface ProviderConfig {
   extends?: string
   /** OIDC issuer: endpoints are discovered from `/.well-known/openid-configuration`. Explicit endpoints win. */
   issuer?: string
+  /**
+   * Address of an MCP server, for a provider with `"extends": "mcp"`. It says itself where one signs in to it (RFC 9728, RFC 8414),
+   * unless `issuer` or `authorizationEndpoint` and `tokenEndpoint` do; without a `clientId` a client is registered (RFC 7591). Its
+   * origin is the default of `origins`. The query is left out.
+   */
+  resource?: string
   authorizationEndpoint?: string
   tokenEndpoint?: string
   deviceAuthorizationEndpoint?: string
@@ -285,7 +291,18 @@ export function login(options: LoginOptions): Promise<Account>
 export function startLogin(options: LoginOptions): Promise<LoginSession>
 
 export interface LoginOptions {
+  /** A provider's id or, with `resource`, your name for that MCP server. */
   provider: string
+  /**
+   * Address of an MCP server that no configuration names; from then on it is known by `provider`. What it says of itself must be
+   * of this very server (RFC 9728 §3.3), its login server must know PKCE with S256, and unless it is on this machine or in
+   * its network itself, it may send nobody there. Each request for a token names it (RFC 8707).
+   * https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization
+   *
+   * @throws {AuthError} `INVALID_ARGUMENT` where `provider` is a provider that is no MCP server, or another one;
+   *   `CLIENT_ID_REQUIRED` where its login server registers no clients and none is configured; `LOGIN_FAILED` with what is wrong
+   */
+  resource?: string
   /**
    * Default: `browser` where a display is there, else `device` where the provider has it, else `paste`. `assertion` takes no
    * person: see `ProviderConfig.assertion`.
@@ -576,6 +593,8 @@ export interface ModelList {
 export function configuredProviders(): Promise<ProviderSummary[]>
 export interface ProviderSummary {
   id: string
+  /** Address of the MCP server that its logins are for; absent for other providers. */
+  resource?: string
   /** Origins that may receive its credentials. */
   origins: string[]
   /** Ways to add an account, as `LoginOptions.method` names them; without a client id only `api-key`. */

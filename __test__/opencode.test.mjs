@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { signIn } from './support/agent.mjs'
+import { startMcp } from './support/dialects/mcp.mjs'
 import { startOidcProvider } from './support/oidc.mjs'
 import { createOpenCode } from './support/opencode.mjs'
 import { createSandbox } from './support/sandbox.mjs'
@@ -155,6 +156,20 @@ test('a provider whose key stands in opencode.json is left alone', async () => {
   const config = await configured({ provider: { empty: { options: { apiKey: 'its own' } }, pool: {} } })
   assert.deepEqual(config.provider.empty, { options: { apiKey: 'its own' } })
   assert.deepEqual(config.provider.pool.options, { apiKey: PLACEHOLDER, fetch: 'function' })
+})
+
+test('an MCP server is no provider of models, even if one is called the same', async () => {
+  const mcp = await startMcp()
+  await inVault(`
+    const session = await auth.startLogin({ provider: 'notes', resource: '${mcp.url}', method: 'paste' })
+    const { headers } = await fetch(session.url, { redirect: 'manual' })
+    await session.finish(headers.get('location'))`)
+  await mcp.close()
+  const own = { notes: { options: { apiKey: 'its own' } } }
+  const { provider } = await configured({ provider: { ...own, pool: {} } })
+  assert.deepEqual(provider.notes, own.notes)
+  assert.ok(provider.pool.options.fetch)
+  assert.equal((await configured({ provider: {} })).provider.notes, undefined)
 })
 
 test('every export of the plugin is a function, as OpenCode demands', async () => {

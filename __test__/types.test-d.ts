@@ -33,6 +33,7 @@ export async function program(library: typeof api, signal: AbortSignal): Promise
   const account: api.Account = await session.finish()
   session.cancel()
   await library.login({ provider: 'acme', onPrompt: ({ url }) => void url, readCode: async () => 'code' })
+  await library.login({ provider: 'notes', resource: 'https://mcp.notes.example/mcp', signal })
   await library.addApiKey({ provider: 'acme', apiKey: 'key', label: 'spare' })
 
   const unsubscribe: () => void = library.subscribe((event) => {

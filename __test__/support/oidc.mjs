@@ -32,8 +32,15 @@ const SCOPES = 'openid email offline_access'
  * @param {number} [options.latencyMs] added before each token answer, default 0
  * @param {number} [options.pollSeconds] how long a device waits between two polls, default 1
  * @param {number} [options.port] default: a free one
+ * @param {string} [options.resource] lets clients register themselves, and issues JWTs for this resource (RFC 7591, 8707)
  */
-export async function startOidcProvider({ accessTokenSeconds = 3600, latencyMs = 0, pollSeconds = 1, port = 0 } = {}) {
+export async function startOidcProvider({
+  accessTokenSeconds = 3600,
+  latencyMs = 0,
+  pollSeconds = 1,
+  port = 0,
+  resource,
+} = {}) {
   const server = createServer()
   await new Promise((resolve, reject) => {
     server.once('error', reject)
@@ -69,7 +76,7 @@ export async function startOidcProvider({ accessTokenSeconds = 3600, latencyMs =
   })
 
   const { adapter, revokeGrantsOf } = createMemoryAdapter()
-  const provider = new Provider(issuer, configuration(adapter, clients, settings))
+  const provider = new Provider(issuer, configuration(adapter, clients, settings, resource))
   provider.on('access_token.saved', (token) => {
     const expiresAt = Date.now() + settings.accessTokenSeconds * 1000
     issued.set(token.jti, { user: token.accountId, grantId: token.grantId, expiresAt, dead: false })
@@ -202,7 +209,7 @@ export async function startOidcProvider({ accessTokenSeconds = 3600, latencyMs =
   }
 }
 
-function configuration(adapter, clients, settings) {
+function configuration(adapter, clients, settings, resource) {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const registration = ({ clientId, clientSecret }, authentication) => ({
     client_id: clientId,
@@ -234,7 +241,9 @@ function configuration(adapter, clients, settings) {
       deviceFlow: { enabled: true },
       introspection: { enabled: true },
       revocation: { enabled: true },
+      ...(resource && selfService(resource)),
     },
+    ...(resource && { clientDefaults: { id_token_signed_response_alg: 'ES256' } }),
     findAccount: (_ctx, user) => ({
       accountId: user,
       claims: () => ({ sub: user, email: user.includes('@') ? user : `${user}@local.test`, email_verified: true }),
@@ -252,6 +261,18 @@ function configuration(adapter, clients, settings) {
       RefreshToken: 86_400,
       Session: 86_400,
     },
+  }
+}
+
+/** Registration by the clients themselves, and tokens that are for one resource only. */
+function selfService(resource) {
+  const getResourceServerInfo = (_ctx, indicator) => {
+    if (indicator !== resource) throw new Error(`no such resource: ${indicator}`)
+    return { scope: 'notes', audience: resource, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } } }
+  }
+  return {
+    registration: { enabled: true },
+    resourceIndicators: { enabled: true, getResourceServerInfo, useGrantedResource: () => true },
   }
 }
 

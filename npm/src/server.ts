@@ -14,6 +14,10 @@ type Method = Provider['methods'][number]
 type Session = Awaited<ReturnType<Library['startLogin']>>
 type Configuration = NonNullable<Parameters<Library['configure']>[0]['config']>
 type Fetch = ReturnType<Library['createAuthFetch']>
+type Kind = Awaited<ReturnType<Library['listAccounts']>>[number]['kind']
+
+/** The kinds of account that serve requests to models. */
+const OF_MODELS: ReadonlySet<Kind> = new Set(['oauth', 'api'])
 
 /** What OpenCode hands to a plugin; only what is used here. */
 interface Host {
@@ -147,7 +151,7 @@ async function install(host: Host, config: HostConfig, options: PluginOptions | 
     const providers = await library.configuredProviders()
     const ours = await routedProviders(library, host, config, providers)
     for (const id of ours) route(config, id, authFetch(library, config, id))
-    const offered = providers.filter(({ methods }) => methods.length > 0)
+    const offered = providers.filter(({ methods, resource }) => methods.length > 0 && resource === undefined)
     offered.sort((a, b) => Number(ours.has(b.id)) - Number(ours.has(a.id)))
     for (const { id } of offered.slice(places)) log(host, 'warn', `no place is left to offer the login of ${id}`)
     return offered.map((provider) => createLogin(library, provider, settings(config, provider.id).namespace))
@@ -194,18 +198,23 @@ function isUsersOwn(config: HostConfig, options: PluginOptions): boolean {
   return origin?.scope === 'global'
 }
 
-/** Those that have an account, and those that opencode.json names without a key of its own. */
+/**
+ * Those that have an account, and those that opencode.json names without a key of its own. What an MCP server or a host is
+ * called by is no provider of models, even if one has the same name.
+ */
 async function routedProviders(
   library: Library,
   host: Host,
   config: HostConfig,
   providers: Provider[],
 ): Promise<Set<string>> {
-  const known = new Set(providers.map(({ id }) => id))
+  const known = new Set(providers.filter(({ resource }) => resource === undefined).map(({ id }) => id))
+  const servers = new Set(providers.map(({ id }) => id).filter((id) => !known.has(id)))
   const named = keylessProviders(config).filter((id) => known.has(id))
   try {
     const accounts = await library.listAccounts()
-    return new Set([...named, ...accounts.map(({ provider }) => provider)])
+    const ofModels = accounts.filter(({ kind, provider }) => OF_MODELS.has(kind) && !servers.has(provider))
+    return new Set([...named, ...ofModels.map(({ provider }) => provider)])
   } catch (fault) {
     // The vault may open later. Until then the requests of the providers that are named say what is wrong.
     log(host, 'error', `the accounts could not be read: ${reason(fault)}`)

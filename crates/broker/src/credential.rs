@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use provider_auth_oauth::{ClientAuth, Identity, Tokens};
+use provider_auth_oauth::{ClientAuth, Identity, Tokens, resource_uri};
 use provider_auth_policy::{AccountId, AccountKind, AccountView, Timestamp, server_time};
 use provider_auth_vault::Record;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::config::{Origin, Provider};
+use crate::config::{Origin, Provenance, Provider};
 
 /// An account as it lies in the vault.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -73,8 +73,25 @@ pub(crate) struct Belongs {
     /// The MCP server that a login is for (RFC 8707 §2); of other logins, none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) resource: Option<Url>,
+    /// What that server calls itself, where it is not its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resource_id: Option<String>,
+    /// How its client was registered, where nobody did it by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) registration: Option<Registration>,
     #[serde(flatten)]
     pub(crate) other: Unknown,
+}
+
+/// A client that the login server has registered for us (RFC 7591).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Registration {
+    /// Where its logins come back to, exactly.
+    pub(crate) redirect_uri: Url,
+    /// When its secret ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secret_ends_at: Option<Timestamp>,
 }
 
 /// The secret part.
@@ -244,7 +261,10 @@ impl Credential {
         match (self.lasting(), other.lasting()) {
             (Some(a), Some(b)) => fingerprint(a) == fingerprint(b),
             // A login is good at one MCP server.
-            _ if self.belongs.resource != other.belongs.resource => false,
+            _ if self.belongs.resource_id() != other.belongs.resource_id() => false,
+            _ if self.knows_nobody_at_its_resource() || other.knows_nobody_at_its_resource() => {
+                self.name() == other.name()
+            }
             // Where the provider does not say who signed in, the user's name for the account does.
             _ if self.identity.subject.is_none() && other.identity.subject.is_none() => {
                 !other.label.is_empty()
@@ -253,6 +273,20 @@ impl Credential {
                     && self.belongs.token_endpoint == other.belongs.token_endpoint
             }
             _ => self.identity.subject.is_some() && self.has_identity_of(other),
+        }
+    }
+
+    /// Whether it is a login of an MCP server that does not say who signed in. Its client tells nothing: each registration
+    /// brings another.
+    fn knows_nobody_at_its_resource(&self) -> bool {
+        self.belongs.resource.is_some() && self.identity.subject.is_none()
+    }
+
+    /// The user's name for it; without one, that of its provider, as a first account is called.
+    fn name(&self) -> &str {
+        match self.label.is_empty() {
+            true => &self.provider,
+            false => &self.label,
         }
     }
 
@@ -355,10 +389,34 @@ impl Secret {
 }
 
 impl Belongs {
+    /// The identifier of the MCP server (RFC 8707).
+    pub(crate) fn resource_id(&self) -> Option<String> {
+        let own = self.resource_id.clone();
+        own.or_else(|| self.resource.as_ref().map(resource_uri))
+    }
+
+    /// Whether it still has to be found out where the login is renewed.
+    pub(crate) fn has_no_home(&self) -> bool {
+        self.resource.is_some() && self.token_endpoint.is_none()
+    }
+
     /// Whether the provider, as configured now, is still the one that the credential was made for.
     pub(crate) fn fits(&self, provider: &Provider) -> bool {
+        if let (Some(configured), Some(sealed)) = (&provider.resource, &self.resource)
+            && resource_uri(configured) != resource_uri(sealed)
+        {
+            return false;
+        }
         if self.client_id.is_none() && self.token_endpoint.is_none() {
             return true;
+        }
+        let same_client = || {
+            let configured = provider.client_id.as_ref();
+            configured.is_none_or(|configured| Some(configured) == self.client_id.as_ref())
+        };
+        // Where it is renewed is still to be found, and the user's own configuration may say it.
+        if self.has_no_home() && !matches!(provider.origin_of_definition, Provenance::Project(_)) {
+            return self.client_id.is_none() || same_client();
         }
         let Some(server) = &provider.server else {
             return false;
@@ -366,10 +424,7 @@ impl Belongs {
         let same = |configured: &Option<Url>, sealed: &Option<Url>| {
             configured.is_none() || configured == sealed
         };
-        provider
-            .client_id
-            .as_ref()
-            .is_none_or(|configured| Some(configured) == self.client_id.as_ref())
+        same_client()
             && same(&server.token_endpoint, &self.token_endpoint)
             && same(&server.exchange_endpoint, &self.exchange_endpoint)
             && same(&server.issuer, &self.issuer)

@@ -57,6 +57,10 @@ impl Broker {
             generation,
             ..
         } = locked;
+        let credential = match self.with_home(credential).await {
+            Ok(credential) => credential,
+            Err(error) => return self.postpone(id, &vault, guard, &error).await,
+        };
         let Some(ask) = self.ask_for(&credential)? else {
             return self.login_ended(id, generation, &vault).await;
         };
@@ -83,8 +87,45 @@ impl Broker {
             Err(OauthError::InvalidGrant { .. }) if ask.ends_with_refusal() => {
                 self.refused(id, &vault, guard, generation).await
             }
+            Err(error) if self.forgets_client(&credential, &error) => {
+                self.client_gone(id, &vault, guard, credential).await
+            }
             Err(error) => self.postpone(id, &vault, guard, &error).await,
         }
+    }
+
+    /// Whether the server no longer knows a client that it has registered by itself: only a login brings another.
+    fn forgets_client(&self, credential: &Credential, error: &OauthError) -> bool {
+        let provider = self.provider(&credential.provider);
+        let OauthError::Rejected {
+            error: Some(name), ..
+        } = error
+        else {
+            return false;
+        };
+        credential.belongs.resource.is_some()
+            && provider.is_ok_and(|provider| provider.client_id.is_none())
+            && matches!(name.as_str(), "invalid_client" | "unauthorized_client")
+    }
+
+    /// Forgets the client too, so that the next login registers another.
+    async fn client_gone(
+        self: &Arc<Self>,
+        id: &AccountId,
+        vault: &Arc<Vault>,
+        guard: RecordGuard,
+        mut credential: Credential,
+    ) -> Result<Landing, BrokerError> {
+        credential.belongs.registration = None;
+        let (generation, guard) = blocking({
+            let vault = vault.clone();
+            move || {
+                let generation = vault.replace(&guard, &credential.plaintext())?;
+                Ok::<_, BrokerError>((generation, guard))
+            }
+        })
+        .await?;
+        self.refused(id, vault, guard, generation).await
     }
 
     /// What is clear without asking the server.

@@ -1,12 +1,13 @@
 //! The server and the client that a credential was made with: it is renewed and revoked there, and nowhere else.
 
-use provider_auth_oauth::{Client, Server, TokenHint, revoke};
+use provider_auth_oauth::{Client, OauthError, Server, TokenHint, revoke};
 use secrecy::SecretString;
 
 use crate::broker::Broker;
 use crate::config::resolve_secret;
 use crate::credential::{Credential, Secret};
 use crate::error::BrokerError;
+use crate::resource::name_resource;
 
 impl Broker {
     /// The server that a credential was made at. It is not looked up again: a refresh token goes where it came from.
@@ -19,11 +20,14 @@ impl Broker {
                 provider.id
             )));
         }
-        let dialect = provider
+        let mut dialect = provider
             .server
             .as_ref()
             .map(|server| server.dialect.clone())
             .unwrap_or_default();
+        if let Some(resource) = credential.belongs.resource_id() {
+            name_resource(&mut dialect, &resource);
+        }
         Ok(Server {
             issuer: credential.belongs.issuer.clone(),
             token_endpoint: credential.belongs.token_endpoint.clone(),
@@ -66,6 +70,7 @@ impl Broker {
 
     /// Ends a login at its provider (RFC 7009).
     pub(crate) async fn revoke(&self, credential: &Credential) -> Result<(), BrokerError> {
+        let credential = &self.with_home(credential.clone()).await.map_err(kept)?;
         let (
             Some(endpoint),
             Secret::Oauth {
@@ -89,8 +94,10 @@ impl Broker {
         };
         revoke(&*self.host.http, &server, &client, token, hint)
             .await
-            .map_err(|error| {
-                BrokerError::Network(format!("the login was not revoked, and is kept: {error}"))
-            })
+            .map_err(kept)
     }
+}
+
+fn kept(error: OauthError) -> BrokerError {
+    BrokerError::Network(format!("the login was not revoked, and is kept: {error}"))
 }

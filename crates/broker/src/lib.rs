@@ -34,6 +34,7 @@ mod providers;
 mod refresh;
 mod renewal;
 mod report;
+mod resource;
 mod status;
 mod unsaved;
 mod waits;

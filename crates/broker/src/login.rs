@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::accounts::{Account, DEFAULT_NAMESPACE, checked_name};
 use crate::broker::Broker;
-use crate::config::Provider;
+use crate::config::{Provider, mcp_server};
 use crate::error::BrokerError;
 use crate::limits;
 
@@ -53,8 +53,10 @@ impl Method {
 /// What a login is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct LoginOptions {
-    /// Provider id.
+    /// Provider id, or the user's name for an MCP server.
     pub provider: String,
+    /// Address of an MCP server that no configuration knows.
+    pub resource: Option<String>,
     /// How; chosen by what is there when absent.
     pub method: Option<Method>,
     /// The pool that the account joins.
@@ -125,12 +127,15 @@ pub(crate) fn methods(provider: &Provider) -> Vec<Method> {
     {
         methods.push(Method::Device);
     } else if let Some(server) = &provider.server
-        && (provider.client_id.is_some() || server.dialect.issued_client.is_some())
+        && (provider.client_id.is_some()
+            || server.dialect.issued_client.is_some()
+            || provider.resource.is_some())
     {
-        if server.authorization_endpoint.is_some() || provider.discovers {
+        let discovers = provider.discovers || provider.resource.is_some();
+        if server.authorization_endpoint.is_some() || discovers {
             methods.extend([Method::Browser, Method::Paste]);
         }
-        if server.device_authorization_endpoint.is_some() || provider.discovers {
+        if server.device_authorization_endpoint.is_some() || discovers {
             methods.push(Method::Device);
         }
     }
@@ -146,7 +151,10 @@ impl Broker {
         self: &Arc<Self>,
         options: LoginOptions,
     ) -> Result<LoginPrompt, BrokerError> {
-        let provider = self.provider(&options.provider)?;
+        checked_name("provider", Some(options.provider.clone()))?;
+        let resource = options.resource.as_deref().map(mcp_server).transpose();
+        let resource =
+            resource.map_err(|bad| BrokerError::InvalidArgument(format!("resource: {bad}")))?;
         let namespace = checked_name("namespace", options.namespace)?
             .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
         let label = checked_name("label", options.label)?;
@@ -157,15 +165,27 @@ impl Broker {
         }
         // A vault that cannot be written would turn up only after the user has signed in.
         self.opened_by_hand().await?;
-        let (server, client) = self.login_server(&provider, options.method).await?;
+        let mut provider = self.provider_of_login(&options.provider, resource.as_ref())?;
+        let (server, client, mcp) = match provider.resource.clone() {
+            Some(url) => {
+                let provider = Arc::make_mut(&mut provider);
+                let (server, client, mcp) = self.mcp_login(provider, &url).await?;
+                (server, client, Some(mcp))
+            }
+            None => {
+                let (server, client) = self.login_server(&provider, options.method).await?;
+                (server, client, None)
+            }
+        };
         let method = self.login_method(options.method, &server)?;
         let patience = options.timeout.unwrap_or(limits::LOGIN_PATIENCE);
         let number = self.next_serial();
         let reserve = self.reserve_notice(&provider, &namespace);
-        let made = Making {
+        let mut made = Making {
             provider,
             server,
             client,
+            mcp,
             method,
             namespace,
             label,
@@ -187,10 +207,10 @@ impl Broker {
             Method::Device if made.server.dialect.page_poll.is_some() => {
                 self.begin_page_poll(number, &made)?
             }
-            Method::Device => self.begin_device(number, &made).await?,
+            Method::Device => self.begin_device(number, &mut made).await?,
             Method::Assertion => self.begin_assertion(number, &made)?,
             _ => {
-                self.begin_page(number, &made, method, options.login_hint.as_deref())
+                self.begin_page(number, &mut made, method, options.login_hint.as_deref())
                     .await?
             }
         };
@@ -211,6 +231,9 @@ impl Broker {
                 }
             };
             let ended = broker.run(work, &made, pasted_out, given_up).await;
+            if ended.is_err() && made.is_registered() {
+                broker.forget_registration(&made.client.id).await;
+            }
             let _ = outcome_in.send(Some(ended.map_err(Arc::new)));
         });
         Ok(LoginPrompt {

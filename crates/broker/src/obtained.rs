@@ -16,6 +16,7 @@ use crate::credential::{Belongs, Credential, Secret, Unknown};
 use crate::error::BrokerError;
 use crate::headers::HeaderSet;
 use crate::login::{Making, Method};
+use crate::resource::{McpServer, sealed_secret};
 
 impl Broker {
     /// Checks and stores what a login brought. `client` is the one that asked, with its secret.
@@ -57,12 +58,7 @@ impl Broker {
                 made.provider.id
             ))
         })?;
-        let client_secret = made
-            .provider
-            .client_secret
-            .as_ref()
-            .filter(|secret| secret.from_project)
-            .and(client.secret);
+        let client_secret = sealed_secret(&made.provider, made.mcp.as_ref(), client.secret);
         let mut secret = Secret::from_login(tokens, client_secret, asked_at);
         if let Secret::Oauth { by_assertion, .. } = &mut secret {
             *by_assertion = made.method == Method::Assertion;
@@ -85,7 +81,9 @@ impl Broker {
                 client_auth: client.auth,
                 exchange_endpoint: server.exchange_endpoint.clone(),
                 api,
-                resource: None,
+                resource: made.mcp.as_ref().map(|mcp| mcp.url.clone()),
+                resource_id: made.mcp.as_ref().and_then(McpServer::own_id),
+                registration: made.mcp.as_ref().and_then(|mcp| mcp.registration.clone()),
                 other: Unknown::default(),
             },
             secret,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use provider_auth_policy::{Pool, Request, Selection, Timestamp, select, serving_order};
 use provider_auth_vault::{Disk, KeySecrets, KeySlot, Options, Quarantined, Vault, VaultState};
 
+use url::Url;
+
 use crate::accounts::{Account, Filter};
 use crate::broker::{Broker, blocking};
 use crate::error::BrokerError;
@@ -134,6 +136,8 @@ pub struct VaultStatus {
 pub struct ProviderSummary {
     /// Provider id.
     pub id: String,
+    /// The MCP server that its logins are for, where it is one.
+    pub resource: Option<String>,
     /// Where its credentials may go.
     pub origins: Vec<String>,
     /// Ways to log in, as `login` takes them.
@@ -225,6 +229,7 @@ impl Broker {
             .values()
             .map(|provider| ProviderSummary {
                 id: provider.id.to_string(),
+                resource: provider.resource.as_ref().map(Url::to_string),
                 origins: provider.origins.iter().map(ToString::to_string).collect(),
                 methods: crate::login::methods(provider)
                     .into_iter()

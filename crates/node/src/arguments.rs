@@ -200,6 +200,7 @@ impl<'env> Options<'env> {
         };
         Ok(LoginOptions {
             provider: self.needed_text("provider")?,
+            resource: self.text("resource")?,
             method,
             namespace: self.text("namespace")?,
             label: self.text("label")?,

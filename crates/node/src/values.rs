@@ -382,6 +382,7 @@ pub(crate) fn prompt(prompt: &broker::LoginPrompt) -> Value {
 pub(crate) fn provider(provider: &broker::ProviderSummary) -> Value {
     present([
         ("id", provider.id.clone().into()),
+        ("resource", provider.resource.clone().into()),
         ("origins", provider.origins.clone().into()),
         ("methods", provider.methods.clone().into()),
     ])

@@ -62,8 +62,8 @@ fn trust(patch: &ProviderPatch, known: bool) -> Result<(), ConfigError> {
         )));
     }
     match (patch.extends, patch.keys.get("extends")) {
-        (Some(base), Some(place)) if base.id != providers::GENERIC.id => Err(place.fault(
-            "a provider of a project file may extend generic only; define it in your own config file to extend another",
+        (Some(base), Some(place)) if !is_base(base) => Err(place.fault(
+            "a provider of a project file may extend generic or mcp only; define it in your own config file to extend another",
         )),
         _ => Ok(()),
     }
@@ -96,6 +96,7 @@ impl Merged {
             patch.params.entry(step).or_default().extend(params);
         }
         take(&mut patch.extends, later.extends);
+        take(&mut patch.resource, later.resource);
         take(&mut patch.issuer, later.issuer);
         take(
             &mut patch.authorization_endpoint,
@@ -143,6 +144,7 @@ impl Merged {
             .extends
             .or_else(|| providers::built_in(id))
             .unwrap_or(&providers::GENERIC);
+        check_resource(base, &patch)?;
         let server = server(base, &patch)?;
         let origins = origins(
             base,
@@ -160,6 +162,7 @@ impl Merged {
         let mut redirect_uris = redirect_uris(base, &patch).into_iter();
         Ok(Provider {
             id: id.into(),
+            resource: patch.resource,
             client_id: patch.client_id,
             client_secret: patch.client_secret,
             client_auth,
@@ -204,6 +207,21 @@ impl Provider {
     }
 }
 
+impl Provider {
+    /// An MCP server that no configuration knows, by its address alone.
+    pub(crate) fn of_mcp_server(id: &str, resource: Url) -> Result<Self, ConfigError> {
+        let merged = Merged {
+            patch: ProviderPatch {
+                extends: Some(&providers::MCP),
+                resource: Some(resource),
+                ..ProviderPatch::default()
+            },
+            provenance: Provenance::BuiltIn,
+        };
+        merged.provider(id)
+    }
+}
+
 /// Overwrites what an earlier layer says, if the later one says anything.
 fn take<T>(earlier: &mut Option<T>, later: Option<T>) {
     if later.is_some() {
@@ -211,7 +229,27 @@ fn take<T>(earlier: &mut Option<T>, later: Option<T>) {
     }
 }
 
-/// The authorization server, where the descriptor or the user names one.
+/// Whether others may extend it that nobody vouches for: it brings no place of its own.
+fn is_base(descriptor: &Descriptor) -> bool {
+    providers::BASES.iter().any(|base| base.id == descriptor.id)
+}
+
+/// An MCP server has an address, and nothing else has.
+fn check_resource(base: &Descriptor, patch: &ProviderPatch) -> Result<(), ConfigError> {
+    let is_mcp = base.id == providers::MCP.id;
+    match patch.keys.get("resource") {
+        Some(place) if !is_mcp => Err(place.fault(
+            "the address of an MCP server is of use to a provider with \"extends\": \"mcp\" only",
+        )),
+        None if is_mcp && patch.resource.is_none() => Err(patch
+            .place
+            .missing("resource")
+            .fault("add the address of the MCP server, such as \"https://mcp.example.com/mcp\"")),
+        _ => Ok(()),
+    }
+}
+
+/// The authorization server, where the descriptor or the user names one; that of an MCP server is known at login.
 ///
 /// An issuer of one's own is another server: of the descriptor's endpoints only those are mixed in that are paths on it.
 fn server(base: &Descriptor, patch: &ProviderPatch) -> Result<Option<Server>, ConfigError> {
@@ -270,7 +308,7 @@ fn server(base: &Descriptor, patch: &ProviderPatch) -> Result<Option<Server>, Co
         dialect,
         ..Server::default()
     };
-    if patch.issuer.is_some() || server.token_endpoint.is_some() {
+    if patch.issuer.is_some() || server.token_endpoint.is_some() || patch.resource.is_some() {
         return Ok(Some(server));
     }
     match patch.keys.iter().find(|(key, _)| key.ends_with("Endpoint")) {
@@ -292,6 +330,7 @@ fn origins(
             .origins
             .iter()
             .filter_map(|origin| Origin::parse(origin).ok())
+            .chain(patch.resource.as_ref().and_then(Origin::of))
             .collect(),
     };
     if origins.is_empty() && required {

@@ -24,6 +24,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 pub use error::ConfigError;
+pub(crate) use origin::mcp_server;
 pub use origin::{BadUrl, Origin};
 pub use provider::{CredentialForm, HeaderTemplate, Provenance, Provider};
 pub use secret::{SecretRef, SecretSource, resolve_secret};

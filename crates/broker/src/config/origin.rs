@@ -97,6 +97,14 @@ pub(super) fn safe_url(text: &str) -> Result<Url, BadUrl> {
     }
 }
 
+/// Reads the address of an MCP server, without its query: that names no other server, and may hold a secret.
+pub(crate) fn mcp_server(text: &str) -> Result<Url, BadUrl> {
+    let mut url = safe_url(text)?;
+    url.set_query(None);
+    url.set_fragment(None);
+    Ok(url)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,8 @@ use crate::providers::{BoundItems, ModelLists};
 pub struct Provider {
     /// Its id.
     pub id: Arc<str>,
+    /// The MCP server that its logins are for; of another provider, none.
+    pub resource: Option<Url>,
     /// Its authorization server; `None` when it offers no login, so that only API keys serve.
     pub server: Option<Server>,
     /// The client that the user registered.

@@ -14,7 +14,7 @@ use url::Url;
 use super::error::{ConfigError, Place};
 use super::limits::{LONGEST_WAIT, MOST_ATTEMPTS};
 use super::nearest::nearest;
-use super::origin::{Origin, safe_url};
+use super::origin::{Origin, mcp_server, safe_url};
 use super::provider::Provenance;
 use super::secret::{SecretRef, SecretSource, is_reference};
 use super::tree::{Content, Entry, Node};
@@ -33,6 +33,7 @@ pub(super) struct ProviderPatch {
     /// Where each key that is set stands.
     pub(super) keys: BTreeMap<&'static str, Place>,
     pub(super) extends: Option<&'static Descriptor>,
+    pub(super) resource: Option<Url>,
     pub(super) issuer: Option<Url>,
     pub(super) authorization_endpoint: Option<Url>,
     pub(super) token_endpoint: Option<Url>,
@@ -74,6 +75,7 @@ pub(super) const ROTATION: &str = "rotation";
 const ROOT_KEYS: &[&str] = &["providers", "$schema"];
 const PROVIDER_KEYS: &[&str] = &[
     "extends",
+    "resource",
     "issuer",
     "authorizationEndpoint",
     "tokenEndpoint",
@@ -161,10 +163,11 @@ pub(super) fn read(
 
 fn provider_id(entry: &Entry) -> Result<String, ConfigError> {
     let id = &entry.key;
-    if id == providers::GENERIC.id {
-        return Err(entry
-            .place
-            .fault("generic is what other providers extend; give yours an id of its own"));
+    if let Some(base) = providers::BASES.iter().find(|base| base.id == id) {
+        let base = base.id;
+        return Err(entry.place.fault(format!(
+            "{base} is what other providers extend; give yours an id of its own"
+        )));
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if id.is_empty() || id.len() > 64 || !id.chars().all(fits) {
@@ -187,6 +190,7 @@ fn provider(
     for (key, Entry { node, .. }) in known(node, PROVIDER_KEYS, warnings)? {
         match key {
             "extends" => patch.extends = Some(base(node)?),
+            "resource" => patch.resource = Some(resource(node)?),
             "issuer" => patch.issuer = Some(issuer(node)?),
             "authorizationEndpoint" => patch.authorization_endpoint = Some(endpoint(node)?),
             "tokenEndpoint" => patch.token_endpoint = Some(endpoint(node)?),
@@ -259,10 +263,7 @@ const STRATEGIES: &[(&str, Strategy)] = &[
 ];
 
 fn base(node: &Node) -> Result<&'static Descriptor, ConfigError> {
-    let all = providers::BUILT_IN
-        .iter()
-        .copied()
-        .chain([&providers::GENERIC]);
+    let all = providers::BUILT_IN.iter().chain(providers::BASES).copied();
     let choices: Vec<(&str, &'static Descriptor)> =
         all.map(|descriptor| (descriptor.id, descriptor)).collect();
     choice(node, &choices)
@@ -274,6 +275,11 @@ fn endpoint(node: &Node) -> Result<Url, ConfigError> {
         return Err(node.place.fault("expected a URL without a fragment (#…)"));
     }
     Ok(url)
+}
+
+/// What stands before the query names the server; the query may hold a secret, and chooses no more than tools.
+fn resource(node: &Node) -> Result<Url, ConfigError> {
+    mcp_server(node.text()?).map_err(|bad| node.place.fault(bad.to_string()))
 }
 
 fn issuer(node: &Node) -> Result<Url, ConfigError> {

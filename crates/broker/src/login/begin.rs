@@ -13,15 +13,19 @@ use super::{LoginPrompt, Method};
 use crate::broker::Broker;
 use crate::callback::CallbackServer;
 use crate::config::{Provenance, Provider, SecretRef, SecretSource, resolve_secret};
+use crate::credential::Registration;
 use crate::error::BrokerError;
 use crate::obtained::uuid;
+use crate::resource::McpServer;
 
 /// What a login is made of, once it is known to be possible.
 pub(crate) struct Making {
     pub(crate) provider: Arc<Provider>,
     pub(crate) server: Server,
-    /// Its id is empty where the server asks for none.
+    /// Its id is empty where the server asks for none, and where it is still to be registered.
     pub(crate) client: Client,
+    /// The MCP server that is signed in to, where it is one.
+    pub(crate) mcp: Option<McpServer>,
     pub(crate) method: Method,
     pub(crate) namespace: String,
     pub(crate) label: Option<String>,
@@ -36,11 +40,30 @@ impl Making {
             .is_some_and(SecretRef::needs_consent)
     }
 
-    /// The instructions; a project's own provider is named with its file, the host and what is read for it, so that
-    /// going on is an informed choice.
+    /// Whether its client was registered by us.
+    pub(super) fn is_registered(&self) -> bool {
+        self.registration().is_some()
+    }
+
+    fn registration(&self) -> Option<&Registration> {
+        self.mcp.as_ref()?.registration.as_ref()
+    }
+
+    /// The instructions, so that going on is an informed choice: of an MCP server they name the page's host, which that server has
+    /// chosen; a project's own provider is named with its file, the host and what is read for it.
     fn explain(&self, instructions: &str) -> String {
+        let page = self.server.authorization_endpoint.as_ref();
+        let instructions = match (&self.mcp, page.and_then(Url::host_str)) {
+            (Some(mcp), Some(host)) => {
+                format!(
+                    "The MCP server {} has you sign in at {host}. {instructions}",
+                    mcp.url
+                )
+            }
+            _ => instructions.to_owned(),
+        };
         let Provenance::Project(file) = &self.provider.origin_of_definition else {
-            return instructions.to_owned();
+            return instructions;
         };
         let host = self
             .server
@@ -119,14 +142,7 @@ impl Broker {
             let param = (issued.installation.clone(), installation);
             server.dialect.authorize.push(param);
         }
-        let client = match &provider.client_secret {
-            Some(secret) if !secret.needs_consent() => self.confidential(provider, id)?,
-            _ => Client {
-                id,
-                secret: None,
-                auth: ClientAuth::None,
-            },
-        };
+        let client = self.client_before_consent(provider, id)?;
         let server = match &server.issuer {
             Some(issuer) if provider.discovers => {
                 let found = discover(&*self.host.http, issuer).await.map_err(|error| {
@@ -141,12 +157,20 @@ impl Broker {
         Ok((server, client))
     }
 
-    /// The client with its secret.
-    pub(super) fn confidential(
+    /// The client with which a login begins: without a secret that the user has yet to agree to.
+    pub(crate) fn client_before_consent(
         &self,
         provider: &Provider,
         id: String,
     ) -> Result<Client, BrokerError> {
+        match &provider.client_secret {
+            Some(secret) if secret.needs_consent() => Ok(Client::public(id)),
+            _ => self.confidential(provider, id),
+        }
+    }
+
+    /// The client with its secret.
+    fn confidential(&self, provider: &Provider, id: String) -> Result<Client, BrokerError> {
         let secret = provider
             .client_secret
             .as_ref()
@@ -204,8 +228,11 @@ impl Broker {
     pub(super) async fn begin_device(
         &self,
         login: u64,
-        made: &Making,
+        made: &mut Making,
     ) -> Result<(LoginPrompt, Work), BrokerError> {
+        // Nobody comes back there, but a registration names an address all the same.
+        let redirect = self.way_back(made, Method::Paste).await?.1;
+        self.register(made, &redirect).await?;
         let grant = start_device(
             &*self.host.http,
             &made.server,
@@ -287,21 +314,12 @@ impl Broker {
     pub(super) async fn begin_page(
         &self,
         login: u64,
-        made: &Making,
+        made: &mut Making,
         method: Method,
         hint: Option<&str>,
     ) -> Result<(LoginPrompt, Work), BrokerError> {
-        let configured: Vec<Url> = made.provider.redirect_uris().cloned().collect();
-        let server = match method {
-            Method::Browser => Some(CallbackServer::bind(&configured).await?),
-            _ => None,
-        };
-        let redirect = match (&server, configured.first()) {
-            (Some(server), _) => server.redirect_uri().clone(),
-            (None, Some(configured)) => configured.clone(),
-            // Nobody listens there: the user copies the address from the page that cannot be shown.
-            (None, None) => Url::parse("http://127.0.0.1:8976/callback").expect("a constant URL"),
-        };
+        let (server, redirect) = self.way_back(made, method).await?;
+        self.register(made, &redirect).await?;
         let secrets = self.login_secrets();
         let url = authorization_url(
             &made.server,
@@ -334,5 +352,54 @@ impl Broker {
                 redirect,
             },
         ))
+    }
+
+    /// Where the login comes back to, and who listens there.
+    async fn way_back(
+        &self,
+        made: &mut Making,
+        method: Method,
+    ) -> Result<(Option<CallbackServer>, Url), BrokerError> {
+        let configured: Vec<Url> = made.provider.redirect_uris().cloned().collect();
+        let registered = made.registration().map(|it| it.redirect_uri.clone());
+        if method != Method::Browser {
+            let known = registered.or_else(|| configured.first().cloned());
+            // Nobody listens there: the user copies the address from the page that cannot be shown.
+            let nowhere = || Url::parse("http://127.0.0.1:8976/callback").expect("a constant URL");
+            return Ok((None, known.unwrap_or_else(nowhere)));
+        }
+        if let Some(registered) = registered {
+            match CallbackServer::bind(&[registered]).await {
+                Ok(server) => {
+                    let redirect = server.redirect_uri().clone();
+                    return Ok((Some(server), redirect));
+                }
+                // Another port takes another registration.
+                Err(BrokerError::CallbackPortBusy { .. }) => {
+                    made.client = Client::public("");
+                    made.mcp.iter_mut().for_each(|mcp| mcp.registration = None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let server = CallbackServer::bind(&configured).await?;
+        let redirect = server.redirect_uri().clone();
+        Ok((Some(server), redirect))
+    }
+
+    /// Registers the client of a login to an MCP server, where there is none yet.
+    async fn register(&self, made: &mut Making, redirect: &Url) -> Result<(), BrokerError> {
+        if let Some(mcp) = made.mcp.as_mut().filter(|_| made.client.id.is_empty()) {
+            made.client = self.register_client(&made.provider, mcp, redirect).await?;
+        }
+        Ok(())
+    }
+
+    /// The client that asks for the tokens, with its secret.
+    pub(super) fn asking_client(&self, made: &Making) -> Result<Client, BrokerError> {
+        match made.is_registered() {
+            true => Ok(made.client.clone()),
+            false => self.confidential(&made.provider, made.client.id.clone()),
+        }
     }
 }

@@ -103,7 +103,7 @@ impl Broker {
                     }
                 };
                 // The user has seen the prompt and has gone on: now a secret that the project names is read.
-                let client = self.confidential(&made.provider, made.client.id.clone())?;
+                let client = self.asking_client(made)?;
                 let client = callback.client(&made.server, &client)?;
                 let asked_at = self.now();
                 let tokens = exchange_code(

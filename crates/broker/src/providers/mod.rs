@@ -11,6 +11,7 @@ mod cursor;
 mod generic;
 mod github_copilot;
 mod google;
+mod mcp;
 mod models;
 mod oci_oidc;
 mod openai;
@@ -23,10 +24,11 @@ use crate::config::CredentialForm;
 
 pub use bound::BoundItems;
 pub(crate) use generic::GENERIC;
+pub(crate) use mcp::MCP;
 pub use models::ModelLists;
 pub(crate) use models::{NextPage, Shape};
 
-/// All of them, save `generic`, which others extend.
+/// All of them, save those of [`BASES`].
 pub(crate) const BUILT_IN: &[&Descriptor] = &[
     &anthropic::ANTHROPIC,
     &openai::OPENAI,
@@ -37,6 +39,9 @@ pub(crate) const BUILT_IN: &[&Descriptor] = &[
     &cursor::CURSOR,
     &oci_oidc::OCI_OIDC,
 ];
+
+/// What others extend and nobody uses as it is.
+pub(crate) const BASES: &[&Descriptor] = &[&GENERIC, &MCP];
 
 /// The headers in which SDKs send a key. All are deleted before ours is set: a placeholder that stays behind would
 /// reach the provider, and some providers refuse two credentials in one request.
@@ -169,7 +174,7 @@ mod tests {
     #[test]
     fn every_descriptor_is_well_formed() {
         let mut ids = BTreeSet::new();
-        for descriptor in BUILT_IN.iter().copied().chain([&GENERIC]) {
+        for descriptor in BUILT_IN.iter().chain(BASES).copied() {
             let id = descriptor.id;
             assert!(ids.insert(id), "{id} is there twice");
             for origin in descriptor.origins {

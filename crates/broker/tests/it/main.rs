@@ -14,6 +14,7 @@ mod damage;
 mod defined;
 mod lending;
 mod logins;
+mod mcp;
 mod models;
 mod refreshing;
 mod secrets;

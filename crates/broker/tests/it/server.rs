@@ -37,6 +37,7 @@ struct State {
     extra: Value,
     without_refresh_token: bool,
     clock: Option<ServerClock>,
+    documents: HashMap<String, Value>,
 }
 
 /// A clock that nobody sets, and by how much it is off.
@@ -152,8 +153,24 @@ impl Server {
         self.state.lock().extra = extra;
     }
 
+    /// Answers with this document at a path.
+    pub(crate) fn serves(&self, path: &str, document: Value) {
+        self.state
+            .lock()
+            .documents
+            .insert(path.to_owned(), document);
+    }
+
     pub(crate) fn issues_no_refresh_tokens(&self) {
         self.state.lock().without_refresh_token = true;
+    }
+
+    /// Takes this refresh token for one of its own.
+    pub(crate) fn grants(&self, refresh_token: &str, subject: &str) {
+        let mut state = self.state.lock();
+        state
+            .grants
+            .insert(refresh_token.to_owned(), subject.to_owned());
     }
 
     /// Ends every login.
@@ -202,6 +219,9 @@ impl State {
     fn respond(&mut self, path: &str, form: &HashMap<String, String>) -> Response<Vec<u8>> {
         if path == "/revoke" {
             return answer(200, &json!({}));
+        }
+        if let Some(document) = self.documents.get(path) {
+            return answer(200, document);
         }
         if path == "/device" {
             let page = "https://id.acme.example/enter";

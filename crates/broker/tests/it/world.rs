@@ -120,6 +120,13 @@ impl World {
         self.vault_dir().join(format!("rec/{id}.rec"))
     }
 
+    /// Writes the config file of the project that is worked on.
+    pub(crate) fn project_says(&self, config: Value) {
+        let home = self.folder.path().join("home");
+        std::fs::create_dir_all(&home).unwrap();
+        std::fs::write(home.join("provider-auth.jsonc"), config.to_string()).unwrap();
+    }
+
     /// The vault, opened by somebody who is no broker.
     pub(crate) fn vault(&self) -> Vault {
         let options = Options {

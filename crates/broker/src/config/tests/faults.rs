@@ -383,3 +383,39 @@ fn a_bad_option_or_variable_is_named() {
         );
     }
 }
+
+#[test]
+fn the_address_of_an_mcp_server_stands_where_it_is_of_use() {
+    for (keys, path, why) in [
+        (
+            json!({ "resource": "https://mcp.example" }),
+            "resource",
+            "\"extends\": \"mcp\"",
+        ),
+        (json!({ "extends": "mcp" }), "resource", "add the address"),
+        (
+            json!({ "extends": "mcp", "resource": "http://mcp.example" }),
+            "resource",
+            "expected https",
+        ),
+        (
+            json!({ "extends": "mcp", "resource": "mcp.example" }),
+            "resource",
+            "absolute URL",
+        ),
+        (
+            json!({ "extends": "mcp", "resource": 7 }),
+            "resource",
+            "expected a string",
+        ),
+    ] {
+        check_fault(keys, &format!("providers.acme.{path}"), why);
+    }
+    let reserved =
+        json!({ "providers": { "mcp": { "extends": "mcp", "resource": "https://mcp.example" } } });
+    let fault = Surroundings::new().load_with(reserved).unwrap_err();
+    assert!(
+        fault.why.contains("mcp is what other providers extend"),
+        "{fault}"
+    );
+}

@@ -4,6 +4,7 @@ use provider_auth_oauth::ClientAuth;
 use provider_auth_policy::{Mode, Rotation, Strategy};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
+use url::Url;
 
 use super::*;
 
@@ -381,4 +382,33 @@ fn the_environment_says_where_things_are_and_configure_outranks_it() {
     assert_eq!(settings.key_source, KeySource::Memory);
     assert_eq!(settings.key.key.as_ref().unwrap().expose_secret(), "new");
     assert_eq!(settings.log.level, LogLevel::None);
+}
+
+#[test]
+fn an_mcp_server_is_configured_by_its_address() {
+    let config = json!({ "providers": { "notes": {
+        "extends": "mcp", "resource": "https://MCP.notes.example/mcp?key=S3CRET#x",
+    } } });
+    let notes = provider(&Surroundings::new().load_with(config).unwrap(), "notes");
+    let resource = notes.resource.as_ref().map(Url::as_str);
+    assert_eq!(resource, Some("https://mcp.notes.example/mcp"));
+    assert_eq!(origins(&notes), ["https://mcp.notes.example"]);
+    assert!(notes.server.is_some() && !notes.discovers);
+}
+
+#[test]
+fn a_project_may_add_an_mcp_server_and_not_move_a_known_one() {
+    let here = |resource: &str| {
+        format!(
+            r#"{{ "providers": {{ "notes": {{ "extends": "mcp", "resource": "{resource}" }} }} }}"#
+        )
+    };
+    let alone = Surroundings::new().project(&here("https://mcp.notes.example"));
+    let notes = provider(&alone.load().unwrap(), "notes");
+    assert!(matches!(notes.origin_of_definition, Provenance::Project(_)));
+    let known = alone
+        .user(&here("https://mcp.notes.example"))
+        .project(&here("https://evil.example"));
+    let fault = known.load().unwrap_err();
+    assert!(fault.path.starts_with("providers.notes."), "{fault}");
 }

@@ -1,0 +1,13 @@
+//! The base of every MCP server: where one signs in, the server itself says (RFC 9728), and a client is registered on the spot
+//! where the user names none (RFC 7591).
+
+use super::{Descriptor, GENERIC};
+
+pub(crate) const MCP: Descriptor = Descriptor {
+    id: "mcp",
+    terms: Some(
+        "Its login server registers no client by itself: register one there and name it beside \"extends\": \"mcp\" and \
+         \"resource\" (https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization)",
+    ),
+    ..GENERIC
+};
