@@ -335,6 +335,14 @@ describe('use', () => {
     )
   })
 
+  test('a server has no list of models to ask for', async () => {
+    const mcp = await start()
+    const { provider } = await signedIn(mcp)
+    mcp.asked()
+    assert.equal((await rejection(library.discoverModels({ provider }))).code, 'INVALID_ARGUMENT')
+    assert.deepEqual(mcp.asked(), [])
+  })
+
   test('a 401 renews the token within the same call', async () => {
     const mcp = await start()
     const { provider, account } = await signedIn(mcp)

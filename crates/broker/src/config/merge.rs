@@ -202,6 +202,7 @@ impl Provider {
         };
         Some(Self {
             server: Some(Server::default()),
+            models_urls: Vec::new(),
             ..merged.provider(id).ok()?
         })
     }

@@ -122,10 +122,10 @@ impl Broker {
     }
 }
 
-/// Says that a provider's origins are for the user to name, and are not named.
+/// Says that the user has named neither origins nor a list for a provider that comes without.
 pub(super) fn nobody_to_ask(provider: &Provider) -> BrokerError {
     BrokerError::InvalidArgument(format!(
-        "{} has no origins, so there is nobody to ask: set providers.{0}.origins",
+        "no list of the models of {} is known: set providers.{0}.origins, or modelsUrl where it has one of its own",
         provider.id
     ))
 }

@@ -1,7 +1,7 @@
 //! The base of every MCP server: where one signs in, the server itself says (RFC 9728), and a client is registered on the spot
 //! where the user names none (RFC 7591).
 
-use super::{Descriptor, GENERIC};
+use super::{Descriptor, GENERIC, ModelLists};
 
 pub(crate) const MCP: Descriptor = Descriptor {
     id: "mcp",
@@ -9,5 +9,6 @@ pub(crate) const MCP: Descriptor = Descriptor {
         "Its login server registers no client by itself: register one there and name it beside \"extends\": \"mcp\" and \
          \"resource\" (https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization)",
     ),
+    models: &ModelLists::NONE,
     ..GENERIC
 };

@@ -109,6 +109,12 @@ const BARE: Shape = Shape {
 };
 
 impl ModelLists {
+    /// Nowhere, unless the user names a place.
+    pub(crate) const NONE: Self = Self {
+        paths: &[],
+        ..Self::GENERIC
+    };
+
     /// Any of the known forms, where a gateway or a server of one's own is likely to have it.
     pub(crate) const GENERIC: Self = Self {
         paths: &["/models", "/v1/models"],
