@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use provider_auth_oauth::{ClientAuth, Identity, Tokens, resource_uri};
 use provider_auth_policy::{AccountId, AccountKind, AccountView, Timestamp, server_time};
-use provider_auth_vault::Record;
+use provider_auth_vault::{Record, wiping_stack};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -441,7 +441,7 @@ impl Belongs {
 
 /// A hash that tells two secrets apart and reveals neither; never leaves the vault folder's `.pending` notes.
 pub(crate) fn fingerprint(secret: &SecretString) -> [u8; 32] {
-    Sha256::digest(secret.expose_secret()).into()
+    wiping_stack(|| Sha256::digest(secret.expose_secret()).into())
 }
 
 /// When a token ends and when it may be renewed, by our clock. `expires_in` counts from before the request was sent;

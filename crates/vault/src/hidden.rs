@@ -64,8 +64,9 @@ impl fmt::Debug for Hidden {
     }
 }
 
-/// Does work and wipes the stack that it used: a cipher wipes itself when dropped, and not where it was moved from.
-pub(crate) fn wiping_stack<R>(work: impl FnOnce() -> R) -> R {
+/// Does work and wipes the stack that it used: a cipher wipes itself when dropped, and not where it was moved from; a hasher
+/// does not wipe itself at all.
+pub fn wiping_stack<R>(work: impl FnOnce() -> R) -> R {
     let result = apart(work);
     wipe_stack();
     result

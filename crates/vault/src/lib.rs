@@ -56,6 +56,7 @@ mod watch;
 pub use bundle::{open_bundle, seal_bundle};
 pub use disk::Disk;
 pub use error::VaultError;
+pub use hidden::wiping_stack;
 pub use init::ExistingKey;
 pub use key::Entropy;
 pub use lock::RecordGuard;
