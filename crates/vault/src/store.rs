@@ -1,11 +1,12 @@
 //! What the vault needs of a disk, and nothing more; another kind of store, or one that fails on purpose, is one new file.
 
 use std::{
+    fs::Metadata,
     io,
     path::{Path, PathBuf},
 };
 
-use crate::VaultError;
+use crate::{VaultError, platform};
 
 /// The few things that a vault does with files.
 ///
@@ -74,6 +75,22 @@ pub enum NetworkFolders {
     Refused,
     /// The owner knows better.
     Allowed,
+}
+
+/// Who besides this user has a right to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privacy {
+    /// Nobody.
+    Own,
+    /// Others, at least to read it.
+    Readable,
+    /// It is another user's.
+    Foreign,
+}
+
+/// Tells who besides this user has a right to a file that is none of a vault.
+pub fn privacy(metadata: &Metadata) -> Privacy {
+    platform::privacy(metadata)
 }
 
 /// The state of a file or folder as one `stat` shows it.

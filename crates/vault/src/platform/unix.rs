@@ -12,7 +12,7 @@ use rustix::{
     process::{Pid, geteuid, test_kill_process},
 };
 
-use crate::store::Traits;
+use crate::store::{Privacy, Traits};
 
 pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
@@ -33,6 +33,17 @@ pub(crate) fn key_file_fault(metadata: &Metadata) -> Option<&'static str> {
     }
     (metadata.is_file() && metadata.mode() & 0o077 != 0)
         .then_some("others can read the key file; run `chmod 600` on it")
+}
+
+/// Tells who besides this user has a right to a file.
+pub(crate) fn privacy(metadata: &Metadata) -> Privacy {
+    if metadata.uid() != geteuid().as_raw() {
+        Privacy::Foreign
+    } else if metadata.mode() & 0o077 != 0 {
+        Privacy::Readable
+    } else {
+        Privacy::Own
+    }
 }
 
 /// Takes group's and others' rights to a file away; tells whether there were any.

@@ -7,7 +7,10 @@ use std::{
     path::{Component, Path, Prefix},
 };
 
-use crate::{limits, store::Traits};
+use crate::{
+    limits,
+    store::{Privacy, Traits},
+};
 
 /// `FILE_FLAG_OPEN_REPARSE_POINT`: opens a link itself, which then is not a file.
 const OPEN_LINK_ITSELF: u32 = 0x0020_0000;
@@ -26,6 +29,11 @@ pub(crate) fn folder_fault(_: &Metadata) -> Option<&'static str> {
 /// Finds no fault: files in a profile are their owner's by inheritance.
 pub(crate) fn key_file_fault(_: &Metadata) -> Option<&'static str> {
     None
+}
+
+/// Takes a file in a profile for its owner's alone, by inheritance.
+pub(crate) fn privacy(_: &Metadata) -> Privacy {
+    Privacy::Own
 }
 
 /// Finds nothing to take away.
