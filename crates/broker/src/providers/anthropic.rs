@@ -25,6 +25,7 @@ pub(crate) const ANTHROPIC: Descriptor = Descriptor {
     models: &ModelLists::ANTHROPIC,
     signals: &Signals::ANTHROPIC,
     bound_items: &super::bound::ANTHROPIC,
+    key_variables: &["ANTHROPIC_API_KEY"],
     terms: Some(
         "Anthropic reserves logins with a Claude plan for its own applications (https://code.claude.com/docs/en/legal-and-compliance); \
          add an API key instead (https://platform.claude.com/settings/keys)",

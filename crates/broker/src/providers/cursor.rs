@@ -14,6 +14,7 @@ pub(crate) const CURSOR: Descriptor = Descriptor {
     api_header: Template::BASIC_USER,
     models: &ModelLists::CURSOR,
     signals: &Signals::CURSOR,
+    key_variables: &["CURSOR_API_KEY"],
     terms: Some(
         "Cursor offers other applications no login; add an API key of its dashboard (https://cursor.com/docs)",
     ),

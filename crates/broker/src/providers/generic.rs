@@ -22,5 +22,7 @@ pub(crate) const GENERIC: Descriptor = Descriptor {
     pool_logins: true,
     signals: &Signals::GENERIC,
     bound_items: &bound::OPENAI_SHAPED,
+    key_variables: &[],
+    opencode_ids: &[],
     terms: None,
 };

@@ -29,6 +29,7 @@ pub(crate) const GITHUB_COPILOT: Descriptor = Descriptor {
     oauth_extra: VERSION,
     api_extra: VERSION,
     models: &ModelLists::COPILOT,
+    opencode_ids: &["github-copilot-enterprise"],
     terms: Some(
         "Register a GitHub app of your own and set its clientId (https://docs.github.com/en/copilot/how-tos/copilot-sdk)",
     ),

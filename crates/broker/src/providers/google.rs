@@ -28,6 +28,11 @@ pub(crate) const GOOGLE: Descriptor = Descriptor {
     models: &ModelLists::GOOGLE,
     signals: &Signals::GOOGLE,
     bound_items: &super::bound::GOOGLE,
+    key_variables: &[
+        "GEMINI_API_KEY",
+        "GOOGLE_API_KEY",
+        "GOOGLE_GENERATIVE_AI_API_KEY",
+    ],
     terms: Some(
         "Create an OAuth client of the type desktop app in your own Google Cloud project and set its clientId and clientSecret \
          (https://ai.google.dev/gemini-api/docs/oauth); or add an API key (https://aistudio.google.com/apikey)",

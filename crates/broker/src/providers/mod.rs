@@ -56,6 +56,12 @@ pub(crate) fn built_in(id: &str) -> Option<&'static Descriptor> {
         .find(|descriptor| descriptor.id == id)
 }
 
+/// The built-in provider that OpenCode keeps under this id.
+pub(crate) fn of_opencode(id: &str) -> Option<&'static Descriptor> {
+    let of_id = |descriptor: &&Descriptor| descriptor.opencode_ids.contains(&id);
+    built_in(id).or_else(|| BUILT_IN.iter().copied().find(of_id))
+}
+
 /// What is known of a provider before the user says anything.
 pub(crate) struct Descriptor {
     pub(crate) id: &'static str,
@@ -79,6 +85,10 @@ pub(crate) struct Descriptor {
     pub(crate) signals: &'static Signals,
     /// What in a request only the account that made it can serve.
     pub(crate) bound_items: &'static BoundItems,
+    /// Variables in which programs look for an API key of it; of several, the usual one comes first.
+    pub(crate) key_variables: &'static [&'static str],
+    /// Other ids under which OpenCode keeps its credentials.
+    pub(crate) opencode_ids: &'static [&'static str],
     /// A sentence and a link for who wants to log in but has no client id.
     pub(crate) terms: Option<&'static str>,
 }
@@ -220,6 +230,13 @@ mod tests {
             let lists = descriptor.models;
             assert!(!lists.shapes.is_empty(), "{id}");
             assert!(lists.paths.iter().all(|path| path.starts_with('/')), "{id}");
+            for name in descriptor
+                .key_variables
+                .iter()
+                .chain(descriptor.opencode_ids)
+            {
+                assert!(ids.insert(name), "{name} is there twice");
+            }
             assert!(
                 descriptor
                     .terms

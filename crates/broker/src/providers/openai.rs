@@ -36,6 +36,7 @@ pub(crate) const OPENAI: Descriptor = Descriptor {
     models: &ModelLists::OPENAI,
     // Its documents do not offer to go on with another plan when one is spent.
     pool_logins: false,
+    key_variables: &["OPENAI_API_KEY"],
     terms: Some(
         "OpenAI issues client ids for Sign in with ChatGPT (https://developers.openai.com/siwc/quickstart); \
          or add an API key (https://platform.openai.com/api-keys)",

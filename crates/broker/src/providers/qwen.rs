@@ -24,6 +24,8 @@ pub(crate) const QWEN: Descriptor = Descriptor {
     oauth_extra: &[("x-dashscope-authtype", "qwen-oauth")],
     models: &ModelLists::QWEN,
     signals: &Signals::QWEN,
+    key_variables: &["DASHSCOPE_API_KEY"],
+    opencode_ids: &["alibaba", "alibaba-cn", "qwen-code"],
     terms: Some(
         "Qwen ended its free login on 15 April 2026; add a Model Studio or Coding Plan API key \
          (https://github.com/QwenLM/qwen-code/blob/main/docs/users/configuration/auth.md)",
