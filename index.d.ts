@@ -555,6 +555,65 @@ export interface ImportReport {
   accounts: { accountId?: string; provider: string; label: string; action: 'added' | 'updated' | 'skipped'; why?: string }[]
 }
 
+/* ───────────────────────────── migration ───────────────────────────── */
+
+/**
+ * Brings what OpenCode keeps in plain files into the vault: `auth.json`, `mcp-auth.json` beside it, and
+ * `OPENCODE_AUTH_CONTENT`, whose entries hide those of `auth.json` with the same name, as they do in OpenCode. Accounts join
+ * the namespace `default`. A second run adds nothing and never puts old tokens over newer ones; two runs at once are one
+ * after the other; one that was killed is completed by the next.
+ *
+ * First the bytes of each file are kept, sealed, in the vault; then each account is written and read back from the disk; only
+ * then is a file touched, and only if it is still as it was read. OpenCode writes its files without a lock: end it before
+ * `source: 'remove'`. With `source: 'keep'`, both programs renew the same logins, which ends them where refresh tokens are
+ * good for one use.
+ *
+ * A login of OpenCode serves until its access token ends. It is renewed only where that takes no client id, where the server
+ * is an MCP server, or with the client id that you have configured for the provider; else it is then `needs_login`.
+ *
+ * @throws {AuthError} `VAULT_IO` for a file that is there and cannot be read: no permission, another user's, a folder;
+ *   nothing was done. `INVALID_ARGUMENT`, `VAULT_*` and `KEYCHAIN_*`
+ */
+export function migrate(options?: MigrateOptions): Promise<MigrationReport>
+export interface MigrateOptions {
+  /** Default, and so far the only one. */
+  from?: 'opencode'
+  /** The folder with OpenCode's files. Default `$XDG_DATA_HOME/opencode`, else `~/.local/share/opencode`, on every platform. With it, `OPENCODE_AUTH_CONTENT` is not read. */
+  dir?: string
+  /** Only report what would be done: nothing is written, and no vault is made. Default false. */
+  dryRun?: boolean
+  /**
+   * What becomes of a file once every account of it was read back from the vault. `keep` (default): nothing. `remove`: what
+   * was taken over is taken out of it, and a file with nothing left is removed. `backup`: the same, with a plain copy of the
+   * whole file beside it, mode 0600; the report names it. Needs a vault on disk.
+   */
+  source?: 'keep' | 'backup' | 'remove'
+  /**
+   * Take API keys from environment variables too: `true` those that are known of a provider (`ANTHROPIC_API_KEY`,
+   * `OPENAI_API_KEY`, `GEMINI_API_KEY`, …), or those of this list. The variables stay set. Default false.
+   */
+  env?: boolean | string[]
+  /**
+   * Undo the last migration of these files instead: each is again what it was, byte for byte, unless somebody has changed it
+   * since; copies beside it are removed; and accounts whose entries are back where they were leave the vault. Accounts that
+   * were renewed or changed since stay, and are listed in `skipped`. Doing it again changes nothing. Default false.
+   */
+  undo?: boolean
+}
+export interface MigrationReport {
+  /** What was found: paths of files, names of variables. */
+  files: string[]
+  /** `removed` only with `undo`; `accountId` is absent where a dry run would add the account. */
+  imported: { provider: string; kind: Account['kind']; accountId?: string; action: 'added' | 'updated' | 'unchanged' | 'removed' }[]
+  /** Entries that were not understood, with the reason: left where they are, never dropped. An empty `key`: the whole file. */
+  skipped: { file: string; key: string; why: string }[]
+  /**
+   * What became of each file. `rewritten`: it holds what is in `skipped`, and placeholders of our plugin. `changed`: somebody
+   * else wrote it meanwhile, so it was left. `warning`: who else can read it.
+   */
+  sources: { file: string; state: 'kept' | 'rewritten' | 'removed' | 'changed' | 'restored'; backup?: string; warning?: string }[]
+}
+
 /* ───────────────────────────── models, providers ───────────────────────────── */
 
 /**

@@ -1,5 +1,5 @@
 // The public API keeps its names: `specs/vectors/contract-names.json` lists what `index.d.ts` must declare, member by
-// member (`?` marks the optional), and what it must not declare before it exists (`later`).
+// member (`?` marks the optional).
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -32,11 +32,6 @@ for (const [name, values] of Object.entries(contract.unions)) {
     assert.deepEqual(lacking(values, declared.get(name).members), [])
   })
 }
-
-test('nothing is declared before it exists', () => {
-  const early = contract.later.filter((name) => declared.has(name))
-  assert.deepEqual(early, [])
-})
 
 test('the package exports at run time exactly what it declares', () => {
   const kindOf = (value) => (typeof value === 'function' ? 'function' : 'constant')

@@ -16,6 +16,7 @@ export {
   importVaultKey,
   initVaultKey,
   listAccounts,
+  migrate,
   OBSERVED_HEADERS,
   poolStatus,
   refreshAccount,

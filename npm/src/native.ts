@@ -67,6 +67,7 @@ interface Addon {
   removeVaultSlot: typeof api.removeVaultSlot
   exportVault: typeof api.exportVault
   importVault: typeof api.importVault
+  migrate: typeof api.migrate
   discoverModels(options: DiscoverOptions & { wait?: number }): Promise<api.ModelList>
   configuredProviders: typeof api.configuredProviders
   close(): void
@@ -93,6 +94,7 @@ export const {
   removeVaultSlot,
   exportVault,
   importVault,
+  migrate,
   configuredProviders,
   startLogin: startNativeLogin,
   finishLogin,

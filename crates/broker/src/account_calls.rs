@@ -7,9 +7,7 @@ use provider_auth_policy::{AccountId, AccountKind, AccountView};
 use provider_auth_vault::Vault;
 use secrecy::SecretString;
 
-use crate::accounts::{
-    Account, Accounts, DEFAULT_NAMESPACE, Filter, checked_name, read_locked, record_id,
-};
+use crate::accounts::{Account, DEFAULT_NAMESPACE, Filter, checked_name, read_locked, record_id};
 use crate::broker::{About, Broker, blocking};
 use crate::credential::{Belongs, Credential, Secret, Unknown};
 use crate::error::BrokerError;
@@ -89,6 +87,7 @@ impl Broker {
                 other: Unknown::default(),
             },
             moved_at: None,
+            taken_from: None,
             other: Unknown::default(),
         })
         .await
@@ -150,6 +149,7 @@ impl Broker {
                 if credential.label.is_empty() {
                     credential.label = current.label;
                 }
+                credential.taken_from = credential.taken_from.or(current.taken_from);
                 credential.other = current.other;
                 // Signing in is what a restored copy asks for: its record becomes the newest again.
                 let seen = self
@@ -162,7 +162,10 @@ impl Broker {
             }
         }
         if credential.label.is_empty() {
-            credential.label = free_label(&accounts, &credential);
+            let (roster, _) = accounts.pool(&credential.provider, &credential.namespace);
+            credential.label = free_label(&credential, |label| {
+                roster.iter().any(|view| view.label == label)
+            });
         }
         let kind = record_kind(credential.kind());
         let (id, generation) = vault.create(kind, &credential.plaintext())?;
@@ -294,23 +297,19 @@ pub(crate) fn record_kind(kind: AccountKind) -> u8 {
     }
 }
 
-/// `provider`, `provider 2`, …: the first that no account of the pool has.
-fn free_label(accounts: &Accounts, credential: &Credential) -> String {
+/// The kind of a record that is no account: a file of another program as it was before a migration.
+pub(crate) const KEPT_FILE: u8 = 5;
+
+/// `provider`, `provider 2`, …: the first that is not taken in its pool.
+pub(crate) fn free_label(credential: &Credential, is_taken: impl Fn(&str) -> bool) -> String {
     let wanted = credential
         .identity
         .email
         .as_deref()
         .unwrap_or(&credential.provider);
-    let taken = |label: &str| {
-        accounts
-            .pool(&credential.provider, &credential.namespace)
-            .0
-            .iter()
-            .any(|view| view.label == label)
-    };
     let mut label = wanted.to_owned();
     let mut number = 1;
-    while taken(&label) {
+    while is_taken(&label) {
         number += 1;
         label = format!("{wanted} {number}");
     }

@@ -10,6 +10,7 @@ use provider_auth_policy::{
 };
 use provider_auth_vault::{Record, RecordGuard, RecordId, Stamp, Vault, VaultError};
 
+use crate::account_calls::KEPT_FILE;
 use crate::broker::Broker;
 use crate::config::{Origin, Provider, Settings};
 use crate::credential::Credential;
@@ -31,6 +32,8 @@ pub(crate) struct Accounts {
     /// Providers that no configuration knows, as their accounts say where they belong.
     defined: BTreeMap<String, Arc<Provider>>,
     pub(crate) unreadable: Vec<AccountId>,
+    /// Records that hold files of other programs, as they were before a migration.
+    pub(crate) kept_files: Vec<RecordId>,
 }
 
 /// The accounts of one pool.
@@ -69,6 +72,7 @@ impl Accounts {
         for record_id in vault.ids()? {
             let id = AccountId::from(record_id.to_string());
             match vault.read(&record_id) {
+                Ok(Some(record)) if record.kind == KEPT_FILE => accounts.kept_files.push(record_id),
                 Ok(Some(record)) => {
                     let entry = match known.by_id.get(&id) {
                         Some(entry)

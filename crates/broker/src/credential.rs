@@ -35,6 +35,22 @@ pub(crate) struct Credential {
     /// When its login left in a bundle; what is here has no tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) moved_at: Option<Timestamp>,
+    /// What it was last made of, if another program had it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) taken_from: Option<TakenFrom>,
+    #[serde(flatten)]
+    pub(crate) other: Unknown,
+}
+
+/// The entry of another program's file that an account was made of: that very entry is not taken a second time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TakenFrom {
+    /// Path of the file, or name of the variable.
+    pub(crate) file: String,
+    /// Name of the entry.
+    pub(crate) key: String,
+    /// Hash of its secrets, in base64.
+    pub(crate) fingerprint: String,
     #[serde(flatten)]
     pub(crate) other: Unknown,
 }
@@ -229,6 +245,15 @@ impl Credential {
             } => by_assertion || refresh.is_some(),
             _ => false,
         }
+    }
+
+    /// Whether it is a login that another program made, with a client or at a server that nobody here knows. Those of an
+    /// MCP server can be found out from it.
+    pub(crate) fn is_borrowed(&self) -> bool {
+        let belongs = &self.belongs;
+        self.taken_from.is_some()
+            && self.kind() == AccountKind::Oauth
+            && (belongs.client_id.is_none() || belongs.token_endpoint.is_none())
     }
 
     /// What the policy may see.

@@ -3,6 +3,7 @@
 //! Each error carries a stable code (API) and a sentence (not API). None holds a secret: texts of other parties
 //! enter only through types that have cut them down to their harmless fields.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use provider_auth_oauth::{CallbackError, OauthError};
@@ -55,6 +56,14 @@ pub enum BrokerError {
     /// An argument cannot be used.
     #[error("{0}")]
     InvalidArgument(String),
+    /// A file of another program cannot be read or written.
+    #[error("{} {why}", path.display())]
+    LegacyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The user called the login off.
     #[error("the login was cancelled")]
     LoginCancelled,
@@ -137,6 +146,7 @@ impl BrokerError {
             Self::Config(_) => "INVALID_CONFIG",
             Self::Exhausted { .. } => "EXHAUSTED",
             Self::InvalidArgument(_) => "INVALID_ARGUMENT",
+            Self::LegacyFile { .. } => "VAULT_IO",
             Self::LoginCancelled => "LOGIN_CANCELLED",
             Self::LoginDenied(_) => "LOGIN_DENIED",
             Self::LoginFailed(_) => "LOGIN_FAILED",

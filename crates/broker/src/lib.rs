@@ -26,6 +26,7 @@ mod lend;
 mod limits;
 mod logging;
 mod login;
+mod migrate;
 mod models;
 mod obtained;
 mod patience;
@@ -48,6 +49,10 @@ pub use headers::HeaderSet;
 pub use host::{Clock, Entropy, Env, Host, SystemClock, SystemEntropy, SystemEnv};
 pub use lend::{AuthRequest, Explain, Lease};
 pub use login::{LoginOptions, LoginPrompt, Method};
+pub use migrate::{
+    EntryAction, Fate, ImportedEntry, KeyVariables, MigrateOptions, MigrationReport, SkippedEntry,
+    SourceReport, SourceState, Task,
+};
 pub use models::{Model, ModelList, ModelsRequest, RefreshModels};
 pub use portable::{Imported, ImportedAccount, Logins, Outcome};
 pub use provider_auth_oauth::{Http, HttpError, Identity};

@@ -26,6 +26,9 @@ pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 /// Bytes of a bundle that is imported: thousands of accounts, and no more memory than a browser's page.
 pub(crate) const BUNDLE_LIMIT: usize = 16 * 1024 * 1024;
 
+/// Bytes of another program's file of credentials: tens of thousands of entries, and its sealed copy fits a record.
+pub(crate) const LEGACY_LIMIT: u64 = 10 * 1024 * 1024;
+
 /// How long a login may take before it is given up, unless the caller says otherwise.
 pub(crate) const LOGIN_PATIENCE: Duration = Duration::from_mins(5);
 

@@ -88,6 +88,7 @@ impl Broker {
             },
             secret,
             moved_at: None,
+            taken_from: None,
             other: Unknown::default(),
         })
         .await
@@ -116,6 +117,7 @@ impl Broker {
             credential.provider == *provider.id
                 && credential.kind() == AccountKind::Oauth
                 && credential.belongs.token_endpoint == server.token_endpoint
+                && credential.belongs.client_id.is_some()
         });
         let newest = of_provider.max_by_key(|entry| entry.credential.updated_at)?;
         newest.credential.belongs.client_id.clone()

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::account_calls::record_kind;
 use crate::accounts::{Entry, checked_name, read_locked, record_id};
 use crate::broker::{About, Broker, blocking};
-use crate::credential::Credential;
+use crate::credential::{Credential, Secret};
 use crate::error::BrokerError;
 use crate::events::EventKind;
 use crate::headers::HeaderSet;
@@ -356,6 +356,7 @@ impl Broker {
             taken.enabled = current.enabled;
             taken.created_at = current.created_at;
         }
+        taken.taken_from = taken.taken_from.or(current.taken_from);
         let above = if is_same_record {
             item.generation.saturating_sub(1)
         } else {
@@ -367,7 +368,7 @@ impl Broker {
         Ok((Some(id), Some(generation), Outcome::Updated))
     }
 
-    fn tell_account(&self, kind: EventKind, id: &AccountId) {
+    pub(crate) fn tell_account(&self, kind: EventKind, id: &AccountId) {
         let accounts = self.accounts();
         let Some(entry) = accounts.get(id) else {
             return;
@@ -443,7 +444,15 @@ impl Item {
         if ![provider, namespace, label].into_iter().all(is_name) {
             return Err("its provider, namespace or label is no name");
         }
-        HeaderSet::check_key(self.account.bearer())
-            .map_err(|_| "its secret cannot be sent in a header")
+        match &self.account.secret {
+            // A login that another program had obtained and not used yet: its first request brings the access token.
+            Secret::Oauth {
+                access,
+                refresh: Some(_),
+                ..
+            } if access.expose_secret().is_empty() => Ok(()),
+            _ => HeaderSet::check_key(self.account.bearer())
+                .map_err(|_| "its secret cannot be sent in a header"),
+        }
     }
 }

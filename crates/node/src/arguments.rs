@@ -7,8 +7,9 @@ use napi::bindgen_prelude::*;
 use napi::{JsString, ValueType, sys};
 use provider_auth_broker::config::{ConfigError, Inline};
 use provider_auth_broker::{
-    AccountChanges, AuthRequest, BrokerError, Explain, Failure, Filter, KeySecrets, KeySource,
-    LoginOptions, Method, ModelsRequest, RefreshModels, Report, SecretString,
+    AccountChanges, AuthRequest, BrokerError, Explain, Failure, Fate, Filter, KeySecrets,
+    KeySource, KeyVariables, LoginOptions, Method, MigrateOptions, ModelsRequest, RefreshModels,
+    Report, SecretString, Task,
 };
 
 /// The greatest whole number of JavaScript, 2^53 - 1.
@@ -209,6 +210,49 @@ impl<'env> Options<'env> {
                 .whole("timeoutMs", 1.0, 86_400_000.0)?
                 .map(|millis| Duration::from_millis(millis as u64)),
         })
+    }
+
+    pub(crate) fn migration(&self) -> Read<MigrateOptions> {
+        if self.text("from")?.is_some_and(|from| from != "opencode") {
+            return Err(expected("from", "opencode"));
+        }
+        Ok(MigrateOptions {
+            dir: self.text("dir")?.map(Into::into),
+            task: match self.flag("undo")? {
+                Some(true) => Task::Undo,
+                _ => Task::TakeOver,
+            },
+            dry_run: self.flag("dryRun")?.unwrap_or_default(),
+            fate: match self.text("source")?.as_deref() {
+                None | Some("keep") => Fate::Keep,
+                Some("backup") => Fate::Backup,
+                Some("remove") => Fate::Remove,
+                Some(_) => return Err(expected("source", "keep, backup or remove")),
+            },
+            keys: self.key_variables()?,
+        })
+    }
+
+    fn key_variables(&self) -> Read<KeyVariables> {
+        let wrong = || expected("env", "true, false or a list of variable names");
+        let Some(value) = self.get("env")? else {
+            return Ok(KeyVariables::None);
+        };
+        if matches!(value.get_type(), Ok(ValueType::Boolean)) {
+            return Ok(match self.flag("env")? {
+                Some(true) => KeyVariables::Known,
+                _ => KeyVariables::None,
+            });
+        }
+        let names = Array::from_unknown(value).map_err(|_| wrong())?;
+        let name = |place| {
+            let name: Unknown<'_> = names.get(place).ok().flatten().ok_or_else(wrong)?;
+            text(&name, "env").map_err(|_| wrong())
+        };
+        (0..names.len())
+            .map(name)
+            .collect::<Read<Vec<String>>>()
+            .map(KeyVariables::Named)
     }
 
     /// Options of `configure`: what is wrong with them is a fault of the configuration.

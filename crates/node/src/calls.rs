@@ -454,6 +454,18 @@ pub fn import_vault<'env>(
 }
 
 #[napi(catch_unwind)]
+pub fn migrate<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
+    let options = read!(
+        env,
+        Options::new(&options, "options").and_then(|options| options.migration())
+    );
+    later(env, async move {
+        let report = broker()?.migrate(options).await?;
+        Ok(values::migration(&report))
+    })
+}
+
+#[napi(catch_unwind)]
 pub fn discover_models<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
     let options = read!(env, Options::new(&options, "options"));
     let request = read!(env, options.models_request());

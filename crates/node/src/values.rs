@@ -275,6 +275,55 @@ fn imported_account(account: &broker::ImportedAccount) -> Value {
     ])
 }
 
+/// `MigrationReport`.
+pub(crate) fn migration(report: &broker::MigrationReport) -> Value {
+    present([
+        ("files", report.files.clone().into()),
+        ("imported", report.imported.iter().map(migrated).collect()),
+        (
+            "skipped",
+            report
+                .skipped
+                .iter()
+                .map(|entry| {
+                    present([
+                        ("file", entry.file.clone().into()),
+                        ("key", entry.key.clone().into()),
+                        ("why", entry.why.clone().into()),
+                    ])
+                })
+                .collect(),
+        ),
+        (
+            "sources",
+            report
+                .sources
+                .iter()
+                .map(|source| {
+                    present([
+                        ("file", source.file.clone().into()),
+                        ("state", source.state.as_str().into()),
+                        ("backup", source.backup.clone().into()),
+                        ("warning", source.warning.into()),
+                    ])
+                })
+                .collect(),
+        ),
+    ])
+}
+
+fn migrated(entry: &broker::ImportedEntry) -> Value {
+    present([
+        ("provider", entry.provider.clone().into()),
+        ("kind", entry.kind.as_str().into()),
+        (
+            "accountId",
+            entry.account.as_ref().map(|id| id.as_str()).into(),
+        ),
+        ("action", entry.action.as_str().into()),
+    ])
+}
+
 /// `AuthEvent`.
 pub(crate) fn event(event: &broker::Event) -> Value {
     present([

@@ -31,7 +31,8 @@ pub use secret::{SecretRef, SecretSource, resolve_secret};
 
 use crate::host::Env;
 use error::Place;
-use places::{Platform, expand, variable};
+use places::Platform;
+pub(crate) use places::{data_home, expand, variable};
 use schema::{Layer, one_of};
 use tree::Node;
 

@@ -32,12 +32,12 @@ impl Platform {
 }
 
 /// The value of a variable; an empty one counts as unset, since that is how scripts unset variables.
-pub(super) fn variable(env: &dyn Env, name: &str) -> Option<String> {
+pub(crate) fn variable(env: &dyn Env, name: &str) -> Option<String> {
     env.var(name).filter(|value| !value.is_empty())
 }
 
 /// Makes a path absolute: `~/` is the home folder, and a relative path starts from the working folder.
-pub(super) fn expand(env: &dyn Env, path: &Path) -> PathBuf {
+pub(crate) fn expand(env: &dyn Env, path: &Path) -> PathBuf {
     let (base, rest) = match path.strip_prefix("~") {
         Ok(rest) => (env.home_dir(), rest),
         Err(_) => (env.current_dir(), path),
@@ -52,9 +52,14 @@ pub(super) fn default_dir(env: &dyn Env, platform: Platform) -> Option<PathBuf> 
         Platform::MacOs => {
             folder(env, "XDG_DATA_HOME").or_else(|| in_home(env, "Library/Application Support"))
         }
-        Platform::Unix => folder(env, "XDG_DATA_HOME").or_else(|| in_home(env, ".local/share")),
+        Platform::Unix => data_home(env),
     };
     Some(base?.join(PRODUCT))
+}
+
+/// Where programs that go by the XDG specification keep their data, on every platform.
+pub(crate) fn data_home(env: &dyn Env) -> Option<PathBuf> {
+    folder(env, "XDG_DATA_HOME").or_else(|| in_home(env, ".local/share"))
 }
 
 /// The user's config file when nobody names one.

@@ -15,6 +15,7 @@ mod defined;
 mod lending;
 mod logins;
 mod mcp;
+mod migrating;
 mod models;
 mod refreshing;
 mod secrets;

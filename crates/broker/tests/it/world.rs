@@ -116,6 +116,13 @@ impl World {
         self.folder.path().join("vault")
     }
 
+    /// Where OpenCode keeps a file.
+    pub(crate) fn legacy_file(&self, name: &str) -> PathBuf {
+        let folder = self.folder.path().join("home/.local/share/opencode");
+        std::fs::create_dir_all(&folder).unwrap();
+        folder.join(name)
+    }
+
     pub(crate) fn record_file(&self, id: &str) -> PathBuf {
         self.vault_dir().join(format!("rec/{id}.rec"))
     }
@@ -188,6 +195,7 @@ impl World {
         }
         let mut files = Vec::new();
         walk(&self.vault_dir(), &mut files);
+        files.sort();
         files
     }
 }

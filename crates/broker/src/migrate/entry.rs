@@ -1,0 +1,422 @@
+//! One entry of another program's file, as an account of ours; or why it is none.
+//!
+//! An account is sealed with where its secret belongs, so an entry whose provider nobody can place is left where it is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use provider_auth_oauth::{ClientAuth, Identity, Server, Tokens, identity};
+use provider_auth_policy::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Map;
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use super::object::{NotA, Object};
+use super::source::{Form, Source};
+use crate::accounts::{DEFAULT_NAMESPACE, checked_name};
+use crate::broker::Broker;
+use crate::config::{Origin, Provenance, Provider};
+use crate::credential::{self, Belongs, Credential, Secret, TakenFrom, Unknown};
+use crate::headers::HeaderSet;
+use crate::providers::of_opencode;
+
+/// What the OpenCode plugin (`npm/src/server.ts`) has stored in the place of a key.
+const PLACEHOLDER: &str = "kept-by-provider-auth";
+
+/// Times below this are in seconds, those above in milliseconds: as milliseconds it is March 1973, as seconds the year 5138.
+const LEAST_MILLIS: f64 = 1e11;
+
+/// An entry of a source.
+pub(super) struct Entry {
+    /// Its name; empty for the only one of a variable.
+    pub(super) key: String,
+    pub(super) meaning: Meaning,
+}
+
+/// What an entry is to us.
+pub(super) enum Meaning {
+    /// An account.
+    Account(Box<Credential>),
+    /// A placeholder of our own plugin.
+    Ours,
+    /// Nothing that could be taken over: why.
+    Unclear(String),
+}
+
+/// Why an entry is not taken over; no word of its values.
+type Unclear = String;
+
+impl Broker {
+    /// The entries of a source, in its order; nothing when it holds something else than entries.
+    pub(super) fn entries(&self, source: &Source, now: Timestamp) -> Option<Vec<Entry>> {
+        if let Form::Key(provider) = source.form {
+            let key = source.text.as_str().into();
+            return Some(vec![
+                self.entry_of(source, "", |_| self.api_key(provider, key, now)),
+            ]);
+        }
+        let object = Object::parse(&source.text)?;
+        let places = object.fields().iter().enumerate();
+        let last: HashMap<&str, usize> = places
+            .clone()
+            .map(|(place, (key, _))| (key.as_str(), place))
+            .collect();
+        let entries = places.map(|(place, (key, value))| {
+            self.entry_of(source, key, |key| {
+                if last[key] != place {
+                    return Err("a later entry has the same name, and that one counts".to_owned());
+                }
+                let fields = Object::parse(value.get()).ok_or("it is no object")?;
+                match source.form {
+                    Form::Mcp => self.server_login(key, &fields, now),
+                    _ => self.auth_entry(key, &fields, now),
+                }
+            })
+        });
+        Some(entries.collect())
+    }
+
+    fn entry_of(
+        &self,
+        source: &Source,
+        key: &str,
+        read: impl FnOnce(&str) -> Result<Understood, Unclear>,
+    ) -> Entry {
+        let meaning = match read(key) {
+            Ok(Understood::Account(mut credential)) => {
+                credential.taken_from = Some(TakenFrom {
+                    file: source.name.clone(),
+                    key: key.to_owned(),
+                    fingerprint: fingerprint(&credential),
+                    other: Unknown::default(),
+                });
+                Meaning::Account(credential)
+            }
+            Ok(Understood::Ours) => Meaning::Ours,
+            Err(why) => Meaning::Unclear(why),
+        };
+        Entry {
+            key: key.to_owned(),
+            meaning,
+        }
+    }
+
+    fn auth_entry(
+        &self,
+        key: &str,
+        fields: &Object<'_>,
+        now: Timestamp,
+    ) -> Result<Understood, Unclear> {
+        match fields.text("type").map_err(said)?.as_deref() {
+            Some("api") => {
+                let secret = needed(fields, "key")?;
+                if secret.expose_secret() == PLACEHOLDER {
+                    return Ok(Understood::Ours);
+                }
+                self.api_key(key, secret, now)
+            }
+            Some("oauth") => self.login(key, fields, now),
+            Some("wellknown") => host_token(key, fields, now),
+            Some(_) => Err("it is of a type that is not known".to_owned()),
+            None => Err("it has no type".to_owned()),
+        }
+    }
+
+    fn api_key(
+        &self,
+        key: &str,
+        secret: SecretString,
+        now: Timestamp,
+    ) -> Result<Understood, Unclear> {
+        let provider = self.placed(key)?;
+        sendable(&secret, "key")?;
+        let secret = Secret::Api {
+            key: secret,
+            other: Unknown::default(),
+        };
+        account(&provider.id, Belongs::key(&provider), secret, now)
+    }
+
+    fn login(&self, key: &str, fields: &Object<'_>, now: Timestamp) -> Result<Understood, Unclear> {
+        let provider = self.placed(key)?;
+        let enterprise = fields.text("enterpriseUrl").map_err(said)?;
+        let origins = match enterprise {
+            None => provider.origins.iter().cloned().collect(),
+            Some(host) => [enterprise_origin(&provider, &host)?].into(),
+        };
+        let organization = fields.text("accountId").map_err(said)?;
+        let access = fields.secret("access").map_err(said)?;
+        let tokens = tokens(access, fields.secret("refresh").map_err(said)?);
+        let expires_at = fields.number("expires").map_err(said)?.and_then(moment);
+        let no_server = Server::default();
+        let server = provider.server.as_ref().unwrap_or(&no_server);
+        let mut identity = identity(&tokens, server, None);
+        identity.organization = identity.organization.or(organization);
+        let belongs = Belongs {
+            origins,
+            issuer: server.issuer.clone(),
+            token_endpoint: server.token_endpoint.clone(),
+            revocation_endpoint: server.revocation_endpoint.clone(),
+            client_id: provider.client_id.clone(),
+            client_auth: match provider.client_id {
+                Some(_) => provider.client_auth,
+                None => ClientAuth::default(),
+            },
+            exchange_endpoint: server.exchange_endpoint.clone(),
+            ..Belongs::default()
+        };
+        let secret = secret_of(tokens, None, expires_at, now)?;
+        let understood = account(&provider.id, belongs, secret, now)?;
+        Ok(understood.of(identity))
+    }
+
+    fn server_login(
+        &self,
+        name: &str,
+        fields: &Object<'_>,
+        now: Timestamp,
+    ) -> Result<Understood, Unclear> {
+        let told = fields.object("tokens").map_err(said)?;
+        let told = told.ok_or("it holds no tokens: the server was never signed in to")?;
+        let url = fields.text("serverUrl").map_err(said)?;
+        let url = url.ok_or("it does not say which server it is for: sign in to it once more")?;
+        let (url, origin) = place(&url)?;
+        // A model provider's pool is no place for the login of a server.
+        if let Some(known) = self.settings.providers.get(name)
+            && !known.origins.contains(&origin)
+        {
+            return Err(format!(
+                "a provider is called {name} too, and the server is at none of its origins: give the server another name"
+            ));
+        }
+        let client = fields.object("clientInfo").map_err(said)?;
+        let of_client = |field: &str| match &client {
+            Some(client) => client.secret(field).map_err(said),
+            None => Ok(None),
+        };
+        let client_secret = of_client("clientSecret")?;
+        let belongs = Belongs {
+            origins: [origin].into(),
+            client_id: of_client("clientId")?.map(|id| id.expose_secret().to_owned()),
+            client_auth: match client_secret {
+                Some(_) => ClientAuth::Basic,
+                None => ClientAuth::None,
+            },
+            resource: Some(url),
+            ..Belongs::default()
+        };
+        let expires_at = told.number("expiresAt").map_err(said)?.and_then(moment);
+        let scope = told.text("scope").map_err(said)?;
+        let access = needed(&told, "accessToken")?;
+        let kept = tokens(Some(access), told.secret("refreshToken").map_err(said)?);
+        let kept = Tokens {
+            scopes: scope.map(|scope| scope.split_whitespace().map(str::to_owned).collect()),
+            ..kept
+        };
+        let secret = secret_of(kept, client_secret, expires_at, now)?;
+        account(name, belongs, secret, now)
+    }
+
+    /// The provider that OpenCode's id stands for, if it is known where its credentials may go.
+    fn placed(&self, id: &str) -> Result<Arc<Provider>, Unclear> {
+        let known = &self.settings.providers;
+        let by_other_name = || known.get(of_opencode(id)?.id);
+        let provider = known.get(id).or_else(by_other_name);
+        match provider {
+            Some(provider) if matches!(provider.origin_of_definition, Provenance::Project(_)) => Err(
+                "a file of the project says where its credential would go, and that may be anybody's: configure this provider in your \
+                 own file, and run this again"
+                    .to_owned(),
+            ),
+            Some(provider) if !provider.origins.is_empty() => Ok(provider.clone()),
+            _ => Err(
+                "it is not known where its credential may go: configure the origins of this provider, and run this again"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+enum Understood {
+    Account(Box<Credential>),
+    Ours,
+}
+
+impl Understood {
+    fn of(mut self, identity: Identity) -> Self {
+        if let Self::Account(credential) = &mut self {
+            credential.identity = identity;
+        }
+        self
+    }
+}
+
+fn account(
+    provider: &str,
+    belongs: Belongs,
+    secret: Secret,
+    now: Timestamp,
+) -> Result<Understood, Unclear> {
+    checked_name("", Some(provider.to_owned())).map_err(|_| "its name can be no provider's")?;
+    Ok(Understood::Account(Box::new(Credential {
+        provider: provider.to_owned(),
+        namespace: DEFAULT_NAMESPACE.to_owned(),
+        label: String::new(),
+        enabled: true,
+        priority: 0,
+        created_at: now,
+        updated_at: now,
+        identity: Identity::default(),
+        belongs,
+        secret,
+        moved_at: None,
+        taken_from: None,
+        other: Unknown::default(),
+    })))
+}
+
+/// The token of a host that configures its clients: the entry is named by the host's URL.
+fn host_token(key: &str, fields: &Object<'_>, now: Timestamp) -> Result<Understood, Unclear> {
+    let (_, origin) = place(key)?;
+    let token = needed(fields, "token")?;
+    sendable(&token, "token")?;
+    let belongs = Belongs {
+        origins: [origin].into(),
+        ..Belongs::default()
+    };
+    let secret = Secret::Wellknown {
+        token,
+        variable: fields.text("key").map_err(said)?,
+        other: Unknown::default(),
+    };
+    account(key.trim_end_matches('/'), belongs, secret, now)
+}
+
+/// A URL that a credential may go to, and its origin.
+fn place(url: &str) -> Result<(Url, Origin), Unclear> {
+    let url = Url::parse(url).map_err(|_| "its address is no URL")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("its address holds a user name or password".to_owned());
+    }
+    let origin = Origin::of(&url).ok_or("its address is neither https nor on this machine")?;
+    Ok((url, origin))
+}
+
+/// GitHub serves the seats of an enterprise's own host there, and its tokens belong nowhere else.
+fn enterprise_origin(provider: &Provider, host: &str) -> Result<Origin, Unclear> {
+    let host = host.trim_start_matches("https://").trim_end_matches('/');
+    let origin = format!("https://copilot-api.{host}");
+    let known = provider
+        .origins
+        .iter()
+        .find(|known| known.as_str() == origin);
+    known.cloned().ok_or_else(|| {
+        format!(
+            "it is a login at an enterprise's own host: add that host's origin to providers.{}.origins, and run this again",
+            provider.id
+        )
+    })
+}
+
+/// Tokens as another program has kept them.
+fn tokens(access: Option<SecretString>, refresh: Option<SecretString>) -> Tokens {
+    Tokens {
+        access: access.unwrap_or_default(),
+        refresh,
+        id_token: None,
+        expires_in: None,
+        expires_at: None,
+        date: None,
+        scopes: None,
+        extra: Map::new(),
+    }
+}
+
+/// What is stored of tokens whose age nobody knows.
+fn secret_of(
+    tokens: Tokens,
+    client_secret: Option<SecretString>,
+    ends_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Secret, Unclear> {
+    let has_access = !tokens.access.expose_secret().is_empty();
+    if has_access {
+        sendable(&tokens.access, "access token")?;
+    } else if tokens.refresh.is_none() {
+        return Err("it has no token".to_owned());
+    }
+    let mut secret = Secret::from_login(tokens, client_secret, now);
+    if let Secret::Oauth { expires_at, .. } = &mut secret {
+        // Without an access token the first request has to bring one.
+        *expires_at = if has_access { ends_at } else { Some(now) };
+    }
+    Ok(secret)
+}
+
+/// A time as a number of seconds or milliseconds since the Unix epoch; 0 stands for one that is not known.
+fn moment(number: f64) -> Option<Timestamp> {
+    let millis = if number < LEAST_MILLIS {
+        number * 1000.0
+    } else {
+        number
+    };
+    (number >= 1.0 && millis.is_finite()).then(|| Timestamp::from_millis(millis as u64))
+}
+
+fn needed(fields: &Object<'_>, name: &str) -> Result<SecretString, Unclear> {
+    let secret = fields.secret(name).map_err(said)?;
+    secret.ok_or_else(|| format!("its {name} is missing"))
+}
+
+fn sendable(secret: &SecretString, what: &str) -> Result<(), Unclear> {
+    HeaderSet::check_key(secret).map_err(|_| format!("its {what} cannot be sent in a header"))
+}
+
+fn said(wrong: NotA) -> Unclear {
+    wrong.to_string()
+}
+
+/// A hash of what makes the entry another one: all its secrets, and when they end.
+fn fingerprint(credential: &Credential) -> String {
+    let mut hash = Sha256::new();
+    for text in [credential.provider.as_str(), credential.kind().as_str()] {
+        hash.update(Sha256::digest(text));
+    }
+    hash.update(credential::fingerprint(credential.bearer()));
+    if let Secret::Oauth {
+        refresh,
+        expires_at,
+        access,
+        ..
+    } = &credential.secret
+    {
+        let refresh = refresh.as_ref().map(credential::fingerprint);
+        hash.update(refresh.unwrap_or_default());
+        // Where there is no access token, the time was set by us.
+        let ends_at = expires_at.filter(|_| !access.expose_secret().is_empty());
+        hash.update(ends_at.map_or(0, Timestamp::as_millis).to_le_bytes());
+    }
+    STANDARD.encode(hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_in_seconds_and_in_milliseconds() {
+        for (number, millis) in [
+            (1_800_000_000.0, Some(1_800_000_000_000)),
+            (1_800_000_000_000.0, Some(1_800_000_000_000)),
+            (1_800_000_000.5, Some(1_800_000_000_500)),
+            (0.0, None),
+            (-5.0, None),
+            (f64::INFINITY, None),
+            (f64::NAN, None),
+        ] {
+            assert_eq!(moment(number).map(Timestamp::as_millis), millis, "{number}");
+        }
+    }
+}

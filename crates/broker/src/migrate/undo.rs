@@ -1,0 +1,220 @@
+//! The way back: files as they were, and out of the vault what is in them again.
+//!
+//! An account is removed only if its very entry is in its file once more and nobody has changed the account since, so
+//! each login is in one of the two places at any moment. One that was renewed here stays: the file's is spent.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use provider_auth_policy::AccountId;
+use provider_auth_vault::Vault;
+
+use super::entry::Meaning;
+use super::kept::{Kept, digest, kept_files};
+use super::run::{remove, write};
+use super::source::{Content, name_of, read};
+use super::{
+    EntryAction, ImportedEntry, KeyVariables, MigrateOptions, MigrationReport, SkippedEntry,
+    SourceReport, SourceState,
+};
+use crate::accounts::{Accounts, Entry, read_locked, record_id};
+use crate::broker::{About, Broker, blocking};
+use crate::error::BrokerError;
+use crate::events::EventKind;
+
+impl Broker {
+    pub(super) async fn undo_migration(
+        self: &Arc<Self>,
+        options: MigrateOptions,
+    ) -> Result<MigrationReport, BrokerError> {
+        if !self.has_vault().await? {
+            return Ok(MigrationReport::default());
+        }
+        let vault = self.opened_by_hand().await?;
+        let before = self.accounts();
+        let report = blocking({
+            let (broker, vault) = (self.clone(), vault.clone());
+            // What a variable held that holds it still is known again, whether or not variables were asked for.
+            let options = MigrateOptions {
+                keys: KeyVariables::Known,
+                ..options
+            };
+            move || broker.undo_now(&vault, &options)
+        })
+        .await?;
+        self.reread(&vault).await?;
+        self.changed.notify_waiters();
+        for entry in &report.imported {
+            let gone = entry
+                .account
+                .as_ref()
+                .filter(|id| self.accounts().get(id).is_none());
+            let Some(entry) = gone.and_then(|id| before.get(id)) else {
+                continue;
+            };
+            let pool = (&entry.view.provider, &entry.view.namespace);
+            let id = Some(&entry.view.id);
+            self.tell(EventKind::AccountRemoved, pool, id, About::default());
+        }
+        Ok(report)
+    }
+
+    fn undo_now(
+        &self,
+        vault: &Arc<Vault>,
+        options: &MigrateOptions,
+    ) -> Result<MigrationReport, BrokerError> {
+        let _one_at_a_time = vault.lock_records()?;
+        let accounts = self.all_accounts(vault)?;
+        let files = self.legacy_files(options)?;
+        let names: Vec<String> = files
+            .iter()
+            .map(|(file, _)| name_of(file))
+            .collect::<Result<_, _>>()?;
+        let mut report = MigrationReport::default();
+        // Of two, the newer one is that of the last migration, which was cut off before it removed the older one.
+        let mut seen = HashSet::new();
+        let (mut kept, older): (Vec<_>, Vec<_>) = kept_files(vault, &accounts)?
+            .into_iter()
+            .rev()
+            .filter(|kept| names.contains(&kept.label.name))
+            .partition(|kept| seen.insert(kept.label.name.clone()));
+        kept.sort_by(|one, two| one.label.name.cmp(&two.label.name));
+        let mut found = BTreeSet::new();
+        for kept in &kept {
+            let state = restore(kept, options)?;
+            if state == SourceState::Restored && options.dry_run {
+                // As if it were done, so that the report tells what would follow.
+                found.extend(self.hashes(&kept.as_source()));
+            }
+            report.files.push(kept.label.name.clone());
+            report.sources.push(SourceReport {
+                file: kept.label.name.clone(),
+                state,
+                backup: None,
+                warning: None,
+            });
+        }
+        let sources = self.sources(options)?;
+        for source in &sources.found {
+            found.extend(self.hashes(source));
+        }
+        let mut places: HashSet<&str> = names.iter().map(String::as_str).collect();
+        places.extend(
+            sources
+                .found
+                .iter()
+                .filter(|source| source.file.is_none())
+                .map(|source| source.name.as_str()),
+        );
+        self.take_back(vault, &accounts, (&places, &found), options, &mut report)?;
+        if !options.dry_run {
+            let is_settled = |source: &SourceReport| source.state != SourceState::Changed;
+            let settled = kept.iter().zip(&report.sources);
+            let settled = settled.filter(|(_, source)| is_settled(source));
+            for kept in older.iter().chain(settled.map(|(kept, _)| kept)) {
+                vault.remove(self.lock_record(vault, &kept.id)?)?;
+            }
+        }
+        Ok(report)
+    }
+
+    /// Removes the accounts whose entries are where they were, and says of each other one why it stays.
+    fn take_back(
+        &self,
+        vault: &Vault,
+        accounts: &Accounts,
+        (places, found): (&HashSet<&str>, &BTreeSet<String>),
+        options: &MigrateOptions,
+        report: &mut MigrationReport,
+    ) -> Result<(), BrokerError> {
+        for entry in accounts.entries() {
+            let Some(from) = &entry.credential.taken_from else {
+                continue;
+            };
+            if !places.contains(from.file.as_str()) {
+                continue;
+            }
+            let why = if !found.contains(&from.fingerprint) {
+                Some("its entry is no longer there, so the account stays in the vault")
+            } else if self.take_back_one(vault, entry, options)? {
+                None
+            } else {
+                Some("its account was renewed or changed since, so it stays in the vault")
+            };
+            match why {
+                None => report.imported.push(ImportedEntry {
+                    provider: entry.credential.provider.clone(),
+                    kind: entry.view.kind,
+                    account: Some(entry.view.id.clone()),
+                    action: EntryAction::Removed,
+                }),
+                Some(why) => report.skipped.push(SkippedEntry {
+                    file: from.file.clone(),
+                    key: from.key.clone(),
+                    why: why.to_owned(),
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes an account that is as it was added; `false` for any other.
+    fn take_back_one(
+        &self,
+        vault: &Vault,
+        entry: &Entry,
+        options: &MigrateOptions,
+    ) -> Result<bool, BrokerError> {
+        let id: &AccountId = &entry.view.id;
+        let guard = self.lock_record(vault, &record_id(id)?)?;
+        let (_, generation) = match read_locked(vault, &guard) {
+            Err(BrokerError::UnknownAccount(_)) => return Ok(true),
+            found => found?,
+        };
+        // A note tells of a refresh without an outcome: the file's token may be spent.
+        let is_untouched = generation == 1 && vault.pending(&guard.id())?.is_none();
+        if is_untouched && !options.dry_run {
+            vault.remove(guard)?;
+        }
+        Ok(is_untouched)
+    }
+
+    /// What is known again by its hash in a source.
+    fn hashes(&self, source: &super::source::Source) -> Vec<String> {
+        let entries = self.entries(source, self.now()).unwrap_or_default();
+        let hash = |meaning| match meaning {
+            Meaning::Account(credential) => credential.taken_from.map(|from| from.fingerprint),
+            _ => None,
+        };
+        entries
+            .into_iter()
+            .filter_map(|entry| hash(entry.meaning))
+            .collect()
+    }
+}
+
+/// Puts a file back where it was, unless somebody has written there since.
+fn restore(kept: &Kept, options: &MigrateOptions) -> Result<SourceState, BrokerError> {
+    let (label, file) = (&kept.label, Path::new(&kept.label.file));
+    let state = match (read(file)?, label.left) {
+        (Content::Text(found), _) if found.text == kept.text => SourceState::Kept,
+        (Content::Text(found), Some(left)) if digest(&found.text) == left => SourceState::Restored,
+        (Content::Absent, None) => SourceState::Restored,
+        _ => SourceState::Changed,
+    };
+    if options.dry_run || state == SourceState::Changed {
+        return Ok(state);
+    }
+    if state == SourceState::Restored {
+        write(file, &kept.text)?;
+    }
+    if let Some(backup) = label.backup.as_deref().map(Path::new)
+        && let Content::Text(found) = read(backup)?
+        && found.text == kept.text
+    {
+        remove(backup)?;
+    }
+    Ok(state)
+}
