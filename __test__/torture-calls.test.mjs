@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, before as setUp, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -26,6 +26,14 @@ const program = reason === undefined ? await buildProgram() : undefined
 const { oidc, sandbox, library, logIn } = await openStage({ name: 'calls' })
 /** What a healthy process shows of the vault that every run begins with, and the vault's key. */
 const before = { accounts: [], key: undefined }
+
+/** What OpenCode kept: two entries that are accounts here, and one that is not understood. */
+const LEGACY = {
+  local: { type: 'oauth', access: 'taken-login', refresh: 'taken-refresh', expires: Date.now() + 86_400_000 },
+  strange: { type: 'of a later version', key: 'kept' },
+  anthropic: { type: 'api', key: 'taken-key' },
+}
+const TAKEN = { local: 'taken-login', anthropic: 'taken-key' }
 
 /** Each deed, and what must hold of the vault after it, by whether it was acknowledged. */
 const DEEDS = {
@@ -66,6 +74,60 @@ const DEEDS = {
       /is missing though there are records/.test(stderr) &&
       readdirSync(join(dir, 'rec')).filter((file) => file.endsWith('.rec')).length === before.accounts.length,
   },
+  ...Object.fromEntries(['keep', 'backup', 'remove'].map((source) => [`migration, ${source}`, migration(source)])),
+  'undone migration': {
+    args: (dir) => ['migrate', legacyFolder(dir), 'undo'],
+    prepare(dir) {
+      writeLegacy(dir)
+      const { status, stderr } = spawnSync(program, ['migrate', legacyFolder(dir), 'backup'], {
+        env: { ...sandbox.env, ...WITHOUT_AUTHORITIES, PROVIDER_AUTH_DIR: dir },
+        encoding: 'utf8',
+      })
+      assert.equal(status, 0, stderr)
+    },
+    check({ accounts }, isDone, dir) {
+      const { left, taken } = checkLegacy(accounts, dir)
+      if (isDone) assert.deepEqual([left, taken], [LEGACY, []])
+    },
+  },
+}
+
+function migration(source) {
+  return {
+    args: (dir) => ['migrate', legacyFolder(dir), source],
+    prepare: writeLegacy,
+    check({ accounts }, isDone, dir) {
+      const { left, taken } = checkLegacy(accounts, dir)
+      if (!isDone) return
+      assert.deepEqual(taken, Object.values(TAKEN))
+      assert.deepEqual(left, source === 'keep' ? LEGACY : { strange: LEGACY.strange })
+    },
+  }
+}
+
+/** Whatever was cut off, the file is whole, each entry is in it or in the vault, and none is in the vault twice. */
+function checkLegacy(accounts, dir) {
+  const isTaken = ({ bearer }) => Object.values(TAKEN).includes(bearer)
+  assert.deepEqual(
+    accounts.filter((account) => !isTaken(account)),
+    before.accounts,
+  )
+  const left = JSON.parse(readFileSync(join(legacyFolder(dir), 'auth.json'), 'utf8'))
+  assert.deepEqual(left.strange, LEGACY.strange)
+  const taken = accounts.filter(isTaken).map(({ bearer }) => bearer)
+  assert.equal(new Set(taken).size, taken.length, 'an account is there twice')
+  for (const [key, bearer] of Object.entries(TAKEN))
+    assert.ok(taken.includes(bearer) || left[key] !== undefined, `${key} is lost`)
+  return { left, taken: Object.values(TAKEN).filter((bearer) => taken.includes(bearer)) }
+}
+
+function legacyFolder(dir) {
+  return `${dir}-opencode`
+}
+
+function writeLegacy(dir) {
+  mkdirSync(legacyFolder(dir))
+  writeFileSync(join(legacyFolder(dir), 'auth.json'), JSON.stringify(LEGACY), { mode: 0o600 })
 }
 
 describe('a deed that fails at any system call', { skip: reason }, () => {
@@ -136,7 +198,7 @@ async function breakOff(deed, { call, number, failure }) {
     const found = await act(dir, ['show'])
     if (found.code === 0) check(deed, JSON.parse(found.stdout), isDone, dir)
     else assert.ok(!isDone && deed.isOld?.(dir, found.stderr), found.stderr)
-    const again = await act(dir, argsOf(deed))
+    const again = await act(dir, argsOf(deed, dir))
     assert.equal(again.code, 0, again.stderr)
     check(deed, await show(dir), true, dir)
   } catch (error) {
@@ -164,15 +226,15 @@ async function perform(deed, ...injections) {
   // What was written a moment ago is read again and again, by the clock; from then on once.
   await sleep(60)
   const trace = [`trace=${CALLS.map((call) => `?${call}`).join()}`, ...injections].flatMap((rule) => ['-e', rule])
-  const args = ['-y', '-o', log, ...trace, program, ...argsOf(deed)]
+  const args = ['-y', '-o', log, ...trace, program, ...argsOf(deed, dir)]
   const env = { PROVIDER_AUTH_DIR: dir, ...WITHOUT_AUTHORITIES }
   const ended = await endOf(sandbox.spawn('-f', { command: 'strace', args, env }))
   assert.ok(existsSync(log), ended.stderr)
   return { dir, log, ended }
 }
 
-function argsOf({ args }) {
-  return typeof args === 'function' ? args() : args
+function argsOf({ args }, dir) {
+  return typeof args === 'function' ? args(dir) : args
 }
 
 /** Lets a healthy process do something. */

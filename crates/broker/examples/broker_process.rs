@@ -1,6 +1,7 @@
 //! The product without a language around it, as a process that a test can kill: it starts in a tenth of the time of Node.
 //!
-//! `broker_process show | add <key> | refresh <id> | rotate | export | import <key> | work <namespace> <id>...`
+//! `broker_process show | add <key> | refresh <id> | rotate | export | import <key> |
+//! migrate <folder> keep|backup|remove|undo | work <namespace> <id>...`
 //!
 //! The vault, its key and the provider `local` come from the environment, as for every user of the broker. `work` goes on
 //! until it is killed and says on standard output what it is about to do (`try …`) and what is done (`did …`).
@@ -13,8 +14,8 @@
 use std::{error::Error, fs, io::Write, sync::Arc, time::Duration};
 
 use provider_auth_broker::{
-    Account, AccountChanges, AuthRequest, Broker, Entropy, Env, Events, Filter, Force, Host,
-    Revoke, SystemEntropy, SystemEnv, config::Inline,
+    Account, AccountChanges, AuthRequest, Broker, Entropy, Env, Events, Fate, Filter, Force, Host,
+    MigrateOptions, Revoke, SystemEntropy, SystemEnv, Task, config::Inline,
 };
 use provider_auth_vault::{Disk, KeySecrets, KeySource, Options, Vault};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -72,6 +73,7 @@ async fn act(broker: &Arc<Broker>, arguments: &[String]) -> Outcome {
             let key = SecretString::from(*key);
             spawn_blocking(move || import(&key)).await??;
         }
+        ["migrate", folder, how] => migrate(broker, folder, how).await?,
         ["work", namespace, logins @ ..] => work(broker, namespace, logins).await?,
         other => return Err(format!("what is {other:?}?").into()),
     }
@@ -117,6 +119,23 @@ async fn add(
     let [namespace, label] = [namespace, label].map(|text| text.map(str::to_owned));
     let added = broker.add_api_key("local", key.into(), namespace, label);
     Ok(added.await?.id)
+}
+
+async fn migrate(broker: &Arc<Broker>, folder: &str, how: &str) -> Outcome {
+    let (task, fate) = match how {
+        "keep" => (Task::TakeOver, Fate::Keep),
+        "backup" => (Task::TakeOver, Fate::Backup),
+        "remove" => (Task::TakeOver, Fate::Remove),
+        "undo" => (Task::Undo, Fate::Keep),
+        other => return Err(format!("what is {other:?}?").into()),
+    };
+    let options = MigrateOptions {
+        dir: Some(folder.into()),
+        task,
+        fate,
+        ..MigrateOptions::default()
+    };
+    Ok(broker.migrate(options).await.map(drop)?)
 }
 
 /// Adds, renames and removes accounts of its own, and renews logins that it shares with others, until it is killed.
