@@ -13,6 +13,7 @@ mod provider;
 mod schema;
 mod secret;
 mod tree;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,8 +34,9 @@ use crate::host::Env;
 use error::Place;
 use places::Platform;
 pub(crate) use places::{data_home, expand, variable};
-use schema::{Layer, one_of};
+use schema::Layer;
 use tree::Node;
+use values::one_of;
 
 /// The options of `configure`.
 #[derive(Clone, Default, PartialEq)]
