@@ -67,6 +67,7 @@ async function installSystemPackages() {
     age: 'age',
     script: 'bsdutils',
     ps: 'procps',
+    chromium: 'chromium',
   }
   const names = Object.keys(packageOf).filter((command) => !hasCommand(command))
   const possible = process.platform === 'linux' && process.getuid() === 0 && hasCommand('apt-get')
