@@ -73,9 +73,16 @@ export interface ProviderConfig {
    * `{env:…}`, read anew for each exchange. What the server wants to know beside it stands in `params.assertion`.
    */
   assertion?: string
+  /**
+   * The grants that a login may use. Default: every one but `client_credentials` that server and client allow. With
+   * `client_credentials`, `login({ method: 'client-credentials' })` signs the client itself in, without a person.
+   */
+  grants?: ('authorization_code' | 'device_code' | 'client_credentials' | 'jwt_bearer')[]
   scopes?: string[]
   /** Extra parameters per step, for servers that want them (`prompt`, `access_type`, `resource`, …). */
   params?: Partial<Record<'authorize' | 'device' | 'token' | 'refresh' | 'assertion', Record<string, string>>>
+  /** How the server differs from the standards. */
+  dialect?: DialectConfig
   /** Exact redirect URI registered with the server. Default `http://127.0.0.1:<free port>/callback`. */
   redirectUri?: string
   /** Further redirect URIs registered with the server, tried in this order when the port of `redirectUri` is busy. */
@@ -88,13 +95,86 @@ export interface ProviderConfig {
   scheme?: string
   /** Further headers beside the credential, as `x-goog-user-project`. What a caller sets itself wins. None may hold a credential. */
   headers?: Record<string, string>
+  /** Further headers to delete first: where an SDK puts a key beside the usual places. */
+  strip?: string[]
   /**
    * Where `discoverModels` finds the list, fetched as is; on one of `origins`. Default: where the built-in provider has it, on
    * the first origin; of any other `/models`, and where that has no list (404, 405, no JSON) `/v1/models`.
    */
   modelsUrl?: string
+  /**
+   * What refusals of the API mean, before what is known of them; the first that fits decides. A rule names a `status`, or a
+   * `value` (text, or the digits of a number) at a JSON pointer into the body, or both. How long to stay away is read at `waitPath`
+   * (seconds, a span such as `6m0s`, a Unix time, a date and time), else from the headers as always.
+   */
+  limits?: LimitRule[]
   rotation?: RotationConfig
 }
+
+export interface LimitRule {
+  status?: number
+  path?: string
+  value?: string
+  means: Exclude<VerdictReason, 'ok' | 'network' | 'exhausted' | 'account_bound'>
+  /** What the refusal is about. Default: what is usual for its meaning. */
+  scope?: 'account' | 'model' | 'provider-model' | 'machine'
+  waitPath?: string
+}
+
+/** How an authorization server differs from the standards. What is left out is as the standards have it, or as the descriptor says. */
+export interface DialectConfig {
+  /** Where the endpoints are looked up: `false` for nowhere, or a document of its own, whose metadata may stand under a key. Default: the standard places. */
+  discovery?: boolean | { url?: string; key?: string }
+  /** Further names under which the server calls itself, or `any`. Default: `issuer` alone. */
+  issuers?: string[] | 'any'
+  /** Encoding of the request bodies. Default `form`. */
+  encoding?: Partial<Record<RequestStep, 'form' | 'json'>>
+  /** Further headers of these requests. None may hold a credential. */
+  headers?: Partial<Record<RequestStep, Record<string, string>>>
+  /** Send `state` in the code exchange too. */
+  stateInTokenBody?: boolean
+  /**
+   * What is checked of an id token: nothing, its nonce (default), also its issuer, audience and time, or its signature too
+   * (RS256 and ES256, with the keys of `jwksUri`). With the last two, a login without an id token fails.
+   */
+  idToken?: 'off' | 'nonce' | 'claims' | 'full'
+  /** Send the access token to `jwksUri`, for a server that shows its keys to nobody else. */
+  jwksNeedsToken?: boolean
+  /**
+   * The server issues the client with the first login: `firstId` asks, the callback brings the `client_id` to use from then on.
+   * `installation` names the parameter that says which installation asks, as a UUID; `params` are further ones of the first page.
+   */
+  issuedClient?: { firstId: string; installation: string; params?: Record<string, string> }
+  /** Send a PKCE challenge with the start of a device login, and the verifier with each poll. */
+  devicePkce?: boolean
+  /** What refusals mean, before the standard's names; the first that fits decides. All but `invalid_grant` are of device polls. */
+  errors?: { status?: number; error?: string; means: 'pending' | 'slow_down' | 'denied' | 'expired' | 'invalid_grant' }[]
+  /** The pause between two polls where the server names none (default 5 000), and what each `slow_down` adds (default 5 000). In whole seconds, rounded up. */
+  poll?: { intervalMs?: number; slowDownMs?: number }
+  /** Names of the fields of a token response: the standard's, then the server's. */
+  fields?: Partial<
+    Record<
+      'access_token' | 'refresh_token' | 'id_token' | 'token_type' | 'expires_in' | 'expires_at' | 'scope',
+      string
+    >
+  >
+  /**
+   * How the next access token is obtained: by a refresh token (default), by sending the refresh token to `exchangeEndpoint`, or
+   * by sending it the token of the login, which then begins with that.
+   */
+  renewal?: 'refresh_token' | 'exchange' | 'exchange_login'
+  /** A field that, when it is true in a good answer, says that the login is over. */
+  endedField?: string
+  /** JSON pointer in a token response to the address of the API, which must be one of `origins`. */
+  apiUrl?: string
+  /** JSON pointers to who signed in, tried in the id token, the token response, the access token and what `userinfoEndpoint` says. */
+  identity?: Partial<Record<'subject' | 'organization' | 'email' | 'plan', string[]>>
+  /** A scope without which a login is of no use. */
+  requiredScope?: string
+}
+
+/** The kinds of request to an authorization server. */
+export type RequestStep = 'device' | 'token' | 'refresh' | 'assertion' | 'revoke'
 
 export interface RotationConfig {
   /** `auto` (default) uses OAuth accounts and then API keys; the other two use one kind only and fail early (`NO_ACCOUNT`) without it. */
@@ -307,7 +387,7 @@ export interface LoginOptions {
    * Default: `browser` where a display is there, else `device` where the provider has it, else `paste`. `assertion` takes no
    * person: see `ProviderConfig.assertion`.
    */
-  method?: 'browser' | 'device' | 'paste' | 'api-key' | 'assertion'
+  method?: 'browser' | 'device' | 'paste' | 'api-key' | 'assertion' | 'client-credentials'
   namespace?: string
   label?: string
   /** For `api-key`. */
@@ -324,7 +404,7 @@ export interface LoginOptions {
 }
 
 export interface LoginPrompt {
-  method: 'browser' | 'device' | 'paste' | 'assertion'
+  method: 'browser' | 'device' | 'paste' | 'assertion' | 'client-credentials'
   /** Page to open. For `device`, the page with the code filled in where the server gives one; for `assertion`, where it is sent. */
   url: string
   /** Absent where the page takes no code. */

@@ -24,8 +24,8 @@ export async function login(options: LoginOptions): Promise<Account> {
     const { onPrompt = showPrompt, readCode } = options
     const { method, url, userCode, instructions, expiresAt } = session
     const prompt = { method, url, instructions, ...(userCode && { userCode }), ...(expiresAt && { expiresAt }) }
-    // An assertion asks nobody for anything.
-    if (method !== 'assertion') onPrompt(prompt)
+    // These ask nobody for anything.
+    if (method !== 'assertion' && method !== 'client-credentials') onPrompt(prompt)
     const ends = [session.finish()]
     if (readCode !== undefined && (method === 'browser' || method === 'paste'))
       ends.push(readCode().then((code) => session.finish(code)))

@@ -119,12 +119,17 @@ impl Broker {
         self.serial.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The provider of this id: built in, configured, or defined by accounts that say themselves where they belong.
+    /// The provider of this id: built in, configured, or defined by accounts that say themselves where they belong. One
+    /// whose own file is wrong is of no use, and says so.
     pub(crate) fn provider(&self, id: &str) -> Result<Arc<Provider>, BrokerError> {
         let settled = self.settings.providers.get(id).cloned();
-        settled
+        let provider = settled
             .or_else(|| self.accounts().defined(id))
-            .ok_or_else(|| BrokerError::UnknownProvider(id.to_owned()))
+            .ok_or_else(|| BrokerError::UnknownProvider(id.to_owned()))?;
+        match &provider.fault {
+            Some(fault) => Err(fault.clone().into()),
+            None => Ok(provider),
+        }
     }
 
     /// The accounts as last read.

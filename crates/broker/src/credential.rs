@@ -146,6 +146,9 @@ pub(crate) enum Secret {
         /// Whether it came by an assertion, which brings the next one too.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         by_assertion: bool,
+        /// Whether it came by the client's own credentials, which bring the next one too.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_client: bool,
         #[serde(flatten)]
         other: Unknown,
     },
@@ -241,8 +244,9 @@ impl Credential {
             Secret::Oauth {
                 ref refresh,
                 by_assertion,
+                by_client,
                 ..
-            } => by_assertion || refresh.is_some(),
+            } => by_assertion || by_client || refresh.is_some(),
             _ => false,
         }
     }
@@ -357,6 +361,7 @@ impl Credential {
                 earliest_refresh_at: None,
                 scopes: None,
                 by_assertion: false,
+                by_client: false,
                 other: Unknown::default(),
             },
             ..self.clone()
@@ -408,6 +413,7 @@ impl Secret {
             earliest_refresh_at: lifetime.earliest_refresh_at,
             scopes: tokens.scopes,
             by_assertion: false,
+            by_client: false,
             other: Unknown::default(),
         }
     }

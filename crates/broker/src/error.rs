@@ -10,7 +10,7 @@ use provider_auth_oauth::{CallbackError, OauthError};
 use provider_auth_policy::{AccountId, AccountView, Standing, Timestamp};
 use provider_auth_vault::VaultError;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Provenance, Provider};
 
 /// Why a call was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -33,12 +33,14 @@ pub enum BrokerError {
         holder: Option<String>,
     },
     /// The provider has no client id, and this product ships none.
-    #[error("{provider} needs an OAuth client of your own: set providers.{provider}.clientId, and the endpoints of its login where none are built in{}", terms.map(|text| format!(". {text}")).unwrap_or_default())]
+    #[error("{provider} needs an OAuth client of your own: set providers.{provider}.clientId, and the endpoints of its login where none are built in{}{}", terms.map(|text| format!(". {text}")).unwrap_or_default(), looked_for(searched))]
     ClientIdRequired {
         /// The provider of the login.
         provider: String,
         /// What the provider's terms say, with a link.
         terms: Option<&'static str>,
+        /// Where a file that defines the provider was looked for.
+        searched: Vec<PathBuf>,
     },
     /// The configuration is wrong.
     #[error(transparent)]
@@ -218,6 +220,19 @@ impl BrokerError {
         }
     }
 
+    /// Says that a login needs a client of the user's own.
+    pub(crate) fn client_id_required(provider: &Provider) -> Self {
+        Self::ClientIdRequired {
+            provider: provider.id.to_string(),
+            terms: provider.terms,
+            // A file that is there lacks no client id.
+            searched: match provider.origin_of_definition {
+                Provenance::BuiltIn => provider.searched.clone(),
+                _ => Vec::new(),
+            },
+        }
+    }
+
     /// Says that a login failed, keeping the kinds that a caller can tell apart.
     pub(crate) fn from_login(error: OauthError) -> Self {
         match error {
@@ -244,6 +259,17 @@ fn exhausted(provider: &str, keeper: Option<&AccountId>, retry_at: Option<Timest
             "the {provider} account {keeper} is cooling down, and what the request holds can be served by no other{}",
             when(retry_at)
         ),
+    }
+}
+
+fn looked_for(searched: &[PathBuf]) -> String {
+    let files: Vec<String> = searched
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    match files.is_empty() {
+        true => String::new(),
+        false => format!(". None of these files is there: {}", files.join(", ")),
     }
 }
 

@@ -4,7 +4,7 @@ use provider_auth_oauth::{Client, OauthError, Server, TokenHint, revoke};
 use secrecy::SecretString;
 
 use crate::broker::Broker;
-use crate::config::resolve_secret;
+use crate::config::{SecretRef, resolve_secret};
 use crate::credential::{Credential, Secret};
 use crate::error::BrokerError;
 use crate::resource::name_resource;
@@ -46,21 +46,28 @@ impl Broker {
         };
         let secret = match sealed {
             Some(secret) => Some(secret),
+            None if provider
+                .client_secret
+                .as_ref()
+                .is_some_and(SecretRef::needs_consent) =>
+            {
+                return Err(BrokerError::OriginNotAllowed(format!(
+                    "a project file says where the client secret of {} is, and this account was made without it; sign in again if \
+                     you trust that file",
+                    provider.id
+                )));
+            }
             None => provider
                 .client_secret
                 .as_ref()
                 .map(|secret| resolve_secret(secret, &*self.host.env))
                 .transpose()?,
         };
-        let id =
-            credential
-                .belongs
-                .client_id
-                .clone()
-                .ok_or_else(|| BrokerError::ClientIdRequired {
-                    provider: provider.id.to_string(),
-                    terms: provider.terms,
-                })?;
+        let id = credential
+            .belongs
+            .client_id
+            .clone()
+            .ok_or_else(|| BrokerError::client_id_required(&provider))?;
         Ok(Client {
             id,
             secret,

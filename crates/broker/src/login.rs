@@ -13,10 +13,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use provider_auth_policy::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
+use url::Url;
 
 use crate::accounts::{Account, DEFAULT_NAMESPACE, checked_name};
 use crate::broker::Broker;
-use crate::config::{Provider, mcp_server};
+use crate::config::{Grant, Provider, mcp_server};
 use crate::error::BrokerError;
 use crate::limits;
 
@@ -35,6 +36,8 @@ pub enum Method {
     ApiKey,
     /// Nobody does: a token of another issuer names this machine or program (RFC 7523).
     Assertion,
+    /// Nobody does: the client signs in for itself (RFC 6749 §4.4).
+    ClientCredentials,
 }
 
 impl Method {
@@ -46,6 +49,7 @@ impl Method {
             Self::Paste => "paste",
             Self::ApiKey => "api-key",
             Self::Assertion => "assertion",
+            Self::ClientCredentials => "client-credentials",
         }
     }
 }
@@ -122,6 +126,10 @@ type Pasted = (String, oneshot::Sender<BrokerError>);
 /// The ways to log in that a provider has under this configuration.
 pub(crate) fn methods(provider: &Provider) -> Vec<Method> {
     let mut methods = Vec::new();
+    // A try says what is wrong with its file.
+    if provider.fault.is_some() {
+        return vec![Method::Browser];
+    }
     if let Some(server) = &provider.server
         && server.dialect.page_poll.is_some()
     {
@@ -132,10 +140,11 @@ pub(crate) fn methods(provider: &Provider) -> Vec<Method> {
             || provider.resource.is_some())
     {
         let discovers = provider.discovers || provider.resource.is_some();
-        if server.authorization_endpoint.is_some() || discovers {
+        let knows = |endpoint: &Option<Url>| endpoint.is_some() || discovers;
+        if knows(&server.authorization_endpoint) && provider.allows(Grant::AuthorizationCode) {
             methods.extend([Method::Browser, Method::Paste]);
         }
-        if server.device_authorization_endpoint.is_some() || discovers {
+        if knows(&server.device_authorization_endpoint) && provider.allows(Grant::DeviceCode) {
             methods.push(Method::Device);
         }
     }
@@ -177,7 +186,7 @@ impl Broker {
                 (server, client, None)
             }
         };
-        let method = self.login_method(options.method, &server)?;
+        let method = self.login_method(options.method, &provider, &server)?;
         let patience = options.timeout.unwrap_or(limits::LOGIN_PATIENCE);
         let number = self.next_serial();
         let reserve = self.reserve_notice(&provider, &namespace);
@@ -196,8 +205,8 @@ impl Broker {
         let (cancel, cancelled) = watch::channel(false);
         let began = self.now();
         let (prompt, work) = match method {
-            // A device login would send the secret before anybody has seen what is read and where it goes.
-            Method::Device if made.reads_for_the_project() => {
+            // These would send the secret before anybody has seen what is read and where it goes.
+            Method::Device | Method::ClientCredentials if made.reads_for_the_project() => {
                 return Err(BrokerError::InvalidArgument(format!(
                     "method: the client secret of {} is named by a project file, and is sent only once you have agreed on the \
                      provider's page: use browser or paste, or move the provider to your own config file",
@@ -209,6 +218,7 @@ impl Broker {
             }
             Method::Device => self.begin_device(number, &mut made).await?,
             Method::Assertion => self.begin_assertion(number, &made)?,
+            Method::ClientCredentials => self.begin_client(number, &made),
             _ => {
                 self.begin_page(number, &mut made, method, options.login_hint.as_deref())
                     .await?

@@ -32,9 +32,12 @@ impl Broker {
             .check_scope(server)
             .map_err(BrokerError::from_login)?;
         let now = self.now();
-        check_id_token(http, server, &client, &tokens, now.as_millis())
-            .await
-            .map_err(BrokerError::from_login)?;
+        // Where no person signs in, there is no id token.
+        if !matches!(made.method, Method::Assertion | Method::ClientCredentials) {
+            check_id_token(http, server, &client, &tokens, now.as_millis())
+                .await
+                .map_err(BrokerError::from_login)?;
+        }
         let identity = self.who(server, &tokens).await;
         let tokens = match server.dialect.renewal {
             Renewal::ExchangeLogin => {
@@ -60,8 +63,14 @@ impl Broker {
         })?;
         let client_secret = sealed_secret(&made.provider, made.mcp.as_ref(), client.secret);
         let mut secret = Secret::from_login(tokens, client_secret, asked_at);
-        if let Secret::Oauth { by_assertion, .. } = &mut secret {
+        if let Secret::Oauth {
+            by_assertion,
+            by_client,
+            ..
+        } = &mut secret
+        {
             *by_assertion = made.method == Method::Assertion;
+            *by_client = made.method == Method::ClientCredentials;
         }
         self.store(Credential {
             provider: made.provider.id.to_string(),

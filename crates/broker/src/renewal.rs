@@ -1,7 +1,8 @@
 //! With what the next access token of a credential is asked for, and whom.
 
 use provider_auth_oauth::{
-    Client, OauthError, Renewal, Server, Tokens, exchange_assertion, exchange_token,
+    Client, OauthError, Renewal, Server, Tokens, client_credentials, exchange_assertion,
+    exchange_token,
 };
 use secrecy::SecretString;
 
@@ -21,21 +22,25 @@ enum Means {
     RefreshToken(SecretString, Client),
     Exchange(SecretString),
     Assertion(SecretString),
+    /// The client itself, what it proves that by, and for which scopes.
+    Client(Client, SecretString, Vec<String>),
 }
 
 impl Ask {
     /// What is presented, and may be good for one use.
     pub(crate) fn presented(&self) -> &SecretString {
         match &self.means {
-            Means::RefreshToken(secret, _) | Means::Exchange(secret) | Means::Assertion(secret) => {
-                secret
-            }
+            Means::RefreshToken(secret, _)
+            | Means::Exchange(secret)
+            | Means::Assertion(secret)
+            | Means::Client(_, secret, _) => secret,
         }
     }
 
-    /// Whether a refusal is the end of the login. An assertion is somebody else's, who issues the next one soon.
+    /// Whether a refusal is the end of the login. An assertion is somebody else's, who issues the next one soon; a client
+    /// holds no grant that could be dead.
     pub(crate) fn ends_with_refusal(&self) -> bool {
-        !matches!(self.means, Means::Assertion(_))
+        !matches!(self.means, Means::Assertion(_) | Means::Client(..))
     }
 }
 
@@ -55,6 +60,14 @@ impl Broker {
                     )));
                 };
                 Means::Assertion(resolve_secret(assertion, &*self.host.env)?)
+            }
+            Secret::Oauth {
+                by_client: true, ..
+            } => {
+                let client = self.client_of(credential)?;
+                let secret = client.secret.clone().unwrap_or_default();
+                let scopes = self.provider(&credential.provider)?.scopes.clone();
+                Means::Client(client, secret, scopes)
             }
             Secret::Oauth {
                 refresh: Some(token),
@@ -80,6 +93,9 @@ impl Broker {
                 provider_auth_oauth::refresh(http, server, client, token, None).await
             }
             Means::Exchange(token) => exchange_token(http, server, token).await,
+            Means::Client(client, _, scopes) => {
+                client_credentials(http, server, client, scopes).await
+            }
             Means::Assertion(assertion) => exchange_assertion(http, server, assertion).await,
         }
     }

@@ -128,7 +128,7 @@ impl Broker {
                 &pool,
                 request,
                 &account,
-                provider.signals,
+                &provider.signals,
                 &response,
                 jitter,
             );

@@ -55,7 +55,7 @@ impl Broker {
                 .map_err(BrokerError::from)
         };
         match (self.settings.providers.get(id), resource) {
-            (Some(known), None) => Ok(known.clone()),
+            (Some(_), None) => self.provider(id),
             (Some(known), Some(resource)) => match &known.resource {
                 Some(own) if resource_uri(own) == resource_uri(resource) => Ok(known.clone()),
                 Some(own) => invalid(format!(
@@ -151,6 +151,7 @@ impl Broker {
                 return Err(BrokerError::ClientIdRequired {
                     provider: provider.id.to_string(),
                     terms: provider.terms.or(crate::providers::MCP.terms),
+                    searched: Vec::new(),
                 });
             }
         };

@@ -192,10 +192,11 @@ impl<'env> Options<'env> {
             Some("paste") => Some(Method::Paste),
             Some("api-key") => Some(Method::ApiKey),
             Some("assertion") => Some(Method::Assertion),
+            Some("client-credentials") => Some(Method::ClientCredentials),
             Some(_) => {
                 return Err(expected(
                     "method",
-                    "browser, device, paste, api-key or assertion",
+                    "browser, device, paste, api-key, assertion or client-credentials",
                 ));
             }
         };

@@ -1,7 +1,15 @@
 //! Between the `oauth2` crate and the HTTP client: applies the dialect to the request, brings the answer into standard
 //! form, and keeps what the crate's own errors do not tell (status, `retry-after`, content type).
 
-use std::{future::Future, pin::Pin, sync::OnceLock};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{
     HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
@@ -19,6 +27,7 @@ use crate::{
     Client, ClientAuth, Encoding, Http, OauthError, Server, Tokens,
     answer::{self, Refusal},
     dialect::StepDialect,
+    limits,
     server::endpoint,
     tokens::{TokenAnswer, reveal},
 };
@@ -69,6 +78,7 @@ pub(crate) struct Adapter<'a> {
     endpoint: &'a Url,
     uri: Uri,
     failure: OnceLock<OauthError>,
+    slow_downs: AtomicU32,
 }
 
 impl<'a> Adapter<'a> {
@@ -99,6 +109,7 @@ impl<'a> Adapter<'a> {
             endpoint,
             uri,
             failure: OnceLock::new(),
+            slow_downs: AtomicU32::new(0),
         })
     }
 
@@ -134,6 +145,17 @@ impl<'a> Adapter<'a> {
             (None, RequestTokenError::ServerResponse(_)) => OauthError::Expired,
             (None, _) => OauthError::Malformed { field: "content" },
         })
+    }
+
+    /// The pause before the next poll: the crate's own, which grows by 5 s with each `slow_down`, or as the dialect has it.
+    pub(crate) fn paced(&self, pause: Duration) -> Duration {
+        let Some(growth) = self.server.dialect.slow_down else {
+            return pause;
+        };
+        let slow_downs = self.slow_downs.load(Ordering::Relaxed);
+        (pause + growth * slow_downs)
+            .saturating_sub(limits::SLOW_DOWN * slow_downs)
+            .max(limits::SHORTEST_POLL_INTERVAL)
     }
 
     fn dialect(&self) -> &'a StepDialect {
@@ -201,7 +223,10 @@ impl<'a> Adapter<'a> {
         match self.exchange(request).await {
             Ok(body) => Ok(json(StatusCode::OK, body)),
             Err(Refusal::Pending) => Ok(refused("authorization_pending")),
-            Err(Refusal::SlowDown) => Ok(refused("slow_down")),
+            Err(Refusal::SlowDown) => {
+                self.slow_downs.fetch_add(1, Ordering::Relaxed);
+                Ok(refused("slow_down"))
+            }
             Err(Refusal::Final(failure)) if self.step == Step::Poll && passes(&failure) => {
                 Err(NoAnswer)
             }

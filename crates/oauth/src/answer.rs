@@ -50,6 +50,11 @@ pub(crate) fn read<'a>(
             body.entry(ours).or_insert(value);
         }
     }
+    if let (Step::Device, Some(pause)) = (step, dialect.poll_interval)
+        && body.get("interval").is_none_or(Value::is_null)
+    {
+        body.insert("interval".to_owned(), pause.as_secs().into());
+    }
     let mut body = standard(body).map_err(Refusal::Final)?;
     // Not the server's word but its clock: whatever the body calls so is something else.
     body.remove("date");

@@ -108,6 +108,7 @@ where
         .set_token_uri(TokenUrl::from_url(adapter.endpoint().clone()));
     let waited = AtomicU64::new(0);
     let sleep = |pause: Duration| {
+        let pause = adapter.paced(pause);
         waited.fetch_add(pause.as_secs(), Ordering::Relaxed);
         sleep(pause)
     };

@@ -1,5 +1,7 @@
 //! How a server's OAuth differs from the standard, as data. The default is the standard.
 
+use std::time::Duration;
+
 use url::Url;
 
 /// The differences of one server.
@@ -25,12 +27,22 @@ pub struct Dialect {
     pub errors: Vec<ErrorRule>,
     /// Where the identity stands.
     pub identity: IdentityPaths,
+    /// Where the endpoints are looked up.
+    pub discovery: Discovery,
     /// Other names under which the server calls itself (Oracle Cloud has one for all domains).
     pub issuers: Vec<Url>,
+    /// Take whatever name the server gives itself, as one that has a name per tenant.
+    pub any_issuer: bool,
     /// What is checked of an id token.
     pub id_token: IdTokenCheck,
+    /// Send the access token to where the server publishes its keys (Oracle Cloud, unless its administrator opens that).
+    pub jwks_needs_token: bool,
     /// Send a PKCE challenge with the start of a device login, and the verifier with each poll (Qwen).
     pub device_pkce: bool,
+    /// Pause between two polls of a device login when the server names none; [`limits::POLL_INTERVAL`](crate::limits::POLL_INTERVAL) when absent.
+    pub poll_interval: Option<Duration>,
+    /// How much longer each `slow_down` makes the pause; 5 s when absent (RFC 8628 §3.5).
+    pub slow_down: Option<Duration>,
     /// The server issues the client with the first login (Sign in with ChatGPT).
     pub issued_client: Option<IssuedClient>,
     /// A scope without which a login is of no use.
@@ -47,13 +59,35 @@ pub struct Dialect {
     pub ended: Option<String>,
 }
 
-/// What is checked of an id token, beside its nonce.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum IdTokenCheck {
-    /// Nothing: it comes straight from the token endpoint over TLS (OpenID Connect Core §3.1.3.7).
+/// Where a server's endpoints are looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Discovery {
+    /// At the places that the standards name.
     #[default]
+    Standard,
+    /// Nowhere: what is not configured is not there.
+    Never,
+    /// In a document of its own.
+    Document {
+        /// Where it lies; at the standard places when absent.
+        url: Option<Url>,
+        /// The key under which the metadata stand in it (`openid-configuration`, of Oracle Cloud); at its top when absent.
+        key: Option<String>,
+    },
+}
+
+/// What is checked of an id token. It comes straight from the token endpoint over TLS, so its signature need not be
+/// (OpenID Connect Core §3.1.3.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum IdTokenCheck {
+    /// Nothing.
+    Off,
+    /// The nonce, of one that has any.
+    #[default]
+    Nonce,
+    /// And issuer, audience and time; a login without an id token fails.
     Claims,
-    /// Signature, issuer, audience and time; a login without an id token fails.
+    /// And the signature.
     Signature,
 }
 

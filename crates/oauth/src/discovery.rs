@@ -5,9 +5,8 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    ClientAuth, Http, OauthError, answer, challenge, limits,
-    server::{require_secure, same_issuer},
-    text::clean,
+    ClientAuth, Discovery, Http, OauthError, Server, answer, challenge, limits,
+    server::require_secure, text::clean,
 };
 
 /// What a server says about itself.
@@ -62,13 +61,42 @@ pub(crate) async fn discover_in(
     issuer: &Url,
     order: Order,
 ) -> Result<Metadata, OauthError> {
+    let server = Server {
+        issuer: Some(issuer.clone()),
+        ..Server::default()
+    };
+    search(http, &server, order).await
+}
+
+/// The same for a server whose dialect may put the document elsewhere, nest it, or give the server other names.
+pub async fn discover_of(http: &dyn Http, server: &Server) -> Result<Metadata, OauthError> {
+    search(http, server, Order::OpenId).await
+}
+
+async fn search(http: &dyn Http, server: &Server, order: Order) -> Result<Metadata, OauthError> {
+    let issuer = server.issuer.as_ref();
+    let issuer = issuer.ok_or(OauthError::MissingEndpoint { which: "issuer" })?;
     require_secure(issuer)?;
+    let (own_place, key) = match &server.dialect.discovery {
+        Discovery::Document { url, key } => (url.as_ref(), key.as_deref()),
+        Discovery::Standard | Discovery::Never => (None, None),
+    };
     let mut last = OauthError::MissingEndpoint {
         which: "discovery document",
     };
-    for place in places(issuer, order) {
+    for place in own_place.map_or_else(|| places(issuer, order), |place| vec![place.clone()]) {
+        require_secure(&place)?;
         match fetch(http, &place).await {
-            Ok(document) => return read(&document, issuer),
+            Ok(document) => match key {
+                None => return read(&document, server, issuer),
+                Some(key) => {
+                    let nested = document.get(key).and_then(Value::as_object);
+                    let nested = nested.ok_or(OauthError::Malformed {
+                        field: "discovery key",
+                    })?;
+                    return read(nested, server, issuer);
+                }
+            },
             Err(error @ (OauthError::Http(_) | OauthError::InsecureEndpoint { .. })) => {
                 return Err(error);
             }
@@ -96,12 +124,16 @@ pub(crate) async fn fetch(http: &dyn Http, place: &Url) -> Result<Map<String, Va
     answer::document(&http.send(request).await?)
 }
 
-fn read(document: &Map<String, Value>, issuer: &Url) -> Result<Metadata, OauthError> {
+fn read(
+    document: &Map<String, Value>,
+    server: &Server,
+    issuer: &Url,
+) -> Result<Metadata, OauthError> {
     let found = document
         .get("issuer")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    if !same_issuer(found, issuer.as_str()) {
+    if !server.is_called(found) {
         return Err(OauthError::IssuerMismatch {
             expected: issuer.to_string(),
             found: clean(found, limits::DESCRIPTION_CHARS)

@@ -1,14 +1,16 @@
 //! Checks an id token in full: signature, issuer, audience, time (OpenID Connect Core §3.1.3.7).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::{Request, header::ACCEPT};
+use http::{Method, Request, header::ACCEPT};
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
 };
 use serde_json::{Map, Value};
 
 use crate::{
-    Client, Http, IdTokenCheck, OauthError, Server, Tokens, answer, limits,
+    Client, Http, IdTokenCheck, OauthError, Server, Tokens, answer,
+    exchange::bearer_request,
+    limits,
     server::endpoint,
     tokens::{claims, reveal},
 };
@@ -23,19 +25,32 @@ pub async fn check_id_token(
     tokens: &Tokens,
     now_ms: u64,
 ) -> Result<(), OauthError> {
-    if server.dialect.id_token == IdTokenCheck::Claims {
+    if server.dialect.id_token < IdTokenCheck::Claims {
         return Ok(());
     }
     let token = tokens.id_token.as_ref().ok_or(untrusted("there is none"))?;
-    let keys = endpoint(server.jwks_uri.as_ref(), "key set")?;
-    let request = Request::get(keys.as_str())
-        .header(ACCEPT, "application/json")
-        .body(Vec::new())
-        .map_err(|_| OauthError::MissingEndpoint { which: "key set" })?;
-    let keys = answer::document(&http.send(request).await?)?;
-    signature(reveal(token), &keys)?;
+    if server.dialect.id_token == IdTokenCheck::Signature {
+        signature(reveal(token), &keys(http, server, tokens).await?)?;
+    }
     let claims = claims(token).ok_or(untrusted("it is no JWT"))?;
     check_claims(&claims, server, client, now_ms)
+}
+
+/// What the server publishes to check its signatures with.
+async fn keys(
+    http: &dyn Http,
+    server: &Server,
+    tokens: &Tokens,
+) -> Result<Map<String, Value>, OauthError> {
+    let url = endpoint(server.jwks_uri.as_ref(), "key set")?;
+    let request = match server.dialect.jwks_needs_token {
+        true => bearer_request(Method::GET, url, &tokens.access)?,
+        false => Request::get(url.as_str())
+            .header(ACCEPT, "application/json")
+            .body(Vec::new())
+            .map_err(|_| OauthError::MissingEndpoint { which: "key set" })?,
+    };
+    answer::document(&http.send(request).await?)
 }
 
 fn check_claims(

@@ -44,13 +44,13 @@ mod tokens;
 pub use crate::challenge::{Challenge, bearer_challenge};
 pub use crate::device::{DeviceGrant, poll_device, start_device};
 pub use crate::dialect::{
-    Dialect, Encoding, ErrorRule, IdTokenCheck, IdentityPaths, IssuedClient, Meaning, PagePoll,
-    Renewal, StepDialect,
+    Dialect, Discovery, Encoding, ErrorRule, IdTokenCheck, IdentityPaths, IssuedClient, Meaning,
+    PagePoll, Renewal, StepDialect,
 };
-pub use crate::discovery::{Metadata, discover};
+pub use crate::discovery::{Metadata, discover, discover_of};
 pub use crate::error::{CallbackError, OauthError};
 pub use crate::exchange::{PageLogin, exchange_assertion, exchange_token, poll_page, start_page};
-pub use crate::grant::{TokenHint, exchange_code, refresh, revoke};
+pub use crate::grant::{TokenHint, client_credentials, exchange_code, refresh, revoke};
 pub use crate::http::{Http, HttpError, Sending};
 pub use crate::id_token::check_id_token;
 pub use crate::identity::{Identity, identity, userinfo};

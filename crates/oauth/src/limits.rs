@@ -26,6 +26,9 @@ pub const LARGEST_UNIX_SECONDS: u64 = 100_000_000_000;
 /// Pause between two polls when the server names none (RFC 8628 §3.5).
 pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How much longer each `slow_down` makes the pause (RFC 8628 §3.5).
+pub const SLOW_DOWN: Duration = Duration::from_secs(5);
+
 /// Shortest pause between two polls, whatever the server says: 0 has been seen.
 pub const SHORTEST_POLL_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -56,6 +56,9 @@ impl Server {
 
     /// Whether the server calls itself so.
     pub(crate) fn is_called(&self, issuer: &str) -> bool {
+        if self.dialect.any_issuer {
+            return true;
+        }
         let names = self.issuer.iter().chain(&self.dialect.issuers);
         names
             .into_iter()

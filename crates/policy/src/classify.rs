@@ -8,7 +8,7 @@ use crate::limits;
 use crate::reason::{Reason, Source};
 use crate::response::{Failure, Response};
 use crate::rpc::Details;
-use crate::signals::{Mark, Reach, Signals, UsedUnit, Window};
+use crate::signals::{LimitRule, Mark, Reach, Signals, UsedUnit, Window, text_at};
 use crate::state::Usage;
 use crate::time::Timestamp;
 use crate::wait::{self, Stated};
@@ -59,6 +59,9 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
         0..400 => body.as_ref().and_then(event_status),
         _ => Some(status),
     };
+    if let Some(rule) = signals.rule(status, body.as_ref()) {
+        return by_rule(signals, rule, response, body.as_ref(), now, again);
+    }
     let reason = match by_code(mark, status).unwrap_or_else(|| by_status(status)) {
         Reason::ClientError if again == Again::Wanted => Reason::ServerError,
         reason => reason,
@@ -94,6 +97,36 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
             }
         }
         _ => base,
+    }
+}
+
+/// What a rule of the user makes of a refusal. How long it lasts is read where the rule says, else where it is for all.
+fn by_rule(
+    signals: &Signals,
+    rule: &LimitRule,
+    response: &Response<'_>,
+    body: Option<&Value>,
+    now: Timestamp,
+    again: Again,
+) -> Outcome {
+    let named = || {
+        let text = text_at(body?, rule.wait.as_deref()?)?;
+        let span = wait::reset(&text, wait::server_clock(response, now))?;
+        Some(Stated {
+            span: span.min(limits::UNKNOWN_LONGEST),
+            source: Source::Body,
+        })
+    };
+    let usual = match rule.reason {
+        Reason::QuotaExhausted => Some(Reach::Account),
+        Reason::Throttled | Reason::RateLimited => Some(Reach::Model),
+        _ => None,
+    };
+    Outcome {
+        reason: rule.reason,
+        reach: rule.reach.or(usual),
+        rest: named().or_else(|| wait::stated(signals, response, body, now)),
+        again,
     }
 }
 

@@ -91,7 +91,9 @@ pub use request::Request;
 pub use response::{Failure, Response};
 pub use rotation::{Mode, Rotation, Strategy};
 pub use select::{Rule, Selection, claim_probe, select};
-pub use signals::{Mark, Meter, OBSERVED_HEADERS, Reach, Signals, UsedUnit, WaitUnit, Window};
+pub use signals::{
+    LimitRule, Mark, Meter, OBSERVED_HEADERS, Reach, Signals, UsedUnit, WaitUnit, Window,
+};
 pub use state::{
     AccountState, Binding, PoolState, RefreshRest, Refusal, SharedState, StandingMark, Usage, clear,
 };

@@ -1,6 +1,10 @@
 //! What a provider's responses look like, as data: a provider is a table, not code.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::codes::COMMON;
 use crate::limits;
@@ -10,8 +14,10 @@ use crate::reason::Reason;
 ///
 /// No message is ever matched to tell what happened. For how long is read from one where nothing else
 /// says it, after the phrases of [`wait_phrases`](Self::wait_phrases).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Signals {
+    /// What a user says of this provider's refusals; looked at first, and the first that fits decides alone.
+    pub rules: Option<Arc<[LimitRule]>>,
     /// JSON pointers at which a code may stand; the first one with a known code decides. What follows a colon in a code is
     /// not part of it.
     pub code_paths: &'static [&'static str],
@@ -29,6 +35,41 @@ pub struct Signals {
     pub meters: &'static [Meter],
     /// How long a prompt cache stays warm after its last use.
     pub binding_life: Duration,
+}
+
+/// What a user says that a refusal means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitRule {
+    /// HTTP status; any of a refusal when absent.
+    pub status: Option<u16>,
+    /// A JSON pointer into the body, and the text that stands there; a number counts as its digits.
+    pub body: Option<(String, String)>,
+    /// What it means.
+    pub reason: Reason,
+    /// What it is about, where that is not the usual thing for the reason.
+    pub reach: Option<Reach>,
+    /// JSON pointer to how long to stay away: seconds, a span (`6m0s`), a Unix time, or a date and time (RFC 3339).
+    pub wait: Option<String>,
+}
+
+impl LimitRule {
+    fn fits(&self, status: Option<u16>, body: Option<&Value>) -> bool {
+        let stands = |(path, wanted): &(String, String)| {
+            let found = body.and_then(|body| text_at(body, path));
+            found.is_some_and(|found| found == *wanted)
+        };
+        self.status.is_none_or(|wanted| status == Some(wanted))
+            && self.body.as_ref().is_none_or(stands)
+    }
+}
+
+/// The text or number that stands at a pointer.
+pub(crate) fn text_at<'a>(body: &'a Value, path: &str) -> Option<Cow<'a, str>> {
+    match body.pointer(path)? {
+        Value::String(text) => Some(text.as_str().into()),
+        Value::Number(number) => Some(number.to_string().into()),
+        _ => None,
+    }
 }
 
 /// What a structured code means.
@@ -124,8 +165,15 @@ const fn meter(remaining: &'static str, reset: &'static str) -> Meter {
 }
 
 impl Signals {
+    /// The rule of the user that fits a refusal.
+    pub(crate) fn rule(&self, status: Option<u16>, body: Option<&Value>) -> Option<&LimitRule> {
+        let mut rules = self.rules.iter().flat_map(|rules| rules.iter());
+        rules.find(|rule| rule.fits(status, body))
+    }
+
     /// Bodies of OpenAI's and Anthropic's shape, and the headers of both: right for a provider without a table of its own.
     pub const GENERIC: Self = Self {
+        rules: None,
         code_paths: &[
             "/error/details/error_code",
             "/error/code",

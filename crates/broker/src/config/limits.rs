@@ -16,3 +16,9 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_hours(6);
 
 /// Edits between an unknown key and the known one it is taken for: two slips of the finger.
 pub(super) const NEAREST_KEY: usize = 2;
+
+/// Shortest pause between two polls that a user may ask for: below it a server is hammered.
+pub(super) const SHORTEST_POLL_PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest pause between two polls, and longest growth of one: beyond it a user gives up.
+pub(super) const LONGEST_POLL_PAUSE: Duration = Duration::from_secs(60);

@@ -4,42 +4,48 @@
 //! rotates and may add providers of its own, but it may not say where a known provider's credentials go.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use provider_auth_oauth::{ClientAuth, Server};
-use provider_auth_policy::Rotation;
+use provider_auth_oauth::{ClientAuth, Discovery, IdTokenCheck, Server};
+use provider_auth_policy::{Rotation, Signals};
 use url::Url;
 
+use super::dialect;
 use super::error::ConfigError;
+use super::oci::{self, OciFile};
 use super::origin::{Origin, safe_url};
 use super::provider::{CredentialForm, HeaderTemplate, Provenance, Provider};
 use super::schema::{Layer, ProviderPatch, ROTATION, RotationPatch};
 use crate::providers::{self, Descriptor, KEY_HEADERS, Template};
 
-/// Makes the providers of these layers, first the weakest.
-pub(super) fn merge(layers: Vec<Layer>) -> Result<BTreeMap<String, Arc<Provider>>, ConfigError> {
-    let known: BTreeSet<String> = layers
+/// Makes the providers of these layers, first the weakest. `oci` lies below them all.
+pub(super) fn merge(
+    layers: Vec<Layer>,
+    oci: OciFile,
+) -> Result<BTreeMap<String, Arc<Provider>>, ConfigError> {
+    let users: BTreeSet<String> = layers
         .iter()
         .filter(|layer| !matches!(layer.provenance, Provenance::Project(_)))
         .flat_map(|layer| &layer.providers)
         // How a provider rotates may be said of any, also of one that only the project defines.
         .filter(|(_, patch)| patch.keys.keys().any(|key| *key != ROTATION))
         .map(|(id, _)| id.clone())
-        .chain(
-            providers::BUILT_IN
-                .iter()
-                .map(|descriptor| descriptor.id.to_owned()),
-        )
         .collect();
+    let known = |id: &str| users.contains(id) || providers::built_in(id).is_some();
 
     let mut merged: BTreeMap<String, Merged> = providers::BUILT_IN
         .iter()
         .map(|descriptor| (descriptor.id.to_owned(), Merged::default()))
         .collect();
+    merged
+        .entry(oci::PROVIDER.to_owned())
+        .or_default()
+        .lay_oci(oci, users.contains(oci::PROVIDER));
     for layer in layers {
         for (id, patch) in layer.providers {
             if matches!(layer.provenance, Provenance::Project(_)) {
-                trust(&patch, known.contains(&id))?;
+                trust(&patch, known(&id))?;
             }
             merged.entry(id).or_default().lay(patch, &layer.provenance);
         }
@@ -73,6 +79,8 @@ fn trust(patch: &ProviderPatch, known: bool) -> Result<(), ConfigError> {
 struct Merged {
     patch: ProviderPatch,
     provenance: Provenance,
+    searched: Vec<PathBuf>,
+    fault: Option<ConfigError>,
 }
 
 impl Default for Merged {
@@ -80,11 +88,42 @@ impl Default for Merged {
         Self {
             patch: ProviderPatch::default(),
             provenance: Provenance::BuiltIn,
+            searched: Vec::new(),
+            fault: None,
         }
     }
 }
 
 impl Merged {
+    /// Lays what `oci-auth.config.jsonc` says. Nothing about its provider is built in but what all domains share, so a
+    /// project's file may define it; it may not change what the user's own configuration says of it.
+    fn lay_oci(&mut self, file: OciFile, is_users: bool) {
+        self.searched = file.searched;
+        let Some(found) = file.found else { return };
+        let is_project = matches!(found.provenance, Provenance::Project(_));
+        match found.provider {
+            Ok(patch) if is_project && is_users => {
+                self.fault = patch.keys.values().next().map(|place| {
+                    place.fault(
+                        "your own configuration sets oci-oidc, and a project file may not change that; remove one of the two",
+                    )
+                });
+            }
+            Ok(patch) => self.lay(patch, &found.provenance),
+            Err(mut fault) => {
+                let searched: Vec<String> = self
+                    .searched
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect();
+                fault
+                    .why
+                    .push_str(&format!(". Searched: {}", searched.join(", ")));
+                self.fault = Some(fault);
+            }
+        }
+    }
+
     fn lay(&mut self, later: ProviderPatch, provenance: &Provenance) {
         if later.keys.keys().any(|key| *key != ROTATION) {
             self.provenance = provenance.clone();
@@ -115,7 +154,12 @@ impl Merged {
         take(&mut patch.client_id, later.client_id);
         take(&mut patch.client_secret, later.client_secret);
         take(&mut patch.client_auth, later.client_auth);
+        take(&mut patch.grants, later.grants);
         take(&mut patch.scopes, later.scopes);
+        patch.dialect.extend(later.dialect);
+        patch.strip.extend(later.strip);
+        // Before those of earlier layers, since the first rule that fits decides.
+        patch.limits.splice(0..0, later.limits);
         take(&mut patch.redirect_uri, later.redirect_uri);
         take(
             &mut patch.fallback_redirect_uris,
@@ -139,7 +183,12 @@ impl Merged {
     }
 
     fn provider(self, id: &str) -> Result<Provider, ConfigError> {
-        let Self { patch, provenance } = self;
+        let Self {
+            patch,
+            provenance,
+            searched,
+            fault,
+        } = self;
         let base = patch
             .extends
             .or_else(|| providers::built_in(id))
@@ -158,6 +207,7 @@ impl Merged {
         let strip: BTreeSet<&str> = [oauth_header.name.as_str(), &api_header.name]
             .into_iter()
             .chain(KEY_HEADERS.iter().copied())
+            .chain(patch.strip.iter().map(String::as_str))
             .collect();
         let mut redirect_uris = redirect_uris(base, &patch).into_iter();
         Ok(Provider {
@@ -170,12 +220,16 @@ impl Merged {
             redirect_uri: redirect_uris.next(),
             fallback_redirect_uris: redirect_uris.collect(),
             assertion: patch.assertion,
-            discovers: patch.issuer.is_some() && !server.as_ref().is_some_and(is_complete),
+            grants: patch.grants,
+            discovers: patch.issuer.is_some() && server.as_ref().is_some_and(is_to_be_asked),
             oauth_extra: extra(base.oauth_extra, &patch.headers),
             api_extra: extra(base.api_extra, &patch.headers),
             strip: strip.into_iter().map(str::to_owned).collect(),
             rotation: rotation(base, &patch.rotation),
-            signals: base.signals,
+            signals: Signals {
+                rules: (!patch.limits.is_empty()).then(|| patch.limits.into()),
+                ..base.signals.clone()
+            },
             bound_items: base.bound_items,
             models: base.models,
             terms: base.terms,
@@ -185,6 +239,8 @@ impl Merged {
             oauth_header,
             api_header,
             models_urls,
+            searched,
+            fault,
         })
     }
 }
@@ -198,7 +254,7 @@ impl Provider {
                 origins: Some(origins.into_iter().collect()),
                 ..ProviderPatch::default()
             },
-            provenance: Provenance::BuiltIn,
+            ..Merged::default()
         };
         Some(Self {
             server: Some(Server::default()),
@@ -217,7 +273,7 @@ impl Provider {
                 resource: Some(resource),
                 ..ProviderPatch::default()
             },
-            provenance: Provenance::BuiltIn,
+            ..Merged::default()
         };
         merged.provider(id)
     }
@@ -264,13 +320,13 @@ fn server(base: &Descriptor, patch: &ProviderPatch) -> Result<Option<Server>, Co
         }
     };
     let mut dialect = (base.dialect)();
+    for setting in &patch.dialect {
+        setting.clone().apply(&mut dialect);
+    }
     for (step, params) in &patch.params {
         let to = match *step {
             "authorize" => &mut dialect.authorize,
-            "device" => &mut dialect.device.params,
-            "token" => &mut dialect.token.params,
-            "assertion" => &mut dialect.assertion.params,
-            _ => &mut dialect.refresh.params,
+            step => &mut dialect::step(&mut dialect, step).params,
         };
         to.retain(|(name, _)| !params.contains_key(name));
         to.extend(
@@ -309,7 +365,8 @@ fn server(base: &Descriptor, patch: &ProviderPatch) -> Result<Option<Server>, Co
         dialect,
         ..Server::default()
     };
-    if patch.issuer.is_some() || server.token_endpoint.is_some() || patch.resource.is_some() {
+    let is_found = patch.issuer.is_some() && server.dialect.discovery != Discovery::Never;
+    if is_found || server.token_endpoint.is_some() || patch.resource.is_some() {
         return Ok(Some(server));
     }
     match patch.keys.iter().find(|(key, _)| key.ends_with("Endpoint")) {
@@ -456,11 +513,14 @@ fn extra(base: &[(&str, &str)], user: &BTreeMap<String, String>) -> Vec<(String,
     base.chain(user).collect()
 }
 
-/// Whether discovery could add nothing to it.
-fn is_complete(server: &Server) -> bool {
-    server.authorization_endpoint.is_some()
+/// Whether discovery is wanted and could add something to it.
+fn is_to_be_asked(server: &Server) -> bool {
+    let needs_keys = server.dialect.id_token == IdTokenCheck::Signature;
+    let is_complete = server.authorization_endpoint.is_some()
         && server.token_endpoint.is_some()
         && server.device_authorization_endpoint.is_some()
         && server.revocation_endpoint.is_some()
         && server.userinfo_endpoint.is_some()
+        && (server.jwks_uri.is_some() || !needs_keys);
+    server.dialect.discovery != Discovery::Never && !is_complete
 }

@@ -1,12 +1,15 @@
-//! Reads the configuration: built-in providers, the user's file, the project's file, the environment, `configure`.
+//! Reads the configuration: built-in providers, `oci-auth.config.jsonc`, the user's file, the project's file, the
+//! environment, `configure`.
 //!
 //! Later ones win. Everything is checked here, once, and handed on as types that need no second look; a fault names
 //! its file, line, column and JSON path. A project file, which may be anybody's, can choose but not redirect.
 
+mod dialect;
 mod error;
 mod limits;
 mod merge;
 mod nearest;
+mod oci;
 mod origin;
 mod places;
 mod provider;
@@ -27,11 +30,12 @@ use serde_json::Value;
 pub use error::ConfigError;
 pub(crate) use origin::mcp_server;
 pub use origin::{BadUrl, Origin};
-pub use provider::{CredentialForm, HeaderTemplate, Provenance, Provider};
+pub use provider::{CredentialForm, Grant, HeaderTemplate, Provenance, Provider};
 pub use secret::{SecretRef, SecretSource, resolve_secret};
 
 use crate::host::Env;
 use error::Place;
+use oci::OciFile;
 use places::Platform;
 pub(crate) use places::{data_home, expand, variable};
 use schema::Layer;
@@ -143,6 +147,7 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
     let mut reading = Reading::default();
     let user_file = reading.user_file(env)?;
     reading.project_file(env, user_file.as_deref())?;
+    reading.oci_file(env);
     reading.inline(inline)?;
 
     let path = |inline: Option<&PathBuf>, name: &str| {
@@ -158,6 +163,7 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
             Place::option("PROVIDER_AUTH_DIR")
                 .fault("set this variable to a folder, since no home folder is known")
         })?;
+    let oci_log = reading.oci.log();
     Ok(Settings {
         dir,
         key_source: choice(
@@ -188,10 +194,11 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
                 "PROVIDER_AUTH_LOG",
                 LOG_LEVELS,
             )?
-            .unwrap_or_default(),
-            file: path(inline.log_file.as_ref(), "PROVIDER_AUTH_LOG_FILE"),
+            .unwrap_or(oci_log.level),
+            file: path(inline.log_file.as_ref(), "PROVIDER_AUTH_LOG_FILE")
+                .or_else(|| oci_log.file.map(|file| expand(env, &file))),
         },
-        providers: merge::merge(reading.layers)?,
+        providers: merge::merge(reading.layers, reading.oci)?,
         warnings: reading.warnings,
         files: reading.files,
     })
@@ -213,6 +220,7 @@ pub fn check(inline: &Inline) -> Result<(), ConfigError> {
 #[derive(Default)]
 struct Reading {
     layers: Vec<Layer>,
+    oci: OciFile,
     warnings: Vec<String>,
     files: Vec<PathBuf>,
 }
@@ -236,7 +244,7 @@ impl Reading {
 
     /// Reads the nearest project file, unless the user has named that very file as their own.
     fn project_file(&mut self, env: &dyn Env, user_file: Option<&Path>) -> Result<(), ConfigError> {
-        for file in places::project_files(env) {
+        for file in places::project_files(env, places::PROJECT_FILE) {
             if user_file.is_some_and(|user_file| places::same_file(user_file, &file)) {
                 return Ok(());
             }
@@ -245,6 +253,33 @@ impl Reading {
             }
         }
         Ok(())
+    }
+
+    /// Reads the nearest `oci-auth.config.jsonc` of the project, else the one beside OpenCode's own configuration.
+    fn oci_file(&mut self, env: &dyn Env) {
+        let users = places::opencode_file(env, oci::FILE);
+        let of_project = places::project_files(env, oci::FILE).into_iter();
+        let places = of_project.filter(|file| Some(file) != users.as_ref());
+        for file in places.chain(users.clone()) {
+            self.files.push(file.clone());
+            self.oci.searched.push(file.clone());
+            let is_users = |users: &PathBuf| *users == file || places::same_file(users, &file);
+            let provenance = match users.as_ref().is_some_and(is_users) {
+                true => Provenance::User(file.clone()),
+                false => Provenance::Project(file.clone()),
+            };
+            let tree = match places::read(&file) {
+                Ok(None) => continue,
+                Ok(Some(text)) => tree::parse_file(&file, &text),
+                Err(fault) => Err(fault),
+            };
+            let found = match tree {
+                Ok(root) => oci::Found::read(&root, provenance, &mut self.warnings),
+                Err(fault) => oci::Found::faulty(provenance, fault),
+            };
+            self.oci.found = Some(found);
+            return;
+        }
     }
 
     fn inline(&mut self, inline: &Inline) -> Result<(), ConfigError> {

@@ -10,7 +10,9 @@ use crate::host::Env;
 
 const PRODUCT: &str = "provider-auth";
 const USER_FILE: &str = "config.jsonc";
-const PROJECT_FILE: &str = "provider-auth.jsonc";
+
+/// The project's file.
+pub(super) const PROJECT_FILE: &str = "provider-auth.jsonc";
 
 /// The families of platforms that keep data in different places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +75,16 @@ pub(super) fn default_user_file(env: &dyn Env, platform: Platform) -> Option<Pat
     Some(base?.join(PRODUCT).join(USER_FILE))
 }
 
-/// Where a project file may lie, nearest first: the working folder and its parents up to the repository's root.
+/// The file of this name in OpenCode's own folder, which lies at the same place on every platform.
+pub(super) fn opencode_file(env: &dyn Env, name: &str) -> Option<PathBuf> {
+    let base = folder(env, "XDG_CONFIG_HOME").or_else(|| in_home(env, ".config"));
+    Some(base?.join("opencode").join(name))
+}
+
+/// Where a project's file of this name may lie, nearest first: the working folder and its parents up to the repository's root.
 ///
 /// Outside a repository only the working folder counts: its parents, such as `/tmp`, may be anybody's.
-pub(super) fn project_files(env: &dyn Env) -> Vec<PathBuf> {
+pub(super) fn project_files(env: &dyn Env, name: &str) -> Vec<PathBuf> {
     let Some(here) = env.current_dir() else {
         return Vec::new();
     };
@@ -85,7 +93,7 @@ pub(super) fn project_files(env: &dyn Env) -> Vec<PathBuf> {
         .position(|folder| folder.join(".git").exists());
     here.ancestors()
         .take(root.unwrap_or(0) + 1)
-        .map(|folder| folder.join(PROJECT_FILE))
+        .map(|folder| folder.join(name))
         .collect()
 }
 

@@ -7,6 +7,7 @@ use provider_auth_oauth::{ClientAuth, Server};
 use provider_auth_policy::{Rotation, Signals};
 use url::Url;
 
+use super::error::ConfigError;
 use super::origin::Origin;
 use super::secret::SecretRef;
 use crate::providers::{BoundItems, ModelLists};
@@ -34,6 +35,8 @@ pub struct Provider {
     pub fallback_redirect_uris: Vec<Url>,
     /// What a login without a person presents: a token of another issuer (RFC 7523). Not read yet.
     pub assertion: Option<SecretRef>,
+    /// The grants that a login may use; `None` for every one that server and client allow.
+    pub grants: Option<Vec<Grant>>,
     /// Whether its issuer is asked for endpoints that nobody named.
     pub discovers: bool,
     /// Where its credentials may go; empty for one that still has to be told.
@@ -56,20 +59,46 @@ pub struct Provider {
     /// How its pools rotate.
     pub rotation: Rotation,
     /// How its limits and refusals are recognised.
-    pub signals: &'static Signals,
+    pub signals: Signals,
     /// What in a request only the account that made it can serve.
     pub bound_items: &'static BoundItems,
     /// What its terms say about a login of one's own, with a link; for `CLIENT_ID_REQUIRED`.
     pub terms: Option<&'static str>,
     /// What says where its credentials go: the last layer to set anything but its rotation.
     pub origin_of_definition: Provenance,
+    /// Where a file that defines it was looked for, of a provider that has one.
+    pub searched: Vec<PathBuf>,
+    /// What is wrong with that file; whoever uses the provider is told.
+    pub fault: Option<ConfigError>,
 }
 
 impl Provider {
+    /// Whether a login may use this grant. A client speaks for itself only where that was asked for.
+    pub(crate) fn allows(&self, grant: Grant) -> bool {
+        match &self.grants {
+            Some(grants) => grants.contains(&grant),
+            None => grant != Grant::ClientCredentials,
+        }
+    }
+
     /// The redirect URIs registered with the server, in the order in which they are tried; none for any free port.
     pub(crate) fn redirect_uris(&self) -> impl Iterator<Item = &Url> {
         self.redirect_uri.iter().chain(&self.fallback_redirect_uris)
     }
+}
+
+/// A way to obtain tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Grant {
+    /// A page that sends a code back (RFC 6749 §4.1).
+    AuthorizationCode,
+    /// A code that is entered on another device (RFC 8628).
+    DeviceCode,
+    /// The client's own credentials, without a person (RFC 6749 §4.4).
+    ClientCredentials,
+    /// A token of another issuer, without a person (RFC 7523 §2.1).
+    JwtBearer,
 }
 
 /// How a credential is written into a header.

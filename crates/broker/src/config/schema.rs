@@ -3,22 +3,23 @@
 //! What is read here is one layer, a file or an inline value, with every key optional. What the layers make together
 //! is decided in `merge`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use provider_auth_oauth::ClientAuth;
-use provider_auth_policy::{Mode, Strategy};
+use provider_auth_policy::{LimitRule, Mode, Reach, Reason, Strategy};
 use url::Url;
 
+use super::dialect::{self, Setting};
 use super::error::{ConfigError, Place};
 use super::limits::{LONGEST_WAIT, MOST_ATTEMPTS};
 use super::origin::Origin;
-use super::provider::Provenance;
+use super::provider::{Grant, Provenance};
 use super::secret::SecretRef;
 use super::tree::{Entry, Node};
 use super::values::{
-    choice, endpoint, header, headers, issuer, known, origins, redirect_uri, resource, scheme,
-    scope, secret, word,
+    choice, endpoint, header, headers, issuer, known, origins, pointer, redirect_uri, resource,
+    scheme, scope, secret, word,
 };
 use crate::providers::{self, Descriptor};
 
@@ -48,15 +49,19 @@ pub(super) struct ProviderPatch {
     pub(super) client_id: Option<String>,
     pub(super) client_secret: Option<SecretRef>,
     pub(super) client_auth: Option<ClientAuth>,
+    pub(super) grants: Option<Vec<Grant>>,
     pub(super) scopes: Option<Vec<String>>,
     pub(super) params: BTreeMap<&'static str, BTreeMap<String, String>>,
+    pub(super) dialect: Vec<Setting>,
     pub(super) redirect_uri: Option<Url>,
     pub(super) fallback_redirect_uris: Option<Vec<Url>>,
     pub(super) origins: Option<Vec<Origin>>,
     pub(super) header: Option<String>,
     pub(super) scheme: Option<String>,
     pub(super) headers: BTreeMap<String, String>,
+    pub(super) strip: BTreeSet<String>,
     pub(super) models_url: Option<Url>,
+    pub(super) limits: Vec<LimitRule>,
     pub(super) rotation: RotationPatch,
 }
 
@@ -74,8 +79,8 @@ pub(super) struct RotationPatch {
 /// The key under which each provider keeps how it rotates.
 pub(super) const ROTATION: &str = "rotation";
 
-const ROOT_KEYS: &[&str] = &["providers", "$schema"];
-const PROVIDER_KEYS: &[&str] = &[
+pub(super) const ROOT_KEYS: &[&str] = &["providers", "$schema"];
+pub(super) const PROVIDER_KEYS: &[&str] = &[
     "extends",
     "resource",
     "issuer",
@@ -90,18 +95,22 @@ const PROVIDER_KEYS: &[&str] = &[
     "clientId",
     "clientSecret",
     "clientAuth",
+    "grants",
     "scopes",
     "params",
+    "dialect",
     "redirectUri",
     "fallbackRedirectUris",
     "origins",
     "header",
     "scheme",
     "headers",
+    "strip",
     "modelsUrl",
+    "limits",
     ROTATION,
 ];
-const ROTATION_KEYS: &[&str] = &[
+pub(super) const ROTATION_KEYS: &[&str] = &[
     "mode",
     "strategy",
     "rotate",
@@ -109,10 +118,10 @@ const ROTATION_KEYS: &[&str] = &[
     "maxWaitMs",
     "holdUntilReset",
 ];
-const STEPS: &[&str] = &["authorize", "device", "token", "refresh", "assertion"];
+pub(super) const STEPS: &[&str] = &["authorize", "device", "token", "refresh", "assertion"];
 
 /// Parameters that the flow itself sets, and whose meaning for its safety a config must not change.
-const RESERVED_PARAMS: &[&str] = &[
+pub(super) const RESERVED_PARAMS: &[&str] = &[
     "assertion",
     "client_id",
     "client_secret",
@@ -196,10 +205,19 @@ fn provider(
             "clientId" => patch.client_id = Some(word(node)?.to_owned()),
             "clientSecret" => patch.client_secret = Some(secret(node, from)?),
             "clientAuth" => patch.client_auth = Some(choice(node, CLIENT_AUTH)?),
+            "grants" => {
+                let grants: Result<_, _> = node
+                    .list()?
+                    .iter()
+                    .map(|item| choice(item, GRANTS))
+                    .collect();
+                patch.grants = Some(grants?);
+            }
             "scopes" => {
                 patch.scopes = Some(node.list()?.iter().map(scope).collect::<Result<_, _>>()?)
             }
             "params" => patch.params = params(node, warnings)?,
+            "dialect" => patch.dialect = dialect::read(node, warnings)?,
             "redirectUri" => patch.redirect_uri = Some(redirect_uri(node)?),
             "fallbackRedirectUris" => {
                 let uris: Result<_, _> = node.list()?.iter().map(redirect_uri).collect();
@@ -209,12 +227,56 @@ fn provider(
             "header" => patch.header = Some(header(node)?),
             "scheme" => patch.scheme = Some(scheme(node)?),
             "headers" => patch.headers = headers(node)?,
+            "strip" => patch.strip = node.list()?.iter().map(header).collect::<Result<_, _>>()?,
             "modelsUrl" => patch.models_url = Some(endpoint(node)?),
+            "limits" => {
+                let rules: Result<_, _> = node
+                    .list()?
+                    .iter()
+                    .map(|item| limit(item, warnings))
+                    .collect();
+                patch.limits = rules?;
+            }
             _ => patch.rotation = rotation(node, warnings)?,
         }
         patch.keys.insert(key, node.place.clone());
     }
     Ok(patch)
+}
+
+/// What the user says that a refusal means. A rule must say of which, or it would mean every one.
+fn limit(node: &Node, warnings: &mut Vec<String>) -> Result<LimitRule, ConfigError> {
+    let (mut status, mut path, mut value) = (None, None, None);
+    let (mut means, mut reach, mut wait) = (None, None, None);
+    for (key, Entry { node, .. }) in known(node, LIMIT_KEYS, warnings)? {
+        match key {
+            "status" => status = u16::try_from(node.whole(400, 599)?).ok(),
+            "path" => path = Some(pointer(node)?),
+            "value" => value = Some(word(node)?.to_owned()),
+            "means" => means = Some(choice(node, REASONS)?),
+            "scope" => reach = Some(choice(node, REACHES)?),
+            _ => wait = Some(pointer(node)?),
+        }
+    }
+    let missing = |key: &str| node.place.missing(key).fault("missing");
+    let body = match (path, value) {
+        (Some(path), Some(value)) => Some((path, value)),
+        (Some(_), None) => return Err(missing("value")),
+        (None, Some(_)) => return Err(missing("path")),
+        (None, None) if status.is_none() => {
+            let why =
+                "expected a status, a path with its value, or both: this would mean every refusal";
+            return Err(node.place.fault(why));
+        }
+        (None, None) => None,
+    };
+    Ok(LimitRule {
+        status,
+        body,
+        reason: means.ok_or_else(|| missing("means"))?,
+        reach,
+        wait,
+    })
 }
 
 fn rotation(node: &Node, warnings: &mut Vec<String>) -> Result<RotationPatch, ConfigError> {
@@ -235,17 +297,45 @@ fn rotation(node: &Node, warnings: &mut Vec<String>) -> Result<RotationPatch, Co
     Ok(patch)
 }
 
-const CLIENT_AUTH: &[(&str, ClientAuth)] = &[
+pub(super) const CLIENT_AUTH: &[(&str, ClientAuth)] = &[
     ("none", ClientAuth::None),
     ("basic", ClientAuth::Basic),
     ("post", ClientAuth::Post),
 ];
-const MODES: &[(&str, Mode)] = &[
+pub(super) const GRANTS: &[(&str, Grant)] = &[
+    ("authorization_code", Grant::AuthorizationCode),
+    ("device_code", Grant::DeviceCode),
+    ("client_credentials", Grant::ClientCredentials),
+    ("jwt_bearer", Grant::JwtBearer),
+];
+pub(super) const REASONS: &[(&str, Reason)] = &[
+    ("throttled", Reason::Throttled),
+    ("quota_exhausted", Reason::QuotaExhausted),
+    ("rate_limited", Reason::RateLimited),
+    ("overloaded", Reason::Overloaded),
+    ("token_expired", Reason::TokenExpired),
+    ("needs_login", Reason::NeedsLogin),
+    ("forbidden", Reason::Forbidden),
+    ("needs_verification", Reason::NeedsVerification),
+    ("blocked_by_provider", Reason::BlockedByProvider),
+    ("not_entitled", Reason::NotEntitled),
+    ("out_of_credit", Reason::OutOfCredit),
+    ("server_error", Reason::ServerError),
+    ("client_error", Reason::ClientError),
+];
+pub(super) const REACHES: &[(&str, Reach)] = &[
+    ("account", Reach::Account),
+    ("model", Reach::Model),
+    ("provider-model", Reach::ProviderModel),
+    ("machine", Reach::Egress),
+];
+pub(super) const LIMIT_KEYS: &[&str] = &["status", "path", "value", "means", "scope", "waitPath"];
+pub(super) const MODES: &[(&str, Mode)] = &[
     ("auto", Mode::Auto),
     ("subscription", Mode::Subscription),
     ("api", Mode::Api),
 ];
-const STRATEGIES: &[(&str, Strategy)] = &[
+pub(super) const STRATEGIES: &[(&str, Strategy)] = &[
     ("sticky", Strategy::Sticky),
     ("earliest-reset", Strategy::EarliestReset),
     ("balanced", Strategy::Balanced),
@@ -276,16 +366,21 @@ fn params(
 ) -> Result<BTreeMap<&'static str, BTreeMap<String, String>>, ConfigError> {
     let mut steps = BTreeMap::new();
     for (step, Entry { node, .. }) in known(node, STEPS, warnings)? {
-        let mut params = BTreeMap::new();
-        for Entry { key, place, node } in node.object()? {
-            if RESERVED_PARAMS.contains(&key.as_str())
-                || (key == "response_type" && step == "authorize")
-            {
-                return Err(place.fault("this parameter is set by the login itself; remove it"));
-            }
-            params.insert(key.clone(), node.text()?.to_owned());
-        }
-        steps.insert(step, params);
+        steps.insert(step, parameters(node, step)?);
     }
     Ok(steps)
+}
+
+/// Extra parameters of one step.
+pub(super) fn parameters(node: &Node, step: &str) -> Result<BTreeMap<String, String>, ConfigError> {
+    let mut params = BTreeMap::new();
+    for Entry { key, place, node } in node.object()? {
+        if RESERVED_PARAMS.contains(&key.as_str())
+            || (key == "response_type" && step == "authorize")
+        {
+            return Err(place.fault("this parameter is set by the login itself; remove it"));
+        }
+        params.insert(key.clone(), node.text()?.to_owned());
+    }
+    Ok(params)
 }

@@ -123,16 +123,20 @@ pub(super) fn headers(node: &Node) -> Result<BTreeMap<String, String>, ConfigErr
 }
 
 pub(super) fn scope(node: &Node) -> Result<String, ConfigError> {
-    let scope = node.text()?;
+    scope_of(&node.place, node.text()?)
+}
+
+/// One scope that stands here, perhaps among others in one text.
+pub(super) fn scope_of(place: &Place, scope: &str) -> Result<String, ConfigError> {
     // RFC 6749 §3.3: printable ASCII but for the space, the double quote and the backslash.
     if scope.is_empty()
         || !scope
             .chars()
             .all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\'))
     {
-        return Err(node
-            .place
-            .fault("expected one scope: printable characters, no space, quote or backslash"));
+        return Err(
+            place.fault("expected one scope: printable characters, no space, quote or backslash")
+        );
     }
     Ok(scope.to_owned())
 }
@@ -175,6 +179,17 @@ pub(super) fn word(node: &Node) -> Result<&str, ConfigError> {
             .fault("{env:…} and {file:…} are read in clientSecret only"));
     }
     Ok(text)
+}
+
+/// A JSON pointer (RFC 6901) to a value of a document.
+pub(super) fn pointer(node: &Node) -> Result<String, ConfigError> {
+    let text = word(node)?;
+    if !text.starts_with('/') {
+        return Err(node
+            .place
+            .fault("expected a JSON pointer such as /account/id"));
+    }
+    Ok(text.to_owned())
 }
 
 pub(super) fn choice<T: Copy>(node: &Node, choices: &[(&str, T)]) -> Result<T, ConfigError> {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use provider_auth_oauth::{
-    Client, ClientAuth, LoginSecrets, Server, authorization_url, discover, start_device, start_page,
+    Client, ClientAuth, LoginSecrets, Server, authorization_url, discover_of, start_device,
+    start_page,
 };
 use provider_auth_policy::Timestamp;
 use url::Url;
@@ -12,7 +13,7 @@ use super::run::Work;
 use super::{LoginPrompt, Method};
 use crate::broker::Broker;
 use crate::callback::CallbackServer;
-use crate::config::{Provenance, Provider, SecretRef, SecretSource, resolve_secret};
+use crate::config::{Grant, Provenance, Provider, SecretRef, SecretSource, resolve_secret};
 use crate::credential::Registration;
 use crate::error::BrokerError;
 use crate::obtained::uuid;
@@ -114,10 +115,7 @@ impl Broker {
         provider: &Provider,
         method: Option<Method>,
     ) -> Result<(Server, Client), BrokerError> {
-        let missing = || BrokerError::ClientIdRequired {
-            provider: provider.id.to_string(),
-            terms: provider.terms,
-        };
+        let missing = || BrokerError::client_id_required(provider);
         let server = provider.server.clone();
         let dialect = server.as_ref().map(|server| &server.dialect);
         let without_client =
@@ -145,7 +143,8 @@ impl Broker {
         let client = self.client_before_consent(provider, id)?;
         let server = match &server.issuer {
             Some(issuer) if provider.discovers => {
-                let found = discover(&*self.host.http, issuer).await.map_err(|error| {
+                let found = discover_of(&*self.host.http, &server).await;
+                let found = found.map_err(|error| {
                     BrokerError::LoginFailed(format!(
                         "the login server {issuer} cannot be asked for its endpoints: {error}"
                     ))
@@ -187,11 +186,15 @@ impl Broker {
     pub(super) fn login_method(
         &self,
         wanted: Option<Method>,
+        provider: &Provider,
         server: &Server,
     ) -> Result<Method, BrokerError> {
         let polls = server.dialect.page_poll.is_some();
-        let has_device = server.device_authorization_endpoint.is_some() || polls;
-        let has_page = server.authorization_endpoint.is_some() && !polls;
+        let has_device = (server.device_authorization_endpoint.is_some() || polls)
+            && provider.allows(Grant::DeviceCode);
+        let has_page = server.authorization_endpoint.is_some()
+            && !polls
+            && provider.allows(Grant::AuthorizationCode);
         let method = wanted.unwrap_or_else(|| match (self.has_display(), has_page, has_device) {
             (true, true, _) => Method::Browser,
             (_, _, true) => Method::Device,
@@ -199,12 +202,17 @@ impl Broker {
         });
         let possible = match method {
             Method::Device => has_device,
-            Method::Assertion => server.token_endpoint.is_some(),
+            Method::ClientCredentials => {
+                server.token_endpoint.is_some() && provider.allows(Grant::ClientCredentials)
+            }
+            Method::Assertion => {
+                server.token_endpoint.is_some() && provider.allows(Grant::JwtBearer)
+            }
             _ => has_page,
         };
         if !possible {
             return Err(BrokerError::InvalidArgument(format!(
-                "method: this provider has no endpoint for a {} login",
+                "method: this provider has no endpoint for a {} login, or its configuration does not allow one",
                 method.as_str()
             )));
         }
@@ -305,6 +313,20 @@ impl Broker {
             expires_at: Timestamp::from_millis(u64::MAX),
         };
         Ok((prompt, Work::Assertion(assertion)))
+    }
+
+    /// A login of the client itself.
+    pub(super) fn begin_client(&self, login: u64, made: &Making) -> (LoginPrompt, Work) {
+        let endpoint = made.server.token_endpoint.as_ref();
+        let prompt = LoginPrompt {
+            login,
+            method: Method::ClientCredentials,
+            url: endpoint.map(Url::to_string).unwrap_or_default(),
+            user_code: None,
+            instructions: "The client signs in for itself; there is nothing to do".to_owned(),
+            expires_at: Timestamp::from_millis(u64::MAX),
+        };
+        (prompt, Work::Client)
     }
 
     fn login_secrets(&self) -> LoginSecrets {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use provider_auth_oauth::{
-    Callback, CallbackError, DeviceGrant, LoginSecrets, PageLogin, exchange_assertion,
-    exchange_code, poll_device, poll_page, read_callback, read_pasted,
+    Callback, CallbackError, DeviceGrant, LoginSecrets, PageLogin, client_credentials,
+    exchange_assertion, exchange_code, poll_device, poll_page, read_callback, read_pasted,
 };
 use provider_auth_policy::Timestamp;
 use secrecy::SecretString;
@@ -23,6 +23,7 @@ use crate::error::BrokerError;
 /// What a login waits for.
 pub(super) enum Work {
     Assertion(SecretString),
+    Client,
     Device(DeviceGrant),
     PagePoll(PageLogin),
     Page {
@@ -47,6 +48,14 @@ impl Broker {
             Work::Assertion(assertion) => {
                 let asked_at = self.now();
                 let tokens = exchange_assertion(&*self.host.http, &made.server, &assertion)
+                    .await
+                    .map_err(BrokerError::from_login)?;
+                self.keep(made, made.client.clone(), tokens, asked_at).await
+            }
+            Work::Client => {
+                let asked_at = self.now();
+                let (http, scopes) = (&*self.host.http, &made.provider.scopes);
+                let tokens = client_credentials(http, &made.server, &made.client, scopes)
                     .await
                     .map_err(BrokerError::from_login)?;
                 self.keep(made, made.client.clone(), tokens, asked_at).await

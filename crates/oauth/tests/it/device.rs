@@ -307,3 +307,25 @@ fn a_provider_without_device_login_says_so() {
         }
     );
 }
+
+#[test]
+fn the_pause_and_its_growth_are_those_of_the_dialect_where_the_server_names_none() {
+    let mut server = server();
+    server.dialect.poll_interval = Some(Duration::from_secs(2));
+    server.dialect.slow_down = Some(Duration::from_secs(1));
+    let start = |interval: &str| {
+        let body = format!(
+            r#"{{"device_code":"S3CRET-device","user_code":"A","verification_uri":"https://id.example/go"{interval}}}"#
+        );
+        let http = Script::new([(200, body.as_str())]);
+        run(start_device(&http, &server, &public(), &[], &secrets())).unwrap()
+    };
+    assert_eq!(start(r#","interval":9"#).interval, Duration::from_secs(9));
+    let grant = start("");
+    assert_eq!(grant.interval, Duration::from_secs(2));
+    let slow_down = || says(400, r#"{"error":"slow_down"}"#);
+    let script = vec![pending(), slow_down(), pending(), slow_down(), done()];
+    let (outcome, pauses) = polled(&server, &grant, script);
+    assert!(outcome.is_ok());
+    assert_eq!(pauses, [2, 2, 3, 3, 4]);
+}

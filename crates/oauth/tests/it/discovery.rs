@@ -1,6 +1,6 @@
 //! Finding endpoints by an issuer.
 
-use provider_auth_oauth::{HttpError, OauthError, Server, discover};
+use provider_auth_oauth::{Discovery, HttpError, OauthError, Server, discover, discover_of};
 
 use crate::support::{Script, run, url};
 
@@ -137,4 +137,61 @@ fn a_server_out_of_reach_is_told_from_one_without_a_document() {
             url: "http://id.example".to_owned()
         }
     );
+}
+
+#[test]
+fn a_document_of_its_own_may_lie_elsewhere_and_nest_what_it_says() {
+    let nested =
+        format!(r#"{{ "issuer": "https://evil.example", "openid-configuration": {DOCUMENT} }}"#);
+    let server = |key: &str| {
+        let mut server = Server {
+            issuer: Some(url("https://id.example/tenant")),
+            ..Server::default()
+        };
+        server.dialect.discovery = Discovery::Document {
+            url: Some(url("https://id.example/own")),
+            key: Some(key.to_owned()),
+        };
+        server
+    };
+    let http = Script::new([(200, nested.as_str())]);
+    let metadata = run(discover_of(&http, &server("openid-configuration"))).unwrap();
+    assert_eq!(http.only().uri(), "https://id.example/own");
+    assert_eq!(
+        metadata.token_endpoint,
+        Some(url("https://tokens.example/token"))
+    );
+    assert_eq!(metadata.issuer, url("https://id.example/tenant"));
+
+    let http = Script::new([(200, nested.as_str())]);
+    let error = run(discover_of(&http, &server("elsewhere"))).unwrap_err();
+    assert_eq!(
+        error,
+        OauthError::Malformed {
+            field: "discovery key"
+        }
+    );
+}
+
+#[test]
+fn a_server_may_have_other_names_or_any() {
+    let found = |change: &dyn Fn(&mut Server)| {
+        let mut server = Server {
+            issuer: Some(url("https://id.example/other")),
+            ..Server::default()
+        };
+        change(&mut server);
+        let http = Script::new([(200, DOCUMENT)]);
+        run(discover_of(&http, &server)).map(|metadata| metadata.issuer)
+    };
+    let own = url("https://id.example/other");
+    assert!(matches!(
+        found(&|_| {}),
+        Err(OauthError::IssuerMismatch { .. })
+    ));
+    let named = found(&|server| server.dialect.issuers = vec![url("https://id.example/tenant")]);
+    assert_eq!(named, Ok(own.clone()));
+    assert_eq!(found(&|server| server.dialect.any_issuer = true), Ok(own));
+    let other = found(&|server| server.dialect.issuers = vec![url("https://id.example/third")]);
+    assert!(matches!(other, Err(OauthError::IssuerMismatch { .. })));
 }

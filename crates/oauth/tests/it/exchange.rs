@@ -3,13 +3,15 @@
 use std::{future::ready, sync::Mutex, time::Duration};
 
 use provider_auth_oauth::{
-    CallbackError, Client, ErrorRule, IdTokenCheck, IssuedClient, Meaning, OauthError, PagePoll,
-    Renewal, Server, authorization_url, check_id_token, exchange_assertion, exchange_token,
-    poll_page, read_callback, start_page,
+    CallbackError, Client, ClientAuth, ErrorRule, IdTokenCheck, IssuedClient, Meaning, OauthError,
+    PagePoll, Renewal, Server, authorization_url, check_id_token, client_credentials,
+    exchange_assertion, exchange_token, poll_page, read_callback, start_page,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{Script, form, public, run, secret, secrets, server, show, url};
+use crate::support::{
+    Script, confidential, form, jwt, object, public, run, secret, secrets, server, show, url,
+};
 
 fn exchanging(renewal: Renewal) -> Server {
     let mut server = server();
@@ -234,4 +236,86 @@ fn an_id_token_that_must_be_signed_and_is_not_is_refused() {
             "{header}: {checked:?}"
         );
     }
+}
+
+#[test]
+fn an_id_token_is_checked_as_far_as_the_dialect_says() {
+    let claims = |changes: Value| {
+        let mut claims = object(
+            json!({ "iss": "https://id.example", "aud": ["app"], "sub": "u", "exp": 1_000 }),
+        );
+        claims.extend(object(changes));
+        jwt(Value::Object(claims))
+    };
+    let check = |level: IdTokenCheck, id_token: Option<String>, expect: bool| {
+        let mut server = server();
+        server.dialect.id_token = level;
+        let answer = json!({ "access_token": "a", "id_token": id_token }).to_string();
+        let http = Script::new([(200, answer.as_str())]);
+        let tokens = run(client_credentials(&http, &server, &public(), &[])).unwrap();
+        let nothing = Script::new([(404, "{}")]);
+        let checked = run(check_id_token(
+            &nothing,
+            &server,
+            &public(),
+            &tokens,
+            900_000,
+        ));
+        assert_eq!(
+            checked.is_ok(),
+            expect,
+            "{level:?} {id_token:?} {checked:?}"
+        );
+        assert!(nothing.seen().is_empty(), "no key is needed");
+    };
+    use IdTokenCheck::{Claims, Nonce, Off};
+    for level in [Off, Nonce] {
+        check(level, None, true);
+        check(level, Some(claims(json!({ "aud": "another" }))), true);
+    }
+    check(Claims, Some(claims(json!({}))), true);
+    check(Claims, None, false);
+    check(Claims, Some("opaque".to_owned()), false);
+    for wrong in [
+        json!({ "aud": "another" }),
+        json!({ "iss": "https://evil.example" }),
+        json!({ "exp": 1 }),
+        json!({ "sub": "" }),
+    ] {
+        check(Claims, Some(claims(wrong)), false);
+    }
+}
+
+#[test]
+fn a_client_asks_for_a_token_of_its_own() {
+    let mut server = server();
+    server.dialect.token.params = vec![("audience".to_owned(), "api".to_owned())];
+    let http = Script::new([(200, r#"{"access_token":"S3CRET-a","expires_in":60}"#)]);
+    let scopes = ["use:it".to_owned()];
+    let tokens = run(client_credentials(
+        &http,
+        &server,
+        &confidential(ClientAuth::Basic),
+        &scopes,
+    ))
+    .unwrap();
+    assert!(tokens.refresh.is_none());
+    let request = http.only();
+    assert_eq!(
+        form(request.body()),
+        "audience=api\ngrant_type=client_credentials\nscope=use:it"
+    );
+    assert!(request.headers().contains_key("authorization"));
+    let refused = Script::new([(401, r#"{"error":"invalid_client"}"#)]);
+    let error = run(client_credentials(
+        &refused,
+        &server,
+        &confidential(ClientAuth::Post),
+        &[],
+    ))
+    .unwrap_err();
+    assert!(
+        matches!(error, OauthError::Rejected { status: 401, .. }),
+        "{error:?}"
+    );
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use provider_auth_policy::*;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::{World, key, oauth};
 
@@ -88,6 +88,132 @@ fn every_recorded_refusal_is_sorted_by_its_codes_and_not_by_its_words() {
     }
 }
 
+#[test]
+fn what_the_user_says_of_a_refusal_decides_before_what_is_known() {
+    let rule = |status, body: Option<(&str, &str)>, reason, reach, wait: Option<&str>| LimitRule {
+        status,
+        body: body.map(|(path, value)| (path.to_owned(), value.to_owned())),
+        reason,
+        reach,
+        wait: wait.map(str::to_owned),
+    };
+    let spent = Some(("/error/code", "1302"));
+    let signals = Signals {
+        rules: Some(
+            [
+                rule(
+                    Some(429),
+                    spent,
+                    Reason::QuotaExhausted,
+                    None,
+                    Some("/error/reset"),
+                ),
+                rule(
+                    None,
+                    Some(("/error/code", "busy")),
+                    Reason::Overloaded,
+                    None,
+                    None,
+                ),
+                rule(
+                    Some(429),
+                    Some(("/kind", "burst")),
+                    Reason::Throttled,
+                    Some(Reach::Account),
+                    None,
+                ),
+                rule(Some(403), None, Reason::NeedsVerification, None, None),
+            ]
+            .into(),
+        ),
+        ..Signals::GENERIC
+    };
+    let now = 1_790_000_000_000;
+    let check = |status: u16,
+                 header: Option<(&str, &str)>,
+                 body: Value,
+                 expect: (Reason, Option<&str>, Option<u64>)| {
+        let case = Case {
+            name: String::new(),
+            provider: "generic".to_owned(),
+            account: Kind::Key,
+            status,
+            headers: header
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            body: Some(body.clone()),
+            speaks: false,
+            expect: Expected {
+                reason: expect.0,
+                scope: None,
+                wait_ms: None,
+                source: None,
+                standing: None,
+                usage: BTreeMap::new(),
+            },
+        };
+        let found = judged_by(signals.clone(), &case, now);
+        assert_eq!(
+            (found.reason, found.scope.as_deref(), found.wait_ms),
+            expect,
+            "{status} {body}"
+        );
+    };
+    let hour = 3_600_000;
+    let of_account = |wait| (Reason::QuotaExhausted, Some("account"), Some(wait));
+    check(
+        429,
+        None,
+        json!({ "error": { "code": 1302, "reset": 3600 } }),
+        of_account(hour),
+    );
+    check(
+        429,
+        None,
+        json!({ "error": { "code": "1302", "reset": "1h0m0s" } }),
+        of_account(hour),
+    );
+    check(
+        429,
+        None,
+        json!({ "error": { "code": "1302", "reset": 1_790_003_600 } }),
+        of_account(hour),
+    );
+    check(
+        429,
+        Some(("retry-after", "60")),
+        json!({ "error": { "code": "1302" } }),
+        of_account(60_000),
+    );
+    check(
+        400,
+        None,
+        json!({ "error": { "code": "1302" } }),
+        (Reason::ClientError, None, None),
+    );
+    let throttled = (Reason::Throttled, Some("account"), Some(7_000));
+    check(
+        429,
+        Some(("retry-after", "7")),
+        json!({ "kind": "burst" }),
+        throttled,
+    );
+    check(
+        403,
+        None,
+        json!({}),
+        (Reason::NeedsVerification, None, None),
+    );
+    // What no rule is about is what it always was.
+    check(
+        429,
+        None,
+        json!({ "error": { "code": "insufficient_quota" } }),
+        (Reason::OutOfCredit, Some("account"), Some(hour)),
+    );
+}
+
 fn signals(provider: &str) -> Signals {
     match provider {
         "anthropic" => Signals::ANTHROPIC,
@@ -101,13 +227,17 @@ fn signals(provider: &str) -> Signals {
 }
 
 fn judged(case: &Case, now: u64) -> Expected {
+    judged_by(signals(&case.provider), case, now)
+}
+
+fn judged_by(signals: Signals, case: &Case, now: u64) -> Expected {
     let account = match case.account {
         Kind::Login => oauth("a"),
         Kind::Key => key("a"),
     };
     let mut world = World::new([account]);
     world.now = Timestamp::from_millis(now);
-    world.signals = signals(&case.provider);
+    world.signals = signals;
     let mut request = Request::new("acme", "default", Some("large".into()), None, None);
     let id = AccountId::from("a");
     request.serving(&id, 1, world.now);

@@ -124,6 +124,9 @@ fn the_nearest_project_file_counts_up_to_the_root_of_the_repository() {
         "home/user.jsonc",
         "repo/inner/provider-auth.jsonc",
         "repo/provider-auth.jsonc",
+        "repo/inner/oci-auth.config.jsonc",
+        "repo/oci-auth.config.jsonc",
+        "home/.config/opencode/oci-auth.config.jsonc",
     ]
     .map(|path| outside.at(path))
     .into();

@@ -8,10 +8,13 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod dialects;
 mod faults;
 mod files;
 mod fuzz;
 mod layers;
+mod oci;
+mod schemas;
 mod secrets;
 
 /// A home folder, a project in a repository, and variables.

@@ -1,0 +1,285 @@
+//! An application in an Oracle Cloud identity domain, as `oci-auth.config.jsonc` describes it.
+//!
+//! The file has keys of its own and makes one provider, `oci-oidc`. What is wrong in it is collected and told at once,
+//! to whoever uses that provider: a template that a project ships keeps nobody from the other ones.
+
+use std::path::PathBuf;
+
+use provider_auth_oauth::ClientAuth;
+
+use super::error::{ConfigError, Place};
+use super::origin::Origin;
+use super::provider::{Grant, Provenance};
+use super::schema::ProviderPatch;
+use super::secret::is_reference;
+use super::tree::{Content, Entry, Node};
+use super::values::{endpoint, known, one_of, redirect_uri, scope_of, secret, word};
+use super::{LOG_LEVELS, LogLevel, LogSettings};
+
+/// The provider that the file makes.
+pub(super) const PROVIDER: &str = "oci-oidc";
+
+/// The file's name, in a project and in OpenCode's folder.
+pub(super) const FILE: &str = "oci-auth.config.jsonc";
+
+/// The keys of the file.
+pub(super) const KEYS: &[&str] = &[
+    "domain_url",
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "scope",
+    "llm_base_url",
+    "auth_method",
+    "log_level",
+    "log_file",
+    "$schema",
+];
+
+/// The kinds of application that Oracle Cloud knows and that sign people in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Application {
+    /// Has a secret, and signs in on a page that answers on a loopback port.
+    Confidential,
+    /// Has no secret, and signs in with a device code.
+    Mobile,
+}
+
+pub(super) const APPLICATIONS: &[(&str, Application)] = &[
+    ("confidential_app", Application::Confidential),
+    ("mobile_app", Application::Mobile),
+];
+
+/// What the search for the file brought.
+#[derive(Default)]
+pub(super) struct OciFile {
+    /// Where it was looked for, in this order.
+    pub(super) searched: Vec<PathBuf>,
+    /// What it says; `None` when there is none.
+    pub(super) found: Option<Found>,
+}
+
+/// What the file says.
+pub(super) struct Found {
+    pub(super) provenance: Provenance,
+    /// What it says of the provider, or all that is wrong with it.
+    pub(super) provider: Result<ProviderPatch, ConfigError>,
+    pub(super) log_level: Option<LogLevel>,
+    pub(super) log_file: Option<PathBuf>,
+}
+
+impl OciFile {
+    /// What is logged where neither the environment nor `configure` says.
+    pub(super) fn log(&self) -> LogSettings {
+        let found = self.found.as_ref();
+        LogSettings {
+            level: found.and_then(|found| found.log_level).unwrap_or_default(),
+            file: found.and_then(|found| found.log_file.clone()),
+        }
+    }
+}
+
+impl Found {
+    /// A file that cannot be read.
+    pub(super) fn faulty(provenance: Provenance, fault: ConfigError) -> Self {
+        Self {
+            provenance,
+            provider: Err(fault),
+            log_level: None,
+            log_file: None,
+        }
+    }
+
+    /// Reads the file.
+    pub(super) fn read(root: &Node, provenance: Provenance, warnings: &mut Vec<String>) -> Self {
+        let entries = match known(root, KEYS, warnings) {
+            Ok(entries) => entries,
+            Err(fault) => return Self::faulty(provenance, fault),
+        };
+        let mut keys = Keys {
+            place: &root.place,
+            entries,
+            problems: Vec::new(),
+        };
+        let log_level = keys.optional("log_level", |node| {
+            one_of(&node.place, &node.text()?.to_ascii_lowercase(), LOG_LEVELS)
+        });
+        let log_file = keys.log_file(&provenance, warnings);
+        let patch = keys.provider(&provenance);
+        Self {
+            provider: match keys.problems.is_empty() {
+                true => Ok(patch),
+                false => Err(joined(keys.problems)),
+            },
+            provenance,
+            log_level,
+            log_file,
+        }
+    }
+}
+
+/// The keys that are set, and what is wrong with them.
+struct Keys<'a> {
+    place: &'a Place,
+    entries: Vec<(&'static str, &'a Entry)>,
+    problems: Vec<ConfigError>,
+}
+
+impl<'a> Keys<'a> {
+    fn provider(&mut self, from: &Provenance) -> ProviderPatch {
+        let mut patch = ProviderPatch {
+            place: self.place.clone(),
+            ..ProviderPatch::default()
+        };
+        let set = |patch: &mut ProviderPatch, key, node: Option<&Node>| {
+            patch
+                .keys
+                .extend(node.map(|node| (key, node.place.clone())));
+        };
+        set(&mut patch, "issuer", self.node("domain_url"));
+        set(&mut patch, "clientId", self.node("client_id"));
+        set(&mut patch, "clientSecret", self.node("client_secret"));
+        set(&mut patch, "redirectUri", self.node("redirect_uri"));
+        set(&mut patch, "scopes", self.node("scope"));
+        set(&mut patch, "origins", self.node("llm_base_url"));
+        set(&mut patch, "modelsUrl", self.node("llm_base_url"));
+        set(&mut patch, "grants", self.node("auth_method"));
+
+        patch.issuer = self.required("domain_url", domain);
+        patch.client_id = self.required("client_id", |node| Ok(word(node)?.to_owned()));
+        let base = self.required("llm_base_url", endpoint);
+        patch.origins = base
+            .as_ref()
+            .map(|base| Origin::of(base).into_iter().collect());
+        patch.models_url = base.map(|mut base| {
+            let path = format!("{}/models", base.path().trim_end_matches('/'));
+            base.set_path(&path);
+            base
+        });
+        patch.redirect_uri = self.optional("redirect_uri", redirect_uri);
+        patch.scopes = self.optional("scope", |node| {
+            node.text()?
+                .split_ascii_whitespace()
+                .map(|scope| scope_of(&node.place, scope))
+                .collect()
+        });
+        let application = self
+            .optional("auth_method", |node| {
+                one_of(&node.place, node.text()?, APPLICATIONS)
+            })
+            .unwrap_or(Application::Confidential);
+        match application {
+            Application::Confidential => {
+                patch.client_secret = self.required("client_secret", |node| secret(node, from));
+                patch.client_auth = Some(ClientAuth::Basic);
+                patch.grants = Some(vec![Grant::AuthorizationCode]);
+            }
+            Application::Mobile => {
+                if let Some(node) = self.node("client_secret") {
+                    self.problems.push(node.place.fault(
+                        "a mobile_app has no secret: remove it, or set auth_method to confidential_app",
+                    ));
+                }
+                patch.client_auth = Some(ClientAuth::None);
+                patch.grants = Some(vec![Grant::DeviceCode]);
+            }
+        }
+        patch
+    }
+
+    /// Where to log. A project could have any file written to, so its wish is not followed.
+    fn log_file(&mut self, from: &Provenance, warnings: &mut Vec<String>) -> Option<PathBuf> {
+        if let (Provenance::Project(_), Some(node)) = (from, self.node("log_file")) {
+            let ignored = "ignored, since a project file may not choose where is written; set PROVIDER_AUTH_LOG_FILE";
+            warnings.push(node.place.fault(ignored).to_string());
+            return None;
+        }
+        self.optional("log_file", |node| {
+            let path = PathBuf::from(word(node)?);
+            let folder = from.file().and_then(|file| file.parent());
+            Ok(match folder {
+                Some(folder) if !path.starts_with("~") => folder.join(path),
+                _ => path,
+            })
+        })
+    }
+
+    /// The value of a key; an empty text counts as none, since that is how templates leave out.
+    fn node(&self, key: &str) -> Option<&'a Node> {
+        let entry = self.entries.iter().find(|(known, _)| *known == key);
+        let node = entry.map(|(_, entry)| &entry.node);
+        node.filter(|node| !matches!(&node.value, Content::Text(text) if text.trim().is_empty()))
+    }
+
+    fn optional<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&'a Node) -> Result<T, ConfigError>,
+    ) -> Option<T> {
+        let node = self.node(key)?;
+        let read = match is_placeholder(node) {
+            true => Err(node
+                .place
+                .fault("still a placeholder: put a value of your own here")),
+            false => read(node),
+        };
+        read.map_err(|fault| self.problems.push(fault)).ok()
+    }
+
+    fn required<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&'a Node) -> Result<T, ConfigError>,
+    ) -> Option<T> {
+        if self.node(key).is_none() {
+            self.problems.push(self.place.missing(key).fault("missing"));
+        }
+        self.optional(key, read)
+    }
+}
+
+/// The issuer of a domain, which the console shows with its default port.
+fn domain(node: &Node) -> Result<url::Url, ConfigError> {
+    let url = endpoint(node)?;
+    if url.path() != "/" || url.query().is_some() {
+        return Err(node.place.fault(
+            "expected the URL of the domain alone, such as https://idcs-….identity.oraclecloud.com",
+        ));
+    }
+    Ok(url)
+}
+
+/// Whether a template was not filled in: `<your-client-id>`, also within a URL or a reference. A secret may hold such
+/// brackets by chance, so there only the whole text counts.
+fn is_placeholder(node: &Node) -> bool {
+    let Content::Text(text) = &node.value else {
+        return false;
+    };
+    let text = text.trim();
+    let bracketed = text
+        .split_once('<')
+        .and_then(|(before, rest)| Some((before, rest.split_once('>')?.1)));
+    bracketed.is_some_and(|(before, after)| {
+        let whole = before.is_empty() && after.is_empty();
+        whole || text.contains("://") || is_reference(text)
+    })
+}
+
+/// One fault of all.
+fn joined(problems: Vec<ConfigError>) -> ConfigError {
+    let mut problems = problems.into_iter();
+    let mut first = problems.next().expect("there is a problem to tell of");
+    for ConfigError {
+        line,
+        column,
+        path,
+        why,
+        ..
+    } in problems
+    {
+        let place = line.zip(column);
+        let at = place.map_or_else(String::new, |(line, column)| format!(" ({line}:{column})"));
+        first.why.push_str(&format!("; {path}{at}: {why}"));
+    }
+    first
+}
