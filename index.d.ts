@@ -38,6 +38,8 @@ export type KeySource = 'auto' | 'keychain' | 'env' | 'passphrase' | 'keyfile' |
 export type LogLevel = 'none' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
 
 export interface Config {
+  /** The JSON Schema of the package, for editors (`schemas/config.schema.json`). */
+  $schema?: string
   providers?: Record<string, ProviderConfig>
 }
 
@@ -66,8 +68,15 @@ export interface ProviderConfig {
   clientId?: string
   /** Plain, `{env:NAME}` or `{file:~/path}`. */
   clientSecret?: string
-  /** How the client authenticates at the token endpoint. Default: `basic` with a secret, `none` without. */
-  clientAuth?: 'none' | 'basic' | 'post'
+  /**
+   * The client's private key, for `private_key_jwt`: `{file:…}` or `{env:…}` of a PEM (PKCS#8 of RSA or P-256, or PKCS#1 of RSA).
+   * Not in a project file.
+   */
+  privateKey?: string
+  /** Which of the client's keys that is (`kid`). */
+  privateKeyId?: string
+  /** How the client authenticates at the token endpoint. Default: `private_key_jwt` with a key, `basic` with a secret, else `none`. */
+  clientAuth?: 'none' | 'basic' | 'post' | 'private_key_jwt'
   /**
    * Where a token of your own issuer is, for a login without a person (RFC 7523, workload identity federation): `{file:…}` or
    * `{env:…}`, read anew for each exchange. What the server wants to know beside it stands in `params.assertion`.

@@ -15,6 +15,9 @@ const { oidc, upstream, sandbox, library, logIn, inChild } = await openStage({
   providers: ({ oidc, upstream: { origin } }) => ({
     office: oidc.config({ client: 'basic', origins: [origin], clientSecret: '{env:OFFICE_SECRET}' }),
     lab: oidc.config({ client: 'post', origins: [origin], clientSecret: '{file:~/lab-secret}' }),
+    curve: oidc.config({ client: 'ec', origins: [origin], privateKey: '{env:CURVE_KEY}' }),
+    prime: oidc.config({ client: 'rsa', origins: [origin], privateKey: '{file:~/prime-key.pem}' }),
+    'old-prime': oidc.config({ client: 'rsa', origins: [origin], privateKey: '{env:OLD_PRIME_KEY}' }),
     registered: oidc.config({ origins: [origin], redirectUri: neighbour.redirectUri }),
     keys: { origins: [origin] },
     'no-client': { issuer: oidc.issuer, origins: [origin] },
@@ -23,6 +26,10 @@ const { oidc, upstream, sandbox, library, logIn, inChild } = await openStage({
 })
 process.env.OFFICE_SECRET = oidc.clients.basic.clientSecret
 writeFileSync(join(sandbox.env.HOME, 'lab-secret'), `${oidc.clients.post.clientSecret}\n`)
+const pem = (client, type = 'pkcs8') => oidc.clients[client].keys.privateKey.export({ format: 'pem', type })
+process.env.CURVE_KEY = pem('ec')
+process.env.OLD_PRIME_KEY = pem('rsa', 'pkcs1')
+writeFileSync(join(sandbox.env.HOME, 'prime-key.pem'), pem('rsa'))
 
 let people = 0
 const somebody = () => {
@@ -59,8 +66,11 @@ test('a browser login comes back over the loopback callback, with PKCE, and the 
 for (const [provider, client] of [
   ['office', 'basic'],
   ['lab', 'post'],
+  ['curve', 'ES256'],
+  ['prime', 'RS256'],
+  ['old-prime', 'RS256, PKCS#1'],
 ]) {
-  test(`a confidential client signs in, renews and revokes with its secret (${client})`, async () => {
+  test(`a confidential client signs in, renews and revokes with its secret or key (${client})`, async () => {
     const user = somebody()
     const { id } = await logIn(user, { provider })
     await library.refreshAccount(id, { force: true })
@@ -88,6 +98,17 @@ test('a device login ends when the user has entered the code, and slows down whe
   const [first, second] = polls()
   assert.equal(polls().length, 2)
   assert.ok(second.at - first.at >= 5_900, `the second poll came after ${second.at - first.at} ms`)
+})
+
+test('a client with a key signs each poll of a device login anew', async () => {
+  const user = somebody()
+  const session = await library.startLogin({ provider: 'curve', method: 'device', label: user })
+  const finished = session.finish()
+  const polls = () => oidc.requests.filter(({ grant }) => grant?.endsWith('device_code'))
+  const before = polls().length
+  await until(() => polls().length > before + 1)
+  await signIn(session, { user })
+  assert.equal((await finished).identity.subject, user)
 })
 
 for (const [what, pick] of [

@@ -28,6 +28,9 @@ const good = {
   'a variable': { providers: { acme: { clientSecret: '{env:SECRET}' } } },
   'a file': { providers: { acme: { clientSecret: '{file:~/secret}', assertion: '{file:token}' } } },
   'an MCP server': { providers: { tools: { extends: 'mcp', resource: 'https://mcp.example/mcp' } } },
+  'a private key': {
+    providers: { acme: { privateKey: '{file:~/key.pem}', privateKeyId: 'k', clientAuth: 'private_key_jwt' } },
+  },
   'a plain secret': { providers: { acme: { clientSecret: 's3 cret{' } } },
   parameters: {
     providers: { acme: { params: { authorize: { prompt: 'login' }, device: { response_type: 'device_code' } } } },

@@ -51,6 +51,8 @@ export async function startOidcProvider({
     public: { clientId: 'desk-public' },
     basic: { clientId: 'desk-basic', clientSecret: `s:${randomBytes(18).toString('base64url')}` },
     post: { clientId: 'desk-post', clientSecret: `s&${randomBytes(18).toString('base64url')}` },
+    ec: { clientId: 'desk-ec', keys: generateKeyPairSync('ec', { namedCurve: 'P-256' }) },
+    rsa: { clientId: 'desk-rsa', keys: generateKeyPairSync('rsa', { modulusLength: 2048 }) },
   }
   const settings = { accessTokenSeconds, latencyMs, answerLatencyMs: 0, reuseGraceMs: 0, fault: undefined }
   const counters = {
@@ -190,12 +192,12 @@ export async function startOidcProvider({
         throw new Error(`no such fault: ${fault}`)
       settings.fault = fault
     },
-    /** The configuration with which provider-auth signs in here. `client` is `public`, `basic` or `post`. */
+    /** The configuration with which provider-auth signs in here. `client` is `public`, `basic` or `post`; `ec` or `rsa` with a key. */
     config({ client = 'public', origins, ...rest } = {}) {
       return {
         issuer,
         clientId: clients[client].clientId,
-        ...(client === 'public' ? {} : { clientSecret: clients[client].clientSecret, clientAuth: client }),
+        ...(clients[client].clientSecret && { clientSecret: clients[client].clientSecret, clientAuth: client }),
         scopes: SCOPES.split(' '),
         params: { authorize: { prompt: 'consent' } },
         origins,
@@ -211,9 +213,10 @@ export async function startOidcProvider({
 
 function configuration(adapter, clients, settings, resource) {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const registration = ({ clientId, clientSecret }, authentication) => ({
+  const registration = ({ clientId, clientSecret, keys }, authentication) => ({
     client_id: clientId,
     ...(clientSecret === undefined ? {} : { client_secret: clientSecret }),
+    ...(keys === undefined ? {} : { jwks: { keys: [keys.publicKey.export({ format: 'jwk' })] } }),
     client_name: 'provider-auth',
     application_type: 'native',
     grant_types: GRANTS,
@@ -228,6 +231,8 @@ function configuration(adapter, clients, settings, resource) {
       registration(clients.public, 'none'),
       registration(clients.basic, 'client_secret_basic'),
       registration(clients.post, 'client_secret_post'),
+      registration(clients.ec, 'private_key_jwt'),
+      registration(clients.rsa, 'private_key_jwt'),
     ],
     jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'local', alg: 'ES256', use: 'sig' }] },
     cookies: { keys: [randomBytes(16).toString('hex')] },

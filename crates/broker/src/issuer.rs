@@ -1,13 +1,36 @@
 //! The server and the client that a credential was made with: it is renewed and revoked there, and nowhere else.
 
-use provider_auth_oauth::{Client, OauthError, Server, TokenHint, revoke};
+use std::sync::Arc;
+
+use provider_auth_oauth::{
+    Client, ClientAuth, ClientKey, OauthError, Server, SignsForClient, TokenHint, revoke,
+};
 use secrecy::SecretString;
+use url::Url;
 
 use crate::broker::Broker;
-use crate::config::{SecretRef, resolve_secret};
+use crate::config::{Provider, SecretRef, resolve_secret};
 use crate::credential::{Credential, Secret};
 use crate::error::BrokerError;
+use crate::host::{Clock, Entropy};
+use crate::obtained::uuid;
 use crate::resource::name_resource;
+
+/// A client's key, and what a signature takes beside it.
+struct Signer {
+    key: ClientKey,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl SignsForClient for Signer {
+    fn assertion(&self, client_id: &str, audience: &Url) -> Result<SecretString, OauthError> {
+        let mut jti = [0; 16];
+        self.entropy.fill(&mut jti);
+        let now = self.clock.now().as_millis() / 1000;
+        self.key.assertion(client_id, audience, now, &uuid(jti))
+    }
+}
 
 impl Broker {
     /// The server that a credential was made at. It is not looked up again: a refresh token goes where it came from.
@@ -68,11 +91,33 @@ impl Broker {
             .client_id
             .clone()
             .ok_or_else(|| BrokerError::client_id_required(&provider))?;
+        let auth = credential.belongs.client_auth;
         Ok(Client {
+            signer: self.signer(&provider, auth)?,
             id,
             secret,
-            auth: credential.belongs.client_auth,
+            auth,
         })
+    }
+
+    /// What signs for a client that authenticates by a key.
+    pub(crate) fn signer(
+        &self,
+        provider: &Provider,
+        auth: ClientAuth,
+    ) -> Result<Option<Arc<dyn SignsForClient>>, BrokerError> {
+        let (ClientAuth::PrivateKeyJwt, Some(place)) = (auth, &provider.private_key) else {
+            return Ok(None);
+        };
+        let pem = resolve_secret(place, &*self.host.env)?;
+        let key = ClientKey::read(&pem, provider.private_key_id.clone()).ok_or_else(|| {
+            place.fault("expected a private key in PEM: PKCS#8 of RSA or P-256, or PKCS#1 of RSA")
+        })?;
+        Ok(Some(Arc::new(Signer {
+            key,
+            clock: self.host.clock.clone(),
+            entropy: self.host.entropy.clone(),
+        })))
     }
 
     /// Ends a login at its provider (RFC 7009).

@@ -223,6 +223,7 @@ impl Broker {
                 id: belongs.client_id?,
                 secret: client_secret,
                 auth: belongs.client_auth,
+                signer: None,
             };
             // A login that has left in a bundle took the secret with it.
             let is_whole = client.auth == ClientAuth::None || client.secret.is_some();

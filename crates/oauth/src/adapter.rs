@@ -32,6 +32,9 @@ use crate::{
     tokens::{TokenAnswer, reveal},
 };
 
+/// The type of a token by which a client authenticates (RFC 7523 §2.2).
+const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 /// The kinds of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -169,9 +172,28 @@ impl<'a> Adapter<'a> {
         }
     }
 
+    /// Adds the token by which a client with a key authenticates. Servers know themselves by their token endpoint, whichever
+    /// one is asked (OpenID Connect Core §9).
+    fn sign(&self, sent: &mut Parameters) -> Result<(), OauthError> {
+        let (ClientAuth::PrivateKeyJwt, Some(signer)) = (self.client.auth, &self.client.signer)
+        else {
+            return Ok(());
+        };
+        let audience = self.server.token_endpoint.as_ref().unwrap_or(self.endpoint);
+        let assertion = signer.assertion(&self.client.id, audience)?;
+        let pairs = [
+            ("client_assertion_type", CLIENT_ASSERTION_TYPE),
+            ("client_assertion", reveal(&assertion)),
+        ];
+        sent.0
+            .extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        Ok(())
+    }
+
     /// Sends one request and reads its answer.
     async fn exchange(&self, mut request: Request<Vec<u8>>) -> Result<Map<String, Value>, Refusal> {
-        let sent = Parameters::of(request.body(), &self.dialect().params);
+        let mut sent = Parameters::of(request.body(), &self.dialect().params);
+        self.sign(&mut sent).map_err(Refusal::Final)?;
         *request.uri_mut() = self.uri.clone();
         let (content_type, body) = sent.encode(self.dialect().encoding);
         let headers = request.headers_mut();
@@ -315,8 +337,9 @@ impl Parameters {
 
     /// Returns the values that must not come back in an error message.
     fn secrets(&self) -> impl Iterator<Item = &str> {
-        const SECRET: [&str; 7] = [
+        const SECRET: [&str; 8] = [
             "assertion",
+            "client_assertion",
             "code",
             "code_verifier",
             "device_code",

@@ -55,6 +55,9 @@ pub enum OauthError {
         /// Name of the field.
         field: &'static str,
     },
+    /// The key by which the client authenticates cannot sign.
+    #[error("the client's private key cannot sign")]
+    UnusableKey,
     /// The answer is larger than any honest one.
     #[error("the server's answer is too large")]
     TooLarge,

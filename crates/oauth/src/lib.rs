@@ -24,6 +24,7 @@
 mod adapter;
 mod answer;
 mod challenge;
+mod client_key;
 mod device;
 mod dialect;
 mod discovery;
@@ -42,6 +43,7 @@ mod text;
 mod tokens;
 
 pub use crate::challenge::{Challenge, bearer_challenge};
+pub use crate::client_key::{ClientKey, SignsForClient};
 pub use crate::device::{DeviceGrant, poll_device, start_device};
 pub use crate::dialect::{
     Dialect, Discovery, Encoding, ErrorRule, IdTokenCheck, IdentityPaths, IssuedClient, Meaning,

@@ -67,3 +67,6 @@ pub const RESOURCE_BYTES: usize = 2048;
 
 /// Longest client id that a registration brings, in bytes: some servers sign what they know of a client into it.
 pub const CLIENT_ID_BYTES: usize = 4096;
+
+/// Life of the token by which a client authenticates: one request, and clocks that differ by some seconds.
+pub const CLIENT_ASSERTION_LIFE: Duration = Duration::from_secs(60);

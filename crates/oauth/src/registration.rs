@@ -82,6 +82,7 @@ pub async fn register(
             id: id.to_owned(),
             secret: secret.map(SecretString::from),
             auth,
+            signer: None,
         },
         // Above what fits, `as` gives the largest number; 0 is for ever (RFC 7591 §3.2.1).
         secret_ends_at: (secret.is_some() && ends_at >= 1.0).then_some(ends_at as u64),

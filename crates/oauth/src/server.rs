@@ -1,11 +1,13 @@
 //! Whom we talk to, and as whom.
 
+use std::{fmt, sync::Arc};
+
 use oauth2::ClientId;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-use crate::{Dialect, Metadata, OauthError};
+use crate::{Dialect, Metadata, OauthError, SignsForClient};
 
 /// An authorization server: its endpoints and its dialect. What is not known is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -67,7 +69,7 @@ impl Server {
 }
 
 /// The client that the user registered with the server.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     /// Client id.
     pub id: String,
@@ -75,6 +77,18 @@ pub struct Client {
     pub secret: Option<SecretString>,
     /// How the client authenticates.
     pub auth: ClientAuth,
+    /// What signs for it, where it authenticates by a key.
+    pub signer: Option<Arc<dyn SignsForClient>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("id", &self.id)
+            .field("secret", &self.secret)
+            .field("auth", &self.auth)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -85,6 +99,7 @@ impl Client {
             id: id.into(),
             secret: None,
             auth: ClientAuth::None,
+            signer: None,
         }
     }
 
@@ -108,10 +123,13 @@ pub enum ClientAuth {
     Basic,
     /// By `client_secret` in the body.
     Post,
+    /// By a token that a key of the client's own signs (RFC 7523 §2.2).
+    #[serde(rename = "private_key_jwt")]
+    PrivateKeyJwt,
 }
 
 impl ClientAuth {
-    /// Returns the way of this name (RFC 7591 §2), if we know it.
+    /// Returns the way of this name (RFC 7591 §2), if a client that is registered on the spot can go it: it has no key.
     pub(crate) fn named(name: &str) -> Option<Self> {
         match name {
             "none" => Some(Self::None),
@@ -127,6 +145,7 @@ impl ClientAuth {
             Self::None => "none",
             Self::Basic => "client_secret_basic",
             Self::Post => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 }

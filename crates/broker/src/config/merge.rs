@@ -153,6 +153,8 @@ impl Merged {
         take(&mut patch.assertion, later.assertion);
         take(&mut patch.client_id, later.client_id);
         take(&mut patch.client_secret, later.client_secret);
+        take(&mut patch.private_key, later.private_key);
+        take(&mut patch.private_key_id, later.private_key_id);
         take(&mut patch.client_auth, later.client_auth);
         take(&mut patch.grants, later.grants);
         take(&mut patch.scopes, later.scopes);
@@ -165,6 +167,16 @@ impl Merged {
             &mut patch.fallback_redirect_uris,
             later.fallback_redirect_uris,
         );
+        // A list of models that the new origins leave behind is not theirs.
+        let stays = |url: &Url, origins: &Vec<Origin>| {
+            Origin::of(url).is_some_and(|origin| origins.contains(&origin))
+        };
+        patch.models_url = patch.models_url.take().filter(|url| {
+            later
+                .origins
+                .as_ref()
+                .is_none_or(|origins| stays(url, origins))
+        });
         take(&mut patch.origins, later.origins);
         take(&mut patch.header, later.header);
         take(&mut patch.scheme, later.scheme);
@@ -215,6 +227,8 @@ impl Merged {
             resource: patch.resource,
             client_id: patch.client_id,
             client_secret: patch.client_secret,
+            private_key: patch.private_key,
+            private_key_id: patch.private_key_id,
             client_auth,
             scopes: patch.scopes.unwrap_or_else(|| owned(base.scopes)),
             redirect_uri: redirect_uris.next(),
@@ -457,7 +471,12 @@ fn client_auth(base: &Descriptor, patch: &ProviderPatch) -> Result<ClientAuth, C
                 "{name} needs a clientSecret; add one, or set none for a public client"
             )))
         }
+        Some(ClientAuth::PrivateKeyJwt) if patch.private_key.is_none() => {
+            let place = patch.keys.get("clientAuth").unwrap_or(&patch.place);
+            Err(place.fault("private_key_jwt needs a privateKey; add one"))
+        }
         Some(auth) => Ok(auth),
+        None if patch.private_key.is_some() => Ok(ClientAuth::PrivateKeyJwt),
         None if has_secret => Ok(base.client_auth),
         None => Ok(ClientAuth::None),
     }

@@ -25,6 +25,10 @@ pub struct Provider {
     pub client_id: Option<String>,
     /// The client's secret, not read yet.
     pub client_secret: Option<SecretRef>,
+    /// The client's private key, where it authenticates by one; not read yet.
+    pub private_key: Option<SecretRef>,
+    /// Which of the client's keys that is.
+    pub private_key_id: Option<String>,
     /// How the client authenticates at the token endpoint.
     pub client_auth: ClientAuth,
     /// Scopes that a login asks for.

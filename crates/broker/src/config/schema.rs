@@ -48,6 +48,8 @@ pub(super) struct ProviderPatch {
     pub(super) assertion: Option<SecretRef>,
     pub(super) client_id: Option<String>,
     pub(super) client_secret: Option<SecretRef>,
+    pub(super) private_key: Option<SecretRef>,
+    pub(super) private_key_id: Option<String>,
     pub(super) client_auth: Option<ClientAuth>,
     pub(super) grants: Option<Vec<Grant>>,
     pub(super) scopes: Option<Vec<String>>,
@@ -94,6 +96,8 @@ pub(super) const PROVIDER_KEYS: &[&str] = &[
     "assertion",
     "clientId",
     "clientSecret",
+    "privateKey",
+    "privateKeyId",
     "clientAuth",
     "grants",
     "scopes",
@@ -201,9 +205,11 @@ fn provider(
             "userinfoEndpoint" => patch.userinfo_endpoint = Some(endpoint(node)?),
             "exchangeEndpoint" => patch.exchange_endpoint = Some(endpoint(node)?),
             "jwksUri" => patch.jwks_uri = Some(endpoint(node)?),
-            "assertion" => patch.assertion = Some(assertion(node, from)?),
+            "assertion" => patch.assertion = Some(users_secret(node, from)?),
             "clientId" => patch.client_id = Some(word(node)?.to_owned()),
             "clientSecret" => patch.client_secret = Some(secret(node, from)?),
+            "privateKey" => patch.private_key = Some(users_secret(node, from)?),
+            "privateKeyId" => patch.private_key_id = Some(word(node)?.to_owned()),
             "clientAuth" => patch.client_auth = Some(choice(node, CLIENT_AUTH)?),
             "grants" => {
                 let grants: Result<_, _> = node
@@ -301,6 +307,7 @@ pub(super) const CLIENT_AUTH: &[(&str, ClientAuth)] = &[
     ("none", ClientAuth::None),
     ("basic", ClientAuth::Basic),
     ("post", ClientAuth::Post),
+    ("private_key_jwt", ClientAuth::PrivateKeyJwt),
 ];
 pub(super) const GRANTS: &[(&str, Grant)] = &[
     ("authorization_code", Grant::AuthorizationCode),
@@ -350,11 +357,11 @@ fn base(node: &Node) -> Result<&'static Descriptor, ConfigError> {
     choice(node, &choices)
 }
 
-/// An assertion is presented without a person at hand to see what is read and where it goes.
-fn assertion(node: &Node, from: &Provenance) -> Result<SecretRef, ConfigError> {
+/// What is sent, or signed with, without a person at hand to see what is read and where it goes.
+fn users_secret(node: &Node, from: &Provenance) -> Result<SecretRef, ConfigError> {
     if matches!(from, Provenance::Project(_)) {
         return Err(node.place.fault(
-            "an assertion may be named by your own config file only, since it is sent without asking",
+            "this may be named by your own config file only, since it is used without asking",
         ));
     }
     secret(node, from)

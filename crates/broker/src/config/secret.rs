@@ -23,6 +23,11 @@ pub struct SecretRef {
 }
 
 impl SecretRef {
+    /// The fault of what it holds.
+    pub(crate) fn fault(&self, why: &str) -> ConfigError {
+        self.place.fault(why)
+    }
+
     /// Whether a project file says what to read: then the user must have seen that before anything is sent.
     #[must_use]
     pub fn needs_consent(&self) -> bool {

@@ -168,19 +168,24 @@ impl Broker {
         }
     }
 
-    /// The client with its secret.
+    /// The client with its secret or key.
     fn confidential(&self, provider: &Provider, id: String) -> Result<Client, BrokerError> {
         let secret = provider
             .client_secret
             .as_ref()
             .map(|secret| resolve_secret(secret, &*self.host.env))
             .transpose()?;
-        let auth = if secret.is_some() {
-            provider.client_auth
-        } else {
-            ClientAuth::None
+        let signer = self.signer(provider, provider.client_auth)?;
+        let auth = match (&secret, &signer) {
+            (None, None) => ClientAuth::None,
+            _ => provider.client_auth,
         };
-        Ok(Client { id, secret, auth })
+        Ok(Client {
+            id,
+            secret,
+            auth,
+            signer,
+        })
     }
 
     pub(super) fn login_method(

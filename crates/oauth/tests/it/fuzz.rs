@@ -74,6 +74,7 @@ fn client() -> Client {
         id: "app".to_owned(),
         secret: Some(CLIENT_SECRET.into()),
         auth: ClientAuth::Post,
+        signer: None,
     }
 }
 

@@ -117,6 +117,7 @@ pub(crate) fn confidential(auth: ClientAuth) -> Client {
         id: "my app".to_owned(),
         secret: Some(format!("{MARK} +/:%&é").into()),
         auth,
+        signer: None,
     }
 }
 

@@ -226,6 +226,7 @@ fn a_project_file_cannot_set_any_of_them_for_a_known_provider() {
         ("grants", json!(["device_code"])),
         ("limits", json!([{ "status": 429, "means": "overloaded" }])),
         ("strip", json!(["x-a"])),
+        ("privateKeyId", json!("k1")),
     ] {
         for id in ["acme", "anthropic"] {
             let project = json!({ "providers": { id: { key: value } } });
@@ -346,4 +347,31 @@ fn a_fault_in_a_dialect_is_named_by_its_path() {
         "limits[0]",
         "every refusal",
     );
+}
+
+#[test]
+fn a_client_with_a_key_authenticates_by_it() {
+    let keys = json!({ "privateKey": "{file:~/key.pem}", "privateKeyId": "k1" });
+    let acme = provider(
+        &Surroundings::new().load_with(with(keys.clone())).unwrap(),
+        "acme",
+    );
+    assert_eq!(
+        acme.client_auth,
+        provider_auth_oauth::ClientAuth::PrivateKeyJwt
+    );
+    assert_eq!(acme.private_key_id.as_deref(), Some("k1"));
+    let fault = fault_of(json!({ "clientAuth": "private_key_jwt" }));
+    assert_eq!(fault.path, "providers.acme.clientAuth");
+    assert!(fault.why.contains("needs a privateKey"), "{fault}");
+
+    let theirs = json!({ "providers": { "theirs": {
+        "origins": ["https://a.example"], "tokenEndpoint": "https://a.example/token", "privateKey": "{file:~/.ssh/id_rsa}"
+    } } });
+    let fault = Surroundings::new()
+        .project(&theirs.to_string())
+        .load()
+        .unwrap_err();
+    assert_eq!(fault.path, "providers.theirs.privateKey");
+    assert!(fault.why.contains("your own config file only"), "{fault}");
 }

@@ -176,7 +176,7 @@ fn a_choice_that_does_not_exist_is_answered_with_those_that_do() {
     check_fault(
         json!({ "clientAuth": "Basic" }),
         "providers.acme.clientAuth",
-        "expected one of none, basic, post; did you mean basic?",
+        "expected one of none, basic, post, private_key_jwt; did you mean basic?",
     );
     check_fault(
         json!({ "extends": "antropic" }),

@@ -53,6 +53,17 @@ const WORDS: &[&str] = &[
     "limits",
     "grants",
     "strip",
+    "domain_url",
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "scope",
+    "llm_base_url",
+    "auth_method",
+    "mobile_app",
+    "confidential_app",
+    "log_file",
+    "<your-client-id>",
     "https://evil.example",
     "http://127.0.0.1:80",
     "http://evil.example",
@@ -73,13 +84,15 @@ const USER: &str = r#"{"providers":{"acme":{"issuer":"https://id.acme.example","
 fn no_config_file_breaks_the_rules_and_no_project_file_moves_a_known_provider() {
     let as_user = Surroundings::new();
     let as_project = Surroundings::new().user(USER);
-    let known: BTreeMap<String, String> = as_project
-        .load()
-        .unwrap()
-        .providers
-        .iter()
-        .map(|(id, provider)| (id.clone(), unrotated(provider)))
-        .collect();
+    let as_oci = Surroundings::new().user(USER);
+    let providers_of = |place: &Surroundings| -> BTreeMap<String, String> {
+        let settings = place.load().unwrap();
+        let providers = settings.providers.iter();
+        providers
+            .map(|(id, provider)| (id.clone(), unrotated(provider)))
+            .collect()
+    };
+    let (known, beside_oci) = (providers_of(&as_project), providers_of(&as_oci));
     let target = Target::new("config", WORDS);
     let loaded = |place: &Surroundings, path: &str, text: &[u8]| {
         fs::write(place.at(path), text).unwrap();
@@ -87,13 +100,14 @@ fn no_config_file_breaks_the_rules_and_no_project_file_moves_a_known_provider() 
     };
     let user = |text: &[u8]| loaded(&as_user, "home/user.jsonc", text);
     let project = |text: &[u8]| loaded(&as_project, "repo/provider-auth.jsonc", text);
+    let oci = |text: &[u8]| loaded(&as_oci, "repo/oci-auth.config.jsonc", text);
     assert_eq!(
         target
             .seeds()
             .iter()
             .filter(|seed| user(seed).is_ok())
             .count(),
-        5
+        6
     );
     assert_eq!(
         target
@@ -101,7 +115,7 @@ fn no_config_file_breaks_the_rules_and_no_project_file_moves_a_known_provider() 
             .iter()
             .filter(|seed| project(seed).is_ok())
             .count(),
-        4
+        5
     );
     target.run(|input| {
         let project = project(input);
@@ -110,8 +124,33 @@ fn no_config_file_breaks_the_rules_and_no_project_file_moves_a_known_provider() 
             let after = provider(project, id);
             assert_eq!(unrotated(&after), *before, "a project file moves {id}");
         }
-        format!("{} {}", checked(project), checked(user(input)))
+        format!(
+            "{} {} {}",
+            checked(project),
+            checked(user(input)),
+            checked_oci(oci(input), &beside_oci)
+        )
     });
+}
+
+/// Whatever Oracle Cloud's file of a project holds, it is about one provider, and writes nowhere.
+fn checked_oci(loaded: Result<Settings, ConfigError>, known: &BTreeMap<String, String>) -> String {
+    let settings = loaded.expect("a fault of one provider is none of the others");
+    for (id, before) in known.iter().filter(|(id, _)| *id != "oci-oidc") {
+        assert_eq!(unrotated(&provider(&settings, id)), *before);
+    }
+    assert_eq!(settings.log.file, None);
+    let oci = provider(&settings, "oci-oidc");
+    if let Some(fault) = &oci.fault {
+        assert!(
+            fault.file.is_some() && !fault.why.contains("S3CRET"),
+            "{fault}"
+        );
+        return fault.why.chars().take(30).collect();
+    }
+    let secret = oci.client_secret.as_ref();
+    assert!(secret.is_none_or(|secret| secret.from_project));
+    checked(Ok(settings))
 }
 
 /// All that is said of a provider but how it rotates.

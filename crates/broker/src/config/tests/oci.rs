@@ -132,6 +132,18 @@ fn config_jsonc_outranks_the_users_file_key_by_key() {
 }
 
 #[test]
+fn origins_of_config_jsonc_leave_the_files_list_of_models_behind() {
+    let user = json!({ "providers": { "oci-oidc": { "origins": ["https://other.example"] } } });
+    let oci = Surroundings::new()
+        .users_oci(MOBILE)
+        .user(&user.to_string())
+        .oci();
+    assert_eq!(origins(&oci), ["https://other.example"]);
+    let strange = |url: &&str| !url.starts_with("https://other.example/");
+    assert_eq!(lists(&oci).into_iter().find(strange), None);
+}
+
+#[test]
 fn a_project_file_changes_nothing_of_what_the_user_has_set() {
     let rotation =
         json!({ "providers": { "oci-oidc": { "rotation": { "strategy": "balanced" } } } });
