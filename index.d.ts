@@ -745,7 +745,10 @@ export interface ProviderSummary {
   resource?: string
   /** Origins that may receive its credentials. */
   origins: string[]
-  /** Ways to add an account, as `LoginOptions.method` names them; without a client id only `api-key`. */
+  /**
+   * Ways to add an account, as `LoginOptions.method` names them; without a client id only `api-key`. One whose own file is at
+   * fault (`oci-auth.config.jsonc`) has `browser`, and a try says what is wrong. Those without a person are not among them.
+   */
   methods: ('browser' | 'device' | 'paste' | 'api-key')[]
 }
 

@@ -36,6 +36,18 @@ pub(super) const KEYS: &[&str] = &[
     "$schema",
 ];
 
+/// Under which keys of a provider they stand, so that a fault which shows later names its place here.
+const SAME_AS: &[(&str, &str)] = &[
+    ("domain_url", "issuer"),
+    ("client_id", "clientId"),
+    ("client_secret", "clientSecret"),
+    ("redirect_uri", "redirectUri"),
+    ("scope", "scopes"),
+    ("llm_base_url", "origins"),
+    ("llm_base_url", "modelsUrl"),
+    ("auth_method", "grants"),
+];
+
 /// The kinds of application that Oracle Cloud knows and that sign people in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Application {
@@ -131,26 +143,20 @@ impl<'a> Keys<'a> {
             place: self.place.clone(),
             ..ProviderPatch::default()
         };
-        let set = |patch: &mut ProviderPatch, key, node: Option<&Node>| {
+        for (key, ours) in SAME_AS {
+            let node = self.node(key);
             patch
                 .keys
-                .extend(node.map(|node| (key, node.place.clone())));
-        };
-        set(&mut patch, "issuer", self.node("domain_url"));
-        set(&mut patch, "clientId", self.node("client_id"));
-        set(&mut patch, "clientSecret", self.node("client_secret"));
-        set(&mut patch, "redirectUri", self.node("redirect_uri"));
-        set(&mut patch, "scopes", self.node("scope"));
-        set(&mut patch, "origins", self.node("llm_base_url"));
-        set(&mut patch, "modelsUrl", self.node("llm_base_url"));
-        set(&mut patch, "grants", self.node("auth_method"));
-
+                .extend(node.map(|node| (*ours, node.place.clone())));
+        }
         patch.issuer = self.required("domain_url", domain);
         patch.client_id = self.required("client_id", |node| Ok(word(node)?.to_owned()));
         let base = self.required("llm_base_url", endpoint);
         patch.origins = base
             .as_ref()
             .map(|base| Origin::of(base).into_iter().collect());
+        // Of a bare host, the list lies where it does for any.
+        let base = base.filter(|base| base.path() != "/");
         patch.models_url = base.map(|mut base| {
             let path = format!("{}/models", base.path().trim_end_matches('/'));
             base.set_path(&path);

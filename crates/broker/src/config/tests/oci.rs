@@ -135,7 +135,7 @@ fn config_jsonc_outranks_the_users_file_key_by_key() {
 fn origins_of_config_jsonc_leave_the_files_list_of_models_behind() {
     let user = json!({ "providers": { "oci-oidc": { "origins": ["https://other.example"] } } });
     let oci = Surroundings::new()
-        .users_oci(MOBILE)
+        .users_oci(CONFIDENTIAL)
         .user(&user.to_string())
         .oci();
     assert_eq!(origins(&oci), ["https://other.example"]);
