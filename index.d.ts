@@ -112,6 +112,11 @@ export interface ProviderConfig {
    */
   modelsUrl?: string
   /**
+   * The form of that list, where it is none of the known ones, as JSON pointers: where the list is in the answer (default
+   * `/data`), and where an entry has its id (default `/id`), name, context window and owner. An empty one is the whole.
+   */
+  modelsShape?: { entries?: string; id?: string; name?: string; contextWindow?: string; ownedBy?: string }
+  /**
    * What refusals of the API mean, before what is known of them; the first that fits decides. A rule names a `status`, or a
    * `value` (text, or the digits of a number) at a JSON pointer into the body, or both. How long to stay away is read at `waitPath`
    * (seconds, a span such as `6m0s`, a Unix time, a date and time), else from the headers as always.

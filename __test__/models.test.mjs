@@ -23,7 +23,15 @@ const answer = (what) => async (call) => {
 const server = await startServer({ 'GET /models': answer('models'), 'GET /v1/models': answer('v1') })
 
 const provider = { origins: [server.origin], rotation: { maxWaitMs: 0 } }
-const sandbox = createSandbox({ name: 'models', config: { providers: { lab: provider } } })
+const modelsShape = {
+  entries: '/catalog/items',
+  id: '/slug',
+  name: '/title',
+  contextWindow: '/tokens',
+  ownedBy: '/team',
+}
+const providers = { lab: provider, odd: { ...provider, modelsShape } }
+const sandbox = createSandbox({ name: 'models', config: { providers } })
 sandbox.enter()
 const library = await import(LIBRARY_URL)
 after(async () => {
@@ -101,6 +109,15 @@ test('a limited account hands over to the next one within the call', async () =>
   assert.equal(error.code, 'EXHAUSTED')
   assert.ok(error.retryAt > Date.now() + 500_000)
   limited.clear()
+})
+
+test('a list in a form that the configuration describes is read, and one in another form is none', async () => {
+  await library.addApiKey({ provider: 'odd', apiKey: 'one' })
+  says.models = [200, { catalog: { items: [{ slug: 'a', title: 'A', tokens: 8192, team: 'us' }, { slug: 'b' }] } }]
+  const { models } = await library.discoverModels({ provider: 'odd' })
+  assert.deepEqual(models, [{ id: 'a', name: 'A', contextWindow: 8192, ownedBy: 'us' }, { id: 'b' }])
+  says.models = list('a')
+  assert.equal((await library.discoverModels({ provider: 'odd', refresh: true })).stale, true)
 })
 
 describe('what is no list is none, and the message says which', () => {

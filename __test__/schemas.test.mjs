@@ -70,6 +70,14 @@ const good = {
       },
     },
   },
+  'a list of models in a form of its own': {
+    providers: {
+      acme: {
+        modelsShape: { entries: '', id: '/slug', name: '/title', contextWindow: '/limits/tokens', ownedBy: '/team' },
+      },
+    },
+  },
+  'a list of bare ids': { providers: { acme: { modelsShape: { entries: '/ids', id: '' } } } },
   'limits of its own': {
     providers: {
       acme: {
@@ -98,6 +106,8 @@ const bad = {
   'a reference for a client': acme({ clientId: '{env:CLIENT}' }),
   'an empty secret': acme({ clientSecret: '' }),
   'half a reference': acme({ clientSecret: '{file:~/a} ' }),
+  'a form of models without its slash': acme({ modelsShape: { entries: 'data' } }),
+  'a form of models without a name': acme({ modelsShape: { name: '' } }),
   'an unknown base': acme({ extends: 'nobody' }),
   'an unknown way to authenticate': acme({ clientAuth: 'jwt' }),
   'an unknown grant': acme({ grants: ['password'] }),

@@ -61,7 +61,7 @@ pub use provider_auth_policy::{
     Selection, Source, Timestamp, Trace, Usage,
 };
 pub use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource, Quarantined};
-pub use providers::{BoundItems, ModelLists};
+pub use providers::{BoundItems, ModelLists, OwnShape};
 pub use refresh::Force;
 pub use report::{Report, Verdict};
 pub use secrecy::{ExposeSecret, SecretString};

@@ -182,6 +182,7 @@ impl Merged {
         take(&mut patch.scheme, later.scheme);
         patch.headers.extend(later.headers);
         take(&mut patch.models_url, later.models_url);
+        take(&mut patch.models_shape, later.models_shape);
         let rotation = &mut patch.rotation;
         take(&mut rotation.mode, later.rotation.mode);
         take(&mut rotation.strategy, later.rotation.strategy);
@@ -246,6 +247,7 @@ impl Merged {
             },
             bound_items: base.bound_items,
             models: base.models,
+            models_shape: patch.models_shape,
             terms: base.terms,
             origin_of_definition: provenance,
             server,

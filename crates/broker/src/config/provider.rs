@@ -10,7 +10,7 @@ use url::Url;
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::secret::SecretRef;
-use crate::providers::{BoundItems, ModelLists};
+use crate::providers::{BoundItems, ModelLists, OwnShape};
 
 /// A provider, complete and checked.
 #[derive(Clone, Debug)]
@@ -60,6 +60,8 @@ pub struct Provider {
     pub models_urls: Vec<Url>,
     /// In which form they are listed.
     pub models: &'static ModelLists,
+    /// The form of its lists, where the user says it.
+    pub models_shape: Option<OwnShape>,
     /// How its pools rotate.
     pub rotation: Rotation,
     /// How its limits and refusals are recognised.

@@ -21,7 +21,7 @@ use super::values::{
     choice, endpoint, header, headers, issuer, known, origins, pointer, redirect_uri, resource,
     scheme, scope, secret, word,
 };
-use crate::providers::{self, Descriptor};
+use crate::providers::{self, Descriptor, OwnShape};
 
 /// What one file or inline value says about providers.
 pub(super) struct Layer {
@@ -63,6 +63,7 @@ pub(super) struct ProviderPatch {
     pub(super) headers: BTreeMap<String, String>,
     pub(super) strip: BTreeSet<String>,
     pub(super) models_url: Option<Url>,
+    pub(super) models_shape: Option<OwnShape>,
     pub(super) limits: Vec<LimitRule>,
     pub(super) rotation: RotationPatch,
 }
@@ -111,6 +112,7 @@ pub(super) const PROVIDER_KEYS: &[&str] = &[
     "headers",
     "strip",
     "modelsUrl",
+    "modelsShape",
     "limits",
     ROTATION,
 ];
@@ -235,6 +237,7 @@ fn provider(
             "headers" => patch.headers = headers(node)?,
             "strip" => patch.strip = node.list()?.iter().map(header).collect::<Result<_, _>>()?,
             "modelsUrl" => patch.models_url = Some(endpoint(node)?),
+            "modelsShape" => patch.models_shape = Some(models_shape(node, warnings)?),
             "limits" => {
                 let rules: Result<_, _> = node
                     .list()?
@@ -248,6 +251,28 @@ fn provider(
         patch.keys.insert(key, node.place.clone());
     }
     Ok(patch)
+}
+
+/// The form of a list of models. An empty pointer is the whole: a list that nothing is around, an entry that is the id.
+fn models_shape(node: &Node, warnings: &mut Vec<String>) -> Result<OwnShape, ConfigError> {
+    let mut shape = OwnShape::default();
+    for (key, Entry { node, .. }) in known(node, SHAPE_KEYS, warnings)? {
+        match key {
+            "entries" => shape.entries = pointer_or_whole(node)?,
+            "id" => shape.id = pointer_or_whole(node)?,
+            "name" => shape.name = Some(pointer(node)?),
+            "contextWindow" => shape.context_window = Some(pointer(node)?),
+            _ => shape.owned_by = Some(pointer(node)?),
+        }
+    }
+    Ok(shape)
+}
+
+fn pointer_or_whole(node: &Node) -> Result<String, ConfigError> {
+    match node.text()? {
+        "" => Ok(String::new()),
+        _ => pointer(node),
+    }
 }
 
 /// What the user says that a refusal means. A rule must say of which, or it would mean every one.
@@ -336,6 +361,7 @@ pub(super) const REACHES: &[(&str, Reach)] = &[
     ("provider-model", Reach::ProviderModel),
     ("machine", Reach::Egress),
 ];
+pub(super) const SHAPE_KEYS: &[&str] = &["entries", "id", "name", "contextWindow", "ownedBy"];
 pub(super) const LIMIT_KEYS: &[&str] = &["status", "path", "value", "means", "scope", "waitPath"];
 pub(super) const MODES: &[(&str, Mode)] = &[
     ("auto", Mode::Auto),

@@ -99,7 +99,7 @@ pub(super) fn pool_key(vault: &Vault, provider: &str, namespace: &str) -> [u8; 1
 }
 
 /// Names what decides which models an account is shown: the account itself, its organisation, plan and client, and where
-/// its lists are.
+/// its lists are and how they are read.
 pub(super) fn entitlement(provider: &Provider, entry: &Entry) -> String {
     let identity = &entry.credential.identity;
     let belongs = &entry.credential.belongs;
@@ -112,7 +112,13 @@ pub(super) fn entitlement(provider: &Provider, entry: &Entry) -> String {
     ];
     let own = own.map(Option::unwrap_or_default);
     let urls = provider.models_urls.iter().map(Url::as_str);
-    let hash = hash(own.into_iter().chain(urls).map(str::as_bytes));
+    let shape = format!("{:?}", provider.models_shape);
+    let hash = hash(
+        own.into_iter()
+            .chain(urls)
+            .chain([&*shape])
+            .map(str::as_bytes),
+    );
     hash.map(|byte| format!("{byte:02x}")).concat()
 }
 

@@ -143,7 +143,11 @@ fn page(provider: &Provider, address: &Url, answer: &Answer) -> Result<Page, NoP
             error: refused(provider, address, answer),
         });
     }
-    shape::read(provider.models.shapes, &answer.body).map_err(|fault| NoPage {
+    let page = match &provider.models_shape {
+        Some(own) => own.read(|shape| shape::read(&[shape], &answer.body)),
+        None => shape::read(provider.models.shapes, &answer.body),
+    };
+    page.map_err(|fault| NoPage {
         fault: Some(fault),
         error: unusable(provider, address, &fault.to_string()),
     })

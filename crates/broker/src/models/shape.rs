@@ -46,7 +46,7 @@ pub(super) enum Fault {
 }
 
 /// Reads a page in the first of these forms that fits. An empty list fits.
-pub(super) fn read(shapes: &[&Shape], body: &[u8]) -> Result<Page, Fault> {
+pub(super) fn read(shapes: &[&Shape<'_>], body: &[u8]) -> Result<Page, Fault> {
     let body: Value = serde_json::from_slice(body).map_err(|_| Fault::NotJson)?;
     let mut fault = Fault::NoList;
     for shape in shapes {
@@ -61,7 +61,7 @@ pub(super) fn read(shapes: &[&Shape], body: &[u8]) -> Result<Page, Fault> {
     Err(fault)
 }
 
-fn page(shape: &Shape, body: &Value, entries: &[Value]) -> Page {
+fn page(shape: &Shape<'_>, body: &Value, entries: &[Value]) -> Page {
     let offered = |entry: &&Value| {
         shape.only.iter().all(|(place, wanted)| {
             let said = entry.pointer(place);
@@ -80,7 +80,7 @@ fn page(shape: &Shape, body: &Value, entries: &[Value]) -> Page {
     }
 }
 
-fn model(shape: &Shape, entry: &Value) -> Option<Model> {
+fn model(shape: &Shape<'_>, entry: &Value) -> Option<Model> {
     let first_text = |places: &[&str]| {
         let mut texts = places.iter().filter_map(|place| text(entry.pointer(place)));
         texts.next().map(str::to_owned)
@@ -96,7 +96,7 @@ fn model(shape: &Shape, entry: &Value) -> Option<Model> {
     })
 }
 
-fn id<'a>(shape: &Shape, entry: &'a Value) -> Option<&'a str> {
+fn id<'a>(shape: &Shape<'_>, entry: &'a Value) -> Option<&'a str> {
     let id = text(entry.pointer(shape.id))?;
     let id = id.strip_prefix(shape.prefix).unwrap_or(id);
     (!id.is_empty()).then_some(id)

@@ -25,7 +25,7 @@ use crate::config::CredentialForm;
 pub use bound::BoundItems;
 pub(crate) use generic::GENERIC;
 pub(crate) use mcp::MCP;
-pub use models::ModelLists;
+pub use models::{ModelLists, OwnShape};
 pub(crate) use models::{NextPage, Shape};
 
 /// All of them, save those of [`BASES`].

@@ -6,28 +6,69 @@ pub struct ModelLists {
     /// Paths on the first origin, tried in this order until one has a list.
     pub(crate) paths: &'static [&'static str],
     /// The forms that its lists take; the first one that fits counts.
-    pub(crate) shapes: &'static [&'static Shape],
+    pub(crate) shapes: &'static [&'static Shape<'static>],
 }
 
 /// The form of a list. All places are JSON pointers (RFC 6901).
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
+pub(crate) struct Shape<'a> {
     /// Where the entries are.
-    pub(crate) entries: &'static str,
+    pub(crate) entries: &'a str,
     /// Where an entry has its id; empty where the entry itself is the id.
-    pub(crate) id: &'static str,
+    pub(crate) id: &'a str,
     /// What precedes the id and is not part of it.
-    pub(crate) prefix: &'static str,
+    pub(crate) prefix: &'a str,
     /// Where an entry has a name to show.
-    pub(crate) name: &'static [&'static str],
+    pub(crate) name: &'a [&'a str],
     /// Where an entry has the tokens that a request may hold.
-    pub(crate) context_window: &'static [&'static str],
+    pub(crate) context_window: &'a [&'a str],
     /// Where an entry says whose model it is.
-    pub(crate) owned_by: &'static [&'static str],
+    pub(crate) owned_by: &'a [&'a str],
     /// Fields that leave an entry out when they say anything else than this.
-    pub(crate) only: &'static [(&'static str, &'static str)],
+    pub(crate) only: &'a [(&'a str, &'a str)],
     /// How the next page is asked for.
     pub(crate) next: Option<NextPage>,
+}
+
+/// The form of a list as a user says it; one page of it is all.
+#[derive(Clone, Debug)]
+pub struct OwnShape {
+    pub(crate) entries: String,
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) context_window: Option<String>,
+    pub(crate) owned_by: Option<String>,
+}
+
+impl Default for OwnShape {
+    fn default() -> Self {
+        Self {
+            entries: OPENAI.entries.to_owned(),
+            id: OPENAI.id.to_owned(),
+            name: None,
+            context_window: None,
+            owned_by: None,
+        }
+    }
+}
+
+impl OwnShape {
+    /// Reads something by this form.
+    pub(crate) fn read<R>(&self, by: impl FnOnce(&Shape<'_>) -> R) -> R {
+        fn places(place: &Option<String>) -> Vec<&str> {
+            place.as_deref().into_iter().collect()
+        }
+        by(&Shape {
+            entries: &self.entries,
+            id: &self.id,
+            prefix: "",
+            name: &places(&self.name),
+            context_window: &places(&self.context_window),
+            owned_by: &places(&self.owned_by),
+            only: &[],
+            next: None,
+        })
+    }
 }
 
 /// How the next page of a list is asked for.
@@ -42,7 +83,7 @@ pub(crate) struct NextPage {
 }
 
 /// The list of OpenAI, with the further fields of those who took it over.
-const OPENAI: Shape = Shape {
+const OPENAI: Shape<'static> = Shape {
     entries: "/data",
     id: "/id",
     prefix: "",
@@ -54,14 +95,14 @@ const OPENAI: Shape = Shape {
 };
 
 /// The list of Sign in with ChatGPT; some entries are not for people to choose.
-const CHATGPT: Shape = Shape {
+const CHATGPT: Shape<'static> = Shape {
     entries: "/models",
     id: "/slug",
     only: &[("/visibility", "list")],
     ..OPENAI
 };
 
-const ANTHROPIC: Shape = Shape {
+const ANTHROPIC: Shape<'static> = Shape {
     next: Some(NextPage {
         more: Some("/has_more"),
         cursor: "/last_id",
@@ -70,7 +111,7 @@ const ANTHROPIC: Shape = Shape {
     ..OPENAI
 };
 
-const GOOGLE: Shape = Shape {
+const GOOGLE: Shape<'static> = Shape {
     entries: "/models",
     id: "/name",
     prefix: "models/",
@@ -85,7 +126,7 @@ const GOOGLE: Shape = Shape {
 };
 
 /// Models that the seat's policy allows and that are offered for choice.
-const COPILOT: Shape = Shape {
+const COPILOT: Shape<'static> = Shape {
     context_window: &["/capabilities/limits/max_context_window_tokens"],
     owned_by: &["/vendor"],
     only: &[
@@ -96,14 +137,14 @@ const COPILOT: Shape = Shape {
 };
 
 /// Bare names.
-const NAMES: Shape = Shape {
+const NAMES: Shape<'static> = Shape {
     entries: "/models",
     id: "",
     ..OPENAI
 };
 
 /// Entries like OpenAI's, with nothing around them.
-const BARE: Shape = Shape {
+const BARE: Shape<'static> = Shape {
     entries: "",
     ..OPENAI
 };

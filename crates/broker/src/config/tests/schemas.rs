@@ -65,6 +65,8 @@ fn the_schema_of_config_jsonc_has_every_key_of_the_parser_and_no_other() {
     check_keys(&config, "/definitions/rotation", schema::ROTATION_KEYS);
     let limits = "/definitions/provider/properties/limits/items";
     check_keys(&config, limits, schema::LIMIT_KEYS);
+    let shape = "/definitions/provider/properties/modelsShape";
+    check_keys(&config, shape, schema::SHAPE_KEYS);
     check_keys(&config, "/definitions/dialect", dialect::KEYS);
     let of_dialect = |key: &str, keys| {
         check_keys(
