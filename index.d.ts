@@ -625,7 +625,8 @@ export function removeVaultSlot(id: string): Promise<boolean>
  * A portable bundle, encrypted under a passphrase, that a stock tool opens too (`age`, age v1). It holds every API key with
  * its label, pool and order. With `includeOAuth` the logins as well, which are then *moved*: here they become `needs_login`
  * (`movedAt`), since two machines that use one refresh token end the login for both (RFC 9700 §4.14.2). A login that has
- * ended stays. Keep the bundle before anything else; importing it here again undoes the move. Takes a second on purpose.
+ * ended stays. Keep the bundle before anything else; importing it here again undoes the move. Should this process end before
+ * you have it, `moved.age` in the vault's folder is the same bundle, until the next one takes its place. Takes a second on purpose.
  *
  * @throws {AuthError} `INVALID_ARGUMENT` for an empty passphrase; `REFRESH_FAILED` when a login's last refresh has no outcome
  *   yet: nothing was moved

@@ -73,6 +73,8 @@ test('a login moves once: it serves and refreshes there, and here it needs a log
   const [id] = ids
   const there = newMachine()
   const bundle = await library.exportVault(PASSPHRASE, { includeOAuth: true })
+  // For who never receives it.
+  assert.deepEqual(readFileSync(join(sandbox.vaultDir, 'moved.age')), Buffer.from(bundle))
 
   const { state, movedAt, label } = await find(id)
   assert.deepEqual({ state, label }, { state: 'needs_login', label: users[0] })

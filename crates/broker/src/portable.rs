@@ -107,7 +107,7 @@ struct Leaving {
 impl Broker {
     /// Returns a bundle of all API keys, and with [`Logins::Move`] of the logins; the stock `age` command opens it too.
     ///
-    /// The logins leave only once the bundle is sealed, and all of them or none. A login that has ended stays, and so does one
+    /// The logins leave only once the bundle is sealed and a copy of it is on the disk, and all of them or none. A login that has ended stays, and so does one
     /// that may be an old copy.
     pub async fn export_vault(
         self: &Arc<Self>,
@@ -189,6 +189,9 @@ impl Broker {
                 .collect(),
         };
         let sealed = seal_bundle(passphrase, &bundle.plaintext(), &*self.vault_entropy())?;
+        if !leaving.is_empty() {
+            vault.keep_moved(&sealed)?;
+        }
         Ok((sealed, self.let_go(vault, &leaving)?))
     }
 

@@ -228,6 +228,10 @@ impl Paths {
         self.dir.join("cache")
     }
 
+    pub(crate) fn moved(&self) -> PathBuf {
+        self.dir.join("moved.age")
+    }
+
     fn locks(&self) -> PathBuf {
         self.dir.join("lock")
     }
