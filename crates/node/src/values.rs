@@ -8,21 +8,33 @@ use provider_auth_broker::{
 };
 use serde_json::Value;
 
+/// Gives a type that knows how it looks in JavaScript its way there.
+macro_rules! crosses {
+    ($($type:ty),+) => {$(
+        impl ToNapiValue for $type {
+            #[expect(
+                unsafe_code,
+                reason = "napi's trait declares it so; nothing in it is unsafe"
+            )]
+            unsafe fn to_napi_value(env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+                value.into_js(&Env::from_raw(env))
+            }
+        }
+    )+};
+}
+
+crosses!(AuthHeaders, AtHand, Lent, JsVerdict, ExportedKey);
+
 /// `AuthHeaders`.
 pub(crate) struct AuthHeaders(pub(crate) Lease);
 
-impl ToNapiValue for AuthHeaders {
-    #[expect(
-        unsafe_code,
-        reason = "napi's trait declares it so; nothing in it is unsafe"
-    )]
-    unsafe fn to_napi_value(raw_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
-        let env = Env::from_raw(raw_env);
-        let lease = value.0;
-        let mut object = Object::new(&env)?;
+impl AuthHeaders {
+    fn into_js(self, env: &Env) -> Result<sys::napi_value> {
+        let lease = self.0;
+        let mut object = Object::new(env)?;
         object.set_named_property("attempt", env.create_string_latin1(&lease.attempt)?)?;
         object.set_named_property("accountId", env.create_string_latin1(lease.account_id())?)?;
-        object.set_named_property("headers", headers(&env, &lease)?)?;
+        object.set_named_property("headers", headers(env, &lease)?)?;
         object.set_named_property("strip", lease.strip().to_vec())?;
         if let Some(url) = &lease.url {
             object.set_named_property("url", env.create_string(url)?)?;
@@ -37,14 +49,9 @@ impl ToNapiValue for AuthHeaders {
 /// What of a lease is new to a caller that knows the account's headers: the attempt, or `[attempt, url]`.
 pub(crate) struct AtHand(pub(crate) Lease);
 
-impl ToNapiValue for AtHand {
-    #[expect(
-        unsafe_code,
-        reason = "napi's trait declares it so; nothing in it is unsafe"
-    )]
-    unsafe fn to_napi_value(raw_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
-        let env = Env::from_raw(raw_env);
-        let lease = value.0;
+impl AtHand {
+    fn into_js(self, env: &Env) -> Result<sys::napi_value> {
+        let lease = self.0;
         let attempt = env.create_string_latin1(&lease.attempt)?;
         let Some(url) = &lease.url else {
             return Ok(attempt.raw());
@@ -59,18 +66,13 @@ impl ToNapiValue for AtHand {
 /// What a lease is made of beside its attempt: `[version, accountId, headers, strip]`.
 pub(crate) struct Lent(pub(crate) Lease);
 
-impl ToNapiValue for Lent {
-    #[expect(
-        unsafe_code,
-        reason = "napi's trait declares it so; nothing in it is unsafe"
-    )]
-    unsafe fn to_napi_value(raw_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
-        let env = Env::from_raw(raw_env);
-        let lease = value.0;
+impl Lent {
+    fn into_js(self, env: &Env) -> Result<sys::napi_value> {
+        let lease = self.0;
         let mut array = env.create_array(4)?;
         array.set(0, lease.version())?;
         array.set(1, lease.account_id())?;
-        array.set(2, headers(&env, &lease)?)?;
+        array.set(2, headers(env, &lease)?)?;
         array.set(3, lease.strip().to_vec())?;
         Ok(array.raw())
     }
@@ -88,15 +90,10 @@ fn headers<'env>(env: &'env Env, lease: &Lease) -> Result<Object<'env>> {
 /// `Verdict`.
 pub(crate) struct JsVerdict(pub(crate) Verdict);
 
-impl ToNapiValue for JsVerdict {
-    #[expect(
-        unsafe_code,
-        reason = "napi's trait declares it so; nothing in it is unsafe"
-    )]
-    unsafe fn to_napi_value(raw_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
-        let env = Env::from_raw(raw_env);
-        let verdict = value.0;
-        let mut object = Object::new(&env)?;
+impl JsVerdict {
+    fn into_js(self, env: &Env) -> Result<sys::napi_value> {
+        let verdict = self.0;
+        let mut object = Object::new(env)?;
         object.set_named_property("action", env.create_string_latin1(action(verdict.action))?)?;
         object.set_named_property("delayMs", verdict.delay.as_millis() as f64)?;
         object.set_named_property("reason", env.create_string_latin1(verdict.reason.as_str())?)?;
@@ -192,14 +189,9 @@ pub(crate) fn pool(pool: &broker::PoolStatus) -> Value {
 /// The vault's key, in base64.
 pub(crate) struct ExportedKey(pub(crate) broker::SecretString);
 
-impl ToNapiValue for ExportedKey {
-    #[expect(
-        unsafe_code,
-        reason = "napi's trait declares it so; nothing in it is unsafe"
-    )]
-    unsafe fn to_napi_value(raw_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
-        let env = Env::from_raw(raw_env);
-        let key = env.create_string_latin1(value.0.expose_secret())?;
+impl ExportedKey {
+    fn into_js(self, env: &Env) -> Result<sys::napi_value> {
+        let key = env.create_string_latin1(self.0.expose_secret())?;
         Ok(key.raw())
     }
 }
