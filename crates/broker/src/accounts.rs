@@ -187,7 +187,7 @@ impl Accounts {
 impl Entry {
     fn open(id: &AccountId, record: &Arc<Record>, settings: &Settings) -> Option<Arc<Self>> {
         let mut credential = Credential::open(record)?;
-        let view = credential.view(id.clone(), record.generation);
+        let mut view = credential.view(id.clone(), record.generation);
         credential.forget_grant();
         let settled = settings
             .providers
@@ -199,6 +199,10 @@ impl Entry {
                 .then(|| Provider::of_accounts(&credential.provider, origins))?
                 .map(Arc::new)
         });
+        let renewal = provider
+            .as_ref()
+            .and_then(|provider| Some(provider.server.as_ref()?.dialect.renewal));
+        view.refreshable &= credential.may_be_renewed(renewal);
         let headers = provider.map_or_else(HeaderSet::default, |provider| {
             HeaderSet::new(&provider, &credential)
         });

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use provider_auth_oauth::{ClientAuth, Identity, Tokens, resource_uri};
+use provider_auth_oauth::{ClientAuth, Identity, Renewal, Tokens, resource_uri};
 use provider_auth_policy::{AccountId, AccountKind, AccountView, Timestamp, server_time};
 use provider_auth_vault::{Record, wiping_stack};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -251,13 +251,15 @@ impl Credential {
         }
     }
 
-    /// Whether it is a login that another program made, with a client or at a server that nobody here knows. Those of an
-    /// MCP server can be found out from it.
-    pub(crate) fn is_borrowed(&self) -> bool {
+    /// Whether it can be renewed here, where its provider renews in this way: not a login that another program made, with a
+    /// client or at a server that nobody here knows. Those of an MCP server can be found out from it.
+    pub(crate) fn may_be_renewed(&self, renewal: Option<Renewal>) -> bool {
         let belongs = &self.belongs;
-        self.taken_from.is_some()
+        let is_borrowed = self.taken_from.is_some()
             && self.kind() == AccountKind::Oauth
-            && (belongs.client_id.is_none() || belongs.token_endpoint.is_none())
+            && (belongs.client_id.is_none() || belongs.token_endpoint.is_none());
+        let takes_client = renewal.is_none_or(|renewal| renewal == Renewal::RefreshToken);
+        !(is_borrowed && takes_client)
     }
 
     /// What the policy may see.

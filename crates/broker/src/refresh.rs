@@ -183,7 +183,8 @@ impl Broker {
         }
         if !entry.view.refreshable {
             return Err(BrokerError::InvalidArgument(format!(
-                "account {id} has nothing to refresh: it is an API key, or a login without a refresh token"
+                "account {id} has nothing to refresh: it is an API key, a login without a refresh token, or one that another \
+                 program made with a client of its own"
             )));
         }
         let due = match force {

@@ -73,8 +73,7 @@ impl Broker {
                 refresh: Some(token),
                 ..
             } => match server.dialect.renewal {
-                // Made by another program, with a client of its own: nobody here can renew it.
-                Renewal::RefreshToken if credential.is_borrowed() => return Ok(None),
+                renewal if !credential.may_be_renewed(Some(renewal)) => return Ok(None),
                 Renewal::RefreshToken => {
                     Means::RefreshToken(token.clone(), self.client_of(credential)?)
                 }

@@ -406,6 +406,11 @@ async fn a_login_whose_client_nobody_knows_serves_until_its_token_ends() {
             .iter()
             .any(|(_, value)| value == "Bearer S3CRET-plan")
     );
+    let asked = process
+        .refresh_account(id.as_str(), Force::EvenIfGood)
+        .await;
+    assert_eq!(asked.err().unwrap().code(), "INVALID_ARGUMENT");
+    assert_eq!(process.state_of(id.as_str()).await, "ready");
     pass(3601).await;
     let asked = AuthRequest {
         provider: "anthropic".to_owned(),
