@@ -707,6 +707,11 @@ export interface MigrationReport {
    * else wrote it meanwhile, so it was left. `warning`: who else can read it.
    */
   sources: { file: string; state: 'kept' | 'rewritten' | 'removed' | 'changed' | 'restored'; backup?: string; warning?: string }[]
+  /**
+   * By provider, what it says of logins, where one was made with the client of another program. Whether you may use that one here
+   * is between you and the provider.
+   */
+  terms: Record<string, string>
 }
 
 /* ───────────────────────────── models, providers ───────────────────────────── */

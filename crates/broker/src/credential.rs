@@ -16,6 +16,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::config::{Origin, Provenance, Provider};
+use crate::providers;
 
 /// An account as it lies in the vault.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -251,15 +252,25 @@ impl Credential {
         }
     }
 
-    /// Whether it can be renewed here, where its provider renews in this way: not a login that another program made, with a
-    /// client or at a server that nobody here knows. Those of an MCP server can be found out from it.
-    pub(crate) fn may_be_renewed(&self, renewal: Option<Renewal>) -> bool {
+    /// Whether it is a login that another program made, with a client or at a server that nobody here knows. Those of an
+    /// MCP server can be found out from it.
+    fn is_borrowed(&self) -> bool {
         let belongs = &self.belongs;
-        let is_borrowed = self.taken_from.is_some()
+        self.taken_from.is_some()
             && self.kind() == AccountKind::Oauth
-            && (belongs.client_id.is_none() || belongs.token_endpoint.is_none());
+            && (belongs.client_id.is_none() || belongs.token_endpoint.is_none())
+    }
+
+    /// Whether it can be renewed here, where its provider renews in this way.
+    pub(crate) fn may_be_renewed(&self, renewal: Option<Renewal>) -> bool {
         let takes_client = renewal.is_none_or(|renewal| renewal == Renewal::RefreshToken);
-        !(is_borrowed && takes_client)
+        !(self.is_borrowed() && takes_client)
+    }
+
+    /// What the provider says of logins, for one that another program made.
+    pub(crate) fn borrowed_terms(&self) -> Option<&'static str> {
+        let descriptor = providers::built_in(&self.provider).filter(|_| self.is_borrowed());
+        descriptor.and_then(|descriptor| descriptor.terms)
     }
 
     /// What the policy may see.

@@ -12,6 +12,7 @@ mod run;
 mod source;
 mod undo;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -82,6 +83,8 @@ pub struct MigrationReport {
     pub skipped: Vec<SkippedEntry>,
     /// What became of each file.
     pub sources: Vec<SourceReport>,
+    /// By provider, what it says of logins, where one was made with the client of another program.
+    pub terms: BTreeMap<String, &'static str>,
 }
 
 /// An entry that is an account.

@@ -301,6 +301,14 @@ pub(crate) fn migration(report: &broker::MigrationReport) -> Value {
                 })
                 .collect(),
         ),
+        (
+            "terms",
+            report
+                .terms
+                .iter()
+                .map(|(provider, terms)| (provider.clone(), Value::from(*terms)))
+                .collect(),
+        ),
     ])
 }
 

@@ -229,7 +229,12 @@ impl Plan {
             account: deed.goal.account().cloned(),
             action: deed.goal.action(),
         };
+        let terms = |deed: &Deed| {
+            let terms = deed.credential.borrowed_terms()?;
+            Some((deed.credential.provider.clone(), terms))
+        };
         MigrationReport {
+            terms: self.deeds.iter().filter_map(terms).collect(),
             files: self.names.clone(),
             imported: self.deeds.iter().map(imported).collect(),
             skipped: self.skipped.clone(),

@@ -399,6 +399,7 @@ async fn a_login_whose_client_nobody_knows_serves_until_its_token_ends() {
     let process = world.process();
     let report = run(&process, MigrateOptions::default()).await;
     let id = report.imported[0].account.clone().unwrap();
+    assert!(report.terms["anthropic"].contains("reserves logins"));
     let url = "https://api.anthropic.com/v1/messages";
     let headers = sent(&process, "anthropic", url).await;
     assert!(
