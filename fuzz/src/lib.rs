@@ -32,13 +32,13 @@ const KEPT: usize = 2000;
 /// What is fed: its name, its seeds, and the words of its format.
 pub struct Target {
     name: &'static str,
-    words: &'static [&'static str],
+    words: Vec<&'static str>,
     seeds: Vec<Vec<u8>>,
 }
 
 impl Target {
     /// Reads the seeds of this target.
-    pub fn new(name: &'static str, words: &'static [&'static str]) -> Self {
+    pub fn new(name: &'static str, words: &[&'static str]) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("seeds")
             .join(name);
@@ -50,7 +50,11 @@ impl Target {
         let read = |file: &PathBuf| fs::read(file).expect("a seed can be read");
         let seeds: Vec<_> = files.iter().map(read).collect();
         assert!(!seeds.is_empty(), "{} has no seed", folder.display());
-        Self { name, words, seeds }
+        Self {
+            name,
+            words: words.to_vec(),
+            seeds,
+        }
     }
 
     /// Returns the seeds as they lie on the disk.
@@ -108,7 +112,7 @@ impl<C: Fn(&[u8]) -> String> Campaign<C> {
         }
         let mut inputs = self.corpus.len() as u64;
         while Instant::now() < end {
-            let input = edit::altered(&self.corpus, self.target.words, &mut self.chance);
+            let input = edit::altered(&self.corpus, &self.target.words, &mut self.chance);
             let outcome = self.outcome(&input);
             if self.outcomes.len() < KEPT && self.outcomes.insert(outcome) {
                 self.corpus.push(input);
@@ -200,7 +204,7 @@ mod tests {
             outcomes: HashSet::new(),
             target: Target {
                 name: "planted",
-                words: &["word"],
+                words: vec!["word"],
                 seeds: vec![br#"{"a":[1,2]}"#.to_vec()],
             },
             check: |input: &[u8]| {

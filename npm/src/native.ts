@@ -148,9 +148,10 @@ export async function getAuthHeaders(request: api.AuthRequest): Promise<api.Auth
 }
 
 /** `removeAccount` of the contract. What was lent of an account does not stay here either. */
-export function removeAccount(id: string, options?: Parameters<typeof api.removeAccount>[1]): Promise<boolean> {
+export async function removeAccount(id: string, options?: Parameters<typeof api.removeAccount>[1]): Promise<boolean> {
+  const wasThere = await addon.removeAccount(id, options)
   lent.clear()
-  return addon.removeAccount(id, options)
+  return wasThere
 }
 
 /** `reportResponse` of the contract. A success is taken note of without waiting for anything. */

@@ -38,7 +38,7 @@ pub async fn exchange_token(
         Err(Refusal::Final(OauthError::Rejected { status, .. }))
             if server.dialect.no_exchange == Some(status) =>
         {
-            Ok(Tokens::unexchanged(token))
+            Ok(Tokens::bare(token.clone(), None))
         }
         outcome => outcome.map_err(not_pending),
     }

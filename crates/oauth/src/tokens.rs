@@ -65,11 +65,12 @@ impl Tokens {
 }
 
 impl Tokens {
-    /// The token of a login that is sent to the API as it is; nothing is known of its life.
-    pub(crate) fn unexchanged(login: &SecretString) -> Self {
+    /// Tokens that no answer came with: nothing is known of their life.
+    #[must_use]
+    pub fn bare(access: SecretString, refresh: Option<SecretString>) -> Self {
         Self {
-            access: login.clone(),
-            refresh: None,
+            access,
+            refresh,
             id_token: None,
             expires_in: None,
             expires_at: None,

@@ -9,7 +9,6 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use provider_auth_oauth::{ClientAuth, Identity, Server, Tokens, identity};
 use provider_auth_policy::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Map;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
@@ -148,7 +147,10 @@ impl Broker {
         };
         let organization = fields.text("accountId").map_err(said)?;
         let access = fields.secret("access").map_err(said)?;
-        let tokens = tokens(access, fields.secret("refresh").map_err(said)?);
+        let tokens = Tokens::bare(
+            access.unwrap_or_default(),
+            fields.secret("refresh").map_err(said)?,
+        );
         let expires_at = fields.number("expires").map_err(said)?.and_then(moment);
         let no_server = Server::default();
         let server = provider.server.as_ref().unwrap_or(&no_server);
@@ -210,7 +212,7 @@ impl Broker {
         let expires_at = told.number("expiresAt").map_err(said)?.and_then(moment);
         let scope = told.text("scope").map_err(said)?;
         let access = needed(&told, "accessToken")?;
-        let kept = tokens(Some(access), told.secret("refreshToken").map_err(said)?);
+        let kept = Tokens::bare(access, told.secret("refreshToken").map_err(said)?);
         let kept = Tokens {
             scopes: scope.map(|scope| scope.split_whitespace().map(str::to_owned).collect()),
             ..kept
@@ -318,20 +320,6 @@ fn enterprise_origin(provider: &Provider, host: &str) -> Result<Origin, Unclear>
             provider.id
         )
     })
-}
-
-/// Tokens as another program has kept them.
-fn tokens(access: Option<SecretString>, refresh: Option<SecretString>) -> Tokens {
-    Tokens {
-        access: access.unwrap_or_default(),
-        refresh,
-        id_token: None,
-        expires_in: None,
-        expires_at: None,
-        date: None,
-        scopes: None,
-        extra: Map::new(),
-    }
 }
 
 /// What is stored of tokens whose age nobody knows.

@@ -63,6 +63,8 @@ impl Broker {
             self.ledger.note(&refreshed(id, *generation));
         }
         if !written.is_empty() {
+            // A request that waits for an account may have one now.
+            self.changed.notify_waiters();
             self.save_state(&vault).await;
         }
         for (id, _) in &written {

@@ -4,7 +4,9 @@ use provider_auth_fuzz::Target;
 use provider_auth_oauth::is_https_or_loopback;
 
 use super::*;
+use crate::config::{dialect, oci, schema};
 
+/// What stands in config files beside the keys that the parser knows.
 const WORDS: &[&str] = &[
     "providers",
     "acme",
@@ -12,57 +14,16 @@ const WORDS: &[&str] = &[
     "anthropic",
     "google",
     "mine",
-    "extends",
     "generic",
-    "issuer",
-    "authorizationEndpoint",
-    "tokenEndpoint",
-    "deviceAuthorizationEndpoint",
-    "revocationEndpoint",
-    "clientId",
-    "clientSecret",
-    "clientAuth",
-    "scopes",
-    "redirectUri",
-    "origins",
-    "header",
-    "scheme",
-    "modelsUrl",
     "rotation",
-    "mode",
-    "strategy",
-    "rotate",
-    "maxAttempts",
     "maxWait",
-    "holdUntilReset",
-    "params",
     "token",
     "refresh",
     "authorize",
     "device",
-    "$schema",
-    "dialect",
-    "discovery",
-    "issuers",
     "any",
-    "encoding",
-    "idToken",
-    "errors",
-    "means",
-    "apiUrl",
-    "limits",
-    "grants",
-    "strip",
-    "domain_url",
-    "client_id",
-    "client_secret",
-    "redirect_uri",
-    "scope",
-    "llm_base_url",
-    "auth_method",
     "mobile_app",
     "confidential_app",
-    "log_file",
     "<your-client-id>",
     "https://evil.example",
     "http://127.0.0.1:80",
@@ -93,14 +54,24 @@ fn no_config_file_breaks_the_rules_and_no_project_file_moves_a_known_provider() 
             .collect()
     };
     let (known, beside_oci) = (providers_of(&as_project), providers_of(&as_oci));
-    let target = Target::new("config", WORDS);
+    let words = [
+        WORDS,
+        schema::PROVIDER_KEYS,
+        schema::ROTATION_KEYS,
+        schema::LIMIT_KEYS,
+        schema::SHAPE_KEYS,
+        dialect::KEYS,
+        oci::KEYS,
+    ]
+    .concat();
+    let target = Target::new("config", &words);
     let loaded = |place: &Surroundings, path: &str, text: &[u8]| {
         fs::write(place.at(path), text).unwrap();
         place.load()
     };
     let user = |text: &[u8]| loaded(&as_user, "home/user.jsonc", text);
     let project = |text: &[u8]| loaded(&as_project, "repo/provider-auth.jsonc", text);
-    let oci = |text: &[u8]| loaded(&as_oci, "repo/oci-auth.config.jsonc", text);
+    let oracle = |text: &[u8]| loaded(&as_oci, "repo/oci-auth.config.jsonc", text);
     assert_eq!(
         target
             .seeds()
@@ -128,7 +99,7 @@ fn no_config_file_breaks_the_rules_and_no_project_file_moves_a_known_provider() 
             "{} {} {}",
             checked(project),
             checked(user(input)),
-            checked_oci(oci(input), &beside_oci)
+            checked_oci(oracle(input), &beside_oci)
         )
     });
 }
