@@ -10,8 +10,8 @@
 
 /**
  * Configures the process-wide broker. Optional: without it, the first call reads the environment and the config
- * files (`PROVIDER_AUTH_CONFIG`, else `~/.config/provider-auth/config.jsonc`, over it, where it may choose, the project's
- * `provider-auth.jsonc`). Calling it again with an equal value is a no-op; with another value it throws `ALREADY_CONFIGURED` once the
+ * files (`PROVIDER_AUTH_CONFIG`, else `~/.config/provider-auth/config.jsonc`, over it the project's `provider-auth.jsonc`: see
+ * `projectTrust`). Calling it again with an equal value is a no-op; with another value it throws `ALREADY_CONFIGURED` once the
  * vault is open. Settled before any I/O: bad input throws `INVALID_CONFIG` with the JSON path of the fault.
  */
 export function configure(options: ConfigureOptions): void
@@ -70,7 +70,6 @@ export interface ProviderConfig {
   clientSecret?: string
   /**
    * The client's private key, for `private_key_jwt`: `{file:…}` or `{env:…}` of a PEM (PKCS#8 of RSA or P-256, or PKCS#1 of RSA).
-   * Not in a project file.
    */
   privateKey?: string
   /** Which of the client's keys that is (`kid`). */
@@ -122,6 +121,10 @@ export interface ProviderConfig {
    * (seconds, a span such as `6m0s`, a Unix time, a date and time), else from the headers as always.
    */
   limits?: LimitRule[]
+  /** The pool of requests, logins and added keys that name none. Default `default`. */
+  namespace?: string
+  /** The account, by id or label, of requests that name neither an account nor a pool: a pin, as `AuthRequest.account`. */
+  account?: string
   rotation?: RotationConfig
 }
 
@@ -219,7 +222,7 @@ export interface RotationConfig {
  * Picks an account of the pool and returns the headers that authenticate one request with it. Refreshes the access
  * token first when it is about to expire: one exchange for all callers, in this process and in all others.
  *
- * @throws {AuthError} `NO_ACCOUNT`, `NEEDS_LOGIN`, `EXHAUSTED` (with `retryAt`), `ORIGIN_NOT_ALLOWED`,
+ * @throws {AuthError} `NO_ACCOUNT`, `NEEDS_LOGIN`, `EXHAUSTED` (with `retryAt`), `ORIGIN_NOT_ALLOWED`, `PROJECT_NOT_TRUSTED`,
  *   `UNKNOWN_PROVIDER`, `UNKNOWN_ACCOUNT` (a pin that names none), `UNKNOWN_ATTEMPT`, `REFRESH_FAILED`, `INVALID_ARGUMENT`,
  *   `INVALID_CONFIG`, and every `VAULT_*` and `KEYCHAIN_*` code: the vault opens on first use.
  */
@@ -378,7 +381,12 @@ export interface AuthFetchOptions
 
 /* ───────────────────────────── login ───────────────────────────── */
 
-/** Runs a whole login: opens the browser or shows the code, waits, stores the account. Abortable. */
+/**
+ * Runs a whole login: opens the browser or shows the code, waits, stores the account. Abortable.
+ *
+ * Where only a project's file makes the login possible, a person is asked to trust that file first: by `confirmTrust`, else on
+ * the terminal, where the answer is no unless they type yes. Without either it rejects with `PROJECT_NOT_TRUSTED`.
+ */
 export function login(options: LoginOptions): Promise<Account>
 
 /** The same in steps, for a UI that owns the screen. */
@@ -410,6 +418,8 @@ export interface LoginOptions {
   loginHint?: string
   /** Shows the user where to go; called once before waiting. Default of `login`: opens the browser, prints to stderr. */
   onPrompt?: (prompt: LoginPrompt) => void
+  /** Asks a person whether to trust the project's files, which want what is listed. Default of `login`: asks on the terminal. */
+  confirmTrust?: (trust: ProjectTrust) => boolean | Promise<boolean>
   /** Asked for the pasted code or redirect URL, with `paste`, and raced against the callback with `browser`. */
   readCode?: () => Promise<string>
   signal?: AbortSignal
@@ -763,6 +773,67 @@ export interface ProviderSummary {
   methods: ('browser' | 'device' | 'paste' | 'api-key')[]
 }
 
+/* ───────────────────────────── trust ───────────────────────────── */
+
+/**
+ * What the files of the project (`provider-auth.jsonc`, `oci-auth.config.jsonc`) want, and whether a person has trusted them.
+ * Such a file comes with a repository, so it may be anybody's: without trust it chooses among the accounts of known providers
+ * (`rotation`, `namespace`, `account`), and nothing else. Reads files only, anew with each call; the vault stays closed.
+ *
+ * Show all of it to a person, and call `trustProject` when they agree.
+ *
+ * @throws {AuthError} `INVALID_CONFIG`
+ */
+export function projectTrust(): Promise<ProjectTrust>
+
+/**
+ * Trusts the files of the project: what they want takes effect in this process at once, and in others at their next call that
+ * needs it. Kept in the vault's folder with path and SHA-256. When a file changes, or comes to more than was shown, it has no
+ * effect until it is trusted again. A provider with accounts that were made without a project's file is never a project's to define.
+ *
+ * @param shown what a person saw and agreed to, as `projectTrust` returned it. Without it, the files are trusted as they are now
+ * @throws {AuthError} `INVALID_ARGUMENT` when a file is not as it was shown; then none is trusted. `VAULT_IO`, `INVALID_CONFIG`
+ */
+export function trustProject(shown?: ProjectTrust): Promise<ProjectTrust>
+
+/** Takes the trust in the files of the project back. Accounts stay; running processes go on until they are restarted. */
+export function untrustProject(): Promise<ProjectTrust>
+
+export interface ProjectTrust {
+  /** Whether no file asks for trust. */
+  trusted: boolean
+  files: ProjectFile[]
+}
+export interface ProjectFile {
+  /** Its true path. May hold any character: clean it before it is shown. */
+  file: string
+  /**
+   * `unneeded`: it wants nothing that needs trust. `changed`: it was trusted with another content, or for less. `ignored`: it
+   * belongs to somebody else or others can write to it, so it does not count at all; `why` says which.
+   */
+  state: 'unneeded' | 'untrusted' | 'changed' | 'trusted' | 'ignored'
+  why?: string
+  /** Of its content, in hex. */
+  sha256: string
+  /** A hash of the content and of what is listed here. */
+  shown: string
+  /** What it wants that needs trust. */
+  providers: ProjectProvider[]
+}
+export interface ProjectProvider {
+  id: string
+  /** Whether it is built in, or you have configured it, so that the file would change it. */
+  known: boolean
+  /** The keys that the file sets. */
+  sets: string[]
+  /** Every host that would get a code, a token or a key, or says which host does. `role` is the key that names it. */
+  hosts: { origin: string; role: string; gets: string }[]
+  /** Every file (its true path) and variable that would be read. With `refusal`, it is not read, trusted or not: links, files of others, `/proc`. */
+  reads: { kind: 'file' | 'variable'; name: string; role: string; refusal?: string }[]
+  /** Ways to add an account. */
+  methods: ProviderSummary['methods']
+}
+
 /* ───────────────────────────── errors ───────────────────────────── */
 
 /** Every rejection is an `Error` with one of these codes; codes are API, messages are not. No message holds a secret. */
@@ -770,12 +841,14 @@ export interface AuthError extends Error {
   code: AuthErrorCode
   /** JSON path of the fault, with `INVALID_CONFIG`; also in the message. */
   path?: string
+  /** The file at fault, with `INVALID_CONFIG`, or the one that would have to be trusted, with `PROJECT_NOT_TRUSTED`. */
+  file?: string
   provider?: string
   accountId?: string
   retryAt?: number
 }
 export type AuthErrorCode =
-  | 'INVALID_CONFIG' | 'ALREADY_CONFIGURED' | 'INVALID_ARGUMENT' | 'UNKNOWN_PROVIDER' | 'UNKNOWN_ACCOUNT' | 'UNKNOWN_ATTEMPT'
+  | 'INVALID_CONFIG' | 'PROJECT_NOT_TRUSTED' | 'ALREADY_CONFIGURED' | 'INVALID_ARGUMENT' | 'UNKNOWN_PROVIDER' | 'UNKNOWN_ACCOUNT' | 'UNKNOWN_ATTEMPT'
   | 'NO_ACCOUNT' | 'NEEDS_LOGIN' | 'EXHAUSTED' | 'ORIGIN_NOT_ALLOWED' | 'REFRESH_FAILED'
   | 'LOGIN_DENIED' | 'LOGIN_TIMEOUT' | 'LOGIN_CANCELLED' | 'LOGIN_FAILED' | 'CALLBACK_PORT_BUSY' | 'CLIENT_ID_REQUIRED'
   | 'VAULT_LOCKED' | 'KEYCHAIN_TIMEOUT' | 'VAULT_KEY_MISSING' | 'VAULT_KEY_MISMATCH' | 'VAULT_CORRUPT' | 'VAULT_IO' | 'KEY_EXISTS' | 'KEYCHAIN_UNAVAILABLE'

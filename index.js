@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, clearCooldowns, close, configure, configuredProviders, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, observedHeaders, openBrowser, poolStatus, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, rotateVaultKey, startLogin, subscribe, unsubscribe, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, clearCooldowns, close, configure, configuredProviders, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, observedHeaders, openBrowser, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, rotateVaultKey, startLogin, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { addVaultSlot }
 export { authHeadersNow }
@@ -800,6 +800,7 @@ export { migrate }
 export { observedHeaders }
 export { openBrowser }
 export { poolStatus }
+export { projectTrust }
 export { refreshAccount }
 export { removeAccount }
 export { removeVaultSlot }
@@ -808,7 +809,9 @@ export { reportServed }
 export { rotateVaultKey }
 export { startLogin }
 export { subscribe }
+export { trustProject }
 export { unsubscribe }
+export { untrustProject }
 export { updateAccount }
 export { vaultStatus }
 export const __napiBindingTarget = __napiLoadedBindingTarget

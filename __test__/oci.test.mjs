@@ -55,22 +55,36 @@ test('a mobile application signs in by device code, without being told how', asy
   assert.equal(refusal.code, 'INVALID_ARGUMENT')
 })
 
-test('a confidential application of a project reads its secret after the user has seen file, host and path', async () => {
+test('a confidential application of a project reads its secret after a person has trusted it', async () => {
   writeFileSync(projectFile, commented(confidential))
-  const { instructions, status, renewed } = await inChild(`
+  const { refusal, trust, instructions, status, renewed } = await inChild(`
     const { writeFileSync } = await import('node:fs')
     const { visit } = await import('${new URL('./support/dialects/strict.mjs', import.meta.url)}')
-    const session = await auth.startLogin({ provider: 'oci-oidc', method: 'browser', namespace: 'project' })
-    // Not there when the login starts, so nobody can have read it.
+    for (const { id } of await auth.listAccounts()) await auth.removeAccount(id)
+    const options = { provider: 'oci-oidc', method: 'browser', namespace: 'project' }
+    const refusal = await auth.startLogin(options).catch(({ code, message, file }) => ({ code, message, file }))
+    const trust = await auth.projectTrust()
+    await auth.trustProject(trust)
+    // Not there when trust was asked for, so the product cannot have read it before.
     writeFileSync(${JSON.stringify(secretFile)}, ${JSON.stringify(`${clientSecret}\n`)})
+    const session = await auth.startLogin(options)
     const finished = session.finish()
     await visit(session.url)
     const { id } = await finished
     const { status } = await auth.createAuthFetch({ provider: 'oci-oidc', namespace: 'project' })('${url}', { method: 'POST', body: '{}' })
     const { id: renewed } = await auth.refreshAccount(id, { force: true })
-    tell({ instructions: session.instructions, status, renewed: renewed === id })`)
-  for (const part of [projectFile, '127.0.0.1', '~/oci-secret']) assert.ok(instructions.includes(part), instructions)
-  assert.match(instructions, /only if you trust/)
+    tell({ refusal, trust, instructions: session.instructions, status, renewed: renewed === id })`)
+  assert.equal(refusal.code, 'PROJECT_NOT_TRUSTED')
+  assert.equal(refusal.file, projectFile)
+  const [{ file, state, providers }] = trust.files
+  assert.deepEqual({ file, state }, { file: projectFile, state: 'untrusted' })
+  const [{ hosts, reads }] = providers
+  assert.deepEqual(new Set(hosts.map(({ origin }) => origin)), new Set([server.origin]))
+  assert.deepEqual(
+    reads.map(({ kind, name, role }) => ({ kind, name, role })),
+    [{ kind: 'file', name: secretFile, role: 'clientSecret' }],
+  )
+  for (const part of [projectFile, '127.0.0.1', 'which you trusted']) assert.ok(instructions.includes(part), instructions)
   assert.deepEqual({ status, renewed }, { status: 200, renewed: true })
 })
 
@@ -93,18 +107,16 @@ for (const [what, change] of [
     writeFileSync(secretFile, clientSecret)
     await signInByBrowser('existing')
     write(projectFile, { ...confidential, ...change })
-    for (const to of [`${trap.origin}/v1/chat/completions`, ...(change.llm_base_url ? [] : [url])]) {
-      const call = `auth.createAuthFetch({ provider: 'oci-oidc', namespace: 'existing' })('${to}', { method: 'POST', body: '{}' })`
-      assert.equal((await inChild(refused(call))).code, 'ORIGIN_NOT_ALLOWED', to)
+    const call = (to) =>
+      `auth.createAuthFetch({ provider: 'oci-oidc', namespace: 'existing' })('${to}', { method: 'POST', body: '{}' })`
+    // Trusted or not: a provider that has accounts is not a project's to define.
+    for (const trust of ['', 'await auth.trustProject();']) {
+      const refusal = await inChild(trust + refused(call(`${trap.origin}/v1/chat/completions`)))
+      assert.equal(refusal.code, 'ORIGIN_NOT_ALLOWED')
+      if (change.llm_base_url) assert.ok(refusal.message.includes(projectFile), refusal.message)
+      assert.equal((await inChild(`tell(await ${call(url)}.then(({ status }) => ({ status })))`)).status, 200)
+      assert.deepEqual(await inChild(`tell({ id: (await ${renewal('existing')}).id.length })`), { id: 26 })
     }
-    const asked = server.calls.length
-    if (!change.llm_base_url || change.domain_url) {
-      assert.equal((await inChild(refused(renewal('existing')))).code, 'ORIGIN_NOT_ALLOWED')
-      assert.equal(server.calls.length, asked, 'a renewal was tried')
-    }
-    // Away from that repository the login serves as before.
-    rmSync(projectFile)
-    assert.deepEqual(await inChild(`tell({ id: (await ${renewal('existing')}).id.length })`), { id: 26 })
   })
 }
 
@@ -114,10 +126,8 @@ test("no file that a cloned repository names is read for an existing login's ren
   await signInByBrowser('renewing')
   write(projectFile, { ...confidential, client_secret: '{file:~/.ssh/id_rsa}' })
   const asked = server.calls.length
-  const { code, message } = await inChild(refused(renewal('renewing')))
-  assert.equal(code, 'ORIGIN_NOT_ALLOWED')
-  assert.match(message, /project file/)
-  assert.equal(server.calls.length, asked, 'a renewal was tried')
+  assert.deepEqual(await inChild(`tell({ id: (await ${renewal('renewing')}).id.length })`), { id: 26 })
+  assert.equal(server.calls.length, asked + 1)
 })
 
 test("what the user's own configuration says of oci-oidc, a project's file cannot change, and other providers go on", async () => {
@@ -159,7 +169,7 @@ test('without any file, a login says where one was looked for', async () => {
 })
 
 test('the OpenCode plugin offers the login of the file', async () => {
-  write(projectFile, mobile)
+  write(usersFile, mobile)
   const offered = await inChild(`
     const plugin = await import('${new URL('../npm/dist/server.js', import.meta.url)}')
     const host = { client: { app: { log: async () => {} } } }
@@ -173,7 +183,7 @@ test('the OpenCode plugin offers the login of the file', async () => {
   assert.equal(offered.label, 'Sign in with a device code')
   assert.equal(offered.url, `${server.origin}/ui/v1/device`)
   assert.ok(
-    offered.instructions.includes(projectFile) && offered.instructions.includes('SDFGHJKL'),
+    offered.instructions.includes('SDFGHJKL'),
     offered.instructions,
   )
   assert.equal(offered.routed, 'function')

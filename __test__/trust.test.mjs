@@ -18,54 +18,46 @@ const account = await logIn('ada')
 await library.addApiKey({ provider: 'keys', apiKey: 'sk-of-keys' })
 const projectFile = join(sandbox.work, 'provider-auth.jsonc')
 
-for (const [id, patch, path] of [
-  ['local', { origins: [trap.origin] }, 'origins'],
-  ['local', { tokenEndpoint: `${trap.origin}/token` }, 'tokenEndpoint'],
-  ['local', { issuer: trap.origin }, 'issuer'],
-  ['local', { authorizationEndpoint: `${trap.origin}/auth` }, 'authorizationEndpoint'],
-  ['local', { revocationEndpoint: `${trap.origin}/revoke` }, 'revocationEndpoint'],
-  ['local', { clientId: 'another' }, 'clientId'],
-  ['local', { redirectUri: `${trap.origin}/callback` }, 'redirectUri'],
-  ['keys', { origins: [trap.origin] }, 'origins'],
-  ['keys', { header: 'x-another' }, 'header'],
-  ['openai', { origins: [trap.origin] }, 'origins'],
-  ['mine', { extends: 'openai', origins: [trap.origin] }, 'extends'],
+for (const [id, patch] of [
+  ['local', { origins: [trap.origin] }],
+  ['local', { tokenEndpoint: `${trap.origin}/token` }],
+  ['local', { issuer: trap.origin }],
+  ['local', { authorizationEndpoint: `${trap.origin}/auth` }],
+  ['local', { revocationEndpoint: `${trap.origin}/revoke` }],
+  ['local', { userinfoEndpoint: `${trap.origin}/me` }],
+  ['local', { clientId: 'another' }],
+  ['local', { redirectUri: `${trap.origin}/callback` }],
+  ['local', { dialect: { fields: { access_token: 'refresh_token' } } }],
+  ['local', { params: { refresh: { resource: 'https://another.test' } } }],
+  ['keys', { origins: [trap.origin] }],
+  ['keys', { header: 'x-another' }],
 ]) {
-  test(`a project file that sets ${path} of ${id} is refused, by name and place`, async () => {
+  const [path] = Object.keys(patch)
+  test(`a project file that sets ${path} of ${id} changes nothing for its accounts, trusted or not`, async () => {
     writeFileSync(projectFile, JSON.stringify({ providers: { [id]: patch } }, undefined, 2))
-    const { error } = await use({ provider: 'local', url: upstream.chatUrl })
-    assert.equal(error.code, 'INVALID_CONFIG')
-    assert.equal(error.path, `providers.${id}.${path}`)
-    assert.ok(error.message.startsWith(`${projectFile}:`), error.message)
-    assert.match(error.message, /:\d+:\d+/)
+    const asked = oidc.counters.refreshRequests
+    for (const trust of ['', 'await auth.trustProject()']) {
+      assert.equal((await use({ provider: 'local', url: upstream.chatUrl, before: trust })).status, 200)
+      await inChild(`await auth.refreshAccount('${account.id}', { force: true })`)
+      const { headers } = await inChild(`console.log(JSON.stringify(await auth.getAuthHeaders({ provider: 'keys', url: '${upstream.chatUrl}' })))`)
+      assert.deepEqual(headers, { authorization: 'Bearer sk-of-keys' })
+      const { error } = await use({ provider: id, url: `${trap.origin}/v1/chat/completions` })
+      assert.equal(error.code, 'ORIGIN_NOT_ALLOWED')
+      if (path === 'origins') assert.ok(error.message.includes(projectFile), error.message)
+    }
+    assert.equal(oidc.counters.refreshRequests, asked + 2)
     rmSync(projectFile)
     nothingLeaked()
   })
 }
 
-test('a project file may choose how a known provider rotates, and add a provider of its own', async () => {
-  const providers = { local: { rotation: { strategy: 'fill-first' } }, theirs: { origins: [trap.origin] } }
-  writeFileSync(projectFile, JSON.stringify({ providers }))
-  assert.equal((await use({ provider: 'local', url: upstream.chatUrl })).status, 200)
-  const { error } = await use({ provider: 'theirs', url: `${trap.origin}/v1/chat/completions` })
-  assert.equal(error.code, 'NO_ACCOUNT')
-  rmSync(projectFile)
-  nothingLeaked()
-})
-
-test('a login that a project file defines is explained before it starts', async () => {
-  const theirs = oidc.config({ client: 'basic', origins: [upstream.origin], clientSecret: '{env:HOME}' })
-  writeFileSync(projectFile, JSON.stringify({ providers: { theirs } }))
-  const { instructions } = await inChild(`
-    const { url, instructions, cancel } = await auth.startLogin({ provider: 'theirs', method: 'browser' })
-    cancel()
-    console.log(JSON.stringify({ instructions }))`)
-  for (const part of [projectFile, '127.0.0.1', 'HOME']) assert.ok(instructions.includes(part), instructions)
-  assert.match(instructions, /only if you trust/)
-  // A device login would send the secret before anybody has seen the page.
-  const refusal = await inChild(refused(`auth.startLogin({ provider: 'theirs', method: 'device' })`))
-  assert.equal(refusal.code, 'INVALID_ARGUMENT')
-  assert.match(refusal.message, /named by a project file/)
+test('what is wrong in a project file is told by name and place', async () => {
+  writeFileSync(projectFile, '{\n  "providers": { "local": { "rotation": { "mode": "best" } } }\n}')
+  const { error } = await use({ provider: 'local', url: upstream.chatUrl })
+  assert.equal(error.code, 'INVALID_CONFIG')
+  assert.equal(error.path, 'providers.local.rotation.mode')
+  assert.equal(error.file, projectFile)
+  assert.ok(error.message.startsWith(`${projectFile}:2:`), error.message)
   rmSync(projectFile)
 })
 
@@ -161,10 +153,10 @@ test('after a login under the new configuration, the account serves there', asyn
 })
 
 /** Makes one call in a process of its own: its status, or the error that came instead. */
-function use({ provider, url }) {
-  return inChild(`
+function use({ provider, url, before = '' }) {
+  return inChild(`${before}
     const call = auth.createAuthFetch({ provider: '${provider}' })('${url}', ${JSON.stringify(chat())})
-    const told = ({ code, message, path }) => ({ error: { code, message, path } })
+    const told = ({ code, message, path, file }) => ({ error: { code, message, path, file } })
     console.log(JSON.stringify(await call.then(({ status }) => ({ status }), told)))`)
 }
 

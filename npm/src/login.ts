@@ -1,6 +1,15 @@
 /** Logins: the native steps, with what a person sees and types around them. */
 import type { Account, AuthError, LoginOptions, LoginPrompt, LoginSession } from '../../index.js'
-import { addApiKey, cancelLogin, finishLogin, openBrowser, startNativeLogin } from './native.js'
+import {
+  addApiKey,
+  cancelLogin,
+  finishLogin,
+  openBrowser,
+  projectTrust,
+  startNativeLogin,
+  trustProject,
+} from './native.js'
+import { askOnTerminal, isAtTerminal, visible } from './trust.js'
 
 /** `startLogin` of the contract. */
 export async function startLogin(options: LoginOptions): Promise<LoginSession> {
@@ -18,8 +27,8 @@ export async function startLogin(options: LoginOptions): Promise<LoginSession> {
 
 /** `login` of the contract. */
 export async function login(options: LoginOptions): Promise<Account> {
-  if (options?.method === 'api-key') return addApiKey(keyOptions(options))
-  const session = await startLogin(options)
+  if (options?.method === 'api-key') return onceTrusted(options, () => addApiKey(keyOptions(options)))
+  const session = await onceTrusted(options, () => startLogin(options))
   try {
     const { onPrompt = showPrompt, readCode } = options
     const { method, url, userCode, instructions, expiresAt } = session
@@ -35,10 +44,27 @@ export async function login(options: LoginOptions): Promise<Account> {
   }
 }
 
+/** Does what may need a project's file to be trusted: asks a person, where there is one, and does it again when they agree. */
+async function onceTrusted<T>(options: LoginOptions, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act()
+  } catch (refusal) {
+    const { confirmTrust, signal } = options ?? {}
+    const isAsked = confirmTrust !== undefined || isAtTerminal()
+    if ((refusal as AuthError).code !== 'PROJECT_NOT_TRUSTED' || !isAsked) throw refusal
+    const trust = await projectTrust()
+    const agreed = await (confirmTrust === undefined ? askOnTerminal(trust, signal) : confirmTrust(trust))
+    if (signal?.aborted) throw cancelled()
+    if (agreed !== true) throw refusal
+    await trustProject(trust)
+    return act()
+  }
+}
+
 /** Opens the page where there is a browser, and says on standard error what to do. */
 function showPrompt({ method, url, instructions }: LoginPrompt): void {
   const opened = method === 'browser' && openBrowser(url)
-  process.stderr.write(`${instructions}.\n${opened ? 'If no page opened, go to' : 'Go to'} ${url}\n`)
+  process.stderr.write(`${visible(instructions)}.\n${opened ? 'If no page opened, go to' : 'Go to'} ${visible(url)}\n`)
 }
 
 function keyOptions({ provider, apiKey, namespace, label }: LoginOptions): Parameters<typeof addApiKey>[0] {

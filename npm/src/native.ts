@@ -70,6 +70,9 @@ interface Addon {
   migrate: typeof api.migrate
   discoverModels(options: DiscoverOptions & { wait?: number }): Promise<api.ModelList>
   configuredProviders: typeof api.configuredProviders
+  projectTrust: typeof api.projectTrust
+  trustProject(shown: [file: string, shown: string][] | undefined): Promise<api.ProjectTrust>
+  untrustProject: typeof api.untrustProject
   close(): void
 }
 
@@ -96,6 +99,8 @@ export const {
   importVault,
   migrate,
   configuredProviders,
+  projectTrust,
+  untrustProject,
   startLogin: startNativeLogin,
   finishLogin,
   cancelLogin,
@@ -194,6 +199,11 @@ function lentBy(attempt: string): Lent | undefined {
 /** `discoverModels` of the contract. */
 export async function discoverModels(options: DiscoverOptions): Promise<api.ModelList> {
   return waitFor(options, addon.discoverModels)
+}
+
+/** `trustProject` of the contract. */
+export async function trustProject(shown?: api.ProjectTrust): Promise<api.ProjectTrust> {
+  return addon.trustProject(shown?.files.map((file) => [file.file, file.shown]))
 }
 
 /** Makes a call that waits. An abort of `options.signal` ends the wait. */

@@ -7,7 +7,7 @@ use provider_auth_policy::{AccountId, AccountKind, AccountView};
 use provider_auth_vault::Vault;
 use secrecy::SecretString;
 
-use crate::accounts::{Account, DEFAULT_NAMESPACE, Filter, checked_name, read_locked, record_id};
+use crate::accounts::{Account, Filter, checked_name, read_locked, record_id};
 use crate::broker::{About, Broker, blocking};
 use crate::credential::{Belongs, Credential, Secret, Unknown};
 use crate::error::BrokerError;
@@ -61,8 +61,10 @@ impl Broker {
         namespace: Option<String>,
         label: Option<String>,
     ) -> Result<Account, BrokerError> {
-        let provider = self.provider(provider)?;
         HeaderSet::check_key(&key)?;
+        // Which accounts there are has a say in what a provider is.
+        self.opened().await?;
+        let provider = self.provider(provider)?;
         if provider.origins.is_empty() {
             return Err(BrokerError::InvalidArgument(format!(
                 "{} has no origins, so a key of it could be sent nowhere: set providers.{0}.origins",
@@ -70,8 +72,8 @@ impl Broker {
             )));
         }
         let now = self.now();
-        let namespace =
-            checked_name("namespace", namespace)?.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+        let namespace = checked_name("namespace", namespace)?;
+        let namespace = provider.pool(namespace.as_deref()).to_owned();
         self.store(Credential {
             provider: provider.id.to_string(),
             namespace,

@@ -31,6 +31,8 @@ pub(crate) struct Accounts {
     pools: BTreeMap<String, BTreeMap<String, Members>>,
     /// Providers that no configuration knows, as their accounts say where they belong.
     defined: BTreeMap<String, Arc<Provider>>,
+    /// Providers that a trusted file of the project defines, and that have accounts made without it: they stay what they were.
+    taken: BTreeSet<String>,
     pub(crate) unreadable: Vec<AccountId>,
     /// Records that hold files of other programs, as they were before a migration.
     pub(crate) kept_files: Vec<RecordId>,
@@ -68,6 +70,7 @@ impl Accounts {
             stamp: Some(vault.stamp()),
             ..Self::default()
         };
+        accounts.taken = known.taken.clone();
         let mut pools: HashMap<(String, String), Vec<Arc<Entry>>> = HashMap::new();
         for record_id in vault.ids()? {
             let id = AccountId::from(record_id.to_string());
@@ -80,7 +83,7 @@ impl Accounts {
                         {
                             Some(entry.clone())
                         }
-                        _ => Entry::open(&id, &record, settings),
+                        _ => Entry::open(&id, &record, settings, &accounts.taken),
                     };
                     let Some(entry) = entry else {
                         accounts.unreadable.push(id);
@@ -107,12 +110,22 @@ impl Accounts {
                 Err(error) => return Err(error),
             }
         }
-        accounts.defined = defined(&pools, settings);
+        let taken = taken(&accounts, settings);
+        if taken != accounts.taken {
+            // Rare: the first account of a provider that a project defines too, or its last one.
+            let known = Self {
+                taken,
+                ..Self::default()
+            };
+            return Self::read(vault, &known, settings);
+        }
+        accounts.defined = defined(&pools, settings, &accounts.taken);
         for ((provider, namespace), entries) in pools {
             let settled = settings
-                .providers
-                .get(provider.as_str())
-                .or_else(|| accounts.defined.get(&provider));
+                .provider(&provider, || accounts.taken.contains(&provider))
+                .and_then(Result::ok)
+                .or_else(|| accounts.defined.get(&provider).cloned());
+            let settled = settled.as_deref();
             let roster = Roster::new(entries.iter().map(|entry| entry.view.clone()).collect());
             let goes_everywhere = |entry: &Arc<Entry>| {
                 settled.is_some_and(|settled| {
@@ -142,6 +155,21 @@ impl Accounts {
 
     pub(crate) fn get(&self, id: &AccountId) -> Option<&Arc<Entry>> {
         self.by_id.get(id)
+    }
+
+    /// Whether a provider that the project's file defines has accounts that were made without it.
+    pub(crate) fn are_taken(&self, provider: &str) -> bool {
+        self.taken.contains(provider)
+    }
+
+    /// Whether a provider has accounts that were made without any project's file. Those of another project do not count:
+    /// each is served under its own file only.
+    pub(crate) fn has_own(&self, provider: &str) -> bool {
+        self.entries()
+            .map(|entry| &entry.credential)
+            .any(|credential| {
+                credential.provider == provider && credential.belongs.project.is_none()
+            })
     }
 
     /// A provider that its accounts define.
@@ -185,18 +213,26 @@ impl Accounts {
 }
 
 impl Entry {
-    fn open(id: &AccountId, record: &Arc<Record>, settings: &Settings) -> Option<Arc<Self>> {
+    fn open(
+        id: &AccountId,
+        record: &Arc<Record>,
+        settings: &Settings,
+        taken: &BTreeSet<String>,
+    ) -> Option<Arc<Self>> {
         let mut credential = Credential::open(record)?;
         let mut view = credential.view(id.clone(), record.generation);
         credential.forget_grant();
         let settled = settings
-            .providers
-            .get(credential.provider.as_str())
-            .cloned();
+            .provider(&credential.provider, || {
+                taken.contains(&credential.provider)
+            })
+            .and_then(Result::ok);
         let provider = settled.or_else(|| {
             let origins = credential.belongs.origins.clone();
             defines_provider(&credential)
-                .then(|| Provider::of_accounts(&credential.provider, origins))?
+                .then(|| {
+                    Provider::of_accounts(&credential.provider, origins, &settings.selections)
+                })?
                 .map(Arc::new)
         });
         let renewal = provider
@@ -223,15 +259,30 @@ impl Entry {
     }
 }
 
+/// The providers which a trusted file of the project defines, and of which an account was made without it.
+fn taken(accounts: &Accounts, settings: &Settings) -> BTreeSet<String> {
+    let defined = settings.project.defined();
+    defined
+        .filter(|id| accounts.has_own(id))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// The providers of accounts that say themselves where they belong, where no configuration does.
 fn defined(
     pools: &HashMap<(String, String), Vec<Arc<Entry>>>,
     settings: &Settings,
+    taken: &BTreeSet<String>,
 ) -> BTreeMap<String, Arc<Provider>> {
     let mut origins: BTreeMap<&str, BTreeSet<Origin>> = BTreeMap::new();
     for entry in pools.values().flatten() {
         let credential = &entry.credential;
-        if defines_provider(credential) && !settings.providers.contains_key(&credential.provider) {
+        let is_configured = settings
+            .provider(&credential.provider, || {
+                taken.contains(&credential.provider)
+            })
+            .is_some();
+        if defines_provider(credential) && !is_configured {
             let known = origins.entry(&credential.provider).or_default();
             known.extend(credential.belongs.origins.iter().cloned());
         }
@@ -239,7 +290,7 @@ fn defined(
     origins
         .into_iter()
         .filter_map(|(id, origins)| {
-            let provider = Provider::of_accounts(id, origins)?;
+            let provider = Provider::of_accounts(id, origins, &settings.selections)?;
             Some((id.to_owned(), Arc::new(provider)))
         })
         .collect()

@@ -30,7 +30,8 @@ use crate::unsaved::UnsavedTokens;
 /// Lends credentials of the accounts in one vault.
 pub struct Broker {
     pub(crate) host: Host,
-    pub(crate) settings: Settings,
+    inline: Inline,
+    settings: RwLock<Arc<Settings>>,
     vault: RwLock<Option<Arc<Vault>>>,
     calm: Calm,
     opening: Opening,
@@ -63,7 +64,8 @@ impl Broker {
         host.entropy.fill(&mut nonce);
         Ok(Arc::new(Self {
             host,
-            settings,
+            inline: inline.clone(),
+            settings: RwLock::new(Arc::new(settings)),
             vault: RwLock::default(),
             calm: Calm::default(),
             opening: Opening::default(),
@@ -122,14 +124,64 @@ impl Broker {
     /// The provider of this id: built in, configured, or defined by accounts that say themselves where they belong. One
     /// whose own file is wrong is of no use, and says so.
     pub(crate) fn provider(&self, id: &str) -> Result<Arc<Provider>, BrokerError> {
-        let settled = self.settings.providers.get(id).cloned();
-        let provider = settled
-            .or_else(|| self.accounts().defined(id))
-            .ok_or_else(|| BrokerError::UnknownProvider(id.to_owned()))?;
-        match &provider.fault {
+        let known = self.known_provider(id).unwrap_or_else(|| {
+            let error = self.not_known(id);
+            // Another process may have been told to trust the project's file.
+            match self.learn_of_trust(&error) {
+                true => self.known_provider(id).unwrap_or(Err(error)),
+                false => Err(error),
+            }
+        })?;
+        match &known.fault {
             Some(fault) => Err(fault.clone().into()),
-            None => Ok(provider),
+            None => Ok(known),
         }
+    }
+
+    fn known_provider(&self, id: &str) -> Option<Result<Arc<Provider>, BrokerError>> {
+        let accounts = self.accounts();
+        let configured = self
+            .settings
+            .read()
+            .provider(id, || accounts.are_taken(id))
+            .map(|made| made.map_err(BrokerError::from));
+        configured.or_else(|| accounts.defined(id).map(Ok))
+    }
+
+    /// The provider of this id under the configuration alone; `None` where it says nothing of it.
+    pub(crate) fn configured_provider(
+        &self,
+        id: &str,
+    ) -> Option<Result<Arc<Provider>, BrokerError>> {
+        let accounts = self.accounts();
+        let configured = self.settings.read().provider(id, || accounts.are_taken(id));
+        configured.map(|made| made.map_err(BrokerError::from))
+    }
+
+    /// What is configured.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.read().clone()
+    }
+
+    /// Reads the configuration again for what it says of providers; all else stays as it was when the process began.
+    pub(crate) fn reconfigure(&self) -> Result<Arc<Settings>, BrokerError> {
+        let fresh = crate::config::load(&*self.host.env, &self.inline)?;
+        let _one_at_a_time = self.ledger.reading();
+        let settings = Arc::new(Settings {
+            providers: fresh.providers,
+            selections: fresh.selections,
+            project: fresh.project,
+            warnings: fresh.warnings,
+            ..(*self.settings()).clone()
+        });
+        // Headers are made under the configuration, so all accounts are read as if for the first time.
+        let read = match self.open_vault() {
+            Some(vault) => Accounts::read(&vault, &Accounts::default(), &settings)?,
+            None => Accounts::default(),
+        };
+        *self.settings.write() = settings.clone();
+        *self.accounts.write() = Arc::new(read);
+        Ok(settings)
     }
 
     /// The accounts as last read.
@@ -266,7 +318,7 @@ impl Broker {
         };
         let known = self.accounts();
         if !known.is_current(vault) {
-            let read = Accounts::read(vault, &known, &self.settings)?;
+            let read = Accounts::read(vault, &known, &self.settings())?;
             *self.accounts.write() = Arc::new(read);
         }
         if let Some(state) = state {

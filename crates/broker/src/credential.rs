@@ -4,6 +4,7 @@
 //! Fields that a newer version added are kept as they are.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use provider_auth_oauth::{ClientAuth, Identity, Renewal, Tokens, resource_uri};
 use provider_auth_policy::{AccountId, AccountKind, AccountView, Timestamp, server_time};
@@ -96,6 +97,12 @@ pub(crate) struct Belongs {
     /// How its client was registered, where nobody did it by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) registration: Option<Registration>,
+    /// The project's file that defined its provider, where one did: no other file may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) project: Option<String>,
+    /// What that file said of the shape of requests and answers, as a hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shape: Option<String>,
     #[serde(flatten)]
     pub(crate) other: Unknown,
 }
@@ -297,6 +304,8 @@ impl Credential {
         if self.provider != other.provider
             || self.namespace != other.namespace
             || self.kind() != other.kind()
+            // What a project's login server says of who signed in replaces no account made without it.
+            || self.belongs.project != other.belongs.project
         {
             return false;
         }
@@ -446,6 +455,11 @@ impl Belongs {
 
     /// Whether the provider, as configured now, is still the one that the credential was made for.
     pub(crate) fn fits(&self, provider: &Provider) -> bool {
+        if let Provenance::Project(file) = &provider.origin_of_definition
+            && (!self.is_of_project(file) || self.shape != provider.shape)
+        {
+            return false;
+        }
         if let (Some(configured), Some(sealed)) = (&provider.resource, &self.resource)
             && resource_uri(configured) != resource_uri(sealed)
         {
@@ -478,8 +492,26 @@ impl Belongs {
     pub(crate) fn key(provider: &Provider) -> Self {
         Self {
             origins: provider.origins.iter().cloned().collect(),
+            ..Self::made_under(provider)
+        }
+    }
+
+    /// Under whose definition a credential is made, and nothing else yet.
+    pub(crate) fn made_under(provider: &Provider) -> Self {
+        let file = match &provider.origin_of_definition {
+            Provenance::Project(file) => file.to_str(),
+            _ => None,
+        };
+        Self {
+            project: file.map(str::to_owned),
+            shape: file.and_then(|_| provider.shape.clone()),
             ..Self::default()
         }
+    }
+
+    /// Whether this very file defined the provider when the credential was made.
+    pub(crate) fn is_of_project(&self, file: &Path) -> bool {
+        self.project.as_deref().map(Path::new) == Some(file)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Each error carries a stable code (API) and a sentence (not API). None holds a secret: texts of other parties
 //! enter only through types that have cut them down to their harmless fields.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use provider_auth_oauth::{CallbackError, OauthError};
@@ -11,6 +11,7 @@ use provider_auth_policy::{AccountId, AccountView, Standing, Timestamp};
 use provider_auth_vault::VaultError;
 
 use crate::config::{ConfigError, Provenance, Provider};
+use crate::shown::visible;
 
 /// Why a call was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +109,18 @@ pub enum BrokerError {
     /// The credential does not belong there.
     #[error("{0}")]
     OriginNotAllowed(String),
+    /// A project's file would have to be trusted by a person first.
+    #[error("the project file {} is not trusted{}, so what it says of {provider} has no effect, and nothing was read or sent for it. It wants: {wants}. If you know this file, trust it: trustProject()", visible(file), if *changed { " in its present form" } else { "" })]
+    ProjectNotTrusted {
+        /// The provider that it defines.
+        provider: String,
+        /// The file.
+        file: PathBuf,
+        /// Whether it was trusted with another content.
+        changed: bool,
+        /// What it wants.
+        wants: String,
+    },
     /// The access token could not be renewed; the login is kept.
     #[error("the access token of {provider} could not be renewed: {why}")]
     RefreshFailed {
@@ -157,6 +170,7 @@ impl BrokerError {
             Self::Network(_) => "NETWORK",
             Self::NoAccount { .. } => "NO_ACCOUNT",
             Self::OriginNotAllowed(_) => "ORIGIN_NOT_ALLOWED",
+            Self::ProjectNotTrusted { .. } => "PROJECT_NOT_TRUSTED",
             Self::RefreshFailed { .. } => "REFRESH_FAILED",
             Self::UnknownAccount(_) => "UNKNOWN_ACCOUNT",
             Self::UnknownAttempt(_) => "UNKNOWN_ATTEMPT",
@@ -182,9 +196,20 @@ impl BrokerError {
             | Self::Exhausted { provider, .. }
             | Self::NeedsLogin { provider, .. }
             | Self::NoAccount { provider, .. }
+            | Self::ProjectNotTrusted { provider, .. }
             | Self::RefreshFailed { provider, .. }
             | Self::UnknownProvider(provider) => Some(provider),
             Self::Shared(error) => error.provider(),
+            _ => None,
+        }
+    }
+
+    /// The file that the error is about.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Config(error) => error.file.as_deref(),
+            Self::ProjectNotTrusted { file, .. } => Some(file),
+            Self::Shared(error) => error.file(),
             _ => None,
         }
     }

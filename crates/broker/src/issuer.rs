@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::broker::Broker;
-use crate::config::{Provider, SecretRef, resolve_secret};
+use crate::config::{Provider, resolve_secret};
 use crate::credential::{Credential, Secret};
 use crate::error::BrokerError;
 use crate::host::{Clock, Entropy};
@@ -69,17 +69,6 @@ impl Broker {
         };
         let secret = match sealed {
             Some(secret) => Some(secret),
-            None if provider
-                .client_secret
-                .as_ref()
-                .is_some_and(SecretRef::needs_consent) =>
-            {
-                return Err(BrokerError::OriginNotAllowed(format!(
-                    "a project file says where the client secret of {} is, and this account was made without it; sign in again if \
-                     you trust that file",
-                    provider.id
-                )));
-            }
             None => provider
                 .client_secret
                 .as_ref()

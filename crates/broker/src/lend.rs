@@ -12,7 +12,7 @@ use provider_auth_policy::{
 use tokio::runtime::Handle;
 use url::Url;
 
-use crate::accounts::{Accounts, DEFAULT_NAMESPACE, Entry};
+use crate::accounts::{Accounts, Entry};
 use crate::attempts::Attempt;
 use crate::broker::{About, Broker};
 use crate::config::{Origin, Provider};
@@ -245,20 +245,24 @@ impl Broker {
             }
             None => {
                 let provider = self.provider(&asked.provider)?;
-                let namespace = asked.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+                let configured = provider
+                    .account
+                    .as_ref()
+                    .filter(|_| asked.namespace.is_none());
                 let mut request = Request::new(
                     provider.id.clone(),
-                    namespace,
+                    provider.pool(asked.namespace.as_deref()),
                     asked.model.clone(),
                     asked.session.clone(),
-                    asked.account.clone(),
+                    asked.account.as_ref().or(configured).cloned(),
                 )
                 .with_item(asked.bound_by.clone());
                 request.cache_life = asked.cache_ttl.as_deref().and_then(cache_life);
                 (Arc::new(request), provider)
             }
         };
-        let origin = allowed_origin(&provider, &asked.url)?;
+        let origin = allowed_origin(&provider, &asked.url)
+            .map_err(|error| self.refused_address(&provider.id, &asked.url, error))?;
         Ok(Asked {
             request,
             provider,

@@ -36,7 +36,9 @@ mod refresh;
 mod renewal;
 mod report;
 mod resource;
+mod shown;
 mod status;
+mod trust;
 mod unsaved;
 mod waits;
 

@@ -15,7 +15,7 @@ use provider_auth_policy::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use url::Url;
 
-use crate::accounts::{Account, DEFAULT_NAMESPACE, checked_name};
+use crate::accounts::{Account, checked_name};
 use crate::broker::Broker;
 use crate::config::{Grant, Provider, mcp_server};
 use crate::error::BrokerError;
@@ -164,8 +164,7 @@ impl Broker {
         let resource = options.resource.as_deref().map(mcp_server).transpose();
         let resource =
             resource.map_err(|bad| BrokerError::InvalidArgument(format!("resource: {bad}")))?;
-        let namespace = checked_name("namespace", options.namespace)?
-            .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+        let namespace = checked_name("namespace", options.namespace)?;
         let label = checked_name("label", options.label)?;
         if options.method == Some(Method::ApiKey) {
             return Err(BrokerError::InvalidArgument(
@@ -175,6 +174,7 @@ impl Broker {
         // A vault that cannot be written would turn up only after the user has signed in.
         self.opened_by_hand().await?;
         let mut provider = self.provider_of_login(&options.provider, resource.as_ref())?;
+        let namespace = provider.pool(namespace.as_deref()).to_owned();
         let (server, client, mcp) = match provider.resource.clone() {
             Some(url) => {
                 let provider = Arc::make_mut(&mut provider);
@@ -205,14 +205,6 @@ impl Broker {
         let (cancel, cancelled) = watch::channel(false);
         let began = self.now();
         let (prompt, work) = match method {
-            // These would send the secret before anybody has seen what is read and where it goes.
-            Method::Device | Method::ClientCredentials if made.reads_for_the_project() => {
-                return Err(BrokerError::InvalidArgument(format!(
-                    "method: the client secret of {} is named by a project file, and is sent only once you have agreed on the \
-                     provider's page: use browser or paste, or move the provider to your own config file",
-                    made.provider.id
-                )));
-            }
             Method::Device if made.server.dialect.page_poll.is_some() => {
                 self.begin_page_poll(number, &made)?
             }

@@ -199,7 +199,7 @@ impl Broker {
         if known.unreadable.is_empty() {
             return Ok(known);
         }
-        let accounts = Accounts::read(vault, &known, &self.settings)?;
+        let accounts = Accounts::read(vault, &known, &self.settings())?;
         for id in &accounts.unreadable {
             if let Err(error @ (VaultError::Io { .. } | VaultError::Unsafe { .. })) =
                 vault.read(&record_id(id)?)

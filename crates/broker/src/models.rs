@@ -19,7 +19,7 @@ use provider_auth_vault::Vault;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use crate::accounts::{DEFAULT_NAMESPACE, Entry};
+use crate::accounts::Entry;
 use crate::broker::{Broker, blocking};
 use crate::config::Provider;
 use crate::error::BrokerError;
@@ -86,7 +86,7 @@ impl Broker {
     ) -> Result<ModelList, BrokerError> {
         let vault = self.opened().await?;
         let provider = self.provider(&wanted.provider)?;
-        let namespace = wanted.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+        let namespace = provider.pool(wanted.namespace.as_deref());
         let Some(address) = provider.models_urls.first() else {
             return Err(nobody_to_ask(&provider));
         };

@@ -93,7 +93,7 @@ impl Broker {
                 resource: made.mcp.as_ref().map(|mcp| mcp.url.clone()),
                 resource_id: made.mcp.as_ref().and_then(McpServer::own_id),
                 registration: made.mcp.as_ref().and_then(|mcp| mcp.registration.clone()),
-                other: Unknown::default(),
+                ..Belongs::made_under(&made.provider)
             },
             secret,
             moved_at: None,

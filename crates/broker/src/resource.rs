@@ -54,7 +54,7 @@ impl Broker {
                 .map(Arc::new)
                 .map_err(BrokerError::from)
         };
-        match (self.settings.providers.get(id), resource) {
+        match (self.configured_provider(id).transpose()?, resource) {
             (Some(_), None) => self.provider(id),
             (Some(known), Some(resource)) => match &known.resource {
                 Some(own) if resource_uri(own) == resource_uri(resource) => Ok(known.clone()),
@@ -137,7 +137,7 @@ impl Broker {
             .as_ref()
             .is_some_and(|metadata| metadata.registration_endpoint.is_some());
         let client = match (&provider.client_id, &server.issuer) {
-            (Some(id), _) => self.client_before_consent(provider, id.clone())?,
+            (Some(id), _) => self.confidential(provider, id.clone())?,
             (None, Some(issuer)) if can_register => {
                 match self.registered_client(provider, &mcp.id, issuer).await? {
                     Some((client, registration)) => {

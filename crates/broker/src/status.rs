@@ -1,6 +1,6 @@
 //! What the pools did in this process, and how they and the vault stand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use provider_auth_policy::{Pool, Request, Selection, Timestamp, select, serving_order};
@@ -224,14 +224,16 @@ impl Broker {
 
     /// Every provider that can be used under this configuration.
     pub fn providers(&self) -> Vec<ProviderSummary> {
-        self.settings
-            .providers
-            .values()
+        let settings = self.settings();
+        let ids = settings.providers.keys().map(String::as_str);
+        let ids: BTreeSet<&str> = ids.chain(settings.project.defined()).collect();
+        ids.into_iter()
+            .filter_map(|id| self.configured_provider(id)?.ok())
             .map(|provider| ProviderSummary {
                 id: provider.id.to_string(),
                 resource: provider.resource.as_ref().map(Url::to_string),
                 origins: provider.origins.iter().map(ToString::to_string).collect(),
-                methods: crate::login::methods(provider)
+                methods: crate::login::methods(&provider)
                     .into_iter()
                     .map(|method| method.as_str())
                     .collect(),
@@ -240,17 +242,18 @@ impl Broker {
     }
 
     pub(crate) fn vault_options(&self) -> Options {
-        let key = &self.settings.key;
+        let settings = self.settings();
+        let key = &settings.key;
         Options {
-            key: self.settings.key_source,
+            key: settings.key_source,
             secrets: KeySecrets {
                 key: key.key.clone(),
                 passphrase: key.passphrase.clone(),
                 passphrase_file: key.passphrase_file.clone(),
                 credentials_directory: key.credentials_directory.clone(),
             },
-            allow_network_fs: self.settings.allow_network_fs,
-            ..Options::new(&self.settings.dir)
+            allow_network_fs: settings.allow_network_fs,
+            ..Options::new(&settings.dir)
         }
     }
 }

@@ -488,6 +488,36 @@ pub fn configured_providers(env: &Env) -> Result<Promised<'_>> {
     })
 }
 
+#[napi(catch_unwind)]
+pub fn project_trust(env: &Env) -> Result<Promised<'_>> {
+    later(env, async move {
+        let project = broker()?.project_trust().await?;
+        Ok(values::project_trust(&project))
+    })
+}
+
+/// `trustProject`; `shown` has the path of each file with the hash of what was shown of it.
+#[napi(catch_unwind)]
+pub fn trust_project(env: &Env, shown: Option<Vec<Vec<String>>>) -> Result<Promised<'_>> {
+    let pair = |pair: Vec<String>| {
+        let mut pair = pair.into_iter();
+        Some((pair.next()?.into(), pair.next()?))
+    };
+    let shown = shown.map(|shown| shown.into_iter().filter_map(pair).collect());
+    later(env, async move {
+        let project = broker()?.trust_project(shown).await?;
+        Ok(values::project_trust(&project))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn untrust_project(env: &Env) -> Result<Promised<'_>> {
+    later(env, async move {
+        let project = broker()?.untrust_project().await?;
+        Ok(values::project_trust(&project))
+    })
+}
+
 fn broker() -> std::result::Result<Arc<Broker>, BrokerError> {
     global::broker()
 }

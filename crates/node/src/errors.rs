@@ -15,6 +15,9 @@ fn build<'env>(env: &'env Env, error: &BrokerError) -> Result<Object<'env>> {
     if let Some(path) = error.path() {
         object.set_named_property("path", path)?;
     }
+    if let Some(file) = error.file() {
+        object.set_named_property("file", &*file.to_string_lossy())?;
+    }
     if let Some(provider) = error.provider() {
         object.set_named_property("provider", provider)?;
     }

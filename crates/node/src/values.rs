@@ -3,6 +3,7 @@
 use napi::bindgen_prelude::*;
 use napi::{Env, sys};
 use provider_auth_broker as broker;
+use provider_auth_broker::config::TrustState;
 use provider_auth_broker::{
     Action, Chance, ExposeSecret as _, Lease, Outcome, Selection, Timestamp, Verdict,
 };
@@ -434,6 +435,59 @@ pub(crate) fn provider(provider: &broker::ProviderSummary) -> Value {
         ("resource", provider.resource.clone().into()),
         ("origins", provider.origins.clone().into()),
         ("methods", provider.methods.clone().into()),
+    ])
+}
+
+/// `ProjectTrust`.
+pub(crate) fn project_trust(project: &broker::config::Project) -> Value {
+    let files = project.files.iter();
+    present([
+        (
+            "trusted",
+            (!files.clone().any(broker::config::ProjectFile::asks)).into(),
+        ),
+        ("files", files.map(project_file).collect()),
+    ])
+}
+
+fn project_file(file: &broker::config::ProjectFile) -> Value {
+    let why = match file.state {
+        TrustState::Ignored(why) => Value::from(why),
+        _ => Value::Null,
+    };
+    present([
+        ("file", file.file.to_string_lossy().into()),
+        ("state", file.state.as_str().into()),
+        ("why", why),
+        ("sha256", file.sha256.clone().into()),
+        ("shown", file.shown.clone().into()),
+        ("providers", file.wants.iter().map(want).collect()),
+    ])
+}
+
+fn want(want: &broker::config::Want) -> Value {
+    let host = |host: &broker::config::HostUse| {
+        present([
+            ("origin", host.origin.clone().into()),
+            ("role", host.role.into()),
+            ("gets", host.gets.into()),
+        ])
+    };
+    let read = |read: &broker::config::SecretUse| {
+        present([
+            ("kind", read.kind.into()),
+            ("name", read.name.clone().into()),
+            ("role", read.role.into()),
+            ("refusal", read.refusal.clone().into()),
+        ])
+    };
+    present([
+        ("id", want.provider.clone().into()),
+        ("known", want.known.into()),
+        ("sets", want.sets.clone().into()),
+        ("hosts", want.hosts.iter().map(host).collect()),
+        ("reads", want.reads.iter().map(read).collect()),
+        ("methods", want.methods.clone().into()),
     ])
 }
 

@@ -68,6 +68,8 @@ pub use record::{NotARecordId, Record, RecordId};
 pub use slots::KeySlot;
 pub use source::{KeySecrets, KeySource, NotAKeySource};
 pub use status::{VaultState, VaultStatus};
-pub use store::{Durability, Held, NetworkFolders, Privacy, Stamp, Store, Traits, privacy};
+pub use store::{
+    Durability, Held, NetworkFolders, Privacy, Stamp, Store, Traits, authorship_fault, privacy,
+};
 pub use vault::Vault;
 pub use watch::Watch;

@@ -93,6 +93,12 @@ pub fn privacy(metadata: &Metadata) -> Privacy {
     platform::privacy(metadata)
 }
 
+/// Says why somebody other than this user (or root) may have made or changed a file; `None` when only they can have.
+/// `invoker` is the user who became root with `sudo`.
+pub fn authorship_fault(metadata: &Metadata, invoker: Option<u32>) -> Option<&'static str> {
+    platform::authorship_fault(metadata, invoker)
+}
+
 /// The state of a file or folder as one `stat` shows it.
 ///
 /// Equal stamps mean that nothing changed between them. The reverse does not hold: a file that changed a moment ago may change

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::shown::visible;
+
 /// A fault in the configuration. Its code is `INVALID_CONFIG`.
 ///
 /// No value of the configuration is repeated in it, since any of them may be a secret in the wrong place.
@@ -33,6 +35,11 @@ impl ConfigError {
         Place::option(path).fault(why)
     }
 
+    /// The fault of a provider that a project's file defines.
+    pub(crate) fn in_project(file: &Path, provider: &str, why: &str) -> Self {
+        Place::file(file).key("providers").key(provider).fault(why)
+    }
+
     /// The same fault; one of the value as a whole is that of the option which holds it.
     pub(super) fn of_option(self, name: &str) -> Self {
         match self.path.as_str() {
@@ -48,7 +55,7 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = &self.file {
-            write!(f, "{}:", file.display())?;
+            write!(f, "{}:", visible(file))?;
             if let (Some(line), Some(column)) = (self.line, self.column) {
                 write!(f, "{line}:{column}:")?;
             }
@@ -97,6 +104,11 @@ impl Place {
             file: Some(file.into()),
             ..Self::default()
         }
+    }
+
+    /// The folder of the file.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        self.file.as_deref()?.parent().map(Path::to_owned)
     }
 
     /// The same place, at this line and column.

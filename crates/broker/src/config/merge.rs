@@ -1,10 +1,11 @@
 //! Lays the layers of configuration over the built-in providers; later layers win.
 //!
-//! Here stands the rule that a repository one has cloned is not the user: its file may choose how a known provider
-//! rotates and may add providers of its own, but it may not say where a known provider's credentials go.
+//! Here stands the rule that a repository one has cloned is not the user: its file chooses among the accounts of known
+//! providers. What else it says is a definition of its own, which counts once a person has trusted the file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use provider_auth_oauth::{ClientAuth, Discovery, IdTokenCheck, Server};
@@ -16,24 +17,48 @@ use super::error::ConfigError;
 use super::oci::{self, OciFile};
 use super::origin::{Origin, safe_url};
 use super::provider::{CredentialForm, HeaderTemplate, Provenance, Provider};
-use super::schema::{Layer, ProviderPatch, ROTATION, RotationPatch};
+use super::schema::{Layer, ProviderPatch, RotationPatch};
 use crate::providers::{self, Descriptor, KEY_HEADERS, Template};
 
-/// Makes the providers of these layers, first the weakest. `oci` lies below them all.
-pub(super) fn merge(
-    layers: Vec<Layer>,
-    oci: OciFile,
-) -> Result<BTreeMap<String, Arc<Provider>>, ConfigError> {
-    let users: BTreeSet<String> = layers
-        .iter()
-        .filter(|layer| !matches!(layer.provenance, Provenance::Project(_)))
-        .flat_map(|layer| &layer.providers)
-        // How a provider rotates may be said of any, also of one that only the project defines.
-        .filter(|(_, patch)| patch.keys.keys().any(|key| *key != ROTATION))
-        .map(|(id, _)| id.clone())
-        .collect();
-    let known = |id: &str| users.contains(id) || providers::built_in(id).is_some();
+/// What the layers make without anything that needs trust.
+pub(super) struct Own {
+    pub(super) providers: BTreeMap<String, Arc<Provider>>,
+    pub(super) selections: Selections,
+}
 
+/// How the accounts of providers are chosen that no configuration defines: their accounts may.
+#[derive(Clone, Default)]
+pub struct Selections(BTreeMap<String, Vec<ProviderPatch>>);
+
+impl Selections {
+    /// The providers that are named.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Selections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// The providers that the user's own layers define.
+pub(super) fn users(layers: &[Layer]) -> BTreeSet<&str> {
+    layers
+        .iter()
+        .filter(|layer| !is_project(layer))
+        .flat_map(|layer| &layer.providers)
+        // Which accounts serve may be said of any, also of one that only its accounts define.
+        .filter(|(_, patch)| patch.defines() || patch.keys.is_empty())
+        .map(|(id, _)| id.as_str())
+        .collect()
+}
+
+/// Makes the providers of these layers, first the weakest. `oci` lies below them all. Of a project's layer only what chooses
+/// among accounts is taken.
+pub(super) fn merge(layers: &[Layer], oci: &OciFile) -> Result<Own, ConfigError> {
+    let users = users(layers);
     let mut merged: BTreeMap<String, Merged> = providers::BUILT_IN
         .iter()
         .map(|descriptor| (descriptor.id.to_owned(), Merged::default()))
@@ -41,38 +66,70 @@ pub(super) fn merge(
     merged
         .entry(oci::PROVIDER.to_owned())
         .or_default()
-        .lay_oci(oci, users.contains(oci::PROVIDER));
+        .lay_oci(oci);
+    let mut selections = Selections::default();
     for layer in layers {
-        for (id, patch) in layer.providers {
-            if matches!(layer.provenance, Provenance::Project(_)) {
-                trust(&patch, known(&id))?;
+        for (id, patch) in &layer.providers {
+            let patch = match is_project(layer) {
+                true => patch.selection(),
+                false => patch.clone(),
+            };
+            if users.contains(id.as_str()) || providers::built_in(id).is_some() {
+                merged
+                    .entry(id.clone())
+                    .or_default()
+                    .lay(patch, &layer.provenance);
+            } else if !patch.keys.is_empty() {
+                selections.0.entry(id.clone()).or_default().push(patch);
             }
-            merged.entry(id).or_default().lay(patch, &layer.provenance);
         }
     }
-    merged
+    let providers = merged
         .into_iter()
-        .map(|(id, merged)| Ok((id.clone(), Arc::new(merged.provider(&id)?))))
-        .collect()
+        .map(|(id, merged)| Ok((id.clone(), Arc::new(merged.provider(&id)?))));
+    Ok(Own {
+        providers: providers.collect::<Result<_, ConfigError>>()?,
+        selections,
+    })
 }
 
-/// Refuses what a project file may not say.
-fn trust(patch: &ProviderPatch, known: bool) -> Result<(), ConfigError> {
-    if known {
-        let Some((key, place)) = patch.keys.iter().find(|(key, _)| **key != ROTATION) else {
-            return Ok(());
-        };
-        return Err(place.fault(format!(
-            "a project file may not set {key} of a provider that is known without it, since its credentials could be sent \
-             elsewhere; set it in your own config file, or give the project's provider another id"
-        )));
+/// Makes the provider that all layers define together, the project's file `file` with all that it says.
+pub(super) fn definition(
+    id: &str,
+    layers: &[Layer],
+    oci: &OciFile,
+    file: &Path,
+) -> Result<Provider, ConfigError> {
+    let mut merged = Merged::default();
+    if id == oci::PROVIDER {
+        merged.lay_oci(oci);
     }
-    match (patch.extends, patch.keys.get("extends")) {
-        (Some(base), Some(place)) if !is_base(base) => Err(place.fault(
-            "a provider of a project file may extend generic or mcp only; define it in your own config file to extend another",
-        )),
-        _ => Ok(()),
+    for layer in layers {
+        if let Some(patch) = layer.providers.get(id) {
+            merged.lay(patch.clone(), &layer.provenance);
+        }
     }
+    merged.of_project(id, file)
+}
+
+/// Makes the provider of a project's `oci-auth.config.jsonc`, in which the layers choose among accounts.
+pub(super) fn oci_definition(
+    patch: &ProviderPatch,
+    layers: &[Layer],
+    file: &Path,
+) -> Result<Provider, ConfigError> {
+    let mut merged = Merged::default();
+    merged.lay(patch.clone(), &Provenance::Project(file.to_owned()));
+    for layer in layers {
+        if let Some(patch) = layer.providers.get(oci::PROVIDER) {
+            merged.lay(patch.selection(), &layer.provenance);
+        }
+    }
+    merged.of_project(oci::PROVIDER, file)
+}
+
+pub(super) fn is_project(layer: &Layer) -> bool {
+    matches!(layer.provenance, Provenance::Project(_))
 }
 
 /// All that the layers say about one provider.
@@ -95,22 +152,14 @@ impl Default for Merged {
 }
 
 impl Merged {
-    /// Lays what `oci-auth.config.jsonc` says. Nothing about its provider is built in but what all domains share, so a
-    /// project's file may define it; it may not change what the user's own configuration says of it.
-    fn lay_oci(&mut self, file: OciFile, is_users: bool) {
-        self.searched = file.searched;
-        let Some(found) = file.found else { return };
-        let is_project = matches!(found.provenance, Provenance::Project(_));
-        match found.provider {
-            Ok(patch) if is_project && is_users => {
-                self.fault = patch.keys.values().next().map(|place| {
-                    place.fault(
-                        "your own configuration sets oci-oidc, and a project file may not change that; remove one of the two",
-                    )
-                });
-            }
-            Ok(patch) => self.lay(patch, &found.provenance),
-            Err(mut fault) => {
+    /// Lays what an `oci-auth.config.jsonc` says.
+    fn lay_oci(&mut self, file: &OciFile) {
+        self.searched = file.searched.clone();
+        let Some(found) = &file.found else { return };
+        match &found.provider {
+            Ok(patch) => self.lay(patch.clone(), &found.provenance),
+            Err(fault) => {
+                let mut fault = fault.clone();
                 let searched: Vec<String> = self
                     .searched
                     .iter()
@@ -125,7 +174,7 @@ impl Merged {
     }
 
     fn lay(&mut self, later: ProviderPatch, provenance: &Provenance) {
-        if later.keys.keys().any(|key| *key != ROTATION) {
+        if later.defines() {
             self.provenance = provenance.clone();
         }
         let patch = &mut self.patch;
@@ -183,6 +232,13 @@ impl Merged {
         patch.headers.extend(later.headers);
         take(&mut patch.models_url, later.models_url);
         take(&mut patch.models_shape, later.models_shape);
+        take(&mut patch.shape, later.shape);
+        // The pin of an earlier layer is of that layer's pool.
+        if later.namespace.is_some() {
+            patch.account = None;
+        }
+        take(&mut patch.namespace, later.namespace);
+        take(&mut patch.account, later.account);
         let rotation = &mut patch.rotation;
         take(&mut rotation.mode, later.rotation.mode);
         take(&mut rotation.strategy, later.rotation.strategy);
@@ -193,6 +249,12 @@ impl Merged {
             &mut rotation.hold_until_reset,
             later.rotation.hold_until_reset,
         );
+    }
+
+    /// The provider as a project's file has a part in defining it.
+    fn of_project(mut self, id: &str, file: &Path) -> Result<Provider, ConfigError> {
+        self.provenance = Provenance::Project(file.to_owned());
+        self.provider(id)
     }
 
     fn provider(self, id: &str) -> Result<Provider, ConfigError> {
@@ -241,6 +303,9 @@ impl Merged {
             api_extra: extra(base.api_extra, &patch.headers),
             strip: strip.into_iter().map(str::to_owned).collect(),
             rotation: rotation(base, &patch.rotation),
+            namespace: patch.namespace,
+            account: patch.account,
+            shape: patch.shape,
             signals: Signals {
                 rules: (!patch.limits.is_empty()).then(|| patch.limits.into()),
                 ..base.signals.clone()
@@ -263,8 +328,12 @@ impl Merged {
 
 impl Provider {
     /// A provider of which no more is known than where the credentials of its accounts may go; `None` if nowhere.
-    pub(crate) fn of_accounts(id: &str, origins: BTreeSet<Origin>) -> Option<Self> {
-        let merged = Merged {
+    pub(crate) fn of_accounts(
+        id: &str,
+        origins: BTreeSet<Origin>,
+        selections: &Selections,
+    ) -> Option<Self> {
+        let mut merged = Merged {
             patch: ProviderPatch {
                 extends: Some(&providers::GENERIC),
                 origins: Some(origins.into_iter().collect()),
@@ -272,6 +341,9 @@ impl Provider {
             },
             ..Merged::default()
         };
+        for patch in selections.0.get(id).into_iter().flatten() {
+            merged.lay(patch.clone(), &Provenance::BuiltIn);
+        }
         Some(Self {
             server: Some(Server::default()),
             models_urls: Vec::new(),
@@ -300,11 +372,6 @@ fn take<T>(earlier: &mut Option<T>, later: Option<T>) {
     if later.is_some() {
         *earlier = later;
     }
-}
-
-/// Whether others may extend it that nobody vouches for: it brings no place of its own.
-fn is_base(descriptor: &Descriptor) -> bool {
-    providers::BASES.iter().any(|base| base.id == descriptor.id)
 }
 
 /// An MCP server has an address, and nothing else has.

@@ -2,7 +2,8 @@
 //! environment, `configure`.
 //!
 //! Later ones win. Everything is checked here, once, and handed on as types that need no second look; a fault names
-//! its file, line, column and JSON path. A project file, which may be anybody's, can choose but not redirect.
+//! its file, line, column and JSON path. A project's file, which may be anybody's, chooses among accounts; what else it wants
+//! waits for a person's trust.
 
 mod dialect;
 mod error;
@@ -12,15 +13,18 @@ mod nearest;
 mod oci;
 mod origin;
 mod places;
+mod project;
 mod provider;
+mod reading;
 mod schema;
 mod secret;
 mod tree;
+mod trust;
 mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use provider_auth_vault::{KeySecrets, KeySource};
@@ -28,18 +32,20 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 pub use error::ConfigError;
+pub use merge::Selections;
 pub(crate) use origin::mcp_server;
 pub use origin::{BadUrl, Origin};
+pub use project::{HostUse, Project, ProjectFile, SecretUse, TrustState, Want};
 pub use provider::{CredentialForm, Grant, HeaderTemplate, Provenance, Provider};
 pub use secret::{SecretRef, SecretSource, resolve_secret};
 
 use crate::host::Env;
 use error::Place;
-use oci::OciFile;
 use places::Platform;
 pub(crate) use places::{data_home, expand, variable};
-use schema::Layer;
-use tree::Node;
+use reading::Reading;
+
+pub(crate) use trust::TrustedFiles;
 use values::one_of;
 
 /// The options of `configure`.
@@ -86,8 +92,12 @@ pub struct Settings {
     pub key: KeySecrets,
     /// What is logged, and where.
     pub log: LogSettings,
-    /// Every provider, by id.
+    /// Every provider that is built in or that the user configured, by id.
     pub providers: BTreeMap<String, Arc<Provider>>,
+    /// What is said of the accounts of other providers.
+    pub selections: Selections,
+    /// The files of the project, and what they want.
+    pub project: Project,
     /// What is odd but no fault, such as unknown keys.
     pub warnings: Vec<String>,
     /// Every config file that was looked for, there or not: when none changed, neither did the configuration.
@@ -147,7 +157,7 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
     let mut reading = Reading::default();
     let user_file = reading.user_file(env)?;
     reading.project_file(env, user_file.as_deref())?;
-    reading.oci_file(env);
+    reading.oci_files(env);
     reading.inline(inline)?;
 
     let path = |inline: Option<&PathBuf>, name: &str| {
@@ -164,6 +174,8 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
                 .fault("set this variable to a folder, since no home folder is known")
         })?;
     let oci_log = reading.oci.log();
+    let own = merge::merge(&reading.layers, &reading.oci)?;
+    let project = Project::of(&mut reading, &own, &TrustedFiles::read(&dir), env);
     Ok(Settings {
         dir,
         key_source: choice(
@@ -198,7 +210,9 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
             file: path(inline.log_file.as_ref(), "PROVIDER_AUTH_LOG_FILE")
                 .or_else(|| oci_log.file.map(|file| expand(env, &file))),
         },
-        providers: merge::merge(reading.layers, reading.oci)?,
+        providers: own.providers,
+        selections: own.selections,
+        project,
         warnings: reading.warnings,
         files: reading.files,
     })
@@ -216,94 +230,18 @@ pub fn check(inline: &Inline) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// What has been read so far.
-#[derive(Default)]
-struct Reading {
-    layers: Vec<Layer>,
-    oci: OciFile,
-    warnings: Vec<String>,
-    files: Vec<PathBuf>,
-}
-
-impl Reading {
-    /// Reads the user's file. It may be absent, unless the user says where it is.
-    fn user_file(&mut self, env: &dyn Env) -> Result<Option<PathBuf>, ConfigError> {
-        let named = variable(env, "PROVIDER_AUTH_CONFIG").map(|path| expand(env, Path::new(&path)));
-        let must_exist = named.is_some();
-        let Some(file) = named.or_else(|| places::default_user_file(env, Platform::HERE)) else {
-            return Ok(None);
-        };
-        let found = self.file(&file, Provenance::User(file.clone()))?;
-        if must_exist && !found {
-            return Err(
-                Place::file(&file).fault("PROVIDER_AUTH_CONFIG names this file, and there is none")
-            );
+impl Settings {
+    /// The provider as a trusted file of the project defines it, else as it is built in or configured. `taken`: it has accounts
+    /// that were made without a project, so that it is not a project's to define.
+    pub(crate) fn provider(
+        &self,
+        id: &str,
+        taken: impl FnOnce() -> bool,
+    ) -> Option<Result<Arc<Provider>, ConfigError>> {
+        match self.project.definition(id) {
+            Some(made) if !taken() => Some(made.clone()),
+            _ => self.providers.get(id).cloned().map(Ok),
         }
-        Ok(Some(file))
-    }
-
-    /// Reads the nearest project file, unless the user has named that very file as their own.
-    fn project_file(&mut self, env: &dyn Env, user_file: Option<&Path>) -> Result<(), ConfigError> {
-        for file in places::project_files(env, places::PROJECT_FILE) {
-            if user_file.is_some_and(|user_file| places::same_file(user_file, &file)) {
-                return Ok(());
-            }
-            if self.file(&file, Provenance::Project(file.clone()))? {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads the nearest `oci-auth.config.jsonc` of the project, else the one beside OpenCode's own configuration.
-    fn oci_file(&mut self, env: &dyn Env) {
-        let users = places::opencode_file(env, oci::FILE);
-        let of_project = places::project_files(env, oci::FILE).into_iter();
-        let places = of_project.filter(|file| Some(file) != users.as_ref());
-        for file in places.chain(users.clone()) {
-            self.files.push(file.clone());
-            self.oci.searched.push(file.clone());
-            let is_users = |users: &PathBuf| *users == file || places::same_file(users, &file);
-            let provenance = match users.as_ref().is_some_and(is_users) {
-                true => Provenance::User(file.clone()),
-                false => Provenance::Project(file.clone()),
-            };
-            let tree = match places::read(&file) {
-                Ok(None) => continue,
-                Ok(Some(text)) => tree::parse_file(&file, &text),
-                Err(fault) => Err(fault),
-            };
-            let found = match tree {
-                Ok(root) => oci::Found::read(&root, provenance, &mut self.warnings),
-                Err(fault) => oci::Found::faulty(provenance, fault),
-            };
-            self.oci.found = Some(found);
-            return;
-        }
-    }
-
-    fn inline(&mut self, inline: &Inline) -> Result<(), ConfigError> {
-        if let Some(config) = &inline.config {
-            self.layer(&tree::from_inline(config), Provenance::Inline)
-                .map_err(|fault| fault.of_option("config"))?;
-        }
-        Ok(())
-    }
-
-    fn layer(&mut self, root: &Node, provenance: Provenance) -> Result<(), ConfigError> {
-        self.layers
-            .push(schema::read(root, provenance, &mut self.warnings)?);
-        Ok(())
-    }
-
-    /// Reads one file and says whether it was there.
-    fn file(&mut self, file: &Path, provenance: Provenance) -> Result<bool, ConfigError> {
-        self.files.push(file.to_owned());
-        let Some(text) = places::read(file)? else {
-            return Ok(false);
-        };
-        self.layer(&tree::parse_file(file, &text)?, provenance)?;
-        Ok(true)
     }
 }
 

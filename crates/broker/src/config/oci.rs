@@ -63,7 +63,7 @@ pub(super) const APPLICATIONS: &[(&str, Application)] = &[
 ];
 
 /// What the search for the file brought.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct OciFile {
     /// Where it was looked for, in this order.
     pub(super) searched: Vec<PathBuf>,
@@ -72,6 +72,7 @@ pub(super) struct OciFile {
 }
 
 /// What the file says.
+#[derive(Clone)]
 pub(super) struct Found {
     pub(super) provenance: Provenance,
     /// What it says of the provider, or all that is wrong with it.
@@ -113,9 +114,7 @@ impl Found {
             entries,
             problems: Vec::new(),
         };
-        let log_level = keys.optional("log_level", |node| {
-            one_of(&node.place, &node.text()?.to_ascii_lowercase(), LOG_LEVELS)
-        });
+        let log_level = keys.log_level(&provenance, warnings);
         let log_file = keys.log_file(&provenance, warnings);
         let patch = keys.provider(&provenance);
         Self {
@@ -193,11 +192,19 @@ impl<'a> Keys<'a> {
         patch
     }
 
+    /// What is logged. A project's wish is not followed: how much is written is the user's choice.
+    fn log_level(&mut self, from: &Provenance, warnings: &mut Vec<String>) -> Option<LogLevel> {
+        if self.is_projects("log_level", from, "PROVIDER_AUTH_LOG", warnings) {
+            return None;
+        }
+        self.optional("log_level", |node| {
+            one_of(&node.place, &node.text()?.to_ascii_lowercase(), LOG_LEVELS)
+        })
+    }
+
     /// Where to log. A project could have any file written to, so its wish is not followed.
     fn log_file(&mut self, from: &Provenance, warnings: &mut Vec<String>) -> Option<PathBuf> {
-        if let (Provenance::Project(_), Some(node)) = (from, self.node("log_file")) {
-            let ignored = "ignored, since a project file may not choose where is written; set PROVIDER_AUTH_LOG_FILE";
-            warnings.push(node.place.fault(ignored).to_string());
+        if self.is_projects("log_file", from, "PROVIDER_AUTH_LOG_FILE", warnings) {
             return None;
         }
         self.optional("log_file", |node| {
@@ -208,6 +215,23 @@ impl<'a> Keys<'a> {
                 _ => path,
             })
         })
+    }
+
+    /// Whether a project's file sets this key, which then has no effect.
+    fn is_projects(
+        &self,
+        key: &str,
+        from: &Provenance,
+        instead: &str,
+        warnings: &mut Vec<String>,
+    ) -> bool {
+        let (Provenance::Project(_), Some(node)) = (from, self.node(key)) else {
+            return false;
+        };
+        let ignored =
+            format!("ignored, since a project file may not choose what is logged; set {instead}");
+        warnings.push(node.place.fault(ignored).to_string());
+        true
     }
 
     /// The value of a key; an empty text counts as none, since that is how templates leave out.

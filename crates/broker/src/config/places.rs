@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::error::{ConfigError, Place};
 use super::limits::LONGEST_CONFIG_FILE;
 use crate::host::Env;
+use provider_auth_vault::authorship_fault;
 
 const PRODUCT: &str = "provider-auth";
 const USER_FILE: &str = "config.jsonc";
@@ -81,20 +82,44 @@ pub(super) fn opencode_file(env: &dyn Env, name: &str) -> Option<PathBuf> {
     Some(base?.join("opencode").join(name))
 }
 
+/// A place where a project's file may lie.
+pub(super) struct ProjectPlace {
+    pub(super) file: PathBuf,
+    /// Why a file that is there does not count.
+    pub(super) fault: Option<&'static str>,
+}
+
 /// Where a project's file of this name may lie, nearest first: the working folder and its parents up to the repository's root.
 ///
-/// Outside a repository only the working folder counts: its parents, such as `/tmp`, may be anybody's.
-pub(super) fn project_files(env: &dyn Env, name: &str) -> Vec<PathBuf> {
+/// Outside a repository only the working folder counts: its parents, such as `/tmp`, may be anybody's. A `.git` that
+/// somebody else may have made makes no repository, and a file that somebody else may have made does not count, as git's
+/// `safe.directory` has it.
+pub(super) fn project_files(env: &dyn Env, name: &str) -> Vec<ProjectPlace> {
     let Some(here) = env.current_dir() else {
         return Vec::new();
     };
-    let root = here
-        .ancestors()
-        .position(|folder| folder.join(".git").exists());
+    let root = here.ancestors().position(|folder| {
+        let git = folder.join(".git");
+        git.exists() && others_hand(env, &git).is_none()
+    });
     here.ancestors()
         .take(root.unwrap_or(0) + 1)
         .map(|folder| folder.join(name))
+        .map(|file| ProjectPlace {
+            fault: others_hand(env, &file),
+            file,
+        })
         .collect()
+}
+
+/// Why somebody else may have written what lies at a path, or the link that lies there.
+fn others_hand(env: &dyn Env, path: &Path) -> Option<&'static str> {
+    let invoker = variable(env, "SUDO_UID").and_then(|uid| uid.parse().ok());
+    let looks = [std::fs::symlink_metadata(path), std::fs::metadata(path)];
+    looks
+        .into_iter()
+        .flatten()
+        .find_map(|metadata| authorship_fault(&metadata, invoker))
 }
 
 /// Whether two paths name one existing file.

@@ -10,6 +10,7 @@ use url::Url;
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::secret::SecretRef;
+use crate::accounts::DEFAULT_NAMESPACE;
 use crate::providers::{BoundItems, ModelLists, OwnShape};
 
 /// A provider, complete and checked.
@@ -64,13 +65,20 @@ pub struct Provider {
     pub models_shape: Option<OwnShape>,
     /// How its pools rotate.
     pub rotation: Rotation,
+    /// The pool of requests and logins that name none.
+    pub namespace: Option<String>,
+    /// The account, by id or label, of requests that name neither account nor pool.
+    pub account: Option<String>,
+    /// A hash of what a project's file says of the shape of requests and answers.
+    pub shape: Option<String>,
     /// How its limits and refusals are recognised.
     pub signals: Signals,
     /// What in a request only the account that made it can serve.
     pub bound_items: &'static BoundItems,
     /// What its terms say about a login of one's own, with a link; for `CLIENT_ID_REQUIRED`.
     pub terms: Option<&'static str>,
-    /// What says where its credentials go: the last layer to set anything but its rotation.
+    /// What says where its credentials go: a trusted project's file, else the last layer to set
+    /// more than a choice among accounts.
     pub origin_of_definition: Provenance,
     /// Where a file that defines it was looked for, of a provider that has one.
     pub searched: Vec<PathBuf>,
@@ -85,6 +93,12 @@ impl Provider {
             Some(grants) => grants.contains(&grant),
             None => grant != Grant::ClientCredentials,
         }
+    }
+
+    /// The pool of a call: the one that it names, else the configured one.
+    pub(crate) fn pool<'a>(&'a self, named: Option<&'a str>) -> &'a str {
+        let configured = named.or(self.namespace.as_deref());
+        configured.unwrap_or(DEFAULT_NAMESPACE)
     }
 
     /// The redirect URIs registered with the server, in the order in which they are tried; none for any free port.

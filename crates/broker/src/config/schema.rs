@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use provider_auth_oauth::ClientAuth;
 use provider_auth_policy::{LimitRule, Mode, Reach, Reason, Strategy};
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::dialect::{self, Setting};
@@ -18,19 +19,20 @@ use super::provider::{Grant, Provenance};
 use super::secret::SecretRef;
 use super::tree::{Entry, Node};
 use super::values::{
-    choice, endpoint, header, headers, issuer, known, origins, pointer, redirect_uri, resource,
-    scheme, scope, secret, word,
+    choice, endpoint, header, headers, hex, issuer, known, name, origins, pointer, redirect_uri,
+    resource, scheme, scope, secret, word,
 };
 use crate::providers::{self, Descriptor, OwnShape};
 
 /// What one file or inline value says about providers.
+#[derive(Clone)]
 pub(super) struct Layer {
     pub(super) provenance: Provenance,
     pub(super) providers: BTreeMap<String, ProviderPatch>,
 }
 
 /// What a layer says about one provider.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct ProviderPatch {
     pub(super) place: Place,
     /// Where each key that is set stands.
@@ -65,11 +67,36 @@ pub(super) struct ProviderPatch {
     pub(super) models_url: Option<Url>,
     pub(super) models_shape: Option<OwnShape>,
     pub(super) limits: Vec<LimitRule>,
+    pub(super) namespace: Option<String>,
+    pub(super) account: Option<String>,
     pub(super) rotation: RotationPatch,
+    /// A hash of the keys that shape requests and answers; of a project's file only.
+    pub(super) shape: Option<String>,
+}
+
+impl ProviderPatch {
+    /// Whether it says more than which accounts serve, and how they take turns.
+    pub(super) fn defines(&self) -> bool {
+        self.keys.keys().any(|key| !SELECTING_KEYS.contains(key))
+    }
+
+    /// The part of it that only chooses among accounts.
+    pub(super) fn selection(&self) -> Self {
+        let mut keys = self.keys.clone();
+        keys.retain(|key, _| SELECTING_KEYS.contains(key));
+        Self {
+            place: self.place.clone(),
+            keys,
+            namespace: self.namespace.clone(),
+            account: self.account.clone(),
+            rotation: self.rotation.clone(),
+            ..Self::default()
+        }
+    }
 }
 
 /// What a layer says about rotation.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct RotationPatch {
     pub(super) mode: Option<Mode>,
     pub(super) strategy: Option<Strategy>,
@@ -79,8 +106,11 @@ pub(super) struct RotationPatch {
     pub(super) hold_until_reset: Option<bool>,
 }
 
-/// The key under which each provider keeps how it rotates.
-pub(super) const ROTATION: &str = "rotation";
+/// The keys that choose among a provider's accounts, and say nothing of where credentials go.
+pub(super) const SELECTING_KEYS: &[&str] = &["rotation", "namespace", "account"];
+
+/// The keys that shape requests and answers: a login is made for these, too.
+const SHAPING_KEYS: &[&str] = &["dialect", "params", "header", "scheme", "headers", "strip"];
 
 pub(super) const ROOT_KEYS: &[&str] = &["providers", "$schema"];
 pub(super) const PROVIDER_KEYS: &[&str] = &[
@@ -114,7 +144,9 @@ pub(super) const PROVIDER_KEYS: &[&str] = &[
     "modelsUrl",
     "modelsShape",
     "limits",
-    ROTATION,
+    "namespace",
+    "account",
+    "rotation",
 ];
 pub(super) const ROTATION_KEYS: &[&str] = &[
     "mode",
@@ -207,10 +239,10 @@ fn provider(
             "userinfoEndpoint" => patch.userinfo_endpoint = Some(endpoint(node)?),
             "exchangeEndpoint" => patch.exchange_endpoint = Some(endpoint(node)?),
             "jwksUri" => patch.jwks_uri = Some(endpoint(node)?),
-            "assertion" => patch.assertion = Some(users_secret(node, from)?),
+            "assertion" => patch.assertion = Some(secret(node, from)?),
             "clientId" => patch.client_id = Some(word(node)?.to_owned()),
             "clientSecret" => patch.client_secret = Some(secret(node, from)?),
-            "privateKey" => patch.private_key = Some(users_secret(node, from)?),
+            "privateKey" => patch.private_key = Some(secret(node, from)?),
             "privateKeyId" => patch.private_key_id = Some(word(node)?.to_owned()),
             "clientAuth" => patch.client_auth = Some(choice(node, CLIENT_AUTH)?),
             "grants" => {
@@ -246,11 +278,32 @@ fn provider(
                     .collect();
                 patch.limits = rules?;
             }
+            "namespace" => patch.namespace = Some(name(node)?),
+            "account" => patch.account = Some(name(node)?),
             _ => patch.rotation = rotation(node, warnings)?,
         }
         patch.keys.insert(key, node.place.clone());
     }
+    if matches!(from, Provenance::Project(_)) {
+        patch.shape = shape(node);
+    }
     Ok(patch)
+}
+
+/// A hash of the keys that shape requests and answers; `None` where none is set.
+fn shape(node: &Node) -> Option<String> {
+    let mut entries: Vec<&Entry> = node
+        .object()
+        .ok()?
+        .iter()
+        .filter(|entry| SHAPING_KEYS.contains(&entry.key.as_str()))
+        .collect();
+    entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    let mut hash = Sha256::new();
+    for Entry { key, node, .. } in &entries {
+        hash.update(format!("{key:?}:{}\n", node.canonical()));
+    }
+    (!entries.is_empty()).then(|| hex(&hash.finalize()))
 }
 
 /// The form of a list of models. An empty pointer is the whole: a list that nothing is around, an entry that is the id.
@@ -381,16 +434,6 @@ fn base(node: &Node) -> Result<&'static Descriptor, ConfigError> {
     let choices: Vec<(&str, &'static Descriptor)> =
         all.map(|descriptor| (descriptor.id, descriptor)).collect();
     choice(node, &choices)
-}
-
-/// What is sent, or signed with, without a person at hand to see what is read and where it goes.
-fn users_secret(node: &Node, from: &Provenance) -> Result<SecretRef, ConfigError> {
-    if matches!(from, Provenance::Project(_)) {
-        return Err(node.place.fault(
-            "this may be named by your own config file only, since it is used without asking",
-        ));
-    }
-    secret(node, from)
 }
 
 fn params(

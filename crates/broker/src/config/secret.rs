@@ -1,23 +1,24 @@
 //! References to secrets that are kept outside the configuration.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
+use provider_auth_vault::{Privacy, privacy};
 use secrecy::SecretString;
 
 use super::error::{ConfigError, Place};
 use super::limits::LONGEST_SECRET_FILE;
 use super::places::expand;
 use crate::host::Env;
+use crate::shown::{visible, visible_text};
 
 /// A secret that the configuration names; nothing is read before [`resolve_secret`].
 #[derive(Clone, Debug)]
 pub struct SecretRef {
     /// Where the secret is.
     pub source: SecretSource,
-    /// Whether a project file says so. Such a reference is read only for a login that the user has confirmed, after
-    /// being shown what is read and which host receives it.
+    /// Whether a project's file says so. It is read only where a person has trusted that file, and only what is the user's own.
     pub from_project: bool,
     pub(super) place: Place,
 }
@@ -26,12 +27,6 @@ impl SecretRef {
     /// The fault of what it holds.
     pub(crate) fn fault(&self, why: &str) -> ConfigError {
         self.place.fault(why)
-    }
-
-    /// Whether a project file says what to read: then the user must have seen that before anything is sent.
-    #[must_use]
-    pub fn needs_consent(&self) -> bool {
-        self.from_project && !matches!(self.source, SecretSource::Plain(_))
     }
 }
 
@@ -87,20 +82,31 @@ pub fn resolve_secret(secret: &SecretRef, env: &dyn Env) -> Result<SecretString,
     let fault = |why: String| secret.place.fault(why);
     match &secret.source {
         SecretSource::Plain(plain) => Ok(plain.clone()),
-        SecretSource::Env(name) => match env.var(name) {
-            Some(value) if !value.is_empty() => Ok(value.into()),
-            _ => Err(fault(format!("the variable {name} is not set"))),
-        },
+        SecretSource::Env(name) => {
+            if secret.from_project && is_ours(name) {
+                return Err(fault(format!("the variable {name} {OURS}")));
+            }
+            match env.var(name) {
+                Some(value) if !value.is_empty() => Ok(value.into()),
+                _ => Err(fault(format!("the variable {name} is not set"))),
+            }
+        }
         SecretSource::File(path) => {
             let path = expand(env, path);
-            let named = |why: &str| fault(format!("the file {} {why}", path.display()));
+            let named = |why: &str| fault(format!("the file {} {why}", visible(&path)));
             let unreadable = |error: std::io::Error| named(&format!("cannot be read: {error}"));
-            if !std::fs::metadata(&path).map_err(unreadable)?.is_file() {
-                return Err(named("is not a regular file"));
-            }
+            let open = match secret.from_project {
+                true => open_own(&path, &secret.bases(env)).map_err(|why| named(&why))?,
+                false => {
+                    if !std::fs::metadata(&path).map_err(unreadable)?.is_file() {
+                        return Err(named("is not a regular file"));
+                    }
+                    File::open(&path).map_err(unreadable)?
+                }
+            };
             let mut text = String::new();
-            File::open(&path)
-                .and_then(|file| file.take(LONGEST_SECRET_FILE + 1).read_to_string(&mut text))
+            open.take(LONGEST_SECRET_FILE + 1)
+                .read_to_string(&mut text)
                 .map_err(unreadable)?;
             if text.len() as u64 > LONGEST_SECRET_FILE {
                 return Err(named(&format!(
@@ -117,4 +123,126 @@ pub fn resolve_secret(secret: &SecretRef, env: &dyn Env) -> Result<SecretString,
             }
         }
     }
+}
+
+/// Where a project's file would have something read.
+pub(super) struct Reading {
+    /// The variable, or the true path of the file.
+    pub(super) name: String,
+    pub(super) is_file: bool,
+    /// Why it will not be read all the same.
+    pub(super) refusal: Option<String>,
+}
+
+impl SecretRef {
+    /// What a project's file has read for this; `None` for a text that stands in the file itself.
+    pub(super) fn reading(&self, env: &dyn Env) -> Option<Reading> {
+        match &self.source {
+            SecretSource::Plain(_) => None,
+            SecretSource::Env(name) => Some(Reading {
+                name: visible_text(name),
+                is_file: false,
+                refusal: is_ours(name).then(|| OURS.to_owned()),
+            }),
+            SecretSource::File(path) => {
+                let path = expand(env, path);
+                Some(Reading {
+                    name: visible(&true_path(&path)),
+                    is_file: true,
+                    refusal: open_own(&path, &self.bases(env)).err(),
+                })
+            }
+        }
+    }
+}
+
+impl SecretRef {
+    /// The folders below which each link counts: the project's and the home folder. Links above them are the system's.
+    fn bases(&self, env: &dyn Env) -> Vec<PathBuf> {
+        let folder = self.place.folder();
+        folder.into_iter().chain(env.home_dir()).collect()
+    }
+}
+
+const OURS: &str =
+    "holds what provider-auth keeps its own secrets with, and is read for no provider";
+
+/// Whether a variable opens the vault, or holds the credentials of a host.
+fn is_ours(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    name.starts_with("PROVIDER_AUTH_")
+        || matches!(&*name, "OPENCODE_VAULT_KEY" | "OPENCODE_AUTH_CONTENT")
+}
+
+/// Folders whose files are no files: what they hold is made up by the system, of other secrets too.
+const MADE_UP: &[&str] = &["/proc", "/dev", "/sys"];
+
+/// Opens a file that a project's file names: a regular one of the user's own, behind no link, and none that the system makes up.
+fn open_own(path: &Path, bases: &[PathBuf]) -> Result<File, String> {
+    let told = |error: std::io::Error| format!("cannot be read: {error}");
+    let found = std::fs::symlink_metadata(path).map_err(told)?;
+    let place = true_path(path);
+    if MADE_UP.iter().any(|folder| place.starts_with(folder)) {
+        return Err("is made by the system; a project's file may name your own files only".into());
+    }
+    if found.is_symlink() || bases.iter().any(|base| has_link(base, path)) {
+        return Err(format!(
+            "is reached by a link, to {}; a project's file may name no links",
+            visible(&place)
+        ));
+    }
+    if !found.is_file() {
+        return Err("is not a regular file".into());
+    }
+    if privacy(&found) == Privacy::Foreign {
+        return Err(
+            "belongs to another user; a project's file may name your own files only".into(),
+        );
+    }
+    if found.len() > LONGEST_SECRET_FILE {
+        return Err(format!("is longer than {LONGEST_SECRET_FILE} bytes"));
+    }
+    let open = File::open(path).map_err(told)?;
+    // What was looked at is what is read, whoever puts another thing in its place meanwhile.
+    let opened = open.metadata().map_err(told)?;
+    match is_same(&found, &opened) {
+        true => Ok(open),
+        false => Err("was replaced while it was being opened".into()),
+    }
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    one.len() == other.len() && one.is_file() && other.is_file()
+}
+
+/// Where a path leads to; of a file that is not there, where it would lie.
+fn true_path(path: &Path) -> PathBuf {
+    let of_folder = || {
+        let folder = path.parent()?.canonicalize().ok()?;
+        Some(folder.join(path.file_name()?))
+    };
+    let whole = path.canonicalize().ok();
+    whole.or_else(of_folder).unwrap_or_else(|| path.to_owned())
+}
+
+/// Whether one steps over a link on the way from `base` to `path`.
+fn has_link(base: &Path, path: &Path) -> bool {
+    let Ok(rest) = path.strip_prefix(base) else {
+        return false;
+    };
+    let mut here = base.to_owned();
+    rest.components().any(|step| match step {
+        Component::ParentDir => !here.pop(),
+        step => {
+            here.push(step);
+            std::fs::symlink_metadata(&here).is_ok_and(|found| found.is_symlink())
+        }
+    })
 }

@@ -87,6 +87,28 @@ impl Node {
             Content::Object(_) => "an object",
         }
     }
+
+    /// The value as one text, the same for values that mean the same: it is hashed, never shown.
+    pub(super) fn canonical(&self) -> String {
+        match &self.value {
+            Content::Null => "null".to_owned(),
+            Content::Flag(flag) => flag.to_string(),
+            Content::Number(number) => number.to_string(),
+            Content::Text(text) => format!("{text:?}"),
+            Content::List(items) => {
+                let items: Vec<String> = items.iter().map(Self::canonical).collect();
+                format!("[{}]", items.join(","))
+            }
+            Content::Object(entries) => {
+                let mut entries: Vec<String> = entries
+                    .iter()
+                    .map(|entry| format!("{:?}:{}", entry.key, entry.node.canonical()))
+                    .collect();
+                entries.sort_unstable();
+                format!("{{{}}}", entries.join(","))
+            }
+        }
+    }
 }
 
 fn inline(place: Place, value: &Value) -> Node {

@@ -13,6 +13,7 @@ use super::origin::{Origin, mcp_server, safe_url};
 use super::provider::Provenance;
 use super::secret::{SecretRef, SecretSource, is_reference};
 use super::tree::{Content, Entry, Node};
+use crate::accounts::checked_name;
 use crate::providers;
 
 /// Headers that no credential can stand in, since the connection itself needs them.
@@ -62,6 +63,22 @@ pub(super) fn redirect_uri(node: &Node) -> Result<Url, ConfigError> {
         ));
     }
     Ok(url)
+}
+
+/// The name of a pool, or the id or label of an account.
+pub(super) fn name(node: &Node) -> Result<String, ConfigError> {
+    let name = node.text()?.to_owned();
+    checked_name("", Some(name.clone()))
+        .map(|_| name)
+        .map_err(|_| {
+            node.place
+                .fault("expected 1 to 200 characters, none of them a control character")
+        })
+}
+
+/// Bytes as hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn origins(node: &Node) -> Result<Vec<Origin>, ConfigError> {
@@ -213,7 +230,7 @@ pub(super) fn one_of<T: Copy>(
     )))
 }
 
-fn hint(written: &str, names: &[&str]) -> String {
+pub(super) fn hint(written: &str, names: &[&str]) -> String {
     nearest(written, names)
         .map(|name| format!("; did you mean {name}?"))
         .unwrap_or_default()

@@ -13,11 +13,12 @@ use super::run::Work;
 use super::{LoginPrompt, Method};
 use crate::broker::Broker;
 use crate::callback::CallbackServer;
-use crate::config::{Grant, Provenance, Provider, SecretRef, SecretSource, resolve_secret};
+use crate::config::{Grant, Provenance, Provider, resolve_secret};
 use crate::credential::Registration;
 use crate::error::BrokerError;
 use crate::obtained::uuid;
 use crate::resource::McpServer;
+use crate::shown::visible;
 
 /// What a login is made of, once it is known to be possible.
 pub(crate) struct Making {
@@ -33,14 +34,6 @@ pub(crate) struct Making {
 }
 
 impl Making {
-    /// Whether the client secret is one that a project file says where to find.
-    pub(super) fn reads_for_the_project(&self) -> bool {
-        self.provider
-            .client_secret
-            .as_ref()
-            .is_some_and(SecretRef::needs_consent)
-    }
-
     /// Whether its client was registered by us.
     pub(super) fn is_registered(&self) -> bool {
         self.registration().is_some()
@@ -66,30 +59,11 @@ impl Making {
         let Provenance::Project(file) = &self.provider.origin_of_definition else {
             return instructions;
         };
-        let host = self
-            .server
-            .token_endpoint
-            .as_ref()
-            .and_then(Url::host_str)
-            .unwrap_or("an unknown host");
-        let reads = match self
-            .provider
-            .client_secret
-            .as_ref()
-            .map(|secret| &secret.source)
-        {
-            Some(SecretSource::File(path)) => format!(
-                ", and sends it the contents of {} as client secret",
-                path.display()
-            ),
-            Some(SecretSource::Env(name)) => {
-                format!(", and sends it the variable {name} as client secret")
-            }
-            _ => String::new(),
-        };
+        let host = self.server.token_endpoint.as_ref();
+        let host = host.and_then(Url::host_str).unwrap_or("an unknown host");
         format!(
-            "The project file {} defines this login; it goes to {host}{reads}. Go on only if you trust that file. {instructions}",
-            file.display()
+            "The project file {}, which you trusted, defines this login; it goes to {host}. {instructions}",
+            visible(file)
         )
     }
 }
@@ -115,7 +89,10 @@ impl Broker {
         provider: &Provider,
         method: Option<Method>,
     ) -> Result<(Server, Client), BrokerError> {
-        let missing = || BrokerError::client_id_required(provider);
+        let missing = || {
+            let error = BrokerError::client_id_required(provider);
+            self.withheld(&provider.id).unwrap_or(error)
+        };
         let server = provider.server.clone();
         let dialect = server.as_ref().map(|server| &server.dialect);
         let without_client =
@@ -130,17 +107,17 @@ impl Broker {
             _ => return Err(missing()),
         };
         let Some(mut server) = server else {
-            return Err(BrokerError::InvalidArgument(format!(
+            return Err(self.withheld(&provider.id).unwrap_or_else(|| BrokerError::InvalidArgument(format!(
                 "no login server of {} is known; set providers.{0}.issuer, or authorizationEndpoint and tokenEndpoint",
                 provider.id
-            )));
+            ))));
         };
         if let Some(issued) = &server.dialect.issued_client {
             let installation = format!("urn:uuid:{}", uuid(self.vault().id()));
             let param = (issued.installation.clone(), installation);
             server.dialect.authorize.push(param);
         }
-        let client = self.client_before_consent(provider, id)?;
+        let client = self.confidential(provider, id)?;
         let server = match &server.issuer {
             Some(issuer) if provider.discovers => {
                 let found = discover_of(&*self.host.http, &server).await;
@@ -156,20 +133,12 @@ impl Broker {
         Ok((server, client))
     }
 
-    /// The client with which a login begins: without a secret that the user has yet to agree to.
-    pub(crate) fn client_before_consent(
+    /// The client with its secret or key.
+    pub(crate) fn confidential(
         &self,
         provider: &Provider,
         id: String,
     ) -> Result<Client, BrokerError> {
-        match &provider.client_secret {
-            Some(secret) if secret.needs_consent() => Ok(Client::public(id)),
-            _ => self.confidential(provider, id),
-        }
-    }
-
-    /// The client with its secret or key.
-    fn confidential(&self, provider: &Provider, id: String) -> Result<Client, BrokerError> {
         let secret = provider
             .client_secret
             .as_ref()

@@ -16,8 +16,9 @@ use super::object::{NotA, Object};
 use super::source::{Form, Source};
 use crate::accounts::{DEFAULT_NAMESPACE, checked_name};
 use crate::broker::Broker;
-use crate::config::{Origin, Provenance, Provider};
+use crate::config::{Origin, Provider};
 use crate::credential::{self, Belongs, Credential, Secret, TakenFrom, Unknown};
+use crate::error::BrokerError;
 use crate::headers::HeaderSet;
 use crate::providers::of_opencode;
 
@@ -167,7 +168,7 @@ impl Broker {
                 None => ClientAuth::default(),
             },
             exchange_endpoint: server.exchange_endpoint.clone(),
-            ..Belongs::default()
+            ..Belongs::made_under(&provider)
         };
         let secret = secret_of(tokens, None, expires_at, now)?;
         let understood = account(&provider.id, belongs, secret, now)?;
@@ -186,7 +187,7 @@ impl Broker {
         let url = url.ok_or("it does not say which server it is for: sign in to it once more")?;
         let (url, origin) = place(&url)?;
         // A model provider's pool is no place for the login of a server.
-        if let Some(known) = self.settings.providers.get(name)
+        if let Some(Ok(known)) = self.configured_provider(name)
             && !known.origins.contains(&origin)
         {
             return Err(format!(
@@ -223,16 +224,16 @@ impl Broker {
 
     /// The provider that OpenCode's id stands for, if it is known where its credentials may go.
     fn placed(&self, id: &str) -> Result<Arc<Provider>, Unclear> {
-        let known = &self.settings.providers;
-        let by_other_name = || known.get(of_opencode(id)?.id);
-        let provider = known.get(id).or_else(by_other_name);
-        match provider {
-            Some(provider) if matches!(provider.origin_of_definition, Provenance::Project(_)) => Err(
-                "a file of the project says where its credential would go, and that may be anybody's: configure this provider in your \
-                 own file, and run this again"
-                    .to_owned(),
-            ),
-            Some(provider) if !provider.origins.is_empty() => Ok(provider.clone()),
+        let found = match self.provider(id) {
+            Err(BrokerError::UnknownProvider(_)) => match of_opencode(id) {
+                Some(descriptor) => self.provider(descriptor.id),
+                None => Err(BrokerError::UnknownProvider(id.to_owned())),
+            },
+            found => found,
+        };
+        match found {
+            Ok(provider) if !provider.origins.is_empty() => Ok(provider),
+            Err(error @ BrokerError::ProjectNotTrusted { .. }) => Err(error.to_string()),
             _ => Err(
                 "it is not known where its credential may go: configure the origins of this provider, and run this again"
                     .to_owned(),

@@ -17,6 +17,7 @@ mod logins;
 mod mcp;
 mod migrating;
 mod models;
+mod projects;
 mod refreshing;
 mod secrets;
 mod server;

@@ -310,9 +310,13 @@ async fn a_project_does_not_say_where_a_login_that_was_brought_in_is_renewed() {
         "authorizationEndpoint": "https://evil.example/authorize", "tokenEndpoint": "https://evil.example/token",
     } } }));
     let process = world.process_with(json!({}));
-    assert_eq!(lend(&process, NOTES).await, Err("ORIGIN_NOT_ALLOWED"));
-    assert_eq!(world.server.refreshes(), 0);
-    assert_eq!(belongs(&world, &id)["tokenEndpoint"], Value::Null);
+    process.trust_project(None).await.unwrap();
+    assert!(lend(&process, NOTES).await.is_ok());
+    assert_eq!(
+        belongs(&world, &id)["tokenEndpoint"],
+        "https://id.acme.example/token",
+        "trusted or not, a project defines no provider that has accounts"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -76,6 +76,30 @@ impl World {
         key_source: &str,
         variables: &[(&str, &str)],
     ) -> Process {
+        let home = self.folder.path().join("home");
+        self.process_from(&home, config, key_source, variables)
+    }
+
+    /// A process in another folder, once `prepare` has put there what it finds.
+    pub(crate) fn process_at(
+        &self,
+        folder: &str,
+        config: Value,
+        prepare: impl FnOnce(&Path),
+    ) -> Process {
+        let folder = self.folder.path().join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        prepare(&folder);
+        self.process_from(&folder, config, "env", &[])
+    }
+
+    fn process_from(
+        &self,
+        here: &Path,
+        config: Value,
+        key_source: &str,
+        variables: &[(&str, &str)],
+    ) -> Process {
         let mut env = HashMap::from([("PROVIDER_AUTH_KEY".to_owned(), KEY.to_owned())]);
         env.extend(
             variables
@@ -90,6 +114,7 @@ impl World {
             env: Arc::new(Variables {
                 env,
                 home: self.folder.path().join("home"),
+                here: here.to_owned(),
             }),
             http: self.server.clone(),
             lists: self.api.clone(),
@@ -412,6 +437,7 @@ impl Entropy for Counted {
 struct Variables {
     env: HashMap<String, String>,
     home: PathBuf,
+    here: PathBuf,
 }
 
 impl Env for Variables {
@@ -424,6 +450,6 @@ impl Env for Variables {
     }
 
     fn current_dir(&self) -> Option<PathBuf> {
-        Some(self.home.clone())
+        Some(self.here.clone())
     }
 }

@@ -46,6 +46,22 @@ pub(crate) fn privacy(metadata: &Metadata) -> Privacy {
     }
 }
 
+/// Says why somebody else may have made or changed a file: it is neither this user's nor root's, or others can write it.
+/// `invoker` is the user who became root with `sudo`. Members of a group count as others, save of the owner's private one.
+pub(crate) fn authorship_fault(metadata: &Metadata, invoker: Option<u32>) -> Option<&'static str> {
+    let (user, owner, mode) = (geteuid().as_raw(), metadata.uid(), metadata.mode());
+    let is_invoker = user == 0 && invoker == Some(owner);
+    if owner != user && owner != 0 && !is_invoker {
+        return Some("it belongs to another user; chown it if it is yours");
+    }
+    // pam_umask(8), `usergroups`: a group of the same number as its only member.
+    let is_private_group = metadata.gid() == owner;
+    let writers = if is_private_group { 0o002 } else { 0o022 };
+    // The mode of a symbolic link says nothing.
+    (!metadata.is_symlink() && mode & writers != 0)
+        .then_some("others can write to it; run `chmod go-w` on it")
+}
+
 /// Takes group's and others' rights to a file away; tells whether there were any.
 pub(crate) fn tighten(file: &File, metadata: &Metadata) -> io::Result<bool> {
     if metadata.mode() & 0o077 == 0 {

@@ -219,29 +219,6 @@ fn limits_headers_to_delete_and_grants_take_effect() {
 }
 
 #[test]
-fn a_project_file_cannot_set_any_of_them_for_a_known_provider() {
-    for (key, value) in [
-        ("dialect", whole()),
-        ("dialect", json!({})),
-        ("grants", json!(["device_code"])),
-        ("limits", json!([{ "status": 429, "means": "overloaded" }])),
-        ("strip", json!(["x-a"])),
-        ("privateKeyId", json!("k1")),
-    ] {
-        for id in ["acme", "anthropic"] {
-            let project = json!({ "providers": { id: { key: value } } });
-            let fault = Surroundings::new()
-                .user(&with(json!({})).to_string())
-                .project(&project.to_string())
-                .load()
-                .unwrap_err();
-            assert_eq!(fault.path, format!("providers.{id}.{key}"));
-            assert!(fault.why.contains("a project file may not set"), "{fault}");
-        }
-    }
-}
-
-#[test]
 fn a_fault_in_a_dialect_is_named_by_its_path() {
     let check = |keys: Value, path: &str, why: &str| {
         let fault = fault_of(keys);
@@ -364,14 +341,4 @@ fn a_client_with_a_key_authenticates_by_it() {
     let fault = fault_of(json!({ "clientAuth": "private_key_jwt" }));
     assert_eq!(fault.path, "providers.acme.clientAuth");
     assert!(fault.why.contains("needs a privateKey"), "{fault}");
-
-    let theirs = json!({ "providers": { "theirs": {
-        "origins": ["https://a.example"], "tokenEndpoint": "https://a.example/token", "privateKey": "{file:~/.ssh/id_rsa}"
-    } } });
-    let fault = Surroundings::new()
-        .project(&theirs.to_string())
-        .load()
-        .unwrap_err();
-    assert_eq!(fault.path, "providers.theirs.privateKey");
-    assert!(fault.why.contains("your own config file only"), "{fault}");
 }

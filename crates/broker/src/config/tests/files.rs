@@ -119,7 +119,8 @@ fn the_nearest_project_file_counts_up_to_the_root_of_the_repository() {
         json!({ "providers": { name: { "origins": ["https://a.example"] } } }).to_string()
     };
     let outside = Surroundings::new().file("provider-auth.jsonc", &named("outside"));
-    assert!(!outside.load().unwrap().providers.contains_key("outside"));
+    let defines = |settings: &Settings, id: &str| settings.project.claim(id).is_some();
+    assert!(!defines(&outside.load().unwrap(), "outside"));
     let expect: Vec<PathBuf> = [
         "home/user.jsonc",
         "repo/inner/provider-auth.jsonc",
@@ -140,13 +141,13 @@ fn the_nearest_project_file_counts_up_to_the_root_of_the_repository() {
         .project(&named("root"))
         .file("repo/inner/provider-auth.jsonc", &named("inner"));
     let settings = both.load().unwrap();
-    assert!(settings.providers.contains_key("inner") && !settings.providers.contains_key("root"));
+    assert!(defines(&settings, "inner") && !defines(&settings, "root"));
 
     fs::remove_dir(both.at("repo/.git")).unwrap();
     fs::remove_file(both.at("repo/inner/provider-auth.jsonc")).unwrap();
     let settings = both.load().unwrap();
     assert!(
-        !settings.providers.contains_key("root"),
+        !defines(&settings, "root"),
         "outside a repository only the working folder counts"
     );
 }

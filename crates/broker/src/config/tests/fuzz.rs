@@ -78,7 +78,7 @@ fn no_config_file_breaks_the_rules_and_no_project_file_moves_a_known_provider() 
             .iter()
             .filter(|seed| user(seed).is_ok())
             .count(),
-        6
+        7
     );
     assert_eq!(
         target
@@ -86,7 +86,7 @@ fn no_config_file_breaks_the_rules_and_no_project_file_moves_a_known_provider() 
             .iter()
             .filter(|seed| project(seed).is_ok())
             .count(),
-        5
+        8
     );
     target.run(|input| {
         let project = project(input);
@@ -119,15 +119,20 @@ fn checked_oci(loaded: Result<Settings, ConfigError>, known: &BTreeMap<String, S
         );
         return fault.why.chars().take(30).collect();
     }
-    let secret = oci.client_secret.as_ref();
-    assert!(secret.is_none_or(|secret| secret.from_project));
+    assert_eq!(
+        unrotated(&oci),
+        known["oci-oidc"],
+        "without trust it has no effect"
+    );
     checked(Ok(settings))
 }
 
-/// All that is said of a provider but how it rotates.
+/// All that is said of a provider but how its accounts are chosen.
 fn unrotated(provider: &Provider) -> String {
     let provider = Provider {
         rotation: Default::default(),
+        namespace: None,
+        account: None,
         ..provider.clone()
     };
     format!("{provider:?}")

@@ -133,83 +133,6 @@ fn later_layers_win_key_by_key() {
 }
 
 #[test]
-fn a_project_file_cannot_say_where_credentials_of_a_known_provider_go() {
-    let check = |id: &str, key: &str, value: Value| {
-        let project = json!({ "providers": { id: { key: value } } });
-        let surroundings = Surroundings::new()
-            .user(&json!({ "providers": { "acme": acme() } }).to_string())
-            .project(&project.to_string());
-        let inline = json!({ "providers": { "mine": acme() } });
-        let fault = surroundings
-            .load_with(inline)
-            .expect_err("a project file that redirects");
-        assert_eq!(fault.path, format!("providers.{id}.{key}"));
-        assert_eq!(
-            fault.file,
-            Some(surroundings.at("repo/provider-auth.jsonc"))
-        );
-        assert!(
-            fault.line.is_some() && fault.why.contains("a project file may not set"),
-            "{fault}"
-        );
-    };
-    for id in ["anthropic", "oci-oidc", "acme", "mine"] {
-        check(id, "extends", json!("generic"));
-        check(id, "issuer", json!("https://evil.example"));
-        check(id, "authorizationEndpoint", json!("https://evil.example/a"));
-        check(id, "tokenEndpoint", json!("https://evil.example/t"));
-        check(
-            id,
-            "deviceAuthorizationEndpoint",
-            json!("https://evil.example/d"),
-        );
-        check(id, "revocationEndpoint", json!("https://evil.example/r"));
-        check(id, "clientId", json!("evil"));
-        check(id, "clientSecret", json!("{file:~/.ssh/id_rsa}"));
-        check(id, "clientAuth", json!("none"));
-        check(id, "scopes", json!(["admin"]));
-        check(id, "params", json!({ "token": { "audience": "evil" } }));
-        check(id, "redirectUri", json!("http://127.0.0.1:1/"));
-        check(id, "fallbackRedirectUris", json!(["http://127.0.0.1:1/"]));
-        check(id, "origins", json!(["https://evil.example"]));
-        check(id, "header", json!("x-evil"));
-        check(id, "scheme", json!(""));
-        check(id, "modelsUrl", json!("https://evil.example/m"));
-    }
-}
-
-#[test]
-fn a_project_file_may_choose_how_a_known_provider_rotates_and_add_its_own() {
-    let project = json!({ "providers": {
-        "anthropic": { "rotation": { "mode": "api" } },
-        "ours": { "extends": "generic", "issuer": "https://id.ours.example", "origins": ["https://ours.example"], "clientSecret": "{file:secret.txt}" }
-    } });
-    let surroundings = Surroundings::new().project(&project.to_string());
-    let settings = surroundings.load().unwrap();
-    let anthropic = provider(&settings, "anthropic");
-    assert_eq!(anthropic.rotation.mode, Mode::Api);
-    assert_eq!(origins(&anthropic), ["https://api.anthropic.com"]);
-    assert_eq!(anthropic.origin_of_definition, Provenance::BuiltIn);
-    let ours = provider(&settings, "ours");
-    assert_eq!(
-        ours.origin_of_definition,
-        Provenance::Project(surroundings.at("repo/provider-auth.jsonc"))
-    );
-    let secret = ours.client_secret.as_ref().unwrap();
-    assert!(secret.from_project);
-    assert!(
-        matches!(&secret.source, SecretSource::File(path) if *path == surroundings.at("repo/secret.txt"))
-    );
-
-    let borrowed = json!({ "providers": { "ours": { "extends": "google", "clientId": "x" } } });
-    let fault = Surroundings::new()
-        .project(&borrowed.to_string())
-        .load()
-        .unwrap_err();
-    assert_eq!(fault.path, "providers.ours.extends");
-}
-
-#[test]
 fn every_documented_key_takes_effect() {
     let settings = Surroundings::new()
         .load_with(json!({ "providers": { "acme": {
@@ -230,6 +153,8 @@ fn every_documented_key_takes_effect() {
             "header": "X-Acme-Key",
             "scheme": "",
             "modelsUrl": "http://127.0.0.1:4000/list",
+            "namespace": "work",
+            "account": "ada",
             "rotation": { "mode": "subscription", "strategy": "round-robin", "rotate": true, "maxAttempts": 2, "maxWaitMs": 0, "holdUntilReset": false }
         } } }))
         .unwrap();
@@ -275,6 +200,8 @@ fn every_documented_key_takes_effect() {
         acme.strip.contains(&"x-acme-key".to_owned())
             && acme.strip.contains(&"authorization".to_owned())
     );
+    assert_eq!(acme.pool(None), "work");
+    assert_eq!(acme.account.as_deref(), Some("ada"));
     assert_eq!(acme.rotation.mode, Mode::Subscription);
     assert_eq!(acme.rotation.strategy, Strategy::RoundRobin);
     assert!(acme.rotation.max_wait.is_zero());
@@ -394,21 +321,4 @@ fn an_mcp_server_is_configured_by_its_address() {
     assert_eq!(resource, Some("https://mcp.notes.example/mcp"));
     assert_eq!(origins(&notes), ["https://mcp.notes.example"]);
     assert!(notes.server.is_some() && !notes.discovers);
-}
-
-#[test]
-fn a_project_may_add_an_mcp_server_and_not_move_a_known_one() {
-    let here = |resource: &str| {
-        format!(
-            r#"{{ "providers": {{ "notes": {{ "extends": "mcp", "resource": "{resource}" }} }} }}"#
-        )
-    };
-    let alone = Surroundings::new().project(&here("https://mcp.notes.example"));
-    let notes = provider(&alone.load().unwrap(), "notes");
-    assert!(matches!(notes.origin_of_definition, Provenance::Project(_)));
-    let known = alone
-        .user(&here("https://mcp.notes.example"))
-        .project(&here("https://evil.example"));
-    let fault = known.load().unwrap_err();
-    assert!(fault.path.starts_with("providers.notes."), "{fault}");
 }

@@ -1,5 +1,7 @@
 //! `oci-auth.config.jsonc`: where it is looked for, what it makes, and what a project's one may not do.
 
+use std::path::Path;
+
 use provider_auth_oauth::ClientAuth;
 use serde_json::json;
 
@@ -97,9 +99,11 @@ fn the_file_of_the_project_counts_before_that_of_the_user() {
 
     let outside = surroundings.file(FILE, &named("outside"));
     assert_eq!(outside.oci().client_id.as_deref(), Some("users"));
-    let both = outside.projects_oci(&named("root"));
+    let both = outside.projects_oci(&named("root")).trusted();
     assert_eq!(both.oci().client_id.as_deref(), Some("root"));
-    let inner = both.file(&format!("repo/inner/{FILE}"), &named("inner"));
+    let inner = both
+        .file(&format!("repo/inner/{FILE}"), &named("inner"))
+        .trusted();
     let oci = inner.oci();
     assert_eq!(oci.client_id.as_deref(), Some("inner"));
     assert_eq!(
@@ -149,47 +153,38 @@ fn a_project_file_changes_nothing_of_what_the_user_has_set() {
         json!({ "providers": { "oci-oidc": { "rotation": { "strategy": "balanced" } } } });
     let free = Surroundings::new()
         .projects_oci(MOBILE)
-        .user(&rotation.to_string());
-    assert!(
-        free.oci().fault.is_none(),
-        "how it rotates is another matter"
+        .user(&rotation.to_string())
+        .trusted();
+    let oci = free.oci();
+    assert_eq!(oci.client_id.as_deref(), Some("ours"));
+    assert_eq!(
+        oci.rotation.strategy,
+        provider_auth_policy::Strategy::Balanced
     );
 
     let own = json!({ "providers": { "oci-oidc": { "origins": ["https://mine.example"] } } });
-    let surroundings = Surroundings::new().projects_oci(CONFIDENTIAL);
-    for oci in [
-        provider(&surroundings.load_with(own.clone()).unwrap(), "oci-oidc"),
-        surroundings.user(&own.to_string()).oci(),
-    ] {
-        let fault = oci.fault.as_ref().expect("a fault");
-        assert!(fault.file.as_ref().unwrap().ends_with(FILE) && fault.line.is_some());
-        assert!(
-            fault.why.contains("a project file may not change that"),
-            "{fault}"
-        );
-        assert_eq!(origins(&oci), ["https://mine.example"]);
-        assert!(oci.client_id.is_none());
-    }
-    // The project's other file is refused as for any built-in provider.
-    let project = json!({ "providers": { "oci-oidc": { "origins": ["https://mine.example"] } } });
-    let fault = Surroundings::new()
-        .project(&project.to_string())
+    let settings = Surroundings::new()
+        .projects_oci(CONFIDENTIAL)
+        .user(&own.to_string())
         .load()
-        .unwrap_err();
-    assert_eq!(fault.path, "providers.oci-oidc.origins");
+        .unwrap();
+    assert!(!settings.project.files[0].asks());
+    assert!(settings.warnings[0].contains("a project file may not change that"));
+    let oci = provider(&settings, "oci-oidc");
+    assert_eq!(origins(&oci), ["https://mine.example"]);
+    assert!(oci.client_id.is_none() && oci.fault.is_none());
 }
 
 #[test]
-fn the_secret_of_a_project_file_is_read_only_with_consent() {
-    let oci = Surroundings::new().projects_oci(CONFIDENTIAL).oci();
-    assert!(oci.client_secret.as_ref().unwrap().needs_consent());
-    assert!(matches!(oci.origin_of_definition, Provenance::Project(_)));
-    let relative = CONFIDENTIAL.replace("{file:~/.oci-secret}", "{file:secret}");
-    let surroundings = Surroundings::new().projects_oci(&relative);
-    let secret = surroundings.oci().client_secret.clone().unwrap();
-    assert!(
-        matches!(secret.source, SecretSource::File(path) if path == surroundings.at("repo/secret"))
-    );
+fn the_file_of_a_project_waits_for_trust_and_that_of_the_user_serves_meanwhile() {
+    let named = |id: &str| MOBILE.replace("ours", id);
+    let both = Surroundings::new()
+        .users_oci(&named("users"))
+        .projects_oci(&named("projects"));
+    assert_eq!(both.oci().client_id.as_deref(), Some("users"));
+    assert_eq!(both.trusted().oci().client_id.as_deref(), Some("projects"));
+    let alone = Surroundings::new().projects_oci(&named("projects"));
+    assert!(alone.oci().client_id.is_none());
 }
 
 #[test]
@@ -200,8 +195,7 @@ fn all_that_is_wrong_is_told_at_once_and_keeps_nobody_from_other_providers() {
   "client_secret": "{file:~/<path>}",
   "redirect_uri": 5,
   "scope": "",
-  "auth_method": "confidential",
-  "log_level": "loud"
+  "auth_method": "confidential"
 }"#;
     let surroundings = Surroundings::new().projects_oci(template);
     let settings = surroundings.load().unwrap();
@@ -215,17 +209,20 @@ fn all_that_is_wrong_is_told_at_once_and_keeps_nobody_from_other_providers() {
         .at(&format!("repo/inner/{FILE}"))
         .display()
         .to_string();
+    let users = surroundings
+        .at(&format!("home/.config/opencode/{FILE}"))
+        .display()
+        .to_string();
     assert_eq!(
         fault.to_string(),
         format!(
-            "{file}:8:16: log_level: expected one of none, error, warn, info, debug, trace; \
-             domain_url (2:17): still a placeholder: put a value of your own here; \
+            "{file}:2:17: domain_url: still a placeholder: put a value of your own here; \
              client_id (3:16): still a placeholder: put a value of your own here; \
              llm_base_url (1:1): missing; \
              redirect_uri (5:19): expected a string, found a number; \
              auth_method (7:18): expected one of confidential_app, mobile_app; \
              client_secret (4:20): still a placeholder: put a value of your own here. \
-             Searched: {inner}, {file}"
+             Searched: {inner}, {file}, {users}"
         )
     );
 
@@ -255,6 +252,8 @@ fn all_that_is_wrong_is_told_at_once_and_keeps_nobody_from_other_providers() {
     assert!(with("https://idcs", "http://idcs").starts_with("expected https"));
     assert!(with("https://llm", "http://llm").starts_with("expected https"));
     assert!(with("offline_access", "off\\\"line").starts_with("expected one scope"));
+    let loud = MOBILE.replace("{ ", "{ \"log_level\": \"loud\", ");
+    assert!(of(&loud).starts_with("expected one of none"));
 }
 
 #[test]
@@ -291,14 +290,13 @@ fn the_log_is_the_users_choice_below_the_environment() {
     assert_eq!(set.load().unwrap().log, other);
 
     let settings = Surroundings::new().projects_oci(&text).load().unwrap();
-    assert_eq!(
-        settings.log,
-        LogSettings {
-            level: LogLevel::Debug,
-            file: None
-        }
-    );
-    assert!(settings.warnings[0].contains("a project file may not choose where is written"));
+    assert_eq!(settings.log, LogSettings::default());
+    for (warning, key) in settings.warnings.iter().zip(["log_level", "log_file"]) {
+        assert!(
+            warning.contains(&format!("{key}: ignored, since a project file")),
+            "{warning}"
+        );
+    }
     assert!(provider(&settings, "oci-oidc").fault.is_none());
 }
 
