@@ -84,7 +84,8 @@ test('a confidential application of a project reads its secret after a person ha
     reads.map(({ kind, name, role }) => ({ kind, name, role })),
     [{ kind: 'file', name: secretFile, role: 'clientSecret' }],
   )
-  for (const part of [projectFile, '127.0.0.1', 'which you trusted']) assert.ok(instructions.includes(part), instructions)
+  for (const part of [projectFile, '127.0.0.1', 'which you trusted'])
+    assert.ok(instructions.includes(part), instructions)
   assert.deepEqual({ status, renewed }, { status: 200, renewed: true })
 })
 
@@ -182,10 +183,7 @@ test('the OpenCode plugin offers the login of the file', async () => {
     process.exit()`)
   assert.equal(offered.label, 'Sign in with a device code')
   assert.equal(offered.url, `${server.origin}/ui/v1/device`)
-  assert.ok(
-    offered.instructions.includes('SDFGHJKL'),
-    offered.instructions,
-  )
+  assert.ok(offered.instructions.includes('SDFGHJKL'), offered.instructions)
   assert.equal(offered.routed, 'function')
 })
 

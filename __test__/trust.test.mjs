@@ -39,7 +39,9 @@ for (const [id, patch] of [
     for (const trust of ['', 'await auth.trustProject()']) {
       assert.equal((await use({ provider: 'local', url: upstream.chatUrl, before: trust })).status, 200)
       await inChild(`await auth.refreshAccount('${account.id}', { force: true })`)
-      const { headers } = await inChild(`console.log(JSON.stringify(await auth.getAuthHeaders({ provider: 'keys', url: '${upstream.chatUrl}' })))`)
+      const { headers } = await inChild(
+        `console.log(JSON.stringify(await auth.getAuthHeaders({ provider: 'keys', url: '${upstream.chatUrl}' })))`,
+      )
       assert.deepEqual(headers, { authorization: 'Bearer sk-of-keys' })
       const { error } = await use({ provider: id, url: `${trap.origin}/v1/chat/completions` })
       assert.equal(error.code, 'ORIGIN_NOT_ALLOWED')

@@ -61,9 +61,9 @@ export function createSandbox({ config, name = 'test' } = {}) {
       process.chdir(work)
     },
     /** Runs a script file in a child process with the sandbox's environment; see `watch`. `input: null` leaves its stdin open. */
-    spawn(file, { args = [], nodeArgs = [], env: extra = {}, command = process.execPath, input } = {}) {
+    spawn(file, { args = [], nodeArgs = [], env: extra = {}, command = process.execPath, input, cwd = work } = {}) {
       const child = spawn(command, [...nodeArgs, file, ...args], {
-        cwd: work,
+        cwd,
         env: { ...env, ...extra },
         stdio: ['pipe', 'pipe', 'pipe'],
       })

@@ -7,7 +7,9 @@ export function describeTrust({ files }: ProjectTrust): string[] {
   return files
     .filter(({ state }) => state === 'untrusted' || state === 'changed')
     .flatMap(({ file, state, providers }) => [
-      state === 'changed' ? `The project file ${file} has changed since it was trusted. It wants:` : `The project file ${file} wants:`,
+      state === 'changed'
+        ? `The project file ${file} has changed since it was trusted. It wants:`
+        : `The project file ${file} wants:`,
       ...providers.flatMap(({ id, known, hosts, reads }) => [
         known ? `  to change the provider ${id}, which is known without it:` : `  a provider ${id}:`,
         ...hosts.map(({ origin, role, gets }) => `    ${origin} (${role}): ${gets}`),
