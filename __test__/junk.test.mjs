@@ -115,6 +115,28 @@ test('arguments of a wrong type reject with the name of the option', async () =>
   await assert.rejects(library.getAuthHeaders({ provider: 'nobody', url }), { code: 'UNKNOWN_PROVIDER' })
 })
 
+test('an error repeats neither an address nor a key that a call passed in by mistake', async () => {
+  const url = upstream.chatUrl
+  for (const name of ['ada@example.com', 'ada%40example.com', 'sk-ant-api03-S3CRETS3CRET', 'ghp_S3CRETS3CRETS3CRET00']) {
+    for (const [code, call] of [
+      ['UNKNOWN_PROVIDER', () => library.getAuthHeaders({ provider: name, url })],
+      ['UNKNOWN_PROVIDER', () => library.addApiKey({ provider: name, apiKey: 'x' })],
+      ['UNKNOWN_PROVIDER', () => library.startLogin({ provider: name, method: 'paste' })],
+      ['UNKNOWN_ACCOUNT', () => library.getAuthHeaders({ provider: 'local', account: name, url })],
+      ['UNKNOWN_ACCOUNT', () => library.updateAccount(name, {})],
+      ['UNKNOWN_ACCOUNT', () => library.refreshAccount(name)],
+      ['UNKNOWN_ACCOUNT', () => library.clearCooldowns({ account: name })],
+      ['NO_ACCOUNT', () => library.getAuthHeaders({ provider: 'local', namespace: name, url })],
+      ['UNKNOWN_ATTEMPT', () => library.reportResponse({ attempt: name, status: 200 })],
+    ]) {
+      const error = await rejection(call())
+      assert.equal(error.code, code, `${call}`)
+      const shown = JSON.stringify([error.message, error.stack, { ...error }])
+      assert.ok(!shown.includes(name) && !/example\.com|S3CRET/.test(shown), shown)
+    }
+  }
+})
+
 /* ───────────────────────────── the authorization server ───────────────────────────── */
 
 for (const [fault, sentence] of [

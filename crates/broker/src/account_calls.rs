@@ -113,7 +113,7 @@ impl Broker {
         let accounts = self.accounts();
         let entry = accounts
             .get(&id)
-            .ok_or_else(|| BrokerError::UnknownAccount(id.to_string()))?;
+            .ok_or_else(|| BrokerError::unknown_account(&id.to_string()))?;
         let account = self
             .ledger
             .read(|state| Account::of(entry, state, self.now()));
@@ -268,7 +268,7 @@ impl Broker {
         if let Some(wanted) = &filter.account
             && views.is_empty()
         {
-            return Err(BrokerError::UnknownAccount(wanted.clone()));
+            return Err(BrokerError::unknown_account(wanted));
         }
         let now = self.now();
         let (change, count) = self

@@ -442,7 +442,7 @@ impl Broker {
     /// The entry of an account by its id.
     pub(crate) fn entry(&self, id: &str) -> Result<Arc<Entry>, BrokerError> {
         let accounts = self.accounts();
-        let unknown = || BrokerError::UnknownAccount(id.to_owned());
+        let unknown = || BrokerError::unknown_account(id);
         accounts
             .by_id
             .get(&AccountId::from(id))
@@ -466,7 +466,7 @@ pub(crate) fn read_locked(
     let id = guard.id();
     let record = vault
         .reread(guard)?
-        .ok_or_else(|| BrokerError::UnknownAccount(id.to_string()))?;
+        .ok_or_else(|| BrokerError::unknown_account(&id.to_string()))?;
     let credential = Credential::open(&record).ok_or(VaultError::Corrupt { id })?;
     Ok((credential, record.generation))
 }
@@ -474,7 +474,7 @@ pub(crate) fn read_locked(
 pub(crate) fn record_id(id: &AccountId) -> Result<RecordId, BrokerError> {
     id.as_str()
         .parse()
-        .map_err(|_| BrokerError::UnknownAccount(id.to_string()))
+        .map_err(|_| BrokerError::unknown_account(&id.to_string()))
 }
 
 /// Names are shown in terminals and matched by equality: short, and without control characters.

@@ -211,6 +211,20 @@ impl Credential {
         }
     }
 
+    /// Every secret of it: what a server may know, and repeat.
+    pub(crate) fn held(&self) -> Vec<&SecretString> {
+        let mut held = vec![self.bearer()];
+        if let Secret::Oauth {
+            refresh,
+            client_secret,
+            ..
+        } = &self.secret
+        {
+            held.extend(refresh.iter().chain(client_secret));
+        }
+        held
+    }
+
     /// A secret that stays the same as long as it is good, as a login's does not.
     pub(crate) fn lasting(&self) -> Option<&SecretString> {
         match self.secret {

@@ -11,6 +11,7 @@ use provider_auth_policy::{AccountId, AccountView, Standing, Timestamp};
 use provider_auth_vault::VaultError;
 
 use crate::config::{ConfigError, Provenance, Provider};
+use crate::named;
 use crate::shown::visible;
 
 /// Why a call was refused or failed.
@@ -101,7 +102,7 @@ pub enum BrokerError {
     NoAccount {
         /// The provider of the pool.
         provider: String,
-        /// The namespace of the pool.
+        /// The namespace of the pool, without what looks like an address or a key.
         namespace: String,
         /// `""`, `"API key "` or `"subscription "`: what the mode asks for.
         kind: &'static str,
@@ -133,15 +134,20 @@ pub enum BrokerError {
         /// When the next try is allowed.
         retry_at: Option<Timestamp>,
     },
-    /// No such account.
-    #[error("there is no account {0:?}")]
+    /// No such account; it is named as [`unknown_account`](Self::unknown_account) does it.
+    #[error("there is no account {0}")]
     UnknownAccount(String),
-    /// No such attempt.
-    #[error("there is no attempt {0:?} (attempts are forgotten after 10 minutes)")]
+    /// No such attempt; it is named as [`unknown_attempt`](Self::unknown_attempt) does it.
+    #[error("there is no attempt {0} (attempts are forgotten after 10 minutes)")]
     UnknownAttempt(String),
     /// No such provider.
-    #[error("the provider {0:?} is not known: it is neither built in nor configured")]
-    UnknownProvider(String),
+    #[error("the provider {named} is not known: it is neither built in nor configured")]
+    UnknownProvider {
+        /// Its id, if that looks like one.
+        id: Option<String>,
+        /// How it is named.
+        named: String,
+    },
     /// The vault cannot be used.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -174,7 +180,7 @@ impl BrokerError {
             Self::RefreshFailed { .. } => "REFRESH_FAILED",
             Self::UnknownAccount(_) => "UNKNOWN_ACCOUNT",
             Self::UnknownAttempt(_) => "UNKNOWN_ATTEMPT",
-            Self::UnknownProvider(_) => "UNKNOWN_PROVIDER",
+            Self::UnknownProvider { .. } => "UNKNOWN_PROVIDER",
             Self::Vault(error) => error.code(),
             Self::Shared(error) => error.code(),
         }
@@ -197,8 +203,8 @@ impl BrokerError {
             | Self::NeedsLogin { provider, .. }
             | Self::NoAccount { provider, .. }
             | Self::ProjectNotTrusted { provider, .. }
-            | Self::RefreshFailed { provider, .. }
-            | Self::UnknownProvider(provider) => Some(provider),
+            | Self::RefreshFailed { provider, .. } => Some(provider),
+            Self::UnknownProvider { id, .. } => id.as_deref(),
             Self::Shared(error) => error.provider(),
             _ => None,
         }
@@ -242,6 +248,24 @@ impl BrokerError {
             account: Some(account.id.clone()),
             standing: Standing::NeedsLogin,
             moved_at: Some(moved_at),
+        }
+    }
+
+    /// Says that there is no such account, without repeating what is no id of one.
+    pub(crate) fn unknown_account(id: &str) -> Self {
+        Self::UnknownAccount(named::account(id))
+    }
+
+    /// Says that there is no such attempt, without repeating what is no handle of one.
+    pub(crate) fn unknown_attempt(handle: &str) -> Self {
+        Self::UnknownAttempt(named::attempt(handle))
+    }
+
+    /// Says that there is no such provider, without repeating what looks like an address or a key.
+    pub(crate) fn unknown_provider(id: &str) -> Self {
+        Self::UnknownProvider {
+            id: named::provider(id).map(str::to_owned),
+            named: named::unknown_provider(id),
         }
     }
 

@@ -76,7 +76,8 @@ impl Broker {
             move || vault.set_pending(&guard, &note).map(|()| (guard, note))
         })
         .await?;
-        match self.send(&ask).await {
+        let asked = self.send(&ask).await;
+        match asked.map_err(|error| error.without(&credential.held())) {
             Ok(tokens) => {
                 let mut credential = credential;
                 self.follow_api(&mut credential, &tokens);

@@ -135,7 +135,7 @@ impl Broker {
         };
         revoke(&*self.host.http, &server, &client, token, hint)
             .await
-            .map_err(kept)
+            .map_err(|error| kept(error.without(&credential.held())))
     }
 }
 

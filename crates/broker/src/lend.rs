@@ -20,6 +20,7 @@ use crate::credential::fingerprint;
 use crate::error::BrokerError;
 use crate::events::EventKind;
 use crate::headers::HeaderSet;
+use crate::named;
 use crate::providers::BoundItems;
 use crate::refresh::Due;
 use crate::status::Moved;
@@ -240,7 +241,7 @@ impl Broker {
                 let attempts = self.attempts.lock();
                 let attempt = attempts
                     .get(handle)
-                    .ok_or_else(|| BrokerError::UnknownAttempt(handle.clone()))?;
+                    .ok_or_else(|| BrokerError::unknown_attempt(handle))?;
                 (attempt.request.clone(), attempt.provider.clone())
             }
             None => {
@@ -340,7 +341,7 @@ impl Broker {
                     };
                 }
                 let Some(entry) = accounts.get(&account) else {
-                    return Step::Fail(BrokerError::UnknownAccount(account.to_string()));
+                    return Step::Fail(BrokerError::unknown_account(account.as_str()));
                 };
                 self.lend_or_refresh(asked, entry, rule, now, runtime)
             }
@@ -370,11 +371,11 @@ impl Broker {
             ))),
             Selection::NoAccount => Step::Fail(BrokerError::NoAccount {
                 provider: asked.provider.id.to_string(),
-                namespace: asked.request.namespace.to_string(),
+                namespace: named::name(&asked.request.namespace),
                 kind: wanted(asked.provider.rotation.mode),
             }),
-            Selection::UnknownAccount => Step::Fail(BrokerError::UnknownAccount(
-                asked.request.pin.clone().unwrap_or_default(),
+            Selection::UnknownAccount => Step::Fail(BrokerError::unknown_account(
+                asked.request.pin.as_deref().unwrap_or_default(),
             )),
         }
     }

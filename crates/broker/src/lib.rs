@@ -28,6 +28,7 @@ mod logging;
 mod login;
 mod migrate;
 mod models;
+mod named;
 mod obtained;
 mod patience;
 mod portable;

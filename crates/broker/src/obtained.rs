@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use provider_auth_oauth::{
     Client, Identity, Renewal, Server, Tokens, check_id_token, exchange_token, identity, userinfo,
+    without_secrets,
 };
 use provider_auth_policy::{AccountKind, Timestamp};
 use serde_json::Value;
@@ -42,9 +43,11 @@ impl Broker {
         let tokens = match server.dialect.renewal {
             Renewal::ExchangeLogin => {
                 let login = tokens.access;
+                let others = tokens.refresh.iter().chain(&tokens.id_token);
+                let others: Vec<_> = others.collect();
                 let issued = exchange_token(http, server, &login)
                     .await
-                    .map_err(BrokerError::from_login)?;
+                    .map_err(|error| BrokerError::from_login(error.without(&others)))?;
                 Tokens {
                     refresh: Some(login),
                     ..issued
@@ -180,7 +183,12 @@ fn named_api(
     let url = Url::parse(&address).map_err(|_| "something that is no URL".to_owned())?;
     match Origin::of(&url) {
         Some(origin) if provider.origins.contains(&origin) => Ok(Some(origin)),
-        _ => Err(url.host_str().unwrap_or("no host").to_owned()),
+        _ => {
+            let tokens = tokens.refresh.iter().chain([&tokens.access]);
+            let tokens: Vec<_> = tokens.collect();
+            let host = url.host_str().unwrap_or("no host");
+            Err(without_secrets(host, &tokens))
+        }
     }
 }
 

@@ -91,7 +91,7 @@ impl Broker {
         let mut attempts = self.attempts.lock();
         let attempt = attempts
             .get_mut(&report.attempt)
-            .ok_or_else(|| BrokerError::UnknownAttempt(report.attempt.clone()))?;
+            .ok_or_else(|| BrokerError::unknown_attempt(&report.attempt))?;
         let first = !std::mem::replace(&mut attempt.answered, true);
         let (account, provider) = (attempt.account.clone(), attempt.provider.clone());
         if first {

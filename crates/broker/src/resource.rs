@@ -20,6 +20,7 @@ use crate::config::{Origin, Provenance, Provider};
 use crate::credential::{Credential, Registration, Secret};
 use crate::error::BrokerError;
 use crate::limits;
+use crate::named;
 
 /// An MCP server that is signed in to, and where.
 #[derive(Clone, Debug)]
@@ -59,7 +60,8 @@ impl Broker {
             (Some(known), Some(resource)) => match &known.resource {
                 Some(own) if resource_uri(own) == resource_uri(resource) => Ok(known.clone()),
                 Some(own) => invalid(format!(
-                    "resource: {id} is configured as the MCP server {own}"
+                    "resource: {id} is configured as the MCP server {}",
+                    named::name(own.as_str())
                 )),
                 // What is signed in to there must not serve the requests of that provider.
                 None => invalid(format!(
@@ -104,7 +106,8 @@ impl Broker {
     ) -> Result<(Server, Client, McpServer), BrokerError> {
         let found = self.find_server(provider, url).await.map_err(|error| {
             BrokerError::LoginFailed(format!(
-                "the MCP server {url} does not say how to sign in to it in a way that can be used: {error}"
+                "the MCP server {} does not say how to sign in to it in a way that can be used: {error}",
+                named::name(url.as_str())
             ))
         })?;
         let Found {
@@ -174,7 +177,8 @@ impl Broker {
             .map_err(|error| {
                 BrokerError::LoginFailed(format!(
                     "the login server of {} registers no client for us: {error}; register one there and set providers.{}.clientId",
-                    mcp.url, provider.id
+                    named::name(mcp.url.as_str()),
+                    provider.id
                 ))
             })?;
         let ends_at = registered.secret_ends_at;

@@ -77,7 +77,7 @@ impl Broker {
     /// Why a provider of this id is of no use.
     pub(crate) fn not_known(&self, id: &str) -> BrokerError {
         self.withheld(id)
-            .unwrap_or_else(|| BrokerError::UnknownProvider(id.to_owned()))
+            .unwrap_or_else(|| BrokerError::unknown_provider(id))
     }
 
     /// Why the project's file which would define this provider does not; `None` where none would.

@@ -211,8 +211,13 @@ impl<'a> Adapter<'a> {
             .send(request)
             .await
             .map_err(|error| Refusal::Final(error.into()))?;
+        let headers = self.dialect().headers.iter();
+        let in_headers = headers
+            .filter(|(name, value)| is_secret_header(name) && is_secret_value(value))
+            .map(|(_, value)| value.as_str());
         let secrets = sent
             .secrets()
+            .chain(in_headers)
             .chain(self.client.secret.as_ref().map(reveal));
         answer::read(self.step, &self.server.dialect, &response, secrets)
     }
@@ -335,7 +340,8 @@ impl Parameters {
         }
     }
 
-    /// Returns the values that must not come back in an error message.
+    /// Returns the values that must not come back in an error message: all but those that the standards define and that
+    /// anybody may know.
     fn secrets(&self) -> impl Iterator<Item = &str> {
         const SECRET: [&str; 8] = [
             "assertion",
@@ -347,9 +353,39 @@ impl Parameters {
             "token",
             "client_secret",
         ];
+        const PUBLIC: [&str; 12] = [
+            "audience",
+            "client_assertion_type",
+            "client_id",
+            "code_challenge",
+            "code_challenge_method",
+            "grant_type",
+            "redirect_uri",
+            "requested_token_type",
+            "resource",
+            "scope",
+            "subject_token_type",
+            "token_type_hint",
+        ];
         self.0
             .iter()
-            .filter(|(name, _)| SECRET.contains(&name.as_str()))
+            .filter(|(name, value)| {
+                let name = name.as_str();
+                SECRET.contains(&name) || (!PUBLIC.contains(&name) && is_secret_value(value))
+            })
             .map(|(_, value)| value.as_str())
     }
+}
+
+/// Whether a header that the user has set may hold a secret, by its name.
+fn is_secret_header(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["auth", "cookie", "key", "secret", "token"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
+/// Whether a value is long enough to be one.
+fn is_secret_value(value: &str) -> bool {
+    value.len() >= limits::SHORTEST_PARAMETER_BYTES
 }

@@ -19,7 +19,7 @@ pub(crate) enum Refusal {
 
 /// Reads the answer to `step` and returns it in standard form.
 ///
-/// `secrets` are values that were sent: some servers echo them, and none survives in an error.
+/// `secrets` are values that were sent: some servers echo them, or quote what they issue, and none survives in an error.
 pub(crate) fn read<'a>(
     step: Step,
     dialect: &Dialect,
@@ -27,7 +27,10 @@ pub(crate) fn read<'a>(
     secrets: impl Iterator<Item = &'a str>,
 ) -> Result<Map<String, Value>, Refusal> {
     let status = response.status();
-    let secrets: Vec<&str> = secrets.collect();
+    let parsed = object(response).unwrap_or_default();
+    let mut known = issued(&parsed, &dialect.rename);
+    known.extend(secrets.map(|secret| secret as &str));
+    let secrets = known;
     let reason = Reason::of(response, &secrets);
     if !status.is_success() || reason.name.is_some() {
         return Err(refusal(step, dialect, response, reason, &secrets));
@@ -63,12 +66,48 @@ pub(crate) fn read<'a>(
     Ok(body)
 }
 
-/// Reads a JSON document, such as that of discovery.
-pub(crate) fn document(response: &Response<Vec<u8>>) -> Result<Map<String, Value>, OauthError> {
+/// Reads a JSON document, such as that of discovery. `sent` are values that must not come back in an error.
+pub(crate) fn document(
+    response: &Response<Vec<u8>>,
+    sent: &[&str],
+) -> Result<Map<String, Value>, OauthError> {
+    let parsed = object(response);
     if !response.status().is_success() {
-        return Err(failure(response, Reason::of(response, &[]), &[]));
+        let body = parsed.unwrap_or_default();
+        let secrets: Vec<&str> = sent.iter().copied().chain(issued(&body, &[])).collect();
+        return Err(failure(response, Reason::of(response, &secrets), &secrets));
     }
-    object(response).ok_or_else(|| not_json(response, &[]))
+    parsed.ok_or_else(|| not_json(response, sent))
+}
+
+/// What an answer issues beside its words, by the names that secrets have.
+fn issued<'a>(body: &'a Map<String, Value>, rename: &[(String, String)]) -> Vec<&'a str> {
+    let is_secret = |name: &str| {
+        let is_token =
+            |(theirs, ours): &(String, String)| theirs == name && ours.ends_with("_token");
+        // What is called `code` may be the name of the error; one that is no word counts by its look.
+        rename.iter().any(is_token) || (named_secret(name) && name != "code")
+    };
+    let mut found = Vec::new();
+    let mut open: Vec<(&str, &Value)> = Vec::new();
+    open.extend(body.iter().map(|(name, value)| (name.as_str(), value)));
+    while let Some((name, value)) = open.pop() {
+        match value {
+            Value::Object(inner) => {
+                open.extend(inner.iter().map(|(name, value)| (name.as_str(), value)));
+            }
+            Value::Array(list) => open.extend(list.iter().map(|value| (name, value))),
+            Value::String(text) if is_secret(name) && is_value(text) => found.push(text.as_str()),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Whether a text is no word such as `Bearer`, and no sentence.
+fn is_value(text: &str) -> bool {
+    text.len() >= limits::SHORTEST_PARAMETER_BYTES
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// What a server gives as its reason, cleaned.
@@ -317,8 +356,8 @@ fn page(value: &Value) -> Option<String> {
     (matches!(url.scheme(), "https" | "http") && url.has_host()).then(|| url.into())
 }
 
-/// Returns what is no secret by its name and no burden by its size.
-fn public(body: Map<String, Value>) -> Map<String, Value> {
+/// Whether a field is a secret by its name.
+fn named_secret(name: &str) -> bool {
     const SECRET: [&str; 8] = [
         "token",
         "secret",
@@ -329,11 +368,12 @@ fn public(body: Map<String, Value>) -> Map<String, Value> {
         "credential",
         "code",
     ];
-    let named_secret = |name: &str| {
-        SECRET
-            .iter()
-            .any(|word| name.to_ascii_lowercase().contains(word))
-    };
+    let name = name.to_ascii_lowercase();
+    SECRET.iter().any(|word| name.contains(word))
+}
+
+/// Returns what is no secret by its name and no burden by its size.
+fn public(body: Map<String, Value>) -> Map<String, Value> {
     let kept = |(name, value): (String, Value)| match value {
         Value::Null => None,
         Value::Object(inner) => {

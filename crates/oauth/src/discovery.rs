@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::{
     ClientAuth, Discovery, Http, OauthError, Server, answer, challenge, limits,
-    server::require_secure, text::clean,
+    server::require_secure, text::without_echo,
 };
 
 /// What a server says about itself.
@@ -121,7 +121,7 @@ pub(crate) async fn fetch(http: &dyn Http, place: &Url) -> Result<Map<String, Va
         .map_err(|_| OauthError::MissingEndpoint {
             which: "discovery document",
         })?;
-    answer::document(&http.send(request).await?)
+    answer::document(&http.send(request).await?, &[])
 }
 
 fn read(
@@ -136,7 +136,7 @@ fn read(
     if !server.is_called(found) {
         return Err(OauthError::IssuerMismatch {
             expected: issuer.to_string(),
-            found: clean(found, limits::DESCRIPTION_CHARS)
+            found: without_echo(found, limits::DESCRIPTION_CHARS, &[])
                 .unwrap_or_else(|| "no issuer".to_owned()),
         });
     }

@@ -1,6 +1,8 @@
 //! What can go wrong, by what the caller can do about it. Of a server's body only the cleaned error name and description are kept.
 
-use crate::HttpError;
+use secrecy::SecretString;
+
+use crate::{HttpError, private::hidden, tokens::reveal};
 
 /// Why a token, device, discovery or revocation request brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -140,6 +142,41 @@ impl OauthError {
                 | Self::Malformed { .. }
                 | Self::TooLarge
         )
+    }
+}
+
+impl OauthError {
+    /// Returns the error without any of `secrets`, in whatever form a server's words repeat them: it may know more of them than
+    /// it was sent.
+    #[must_use]
+    pub fn without(mut self, secrets: &[&SecretString]) -> Self {
+        let secrets: Vec<&str> = secrets.iter().map(|secret| reveal(secret)).collect();
+        let hide = |text: &mut Option<String>| {
+            if let Some(text) = text {
+                *text = hidden(text, &secrets);
+            }
+        };
+        match &mut self {
+            Self::InvalidGrant { description } => hide(description),
+            Self::Rejected {
+                error, description, ..
+            } => {
+                hide(error);
+                hide(description);
+            }
+            Self::NotJson { content_type, .. } => hide(content_type),
+            Self::Transient {
+                retry_after, date, ..
+            } => {
+                hide(retry_after);
+                hide(date);
+            }
+            Self::IssuerMismatch { found, .. } | Self::ResourceMismatch { found, .. } => {
+                *found = hidden(found, &secrets);
+            }
+            _ => {}
+        }
+        self
     }
 }
 

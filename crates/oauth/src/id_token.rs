@@ -50,7 +50,7 @@ async fn keys(
             .body(Vec::new())
             .map_err(|_| OauthError::MissingEndpoint { which: "key set" })?,
     };
-    answer::document(&http.send(request).await?)
+    answer::document(&http.send(request).await?, &[])
 }
 
 fn check_claims(

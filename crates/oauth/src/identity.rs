@@ -12,7 +12,7 @@ use crate::{
     limits,
     server::{endpoint, same_issuer},
     text::clean,
-    tokens::claims,
+    tokens::{claims, reveal},
 };
 
 /// Who an account is. Issuer, subject and organisation tell accounts apart; the rest is for people.
@@ -77,7 +77,7 @@ pub async fn userinfo(
 ) -> Result<Map<String, Value>, OauthError> {
     let url = endpoint(server.userinfo_endpoint.as_ref(), "userinfo endpoint")?;
     let request = bearer_request(Method::GET, url, access)?;
-    answer::document(&http.send(request).await?)
+    answer::document(&http.send(request).await?, &[reveal(access)])
 }
 
 fn is_shared(name: &str, server: &Server) -> bool {

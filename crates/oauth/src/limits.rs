@@ -47,6 +47,18 @@ pub const LONGEST_DEVICE_CODE_LIFE: Duration = Duration::from_secs(3600);
 /// Shortest text that is looked for in a server's description to blot out a secret that it echoes, in bytes.
 pub const SHORTEST_ECHO_BYTES: usize = 6;
 
+/// Layers of encoding that are undone in a server's text to find what it hides: a query in JSON in a query is three.
+pub const ENCODINGS: usize = 4;
+
+/// Shortest word that counts as a key if it mixes small and large letters with digits, in bytes: 95 bits.
+pub const SHORTEST_MIXED_KEY_BYTES: usize = 16;
+
+/// Shortest word that counts as a key if it mixes letters with digits, in bytes: 80 bits in hex.
+pub const SHORTEST_KEY_BYTES: usize = 20;
+
+/// Shortest value of a parameter of the user's own that counts as a secret, in bytes: `true` and `v1` are none.
+pub const SHORTEST_PARAMETER_BYTES: usize = 8;
+
 /// Longest pause between two polls for the outcome of a page: what the servers' own programs grow to.
 pub const LONGEST_PAGE_POLL: Duration = Duration::from_secs(10);
 

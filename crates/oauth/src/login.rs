@@ -10,7 +10,9 @@ use secrecy::SecretString;
 use url::{Url, form_urlencoded};
 
 use crate::{
-    CallbackError, Client, OauthError, Server, limits, server::endpoint, text::clean,
+    CallbackError, Client, OauthError, Server, limits,
+    server::endpoint,
+    text::{clean, without_echo},
     tokens::reveal,
 };
 
@@ -139,12 +141,18 @@ pub fn read_callback(
     check_state(answer.state.as_deref(), secrets)?;
     check_issuer(answer.issuer.as_deref(), server)?;
     if let Some(error) = answer.error {
+        let ours = [&secrets.state, &secrets.nonce].map(String::as_str);
+        let sent: Vec<&str> = ours
+            .into_iter()
+            .chain([reveal(&secrets.verifier)])
+            .chain(answer.code.as_deref())
+            .collect();
         return Err(CallbackError::Denied {
-            error: clean(&error, limits::ERROR_NAME_CHARS)
+            error: without_echo(&error, limits::ERROR_NAME_CHARS, &sent)
                 .unwrap_or_else(|| "access_denied".to_owned()),
             description: answer
                 .description
-                .and_then(|text| clean(&text, limits::DESCRIPTION_CHARS)),
+                .and_then(|text| without_echo(&text, limits::DESCRIPTION_CHARS, &sent)),
         });
     }
     Ok(Callback {

@@ -58,7 +58,7 @@ pub async fn register(
         .header(ACCEPT, "application/json")
         .body(metadata.to_string().into_bytes())
         .map_err(|_| OauthError::MissingEndpoint { which })?;
-    let answer = answer::document(&http.send(request).await?)?;
+    let answer = answer::document(&http.send(request).await?, &[])?;
     let text = |field: &'static str| match answer.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if is_word(text) => Ok(Some(text.as_str())),

@@ -17,7 +17,7 @@ use crate::{
     discovery::{Order, at_path, discover_in, fetch, words},
     limits,
     server::{is_loopback, require_secure},
-    text::clean,
+    text::without_echo,
 };
 
 /// The question that needs no session: a protected server refuses it, any other answers with nothing (MCP, "Ping").
@@ -147,7 +147,7 @@ impl Description {
         if !is_of(id, url) {
             return Err(OauthError::ResourceMismatch {
                 expected: resource_uri(url),
-                found: clean(id, limits::DESCRIPTION_CHARS).unwrap_or_default(),
+                found: without_echo(id, limits::DESCRIPTION_CHARS, &[]).unwrap_or_default(),
             });
         }
         let issuer = match document.get("authorization_servers") {

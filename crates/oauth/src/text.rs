@@ -1,13 +1,13 @@
 //! Text from a server, before a person or a terminal sees it.
 
-use crate::limits;
+use crate::private::hidden;
 
-/// Returns `text` without control and direction-changing characters, cut to `limit` characters; `None` when nothing is left.
+/// Returns `text` without control, direction-changing and invisible characters, cut to `limit` characters; `None` when nothing is left.
 pub(crate) fn clean(text: &str, limit: usize) -> Option<String> {
     let mut kept: String = text
         .chars()
         .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| !c.is_control() && !changes_direction(*c))
+        .filter(|c| !c.is_control() && !changes_direction(*c) && !is_invisible(*c))
         .take(limit)
         .collect();
     kept.truncate(kept.trim_end().len());
@@ -15,30 +15,23 @@ pub(crate) fn clean(text: &str, limit: usize) -> Option<String> {
     (!kept.is_empty()).then(|| kept.to_owned())
 }
 
-/// Returns `text` cleaned like [`clean`] and with every one of `secrets` blotted out: some servers echo what they were sent.
+/// Returns `text` cleaned like [`clean`], without any of `secrets` in whatever form, and without what looks like an address
+/// of a person or a key: some servers echo what they were sent, or quote what they have just issued.
 ///
 /// It is looked for before and after the cleaning, which joins what a control character had cut in two.
 pub(crate) fn without_echo(text: &str, limit: usize, secrets: &[&str]) -> Option<String> {
-    let whole = clean(&blotted(text, secrets), usize::MAX)?;
-    clean(&blotted(&whole, secrets), limit)
-}
-
-/// The longest go first, since one secret may be a part of another.
-fn blotted(text: &str, secrets: &[&str]) -> String {
-    let mut secrets: Vec<&str> = secrets
-        .iter()
-        .copied()
-        .filter(|secret| secret.len() >= limits::SHORTEST_ECHO_BYTES)
-        .collect();
-    secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
-    secrets.iter().fold(text.to_owned(), |text, secret| {
-        text.replace(secret, "[redacted]")
-    })
+    let whole = clean(&hidden(text, secrets), usize::MAX)?;
+    clean(&hidden(&whole, secrets), limit)
 }
 
 /// Embeddings, overrides, isolates and marks, with which a text can show other than it is.
 fn changes_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// What shows as nothing, and cuts a word in two for whoever looks for it.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -67,6 +60,10 @@ mod tests {
                 "token [redacted] is not in [redacted]",
             ),
             ("S3C\u{7}RET-\u{202e}1 again", "[redacted] again"),
+            (
+                "S3C\u{200b}RET\u{ad}-1 and ada\u{200d}@example.com",
+                "[redacted] and [address]",
+            ),
             ("S3CRET-1-long and S3CRET-1", "[redacted] and [redacted]"),
         ] {
             let secrets = ["S3CRET-1", "S3CRET-1-long", "in", ""];

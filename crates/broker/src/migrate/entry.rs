@@ -225,9 +225,9 @@ impl Broker {
     /// The provider that OpenCode's id stands for, if it is known where its credentials may go.
     fn placed(&self, id: &str) -> Result<Arc<Provider>, Unclear> {
         let found = match self.provider(id) {
-            Err(BrokerError::UnknownProvider(_)) => match of_opencode(id) {
+            Err(BrokerError::UnknownProvider { .. }) => match of_opencode(id) {
                 Some(descriptor) => self.provider(descriptor.id),
-                None => Err(BrokerError::UnknownProvider(id.to_owned())),
+                None => Err(BrokerError::unknown_provider(id)),
             },
             found => found,
         };

@@ -3,7 +3,9 @@
 use std::fmt::Debug;
 
 use provider_auth_broker::config::{self, Inline};
-use provider_auth_broker::{Env, Filter, LoginOptions, Method, Report, SecretString};
+use provider_auth_broker::{
+    AccountChanges, AuthRequest, Env, Filter, Force, LoginOptions, Method, Report, SecretString,
+};
 use serde_json::json;
 
 use crate::server::Answer;
@@ -133,5 +135,106 @@ impl Env for Marked {
 
     fn current_dir(&self) -> Option<std::path::PathBuf> {
         Some("/nowhere".into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_fails_repeats_neither_the_token_that_was_issued_before_nor_an_address() {
+    let world = World::new();
+    let process = world.process();
+    let id = process.log_in("ann").await;
+    let access = bearer(&process.lend().await.unwrap());
+    let access = access.trim_start_matches("Bearer ");
+    for words in [
+        format!("{access} of ann@mail.example"),
+        access.replace('-', "%2D") + " of ann%40mail.example",
+        access.replace('-', "\\u002d") + " of ann\\u0040mail.example",
+    ] {
+        let body = json!({ "error": "policy", "error_description": format!("{words} is locked") });
+        let answer = Answer::Status(400, &[], body.to_string().into_bytes());
+        world.server.script([answer]);
+        let error = process.refresh_account(&id, Force::EvenIfGood).await;
+        let shown = text(&error);
+        assert_eq!(error.as_ref().unwrap_err().code(), "REFRESH_FAILED");
+        assert!(
+            shown.contains("policy") && shown.contains("is locked"),
+            "{shown}"
+        );
+        for part in [access, MARK, "mail.example", "ann"] {
+            assert!(!shown.contains(part), "{part}: {shown}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_does_not_repeat_an_address_or_a_key_that_a_call_passed_in() {
+    let world = World::new();
+    let process = world.process();
+    process.add_key("a").await;
+    for private in [
+        "ann@mail.example",
+        "sk-ant-api03-abcdefghijkl",
+        "ghp_abcdefghijkl123456",
+    ] {
+        let unknown = AuthRequest {
+            provider: private.to_owned(),
+            ..request()
+        };
+        let pinned = AuthRequest {
+            account: Some(private.to_owned()),
+            ..request()
+        };
+        let in_pool = AuthRequest {
+            namespace: Some(private.to_owned()),
+            ..request()
+        };
+        let both = AuthRequest {
+            account: Some(private.to_owned()),
+            ..in_pool.clone()
+        };
+        let again = AuthRequest {
+            retry_of: Some(private.to_owned()),
+            ..request()
+        };
+        let mut errors = Vec::new();
+        for asked in [unknown, pinned, in_pool, both, again] {
+            errors.push(process.headers(&asked).await.err().unwrap());
+        }
+        let report = Report {
+            attempt: private.to_owned(),
+            ..Report::default()
+        };
+        errors.push(process.report(&report).await.err().unwrap());
+        let filter = Filter {
+            account: Some(private.to_owned()),
+            ..Filter::default()
+        };
+        errors.push(process.clear_cooldowns(&filter).await.err().unwrap());
+        let changes = AccountChanges::default();
+        errors.push(
+            process
+                .update_account(private, changes)
+                .await
+                .err()
+                .unwrap(),
+        );
+        errors.push(
+            process
+                .refresh_account(private, Force::EvenIfGood)
+                .await
+                .err()
+                .unwrap(),
+        );
+        for error in errors {
+            let shown = format!(
+                "{error:?} {error} {:?} {:?}",
+                error.provider(),
+                error.account()
+            );
+            assert!(
+                !shown.contains(private) && !shown.contains("mail.example"),
+                "{shown}"
+            );
+        }
     }
 }

@@ -10,6 +10,7 @@ mod discovery;
 mod exchange;
 mod fuzz;
 mod login;
+mod privacy;
 mod request;
 mod resource;
 mod support;
