@@ -94,6 +94,9 @@ pub(crate) struct Belongs {
     /// What that server calls itself, where it is not its address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) resource_id: Option<String>,
+    /// Whether that server named where it is renewed, and was neither on this machine nor in its network.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_elsewhere: bool,
     /// How its client was registered, where nobody did it by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) registration: Option<Registration>,

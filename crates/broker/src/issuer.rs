@@ -8,6 +8,7 @@ use provider_auth_oauth::{
 use secrecy::SecretString;
 use url::Url;
 
+use crate::bounds::Bounds;
 use crate::broker::Broker;
 use crate::config::{Provider, resolve_secret};
 use crate::credential::{Credential, Secret};
@@ -133,7 +134,9 @@ impl Broker {
             Some(refresh) => (refresh, TokenHint::Refresh),
             None => (access, TokenHint::Access),
         };
-        revoke(&*self.host.http, &server, &client, token, hint)
+        let provider = self.provider(&credential.provider)?;
+        let http = Bounds::of(&provider, credential.belongs.is_elsewhere).client(&*self.host.http);
+        revoke(&http, &server, &client, token, hint)
             .await
             .map_err(|error| kept(error.without(&credential.held())))
     }

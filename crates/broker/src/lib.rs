@@ -7,6 +7,7 @@
 mod account_calls;
 mod accounts;
 mod attempts;
+mod bounds;
 mod broker;
 mod callback;
 mod calm;
@@ -36,6 +37,7 @@ mod providers;
 mod refresh;
 mod renewal;
 mod report;
+mod resolver;
 mod resource;
 mod shown;
 mod status;
@@ -58,7 +60,7 @@ pub use migrate::{
 };
 pub use models::{Model, ModelList, ModelsRequest, RefreshModels};
 pub use portable::{Imported, ImportedAccount, Logins, Outcome};
-pub use provider_auth_oauth::{Http, HttpError, Identity};
+pub use provider_auth_oauth::{FromNearby, Http, HttpError, Identity, Reach};
 pub use provider_auth_policy::{
     AccountKind, Action, Block, Chance, Failure, OBSERVED_HEADERS, Prospect, Reason, Rule, Scope,
     Selection, Source, Timestamp, Trace, Usage,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use provider_auth_oauth::{
-    Client, Identity, Renewal, Server, Tokens, check_id_token, exchange_token, identity, userinfo,
-    without_secrets,
+    Client, Http, Identity, Renewal, Server, Tokens, check_id_token, exchange_token, identity,
+    userinfo, without_secrets,
 };
 use provider_auth_policy::{AccountKind, Timestamp};
 use serde_json::Value;
@@ -28,7 +28,7 @@ impl Broker {
         tokens: Tokens,
         asked_at: Timestamp,
     ) -> Result<Account, BrokerError> {
-        let (server, http) = (&made.server, &*self.host.http);
+        let (server, http) = (&made.server, &made.client_of(self));
         tokens
             .check_scope(server)
             .map_err(BrokerError::from_login)?;
@@ -39,7 +39,7 @@ impl Broker {
                 .await
                 .map_err(BrokerError::from_login)?;
         }
-        let identity = self.who(server, &tokens).await;
+        let identity = self.who(http, server, &tokens).await;
         let tokens = match server.dialect.renewal {
             Renewal::ExchangeLogin => {
                 let login = tokens.access;
@@ -95,6 +95,7 @@ impl Broker {
                 api,
                 resource: made.mcp.as_ref().map(|mcp| mcp.url.clone()),
                 resource_id: made.mcp.as_ref().and_then(McpServer::own_id),
+                is_elsewhere: made.mcp.as_ref().is_some_and(|mcp| mcp.is_elsewhere),
                 registration: made.mcp.as_ref().and_then(|mcp| mcp.registration.clone()),
                 ..Belongs::made_under(&made.provider)
             },
@@ -107,12 +108,12 @@ impl Broker {
     }
 
     /// Who signed in: by the tokens, else by asking. A server that does not say is no reason to lose the login.
-    async fn who(&self, server: &Server, tokens: &Tokens) -> Identity {
+    async fn who(&self, http: &dyn Http, server: &Server, tokens: &Tokens) -> Identity {
         let told = identity(tokens, server, None);
         if told.subject.is_some() || server.userinfo_endpoint.is_none() {
             return told;
         }
-        match userinfo(&*self.host.http, server, &tokens.access).await {
+        match userinfo(http, server, &tokens.access).await {
             Ok(profile) => identity(tokens, server, Some(&profile)),
             Err(error) => {
                 tracing::warn!(%error, "the provider does not say who signed in; the account is known by its label");

@@ -1,11 +1,13 @@
 //! With what the next access token of a credential is asked for, and whom.
 
 use provider_auth_oauth::{
-    Client, OauthError, Renewal, Server, Tokens, client_credentials, exchange_assertion,
-    exchange_token,
+    Client, Http, HttpError, OauthError, Renewal, Server, Tokens, answers_from_nearby,
+    client_credentials, exchange_assertion, exchange_token,
 };
 use secrecy::SecretString;
+use url::Url;
 
+use crate::bounds::Bounds;
 use crate::broker::Broker;
 use crate::config::resolve_secret;
 use crate::credential::{Credential, Secret};
@@ -15,6 +17,9 @@ use crate::error::BrokerError;
 pub(crate) struct Ask {
     server: Server,
     means: Means,
+    bounds: Bounds,
+    /// The MCP server whose word for its login server counts.
+    resource: Option<Url>,
 }
 
 /// What is presented.
@@ -81,21 +86,41 @@ impl Broker {
             },
             _ => return Ok(None),
         };
-        Ok(Some(Ask { server, means }))
+        let belongs = &credential.belongs;
+        let provider = self.provider(&credential.provider)?;
+        Ok(Some(Ask {
+            server,
+            means,
+            bounds: Bounds::of(&provider, belongs.is_elsewhere),
+            resource: belongs.resource.clone(),
+        }))
     }
 
     /// Sends it.
     pub(crate) async fn send(&self, ask: &Ask) -> Result<Tokens, OauthError> {
-        let (http, server) = (&*self.host.http, &ask.server);
-        match &ask.means {
-            Means::RefreshToken(token, client) => {
-                provider_auth_oauth::refresh(http, server, client, token, None).await
+        let http = &*self.host.http;
+        let bounded = ask.bounds.client(http);
+        match (send(&bounded, ask).await, &ask.resource) {
+            // Nothing was sent. A machine that has come home finds there what it found elsewhere before: the MCP server itself
+            // says so, by answering from there.
+            (Err(OauthError::Http(HttpError::Local(_))), Some(url))
+                if answers_from_nearby(http, url).await =>
+            {
+                send(http, ask).await
             }
-            Means::Exchange(token) => exchange_token(http, server, token).await,
-            Means::Client(client, _, scopes) => {
-                client_credentials(http, server, client, scopes).await
-            }
-            Means::Assertion(assertion) => exchange_assertion(http, server, assertion).await,
+            (outcome, _) => outcome,
         }
+    }
+}
+
+async fn send(http: &dyn Http, ask: &Ask) -> Result<Tokens, OauthError> {
+    let server = &ask.server;
+    match &ask.means {
+        Means::RefreshToken(token, client) => {
+            provider_auth_oauth::refresh(http, server, client, token, None).await
+        }
+        Means::Exchange(token) => exchange_token(http, server, token).await,
+        Means::Client(client, _, scopes) => client_credentials(http, server, client, scopes).await,
+        Means::Assertion(assertion) => exchange_assertion(http, server, assertion).await,
     }
 }

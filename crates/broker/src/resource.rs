@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::accounts::{Entry, read_locked, record_id};
+use crate::bounds::Bounds;
 use crate::broker::{Broker, blocking};
 use crate::config::{Origin, Provenance, Provider};
 use crate::credential::{Credential, Registration, Secret};
@@ -31,6 +32,8 @@ pub(crate) struct McpServer {
     pub(crate) id: String,
     /// What its login server says about itself; `None` where the configuration names all that is needed.
     metadata: Option<Metadata>,
+    /// Whether it named its login server by itself, and is neither on this machine nor in its network.
+    pub(crate) is_elsewhere: bool,
     /// How the client of the login was registered.
     pub(crate) registration: Option<Registration>,
 }
@@ -115,6 +118,7 @@ impl Broker {
             scopes,
             mut server,
             metadata,
+            is_elsewhere,
         } = found;
         if provider.scopes.is_empty() {
             provider.scopes = with_offline_access(scopes, metadata.as_ref());
@@ -133,6 +137,7 @@ impl Broker {
             url: url.clone(),
             id,
             metadata,
+            is_elsewhere,
             registration: None,
         };
         let can_register = mcp
@@ -172,7 +177,8 @@ impl Broker {
             .metadata
             .as_ref()
             .expect("it said where clients are registered");
-        let registered = register(&*self.host.http, metadata, redirect_uri, &provider.scopes)
+        let http = Bounds::of(provider, mcp.is_elsewhere).client(&*self.host.http);
+        let registered = register(&http, metadata, redirect_uri, &provider.scopes)
             .await
             .map_err(|error| {
                 BrokerError::LoginFailed(format!(
@@ -296,6 +302,7 @@ impl Broker {
         belongs.issuer = found.server.issuer;
         belongs.token_endpoint = found.server.token_endpoint;
         belongs.revocation_endpoint = found.server.revocation_endpoint;
+        belongs.is_elsewhere = found.is_elsewhere;
         belongs.resource_id = (found.id != resource_uri(&url)).then_some(found.id);
         if belongs.client_id.is_none() {
             belongs.client_id = provider.client_id.clone();
@@ -320,6 +327,7 @@ impl Broker {
             scopes: Vec::new(),
             server,
             metadata,
+            is_elsewhere: false,
         };
         match &server.issuer {
             _ if server.authorization_endpoint.is_some() && server.token_endpoint.is_some() => {
@@ -339,6 +347,7 @@ impl Broker {
                     scopes: found.scopes,
                     server: server.complete_with(found.server.clone()),
                     metadata: Some(found.server),
+                    is_elsewhere: found.is_elsewhere,
                 })
             }
         }
@@ -351,6 +360,8 @@ struct Found {
     scopes: Vec<String>,
     server: Server,
     metadata: Option<Metadata>,
+    /// Whether the server said it, and is neither on this machine nor in its network.
+    is_elsewhere: bool,
 }
 
 /// Has every request for a token say which MCP server it is for (RFC 8707 §2).

@@ -35,6 +35,7 @@ mod http;
 mod id_token;
 mod identity;
 pub mod limits;
+mod local;
 mod login;
 mod private;
 mod registration;
@@ -54,12 +55,15 @@ pub use crate::discovery::{Metadata, discover, discover_of};
 pub use crate::error::{CallbackError, OauthError};
 pub use crate::exchange::{PageLogin, exchange_assertion, exchange_token, poll_page, start_page};
 pub use crate::grant::{TokenHint, client_credentials, exchange_code, refresh, revoke};
-pub use crate::http::{Http, HttpError, Sending};
+pub use crate::http::{Bounded, FromNearby, Http, HttpError, Reach, Sending};
 pub use crate::id_token::check_id_token;
 pub use crate::identity::{Identity, identity, userinfo};
+pub use crate::local::{is_local, is_local_address};
 pub use crate::login::{Callback, LoginSecrets, authorization_url, read_callback, read_pasted};
 pub use crate::private::{looks_private, without_private, without_secrets};
 pub use crate::registration::{Registered, register};
-pub use crate::resource::{Resource, discover_resource, resource_uri};
+pub use crate::resource::{
+    Resource, answers_from_nearby, discover_resource, require_known_to_all, resource_uri,
+};
 pub use crate::server::{Client, ClientAuth, Server, is_https_or_loopback, is_loopback};
 pub use crate::tokens::Tokens;

@@ -2,20 +2,22 @@
 //! server (RFC 9728, and the authorization page of the Model Context Protocol, which narrows it).
 //!
 //! All of it comes from a server that nobody vouches for. Its description must be of the very resource that was asked for,
-//! and a server elsewhere may not send us to places that only this machine or its network knows.
+//! and a server elsewhere may not send us to places that only this machine or its network knows, be they named by address or
+//! by a name that leads there.
 
 use http::{
     Method, Request, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 use serde_json::{Map, Value};
-use url::{Host, Url};
+use url::Url;
 
 use crate::{
-    Http, HttpError, Metadata, OauthError,
+    Bounded, FromNearby, Http, HttpError, Metadata, OauthError, Reach,
     challenge::{self, Challenge, bearer_challenge},
     discovery::{Order, at_path, discover_in, fetch, words},
     limits,
+    local::is_local,
     server::{is_loopback, require_secure},
     text::without_echo,
 };
@@ -34,6 +36,8 @@ pub struct Resource {
     pub scopes: Vec<String>,
     /// Its authorization server.
     pub server: Metadata,
+    /// Whether it is neither on this machine nor in its network, so that what it names may not be there either.
+    pub is_elsewhere: bool,
 }
 
 /// Asks a resource, such as an MCP server, where one signs in to it.
@@ -42,13 +46,16 @@ pub struct Resource {
 /// MCP's revision 2025-03-26: its own origin is the authorization server. That server must know PKCE with S256.
 pub async fn discover_resource(http: &dyn Http, url: &Url) -> Result<Resource, OauthError> {
     require_secure(url)?;
-    let challenge = challenge_of(http, url).await?;
-    let description = match describe(http, url, challenge.resource_metadata.as_ref()).await? {
-        Some(document) => Description::read(&document, url)?,
+    let (challenge, place) = challenge_of(http, url).await?;
+    let bounds = Bounds { url, place };
+    let reach = (place == Place::Elsewhere).then_some(Reach::Elsewhere);
+    let http = &Bounded::new(http, reach, Vec::new());
+    let description = match describe(http, bounds, challenge.resource_metadata.as_ref()).await? {
+        Some(document) => Description::read(&document, bounds)?,
         None => Description::none(url),
     };
     let server = discover_in(http, &description.issuer, Order::Mcp).await?;
-    require_in_bounds(url, &server)?;
+    bounds.hold_server(&server)?;
     if !server.knows_s256 {
         return Err(OauthError::NoPkce {
             issuer: server.issuer.to_string(),
@@ -62,7 +69,13 @@ pub async fn discover_resource(http: &dyn Http, url: &Url) -> Result<Resource, O
         id: description.id,
         scopes,
         server,
+        is_elsewhere: place == Place::Elsewhere,
     })
+}
+
+/// Whether a resource is on this machine or in its network now, as its own answer shows.
+pub async fn answers_from_nearby(http: &dyn Http, url: &Url) -> bool {
+    matches!(challenge_of(http, url).await, Ok((_, Place::Nearby)))
 }
 
 /// Returns the canonical identifier of a resource: neither query nor fragment, and no slash at the end.
@@ -72,8 +85,12 @@ pub fn resource_uri(url: &Url) -> String {
     bare.strip_suffix('/').map(str::to_owned).unwrap_or(bare)
 }
 
-/// What the server says to whoever comes without a token. One that says nothing may still be described.
-async fn challenge_of(http: &dyn Http, url: &Url) -> Result<Challenge, OauthError> {
+/// What the server says to whoever comes without a token, and where it is. One that says nothing may still be described.
+async fn challenge_of(http: &dyn Http, url: &Url) -> Result<(Challenge, Place), OauthError> {
+    let named = match is_local(url) {
+        true => Place::Nearby,
+        false => Place::Elsewhere,
+    };
     let request = Request::builder()
         .method(Method::POST)
         .uri(url.as_str())
@@ -81,28 +98,34 @@ async fn challenge_of(http: &dyn Http, url: &Url) -> Result<Challenge, OauthErro
         .header(ACCEPT, "application/json, text/event-stream")
         .body(PING.to_vec())
         .map_err(|_| OauthError::MissingEndpoint { which: "resource" })?;
+    let http = Bounded::new(http, Some(Reach::Noted), Vec::new());
     let response = match http.send(request).await {
         Ok(response) => response,
         // An answer without an end is none, and a page of any size says nothing here.
         Err(HttpError::Timeout | HttpError::TooLarge | HttpError::Other) => {
-            return Ok(Challenge::default());
+            return Ok((Challenge::default(), named));
         }
         Err(error) => return Err(error.into()),
     };
+    let place = match response.extensions().get::<FromNearby>() {
+        Some(FromNearby) => Place::Nearby,
+        None => named,
+    };
     if response.status() != StatusCode::UNAUTHORIZED {
-        return Ok(Challenge::default());
+        return Ok((Challenge::default(), place));
     }
     let lines = response.headers().get_all(WWW_AUTHENTICATE).into_iter();
     let challenge = bearer_challenge(lines.filter_map(|line| line.to_str().ok()));
-    Ok(challenge.unwrap_or_default())
+    Ok((challenge.unwrap_or_default(), place))
 }
 
 /// The resource's description of itself; `None` when there is none where one would be.
 async fn describe(
     http: &dyn Http,
-    url: &Url,
+    bounds: Bounds<'_>,
     named: Option<&Url>,
 ) -> Result<Option<Map<String, Value>>, OauthError> {
+    let url = bounds.url;
     let path = url.path().trim_end_matches('/');
     let mut places: Vec<Url> = named.cloned().into_iter().collect();
     for path in [format!("{WELL_KNOWN}{path}"), WELL_KNOWN.to_owned()] {
@@ -112,7 +135,7 @@ async fn describe(
         }
     }
     for place in &places {
-        require_known_to_all(url, place)?;
+        bounds.hold(place)?;
         match fetch(http, place).await {
             Ok(document) => return Ok(Some(document)),
             // A page, or a refusal: it is not here.
@@ -140,7 +163,8 @@ impl Description {
         }
     }
 
-    fn read(document: &Map<String, Value>, url: &Url) -> Result<Self, OauthError> {
+    fn read(document: &Map<String, Value>, bounds: Bounds<'_>) -> Result<Self, OauthError> {
+        let url = bounds.url;
         let malformed = |field| OauthError::Malformed { field };
         let id = document.get("resource").and_then(Value::as_str);
         let id = id.ok_or(malformed("resource"))?;
@@ -160,7 +184,7 @@ impl Description {
             }
         };
         let issuer = issuer.unwrap_or_else(|| at_path(url, "/"));
-        require_known_to_all(url, &issuer)?;
+        bounds.hold(&issuer)?;
         Ok(Self {
             id: id.to_owned(),
             issuer,
@@ -189,64 +213,72 @@ fn is_of(id: &str, url: &Url) -> bool {
         && within(url.path()).starts_with(&within(id.path()))
 }
 
-/// Refuses an authorization server with an endpoint that only this machine or its network knows, if `url` is elsewhere.
-fn require_in_bounds(url: &Url, server: &Metadata) -> Result<(), OauthError> {
-    let endpoints = [
-        &server.authorization_endpoint,
-        &server.token_endpoint,
-        &server.device_authorization_endpoint,
-        &server.revocation_endpoint,
-        &server.userinfo_endpoint,
-        &server.jwks_uri,
-        &server.registration_endpoint,
-    ];
-    endpoints
-        .into_iter()
-        .flatten()
-        .try_for_each(|endpoint| require_known_to_all(url, endpoint))
+/// Where a resource is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// On this machine or in its network: its address says so, or its answer came from there.
+    Nearby,
+    Elsewhere,
 }
 
-/// Refuses a place that is not https, unless both it and `url` are on this machine; and one in the local network, unless
-/// `url` is there too. A name that resolves to such an address is not seen: there, certificates hold.
-fn require_known_to_all(url: &Url, place: &Url) -> Result<(), OauthError> {
-    require_secure(place)?;
-    let origin = |url: &Url| url.origin().ascii_serialization();
-    let is_fine = if is_loopback(place) {
-        is_loopback(url)
-    } else {
-        !is_local(place) || is_local(url)
+/// To where a resource may send us.
+#[derive(Clone, Copy)]
+struct Bounds<'a> {
+    url: &'a Url,
+    place: Place,
+}
+
+impl Bounds<'_> {
+    /// Refuses an authorization server with an endpoint that only this machine or its network knows, if the resource is
+    /// elsewhere.
+    fn hold_server(self, server: &Metadata) -> Result<(), OauthError> {
+        let endpoints = [
+            &server.authorization_endpoint,
+            &server.token_endpoint,
+            &server.device_authorization_endpoint,
+            &server.revocation_endpoint,
+            &server.userinfo_endpoint,
+            &server.jwks_uri,
+            &server.registration_endpoint,
+        ];
+        endpoints
+            .into_iter()
+            .flatten()
+            .try_for_each(|endpoint| self.hold(endpoint))
+    }
+
+    /// Refuses a place that is not https, unless both it and the resource are on this machine; and one in the local network,
+    /// unless the resource is there too.
+    ///
+    /// What a name leads to shows when it is connected to: see [`Reach::Elsewhere`].
+    fn hold(self, place: &Url) -> Result<(), OauthError> {
+        require_secure(place)?;
+        let is_fine = if is_loopback(place) {
+            is_loopback(self.url)
+        } else {
+            !is_local(place) || self.place == Place::Nearby
+        };
+        if is_fine {
+            return Ok(());
+        }
+        let origin = |url: &Url| url.origin().ascii_serialization();
+        Err(OauthError::OutOfBounds {
+            server: origin(self.url),
+            url: origin(place),
+        })
+    }
+}
+
+/// Refuses a place that a resource elsewhere may not send us to, as [`discover_resource`] does with what it finds.
+pub fn require_known_to_all(resource: &Url, place: &Url) -> Result<(), OauthError> {
+    let bounds = Bounds {
+        url: resource,
+        place: match is_local(resource) {
+            true => Place::Nearby,
+            false => Place::Elsewhere,
+        },
     };
-    if is_fine {
-        return Ok(());
-    }
-    Err(OauthError::OutOfBounds {
-        server: origin(url),
-        url: origin(place),
-    })
-}
-
-/// Whether `url` names an address of this machine or of its network.
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => {
-            address.is_loopback()
-                || address.is_private()
-                || address.is_link_local()
-                || address.is_unspecified()
-        }
-        Some(Host::Ipv6(address)) => {
-            let mapped = address.to_ipv4_mapped();
-            address.is_loopback()
-                || address.is_unspecified()
-                || address.is_unique_local()
-                || address.is_unicast_link_local()
-                || mapped.is_some_and(|address| {
-                    address.is_loopback() || address.is_private() || address.is_link_local()
-                })
-        }
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => true,
-    }
+    bounds.hold(place)
 }
 
 #[cfg(test)]

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use provider_auth_oauth::{
-    Client, ClientAuth, LoginSecrets, Server, authorization_url, discover_of, start_device,
-    start_page,
+    Bounded, Client, ClientAuth, DeviceGrant, LoginSecrets, Server, authorization_url, discover_of,
+    require_known_to_all, start_device, start_page,
 };
 use provider_auth_policy::Timestamp;
 use url::Url;
 
 use super::run::Work;
 use super::{LoginPrompt, Method};
+use crate::bounds::Bounds;
 use crate::broker::Broker;
 use crate::callback::CallbackServer;
 use crate::config::{Grant, Provenance, Provider, resolve_secret};
@@ -37,6 +38,25 @@ impl Making {
     /// Whether its client was registered by us.
     pub(super) fn is_registered(&self) -> bool {
         self.registration().is_some()
+    }
+
+    /// The client for its requests, which reach no farther than they may.
+    pub(crate) fn client_of<'a>(&self, broker: &'a Broker) -> Bounded<'a> {
+        let is_elsewhere = self.mcp.as_ref().is_some_and(|mcp| mcp.is_elsewhere);
+        let bounds = Bounds::of(&self.provider, is_elsewhere);
+        bounds.client(&*broker.host.http)
+    }
+
+    /// Refuses pages of a device login where an MCP server that is elsewhere may not send anybody.
+    fn hold(&self, grant: &DeviceGrant) -> Result<(), BrokerError> {
+        let Some(mcp) = self.mcp.as_ref().filter(|mcp| mcp.is_elsewhere) else {
+            return Ok(());
+        };
+        let pages = grant.verification_uri_complete.iter();
+        pages
+            .chain([&grant.verification_uri])
+            .try_for_each(|page| require_known_to_all(&mcp.url, page))
+            .map_err(BrokerError::from_login)
     }
 
     fn registration(&self) -> Option<&Registration> {
@@ -216,7 +236,7 @@ impl Broker {
         let redirect = self.way_back(made, Method::Paste).await?.1;
         self.register(made, &redirect).await?;
         let grant = start_device(
-            &*self.host.http,
+            &made.client_of(self),
             &made.server,
             &made.client,
             &made.provider.scopes,
@@ -224,6 +244,7 @@ impl Broker {
         )
         .await
         .map_err(BrokerError::from_login)?;
+        made.hold(&grant)?;
         let url = grant
             .verification_uri_complete
             .clone()

@@ -44,17 +44,18 @@ impl Broker {
         given_up: impl Future<Output = BrokerError>,
     ) -> Result<Account, BrokerError> {
         tokio::pin!(given_up);
+        let http = &made.client_of(self);
         match work {
             Work::Assertion(assertion) => {
                 let asked_at = self.now();
-                let tokens = exchange_assertion(&*self.host.http, &made.server, &assertion)
+                let tokens = exchange_assertion(http, &made.server, &assertion)
                     .await
                     .map_err(BrokerError::from_login)?;
                 self.keep(made, made.client.clone(), tokens, asked_at).await
             }
             Work::Client => {
                 let asked_at = self.now();
-                let (http, scopes) = (&*self.host.http, &made.provider.scopes);
+                let scopes = &made.provider.scopes;
                 let tokens = client_credentials(http, &made.server, &made.client, scopes)
                     .await
                     .map_err(BrokerError::from_login)?;
@@ -70,7 +71,7 @@ impl Broker {
                         asked_at.store(broker.now().as_millis(), Ordering::Relaxed);
                     }
                 };
-                let (http, server) = (&*self.host.http, &made.server);
+                let server = &made.server;
                 let outcome = async {
                     match &work {
                         Work::Device(grant) => {
@@ -115,16 +116,10 @@ impl Broker {
                 let client = self.asking_client(made)?;
                 let client = callback.client(&made.server, &client)?;
                 let asked_at = self.now();
-                let tokens = exchange_code(
-                    &*self.host.http,
-                    &made.server,
-                    &client,
-                    callback,
-                    &secrets,
-                    &redirect,
-                )
-                .await
-                .map_err(BrokerError::from_login);
+                let tokens =
+                    exchange_code(http, &made.server, &client, callback, &secrets, &redirect)
+                        .await
+                        .map_err(BrokerError::from_login);
                 let account = match tokens {
                     Ok(tokens) => self.keep(made, client, tokens, asked_at).await,
                     Err(error) => Err(error),

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod api;
+mod bounds;
 mod callbacks;
 mod clock;
 mod damage;

@@ -9,10 +9,10 @@ use url::Url;
 use crate::server::Answer;
 use crate::world::{Process, World, bearer, config, pass, record_id};
 
-const NOTES: &str = "https://mcp.notes.example/mcp";
+pub(crate) const NOTES: &str = "https://mcp.notes.example/mcp";
 
 /// A world in which the MCP server and its login server say what they are.
-fn world() -> World {
+pub(crate) fn world() -> World {
     let world = World::new();
     let server = &world.server;
     server.serves(
@@ -27,7 +27,7 @@ fn world() -> World {
     world
 }
 
-fn login_server(changes: Value) -> Value {
+pub(crate) fn login_server(changes: Value) -> Value {
     let mut metadata = json!({
         "issuer": "https://id.acme.example",
         "authorization_endpoint": "https://id.acme.example/authorize",
@@ -42,7 +42,7 @@ fn login_server(changes: Value) -> Value {
     metadata
 }
 
-fn options() -> LoginOptions {
+pub(crate) fn options() -> LoginOptions {
     LoginOptions {
         provider: "notes".to_owned(),
         resource: Some(NOTES.to_owned()),
@@ -52,7 +52,7 @@ fn options() -> LoginOptions {
 }
 
 /// The parameters of the page, and what the user would paste.
-fn page(prompt: &LoginPrompt) -> (Value, String) {
+pub(crate) fn page(prompt: &LoginPrompt) -> (Value, String) {
     let url = Url::parse(&prompt.url).unwrap();
     let params: serde_json::Map<_, _> = url
         .query_pairs()
@@ -67,14 +67,14 @@ fn page(prompt: &LoginPrompt) -> (Value, String) {
     (params.into(), answer)
 }
 
-async fn log_in(process: &Process) -> String {
+pub(crate) async fn log_in(process: &Process) -> String {
     let prompt = process.start_login(options()).await.unwrap();
     let (_, pasted) = page(&prompt);
     let account = process.finish_login(prompt.login, Some(pasted)).await;
     account.unwrap().id
 }
 
-async fn lend(process: &Process, url: &str) -> Result<String, &'static str> {
+pub(crate) async fn lend(process: &Process, url: &str) -> Result<String, &'static str> {
     let asked = AuthRequest {
         provider: "notes".to_owned(),
         url: url.to_owned(),
@@ -86,14 +86,14 @@ async fn lend(process: &Process, url: &str) -> Result<String, &'static str> {
 }
 
 /// What the record says about where it belongs.
-fn belongs(world: &World, id: &str) -> Value {
+pub(crate) fn belongs(world: &World, id: &str) -> Value {
     let record = world.vault().read(&record_id(id)).unwrap().unwrap();
     let mut credential: Value = serde_json::from_slice(record.plaintext()).unwrap();
     credential["belongs"].take()
 }
 
 /// A login as another program has left it: it says for which server, and not where it was made.
-fn brought_in(world: &World, provider: &str) -> String {
+pub(crate) fn brought_in(world: &World, provider: &str) -> String {
     brought_in_with(world, provider, json!({}))
 }
 
@@ -162,6 +162,7 @@ async fn every_request_for_a_token_names_the_server_and_the_login_remembers_it()
             "clientId": "registered",
             "clientAuth": "none",
             "resource": NOTES,
+            "isElsewhere": true,
             "registration": { "redirectUri": "http://127.0.0.1:8976/callback" },
         })
     );

@@ -1,13 +1,13 @@
 //! An authorization server that rotates refresh tokens and takes each of them once, or answers from a script.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Request, Response};
 use parking_lot::Mutex;
-use provider_auth_broker::{Clock, Http, HttpError};
+use provider_auth_broker::{Clock, FromNearby, Http, HttpError, Reach};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use url::form_urlencoded;
@@ -38,6 +38,7 @@ struct State {
     without_refresh_token: bool,
     clock: Option<ServerClock>,
     documents: HashMap<String, Value>,
+    nearby: HashSet<String>,
 }
 
 /// A clock that nobody sets, and by how much it is off.
@@ -161,6 +162,11 @@ impl Server {
             .insert(path.to_owned(), document);
     }
 
+    /// From now on these hosts, and no others, lead to this machine or its network.
+    pub(crate) fn nearby(&self, hosts: &[&str]) {
+        self.state.lock().nearby = hosts.iter().map(ToString::to_string).collect();
+    }
+
     pub(crate) fn issues_no_refresh_tokens(&self) {
         self.state.lock().without_refresh_token = true;
     }
@@ -179,6 +185,12 @@ impl Server {
     }
 
     async fn answer(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, HttpError> {
+        let host = request.uri().host().unwrap_or_default();
+        let is_nearby = self.state.lock().nearby.contains(host);
+        let reach = request.extensions().get::<Reach>();
+        if is_nearby && reach == Some(&Reach::Elsewhere) {
+            return Err(HttpError::Local(format!("https://{host}")));
+        }
         let form: HashMap<String, String> = form_urlencoded::parse(request.body())
             .into_owned()
             .collect();
@@ -204,6 +216,9 @@ impl Server {
         if clock {
             let date = self.date_in(0).parse().unwrap();
             answer.headers_mut().insert("date", date);
+        }
+        if is_nearby && reach.is_some() {
+            answer.extensions_mut().insert(FromNearby);
         }
         Ok(answer)
     }
