@@ -91,7 +91,10 @@ export interface ProviderConfig {
   params?: Partial<Record<'authorize' | 'device' | 'token' | 'refresh' | 'assertion', Record<string, string>>>
   /** How the server differs from the standards. */
   dialect?: DialectConfig
-  /** Exact redirect URI registered with the server. Default `http://127.0.0.1:<free port>/callback`. */
+  /**
+   * Exact redirect URI registered with the server. Default `http://127.0.0.1:<free port>/callback`; where an MCP server's login
+   * server registers the client by itself, with a path behind it that is that issuer's own.
+   */
   redirectUri?: string
   /** Further redirect URIs registered with the server, tried in this order when the port of `redirectUri` is busy. */
   fallbackRedirectUris?: string[]

@@ -84,6 +84,9 @@ pub(crate) const CALLBACK_CLOSING: Duration = Duration::from_secs(1);
 /// Pause after a connection could not be accepted: the usual cause, no free file handle, does not pass at once.
 pub(crate) const CALLBACK_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Bytes of an issuer's digest in the path that its logins come back to: two issuers that share one cannot be made.
+pub(crate) const REDIRECT_PATH_BYTES: usize = 16;
+
 /// Free ports that are tried until one is free on both loopback addresses: a second clash is rare, a third a fault.
 pub(crate) const CALLBACK_PORT_TRIES: usize = 3;
 

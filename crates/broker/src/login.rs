@@ -4,6 +4,7 @@
 //! It ends by an answer, by a refusal, by its deadline or when the user calls it off, and then holds no port.
 
 mod begin;
+mod mix_up;
 mod run;
 
 use std::collections::HashMap;

@@ -9,6 +9,7 @@ use provider_auth_oauth::{
 use provider_auth_policy::Timestamp;
 use url::Url;
 
+use super::mix_up::{redirect_of, whereabouts};
 use super::run::Work;
 use super::{LoginPrompt, Method};
 use crate::bounds::Bounds;
@@ -40,6 +41,16 @@ impl Making {
         self.registration().is_some()
     }
 
+    /// Where its issuer alone sends answers, if that is ours to choose: no client was registered by hand.
+    fn own_redirect(&self) -> Option<Url> {
+        let is_ours = self.mcp.is_some() && self.provider.client_id.is_none();
+        self.server
+            .issuer
+            .as_ref()
+            .filter(|_| is_ours)
+            .map(redirect_of)
+    }
+
     /// The client for its requests, which reach no farther than they may.
     pub(crate) fn client_of<'a>(&self, broker: &'a Broker) -> Bounded<'a> {
         let is_elsewhere = self.mcp.as_ref().is_some_and(|mcp| mcp.is_elsewhere);
@@ -63,19 +74,18 @@ impl Making {
         self.mcp.as_ref()?.registration.as_ref()
     }
 
-    /// The instructions, so that going on is an informed choice: of an MCP server they name the page's host, which that server has
-    /// chosen; a project's own provider is named with its file, the host and what is read for it.
-    fn explain(&self, instructions: &str) -> String {
-        let page = self.server.authorization_endpoint.as_ref();
-        let instructions = match (&self.mcp, page.and_then(Url::host_str)) {
-            (Some(mcp), Some(host)) => {
-                format!(
-                    "The MCP server {} has you sign in at {host}. {instructions}",
-                    mcp.url
-                )
-            }
-            _ => instructions.to_owned(),
-        };
+    /// The instructions, so that going on is an informed choice: they name hosts that a server has chosen, that of the page and
+    /// that which gets the code; a project's own provider is named with its file, the host and what is read for it.
+    fn explain(&self, page: Option<&Url>, instructions: &str) -> String {
+        let mcp = self.mcp.as_ref().map(|mcp| &mcp.url);
+        let token_endpoint = self.server.token_endpoint.as_ref();
+        let configured = self.provider.server.as_ref();
+        let names_it = configured.is_some_and(|server| server.token_endpoint.is_some());
+        let is_chosen = mcp.is_some() || !names_it;
+        let hosts = page
+            .filter(|_| is_chosen)
+            .map(|page| whereabouts(mcp, page, token_endpoint));
+        let instructions = hosts.unwrap_or_default() + instructions;
         let Provenance::Project(file) = &self.provider.origin_of_definition else {
             return instructions;
         };
@@ -253,10 +263,13 @@ impl Broker {
             login,
             method: Method::Device,
             url: url.to_string(),
-            instructions: made.explain(&format!(
-                "Open {} on any device and enter the code {}",
-                grant.verification_uri, grant.user_code
-            )),
+            instructions: made.explain(
+                Some(&url),
+                &format!(
+                    "Open {} on any device and enter the code {}",
+                    grant.verification_uri, grant.user_code
+                ),
+            ),
             user_code: Some(grant.user_code.clone()),
             expires_at: self.now() + grant.expires_in,
         };
@@ -278,8 +291,10 @@ impl Broker {
             method: Method::Device,
             url: page.url.to_string(),
             user_code: None,
-            instructions: made
-                .explain("Open the page on any device and sign in; there is no code to enter"),
+            instructions: made.explain(
+                None,
+                "Open the page on any device and sign in; there is no code to enter",
+            ),
             expires_at: Timestamp::from_millis(u64::MAX),
         };
         Ok((prompt, Work::PagePoll(page)))
@@ -358,7 +373,7 @@ impl Broker {
             method,
             url: url.to_string(),
             user_code: None,
-            instructions: made.explain(instructions),
+            instructions: made.explain(Some(&url), instructions),
             expires_at: Timestamp::from_millis(u64::MAX),
         };
         Ok((
@@ -377,13 +392,20 @@ impl Broker {
         made: &mut Making,
         method: Method,
     ) -> Result<(Option<CallbackServer>, Url), BrokerError> {
-        let configured: Vec<Url> = made.provider.redirect_uris().cloned().collect();
+        let mut configured: Vec<Url> = made.provider.redirect_uris().cloned().collect();
+        if configured.is_empty() {
+            configured.extend(made.own_redirect());
+        }
         let registered = made.registration().map(|it| it.redirect_uri.clone());
         if method != Method::Browser {
             let known = registered.or_else(|| configured.first().cloned());
             // Nobody listens there: the user copies the address from the page that cannot be shown.
             let nowhere = || Url::parse("http://127.0.0.1:8976/callback").expect("a constant URL");
-            return Ok((None, known.unwrap_or_else(nowhere)));
+            let mut redirect = known.unwrap_or_else(nowhere);
+            if Some(&redirect) == made.own_redirect().as_ref() {
+                let _ = redirect.set_port(nowhere().port());
+            }
+            return Ok((None, redirect));
         }
         if let Some(registered) = registered {
             match CallbackServer::bind(&[registered]).await {

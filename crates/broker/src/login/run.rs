@@ -15,6 +15,7 @@ use url::Url;
 
 use super::Pasted;
 use super::begin::Making;
+use super::mix_up::check_pasted;
 use crate::accounts::Account;
 use crate::broker::Broker;
 use crate::callback::CallbackServer;
@@ -104,7 +105,10 @@ impl Broker {
                 let callback: Callback = loop {
                     tokio::select! {
                         answer = answered(server.as_mut(), read) => break answer?,
-                        Some((text, refuse)) = pasted.recv() => match read_pasted(&text, &secrets, &made.server).and_then(ours) {
+                        Some((text, refuse)) = pasted.recv() => match check_pasted(&text, &redirect)
+                            .and_then(|()| read_pasted(&text, &secrets, &made.server))
+                            .and_then(ours)
+                        {
                             Ok(callback) => break callback,
                             Err(error @ CallbackError::Denied { .. }) => return Err(error.into()),
                             Err(error) => { let _ = refuse.send(error.into()); }

@@ -17,6 +17,7 @@ mod lending;
 mod logins;
 mod mcp;
 mod migrating;
+mod mix_up;
 mod models;
 mod projects;
 mod refreshing;

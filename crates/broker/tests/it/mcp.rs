@@ -163,7 +163,7 @@ async fn every_request_for_a_token_names_the_server_and_the_login_remembers_it()
             "clientAuth": "none",
             "resource": NOTES,
             "isElsewhere": true,
-            "registration": { "redirectUri": "http://127.0.0.1:8976/callback" },
+            "registration": { "redirectUri": params["redirect_uri"] },
         })
     );
     assert!(
