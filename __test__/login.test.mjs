@@ -201,8 +201,8 @@ test('a token that is good is renewed on demand only, and what has no renewal sa
   assert.ok((await library.refreshAccount(id, { force: true })).expiresAt > expiresAt)
   assert.equal(oidc.counters.refreshRequests, before + 1)
   const key = await library.addApiKey({ provider: 'keys', apiKey: 'sk-plain', namespace: 'plain' })
-  for (const call of [library.refreshAccount(key.id), library.removeAccount(key.id, { revoke: true })])
-    assert.equal((await rejection(call)).code, 'INVALID_ARGUMENT')
+  for (const call of [() => library.refreshAccount(key.id), () => library.removeAccount(key.id, { revoke: true })])
+    assert.equal((await rejection(call())).code, 'INVALID_ARGUMENT')
 })
 
 test('an account can be named, ranked, moved and switched off', async () => {
