@@ -117,7 +117,12 @@ test('arguments of a wrong type reject with the name of the option', async () =>
 
 test('an error repeats neither an address nor a key that a call passed in by mistake', async () => {
   const url = upstream.chatUrl
-  for (const name of ['ada@example.com', 'ada%40example.com', 'sk-ant-api03-S3CRETS3CRET', 'ghp_S3CRETS3CRETS3CRET00']) {
+  for (const name of [
+    'ada@example.com',
+    'ada%40example.com',
+    'sk-ant-api03-S3CRETS3CRET',
+    'ghp_S3CRETS3CRETS3CRET00',
+  ]) {
     for (const [code, call] of [
       ['UNKNOWN_PROVIDER', () => library.getAuthHeaders({ provider: name, url })],
       ['UNKNOWN_PROVIDER', () => library.addApiKey({ provider: name, apiKey: 'x' })],

@@ -112,7 +112,10 @@ export async function startMcp(settings = {}) {
       for (const [name, value] of Object.entries(wanted))
         if (JSON.stringify(asked[name]) !== JSON.stringify(value))
           throw refusal('invalid_client_metadata', `${name} is ${asked[name]}`)
-      if (!/^http:\/\/127\.0\.0\.1:\d+\/callback\/[\w-]{22}$/.test(asked.redirect_uris) || asked.redirect_uris.length !== 1)
+      if (
+        !/^http:\/\/127\.0\.0\.1:\d+\/callback\/[\w-]{22}$/.test(asked.redirect_uris) ||
+        asked.redirect_uris.length !== 1
+      )
         throw refusal('invalid_redirect_uri', asked.redirect_uris.join())
       if (settings.refusesToRegister) return settings.refusesToRegister
       const client_id = `client-${randomBytes(6).toString('hex')}`

@@ -272,7 +272,7 @@ impl BrokerError {
     /// Says that a login needs a client of the user's own.
     pub(crate) fn client_id_required(provider: &Provider) -> Self {
         Self::ClientIdRequired {
-            provider: provider.id.to_string(),
+            provider: named::name(&provider.id),
             terms: provider.terms,
             // A file that is there lacks no client id.
             searched: match provider.origin_of_definition {

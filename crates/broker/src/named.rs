@@ -11,7 +11,7 @@ pub(crate) fn account(id: &str) -> String {
     match id.parse::<RecordId>() {
         Ok(id) => format!("\"{id}\""),
         Err(_) => format!(
-            "of what was given as its id ({}, while the ids that listAccounts shows have 26)",
+            "of what was given as its id or label ({}); listAccounts shows both",
             characters(id)
         ),
     }

@@ -157,7 +157,7 @@ impl Broker {
             }
             _ => {
                 return Err(BrokerError::ClientIdRequired {
-                    provider: provider.id.to_string(),
+                    provider: named::name(&provider.id),
                     terms: provider.terms.or(crate::providers::MCP.terms),
                     searched: Vec::new(),
                 });
@@ -184,7 +184,7 @@ impl Broker {
                 BrokerError::LoginFailed(format!(
                     "the login server of {} registers no client for us: {error}; register one there and set providers.{}.clientId",
                     named::name(mcp.url.as_str()),
-                    provider.id
+                    named::name(&provider.id)
                 ))
             })?;
         let ends_at = registered.secret_ends_at;

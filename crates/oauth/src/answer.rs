@@ -101,6 +101,8 @@ fn issued<'a>(body: &'a Map<String, Value>, rename: &[(String, String)]) -> Vec<
             _ => {}
         }
     }
+    // One more shows that there are too many.
+    found.truncate(limits::ISSUED_SECRETS + 1);
     found
 }
 
@@ -124,6 +126,7 @@ impl Reason {
         let Some(body) = object(response) else {
             return Self::default();
         };
+        let keeps_words = issued(&body, &[]).len() <= limits::ISSUED_SECRETS;
         let error = body.get("error");
         let name = match error {
             Some(Value::Object(error)) => error
@@ -141,7 +144,8 @@ impl Reason {
         ]
         .into_iter()
         .flatten()
-        .find_map(Value::as_str);
+        .find_map(Value::as_str)
+        .filter(|_| keeps_words);
         Self {
             name: name.and_then(|name| without_echo(name, limits::ERROR_NAME_CHARS, secrets)),
             description: description

@@ -47,6 +47,12 @@ pub const LONGEST_DEVICE_CODE_LIFE: Duration = Duration::from_secs(3600);
 /// Shortest text that is looked for in a server's description to blot out a secret that it echoes, in bytes.
 pub const SHORTEST_ECHO_BYTES: usize = 6;
 
+/// How much of a server's words is read to find what they hide, in characters: much more than is kept, in four layers of encoding.
+pub const READ_CHARS: usize = 16 * 1024;
+
+/// Most secrets that an answer issues and its words are searched for: honest ones issue three. The words of others are not kept.
+pub const ISSUED_SECRETS: usize = 32;
+
 /// Layers of encoding that are undone in a server's text to find what it hides: a query in JSON in a query is three.
 pub const ENCODINGS: usize = 4;
 

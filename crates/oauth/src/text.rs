@@ -1,6 +1,6 @@
 //! Text from a server, before a person or a terminal sees it.
 
-use crate::private::hidden;
+use crate::{limits, private::hidden};
 
 /// Returns `text` without control, direction-changing and invisible characters, cut to `limit` characters; `None` when nothing is left.
 pub(crate) fn clean(text: &str, limit: usize) -> Option<String> {
@@ -20,6 +20,8 @@ pub(crate) fn clean(text: &str, limit: usize) -> Option<String> {
 ///
 /// It is looked for before and after the cleaning, which joins what a control character had cut in two.
 pub(crate) fn without_echo(text: &str, limit: usize, secrets: &[&str]) -> Option<String> {
+    let end = text.char_indices().nth(limits::READ_CHARS);
+    let text = end.map_or(text, |(end, _)| &text[..end]);
     let whole = clean(&hidden(text, secrets), usize::MAX)?;
     clean(&hidden(&whole, secrets), limit)
 }

@@ -200,3 +200,53 @@ async fn an_address_of_this_machine_or_its_network_is_refused_by_its_looks() {
         assert!(matches!(error, HttpError::Local(_)), "{url}: {error}");
     }
 }
+
+/// Asks a server on this machine that answers as `mcp.example`, with a certificate that is made for this test and trusted in it.
+#[cfg(target_os = "linux")]
+async fn answered_by_mcp_example() -> http::Response<Vec<u8>> {
+    use std::io::Read;
+
+    use rustls::pki_types::PrivateKeyDer;
+
+    let pem = include_bytes!("mcp.example.pem");
+    let key = PrivateKeyDer::from_pem_slice(pem).unwrap();
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain.unwrap(), key)
+        .unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!(
+        "https://mcp.example:{}/",
+        listener.local_addr().unwrap().port()
+    );
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut tls = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+        let mut tls = rustls::Stream::new(&mut tls, &mut stream);
+        let mut head = [0; 1024];
+        let _ = tls.read(&mut head).unwrap();
+        tls.write_all(b"HTTP/1.1 401 x\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
+    });
+    let mut roots = tempfile::NamedTempFile::new().unwrap();
+    roots.write_all(pem).unwrap();
+    let client = HttpClient {
+        extra_roots: Some(roots.path().to_owned()),
+        ..leading_to(&["127.0.0.1"])
+    };
+    let answer = reaching(&client, &url, Reach::Noted).await.unwrap();
+    server.join().unwrap();
+    answer
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_answer_that_comes_from_this_machine_says_so() {
+    let answer = answered_by_mcp_example().await;
+    assert_eq!(answer.status(), 401);
+    assert_eq!(answer.extensions().get(), Some(&FromNearby));
+}

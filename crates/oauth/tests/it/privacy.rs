@@ -179,3 +179,16 @@ fn a_refusal_in_the_browser_shows_neither_address_nor_what_binds_the_login() {
         }
     }
 }
+
+#[test]
+fn an_answer_that_issues_more_than_honest_ones_is_not_quoted() {
+    let tokens: Vec<String> = (0..60_000)
+        .map(|number| format!("token-{number}"))
+        .collect();
+    let words = tokens[..9_000].join(" ");
+    let body = json!({ "error": "x", "error_description": words, "tokens": tokens });
+    let OauthError::Rejected { description, .. } = refused(body, 400) else {
+        panic!("a refusal");
+    };
+    assert_eq!(description, None);
+}
