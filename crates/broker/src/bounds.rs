@@ -1,9 +1,12 @@
 //! How far the requests of a login may reach.
 
-use provider_auth_oauth::{Bounded, Http, Reach, Server};
+use provider_auth_oauth::{Bounded, DeviceGrant, Http, Reach, Server, require_known_to_all};
 use url::Url;
 
+use crate::broker::Broker;
 use crate::config::Provider;
+use crate::error::BrokerError;
+use crate::login::Making;
 
 /// To where an MCP server may send us with what it has named, or anywhere for a login whose endpoints the user has named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +32,27 @@ impl Bounds {
     /// The client that keeps to them.
     pub(crate) fn client<'a>(&self, http: &'a dyn Http) -> Bounded<'a> {
         Bounded::new(http, self.reach, self.except.clone())
+    }
+}
+
+impl Making {
+    /// The client for its requests, which reach no farther than they may.
+    pub(crate) fn client_of<'a>(&self, broker: &'a Broker) -> Bounded<'a> {
+        let is_elsewhere = self.mcp.as_ref().is_some_and(|mcp| mcp.is_elsewhere);
+        let bounds = Bounds::of(&self.provider, is_elsewhere);
+        bounds.client(&*broker.host.http)
+    }
+
+    /// Refuses pages of a device login where an MCP server that is elsewhere may not send anybody.
+    pub(crate) fn hold(&self, grant: &DeviceGrant) -> Result<(), BrokerError> {
+        let Some(mcp) = self.mcp.as_ref().filter(|mcp| mcp.is_elsewhere) else {
+            return Ok(());
+        };
+        let pages = grant.verification_uri_complete.iter();
+        pages
+            .chain([&grant.verification_uri])
+            .try_for_each(|page| require_known_to_all(&mcp.url, page))
+            .map_err(BrokerError::from_login)
     }
 }
 

@@ -6,6 +6,7 @@
 mod begin;
 mod mix_up;
 mod run;
+mod way_back;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use provider_auth_oauth::{
-    Bounded, Client, ClientAuth, DeviceGrant, LoginSecrets, Server, authorization_url, discover_of,
-    require_known_to_all, start_device, start_page,
+    Client, ClientAuth, LoginSecrets, Server, authorization_url, discover_of, start_device,
+    start_page,
 };
 use provider_auth_policy::Timestamp;
 use url::Url;
 
-use super::mix_up::{redirect_of, whereabouts};
+use super::mix_up::whereabouts;
 use super::run::Work;
 use super::{LoginPrompt, Method};
-use crate::bounds::Bounds;
 use crate::broker::Broker;
-use crate::callback::CallbackServer;
 use crate::config::{Grant, Provenance, Provider, resolve_secret};
 use crate::credential::Registration;
 use crate::error::BrokerError;
@@ -41,36 +39,7 @@ impl Making {
         self.registration().is_some()
     }
 
-    /// Where its issuer alone sends answers, if that is ours to choose: no client was registered by hand.
-    fn own_redirect(&self) -> Option<Url> {
-        let is_ours = self.mcp.is_some() && self.provider.client_id.is_none();
-        self.server
-            .issuer
-            .as_ref()
-            .filter(|_| is_ours)
-            .map(redirect_of)
-    }
-
-    /// The client for its requests, which reach no farther than they may.
-    pub(crate) fn client_of<'a>(&self, broker: &'a Broker) -> Bounded<'a> {
-        let is_elsewhere = self.mcp.as_ref().is_some_and(|mcp| mcp.is_elsewhere);
-        let bounds = Bounds::of(&self.provider, is_elsewhere);
-        bounds.client(&*broker.host.http)
-    }
-
-    /// Refuses pages of a device login where an MCP server that is elsewhere may not send anybody.
-    fn hold(&self, grant: &DeviceGrant) -> Result<(), BrokerError> {
-        let Some(mcp) = self.mcp.as_ref().filter(|mcp| mcp.is_elsewhere) else {
-            return Ok(());
-        };
-        let pages = grant.verification_uri_complete.iter();
-        pages
-            .chain([&grant.verification_uri])
-            .try_for_each(|page| require_known_to_all(&mcp.url, page))
-            .map_err(BrokerError::from_login)
-    }
-
-    fn registration(&self) -> Option<&Registration> {
+    pub(super) fn registration(&self) -> Option<&Registration> {
         self.mcp.as_ref()?.registration.as_ref()
     }
 
@@ -384,54 +353,6 @@ impl Broker {
                 redirect,
             },
         ))
-    }
-
-    /// Where the login comes back to, and who listens there.
-    async fn way_back(
-        &self,
-        made: &mut Making,
-        method: Method,
-    ) -> Result<(Option<CallbackServer>, Url), BrokerError> {
-        let mut configured: Vec<Url> = made.provider.redirect_uris().cloned().collect();
-        if configured.is_empty() {
-            configured.extend(made.own_redirect());
-        }
-        let registered = made.registration().map(|it| it.redirect_uri.clone());
-        if method != Method::Browser {
-            let known = registered.or_else(|| configured.first().cloned());
-            // Nobody listens there: the user copies the address from the page that cannot be shown.
-            let nowhere = || Url::parse("http://127.0.0.1:8976/callback").expect("a constant URL");
-            let mut redirect = known.unwrap_or_else(nowhere);
-            if Some(&redirect) == made.own_redirect().as_ref() {
-                let _ = redirect.set_port(nowhere().port());
-            }
-            return Ok((None, redirect));
-        }
-        if let Some(registered) = registered {
-            match CallbackServer::bind(&[registered]).await {
-                Ok(server) => {
-                    let redirect = server.redirect_uri().clone();
-                    return Ok((Some(server), redirect));
-                }
-                // Another port takes another registration.
-                Err(BrokerError::CallbackPortBusy { .. }) => {
-                    made.client = Client::public("");
-                    made.mcp.iter_mut().for_each(|mcp| mcp.registration = None);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let server = CallbackServer::bind(&configured).await?;
-        let redirect = server.redirect_uri().clone();
-        Ok((Some(server), redirect))
-    }
-
-    /// Registers the client of a login to an MCP server, where there is none yet.
-    async fn register(&self, made: &mut Making, redirect: &Url) -> Result<(), BrokerError> {
-        if let Some(mcp) = made.mcp.as_mut().filter(|_| made.client.id.is_empty()) {
-            made.client = self.register_client(&made.provider, mcp, redirect).await?;
-        }
-        Ok(())
     }
 
     /// The client that asks for the tokens, with its secret.
