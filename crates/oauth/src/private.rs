@@ -183,15 +183,22 @@ fn is_key(word: &str) -> bool {
             let count = |is: fn(&u8) -> bool| part.bytes().filter(is).count();
             let digits = count(u8::is_ascii_digit);
             let (small, large) = (count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
-            let is_mixed = match part.len() {
-                0..limits::SHORTEST_MIXED_KEY_BYTES => false,
-                limits::SHORTEST_MIXED_KEY_BYTES..limits::SHORTEST_KEY_BYTES => {
-                    digits >= 2 && small >= 2 && large >= 2
-                }
-                _ => digits >= 3 && small + large >= 3,
-            };
-            is_mixed && !is_uuid(part)
+            let is_mixed = digits >= 2 && small >= 2 && large >= 2;
+            let is_key = (is_mixed && part.len() >= limits::SHORTEST_MIXED_KEY_BYTES)
+                || (digits >= 3 && small + large >= 3 && part.len() >= limits::SHORTEST_KEY_BYTES);
+            is_key && !is_uuid(part)
         })
+        || hides_address(word)
+}
+
+/// Whether a word is text in base64, as of HTTP Basic, with an address in it.
+fn hides_address(word: &str) -> bool {
+    let word = word.trim_end_matches(['=', '.']);
+    let bytes = STANDARD_NO_PAD
+        .decode(word)
+        .or_else(|_| URL_SAFE_NO_PAD.decode(word));
+    let text = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    text.is_some_and(|text| !text.contains(char::is_control) && without_addresses(&text) != text)
 }
 
 fn is_uuid(word: &str) -> bool {

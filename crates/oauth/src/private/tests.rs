@@ -48,6 +48,21 @@ fn an_address_shows_in_no_form() {
 }
 
 #[test]
+fn an_address_in_base64_does_not_show() {
+    for text in [
+        "a@b.de",
+        "ada@local.test",
+        "ada.lovelace@example.com:pass",
+        "grüße@example.com",
+    ] {
+        for written in [STANDARD.encode(text), URL_SAFE_NO_PAD.encode(text)] {
+            let shown = without_private(&format!("Basic {written} is wrong."));
+            assert_eq!(shown, format!("Basic {SECRET} is wrong."), "{text}");
+        }
+    }
+}
+
+#[test]
 fn a_key_that_nobody_knows_shows_in_no_form() {
     for key in [
         "sk-ant-api03-abcdef",
