@@ -134,10 +134,10 @@ pub enum BrokerError {
         /// When the next try is allowed.
         retry_at: Option<Timestamp>,
     },
-    /// No such account; it is named as [`unknown_account`](Self::unknown_account) does it.
+    /// No such account. Holds how a sentence names it, which repeats nothing but an id.
     #[error("there is no account {0}")]
     UnknownAccount(String),
-    /// No such attempt; it is named as [`unknown_attempt`](Self::unknown_attempt) does it.
+    /// No such attempt. Holds how a sentence names it, which repeats nothing but a handle.
     #[error("there is no attempt {0} (attempts are forgotten after 10 minutes)")]
     UnknownAttempt(String),
     /// No such provider.
