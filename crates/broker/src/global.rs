@@ -75,7 +75,7 @@ pub fn broker() -> Result<Arc<Broker>, BrokerError> {
     }
     let inline = slot.inline.clone().unwrap_or_default();
     let broker = Broker::new(Host::system(), &inline, EVENTS.clone())?;
-    logging::start(&broker.settings().log);
+    logging::start(&broker.settings().log)?;
     slot.broker = Some(broker.clone());
     Ok(broker)
 }

@@ -35,6 +35,22 @@ pub(crate) fn key_file_fault(metadata: &Metadata) -> Option<&'static str> {
         .then_some("others can read the key file; run `chmod 600` on it")
 }
 
+/// Says why another user could put something else in the place of a file in this folder. In one like `/tmp` they cannot, and
+/// a group is taken for the user's own, as many systems have it.
+pub(crate) fn shared_folder_fault(metadata: &Metadata) -> Option<&'static str> {
+    const STICKY: u32 = 0o1000;
+    if metadata.uid() != geteuid().as_raw() && metadata.uid() != 0 {
+        return Some("its folder belongs to another user; name a file in a folder of your own");
+    }
+    (metadata.mode() & 0o002 != 0 && metadata.mode() & STICKY == 0)
+        .then_some("others can write to its folder; run `chmod o-w` on that")
+}
+
+/// Tells whether a file is also to be found under another name.
+pub(crate) fn has_other_names(metadata: &Metadata) -> bool {
+    metadata.nlink() > 1
+}
+
 /// Tells who besides this user has a right to a file.
 pub(crate) fn privacy(metadata: &Metadata) -> Privacy {
     if metadata.uid() != geteuid().as_raw() {

@@ -31,6 +31,16 @@ pub(crate) fn key_file_fault(_: &Metadata) -> Option<&'static str> {
     None
 }
 
+/// Finds no fault: folders in a profile are their owner's by inheritance.
+pub(crate) fn shared_folder_fault(_: &Metadata) -> Option<&'static str> {
+    None
+}
+
+/// Finds none: the standard library does not tell.
+pub(crate) fn has_other_names(_: &Metadata) -> bool {
+    false
+}
+
 /// Takes a file in a profile for its owner's alone, by inheritance.
 pub(crate) fn privacy(_: &Metadata) -> Privacy {
     Privacy::Own
