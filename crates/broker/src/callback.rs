@@ -2,7 +2,12 @@
 //!
 //! One task serves the port for as long as the [`CallbackServer`] lives, one client beside the other. It decides
 //! nothing about the login: a query is put to whoever waits, and who asks after the login was answered gets a 409.
+//! Other programs of this machine can connect as well: every connection is accepted at once, and when there are too many,
+//! those that only stay make room.
 
+mod connections;
+#[cfg(test)]
+mod flood;
 #[cfg(test)]
 mod fuzz;
 mod head;
@@ -19,16 +24,17 @@ use std::task::Poll;
 
 use provider_auth_oauth::CallbackError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use url::{Host, Url};
 
 use crate::broker::blocking;
 use crate::error::BrokerError;
 use crate::limits;
 
+use self::connections::{Connection, Connections, Displaced, Stage};
 use self::head::{Expected, Head};
 use self::page::Page;
 
@@ -38,6 +44,8 @@ pub(crate) struct CallbackServer {
     questions: mpsc::Receiver<Question>,
     outcome: watch::Sender<Option<Page>>,
     task: JoinHandle<()>,
+    #[cfg(test)]
+    connections: Connections,
 }
 
 impl CallbackServer {
@@ -56,7 +64,7 @@ impl CallbackServer {
         let mut busy = None;
         for redirect in redirects {
             let addresses = addresses(redirect)?;
-            match (listen(&addresses, redirect.port()).await, redirect.port()) {
+            match (listen(&addresses, redirect.port()), redirect.port()) {
                 (Ok(listeners), _) => return Ok(Self::on(listeners, redirect.clone())),
                 (Err(error), Some(port)) if error.kind() == ErrorKind::AddrInUse => {
                     busy.get_or_insert(port);
@@ -87,15 +95,20 @@ impl CallbackServer {
         let (outcome, ended) = watch::channel(None);
         let door = Door {
             expected: Expected::of(&redirect),
+            connections: Connections::default(),
             ask,
             ended,
         };
+        #[cfg(test)]
+        let connections = door.connections.clone();
         let task = tokio::spawn(serve(listeners, Arc::new(door)));
         Self {
             redirect,
             questions,
             outcome,
             task,
+            #[cfg(test)]
+            connections,
         }
     }
 
@@ -162,6 +175,7 @@ enum Reply {
 /// What every client meets.
 struct Door {
     expected: Expected,
+    connections: Connections,
     ask: mpsc::Sender<Question>,
     ended: watch::Receiver<Option<Page>>,
 }
@@ -188,7 +202,7 @@ fn addresses(redirect: &Url) -> Result<Vec<IpAddr>, BrokerError> {
 }
 
 /// Listens on every one of the addresses that this machine has, on one and the same port.
-async fn listen(addresses: &[IpAddr], port: Option<u16>) -> io::Result<Vec<TcpListener>> {
+fn listen(addresses: &[IpAddr], port: Option<u16>) -> io::Result<Vec<TcpListener>> {
     let mut tries = if port.is_some() {
         1
     } else {
@@ -196,18 +210,18 @@ async fn listen(addresses: &[IpAddr], port: Option<u16>) -> io::Result<Vec<TcpLi
     };
     loop {
         tries -= 1;
-        match listen_once(addresses, port.unwrap_or(0)).await {
+        match listen_once(addresses, port.unwrap_or(0)) {
             Err(error) if error.kind() == ErrorKind::AddrInUse && tries > 0 => {}
             result => return result,
         }
     }
 }
 
-async fn listen_once(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpListener>> {
+fn listen_once(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     let mut missing = None;
     for address in addresses {
-        match TcpListener::bind(SocketAddr::new(*address, port)).await {
+        match listen_at(SocketAddr::new(*address, port)) {
             Ok(listener) => {
                 port = listener.local_addr()?.port();
                 listeners.push(listener);
@@ -223,21 +237,54 @@ async fn listen_once(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpL
     }
 }
 
-/// Serves the port until the login has ended or its [`CallbackServer`] is gone, and then until every client has its page.
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // On Windows it would let another program listen on the same port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(limits::CALLBACK_BACKLOG)
+}
+
+/// Serves the port until the login has ended or its [`CallbackServer`] is gone, and then until who brought the answer has
+/// its page.
 async fn serve(listeners: Vec<TcpListener>, door: Arc<Door>) {
     let mut clients = JoinSet::new();
     let mut ended = door.ended.clone();
+    let mut turn = 0;
+    let mut accept_from = None;
+    let most = limits::CALLBACK_CONNECTIONS + limits::CALLBACK_CLOSING_CONNECTIONS;
     loop {
+        let arrival = async {
+            if let Some(at) = accept_from {
+                sleep_until(at).await;
+            }
+            turn += 1;
+            accept(&listeners, turn).await
+        };
         tokio::select! {
-            stream = accept(&listeners), if clients.len() < limits::CALLBACK_CLIENTS => match stream {
-                Ok(stream) => {
-                    clients.spawn(attend(stream, door.clone()));
-                }
-                Err(_) => sleep(limits::CALLBACK_ACCEPT_PAUSE).await,
-            },
-            Some(_) = clients.join_next() => {}
             () = over(&mut ended) => break,
+            Some(_) = clients.join_next() => {}
+            arrival = arrival, if clients.len() < most => {
+                let now = Instant::now();
+                let room_from = match arrival {
+                    Ok((stream, peer)) => {
+                        let (connection, displaced) = door.connections.open(peer.ip(), now);
+                        clients.spawn(attend(stream, connection, displaced, door.clone()));
+                        door.connections.make_room(now)
+                    }
+                    Err(_) => {
+                        door.connections.give_way();
+                        now + limits::CALLBACK_ACCEPT_PAUSE
+                    }
+                };
+                accept_from = (room_from > now).then_some(room_from);
+            }
         }
+        while clients.try_join_next().is_some() {}
     }
     drop(listeners);
     let _ = timeout(limits::CALLBACK_CLOSING, async {
@@ -251,11 +298,13 @@ async fn over(ended: &mut watch::Receiver<Option<Page>>) {
     let _ = ended.wait_for(Option::is_some).await;
 }
 
-async fn accept(listeners: &[TcpListener]) -> io::Result<TcpStream> {
+/// Accepts a connection; the listeners take turns in being asked first, so that a flood of one does not hide the others.
+async fn accept(listeners: &[TcpListener], turn: usize) -> io::Result<(TcpStream, SocketAddr)> {
     poll_fn(|context| {
-        for listener in listeners {
+        for place in 0..listeners.len() {
+            let listener = &listeners[(turn + place) % listeners.len()];
             if let Poll::Ready(accepted) = listener.poll_accept(context) {
-                return Poll::Ready(accepted.map(|(stream, _)| stream));
+                return Poll::Ready(accepted);
             }
         }
         Poll::Pending
@@ -263,21 +312,35 @@ async fn accept(listeners: &[TcpListener]) -> io::Result<TcpStream> {
     .await
 }
 
-/// Serves one client: one request, one page.
-async fn attend(mut stream: TcpStream, door: Arc<Door>) {
+/// Serves one client until it has its page or has to make room.
+async fn attend(stream: TcpStream, connection: Connection, displaced: Displaced, door: Arc<Door>) {
+    tokio::select! {
+        () = visit(stream, &connection, &door) => {}
+        _ = displaced => {}
+    }
+}
+
+/// One request, one page.
+async fn visit(mut stream: TcpStream, connection: &Connection, door: &Door) {
     let mut ended = door.ended.clone();
     let head = tokio::select! {
         head = timeout(limits::CALLBACK_CLIENT_PATIENCE, read_head(&mut stream, &door.expected)) => head,
         // A browser opens connections in advance; they have nothing to wait for.
         () = over(&mut ended) => return,
     };
-    let page = match head {
-        Ok(Ok(Head::Callback(query))) => ask(query, &door).await,
-        Ok(Ok(Head::Refused(page))) => page,
+    let (page, stage) = match head {
+        Ok(Ok(Head::Callback(query))) => ask(query, connection, door).await,
+        Ok(Ok(Head::Refused(page))) => (page, Stage::Refused),
         // Too slow, or gone: there is nobody to answer.
         Ok(Ok(Head::Incomplete) | Err(_)) | Err(_) => return,
     };
-    let _ = timeout(limits::CALLBACK_CLIENT_PATIENCE, send(stream, &page)).await;
+    connection.enter(stage);
+    tokio::select! {
+        biased;
+        _ = timeout(limits::CALLBACK_CLIENT_PATIENCE, send(stream, &page)) => {}
+        // The page is on its way; only who brought the answer is waited for.
+        () = over(&mut ended), if stage == Stage::Refused => {}
+    }
 }
 
 async fn read_head(stream: &mut TcpStream, expected: &Expected) -> io::Result<Head> {
@@ -301,19 +364,24 @@ async fn read_head(stream: &mut TcpStream, expected: &Expected) -> io::Result<He
 }
 
 /// Puts a query to whoever waits, and returns the page that it leads to.
-async fn ask(query: String, door: &Door) -> Page {
+async fn ask(query: String, connection: &Connection, door: &Door) -> (Page, Stage) {
+    connection.enter(Stage::Judged);
     let (reply, replied) = oneshot::channel();
     if door.ask.send(Question { query, reply }).await.is_err() {
-        return Page::TAKEN;
+        return (Page::TAKEN, Stage::Refused);
     }
     match replied.await {
-        Ok(Reply::Accepted) => match door.ended.clone().wait_for(Option::is_some).await {
-            Ok(page) => page.clone().unwrap_or_else(Page::failed),
-            Err(_) => Page::failed(),
-        },
-        Ok(Reply::Denied(reason)) => Page::denied(&reason),
-        Ok(Reply::Refused) => Page::OTHER_LOGIN,
-        Err(_) => Page::TAKEN,
+        Ok(Reply::Accepted) => {
+            connection.enter(Stage::Answered);
+            let page = match door.ended.clone().wait_for(Option::is_some).await {
+                Ok(page) => page.clone().unwrap_or_else(Page::failed),
+                Err(_) => Page::failed(),
+            };
+            (page, Stage::Answered)
+        }
+        Ok(Reply::Denied(reason)) => (Page::denied(&reason), Stage::Answered),
+        Ok(Reply::Refused) => (Page::OTHER_LOGIN, Stage::Refused),
+        Err(_) => (Page::TAKEN, Stage::Refused),
     }
 }
 
@@ -322,6 +390,7 @@ async fn send(mut stream: TcpStream, page: &Page) -> io::Result<()> {
     stream.shutdown().await?;
     // Closing with unread bytes would reset the connection and could take the page with it.
     let mut unread = [0; 1024];
-    while stream.read(&mut unread).await? > 0 {}
+    let mut rest = stream.take(limits::CALLBACK_UNREAD_LIMIT);
+    while rest.read(&mut unread).await? > 0 {}
     Ok(())
 }

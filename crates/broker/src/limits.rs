@@ -75,8 +75,23 @@ pub(crate) const CALLBACK_HEAD_LIMIT: usize = 8 * 1024;
 /// How long a client of the callback port may take to ask, and again to take its answer: it is on this machine.
 pub(crate) const CALLBACK_CLIENT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Clients of the callback port at one time: a browser opens six, some of them only in advance.
-pub(crate) const CALLBACK_CLIENTS: usize = 32;
+/// Connections to the callback port that are open at one time. A browser opens six, some of them only in advance; the rest
+/// is room in which a flood does not reach the browser's.
+pub(crate) const CALLBACK_CONNECTIONS: usize = 256;
+
+/// Connections beyond these that have been told to close and are about to.
+pub(crate) const CALLBACK_CLOSING_CONNECTIONS: usize = 16;
+
+/// How long a connection to the callback port stays at least before another one takes its place: a browser has sent its
+/// request by then, and a flood that comes again at once is not worth the processor's time.
+pub(crate) const CALLBACK_LEAST_STAY: Duration = Duration::from_millis(20);
+
+/// Connections that the system keeps for the callback port until they are accepted; what comes beyond has to ask again after
+/// a second. Some systems keep fewer.
+pub(crate) const CALLBACK_BACKLOG: u32 = 4096;
+
+/// Bytes that a client of the callback port may send after its request: a browser sends none.
+pub(crate) const CALLBACK_UNREAD_LIMIT: u64 = 64 * 1024;
 
 /// How long the callback port may take to close once the login has ended, so that the browser gets its last page.
 pub(crate) const CALLBACK_CLOSING: Duration = Duration::from_secs(1);
