@@ -9,10 +9,11 @@ use parking_lot::RwLock;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::broker::Broker;
+use crate::browser;
 use crate::config::{self, Inline};
 use crate::error::BrokerError;
 use crate::events::Events;
-use crate::host::Host;
+use crate::host::{Host, SystemEnv};
 use crate::logging;
 use crate::waits::Waits;
 
@@ -93,6 +94,11 @@ pub fn events() -> &'static Events {
 /// The calls of this process that may be called off.
 pub fn waits() -> &'static Waits {
     &WAITS
+}
+
+/// Opens a web page in the user's browser, which is handed no secret of this process.
+pub fn open_browser(url: &str) -> std::io::Result<()> {
+    browser::open(url, &SystemEnv, current().as_deref())
 }
 
 /// Brings what is under way to a safe end; the process is about to exit.

@@ -17,6 +17,10 @@ use crate::limits;
 pub trait Env: Send + Sync {
     /// The value of a variable; `None` when it is unset or not Unicode.
     fn var(&self, name: &str) -> Option<String>;
+    /// The names of all variables that are set; none, where they cannot be listed.
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// The user's home folder.
     fn home_dir(&self) -> Option<PathBuf>;
     /// The working folder.
@@ -34,6 +38,11 @@ pub struct SystemEnv;
 impl Env for SystemEnv {
     fn var(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names = std::env::vars_os().map(|(name, _)| name);
+        names.filter_map(|name| name.into_string().ok()).collect()
     }
 
     fn home_dir(&self) -> Option<PathBuf> {

@@ -9,6 +9,7 @@ mod accounts;
 mod attempts;
 mod bounds;
 mod broker;
+mod browser;
 mod callback;
 mod calm;
 pub mod config;
@@ -72,8 +73,3 @@ pub use report::{Report, Verdict};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use status::{PoolFigures, PoolStatus, ProviderSummary, VaultStatus};
 pub use waits::Waits;
-
-/// Opens a page in the user's browser.
-pub fn open_browser(url: &str) -> std::io::Result<()> {
-    open::that_detached(url)
-}

@@ -69,6 +69,9 @@ pub(crate) const MODEL_LISTS: usize = 16;
 /// Bytes of a model's id or name; one that is longer is none that a person chooses.
 pub(crate) const MODEL_TEXT_LIMIT: usize = 256;
 
+/// How long a browser's launcher is watched for a failure: one that cannot open a page says so at once.
+pub(crate) const BROWSER_PATIENCE: Duration = Duration::from_millis(250);
+
 /// Bytes of a callback's request line and headers, which hold a code and the browser's cookies for this host.
 pub(crate) const CALLBACK_HEAD_LIMIT: usize = 8 * 1024;
 

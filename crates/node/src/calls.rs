@@ -206,7 +206,7 @@ pub fn cancel_login(login: f64) {
 
 #[napi(catch_unwind)]
 pub fn open_browser(url: String) -> bool {
-    provider_auth_broker::open_browser(&url).is_ok()
+    global::open_browser(&url).is_ok()
 }
 
 #[napi(catch_unwind)]
