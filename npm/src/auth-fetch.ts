@@ -17,6 +17,7 @@ import { type Call, cacheTtlOf, type FetchInput, modelOf, readCall, sessionOf } 
 import { observed } from './headers.js'
 import { REPLAY_BYTES } from './limits.js'
 import { boundItems, getAuthHeaders, reportResponse } from './native.js'
+import { bare, read } from './own.js'
 import { isMisuse, send } from './redirect.js'
 import { discard, exhaustedResponse, readErrorText, withRetryAt } from './response.js'
 import { isEventStream, peek } from './sse.js'
@@ -24,18 +25,16 @@ import { abortable, rest } from './wait.js'
 
 type Fetch = typeof globalThis.fetch
 
-type Pool = Pick<AuthFetchOptions, 'provider' | 'namespace' | 'account'>
-
 type Instruction = Pick<Verdict, 'action' | 'delayMs' | 'retryAt'>
 
 /** How an attempt ended: what to tell the broker, and what the caller would get. */
 interface Outcome {
   readonly report: ResponseReport
-  readonly response?: Response
+  readonly response: Response | undefined
   /** What `fetch` threw, when no response came. */
-  readonly error?: unknown
+  readonly error: unknown
   /** What the caller gets whatever the verdict: the answer of another origin. */
-  readonly instead?: () => Promise<Response>
+  readonly instead: (() => Promise<Response>) | undefined
 }
 
 /**
@@ -46,7 +45,15 @@ interface Outcome {
 export function createAuthFetch(
   options: AuthFetchOptions,
 ): (input: FetchInput, init?: AuthFetchInit) => Promise<Response> {
-  const { fetch: given, model, session, maxReplayBytes = REPLAY_BYTES, peekStream = true, onTrace, ...pool } = options
+  const [given, model, session, onTrace] = [
+    read(options, 'fetch'),
+    read(options, 'model'),
+    read(options, 'session'),
+    read(options, 'onTrace'),
+  ]
+  const maxReplayBytes = read(options, 'maxReplayBytes') ?? REPLAY_BYTES
+  const peekStream = read(options, 'peekStream') ?? true
+  const pool = poolOf(options)
 
   return async function authFetch(input, init) {
     const fetch = given ?? globalThis.fetch
@@ -57,19 +64,20 @@ export function createAuthFetch(
     for (let last: Outcome | undefined; ; ) {
       let auth: AuthHeaders
       try {
-        auth = await getAuthHeaders(last === undefined ? ask : { ...ask, retryOf: last.report.attempt })
+        auth = await getAuthHeaders(last === undefined ? ask : bare<AuthRequest>(ask, { retryOf: last.report.attempt }))
       } catch (error) {
         signal?.throwIfAborted()
         // What is wrong with an address that is none, `fetch` says itself.
         if (!URL.canParse(call.url)) return fetch(call.url)
         return withoutCredential(error as AuthError, last)
       }
-      if (auth.trace !== undefined) tell(onTrace, auth.trace)
+      const trace = read(auth, 'trace')
+      if (trace !== undefined) tell(onTrace, trace)
       if (last?.response !== undefined) discard(last.response)
       const outcome = await tryOnce(fetch, call, auth, peekStream)
       const verdict = await settle(outcome, signal)
       const isOver = verdict.action === 'deliver' || outcome.instead !== undefined || !call.payload.replayable
-      if (isOver) return deliver(outcome, verdict.retryAt)
+      if (isOver) return deliver(outcome, read(verdict, 'retryAt'))
       await rest(verdict.delayMs, signal)
       last = outcome
     }
@@ -85,22 +93,29 @@ async function tryOnce(fetch: Fetch, call: Call, auth: AuthHeaders, peekStream: 
   } catch (error) {
     call.signal?.throwIfAborted()
     if (isMisuse(call, auth)) throw error
-    return { report: { attempt, failure: isTimeout(error) ? 'timeout' : 'network' }, error }
+    const report = { attempt, failure: isTimeout(error) ? 'timeout' : 'network' } as const
+    return { report, response: undefined, error, instead: undefined }
   }
-  const { response } = sent
+  const { response, instead } = sent
   const report = { attempt, status: response.status, headers: observed(response) }
-  if (sent.instead !== undefined) return { report, response, instead: sent.instead }
+  const answered = (report: ResponseReport, response: Response): Outcome => ({
+    report,
+    response,
+    error: undefined,
+    instead,
+  })
+  if (instead !== undefined) return answered(report, response)
   if (response.status >= 400) {
     const body = await readErrorText(response, call.signal)
-    return { report: { ...report, body }, response }
+    return answered({ ...report, body }, response)
   }
-  if (!peekStream || !isEventStream(response)) return { report, response }
+  if (!peekStream || !isEventStream(response)) return answered(report, response)
   const onBreak = (): void => {
     if (call.signal?.aborted !== true) void reportResponse({ attempt, failure: 'stream' }).catch(() => {})
   }
   const peeked = await peek(response, call.signal, onBreak)
-  if (peeked.broken) return { report: { attempt, failure: 'network' }, response: peeked.response }
-  return { report: peeked.error === undefined ? report : { ...report, body: peeked.error }, response: peeked.response }
+  if (peeked.broken) return answered({ attempt, failure: 'network' }, peeked.response)
+  return answered(peeked.error === undefined ? report : { ...report, body: peeked.error }, peeked.response)
 }
 
 /** Reports, and returns what to do. When the broker itself fails, a response that is in hand is still the caller's. */
@@ -123,7 +138,7 @@ function deliver({ response, error, instead }: Outcome, retryAt: number | undefi
 
 /** Answers when no account can serve: with what the last attempt brought, else with a 429 of our own, else not at all. */
 function withoutCredential(error: AuthError, last: Outcome | undefined): Response | Promise<Response> {
-  if (last !== undefined) return deliver(last, error.retryAt)
+  if (last !== undefined) return deliver(last, read(error, 'retryAt'))
   if (error.code !== 'EXHAUSTED') throw error
   return exhaustedResponse(error)
 }
@@ -131,9 +146,8 @@ function withoutCredential(error: AuthError, last: Outcome | undefined): Respons
 /** The runtimes name their timeouts differently, and some only in a cause. */
 function isTimeout(error: unknown): boolean {
   if (!(error instanceof Error)) return false
-  const { name, cause } = error
-  const code = 'code' in error ? String(error.code) : ''
-  return /time_?d?out/i.test(`${name} ${code}`) || isTimeout(cause)
+  const code = String(read(error as Error & { code?: unknown }, 'code') ?? '')
+  return /time_?d?out/i.test(`${error.name} ${code}`) || isTimeout(read(error, 'cause'))
 }
 
 /** A listener that throws does not end the call. */
@@ -155,8 +169,23 @@ function choose(
   return typeof choice === 'string' ? choice : choice(new URL(call.url), init)
 }
 
+type Pool = Pick<AuthRequest, 'provider'> & Partial<Pick<AuthRequest, 'namespace' | 'account'>>
+
+function poolOf(options: AuthFetchOptions): Pool {
+  const [provider, namespace, account] = [
+    read(options, 'provider'),
+    read(options, 'namespace'),
+    read(options, 'account'),
+  ]
+  return bare<Pool>(
+    { provider: provider as string },
+    namespace === undefined ? undefined : { namespace },
+    account === undefined ? undefined : { account },
+  )
+}
+
 function authRequest(call: Call, pool: Pool, model: string | undefined, session: string | undefined): AuthRequest {
-  const request: AuthRequest = Object.assign({ url: call.url }, pool)
+  const request = bare<AuthRequest>(pool, { url: call.url })
   if (model !== undefined) request.model = model
   if (session !== undefined) request.session = session
   const cacheTtl = cacheTtlOf(call)

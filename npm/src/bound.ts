@@ -5,6 +5,7 @@
 import type { Call } from './call.js'
 import { ITEM_CHARACTERS } from './limits.js'
 import type { BoundItems } from './native.js'
+import { read } from './own.js'
 
 /** What tools take and give is the caller's own data, whatever its fields are called. */
 const OPAQUE: ReadonlySet<string> = new Set([
@@ -44,7 +45,7 @@ function traceOf([name, beginning]: readonly [string, string]): string {
 
 function itemIn(value: unknown, fields: BoundItems['fields']): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const isToolCall = 'type' in value && value.type === 'tool_use'
+  const isToolCall = read(value as { type?: unknown }, 'type') === 'tool_use'
   for (const [name, inner] of Object.entries(value)) {
     if (OPAQUE.has(name) || (isToolCall && name === 'input')) continue
     const text = Array.isArray(inner) ? inner[0] : inner

@@ -2,6 +2,7 @@
 import type { AuthFetchInit } from '../../index.js'
 import { isStream, type Payload, readPayload } from './body.js'
 import { type HeaderMap, readHeaders } from './headers.js'
+import { bare, has, read } from './own.js'
 
 export type FetchInput = string | URL | Request
 
@@ -22,8 +23,8 @@ export interface Call {
   readonly signal: AbortSignal | undefined
   /** All options of the caller, those that no standard knows included. */
   readonly init: RequestInit
-  /** The caller's `Request`, which may carry options that cannot be read from it. */
-  readonly request: Request | undefined
+  /** The caller's `Request` as the runtime knows it, without its body: it may carry options that cannot be read from it. */
+  readonly carrier: Request | undefined
 }
 
 /** Reads a call. Rejects only with the reason of an abort. */
@@ -34,13 +35,12 @@ export async function readCall(
 ): Promise<Call> {
   // `fetch(url, request)` is legal: the Request's fields are getters and would not survive a spread.
   if (isRequest(options)) return readCall(new Request(input, options), undefined, replayLimit)
-  const request = isRequest(input) ? input : undefined
-  const url = request?.url ?? String(input)
-  const { providerAuth, ...given } = options ?? {}
-  const init: RequestInit = request === undefined ? given : { ...initOf(request), ...given }
+  const { url, fields, body: own, carrier } = isRequest(input) ? readRequest(input) : readAddress(input)
+  const { providerAuth, ...given } = readInit(options)
+  const init: RequestInit = bare<RequestInit>(fields, given)
   const signal = init.signal ?? undefined
   signal?.throwIfAborted()
-  const body = options?.body ?? request?.body
+  const body = init.body ?? own
   const payload = isStream(body) ? await readPayload(body, replayLimit, signal) : { body, replayable: true }
   signal?.throwIfAborted()
   const headers = readHeaders(init.headers)
@@ -55,7 +55,7 @@ export async function readCall(
     redirect: init.redirect ?? 'follow',
     signal,
     init,
-    request,
+    carrier,
   }
 }
 
@@ -94,22 +94,100 @@ function leadingModel(text: string): string | undefined {
   return model.includes('\\') ? undefined : model
 }
 
-function isRequest(value: unknown): value is Request {
-  return typeof value === 'object' && value !== null && 'url' in value && 'headers' in value && 'method' in value
+/** What the first argument of a call says, each part of it read once. */
+interface Source {
+  readonly url: string
+  readonly fields?: RequestInit
+  readonly body: RequestInit['body'] | undefined
+  readonly carrier: Request | undefined
 }
 
-function initOf(request: Request): RequestInit {
-  const { method, headers, redirect, signal, credentials, mode, integrity, keepalive, referrer, referrerPolicy } =
-    request
-  return { method, headers, redirect, signal, credentials, mode, integrity, keepalive, referrer, referrerPolicy }
+/** What of a `Request` an `init` can say as well. */
+const REQUEST_FIELDS = [
+  'method',
+  'headers',
+  'redirect',
+  'signal',
+  'credentials',
+  'mode',
+  'integrity',
+  'keepalive',
+  'referrer',
+  'referrerPolicy',
+] as const
+
+/** What a class of options may define by getters; all else of an `init` must be its own. */
+const INIT_FIELDS = [...REQUEST_FIELDS, 'body', 'providerAuth'] as const
+
+/** The runtime's own getters. Those of a subclass may answer otherwise than what is sent. */
+const GETTERS: Readonly<Record<string, PropertyDescriptor | undefined>> = Object.getOwnPropertyDescriptors(
+  Request.prototype,
+)
+
+function isRequest(value: unknown): value is Request {
+  return typeof value === 'object' && has(value, 'url') && has(value, 'headers') && has(value, 'method')
+}
+
+function readAddress(input: FetchInput): Source {
+  return { url: String(input), body: undefined, carrier: undefined }
+}
+
+function readRequest(request: Request): Source {
+  const url = slotOf(request, 'url')
+  const isGenuine = typeof url === 'string'
+  const field = (name: keyof Request): unknown => (isGenuine ? slotOf(request, name) : request[name])
+  const fields = bare<Record<string, unknown>>()
+  for (const name of REQUEST_FIELDS) fields[name] = field(name)
+  const body = field('body') as Source['body']
+  const carrier = isGenuine ? carrierOf(request, url, body) : undefined
+  return { url: isGenuine ? url : String(request.url), fields: fields as RequestInit, body, carrier }
+}
+
+/** Returns what the runtime itself has under this name; `undefined` for what is no `Request` of its making. */
+function slotOf(request: Request, name: keyof Request): unknown {
+  const getter = GETTERS[name]?.get
+  try {
+    return getter === undefined ? undefined : Reflect.apply(getter, request, [])
+  } catch {
+    return undefined
+  }
+}
+
+/** Returns the same request without its body and as no subclass, for the sake of options that cannot be read from it. */
+function carrierOf(request: Request, url: string, body: Source['body']): Request | undefined {
+  try {
+    const init = body === null || body === undefined ? undefined : { body: new Uint8Array() }
+    const carrier = new Request(request, init)
+    return slotOf(carrier, 'url') === url ? carrier : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Returns the options of a call, each read once. What is `undefined` is not there (Web IDL, dictionaries). */
+function readInit(options: AuthFetchInit | undefined): AuthFetchInit {
+  const init = bare<Record<string, unknown>>(options as Record<string, unknown> | undefined)
+  for (const name of Object.keys(init)) if (init[name] === undefined) delete init[name]
+  if (isPlain(options)) return init
+  for (const name of INIT_FIELDS) {
+    const value = Object.hasOwn(init, name) ? undefined : read(options, name)
+    if (value !== undefined) init[name] = value
+  }
+  return init
+}
+
+/** Tells whether an object is of no class. */
+function isPlain(options: object | undefined): boolean {
+  const prototype = Object.getPrototypeOf(options ?? {})
+  return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
 /** Takes the overrides out of the headers; those of `init` come first. */
 function takeOverrides(headers: HeaderMap, given: Overrides | undefined): Overrides {
-  const overrides: Overrides = {}
+  const overrides: Overrides = bare()
   for (const name of OVERRIDES) {
     const header = `x-provider-auth-${name}`
-    const value = given?.[name] ?? headers[header]
+    const value = read(given, name) ?? headers[header]
     if (value) overrides[name] = value
     delete headers[header]
   }
@@ -126,7 +204,7 @@ function jsonText(body: Payload['body'], headers: HeaderMap): string | undefined
 function readField(text: string, name: string): string | undefined {
   if (!text.includes(`"${name}"`)) return undefined
   try {
-    const value: unknown = (JSON.parse(text) as Record<string, unknown>)[name]
+    const value: unknown = read(JSON.parse(text) as Record<string, unknown>, name)
     return typeof value === 'string' ? value : undefined
   } catch {
     return undefined

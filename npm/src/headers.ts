@@ -1,6 +1,7 @@
 /** Header maps with lower-case names: the caller's, the ones that authenticate, and what may follow a redirect. */
 import type { AuthHeaders } from '../../index.js'
 import { OBSERVED_HEADERS } from './native.js'
+import { bare } from './own.js'
 
 export type HeaderMap = Record<string, string>
 
@@ -19,7 +20,7 @@ const SENSITIVE = ['authorization', 'cookie', 'proxy-authorization', 'host']
 
 /** Reads any form of `HeadersInit`; values of one name are joined as `Headers` does. */
 export function readHeaders(input: HeadersInput | undefined): HeaderMap {
-  const map: HeaderMap = Object.create(null)
+  const map: HeaderMap = bare()
   if (input === undefined || input === null) return map
   const pairs = Symbol.iterator in input ? (input as Iterable<readonly [string, string]>) : Object.entries(input)
   for (const pair of pairs) {
@@ -35,9 +36,9 @@ export function readHeaders(input: HeadersInput | undefined): HeaderMap {
 
 /** Returns the caller's headers without the placeholders that an SDK set, and with ours. */
 export function authenticated(headers: HeaderMap, auth: AuthHeaders): HeaderMap {
-  const merged: HeaderMap = {}
-  for (const name in headers) if (!auth.strip.includes(name)) merged[name] = headers[name] as string
-  for (const name in auth.headers) {
+  const merged: HeaderMap = bare()
+  for (const name of Object.keys(headers)) if (!auth.strip.includes(name)) merged[name] = headers[name] as string
+  for (const name of Object.keys(auth.headers)) {
     const ours = auth.headers[name] as string
     const theirs = merged[name]
     if (theirs === undefined) merged[name] = ours
@@ -53,13 +54,20 @@ export function authenticated(headers: HeaderMap, auth: AuthHeaders): HeaderMap 
  */
 export function withoutCredentials(headers: HeaderMap, sent: HeaderMap, auth: AuthHeaders): HeaderMap {
   const secret = new Set([...SENSITIVE, ...auth.strip])
-  for (const name in auth.headers) if (!APPENDED.has(name) && !DEFAULTED.has(name)) secret.add(name)
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => name in sent && !secret.has(name)))
+  for (const name of Object.keys(auth.headers)) if (!APPENDED.has(name) && !DEFAULTED.has(name)) secret.add(name)
+  return only(headers, (name) => Object.hasOwn(sent, name) && !secret.has(name))
+}
+
+/** Returns those headers whose name fits. */
+export function only(headers: HeaderMap, fits: (name: string) => boolean): HeaderMap {
+  const map: HeaderMap = bare()
+  for (const name of Object.keys(headers)) if (fits(name)) map[name] = headers[name] as string
+  return map
 }
 
 /** Returns the response headers that the policy reads. */
 export function observed(response: Response): HeaderMap {
-  const map: HeaderMap = {}
+  const map: HeaderMap = bare()
   for (const [name, value] of response.headers) if (OBSERVED.has(name)) map[name] = value
   return map
 }

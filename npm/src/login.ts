@@ -9,11 +9,12 @@ import {
   startNativeLogin,
   trustProject,
 } from './native.js'
+import { read } from './own.js'
 import { askOnTerminal, isAtTerminal, visible } from './trust.js'
 
 /** `startLogin` of the contract. */
 export async function startLogin(options: LoginOptions): Promise<LoginSession> {
-  const signal = options?.signal
+  const signal = read(options, 'signal')
   if (signal?.aborted) throw cancelled()
   const { login, ...prompt } = await startNativeLogin(options)
   const cancel = (): void => {
@@ -27,11 +28,12 @@ export async function startLogin(options: LoginOptions): Promise<LoginSession> {
 
 /** `login` of the contract. */
 export async function login(options: LoginOptions): Promise<Account> {
-  if (options?.method === 'api-key') return onceTrusted(options, () => addApiKey(keyOptions(options)))
+  if (read(options, 'method') === 'api-key') return onceTrusted(options, () => addApiKey(keyOptions(options)))
   const session = await onceTrusted(options, () => startLogin(options))
   try {
-    const { onPrompt = showPrompt, readCode } = options
-    const { method, url, userCode, instructions, expiresAt } = session
+    const [onPrompt, readCode] = [read(options, 'onPrompt') ?? showPrompt, read(options, 'readCode')]
+    const { method, url, instructions } = session
+    const [userCode, expiresAt] = [read(session, 'userCode'), read(session, 'expiresAt')]
     const prompt = { method, url, instructions, ...(userCode && { userCode }), ...(expiresAt && { expiresAt }) }
     // These ask nobody for anything.
     if (method !== 'assertion' && method !== 'client-credentials') onPrompt(prompt)
@@ -49,9 +51,9 @@ async function onceTrusted<T>(options: LoginOptions, act: () => Promise<T>): Pro
   try {
     return await act()
   } catch (refusal) {
-    const { confirmTrust, signal } = options ?? {}
+    const [confirmTrust, signal] = [read(options, 'confirmTrust'), read(options, 'signal')]
     const isAsked = confirmTrust !== undefined || isAtTerminal()
-    if ((refusal as AuthError).code !== 'PROJECT_NOT_TRUSTED' || !isAsked) throw refusal
+    if (read(refusal as AuthError, 'code') !== 'PROJECT_NOT_TRUSTED' || !isAsked) throw refusal
     const trust = await projectTrust()
     const agreed = await (confirmTrust === undefined ? askOnTerminal(trust, signal) : confirmTrust(trust))
     if (signal?.aborted) throw cancelled()
@@ -67,10 +69,11 @@ function showPrompt({ method, url, instructions }: LoginPrompt): void {
   process.stderr.write(`${visible(instructions)}.\n${opened ? 'If no page opened, go to' : 'Go to'} ${visible(url)}\n`)
 }
 
-function keyOptions({ provider, apiKey, namespace, label }: LoginOptions): Parameters<typeof addApiKey>[0] {
+function keyOptions(options: LoginOptions): Parameters<typeof addApiKey>[0] {
+  const [namespace, label] = [read(options, 'namespace'), read(options, 'label')]
   return {
-    provider,
-    apiKey: apiKey as string,
+    provider: read(options, 'provider') as string,
+    apiKey: read(options, 'apiKey') as string,
     ...(namespace !== undefined && { namespace }),
     ...(label !== undefined && { label }),
   }

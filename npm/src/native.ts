@@ -6,6 +6,7 @@ import type * as api from '../../index.js'
 // At run time this is the generated loader; its type file describes the whole library instead.
 import * as loaded from '../../index.js'
 import { LENT_ACCOUNTS } from './limits.js'
+import { read } from './own.js'
 
 /** What `startLogin` of the addon resolves to: the prompt, and the number of the login. */
 export interface NativePrompt extends api.LoginPrompt {
@@ -39,7 +40,7 @@ interface Addon {
   ): [version: string, accountId: string, headers: Record<string, string>, strip: string[]] | null
   boundItems(provider: unknown): BoundItems | null
   explain: typeof api.explain
-  getAuthHeaders(request: api.AuthRequest & { wait?: number }): Promise<api.AuthHeaders>
+  getAuthHeaders(request: api.AuthRequest, wait?: number): Promise<api.AuthHeaders>
   beginWait(): number
   endWait(wait: number): void
   reportServed(attempt: unknown, status: unknown, headers: string): boolean
@@ -68,7 +69,7 @@ interface Addon {
   exportVault: typeof api.exportVault
   importVault: typeof api.importVault
   migrate: typeof api.migrate
-  discoverModels(options: DiscoverOptions & { wait?: number }): Promise<api.ModelList>
+  discoverModels(options: DiscoverOptions, wait?: number): Promise<api.ModelList>
   configuredProviders: typeof api.configuredProviders
   projectTrust: typeof api.projectTrust
   trustProject(shown: [file: string, shown: string][] | undefined): Promise<api.ProjectTrust>
@@ -137,11 +138,18 @@ export function boundItems(provider: string): BoundItems {
 
 /** `getAuthHeaders` of the contract. What is at hand is handed out without waiting for anything. */
 export async function getAuthHeaders(request: api.AuthRequest): Promise<api.AuthHeaders> {
-  const { provider, namespace, url, model, session, cacheTtl, account, boundBy }: Partial<api.AuthRequest> =
-    request ?? {}
-  const isFirst = request?.retryOf === undefined && request?.explain === undefined
+  const isFirst = read(request, 'retryOf') === undefined && read(request, 'explain') === undefined
   const atHand = isFirst
-    ? addon.authHeadersNow(provider, namespace, url, model, session, account, boundBy, cacheTtl)
+    ? addon.authHeadersNow(
+        read(request, 'provider'),
+        read(request, 'namespace'),
+        read(request, 'url'),
+        read(request, 'model'),
+        read(request, 'session'),
+        read(request, 'account'),
+        read(request, 'boundBy'),
+        read(request, 'cacheTtl'),
+      )
     : null
   if (atHand === null) return waitFor(request, addon.getAuthHeaders)
   const attempt = typeof atHand === 'string' ? atHand : atHand[0]
@@ -161,9 +169,9 @@ export async function removeAccount(id: string, options?: Parameters<typeof api.
 
 /** `reportResponse` of the contract. A success is taken note of without waiting for anything. */
 export async function reportResponse(report: api.ResponseReport): Promise<api.Verdict> {
-  const { attempt, status, headers, body, failure }: Partial<api.ResponseReport> = report ?? {}
-  const lines = body === undefined && failure === undefined ? asLines(headers) : undefined
-  const isTaken = lines !== undefined && addon.reportServed(attempt, status, lines)
+  const isPlainSuccess = read(report, 'body') === undefined && read(report, 'failure') === undefined
+  const lines = isPlainSuccess ? asLines(read(report, 'headers')) : undefined
+  const isTaken = lines !== undefined && addon.reportServed(read(report, 'attempt'), read(report, 'status'), lines)
   return isTaken ? { action: 'deliver', delayMs: 0, reason: 'ok' } : addon.reportResponse(report)
 }
 
@@ -172,7 +180,7 @@ function asLines(headers: api.ResponseReport['headers']): string | undefined {
   if (headers == null) return ''
   if (typeof headers !== 'object') return undefined
   let lines = ''
-  for (const name in headers) {
+  for (const name of Object.keys(headers)) {
     const value: unknown = headers[name]
     if (typeof value !== 'string' || /[\r\n]/.test(name) || /[\r\n]/.test(value)) return undefined
     lines += `${name.toLowerCase()}\n${value}\n`
@@ -209,12 +217,12 @@ export async function trustProject(shown?: api.ProjectTrust): Promise<api.Projec
 /** Makes a call that waits. An abort of `options.signal` ends the wait. */
 function waitFor<Options extends { signal?: AbortSignal }, T>(
   options: Options,
-  call: (options: Options & { wait?: number }) => Promise<T>,
+  call: (options: Options, wait?: number) => Promise<T>,
 ): Promise<T> {
-  const signal = options?.signal
+  const signal = read(options, 'signal')
   if (signal == null) return call(options)
   const wait = addon.beginWait()
-  const outcome = call({ ...options, wait })
+  const outcome = call(options, wait)
   const end = (): void => addon.endWait(wait)
   const forget = (): void => signal.removeEventListener('abort', end)
   if (signal.aborted) end()

@@ -8,15 +8,16 @@
 import type { AuthHeaders } from '../../index.js'
 import { isStream, type Payload } from './body.js'
 import type { Call, Redirect } from './call.js'
-import { authenticated, type HeaderMap, withoutCredentials } from './headers.js'
+import { authenticated, type HeaderMap, only, withoutCredentials } from './headers.js'
 import { REDIRECTS } from './limits.js'
+import { bare, read } from './own.js'
 import { discard, withFacts } from './response.js'
 
 export interface Sent {
   /** The last response to our credential. */
   readonly response: Response
   /** Set when that response is a redirect that the credential does not follow: what the caller gets instead. */
-  readonly instead?: () => Promise<Response>
+  readonly instead: (() => Promise<Response>) | undefined
 }
 
 /** One request of the chain. */
@@ -48,15 +49,15 @@ export async function send(fetch: Fetch, call: Call, auth: AuthHeaders): Promise
   for (let followed = 0; ; followed += 1) {
     const response = await fetch(targetOf(call, hop), initFor(call, hop, 'manual'))
     const location = call.redirect === 'manual' ? null : locationOf(response)
-    if (location === null) return { response: followed === 0 ? response : asRedirected(response) }
+    if (location === null) return { response: followed === 0 ? response : asRedirected(response), instead: undefined }
     discard(response)
     if (call.redirect === 'error') return refusal(response, 'unexpected redirect')
     if (followed === REDIRECTS) return refusal(response, 'redirect count exceeded')
     const next = nextHop(hop, response.status, location)
     if (typeof next === 'string') return refusal(response, next)
     if (new URL(next.url).origin !== new URL(hop.url).origin) {
-      const bare = { ...next, headers: withoutCredentials(call.headers, next.headers, auth) }
-      return { response, instead: async () => asRedirected(await fetch(bare.url, initFor(call, bare, 'follow'))) }
+      const foreign = { ...next, headers: withoutCredentials(call.headers, next.headers, auth) }
+      return { response, instead: async () => asRedirected(await fetch(foreign.url, initFor(call, foreign, 'follow'))) }
     }
     hop = next
   }
@@ -67,7 +68,7 @@ export function isMisuse(call: Call, auth: AuthHeaders): boolean {
   try {
     const hop = firstHop(call, auth)
     const init = initFor(call, hop, 'manual')
-    void new Request(hop.url, isStream(call.payload.body) ? { ...init, body: null } : init)
+    void new Request(hop.url, isStream(call.payload.body) ? bare(init, { body: null }) : init)
     return false
   } catch {
     return true
@@ -75,18 +76,18 @@ export function isMisuse(call: Call, auth: AuthHeaders): boolean {
 }
 
 function firstHop({ url, method, headers, payload }: Call, auth: AuthHeaders): Hop {
-  return { url: auth.url ?? url, method, headers: authenticated(headers, auth), payload }
+  return { url: read(auth, 'url') ?? url, method, headers: authenticated(headers, auth), payload }
 }
 
-function targetOf(call: Call, hop: Hop): string | Request {
-  return call.request !== undefined && call.request.url === hop.url ? call.request : hop.url
+/** The address that the broker was asked about, as text; in a `Request` of ours where one carries what cannot be read. */
+function targetOf({ url, carrier }: Call, hop: Hop): string | Request {
+  return carrier !== undefined && url === hop.url ? carrier : hop.url
 }
 
 function initFor(call: Call, { method, headers, payload }: Hop, redirect: Redirect): RequestInit {
   const body = (payload.body ?? null) as NonNullable<RequestInit['body']> | null
   // Not a spread: with fields after it that costs ten times as much, on every request.
-  return Object.assign(
-    {},
+  return bare<RequestInit & { duplex?: string }>(
     call.init,
     { method, headers, redirect, body },
     isStream(body) ? { duplex: 'half' } : undefined,
@@ -109,7 +110,7 @@ function nextHop(hop: Hop, status: number, location: string): Hop | string {
 }
 
 function withoutBodyHeaders(headers: HeaderMap): HeaderMap {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !BODY_HEADERS.has(name)))
+  return only(headers, (name) => !BODY_HEADERS.has(name))
 }
 
 /** `fetch` rejects here with the same kind of error. */

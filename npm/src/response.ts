@@ -1,6 +1,7 @@
 /** Responses: read a little without spoiling them, rebuild them with one thing changed, let them go. */
 import type { AuthError } from '../../index.js'
 import { ERROR_BODY_BYTES, PEEK_MS } from './limits.js'
+import { read } from './own.js'
 import { abortable, deadline } from './wait.js'
 
 /**
@@ -37,10 +38,10 @@ export function rebuilt(
   change: { body?: ReadableStream<Uint8Array>; headers?: Headers },
 ): Response {
   const { status, statusText, url, type, redirected } = response
-  const copy = new Response(change.body ?? response.body, {
+  const copy = new Response(read(change, 'body') ?? response.body, {
     status,
     statusText,
-    headers: change.headers ?? response.headers,
+    headers: read(change, 'headers') ?? response.headers,
   })
   return withFacts(copy, { url, type, redirected })
 }
@@ -62,8 +63,10 @@ export function withRetryAt(response: Response, retryAt: number): Response {
 }
 
 /** Returns the 429 that stands for "every account that may serve is cooling", when no request was made. */
-export function exhaustedResponse({ message, retryAt, accountId }: AuthError): Response {
-  const code = accountId === undefined ? 'all_accounts_cooling' : 'account_bound'
+export function exhaustedResponse(fault: AuthError): Response {
+  const { message } = fault
+  const retryAt = read(fault, 'retryAt')
+  const code = read(fault, 'accountId') === undefined ? 'all_accounts_cooling' : 'account_bound'
   const error = { type: 'rate_limit_error', code, message, retry_at: retryAt }
   const headers = { 'content-type': 'application/json', ...(retryAt === undefined ? {} : retryHeaders(retryAt)) }
   return new Response(JSON.stringify({ error }), { status: 429, statusText: 'Too Many Requests', headers })

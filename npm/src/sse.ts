@@ -3,6 +3,7 @@
  * open with an error, and then another account can serve. What was read is handed on byte for byte.
  */
 import { PEEK_BYTES, PEEK_MS } from './limits.js'
+import { read } from './own.js'
 import { rebuilt } from './response.js'
 import { abortable, deadline } from './wait.js'
 
@@ -10,9 +11,9 @@ export interface Peeked {
   /** The same response, unread again. */
   readonly response: Response
   /** Data of the first event, when that event is an error. */
-  readonly error?: string
+  readonly error: string | undefined
   /** The stream broke before its first event. The response still tells its reader so. */
-  readonly broken?: true
+  readonly broken: boolean
 }
 
 interface ServerEvent {
@@ -49,21 +50,22 @@ export async function peek(response: Response, signal: AbortSignal | undefined, 
   try {
     for (let size = 0; size < PEEK_BYTES; ) {
       pending = reader.read()
-      const read = await abortable(Promise.race([pending, patience.passed]), signal)
-      if (read === undefined || read.done) break
+      const next = await abortable(Promise.race([pending, patience.passed]), signal)
+      if (next === undefined || next.done) break
       pending = undefined
-      chunks.push(read.value)
-      size += read.value.byteLength
-      const event = nextEvent(decoder.decode(read.value, { stream: true }))
-      if (event !== undefined) return isError(event) ? { response: held(), error: event.data } : { response: held() }
+      chunks.push(next.value)
+      size += next.value.byteLength
+      const event = nextEvent(decoder.decode(next.value, { stream: true }))
+      if (event === undefined) continue
+      return { response: held(), error: isError(event) ? event.data : undefined, broken: false }
     }
-    return { response: held() }
+    return { response: held(), error: undefined, broken: false }
   } catch (error) {
     if (signal?.aborted === true) {
       void reader.cancel(error).catch(() => {})
       throw signal.reason
     }
-    return { response: held(() => {}), broken: true }
+    return { response: held(() => {}), error: undefined, broken: true }
   } finally {
     patience.stop()
   }
@@ -83,10 +85,10 @@ function resumed(
         const chunk = chunks.shift()
         if (chunk !== undefined) return controller.enqueue(chunk)
         try {
-          const read = await (pending ?? reader.read())
+          const next = await (pending ?? reader.read())
           pending = undefined
-          if (read.done) controller.close()
-          else controller.enqueue(read.value)
+          if (next.done) controller.close()
+          else controller.enqueue(next.value)
         } catch (error) {
           onBreak()
           throw error
@@ -103,7 +105,8 @@ function isError({ name, data }: ServerEvent): boolean {
   if (name === 'error') return true
   if (!/error|failed/.test(data)) return false
   try {
-    const { type, error } = JSON.parse(data) as { type?: unknown; error?: unknown }
+    const event = JSON.parse(data) as { type?: unknown; error?: unknown }
+    const [type, error] = [read(event, 'type'), read(event, 'error')]
     return (
       type === 'error' ||
       (typeof type === 'string' && type.endsWith('.failed')) ||

@@ -12,8 +12,7 @@ use provider_auth_broker::{
     Report, SecretString, Task,
 };
 
-/// The greatest whole number of JavaScript, 2^53 - 1.
-const MOST: f64 = 9_007_199_254_740_991.0;
+use crate::objects::{own_entries, plain, property};
 
 type Read<T> = std::result::Result<T, BrokerError>;
 
@@ -39,9 +38,8 @@ impl<'env> Options<'env> {
             return Ok(None);
         };
         // A getter or a proxy may throw: that is a bad argument too.
-        let value: Unknown<'env> = object
-            .get_named_property_unchecked(name)
-            .map_err(|_| expected(name, "a readable value"))?;
+        let value = property(object, name).map_err(|_| expected(name, "a readable value"))?;
+        let Some(value) = value else { return Ok(None) };
         match value.get_type() {
             Ok(ValueType::Undefined | ValueType::Null) => Ok(None),
             Ok(_) => Ok(Some(value)),
@@ -114,11 +112,6 @@ impl<'env> Options<'env> {
                 _ => RefreshModels::WhenOld,
             },
         })
-    }
-
-    /// The number under which `endWait` ends this call's waiting.
-    pub(crate) fn wait(&self) -> Read<Option<u64>> {
-        Ok(self.whole("wait", 0.0, MOST)?.map(|wait| wait as u64))
     }
 
     pub(crate) fn report(&self) -> Read<Report> {
@@ -257,21 +250,21 @@ impl<'env> Options<'env> {
     }
 
     /// Options of `configure`: what is wrong with them is a fault of the configuration.
-    pub(crate) fn inline(env: &Env, options: &Unknown<'env>) -> Read<Inline> {
-        let inline = Self::new(options, "options").and_then(|options| options.read_inline(env));
+    pub(crate) fn inline(options: &Unknown<'env>) -> Read<Inline> {
+        let inline = Self::new(options, "options").and_then(|options| options.read_inline());
         inline.map_err(|error| match error {
             BrokerError::InvalidArgument(text) => ConfigError::in_options(&text).into(),
             other => other,
         })
     }
 
-    fn read_inline(&self, env: &Env) -> Read<Inline> {
+    fn read_inline(&self) -> Read<Inline> {
         let log = match self.get("log")? {
             Some(value) => Options::new(&value, "log")?,
             None => Options(None),
         };
         let config = match self.get("config")? {
-            Some(value) => Some(env.from_js_value(value).map_err(|_| {
+            Some(value) => Some(plain(&value).map_err(|_| {
                 expected(
                     "config",
                     "plain data: objects, arrays, strings, numbers, booleans",
@@ -378,10 +371,7 @@ fn header_map(value: &Unknown<'_>) -> Read<BTreeMap<String, String>> {
     }
     let object = value.coerce_to_object().map_err(|_| unreadable())?;
     let mut headers = BTreeMap::new();
-    for name in Object::keys(&object).map_err(|_| unreadable())? {
-        let value: Unknown<'_> = object
-            .get_named_property_unchecked(&name)
-            .map_err(|_| unreadable())?;
+    for (name, value) in own_entries(&object).map_err(|_| unreadable())? {
         // What is no string is no header; a bad report of a known attempt is not refused for it.
         if let Ok(value) = text(&value, &name) {
             headers.insert(name.to_ascii_lowercase(), value);

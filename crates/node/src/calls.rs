@@ -29,7 +29,7 @@ macro_rules! read {
 
 #[napi(catch_unwind)]
 pub fn configure(env: &Env, options: Unknown<'_>) -> Result<()> {
-    Options::inline(env, &options)
+    Options::inline(&options)
         .and_then(global::configure)
         .map_err(|error| to_js(env, &error))
 }
@@ -105,11 +105,16 @@ pub fn explain<'env>(env: &'env Env, request: Unknown<'env>) -> Result<Promised<
     })
 }
 
+/// `wait` is the number under which `endWait` ends this call's waiting.
 #[napi(catch_unwind)]
-pub fn get_auth_headers<'env>(env: &'env Env, request: Unknown<'env>) -> Result<Promised<'env>> {
+pub fn get_auth_headers<'env>(
+    env: &'env Env,
+    request: Unknown<'env>,
+    wait: Option<f64>,
+) -> Result<Promised<'env>> {
     let options = read!(env, Options::new(&request, "request"));
     let request = read!(env, options.auth_request());
-    let wait = read!(env, options.wait());
+    let wait = wait.map(|wait| wait as u64);
     later(env, async move {
         let work = async { broker()?.headers(&request).await };
         global::waits().run(wait, work).await.map(AuthHeaders)
@@ -465,11 +470,16 @@ pub fn migrate<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<
     })
 }
 
+/// `wait` is the number under which `endWait` ends this call's waiting.
 #[napi(catch_unwind)]
-pub fn discover_models<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
+pub fn discover_models<'env>(
+    env: &'env Env,
+    options: Unknown<'env>,
+    wait: Option<f64>,
+) -> Result<Promised<'env>> {
     let options = read!(env, Options::new(&options, "options"));
     let request = read!(env, options.models_request());
-    let wait = read!(env, options.wait());
+    let wait = wait.map(|wait| wait as u64);
     later(env, async move {
         let work = async { broker()?.discover_models(&request).await };
         let list = global::waits().run(wait, work).await?;

@@ -6,6 +6,7 @@
 mod arguments;
 mod calls;
 mod errors;
+mod objects;
 mod promises;
 mod values;
 

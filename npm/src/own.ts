@@ -1,0 +1,31 @@
+/**
+ * Reads objects without what every object of the process inherits.
+ *
+ * A merge of strange JSON somewhere in the process can put a property on `Object.prototype`. It is no option of a call, no
+ * header and no address: what counts is an object's own property, or its class's. What replaces `fetch`, `Request` or their
+ * methods is the process's own code, and trusted.
+ */
+
+/** Returns a property of an object or of its class; never one of the prototype at the end of the chain, which all share. */
+export function read<T extends object, K extends keyof T>(object: T | null | undefined, name: K): T[K] | undefined {
+  // Read once, and first: what is not there at all is the usual case, on the path of every request.
+  const value = object?.[name]
+  return value === undefined || has(object, name) ? value : undefined
+}
+
+/** Tells whether `read` finds such a property. */
+export function has<T, K extends PropertyKey>(object: T, name: K): object is T & Record<K, unknown> {
+  if (object === null || object === undefined) return false
+  if (Object.hasOwn(object, name)) return true
+  for (let holder = Object.getPrototypeOf(object); holder !== null; ) {
+    const next = Object.getPrototypeOf(holder)
+    if (next !== null && Object.hasOwn(holder, name)) return true
+    holder = next
+  }
+  return false
+}
+
+/** Returns an object that inherits nothing, with the own properties of these; later ones win. */
+export function bare<T extends object>(...parts: (Partial<T> | null | undefined)[]): T {
+  return Object.assign(Object.create(null), ...parts)
+}
