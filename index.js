@@ -773,13 +773,14 @@ if (
   }
 }
 
-const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, clearCooldowns, close, configure, configuredProviders, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, observedHeaders, openBrowser, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, rotateVaultKey, startLogin, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, claimedProviders, clearCooldowns, close, configure, configuredProviders, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, observedHeaders, openBrowser, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, rotateVaultKey, startLogin, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { addVaultSlot }
 export { authHeadersNow }
 export { beginWait }
 export { boundItems }
 export { cancelLogin }
+export { claimedProviders }
 export { clearCooldowns }
 export { close }
 export { configure }

@@ -1,6 +1,7 @@
 /** The plugin inside the real OpenCode, offline. */
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -13,9 +14,10 @@ import { startUpstream, throttle } from './support/upstream.mjs'
 
 const KEYS = { A: 'sk-a-7c1e93d05b', B: 'sk-b-e20f6a4d18', C: 'sk-c-95b7d3f02c' }
 const PLUGIN_FILE = new URL('../npm/dist/server.js', import.meta.url)
+const PLUGIN_SOURCE = new URL('../npm/src/server.ts', import.meta.url)
 const PLACEHOLDER = 'kept-by-provider-auth'
 
-let oidc, upstream, sandbox, opencode, served
+let oidc, upstream, sandbox, opencode, served, ownProviders
 
 before(async () => {
   oidc = await startOidcProvider()
@@ -23,6 +25,7 @@ before(async () => {
   upstream = await startUpstream({ providers: [oidc], keys })
   const origins = [upstream.origin]
   const providers = { pool: { origins }, desk: oidc.config({ origins }), empty: { origins }, intake: { origins } }
+  ownProviders = providers
   sandbox = createSandbox({ name: 'opencode', config: { providers } })
   opencode = createOpenCode(sandbox, {
     providers: Object.fromEntries(Object.keys(providers).map((id) => [id, upstream.baseURL])),
@@ -146,6 +149,105 @@ test('a plugin whose addon does not load lets no request go out bare', async () 
   assert.equal(config.provider.other.options.fetch, undefined)
 })
 
+test('the built-in providers that the plugin names by itself are those of the library', async () => {
+  const [, list] = /const BUILT_IN = \[([^\]]*)\]/.exec(readFileSync(PLUGIN_SOURCE, 'utf8'))
+  const known = await inVault(`
+    const { claimedProviders } = await import('${new URL('../npm/dist/native.js', import.meta.url)}')
+    auth.configure({ dir: '/nowhere/at/all', config: {} })
+    process.env.PROVIDER_AUTH_CONFIG = ''
+    process.env.XDG_CONFIG_HOME = '/nowhere'
+    console.log(JSON.stringify(await claimedProviders()))`)
+  const { ids } = JSON.parse(known)
+  const named = list.match(/[\w-]+/g)
+  assert.deepEqual(named.toSorted(), ids.toSorted())
+})
+
+/** What of the host's configuration is ours when the plugin cannot start. */
+const HOST_CONFIG = {
+  provider: {
+    mine: { options: { apiKey: 'its own' } },
+    stranger: { options: { baseURL: 'http://127.0.0.1:1/v1' } },
+    anthropic: { options: { apiKey: 'its own' } },
+  },
+}
+
+for (const [what, break_, mend] of [
+  ['a broken project file', () => writeFileSync(projectFile(), '{ "providers": '), () => rmSync(projectFile())],
+  [
+    'a project file that is refused',
+    () => writeFileSync(projectFile(), '{ "providers": { "pool": { "origins": ["https://elsewhere.test"] } } }'),
+    () => rmSync(projectFile()),
+  ],
+  [
+    "a fault in the user's own file",
+    () => sandbox.writeConfig({ providers: { ...ownProviders, empty: { origins: 'nonsense' } } }),
+    () => sandbox.writeConfig({ providers: ownProviders }),
+  ],
+  [
+    "a user's own file that is no JSON",
+    () => writeFileSync(sandbox.configFile, '{ "providers": '),
+    () => sandbox.writeConfig({ providers: ownProviders }),
+  ],
+]) {
+  test(`with ${what}, whatever is ours is refused, named by opencode.json or not`, async () => {
+    break_()
+    const { provider, refusal } = await configured(HOST_CONFIG)
+    mend()
+    assert.match(refusal, /provider-auth could not start, so nothing was sent/)
+    const routed = Object.keys(provider).filter((id) => provider[id].options.fetch === 'function')
+    // Built in, with an account; those without one are configured in a file that can be read, or not to be told.
+    for (const id of ['openai', 'google', 'github-copilot', 'pool', 'desk', 'intake'])
+      assert.ok(routed.includes(id), id)
+    for (const id of routed) assert.equal(provider[id].options.apiKey, PLACEHOLDER)
+    for (const id of ['mine', 'anthropic']) assert.deepEqual(provider[id], HOST_CONFIG.provider[id])
+    assert.equal(
+      routed.includes('stranger'),
+      what.includes('no JSON'),
+      'what may be ours is refused only when it cannot be told',
+    )
+    if (!what.includes('no JSON')) assert.ok(routed.includes('empty'))
+  })
+}
+
+// Not `auth`: Node itself then takes no URL for one.
+for (const name of ['apiKey', 'options', 'provider', 'resource', 'config', 'fetch', 'account', 'rotation']) {
+  test(`what all objects inherit as ${name} decides nothing`, async () => {
+    const source = `
+      Object.prototype[${JSON.stringify(name)}] = { origins: ['https://elsewhere.test'], account: 'nobody' }
+      ${configuredSource({ provider: { empty: {} } })}`
+    const { provider, refusal } = JSON.parse(await inVault(source))
+    assert.equal(refusal, undefined)
+    for (const id of ['empty', 'pool'])
+      assert.deepEqual([provider[id].options.apiKey, provider[id].options.fetch], [PLACEHOLDER, 'function'], id)
+  })
+}
+
+test('while the vault cannot be opened, whatever may have an account is refused', async () => {
+  const source = configuredSource({ provider: { ...HOST_CONFIG.provider, empty: {} } })
+  const { stdout, stderr } = await sandbox.run(source, {
+    env: { PROVIDER_AUTH_KEY: randomBytes(32).toString('base64') },
+  })
+  assert.notEqual(stdout, '', stderr)
+  const { provider } = JSON.parse(stdout)
+  for (const id of ['pool', 'desk', 'empty', 'openai']) assert.equal(provider[id].options.fetch, 'function', id)
+  for (const id of ['mine', 'stranger', 'anthropic']) assert.deepEqual(provider[id], HOST_CONFIG.provider[id])
+})
+
+test('with a broken project file, opencode run says why and sends nothing, and goes on once it is mended', async () => {
+  upstream.forget()
+  const file = join(opencode.project, 'provider-auth.jsonc')
+  writeFileSync(file, '{ "providers": ')
+  try {
+    const { code, stderr } = await opencode.run('intake/small-1')
+    assert.equal(code, 1)
+    assert.match(stderr, /provider-auth could not start, so nothing was sent: .*provider-auth\.jsonc/)
+    assert.deepEqual(upstream.requests, [])
+  } finally {
+    rmSync(file)
+  }
+  assert.match((await opencode.run('intake/small-1')).stdout, /served by C/)
+})
+
 test('plugin options of a project do not configure the broker', async () => {
   const options = { config: { providers: { pool: { origins: ['https://elsewhere.test'] } } } }
   assert.match(await refusal(options, 'local'), /counts only in your own opencode\.json/)
@@ -205,14 +307,22 @@ async function refusal(options, scope) {
 
 /** Runs the plugin's config hook in a process of its own and returns the config as JSON, each function as its type. */
 async function configured(config, options, scope = 'global') {
-  const text = await inVault(`
+  return JSON.parse(await inVault(configuredSource(config, options, scope)))
+}
+
+function configuredSource(config, options, scope = 'global') {
+  return `
     const { default: requests } = await import('${PLUGIN_FILE}')
     const options = ${JSON.stringify(options)}
     const config = { ...${JSON.stringify(config)}, plugin_origins: [{ spec: ['provider-auth', options], scope: '${scope}' }] }
     let refusal
     await (await requests({ client: { app: { log: async (entry) => { refusal = entry.body.message } } } }, options)).config(config)
-    console.log(JSON.stringify({ ...config, refusal }, (_, value) => (typeof value === 'function' ? 'function' : value)))`)
-  return JSON.parse(text)
+    console.log(JSON.stringify({ ...config, refusal }, (_, value) => (typeof value === 'function' ? 'function' : value)))`
+}
+
+/** The file of the project that the children of the sandbox work in. */
+function projectFile() {
+  return join(sandbox.work, 'provider-auth.jsonc')
 }
 
 function host() {

@@ -58,6 +58,7 @@ export function createOpenCode(sandbox, { providers, plugin = PLUGIN }) {
 
   return {
     start,
+    project,
     /** Sends one message and resolves to what `opencode run` printed. The title saves a request for one. */
     run: (model, text = 'hello') => start('run', '--title', 'test', '--model', model, text).ended,
     /** The credentials that OpenCode keeps itself. */

@@ -21,6 +21,14 @@ export interface BoundItems {
   readonly paths: readonly string[]
 }
 
+/** Whose requests are ours, as far as that can be told. */
+export interface ClaimedProviders {
+  /** Providers of models that are built in, configured, or have an account. */
+  readonly ids: readonly string[]
+  /** Whether there may be others, since the accounts or the user's configuration could not be read. */
+  readonly mayLack: boolean
+}
+
 type DiscoverOptions = Parameters<typeof api.discoverModels>[0]
 
 interface Addon {
@@ -74,6 +82,7 @@ interface Addon {
   projectTrust: typeof api.projectTrust
   trustProject(shown: [file: string, shown: string][] | undefined): Promise<api.ProjectTrust>
   untrustProject: typeof api.untrustProject
+  claimedProviders(): Promise<ClaimedProviders>
   close(): void
 }
 
@@ -102,6 +111,7 @@ export const {
   configuredProviders,
   projectTrust,
   untrustProject,
+  claimedProviders,
   startLogin: startNativeLogin,
   finishLogin,
   cancelLogin,

@@ -8,6 +8,10 @@
  * and send them without credentials.
  */
 
+import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
 type Library = typeof import('./index.js')
 type Provider = Awaited<ReturnType<Library['configuredProviders']>>[number]
 type Method = Provider['methods'][number]
@@ -28,8 +32,12 @@ interface Host {
 
 /** The merged opencode.json. `plugin_origins` says which file named a plugin: `global` is the user's own. */
 interface HostConfig {
-  provider?: Record<string, { options?: Record<string, unknown> }>
+  provider?: Record<string, HostProvider>
   plugin_origins?: { spec: unknown; scope: string }[]
+}
+
+interface HostProvider {
+  options?: Record<string, unknown>
 }
 
 interface Hooks {
@@ -63,6 +71,13 @@ type Plugin = (host: Host, options?: PluginOptions) => Promise<Hooks>
 
 /** Stands wherever OpenCode wants a key, in its memory and in its auth.json. If it is ever sent, it opens nothing. */
 const PLACEHOLDER = 'kept-by-provider-auth'
+
+/**
+ * Providers that are always ours, for when the addon that knows them does not load.
+ *
+ * OpenCode's auth.json names the rest: it has the placeholder for whoever has signed in through this plugin.
+ */
+const BUILT_IN = ['anthropic', 'openai', 'azure', 'google', 'github-copilot', 'qwen', 'cursor', 'oci-oidc']
 
 /**
  * How long one request waits for a cooldown, unless the plugin's options or those of the provider say otherwise.
@@ -151,14 +166,14 @@ async function install(host: Host, config: HostConfig, options: PluginOptions | 
     const providers = await library.configuredProviders()
     const ours = await routedProviders(library, host, config, providers)
     for (const id of ours) route(config, id, authFetch(library, config, id))
-    const offered = providers.filter(({ methods, resource }) => methods.length > 0 && resource === undefined)
+    const offered = providers.filter((provider) => provider.methods.length > 0 && !isServer(provider))
     offered.sort((a, b) => Number(ours.has(b.id)) - Number(ours.has(a.id)))
     for (const { id } of offered.slice(places)) log(host, 'warn', `no place is left to offer the login of ${id}`)
     return offered.map((provider) => createLogin(library, provider, settings(config, provider.id).namespace))
   } catch (fault) {
     const refusal = new Error(`provider-auth could not start, so nothing was sent: ${reason(fault)}`, { cause: fault })
     log(host, 'error', refusal.message)
-    for (const id of keylessProviders(config)) route(config, id, () => Promise.reject(refusal))
+    for (const id of await claimedProviders(config, options)) route(config, id, () => Promise.reject(refusal))
     return []
   }
 }
@@ -174,15 +189,16 @@ async function configure(
   config: HostConfig,
   options: PluginOptions | undefined,
 ): Promise<void> {
-  if (options?.config !== undefined && !isUsersOwn(config, options)) {
+  const given = (own(options, 'config') ?? {}) as Configuration
+  if (own(options, 'config') !== undefined && !isUsersOwn(config, options)) {
     throw new Error('"config" counts only in your own opencode.json; a project can have a provider-auth.jsonc instead')
   }
-  const given = (options?.config ?? {}) as Configuration
-  const providers = { ...given.providers }
+  const providers = { ...own(given, 'providers') }
   const known = await library.configuredProviders()
   for (const id of [...known.map(({ id }) => id), ...Object.keys(providers)]) {
-    const rotation = { maxWaitMs: LONGEST_WAIT_MS, ...providers[id]?.rotation, ...settings(config, id).rotation }
-    providers[id] = { ...providers[id], rotation }
+    const provider = own(providers, id)
+    const rotation = { maxWaitMs: LONGEST_WAIT_MS, ...own(provider, 'rotation'), ...settings(config, id).rotation }
+    providers[id] = { ...provider, rotation }
   }
   try {
     library.configure({ config: { ...given, providers } })
@@ -193,13 +209,14 @@ async function configure(
 }
 
 /** A project's opencode.json may come from anyone, and plugin options can say where credentials are sent. */
-function isUsersOwn(config: HostConfig, options: PluginOptions): boolean {
-  const origin = config.plugin_origins?.find(({ spec }) => Array.isArray(spec) && spec[1] === options)
+function isUsersOwn(config: HostConfig, options: PluginOptions | undefined): boolean {
+  const origin = own(config, 'plugin_origins')?.find(({ spec }) => Array.isArray(spec) && spec[1] === options)
   return origin?.scope === 'global'
 }
 
 /**
- * Those that have an account, and those that opencode.json names without a key of its own. What an MCP server or a host is
+ * Those that have an account, and those that opencode.json names without a key of its own. While it cannot be told which have
+ * one, every one that may. What an MCP server or a host is
  * called by is no provider of models, even if one has the same name.
  */
 async function routedProviders(
@@ -208,7 +225,7 @@ async function routedProviders(
   config: HostConfig,
   providers: Provider[],
 ): Promise<Set<string>> {
-  const known = new Set(providers.filter(({ resource }) => resource === undefined).map(({ id }) => id))
+  const known = new Set(providers.filter((provider) => !isServer(provider)).map(({ id }) => id))
   const servers = new Set(providers.map(({ id }) => id).filter((id) => !known.has(id)))
   const named = keylessProviders(config).filter((id) => known.has(id))
   try {
@@ -216,23 +233,65 @@ async function routedProviders(
     const ofModels = accounts.filter(({ kind, provider }) => OF_MODELS.has(kind) && !servers.has(provider))
     return new Set([...named, ...ofModels.map(({ provider }) => provider)])
   } catch (fault) {
-    // The vault may open later. Until then the requests of the providers that are named say what is wrong.
+    // The vault may open later. Until then the requests say what is wrong.
     log(host, 'error', `the accounts could not be read: ${reason(fault)}`)
-    return new Set(named)
+    return new Set([...known].filter((id) => !hasOwnKey(config, id)))
+  }
+}
+
+/** Tells whether a provider is an MCP server. */
+function isServer(provider: Provider): boolean {
+  return own(provider, 'resource') !== undefined
+}
+
+/** Those whose requests may not go out when nothing works: what is ours, and where that cannot be told, what may be. */
+async function claimedProviders(config: HostConfig, options: PluginOptions | undefined): Promise<Set<string>> {
+  const claimed = new Set(await signedInProviders())
+  const given = isUsersOwn(config, options) ? (own(options, 'config') as Configuration | undefined) : undefined
+  for (const id of Object.keys(own(given, 'providers') ?? {})) claimed.add(id)
+  let mayLack = true
+  try {
+    const { claimedProviders } = await import('./native.js')
+    const claims = await claimedProviders()
+    for (const id of claims.ids) claimed.add(id)
+    mayLack = claims.mayLack
+  } catch {
+    for (const id of BUILT_IN) claimed.add(id)
+  }
+  if (mayLack) for (const id of keylessProviders(config)) claimed.add(id)
+  return new Set([...claimed].filter((id) => !hasOwnKey(config, id)))
+}
+
+/** Those for which OpenCode holds our placeholder. */
+async function signedInProviders(): Promise<string[]> {
+  try {
+    const data = process.env.XDG_DATA_HOME || join(homedir(), '.local', 'share')
+    const text = process.env.OPENCODE_AUTH_CONTENT ?? (await readFile(join(data, 'opencode', 'auth.json'), 'utf8'))
+    const entries = Object.entries(JSON.parse(text) as Record<string, { key?: unknown } | null>)
+    return entries.filter(([, entry]) => own(entry, 'key') === PLACEHOLDER).map(([id]) => id)
+  } catch {
+    return []
   }
 }
 
 function keylessProviders(config: HostConfig): string[] {
-  const providers = Object.entries(config.provider ?? {})
-  return providers
-    .filter(([, { options }]) => options?.apiKey === undefined || options.apiKey === PLACEHOLDER)
-    .map(([id]) => id)
+  return Object.keys(own(config, 'provider') ?? {}).filter((id) => !hasOwnKey(config, id))
+}
+
+/** Tells whether opencode.json has a key for a provider, which then is none of ours. */
+function hasOwnKey(config: HostConfig, id: string): boolean {
+  const key = own(own(providerOf(config, id), 'options'), 'apiKey')
+  return key !== undefined && key !== PLACEHOLDER
+}
+
+function providerOf(config: HostConfig, id: string): HostProvider | undefined {
+  return own(own(config, 'provider'), id)
 }
 
 function route(config: HostConfig, id: string, fetch: Fetch): void {
-  const provider = config.provider?.[id]
-  const options = { ...provider?.options, apiKey: PLACEHOLDER, fetch }
-  config.provider = { ...config.provider, [id]: { ...provider, options } }
+  const provider = providerOf(config, id)
+  const options = { ...own(provider, 'options'), apiKey: PLACEHOLDER, fetch }
+  config.provider = { ...own(config, 'provider'), [id]: { ...provider, options } }
 }
 
 function authFetch(library: Library, config: HostConfig, provider: string): Fetch {
@@ -249,7 +308,8 @@ function authFetch(library: Library, config: HostConfig, provider: string): Fetc
 
 /** Reads `provider.<id>.options.auth`: a pool, an account, and rotation settings. The library checks them. */
 function settings(config: HostConfig, id: string) {
-  const { namespace, account, ...rotation } = (config.provider?.[id]?.options?.auth ?? {}) as Record<string, unknown>
+  const auth = own(own(providerOf(config, id), 'options'), 'auth')
+  const { namespace, account, ...rotation } = { __proto__: null, ...(auth ?? {}) } as Record<string, unknown>
   return {
     namespace: namespace === undefined ? {} : { namespace: namespace as string },
     account: account === undefined ? {} : { account: account as string },
@@ -294,16 +354,24 @@ function createLogin(library: Library, { id, methods }: Provider, namespace: { n
 }
 
 function explain(fault: unknown, provider: string): unknown {
-  const next = NEXT_STEPS[codeOf(fault) ?? '']
+  const next = own(NEXT_STEPS, codeOf(fault) ?? '')
   return next === undefined ? fault : new Error(`provider-auth: ${next(provider)}`, { cause: fault })
 }
 
 function codeOf(fault: unknown): string | undefined {
-  return fault instanceof Error && 'code' in fault ? String(fault.code) : undefined
+  return fault instanceof Error && Object.hasOwn(fault, 'code') ? String((fault as { code?: unknown }).code) : undefined
 }
 
 function reason(fault: unknown): string {
   return fault instanceof Error ? fault.message : String(fault)
+}
+
+/**
+ * Returns a property of plain data, never one that all objects inherit. What `own.ts` does is not at hand here: this file works
+ * when nothing else does.
+ */
+function own<T extends object, K extends keyof T>(object: T | null | undefined, name: K): T[K] | undefined {
+  return object !== null && object !== undefined && Object.hasOwn(object, name) ? object[name] : undefined
 }
 
 /** Writes to OpenCode's log. Not awaited: OpenCode answers only once its plugins are in place. */

@@ -98,7 +98,8 @@ struct Known<'a> {
 
 impl<'a> Known<'a> {
     fn of(broker: &'a Broker) -> Self {
-        let configured = broker.settings.providers.values();
+        let settings = broker.settings();
+        let configured = settings.definitions();
         let accounts = broker.accounts();
         let of_hosts = accounts
             .entries()

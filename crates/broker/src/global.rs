@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::broker::Broker;
 use crate::browser;
+use crate::claims::Claims;
 use crate::config::{self, Inline};
 use crate::error::BrokerError;
 use crate::events::Events;
@@ -94,6 +95,12 @@ pub fn events() -> &'static Events {
 /// The calls of this process that may be called off.
 pub fn waits() -> &'static Waits {
     &WAITS
+}
+
+/// Whose requests are ours, as far as that can be told when the broker cannot be made or its vault not be opened.
+pub async fn claims() -> Claims {
+    let inline = SLOT.read().inline.clone().unwrap_or_default();
+    Claims::read(&Host::system(), &inline).await
 }
 
 /// Opens a web page in the user's browser, which is handed no secret of this process.

@@ -528,6 +528,15 @@ pub fn untrust_project(env: &Env) -> Result<Promised<'_>> {
     })
 }
 
+/// `ClaimedProviders` of `npm/src/native.ts`. Settles whatever is wrong with the configuration or the vault.
+#[napi(catch_unwind)]
+pub fn claimed_providers(env: &Env) -> Result<Promised<'_>> {
+    later(
+        env,
+        async move { Ok(values::claims(&global::claims().await)) },
+    )
+}
+
 fn broker() -> std::result::Result<Arc<Broker>, BrokerError> {
     global::broker()
 }

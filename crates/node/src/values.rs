@@ -491,6 +491,11 @@ fn want(want: &broker::config::Want) -> Value {
     ])
 }
 
+/// `ClaimedProviders` of `npm/src/native.ts`.
+pub(crate) fn claims(claims: &broker::Claims) -> Value {
+    serde_json::json!({ "ids": claims.providers, "mayLack": claims.may_lack })
+}
+
 /// Unix milliseconds, as the number that they are in JavaScript.
 fn millis(at: Timestamp) -> Value {
     (at.as_millis() as f64).into()

@@ -231,6 +231,11 @@ pub fn check(inline: &Inline) -> Result<(), ConfigError> {
 }
 
 impl Settings {
+    /// Every provider that is defined anywhere, be it in effect or not.
+    pub(crate) fn definitions(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.values().chain(self.project.definitions())
+    }
+
     /// The provider as a trusted file of the project defines it, else as it is built in or configured. `taken`: it has accounts
     /// that were made without a project, so that it is not a project's to define.
     pub(crate) fn provider(

@@ -283,6 +283,12 @@ impl Project {
             .flat_map(|file| file.definitions.keys().map(String::as_str))
     }
 
+    /// Every definition of the project's files, trusted or not.
+    pub(super) fn definitions(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        let definitions = self.files.iter().flat_map(|file| file.definitions.values());
+        definitions.filter_map(|made| made.as_ref().ok())
+    }
+
     fn trusted(&self) -> impl Iterator<Item = &ProjectFile> {
         self.files
             .iter()

@@ -1,0 +1,177 @@
+//! Which providers' requests are ours, as far as that can be told when something is wrong with the configuration or the vault.
+//!
+//! A host that cannot start us needs to know whose requests must not go out as they are. So a file that cannot be taken over
+//! still tells which providers it means, and the accounts are read without it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jsonc_parser::{CollectOptions, ParseOptions, ast, parse_to_ast};
+use provider_auth_policy::AccountKind;
+
+use crate::accounts::Filter;
+use crate::broker::Broker;
+use crate::config::{self, Inline};
+use crate::events::Events;
+use crate::host::{Env, Host};
+use crate::limits;
+use crate::providers::BUILT_IN;
+
+/// Whose requests are ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// Ids of providers of models: built in, configured, or with an account.
+    pub providers: BTreeSet<String>,
+    /// Whether there may be others: the accounts or the user's own configuration could not be read.
+    pub may_lack: bool,
+}
+
+impl Claims {
+    /// Reads the claims, whatever is wrong. `inline` are the options of `configure`.
+    pub(crate) async fn read(host: &Host, inline: &Inline) -> Self {
+        let mut claims = Self::default();
+        let ids = BUILT_IN.iter().map(|known| known.id.to_owned());
+        claims.providers.extend(ids);
+        let without_config = Inline {
+            config: None,
+            ..inline.clone()
+        };
+        for (inline, hidden) in [
+            (inline, Hidden::Nothing),
+            (inline, Hidden::Project),
+            (inline, Hidden::Files),
+            (&without_config, Hidden::Files),
+        ] {
+            let env: Arc<dyn Env> = Arc::new(Partly {
+                env: host.env.clone(),
+                hidden,
+            });
+            match config::load(&*env, inline) {
+                Ok(_) => {
+                    let host = Host {
+                        env,
+                        ..host.clone()
+                    };
+                    claims.add_accounts(host, inline).await;
+                    return claims;
+                }
+                Err(fault) => claims.add_file(fault.file.as_deref(), hidden),
+            }
+        }
+        claims.may_lack = true;
+        claims
+    }
+
+    /// Adds what this configuration and the accounts under it say.
+    async fn add_accounts(&mut self, host: Host, inline: &Inline) {
+        let Ok(broker) = Broker::new(host, inline, Arc::new(Events::default())) else {
+            self.may_lack = true;
+            return;
+        };
+        let settings = broker.settings();
+        let configured = settings.definitions();
+        let (servers, models): (Vec<_>, Vec<_>) =
+            configured.partition(|provider| provider.resource.is_some());
+        let ids = models.iter().map(|provider| provider.id.to_string());
+        self.providers.extend(ids);
+        match broker.list_accounts(&Filter::default()).await {
+            Ok(accounts) => {
+                let of_models = accounts.into_iter().filter(|account| {
+                    matches!(account.kind, AccountKind::Oauth | AccountKind::Api)
+                        && !account.provider.is_empty()
+                        && servers.iter().all(|server| *server.id != *account.provider)
+                });
+                self.providers
+                    .extend(of_models.map(|account| account.provider));
+            }
+            Err(_) => self.may_lack = true,
+        }
+    }
+
+    /// Adds the providers that a file with a fault means.
+    fn add_file(&mut self, file: Option<&Path>, hidden: Hidden) {
+        let named = file.and_then(providers_of);
+        // What only a project's file means has no account of the user's.
+        if named.is_none() && hidden == Hidden::Project {
+            self.may_lack = true;
+        }
+        self.providers.extend(named.unwrap_or_default());
+    }
+}
+
+/// The ids under `providers` of a file, if it is an object at all.
+fn providers_of(file: &Path) -> Option<Vec<String>> {
+    let length = std::fs::metadata(file)
+        .ok()
+        .filter(|file| file.is_file())?
+        .len();
+    if length > limits::LEGACY_LIMIT {
+        return None;
+    }
+    let text = std::fs::read_to_string(file).ok()?;
+    let parsed = parse_to_ast(&text, &CollectOptions::default(), &ParseOptions::default());
+    let root = parsed.ok()?.value?;
+    let providers = root.as_object()?.get_object("providers");
+    let entries = providers.map(|providers| providers.properties.as_slice());
+    // The name of an MCP server is no provider of models.
+    let is_server = |value: &ast::Value<'_>| {
+        value
+            .as_object()
+            .is_some_and(|provider| provider.get("resource").is_some())
+    };
+    let of_models = entries.unwrap_or_default().iter();
+    let of_models = of_models.filter(|entry| !is_server(&entry.value));
+    Some(
+        of_models
+            .map(|entry| entry.name.as_str().to_owned())
+            .collect(),
+    )
+}
+
+/// Which files are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hidden {
+    Nothing,
+    /// The project's.
+    Project,
+    /// The user's as well.
+    Files,
+}
+
+/// An environment in which some files are not to be found.
+struct Partly {
+    env: Arc<dyn Env>,
+    hidden: Hidden,
+}
+
+impl Env for Partly {
+    fn var(&self, name: &str) -> Option<String> {
+        /// Where no file can be.
+        const NOWHERE: &str = if cfg!(windows) {
+            r"C:\nul\nowhere"
+        } else {
+            "/dev/null/nowhere"
+        };
+        match (self.hidden, name) {
+            (Hidden::Files, "PROVIDER_AUTH_CONFIG") => None,
+            (Hidden::Files, "XDG_CONFIG_HOME" | "APPDATA") => Some(NOWHERE.to_owned()),
+            _ => self.env.var(name),
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.env.names()
+    }
+
+    fn home_dir(&self) -> Option<PathBuf> {
+        self.env.home_dir()
+    }
+
+    fn current_dir(&self) -> Option<PathBuf> {
+        match self.hidden {
+            Hidden::Nothing => self.env.current_dir(),
+            Hidden::Project | Hidden::Files => None,
+        }
+    }
+}
