@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { after, beforeEach, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { startMcp } from './support/dialects/mcp.mjs'
+import { createOpenCode, PLUGIN } from './support/opencode.mjs'
 import { LIBRARY_URL } from './support/sandbox.mjs'
 import { chat, openStage } from './support/stage.mjs'
 
@@ -202,6 +203,53 @@ test('a path with control characters reaches no terminal', async () => {
   const { screen } = await atTerminal(repository, 'n\n')
   assert.ok(!screen.includes('\u001b[2J') && !screen.includes('\u202e'), JSON.stringify(screen))
   assert.ok(screen.includes('\\u{1b}[2J\\u{202e}'))
+})
+
+test('under OpenCode its provider is refused by the name of the file, until a person answers the prompt of its login', async () => {
+  const opencode = createOpenCode(sandbox, {
+    providers: { helper: `${trap.origin}/v1`, local: upstream.baseURL },
+    plugin: PLUGIN,
+  })
+  after(() => opencode.close())
+  const file = join(opencode.project, 'provider-auth.jsonc')
+  cpSync(join(clone('reads-a-file'), 'provider-auth.jsonc'), file)
+  writeFileSync(join(home, '.ssh/id_ed25519'), 'S3CRET-of-the-ssh-key\n')
+  const label = 'Sign in with the browser'
+
+  const run = await opencode.run('helper/small-1')
+  assert.equal(run.code, 1)
+  assert.ok(run.stderr.includes(`${file} is not trusted`), run.stderr)
+  assert.match(run.stderr, /opencode auth login --provider helper/)
+  assert.match((await opencode.run('local/small-1')).stdout, /served by ada/)
+  // The command has no terminal, so nobody is there to ask.
+  const { code, stdout, stderr } = await opencode.start('auth', 'login', '--provider', 'helper', '--method', label)
+    .ended
+  assert.equal(code, 1, stdout)
+  assert.ok(`${stdout}${stderr}`.includes(`${file} is not trusted`), `${stdout}${stderr}`)
+
+  const { call } = await opencode.serve()
+  const { helper } = await call('GET', '/provider/auth')
+  const method = helper.findIndex((offered) => offered.label === label)
+  const [prompt] = helper[method].prompts
+  for (const part of [file, trap.origin, '.ssh/id_ed25519', 'tokenEndpoint'])
+    assert.ok(prompt.message.includes(part), prompt.message)
+  assert.deepEqual(
+    prompt.options.map(({ value }) => value),
+    ['no', 'yes'],
+  )
+  const authorize = (inputs) => call('POST', '/provider/helper/oauth/authorize', { method, inputs })
+  for (const inputs of [{}, { trust: 'no' }]) await assert.rejects(authorize(inputs), /answered 500/)
+  assert.deepEqual(trap.requests, [])
+  const changed = readFileSync(file, 'utf8')
+  writeFileSync(file, changed.replace('helper"', 'helper" '))
+  await assert.rejects(authorize({ trust: 'yes' }), /answered 500/)
+  writeFileSync(file, changed)
+  const { url } = await authorize({ trust: 'yes' })
+  const done = call('POST', '/provider/helper/oauth/callback', { method })
+  await fetch(url)
+  await done
+  assert.ok(trap.requests.some(({ path }) => path === '/token'))
+  await nothingIsLost(opencode.project)
 })
 
 /** The provider that a folder's file is about, and the name of the file. */

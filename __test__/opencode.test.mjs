@@ -174,8 +174,8 @@ const HOST_CONFIG = {
 for (const [what, break_, mend] of [
   ['a broken project file', () => writeFileSync(projectFile(), '{ "providers": '), () => rmSync(projectFile())],
   [
-    'a project file that is refused',
-    () => writeFileSync(projectFile(), '{ "providers": { "pool": { "origins": ["https://elsewhere.test"] } } }'),
+    'a fault in a project file',
+    () => writeFileSync(projectFile(), '{ "providers": { "pool": { "rotation": { "mode": "best" } } } }'),
     () => rmSync(projectFile()),
   ],
   [

@@ -11,6 +11,7 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import type { Prompt, WaitingProvider } from './server-trust.js'
 
 type Library = typeof import('./index.js')
 type Provider = Awaited<ReturnType<Library['configuredProviders']>>[number]
@@ -48,8 +49,10 @@ interface Hooks {
 
 interface AuthHook {
   provider: string
-  methods: { type: 'oauth'; label: string; authorize(): Promise<Authorization> }[]
+  methods: { type: 'oauth'; label: string; prompts?: Prompt[]; authorize(inputs?: Inputs): Promise<Authorization> }[]
 }
+
+type Inputs = Record<string, string>
 
 type Authorization = { url: string; instructions: string } & (
   | { method: 'auto'; callback(): Promise<LoggedIn> }
@@ -72,11 +75,7 @@ type Plugin = (host: Host, options?: PluginOptions) => Promise<Hooks>
 /** Stands wherever OpenCode wants a key, in its memory and in its auth.json. If it is ever sent, it opens nothing. */
 const PLACEHOLDER = 'kept-by-provider-auth'
 
-/**
- * Providers that are always ours, for when the addon that knows them does not load.
- *
- * OpenCode's auth.json names the rest: it has the placeholder for whoever has signed in through this plugin.
- */
+/** Providers that are always ours, for when the addon that knows them does not load; auth.json has the placeholder for the rest. */
 const BUILT_IN = ['anthropic', 'openai', 'azure', 'google', 'github-copilot', 'qwen', 'cursor', 'oci-oidc']
 
 /**
@@ -93,12 +92,13 @@ const LABELS: Record<Method, string> = {
 }
 
 /** What to do next, where OpenCode is the place to do it or would take our own words for a passing fault and retry. */
-const NEXT_STEPS: Record<string, (provider: string) => string> = {
+const NEXT_STEPS: Record<string, (provider: string, fault: Error) => string> = {
   NO_ACCOUNT: (provider) => `no account for ${provider} yet; sign in with: opencode auth login --provider ${provider}`,
   NEEDS_LOGIN: (provider) =>
     `the login of ${provider} has ended; sign in again with: opencode auth login --provider ${provider}`,
   ORIGIN_NOT_ALLOWED: (provider) =>
     `the baseURL of ${provider} is not among its "origins" in the configuration of provider-auth; nothing was sent there`,
+  PROJECT_NOT_TRUSTED: (provider, fault) => `${fault.message}, or with: opencode auth login --provider ${provider}`,
   KEYCHAIN_UNAVAILABLE: () =>
     'no keychain answers on this machine; set PROVIDER_AUTH_KEY or PROVIDER_AUTH_PASSPHRASE_FILE',
   KEYCHAIN_TIMEOUT: () => 'the keychain does not answer; unlock it and send the message once more',
@@ -164,9 +164,14 @@ async function install(host: Host, config: HostConfig, options: PluginOptions | 
     const library = await import('./index.js')
     await configure(library, host, config, options)
     const providers = await library.configuredProviders()
+    // Imported late, as the library is: this file works when nothing else does.
+    const { waitingProviders } = await import('./server-trust.js')
+    const waiting = new Map((await waitingProviders()).map((provider) => [provider.id, provider]))
     const ours = await routedProviders(library, host, config, providers)
+    for (const id of keylessProviders(config)) if (waiting.has(id)) ours.add(id)
     for (const id of ours) route(config, id, authFetch(library, config, id))
-    const offered = providers.filter((provider) => provider.methods.length > 0 && !isServer(provider))
+    const known = providers.filter((provider) => !isServer(provider) && !waiting.has(provider.id))
+    const offered: Offer[] = [...known, ...waiting.values()].filter(({ methods }) => methods.length > 0)
     offered.sort((a, b) => Number(ours.has(b.id)) - Number(ours.has(a.id)))
     for (const { id } of offered.slice(places)) log(host, 'warn', `no place is left to offer the login of ${id}`)
     return offered.map((provider) => createLogin(library, provider, settings(config, provider.id).namespace))
@@ -317,7 +322,13 @@ function settings(config: HostConfig, id: string) {
   }
 }
 
-function createLogin(library: Library, { id, methods }: Provider, namespace: { namespace?: string }): Login {
+/** A provider whose login is offered. */
+type Offer = Pick<Provider, 'id' | 'methods'> & Partial<WaitingProvider>
+
+function createLogin(library: Library, offer: Offer, namespace: { namespace?: string }): Login {
+  const { id, methods } = offer
+  const prompts = own(offer, 'prompts')
+  const answer = own(offer, 'answer')
   let waiting: Session | undefined
   const finish = async (store: () => Promise<unknown>): Promise<LoggedIn> => {
     try {
@@ -327,8 +338,9 @@ function createLogin(library: Library, { id, methods }: Provider, namespace: { n
       throw explain(fault, id)
     }
   }
-  const authorize = async (method: Method): Promise<Authorization> => {
+  const authorize = async (method: Method, inputs: Inputs | undefined): Promise<Authorization> => {
     waiting?.cancel()
+    await answer?.(inputs)
     if (method === 'api-key') {
       return {
         url: '',
@@ -347,7 +359,12 @@ function createLogin(library: Library, { id, methods }: Provider, namespace: { n
   return {
     auth: {
       provider: id,
-      methods: methods.map((method) => ({ type: 'oauth', label: LABELS[method], authorize: () => authorize(method) })),
+      methods: methods.map((method) => ({
+        type: 'oauth',
+        label: LABELS[method],
+        ...(prompts !== undefined && { prompts }),
+        authorize: (inputs) => authorize(method, inputs),
+      })),
     },
     cancel: () => waiting?.cancel(),
   }
@@ -355,7 +372,8 @@ function createLogin(library: Library, { id, methods }: Provider, namespace: { n
 
 function explain(fault: unknown, provider: string): unknown {
   const next = own(NEXT_STEPS, codeOf(fault) ?? '')
-  return next === undefined ? fault : new Error(`provider-auth: ${next(provider)}`, { cause: fault })
+  if (next === undefined || !(fault instanceof Error)) return fault
+  return new Error(`provider-auth: ${next(provider, fault)}`, { cause: fault })
 }
 
 function codeOf(fault: unknown): string | undefined {

@@ -5,7 +5,7 @@ import type { ProjectTrust } from '../../index.js'
 /** What the files want that still needs trust, line by line; cleaned of what a terminal would act on. */
 export function describeTrust({ files }: ProjectTrust): string[] {
   return files
-    .filter(({ state }) => state === 'untrusted' || state === 'changed')
+    .filter(asks)
     .flatMap(({ file, state, providers }) => [
       state === 'changed'
         ? `The project file ${file} has changed since it was trusted. It wants:`
@@ -20,6 +20,11 @@ export function describeTrust({ files }: ProjectTrust): string[] {
       ]),
     ])
     .map(visible)
+}
+
+/** Tells whether a file waits for a person's trust. */
+export function asks({ state }: ProjectTrust['files'][number]): boolean {
+  return state === 'untrusted' || state === 'changed'
 }
 
 /** The text with characters written out that a terminal would act on, or that would change how what is around them looks. */
