@@ -641,10 +641,17 @@ export function removeVaultSlot(id: string): Promise<boolean>
  * ended stays. Keep the bundle before anything else; importing it here again undoes the move. Should this process end before
  * you have it, `moved.age` in the vault's folder is the same bundle, until the next one takes its place. Takes a second on purpose.
  *
- * @throws {AuthError} `INVALID_ARGUMENT` for an empty passphrase; `REFRESH_FAILED` when a login's last refresh has no outcome
- *   yet: nothing was moved
+ * @param passphrase 12 characters or more, better four words: a common password, a repeated part, a run such as `1234` or
+ *   `qwerty` and a year count as one character. Whoever gets hold of the bundle may try passphrases for years, and each try costs
+ *   a second
+ * @param options.allowWeakPassphrase take any passphrase but the empty one. Default false
+ * @throws {AuthError} `INVALID_ARGUMENT` for a passphrase that is empty or easy to guess; `REFRESH_FAILED` when a login's last
+ *   refresh has no outcome yet: nothing was moved
  */
-export function exportVault(passphrase: string, options?: { includeOAuth?: boolean }): Promise<Uint8Array>
+export function exportVault(
+  passphrase: string,
+  options?: { includeOAuth?: boolean; allowWeakPassphrase?: boolean },
+): Promise<Uint8Array>
 
 /**
  * Brings a bundle's accounts into the vault: by identity, never over a newer generation, and never twice. Accounts keep

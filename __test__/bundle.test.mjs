@@ -124,6 +124,33 @@ test('a bundle that reached nobody brings the login back where it came from, and
   assert.deepEqual([again.id, again.state, again.movedAt], [ids[0], 'ready', undefined])
 })
 
+test('a passphrase that is easy to guess is refused for an export, unless it is insisted on, and never for an import', async () => {
+  const there = newMachine()
+  await openPool(['ada'])
+  const before = await library.listAccounts()
+  for (const weak of [
+    'a',
+    'password',
+    '12345678',
+    'Tr0ub4dor&3',
+    'passwordpassword',
+    'qwertyuiop123',
+    'a'.repeat(64),
+  ]) {
+    const { code, message } = await rejection(library.exportVault(weak, { includeOAuth: true }))
+    assert.equal(code, 'INVALID_ARGUMENT', weak)
+    assert.match(message, /12 characters or more/)
+    assert.ok(weak.length < 2 || !message.includes(`"${weak}"`), message)
+  }
+  assert.equal((await rejection(library.exportVault('', { allowWeakPassphrase: true }))).code, 'INVALID_ARGUMENT')
+  assert.equal((await rejection(library.exportVault(PASSPHRASE, { allowWeakPassphrase: 1 }))).code, 'INVALID_ARGUMENT')
+  assert.deepEqual(await library.listAccounts(), before)
+  const forced = await library.exportVault('a', { allowWeakPassphrase: true })
+  assert.ok((await there.take(forced, 'a')).added > 0)
+  for (const strong of ['correct horse battery staple', 'xK3#vP9qLm!2'])
+    assert.ok((await library.exportVault(strong)).length > 0)
+})
+
 test('a login of the same identity is updated in place, unless the one that is there is newer', async () => {
   const { ids, namespace, users } = await openPool(['ada'])
   const there = newMachine()
@@ -181,8 +208,8 @@ test('no secret and no label is readable in a bundle or in the vault it came to'
 test('the stock age command opens a bundle, and a bundle that it made is imported', { skip: !hasAge() }, async () => {
   const folder = join(sandbox.dir, 'age')
   mkdirSync(folder)
-  writeFileSync(join(folder, 'bundle.age'), await library.exportVault('correct horse'))
-  atTerminal(folder, 'age -d -o plain.json bundle.age', 'correct horse\n')
+  writeFileSync(join(folder, 'bundle.age'), await library.exportVault('correct horse battery'))
+  atTerminal(folder, 'age -d -o plain.json bundle.age', 'correct horse battery\n')
   const plain = JSON.parse(readFileSync(join(folder, 'plain.json'), 'utf8'))
   const { format, version, accounts } = plain
   assert.deepEqual({ format, version }, { format: 'provider-auth bundle', version: 1 })
@@ -203,10 +230,10 @@ test('the stock age command opens a bundle, and a bundle that it made is importe
   // What this version does not know stays: it is in the next bundle too, after a change of the account.
   await there.ask(`auth.updateAccount('${accounts[0].id}', { priority: 3 })`)
   const next = await there.ask(
-    `auth.exportVault('correct horse').then((bundle) => Buffer.from(bundle).toString('base64'))`,
+    `auth.exportVault('correct horse battery').then((bundle) => Buffer.from(bundle).toString('base64'))`,
   )
   writeFileSync(join(folder, 'next.age'), Buffer.from(next, 'base64'))
-  atTerminal(folder, 'age -d -o next.json next.age', 'correct horse\n')
+  atTerminal(folder, 'age -d -o next.json next.age', 'correct horse battery\n')
   const kept = JSON.parse(readFileSync(join(folder, 'next.json'), 'utf8')).accounts
   assert.equal(kept.find(({ id }) => id === accounts[0].id).account.colour, 'red')
 

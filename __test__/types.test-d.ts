@@ -87,7 +87,10 @@ async function keys(library: typeof api): Promise<api.VaultStatus> {
   await library.rotateVaultKey({ passphrase: 'in the safe' })
   const removed: boolean = await library.removeVaultSlot(slot.id)
   const key: string = await library.exportVaultKey()
-  const bundle: Uint8Array = await library.exportVault('a phrase', { includeOAuth: removed })
+  const bundle: Uint8Array = await library.exportVault('a phrase', {
+    includeOAuth: removed,
+    allowWeakPassphrase: removed,
+  })
   const { added, accounts } = await library.importVault(bundle, 'a phrase')
   if (added < accounts.length) return library.importVaultKey(key, { keySource: 'env' })
   return library.vaultStatus()

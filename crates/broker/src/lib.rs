@@ -62,7 +62,7 @@ pub use migrate::{
     SourceReport, SourceState, Task,
 };
 pub use models::{Model, ModelList, ModelsRequest, RefreshModels};
-pub use portable::{Imported, ImportedAccount, Logins, Outcome};
+pub use portable::{Imported, ImportedAccount, Logins, Outcome, PassphraseRule};
 pub use provider_auth_oauth::{FromNearby, Http, HttpError, Identity, Reach};
 pub use provider_auth_policy::{
     AccountKind, Action, Block, Chance, Failure, OBSERVED_HEADERS, Prospect, Reason, Rule, Scope,

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use provider_auth_policy::{AccountId, Standing, Timestamp, refreshed};
-use provider_auth_vault::{RecordGuard, Vault, VaultError, open_bundle, seal_bundle};
+use provider_auth_vault::{RecordGuard, Vault, VaultError, is_guessable, open_bundle, seal_bundle};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,15 @@ pub enum Logins {
     Stay,
     /// They are in the bundle, and here they need a login.
     Move,
+}
+
+/// Which passphrases an export takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassphraseRule {
+    /// One that can be guessed is refused.
+    HardToGuess,
+    /// Any but the empty one.
+    Any,
 }
 
 /// What an import did.
@@ -112,8 +121,12 @@ impl Broker {
     pub async fn export_vault(
         self: &Arc<Self>,
         passphrase: SecretString,
+        rule: PassphraseRule,
         logins: Logins,
     ) -> Result<Vec<u8>, BrokerError> {
+        if rule == PassphraseRule::HardToGuess && is_guessable(&passphrase) {
+            return Err(VaultError::GuessablePassphrase.into());
+        }
         let vault = self.opened_by_hand().await?;
         let (bundle, moved) = blocking({
             let (broker, vault) = (self.clone(), vault.clone());

@@ -7,8 +7,8 @@ use napi::threadsafe_function::{ThreadsafeFunctionCallMode, UnknownReturnValue};
 use napi::{Env, Unknown};
 use napi_derive::napi;
 use provider_auth_broker::{
-    AuthRequest, Broker, BrokerError, Event, ExistingKey, Force, Logins, OBSERVED_HEADERS, Revoke,
-    SecretString, global,
+    AuthRequest, Broker, BrokerError, Event, ExistingKey, Force, Logins, OBSERVED_HEADERS,
+    PassphraseRule, Revoke, SecretString, global,
 };
 use serde_json::Value;
 
@@ -438,8 +438,12 @@ pub fn export_vault<'env>(
         Some(true) => Logins::Move,
         _ => Logins::Stay,
     };
+    let rule = match read!(env, options.flag("allowWeakPassphrase")) {
+        Some(true) => PassphraseRule::Any,
+        _ => PassphraseRule::HardToGuess,
+    };
     later(env, async move {
-        let bundle = broker()?.export_vault(passphrase, logins).await?;
+        let bundle = broker()?.export_vault(passphrase, rule, logins).await?;
         Ok(Uint8Array::from(bundle))
     })
 }

@@ -72,6 +72,12 @@ pub enum VaultError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The passphrase for a bundle could be guessed, and nothing was sealed.
+    #[error(
+        "the passphrase is too easy to guess: give 12 characters or more, better four words; a common password, a repeated part, \
+         a run such as 1234 or qwerty and a year count as one character; or pass allowWeakPassphrase"
+    )]
+    GuessablePassphrase,
     /// Something was given as a key that cannot be one.
     #[error("the key from {} cannot be used: {why}", .key_source.place())]
     KeyUnreadable {
@@ -155,9 +161,10 @@ impl VaultError {
                 "VAULT_KEY_MISMATCH"
             }
             Self::KeyExists { .. } => "KEY_EXISTS",
-            Self::LastSlot | Self::WrongPassphrase | Self::BundleUnusable { .. } => {
-                "INVALID_ARGUMENT"
-            }
+            Self::LastSlot
+            | Self::WrongPassphrase
+            | Self::BundleUnusable { .. }
+            | Self::GuessablePassphrase => "INVALID_ARGUMENT",
             Self::Corrupt { .. } | Self::HeaderUnusable { .. } | Self::NewerFormat { .. } => {
                 "VAULT_CORRUPT"
             }

@@ -59,6 +59,13 @@ pub(crate) const HIDDEN_PAGES: usize = 1024;
 /// Base-2 logarithm of the scrypt work for a new bundle: a second and 256 MiB for one guess, as the `age` command has it.
 pub const BUNDLE_WORK: u8 = 18;
 
+/// Units of a passphrase that are enough for a bundle: twelve characters of a password manager, or a few words. At a second and
+/// 256 MiB a guess, two words out of 20,000 take three processor years on average, and each more takes 20,000 times as long.
+pub const PASSPHRASE_UNITS: usize = 12;
+
+/// Characters of a passphrase that are looked at: one that repeats itself for longer is not made better by it.
+pub(crate) const PASSPHRASE_LOOKED_AT: usize = 256;
+
 /// A bundle that asks for more scrypt work than this, as a base-2 logarithm, is hostile: it would take 1 GiB.
 pub const BUNDLE_WORK_CEILING: u8 = 20;
 
