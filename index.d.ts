@@ -504,7 +504,13 @@ export interface Cooldown {
 export function listAccounts(filter?: { provider?: string; namespace?: string }): Promise<Account[]>
 export function addApiKey(options: { provider: string; apiKey: string; namespace?: string; label?: string }): Promise<Account>
 export function updateAccount(id: string, changes: { label?: string; enabled?: boolean; priority?: number; namespace?: string }): Promise<Account>
-/** Removes the record; with `revoke`, first at the provider. Resolves to false when there was none. */
+/**
+ * Removes the account with all that the vault has of its secrets; with `revoke`, first at the provider. That includes its entry
+ * in the files that `migrate` has kept, which `undo` then cannot bring back, damaged copies of its record that were set aside
+ * (also by the id of `vaultStatus().quarantine` alone), and the bundle of `movedBundle()` if it is in it.
+ *
+ * Resolves to false when there was none. What other programs have, as OpenCode's own files and copies beside them, stays.
+ */
 export function removeAccount(id: string, options?: { revoke?: boolean }): Promise<boolean>
 /** Refreshes now. Joins a refresh under way anywhere. `force` refreshes a token that is still good. An API key: `INVALID_ARGUMENT`. */
 export function refreshAccount(id: string, options?: { force?: boolean }): Promise<Account>
@@ -639,7 +645,7 @@ export function removeVaultSlot(id: string): Promise<boolean>
  * its label, pool and order. With `includeOAuth` the logins as well, which are then *moved*: here they become `needs_login`
  * (`movedAt`), since two machines that use one refresh token end the login for both (RFC 9700 §4.14.2). A login that has
  * ended stays. Keep the bundle before anything else; importing it here again undoes the move. Should this process end before
- * you have it, `moved.age` in the vault's folder is the same bundle, until the next one takes its place. Takes a second on purpose.
+ * you have it, `movedBundle()` returns it once more. Takes a second on purpose.
  *
  * @param passphrase 12 characters or more, better four words: a common password, a repeated part, a run such as `1234` or
  *   `qwerty` and a year count as one character. Whoever gets hold of the bundle may try passphrases for years, and each try costs
@@ -652,6 +658,16 @@ export function exportVault(
   passphrase: string,
   options?: { includeOAuth?: boolean; allowWeakPassphrase?: boolean },
 ): Promise<Uint8Array>
+
+/**
+ * The last bundle that took logins along, as `exportVault` returned it and under the passphrase of then, for who did not receive
+ * it. Resolves to `undefined` when there is none.
+ *
+ * It lies in the vault's folder as `moved.age`, sealed under the vault's key as well: opening that file takes both. It is gone
+ * once no account in it waits for its login any more (imported here again, or signed in again), with the removal of any account
+ * in it, with a new key of the vault, and with the next bundle that takes logins along. So fetch it before any of these.
+ */
+export function movedBundle(): Promise<Uint8Array | undefined>
 
 /**
  * Brings a bundle's accounts into the vault: by identity, never over a newer generation, and never twice. Accounts keep
@@ -711,7 +727,9 @@ export interface MigrateOptions {
   /**
    * Undo the last migration of these files instead: each is again what it was, byte for byte, unless somebody has changed it
    * since; copies beside it are removed; and accounts whose entries are back where they were leave the vault. Accounts that
-   * were renewed or changed since stay, and are listed in `skipped`. Doing it again changes nothing. Default false.
+   * were renewed or changed since stay, and are listed in `skipped`. So are entries whose accounts have been removed or moved to
+   * a bundle since: their secrets were erased from the kept file, and all else of it comes back. Doing it again changes nothing.
+   * Default false.
    */
   undo?: boolean
 }

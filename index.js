@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, claimedProviders, clearCooldowns, close, configure, configuredProviders, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, observedHeaders, openBrowser, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, rotateVaultKey, startLogin, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, claimedProviders, clearCooldowns, close, configure, configuredProviders, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, movedBundle, observedHeaders, openBrowser, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, rotateVaultKey, startLogin, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { addVaultSlot }
 export { authHeadersNow }
@@ -798,6 +798,7 @@ export { initVaultKey }
 export { lentHeaders }
 export { listAccounts }
 export { migrate }
+export { movedBundle }
 export { observedHeaders }
 export { openBrowser }
 export { poolStatus }

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { rejection } from './support/desk.mjs'
@@ -74,7 +74,7 @@ test('a login moves once: it serves and refreshes there, and here it needs a log
   const there = newMachine()
   const bundle = await library.exportVault(PASSPHRASE, { includeOAuth: true })
   // For who never receives it.
-  assert.deepEqual(readFileSync(join(sandbox.vaultDir, 'moved.age')), Buffer.from(bundle))
+  assert.deepEqual(Buffer.from(await library.movedBundle()), Buffer.from(bundle))
 
   const { state, movedAt, label } = await find(id)
   assert.deepEqual({ state, label }, { state: 'needs_login', label: users[0] })
@@ -122,6 +122,69 @@ test('a bundle that reached nobody brings the login back where it came from, and
   await library.exportVault(PASSPHRASE, { includeOAuth: true })
   const again = await logIn(users[0], { namespace })
   assert.deepEqual([again.id, again.state, again.movedAt], [ids[0], 'ready', undefined])
+})
+
+test('the kept bundle takes the vault and its key, and is gone once nobody waits for it', async () => {
+  const kept = join(sandbox.vaultDir, 'moved.age')
+  const moving = async () => {
+    // Whatever other tests left here would move along.
+    const logins = (await library.listAccounts()).filter(({ kind }) => kind === 'oauth')
+    for (const { id } of logins) await library.removeAccount(id)
+    const { ids, users, namespace } = await openPool(['ada', 'bob'])
+    const bundle = Buffer.from(await library.exportVault(PASSPHRASE, { includeOAuth: true }))
+    assert.deepEqual(Buffer.from(await library.movedBundle()), bundle)
+    const file = readFileSync(kept)
+    // Not even its first line is that of an age file, and no other vault takes it.
+    assert.ok(!file.includes('age-encryption.org') && !file.includes(bundle.subarray(-64)))
+    const { code } = await newMachine().refusal(file, PASSPHRASE)
+    assert.equal(code, 'INVALID_ARGUMENT')
+    return { ids, users, namespace, bundle }
+  }
+  const isGone = async () => {
+    assert.ok(!existsSync(kept))
+    assert.equal(await library.movedBundle(), undefined)
+  }
+
+  let { ids, bundle, users, namespace } = await moving()
+  assert.equal((await newMachine().take(bundle)).updated, 0)
+  // Known here is only what comes back here.
+  assert.ok(existsSync(kept))
+  await logIn(users[0], { namespace })
+  assert.ok(existsSync(kept), 'the other login is still in it alone')
+  await logIn(users[1], { namespace })
+  await isGone()
+
+  ;({ bundle } = await moving())
+  await library.importVault(bundle, PASSPHRASE)
+  await isGone()
+
+  ;({ ids } = await moving())
+  const spare = await library.addApiKey({ provider: 'desk', apiKey: 'sk-spare', label: 'spare' })
+  await library.removeAccount(spare.id)
+  assert.ok(existsSync(kept), 'an account that is not in it')
+  await library.removeAccount(ids[1])
+  await isGone()
+
+  await moving()
+  await library.rotateVaultKey()
+  await isGone()
+
+  await moving()
+  await library.initVaultKey({ force: true })
+  await isGone()
+
+  // A process that was killed after the removal left the file: the next one that opens the vault removes it.
+  ;({ ids } = await moving())
+  rmSync(join(sandbox.vaultDir, `rec/${ids[0]}.rec`))
+  await inChild('console.log(JSON.stringify(await auth.listAccounts()))')
+  assert.ok(!existsSync(kept))
+
+  // One that an earlier version kept as it was is sealed by the next that opens the vault.
+  ;({ bundle } = await moving())
+  writeFileSync(kept, bundle)
+  const found = await inChild('console.log(JSON.stringify(Buffer.from(await auth.movedBundle()).toString("base64")))')
+  assert.equal(found, bundle.toString('base64'))
+  assert.ok(!readFileSync(kept).includes('age-encryption.org'))
 })
 
 test('a passphrase that is easy to guess is refused for an export, unless it is insisted on, and never for an import', async () => {

@@ -77,16 +77,47 @@ const DEEDS = {
       readdirSync(join(dir, 'rec')).filter((file) => file.endsWith('.rec')).length === before.accounts.length,
   },
   ...Object.fromEntries(['keep', 'backup', 'remove'].map((source) => [`migration, ${source}`, migration(source)])),
+  removal: {
+    args: (dir) => ['remove', takenLogins.get(dir)],
+    prepare(dir) {
+      takeOver('remove')(dir)
+      takenLogins.set(dir, takenLogin(dir))
+    },
+    check({ accounts }, isDone) {
+      const rest = accounts.filter(({ bearer }) => bearer !== TAKEN.local)
+      assert.deepEqual(rest.slice(0, before.accounts.length), before.accounts)
+      assert.deepEqual(
+        rest.slice(before.accounts.length).map(({ bearer }) => bearer),
+        [TAKEN.anthropic],
+      )
+      if (isDone) assert.equal(rest.length, accounts.length)
+    },
+    /** The way back brings what was not removed, and of the removed one nothing. */
+    last(dir) {
+      migrateNow(dir, 'undo')
+      const { local, ...rest } = LEGACY
+      assert.deepEqual(readLegacy(dir), rest)
+    },
+  },
+  'moved login': {
+    args: ['move'],
+    // Each takes a second on purpose, and is checked by two more of them.
+    failures: ['signal=SIGKILL'],
+    every: sizes.everyOfSlow,
+    async check({ accounts }, isDone, dir) {
+      const bearers = (shown) => shown.map(({ bearer }) => bearer)
+      const [login] = accounts
+      if (isDone) assert.equal(login.state, 'needs_login')
+      // Nobody has received the bundle: what is not here comes back with the copy.
+      const { code, stderr } = await act(dir, ['return'])
+      assert.equal(code, 0, stderr)
+      assert.deepEqual(bearers((await show(dir)).accounts), bearers(before.accounts))
+      assert.ok(!existsSync(join(dir, 'moved.age')))
+    },
+  },
   'undone migration': {
     args: (dir) => ['migrate', legacyFolder(dir), 'undo'],
-    prepare(dir) {
-      writeLegacy(dir)
-      const { status, stderr } = spawnSync(program, ['migrate', legacyFolder(dir), 'backup'], {
-        env: { ...sandbox.env, ...WITHOUT_AUTHORITIES, PROVIDER_AUTH_DIR: dir },
-        encoding: 'utf8',
-      })
-      assert.equal(status, 0, stderr)
-    },
+    prepare: takeOver('backup'),
     check({ accounts }, isDone, dir) {
       const { left, taken } = checkLegacy(accounts, dir)
       if (isDone) assert.deepEqual([left, taken], [LEGACY, []])
@@ -107,6 +138,33 @@ function migration(source) {
   }
 }
 
+/** Has a migration run to its end before the deed. */
+function takeOver(source) {
+  return (dir) => {
+    writeLegacy(dir)
+    migrateNow(dir, source)
+  }
+}
+
+function migrateNow(dir, how) {
+  const { status, stderr } = spawnSync(program, ['migrate', legacyFolder(dir), how], {
+    env: { ...sandbox.env, ...WITHOUT_AUTHORITIES, PROVIDER_AUTH_DIR: dir },
+    encoding: 'utf8',
+  })
+  assert.equal(status, 0, stderr)
+}
+
+const takenLogins = new Map()
+
+/** The account that a migration has made of the login. */
+function takenLogin(dir) {
+  const env = { ...sandbox.env, ...WITHOUT_AUTHORITIES, PROVIDER_AUTH_DIR: dir }
+  const { stdout } = spawnSync(program, ['show'], { env, encoding: 'utf8' })
+  return JSON.parse(stdout).accounts.find(({ bearer }) => bearer === TAKEN.local).id
+}
+
+const readLegacy = (dir) => JSON.parse(readFileSync(join(legacyFolder(dir), 'auth.json'), 'utf8'))
+
 /** Whatever was cut off, the file is whole, each entry is in it or in the vault, and none is in the vault twice. */
 function checkLegacy(accounts, dir) {
   const isTaken = ({ bearer }) => Object.values(TAKEN).includes(bearer)
@@ -114,7 +172,7 @@ function checkLegacy(accounts, dir) {
     accounts.filter((account) => !isTaken(account)),
     before.accounts,
   )
-  const left = JSON.parse(readFileSync(join(legacyFolder(dir), 'auth.json'), 'utf8'))
+  const left = readLegacy(dir)
   assert.deepEqual(left.strange, LEGACY.strange)
   const taken = accounts.filter(isTaken).map(({ bearer }) => bearer)
   assert.equal(new Set(taken).size, taken.length, 'an account is there twice')
@@ -148,9 +206,11 @@ describe('a deed that fails at any system call', { skip: reason }, () => {
 /** Breaks a deed off at each of its calls in each way; returns the figures. */
 async function sweep(deed) {
   const startedAt = Date.now()
-  const calls = (await tracedCalls(deed)).filter((_, number) => number % sizes.every === 0)
-  assert.ok(calls.length > 10 / sizes.every, `${calls.length} calls were seen`)
-  const cases = calls.flatMap((call) => FAILURES.map((failure) => ({ ...call, failure })))
+  const { every = sizes.every } = deed
+  const calls = (await tracedCalls(deed)).filter((_, number) => number % every === 0)
+  assert.ok(calls.length > 10 / every, `${calls.length} calls were seen`)
+  const failures = deed.failures ?? FAILURES
+  const cases = calls.flatMap((call) => failures.map((failure) => ({ ...call, failure })))
   const results = await inParallel(WIDTH, cases, (failing) => breakOff(deed, failing))
   const [hit, done] = ['isHit', 'isDone'].map((name) => results.filter((result) => result[name]).length)
   // A file that was just written is read again or not, by the clock: now and then a call has another number.
@@ -158,7 +218,7 @@ async function sweep(deed) {
   const names = calls.map(({ call }) => call)
   const kinds = [...new Set(names)].map((kind) => `${names.filter((name) => name === kind).length} ${kind}`)
   return (
-    `${kinds.join(', ')}, each with ${FAILURES.join(', ')}: ${cases.length} runs, ${hit} hit, ` +
+    `${kinds.join(', ')}, each with ${failures.join(', ')}: ${cases.length} runs, ${hit} hit, ` +
     `${done} acknowledged all the same, 0 torn, 0 lost, in ${Math.round((Date.now() - startedAt) / 1000)} s`
   )
 }
@@ -201,11 +261,12 @@ async function breakOff(deed, { call, number, failure }) {
   try {
     if (isDone) assert.ok(!failure.startsWith('signal') || !isHit)
     const found = await act(dir, ['show'])
-    if (found.code === 0) check(deed, JSON.parse(found.stdout), isDone, dir)
+    if (found.code === 0) await check(deed, JSON.parse(found.stdout), isDone, dir)
     else assert.ok(!isDone && deed.isOld?.(dir, found.stderr), found.stderr)
     const again = await act(dir, argsOf(deed, dir))
     assert.equal(again.code, 0, again.stderr)
-    check(deed, await show(dir), true, dir)
+    await check(deed, await show(dir), true, dir)
+    deed.last?.(dir)
   } catch (error) {
     error.message = `${when}: ${error.message}`
     throw error
@@ -218,9 +279,9 @@ function isInjected(line, dir) {
   return line.includes('(INJECTED)') && line.includes(dir)
 }
 
-function check(deed, shown, isDone, dir) {
+async function check(deed, shown, isDone, dir) {
   assert.equal(shown.quarantined, 0)
-  deed.check(shown, isDone, dir)
+  await deed.check(shown, isDone, dir)
 }
 
 let runs = 0

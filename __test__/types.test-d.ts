@@ -91,7 +91,8 @@ async function keys(library: typeof api): Promise<api.VaultStatus> {
     includeOAuth: removed,
     allowWeakPassphrase: removed,
   })
-  const { added, accounts } = await library.importVault(bundle, 'a phrase')
+  const moved: Uint8Array | undefined = await library.movedBundle()
+  const { added, accounts } = await library.importVault(moved ?? bundle, 'a phrase')
   if (added < accounts.length) return library.importVaultKey(key, { keySource: 'env' })
   return library.vaultStatus()
 }

@@ -10,6 +10,7 @@ const minutes = 60_000
 const env = {
   TORTURE_KILLS: '10000',
   TORTURE_EVERY: '1',
+  TORTURE_EVERY_OF_SLOW: '1',
   TORTURE_HERD_SECONDS: '120',
   TORTURE_SAMPLES: '100',
   ...process.env,

@@ -14,6 +14,8 @@ export const sizes = {
   kills: size('TORTURE_KILLS', 2000),
   /** Of the system calls of a deed, each how many-th fails in `torture-calls.test.mjs`. */
   every: size('TORTURE_EVERY', 1),
+  /** The same of a deed that takes seconds. */
+  everyOfSlow: size('TORTURE_EVERY_OF_SLOW', 4),
   /** How long each herd runs in `torture-herd.test.mjs`. */
   herdSeconds: size('TORTURE_HERD_SECONDS', 15),
   /** Places of a file that are damaged in `torture-flips.test.mjs`; in Rust it is every bit. */

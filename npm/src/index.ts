@@ -17,6 +17,7 @@ export {
   initVaultKey,
   listAccounts,
   migrate,
+  movedBundle,
   OBSERVED_HEADERS,
   poolStatus,
   projectTrust,

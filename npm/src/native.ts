@@ -75,6 +75,7 @@ interface Addon {
   addVaultSlot: typeof api.addVaultSlot
   removeVaultSlot: typeof api.removeVaultSlot
   exportVault: typeof api.exportVault
+  movedBundle: typeof api.movedBundle
   importVault: typeof api.importVault
   migrate: typeof api.migrate
   discoverModels(options: DiscoverOptions, wait?: number): Promise<api.ModelList>
@@ -106,6 +107,7 @@ export const {
   addVaultSlot,
   removeVaultSlot,
   exportVault,
+  movedBundle,
   importVault,
   migrate,
   configuredProviders,

@@ -1,6 +1,6 @@
 //! The product without a language around it, as a process that a test can kill: it starts in a tenth of the time of Node.
 //!
-//! `broker_process show | add <key> | refresh <id> | rotate | export | import <key> |
+//! `broker_process show | add <key> | refresh <id> | remove <id> | move | return | rotate | export | import <key> |
 //! migrate <folder> keep|backup|remove|undo | work <namespace> <id>...`
 //!
 //! The vault, its key and the provider `local` come from the environment, as for every user of the broker. `work` goes on
@@ -15,7 +15,7 @@ use std::{error::Error, fs, io::Write, sync::Arc, time::Duration};
 
 use provider_auth_broker::{
     Account, AccountChanges, AuthRequest, Broker, Entropy, Env, Events, Fate, Filter, Force, Host,
-    MigrateOptions, Revoke, SystemEntropy, SystemEnv, Task, config::Inline,
+    Logins, MigrateOptions, PassphraseRule, Revoke, SystemEntropy, SystemEnv, Task, config::Inline,
 };
 use provider_auth_vault::{Disk, KeySecrets, KeySource, Options, Vault};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -23,6 +23,9 @@ use serde_json::json;
 use tokio::{runtime::Builder, task::spawn_blocking};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Of the bundles.
+const PASSPHRASE: &str = "correct horse battery staple";
 
 /// Accounts of one worker: few enough that opening the vault stays quick.
 const MOST_ACCOUNTS: usize = 4;
@@ -67,6 +70,12 @@ async fn act(broker: &Arc<Broker>, arguments: &[String]) -> Outcome {
             .refresh_account(id, Force::EvenIfGood)
             .await
             .map(drop)?,
+        ["remove", id] => broker.remove_account(id, Revoke::Locally).await.map(drop)?,
+        ["move"] => broker
+            .export_vault(PASSPHRASE.into(), PassphraseRule::HardToGuess, Logins::Move)
+            .await
+            .map(drop)?,
+        ["return"] => take_back(broker).await?,
         ["export"] => println!("{}", spawn_blocking(export).await??),
         ["rotate"] => spawn_blocking(rotate).await??,
         ["import", key] => {
@@ -76,6 +85,14 @@ async fn act(broker: &Arc<Broker>, arguments: &[String]) -> Outcome {
         ["migrate", folder, how] => migrate(broker, folder, how).await?,
         ["work", namespace, logins @ ..] => work(broker, namespace, logins).await?,
         other => return Err(format!("what is {other:?}?").into()),
+    }
+    Ok(())
+}
+
+/// Brings moved logins back with the bundle that nobody received, if there is one.
+async fn take_back(broker: &Arc<Broker>) -> Outcome {
+    if let Some(bundle) = broker.moved_bundle().await? {
+        broker.import_vault(bundle, PASSPHRASE.into()).await?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a user does with accounts: list, add, change, remove them, lift their cooldowns.
+//! What a user does with accounts: list, add and change them, lift their cooldowns.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use crate::credential::{Belongs, Credential, Secret, Unknown};
 use crate::error::BrokerError;
 use crate::events::EventKind;
 use crate::headers::HeaderSet;
+use crate::moved;
 
 /// What a user changes about an account.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +105,11 @@ impl Broker {
         let broker = self.clone();
         let (id, generation) = blocking({
             let vault = vault.clone();
-            move || broker.store_now(&vault, credential)
+            move || {
+                let stored = broker.store_now(&vault, credential)?;
+                moved::settle(&vault);
+                Ok::<_, BrokerError>(stored)
+            }
         })
         .await?;
         self.reread(&vault).await?;
@@ -211,50 +216,6 @@ impl Broker {
         self.account(&entry.view.id)
     }
 
-    /// Removes an account; with `revoke`, first at the provider. `false` when there was none.
-    pub async fn remove_account(
-        self: &Arc<Self>,
-        id: &str,
-        revoke: Revoke,
-    ) -> Result<bool, BrokerError> {
-        let vault = self.opened().await?;
-        let Ok(entry) = self.entry(id) else {
-            return Ok(false);
-        };
-        let record = record_id(&entry.view.id)?;
-        let (broker, disk) = (self.clone(), vault.clone());
-        let locked = blocking(move || -> Result<_, BrokerError> {
-            let guard = broker.lock_record(&disk, &record)?;
-            let credential = match revoke {
-                Revoke::AtProvider => Some(read_locked(&disk, &guard)?.0),
-                Revoke::Locally => None,
-            };
-            Ok((guard, credential))
-        });
-        // Held to the end: a refresh in between would bring tokens that nobody revokes.
-        let (guard, credential) = match locked.await {
-            Ok(locked) => locked,
-            Err(BrokerError::UnknownAccount(_)) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        if let Some(credential) = credential {
-            self.revoke(&credential).await?;
-        }
-        let disk = vault.clone();
-        let removed = blocking(move || disk.remove(guard)).await?;
-        self.reread(&vault).await?;
-        if removed {
-            self.changed.notify_waiters();
-            self.tell(
-                EventKind::AccountRemoved,
-                (&entry.view.provider, &entry.view.namespace),
-                Some(&entry.view.id),
-                About::default(),
-            );
-        }
-        Ok(removed)
-    }
-
     /// Lets accounts serve again at once; returns how many blocks were lifted.
     pub async fn clear_cooldowns(self: &Arc<Self>, filter: &Filter) -> Result<usize, BrokerError> {
         let vault = self.opened().await?;
@@ -279,15 +240,6 @@ impl Broker {
         self.flush(&vault).await?;
         Ok(count)
     }
-}
-
-/// Whether removing an account ends it at the provider too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revoke {
-    /// Tell the provider (RFC 7009), then remove.
-    AtProvider,
-    /// Remove here only.
-    Locally,
 }
 
 pub(crate) fn record_kind(kind: AccountKind) -> u8 {

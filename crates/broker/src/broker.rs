@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use provider_auth_policy::{AccountId, Action, Reason, Rule, SharedState, Timestamp, Traffic};
-use provider_auth_vault::{Disk, Options, RecordId, Vault, VaultError};
+use provider_auth_vault::{Disk, Options, Vault, VaultError};
 use tokio::sync::{MutexGuard, Notify};
 
 use crate::accounts::Accounts;
@@ -23,6 +23,7 @@ use crate::ledger::Ledger;
 use crate::limits;
 use crate::login::Logins;
 use crate::models::ModelRequests;
+use crate::opening::{Opened, Opening, looked_through};
 use crate::refresh::Flights;
 use crate::status::Figures;
 use crate::unsaved::UnsavedTokens;
@@ -250,7 +251,7 @@ impl Broker {
         }
         let entropy = self.vault_entropy();
         let open = move || Vault::open(options, Arc::new(Disk), entropy);
-        let (vault, cut_short) = match with_abandoned(open).await {
+        let Opened { vault, cut_short } = match looked_through(open).await {
             Ok(opened) => opened,
             Err(error) => return Err(BrokerError::Shared(opening.refused(error.into()))),
         };
@@ -278,7 +279,7 @@ impl Broker {
         self: &Arc<Self>,
         open: impl FnOnce() -> Result<Vault, VaultError> + Send + 'static,
     ) -> Result<(), BrokerError> {
-        let (vault, cut_short) = with_abandoned(open).await?;
+        let Opened { vault, cut_short } = looked_through(open).await?;
         *self.vault.write() = Some(vault);
         self.recover(&cut_short);
         Ok(())
@@ -302,8 +303,8 @@ impl Broker {
 
     /// Reads accounts and shared state again, where they changed.
     pub(crate) async fn reread(self: &Arc<Self>, vault: &Arc<Vault>) -> Result<(), BrokerError> {
-        let (broker, vault) = (self.clone(), vault.clone());
-        blocking(move || broker.reread_now(&vault)).await?;
+        let (broker, disk) = (self.clone(), vault.clone());
+        blocking(move || broker.reread_now(&disk)).await?;
         Ok(())
     }
 
@@ -337,8 +338,8 @@ impl Broker {
     /// Writes the shared state now. A disk that does not take it keeps nobody from going on: the change holds in this
     /// process and is written with the next one.
     pub(crate) async fn save_state(self: &Arc<Self>, vault: &Arc<Vault>) {
-        let (broker, vault) = (self.clone(), vault.clone());
-        blocking(move || broker.ledger.save(&vault, broker.now())).await;
+        let (broker, disk) = (self.clone(), vault.clone());
+        blocking(move || broker.ledger.save(&disk, broker.now())).await;
     }
 
     /// Writes the shared state now, for a caller who must know that it is on disk.
@@ -387,33 +388,6 @@ impl Broker {
     }
 }
 
-/// The attempts to open the vault, one at a time.
-#[derive(Default)]
-struct Opening {
-    turn: tokio::sync::Mutex<()>,
-    /// How many have failed, and why the last one did.
-    failed: Mutex<(u64, Option<Arc<BrokerError>>)>,
-}
-
-impl Opening {
-    fn failures(&self) -> u64 {
-        self.failed.lock().0
-    }
-
-    /// Why the last attempt failed, if one did since there were `before` failures.
-    fn refusal_since(&self, before: u64) -> Option<Arc<BrokerError>> {
-        let failed = self.failed.lock();
-        failed.1.clone().filter(|_| failed.0 > before)
-    }
-
-    fn refused(&self, error: BrokerError) -> Arc<BrokerError> {
-        let error = Arc::new(error);
-        let mut failed = self.failed.lock();
-        *failed = (failed.0 + 1, Some(error.clone()));
-        error
-    }
-}
-
 /// What an event says besides who.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct About<'a> {
@@ -423,18 +397,6 @@ pub(crate) struct About<'a> {
     pub(crate) attempt: Option<&'a str>,
     pub(crate) rule: Option<Rule>,
     pub(crate) action: Option<Action>,
-}
-
-/// Opens a vault and looks for refreshes that were cut short.
-async fn with_abandoned(
-    open: impl FnOnce() -> Result<Vault, VaultError> + Send + 'static,
-) -> Result<(Arc<Vault>, Vec<RecordId>), VaultError> {
-    blocking(move || {
-        let vault = open()?;
-        let cut_short = vault.abandoned();
-        Ok((Arc::new(vault), cut_short))
-    })
-    .await
 }
 
 /// Runs work that touches the disk away from the threads that answer.

@@ -5,6 +5,7 @@
 //! that was taken over once is known again by a hash that is sealed with its account, whatever became of the account.
 
 mod entry;
+mod erase;
 mod kept;
 mod object;
 mod plan;

@@ -4,26 +4,24 @@
 //! both (RFC 9700 §4.14.2): here its tokens are erased once the bundle is sealed, and what stays is an account that needs
 //! a login. An account keeps its id and counts on, so that an import knows an older copy from a newer one.
 
+mod content;
+
 use std::sync::Arc;
 
-use provider_auth_policy::{AccountId, Standing, Timestamp, refreshed};
-use provider_auth_vault::{RecordGuard, Vault, VaultError, is_guessable, open_bundle, seal_bundle};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use provider_auth_policy::{AccountId, Standing, refreshed};
+use provider_auth_vault::{RecordGuard, Vault, VaultError, is_guessable, seal_bundle};
+use secrecy::SecretString;
 
 use crate::account_calls::record_kind;
-use crate::accounts::{Entry, checked_name, read_locked, record_id};
+use crate::accounts::{Entry, read_locked, record_id};
 use crate::broker::{About, Broker, blocking};
-use crate::credential::{Credential, Secret};
+use crate::credential::Credential;
 use crate::error::BrokerError;
 use crate::events::EventKind;
-use crate::headers::HeaderSet;
 use crate::limits;
+use crate::moved;
 
-const FORMAT: &str = "provider-auth bundle";
-const VERSION: u32 = 1;
+use content::{Bundle, Item, Packed, unusable};
 
 /// What an export does with logins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,31 +73,6 @@ pub enum Outcome {
         /// The reason.
         why: &'static str,
     },
-}
-
-/// The content of a bundle.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Bundle {
-    format: String,
-    version: u32,
-    exported_at: Timestamp,
-    accounts: Vec<Packed>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Packed {
-    Account(Box<Item>),
-    /// Of a kind that a later version knows.
-    Unknown(#[serde(skip_serializing)] IgnoredAny),
-}
-
-#[derive(Serialize, Deserialize)]
-struct Item {
-    id: String,
-    generation: u64,
-    account: Credential,
 }
 
 /// Records that were written, with the generations that they have now.
@@ -154,7 +127,11 @@ impl Broker {
         let vault = self.opened_by_hand().await?;
         let (imported, written) = blocking({
             let (broker, vault) = (self.clone(), vault.clone());
-            move || broker.unpack(&vault, &bundle, &passphrase)
+            move || {
+                let imported = broker.unpack(&vault, &bundle, &passphrase);
+                moved::settle(&vault);
+                imported
+            }
         })
         .await?;
         self.reread(&vault).await?;
@@ -191,21 +168,24 @@ impl Broker {
             generation: login.generation + 1,
             account: login.credential.clone(),
         });
-        let bundle = Bundle {
-            format: FORMAT.to_owned(),
-            version: VERSION,
-            exported_at: self.now(),
-            accounts: keys
-                .chain(moved)
-                .map(Box::new)
-                .map(Packed::Account)
-                .collect(),
-        };
+        let bundle = Bundle::of(keys.chain(moved), self.now());
         let sealed = seal_bundle(passphrase, &bundle.plaintext(), &*self.vault_entropy())?;
         if !leaving.is_empty() {
-            vault.keep_moved(&sealed)?;
+            let ids = leaving.iter().map(|login| &login.id);
+            vault.keep_moved(&moved::labelled(ids, &sealed))?;
+            let logins = leaving.iter().map(|login| (&login.id, &login.credential));
+            // Before the accounts let go: killed in between, they still have their tokens.
+            self.erase_kept(vault, &logins.collect::<Vec<_>>())?;
         }
-        Ok((sealed, self.let_go(vault, &leaving)?))
+        match self.let_go(vault, &leaving) {
+            Ok(moved) => Ok((sealed, moved)),
+            Err(error) => {
+                // With the locks gone, it shows that nothing left with the bundle.
+                drop(leaving);
+                moved::settle(vault);
+                Err(error)
+            }
+        }
     }
 
     /// Locks the logins that can be moved. None is refreshed from here on.
@@ -407,68 +387,5 @@ impl Imported {
     pub fn count(&self, is_wanted: impl Fn(Outcome) -> bool) -> usize {
         let outcomes = self.accounts.iter().map(|account| account.outcome);
         outcomes.filter(|outcome| is_wanted(*outcome)).count()
-    }
-}
-
-impl Bundle {
-    fn plaintext(&self) -> Zeroizing<Vec<u8>> {
-        // Sized ahead, as in `Credential::plaintext`.
-        let size = 16 * 1024 * (self.accounts.len() + 1);
-        let mut bytes = Zeroizing::new(Vec::with_capacity(size));
-        serde_json::to_writer(&mut *bytes, self).expect("a bundle has only string keys");
-        bytes
-    }
-
-    fn open(passphrase: &SecretString, bundle: &[u8]) -> Result<Self, BrokerError> {
-        #[derive(Deserialize)]
-        struct Kind {
-            format: String,
-            version: u32,
-        }
-        let bytes = open_bundle(passphrase, bundle)?;
-        let bytes = bytes.expose_secret();
-        let kind: Kind = serde_json::from_slice(bytes).map_err(|_| unusable(NOT_OURS))?;
-        if kind.format != FORMAT {
-            return Err(unusable(NOT_OURS));
-        }
-        if kind.version != VERSION {
-            return Err(unusable("it was made by a newer version"));
-        }
-        serde_json::from_slice(bytes).map_err(|_| unusable(NOT_OURS))
-    }
-}
-
-const NOT_OURS: &str = "it holds something else than accounts";
-
-fn unusable(why: &'static str) -> BrokerError {
-    VaultError::BundleUnusable { why }.into()
-}
-
-impl Item {
-    /// Refuses what no call of ours could have stored.
-    fn check(&self) -> Result<(), &'static str> {
-        let Credential {
-            provider,
-            namespace,
-            label,
-            ..
-        } = &self.account;
-        let is_name = |name: &String| checked_name("", Some(name.clone())).is_ok();
-        if self.generation == 0 || record_id(&AccountId::from(self.id.as_str())).is_err() {
-            return Err("its id or its generation is none");
-        }
-        if ![provider, namespace, label].into_iter().all(is_name) {
-            return Err("its provider, namespace or label is no name");
-        }
-        match &self.account.secret {
-            // A login that another program had obtained and not used yet: its first request brings the access token.
-            Secret::Oauth {
-                access,
-                refresh: Some(_),
-                ..
-            } if access.expose_secret().is_empty() => Ok(()),
-            _ => HeaderSet::check_key(self.account.bearer())
-                .map_err(|_| "its secret cannot be sent in a header"),
-        }
     }
 }

@@ -449,6 +449,17 @@ pub fn export_vault<'env>(
 }
 
 #[napi(catch_unwind)]
+pub fn moved_bundle(env: &Env) -> Result<Promised<'_>> {
+    later(env, async move {
+        let bundle = broker()?.moved_bundle().await?;
+        Ok(match bundle {
+            Some(bundle) => Either::A(Uint8Array::from(bundle)),
+            None => Either::B(()),
+        })
+    })
+}
+
+#[napi(catch_unwind)]
 pub fn import_vault<'env>(
     env: &'env Env,
     bundle: Unknown<'env>,

@@ -88,6 +88,7 @@ impl Vault {
         let replaced = Self::with_key(site.paths.clone(), store, entropy, room, options, unlocked)?;
         // At once, so that what is written here meanwhile is written under the new key.
         drop(self.reopen_as(replaced));
+        self.forget_old_headers();
         self.move_records(InUse::Wait)?;
         self.forget_keychain(before.as_ref(), &self.known_keys().header);
         Ok(())

@@ -36,6 +36,7 @@ mod keychain;
 pub mod limits;
 mod lock;
 mod memory;
+mod moved;
 mod notes;
 mod options;
 mod passphrase;

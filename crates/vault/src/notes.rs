@@ -1,4 +1,4 @@
-//! What needs no seal of ours: the note that a refresh is under way, the shared state file, a bundle that took logins along.
+//! What needs no seal of ours: the note that a refresh is under way, the shared state file.
 
 use serde::{Deserialize, Serialize};
 
@@ -96,17 +96,6 @@ impl Vault {
         let path = self.paths.state();
         self.store
             .replace(&path, &merged, Durability::Lossy)
-            .map_err(io("write", path))
-    }
-}
-
-impl Vault {
-    /// Keeps a sealed bundle in the vault's folder, durably and in place of the one before: what leaves the vault with it is not
-    /// lost if nobody receives it.
-    pub fn keep_moved(&self, bundle: &[u8]) -> Result<(), VaultError> {
-        let path = self.paths.moved();
-        self.store
-            .replace(&path, bundle, Durability::Durable)
             .map_err(io("write", path))
     }
 }

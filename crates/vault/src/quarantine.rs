@@ -41,6 +41,16 @@ pub(crate) fn name(id: RecordId, generation: u64, at: u64) -> String {
     format!("{id}.{generation}.{at}.rec")
 }
 
+/// Tells whether this is the name of a copy of that record.
+pub(crate) fn is_of(name: &str, id: RecordId) -> bool {
+    parse(name).is_some_and(|record| record.id == id)
+}
+
+/// Tells whether this is the name of a header that was set aside.
+pub(crate) fn is_header(name: &str) -> bool {
+    name.starts_with("vault.") && name.ends_with(".hdr")
+}
+
 fn parse(name: &str) -> Option<Quarantined> {
     let mut parts = name.strip_suffix(".rec")?.split('.');
     let record = Quarantined {

@@ -1,6 +1,6 @@
 //! Reading and writing records: the cache that one `stat` checks, writes under a lock, damage set aside.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::{
     Held, Record, RecordGuard, RecordId, Vault, VaultError,
@@ -115,8 +115,9 @@ impl Vault {
         Ok(generation)
     }
 
-    /// Removes the guarded record and its pending note; false when there was no record.
+    /// Removes the guarded record, its pending note, and what is left of it elsewhere; false when there was nothing.
     pub fn remove(&self, guard: RecordGuard) -> Result<bool, VaultError> {
+        let had_remains = self.remove_remains(&guard)?;
         let record = self.paths.record(guard.id);
         let was_there = self
             .store
@@ -124,7 +125,36 @@ impl Vault {
             .map_err(io("remove", &record))?;
         self.clear_pending(&guard)?;
         self.cache.lock().remove(&guard.id);
-        Ok(was_there)
+        Ok(was_there || had_remains)
+    }
+
+    /// Removes what a writer that was killed left of a record, and copies of it that were set aside. Tells whether there was
+    /// such a copy.
+    fn remove_remains(&self, guard: &RecordGuard) -> Result<bool, VaultError> {
+        let id = guard.id.to_string();
+        // Who holds the lock knows that nobody else is writing this record.
+        let is_leftover = |name: &String| name.starts_with(&id) && name.ends_with(".tmp");
+        let is_aside = |name: &String| quarantine::is_of(name, guard.id);
+        self.remove_from(&self.paths.records(), is_leftover)?;
+        self.remove_from(&self.paths.quarantine(), is_aside)
+    }
+
+    /// Removes files of a folder by name; tells whether there was any.
+    pub(crate) fn remove_from(
+        &self,
+        folder: &Path,
+        is_wanted: impl Fn(&String) -> bool,
+    ) -> Result<bool, VaultError> {
+        let names = self.store.list(folder).map_err(io("list", folder))?;
+        let mut found = false;
+        for name in names.iter().filter(|name| is_wanted(name)) {
+            let path = folder.join(name);
+            found |= self
+                .store
+                .remove(&path, Durability::Durable)
+                .map_err(io("remove", path))?;
+        }
+        Ok(found)
     }
 
     /// Waits for the right to decide which records there are: whoever adds one only if a like one is not there holds it
@@ -222,6 +252,21 @@ impl Vault {
         generation: u64,
         plaintext: &[u8],
     ) -> Result<(), VaultError> {
+        let file = self.sealed(id, kind, generation, plaintext)?;
+        let path = self.paths.record(id);
+        self.store
+            .replace(&path, &file, Durability::Durable)
+            .map_err(io("write", path))
+    }
+
+    /// Returns the file of a record under the present key.
+    pub(crate) fn sealed(
+        &self,
+        id: RecordId,
+        kind: u8,
+        generation: u64,
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, VaultError> {
         let keys = self.fresh_keys()?;
         let (epoch, key) = keys.current();
         let header = RecordHeader {
@@ -233,11 +278,7 @@ impl Vault {
             nonce: random(&*self.entropy),
             length: 0,
         };
-        let file = record::seal(key, header, plaintext);
-        let path = self.paths.record(id);
-        self.store
-            .replace(&path, &file, Durability::Durable)
-            .map_err(io("write", path))
+        Ok(record::seal(key, header, plaintext))
     }
 
     /// Moves a damaged record aside; the others serve on.

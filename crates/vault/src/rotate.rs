@@ -9,7 +9,7 @@ use crate::{
     error::io,
     header::{Header, Refused},
     key::Key,
-    limits,
+    limits, quarantine,
     record::{RecordHeader, VaultId},
     slot::Slot,
     unlock::{Unlocked, refusal, write_header},
@@ -53,6 +53,7 @@ impl Vault {
             .map_err(|why| refusal(why, &self.paths.header(), old.key_source))?;
         self.change_header(&header, &data_key)?;
         tracing::info!(dir = %self.paths.dir.display(), epoch = header.epoch, "the vault has a new data key");
+        self.forget_old_headers();
         self.move_records(InUse::Wait)
     }
 
@@ -82,8 +83,20 @@ impl Vault {
                 Err(error) => return Err(error),
             }
         }
+        if in_use == InUse::Wait {
+            // Not before: whoever was moving records into a bundle had their locks.
+            self.forget_moved_of_old_keys()?;
+        }
         self.drop_old_keys()?;
         left.map_or(Ok(()), Err)
+    }
+
+    /// Removes headers that were set aside: their slots still open to keys that may have been taken out since.
+    pub(crate) fn forget_old_headers(&self) {
+        let is_header = |name: &String| quarantine::is_header(name);
+        if let Err(error) = self.remove_from(&self.paths.quarantine(), is_header) {
+            tracing::warn!(%error, "an old header stays in the folder quarantine: remove it");
+        }
     }
 
     /// Puts a header in the place of the one that was there.
@@ -168,6 +181,7 @@ impl Vault {
                 return Ok(());
             }
         }
+        self.forget_moved_of_old_keys()?;
         header.previous.clear();
         write_header(&*self.store, &self.paths, &header.encode(&data_key))
     }

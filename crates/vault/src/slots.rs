@@ -67,6 +67,7 @@ impl Vault {
             return Err(VaultError::LastSlot);
         }
         self.change_header(&header, &unlocked.data_key)?;
+        self.forget_old_headers();
         self.forget_keychain(Some(&unlocked.header), &header);
         Ok(true)
     }

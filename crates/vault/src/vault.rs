@@ -77,6 +77,9 @@ impl Vault {
         unlock::tidy(&*store, &room, &paths, &unlocked);
         let vault = Self::with_key(paths, store, entropy, room, options, unlocked)?;
         vault.resume_rotation();
+        if let Err(error) = vault.seal_moved() {
+            tracing::warn!(dir = %vault.paths.dir.display(), %error, "the bundle of an earlier version could not be sealed");
+        }
         Ok(vault)
     }
 

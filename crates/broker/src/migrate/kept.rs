@@ -26,6 +26,12 @@ pub(super) struct Label {
     pub(super) left: Option<[u8; 32]>,
     /// Path of the copy beside it.
     pub(super) backup: Option<String>,
+    /// Hash of the file as it was, where entries were taken out of the content since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    whole: Option<[u8; 32]>,
+    /// Names of those entries: their accounts have left the vault.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) erased: Vec<String>,
 }
 
 impl Label {
@@ -41,6 +47,8 @@ impl Label {
             file,
             left: left.map(digest),
             backup,
+            whole: None,
+            erased: Vec::new(),
         }
     }
 
@@ -69,21 +77,9 @@ pub(super) fn kept_files(vault: &Vault, accounts: &Accounts) -> Result<Vec<Kept>
         let Some(record) = vault.read(id)? else {
             continue;
         };
-        kept.extend(read(*id, record.plaintext()));
+        kept.extend(Kept::read(*id, record.plaintext()));
     }
     Ok(kept)
-}
-
-fn read(id: RecordId, plaintext: &[u8]) -> Option<Kept> {
-    let end = plaintext.iter().position(|byte| *byte == b'\n')?;
-    let (label, text) = (&plaintext[..end], &plaintext[end + 1..]);
-    let label: Label = serde_json::from_slice(label).ok()?;
-    let text = std::str::from_utf8(text).ok()?;
-    (label.version == VERSION).then(|| Kept {
-        id,
-        label,
-        text: text.to_owned().into(),
-    })
 }
 
 impl Broker {
@@ -129,6 +125,39 @@ pub(super) fn digest(text: &str) -> [u8; 32] {
 }
 
 impl Kept {
+    /// Reads a record; `None` for one that is not ours to understand.
+    pub(super) fn read(id: RecordId, plaintext: &[u8]) -> Option<Self> {
+        let end = plaintext.iter().position(|byte| *byte == b'\n')?;
+        let (label, text) = (&plaintext[..end], &plaintext[end + 1..]);
+        let label: Label = serde_json::from_slice(label).ok()?;
+        let text = std::str::from_utf8(text).ok()?;
+        (label.version == VERSION).then(|| Self {
+            id,
+            label,
+            text: text.to_owned().into(),
+        })
+    }
+
+    /// The bytes to seal.
+    pub(super) fn plaintext(&self) -> Zeroizing<Vec<u8>> {
+        self.label.with(&self.text)
+    }
+
+    /// Whether a text is the file as it was, whatever was taken out of the content here since.
+    pub(super) fn is_whole(&self, text: &str) -> bool {
+        self.label
+            .whole
+            .map_or_else(|| *self.text == text, |whole| digest(text) == whole)
+    }
+
+    /// The same without these entries.
+    pub(super) fn without(mut self, text: Zeroizing<String>, erased: Vec<String>) -> Self {
+        self.label.whole.get_or_insert_with(|| digest(&self.text));
+        self.label.erased.extend(erased);
+        self.text = text;
+        self
+    }
+
     /// The file as if it were read.
     pub(super) fn as_source(&self) -> Source {
         let is_mcp = self.label.name.ends_with("mcp-auth.json");

@@ -5,6 +5,7 @@ use std::fmt;
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 /// The fields of an object in the order of the text, with their values as they are written there.
 pub(super) struct Object<'a>(Vec<(String, &'a RawValue)>);
@@ -18,6 +19,32 @@ impl<'a> Object<'a> {
     /// Every field; where two have one name, the later one counts, as everywhere in JavaScript.
     pub(super) fn fields(&self) -> &[(String, &'a RawValue)] {
         &self.0
+    }
+
+    /// The text that this object was read from without some of its fields, by place; all else is as it is there, character by
+    /// character.
+    pub(super) fn without(&self, text: &str, is_gone: &[bool]) -> Zeroizing<String> {
+        let end_of = |value: &RawValue| {
+            let value = value.get();
+            value.as_ptr() as usize - text.as_ptr() as usize + value.len()
+        };
+        let mut rest = Zeroizing::new(String::with_capacity(text.len()));
+        let mut end = text.find('{').map_or(0, |brace| brace + 1);
+        rest.push_str(&text[..end]);
+        let mut is_first = true;
+        for (place, (_, value)) in self.0.iter().enumerate() {
+            // What stands between the value before and the end of this one: the comma, the name.
+            let field = &text[end..end_of(value)];
+            end = end_of(value);
+            if is_gone.get(place).copied().unwrap_or_default() {
+                continue;
+            }
+            let comma = field.find(',').filter(|_| is_first && place > 0);
+            rest.push_str(comma.map_or(field, |comma| &field[comma + 1..]));
+            is_first = false;
+        }
+        rest.push_str(&text[end..]);
+        rest
     }
 
     /// A field that is there and not null.
@@ -115,6 +142,30 @@ mod tests {
             object.number("expires").unwrap_err().to_string(),
             "its expires is no number"
         );
+    }
+
+    #[test]
+    fn fields_are_taken_out_and_all_else_stays_character_by_character() {
+        let text = " {\"a\" : 1.50 ,\n\t\"b\": {\"c\": \",\"},  \"d\":[ ]\n} \n";
+        let object = Object::parse(text).unwrap();
+        for (is_gone, expected) in [
+            ([false; 3], text),
+            (
+                [true, false, false],
+                " {\n\t\"b\": {\"c\": \",\"},  \"d\":[ ]\n} \n",
+            ),
+            ([false, true, false], " {\"a\" : 1.50,  \"d\":[ ]\n} \n"),
+            (
+                [false, false, true],
+                " {\"a\" : 1.50 ,\n\t\"b\": {\"c\": \",\"}\n} \n",
+            ),
+            ([true, true, false], " {  \"d\":[ ]\n} \n"),
+            ([true; 3], " {\n} \n"),
+        ] {
+            assert_eq!(*object.without(text, &is_gone), expected, "{is_gone:?}");
+        }
+        let empty = Object::parse("{ }").unwrap();
+        assert_eq!(*empty.without("{ }", &[]), "{ }");
     }
 
     #[test]

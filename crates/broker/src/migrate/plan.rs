@@ -209,7 +209,7 @@ impl<'a> Lookup<'a> {
 }
 
 /// Whether an account that is there is the one that is wanted, in whichever pool it is now.
-fn is_same(known: &Credential, wanted: &Credential) -> bool {
+pub(super) fn is_same(known: &Credential, wanted: &Credential) -> bool {
     if known.kind() != wanted.kind() || known.belongs.resource != wanted.belongs.resource {
         return false;
     }

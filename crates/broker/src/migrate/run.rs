@@ -20,6 +20,7 @@ use crate::broker::{Broker, blocking};
 use crate::credential::Credential;
 use crate::error::BrokerError;
 use crate::events::EventKind;
+use crate::moved;
 
 /// Records that were written, with the generations that they have now.
 type Written = Vec<(AccountId, u64)>;
@@ -55,7 +56,11 @@ impl Broker {
         }
         let (report, written) = blocking({
             let (broker, vault) = (self.clone(), vault.clone());
-            move || broker.take_over_now(&vault, &options)
+            move || {
+                let taken = broker.take_over_now(&vault, &options);
+                moved::settle(&vault);
+                taken
+            }
         })
         .await?;
         self.reread(&vault).await?;

@@ -12,6 +12,7 @@ use provider_auth_vault::Vault;
 
 use super::entry::Meaning;
 use super::kept::{Kept, digest, kept_files};
+use super::object::Object;
 use super::run::{remove, write};
 use super::source::{Content, name_of, read};
 use super::{
@@ -22,6 +23,7 @@ use crate::accounts::{Accounts, Entry, read_locked, record_id};
 use crate::broker::{About, Broker, blocking};
 use crate::error::BrokerError;
 use crate::events::EventKind;
+use crate::moved;
 
 impl Broker {
     pub(super) async fn undo_migration(
@@ -40,7 +42,11 @@ impl Broker {
                 keys: KeyVariables::Known,
                 ..options
             };
-            move || broker.undo_now(&vault, &options)
+            move || {
+                let undone = broker.undo_now(&vault, &options);
+                moved::settle(&vault);
+                undone
+            }
         })
         .await?;
         self.reread(&vault).await?;
@@ -89,12 +95,21 @@ impl Broker {
                 found.extend(self.hashes(&kept.as_source()));
             }
             report.files.push(kept.label.name.clone());
+            let stays = backup_that_stays(kept);
             report.sources.push(SourceReport {
                 file: kept.label.name.clone(),
                 state,
-                backup: None,
-                warning: None,
+                warning: stays.is_some().then_some(
+                    "the copy beside it still holds what was removed from the vault; delete it when you do not need it",
+                ),
+                backup: stays,
             });
+            report.skipped.extend(kept.label.erased.iter().map(|key| SkippedEntry {
+                file: kept.label.name.clone(),
+                key: key.clone(),
+                why: "its account was removed from the vault, and its secret with it, so it cannot be brought back; sign in again"
+                    .to_owned(),
+            }));
         }
         let sources = self.sources(options)?;
         for source in &sources.found {
@@ -198,9 +213,14 @@ impl Broker {
 /// Puts a file back where it was, unless somebody has written there since.
 fn restore(kept: &Kept, options: &MigrateOptions) -> Result<SourceState, BrokerError> {
     let (label, file) = (&kept.label, Path::new(&kept.label.file));
+    let has_nothing = || Object::parse(&kept.text).is_some_and(|object| object.fields().is_empty());
     let state = match (read(file)?, label.left) {
-        (Content::Text(found), _) if found.text == kept.text => SourceState::Kept,
+        (Content::Text(found), _) if kept.is_whole(&found.text) || found.text == kept.text => {
+            SourceState::Kept
+        }
         (Content::Text(found), Some(left)) if digest(&found.text) == left => SourceState::Restored,
+        // Everything in it has left the vault since: an empty file is nothing to bring back.
+        (Content::Absent, None) if !label.erased.is_empty() && has_nothing() => SourceState::Kept,
         (Content::Absent, None) => SourceState::Restored,
         _ => SourceState::Changed,
     };
@@ -211,10 +231,22 @@ fn restore(kept: &Kept, options: &MigrateOptions) -> Result<SourceState, BrokerE
         write(file, &kept.text)?;
     }
     if let Some(backup) = label.backup.as_deref().map(Path::new)
+        && label.erased.is_empty()
         && let Content::Text(found) = read(backup)?
-        && found.text == kept.text
+        && kept.is_whole(&found.text)
     {
         remove(backup)?;
     }
     Ok(state)
+}
+
+/// The copy beside a file, where it is the only one of what was taken out of the kept one.
+fn backup_that_stays(kept: &Kept) -> Option<String> {
+    let backup = kept
+        .label
+        .backup
+        .clone()
+        .filter(|_| !kept.label.erased.is_empty())?;
+    let found = read(Path::new(&backup)).ok()?;
+    matches!(found, Content::Text(found) if kept.is_whole(&found.text)).then_some(backup)
 }

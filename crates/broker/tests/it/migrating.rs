@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::world::{MARK, Process, START, World, bearer, config, pass, request};
 
 mod entries;
+mod erased;
 mod files;
 
 /// Milliseconds, as OpenCode writes the end of a token.

@@ -153,6 +153,13 @@ async fn a_damaged_record_is_set_aside_alone() {
     fs::write(world.record_file(&id), b"rubbish").unwrap();
     assert_eq!(process.token().await, "S3CRET-key-spare");
     assert_eq!(process.vault_status().await.unwrap().quarantined, 1);
+    // Its copy is all that is left of it, and goes by its id.
+    for (is_there, left) in [(true, 0), (false, 0)] {
+        let removed = process.remove_account(&id, Revoke::Locally).await.unwrap();
+        let quarantined = process.vault_status().await.unwrap().quarantined;
+        assert_eq!((removed, quarantined), (is_there, left));
+    }
+    assert_eq!(process.token().await, "S3CRET-key-spare");
 }
 
 #[tokio::test(start_paused = true)]

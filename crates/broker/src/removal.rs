@@ -1,0 +1,105 @@
+//! Removing an account, with every copy of its secrets that the vault has.
+
+use std::sync::Arc;
+
+use provider_auth_policy::AccountId;
+use provider_auth_vault::{RecordGuard, RecordId, Vault, VaultError};
+
+use crate::account_calls::KEPT_FILE;
+use crate::accounts::{Entry, record_id};
+use crate::broker::{About, Broker, blocking};
+use crate::credential::Credential;
+use crate::error::BrokerError;
+use crate::events::EventKind;
+use crate::moved;
+
+/// Whether removing an account ends it at the provider too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoke {
+    /// Tell the provider (RFC 7009), then remove.
+    AtProvider,
+    /// Remove here only.
+    Locally,
+}
+
+impl Broker {
+    /// Removes an account; with `revoke`, first at the provider. `false` when there was none.
+    ///
+    /// The copies go first: killed in between, the account is still there and can be removed again.
+    pub async fn remove_account(
+        self: &Arc<Self>,
+        id: &str,
+        revoke: Revoke,
+    ) -> Result<bool, BrokerError> {
+        let vault = self.opened().await?;
+        let Ok(record) = record_id(&AccountId::from(id)) else {
+            return Ok(false);
+        };
+        let known = self.entry(id).ok();
+        let locked = {
+            let (broker, disk, known) = (self.clone(), vault.clone(), known.clone());
+            blocking(move || broker.locked_for_removal(&disk, record, known.as_deref(), revoke))
+        };
+        // Held to the end: a refresh in between would bring tokens that nobody revokes.
+        let (guard, credential) = match locked.await {
+            Ok(locked) => locked,
+            Err(BrokerError::UnknownAccount(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if let Some(credential) = credential.as_ref().filter(|_| revoke == Revoke::AtProvider) {
+            self.revoke(credential).await?;
+        }
+        let removed = {
+            let (broker, disk, id) = (self.clone(), vault.clone(), AccountId::from(id));
+            blocking(move || -> Result<bool, BrokerError> {
+                if let Some(credential) = &credential {
+                    broker.erase_kept(&disk, &[(&id, credential)])?;
+                    moved::forget_with(&disk, &id, credential)?;
+                }
+                Ok(disk.remove(guard)?)
+            })
+        };
+        let removed = removed.await?;
+        self.reread(&vault).await?;
+        if let Some(entry) = known.filter(|_| removed) {
+            self.changed.notify_waiters();
+            self.tell(
+                EventKind::AccountRemoved,
+                (&entry.view.provider, &entry.view.namespace),
+                Some(&entry.view.id),
+                About::default(),
+            );
+        }
+        Ok(removed)
+    }
+
+    /// The lock of an account, and its secrets as the disk has them. Of a damaged record, which cannot be revoked, what is
+    /// known: where nothing is, its copies that were set aside are all that there is to remove.
+    fn locked_for_removal(
+        &self,
+        vault: &Vault,
+        id: RecordId,
+        known: Option<&Entry>,
+        revoke: Revoke,
+    ) -> Result<(RecordGuard, Option<Credential>), BrokerError> {
+        let unknown = || BrokerError::UnknownAccount(id.to_string());
+        let is_aside = || vault.quarantine().iter().any(|aside| aside.id == id);
+        if known.is_none() && !vault.ids()?.contains(&id) && !is_aside() {
+            return Err(unknown());
+        }
+        let guard = self.lock_record(vault, &id)?;
+        match vault.reread(&guard) {
+            Ok(Some(record)) if record.kind == KEPT_FILE => Err(unknown()),
+            Ok(Some(record)) => match Credential::open(&record) {
+                Some(credential) => Ok((guard, Some(credential))),
+                None => Err(VaultError::Corrupt { id }.into()),
+            },
+            Ok(None) if is_aside() => Ok((guard, None)),
+            Ok(None) => Err(unknown()),
+            Err(VaultError::Corrupt { .. }) if revoke == Revoke::Locally => {
+                Ok((guard, known.map(|known| known.credential.clone())))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
