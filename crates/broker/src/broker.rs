@@ -22,6 +22,7 @@ use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::limits;
 use crate::login::Logins;
+use crate::marks::Marks;
 use crate::models::ModelRequests;
 use crate::opening::{Opened, Opening, looked_through};
 use crate::refresh::Flights;
@@ -44,6 +45,7 @@ pub struct Broker {
     pub(crate) attempts: Mutex<Attempts>,
     pub(crate) flights: Flights,
     pub(crate) unsaved: UnsavedTokens,
+    pub(crate) marks: Marks,
     pub(crate) logins: Logins,
     pub(crate) models: ModelRequests,
     pub(crate) figures: Mutex<Figures>,
@@ -77,6 +79,7 @@ impl Broker {
             attempts: Mutex::new(Attempts::new(u32::from_le_bytes(nonce))),
             flights: Flights::default(),
             unsaved: UnsavedTokens::default(),
+            marks: Marks::default(),
             logins: Logins::default(),
             models: ModelRequests::default(),
             figures: Mutex::default(),
@@ -99,6 +102,7 @@ impl Broker {
         if let Some(vault) = self.open_vault() {
             self.save_all(&vault);
             self.ledger.save(&vault, self.now());
+            self.mark_now(&vault);
         }
     }
 
@@ -251,7 +255,11 @@ impl Broker {
         }
         let entropy = self.vault_entropy();
         let open = move || Vault::open(options, Arc::new(Disk), entropy);
-        let Opened { vault, cut_short } = match looked_through(open).await {
+        let Opened {
+            vault,
+            cut_short,
+            marks,
+        } = match looked_through(open).await {
             Ok(opened) => opened,
             Err(error) => return Err(BrokerError::Shared(opening.refused(error.into()))),
         };
@@ -260,6 +268,7 @@ impl Broker {
             if let Some(first) = &*open {
                 return Ok(first.clone());
             }
+            self.adopt_marks(marks);
             *open = Some(vault.clone());
         }
         self.recover(&cut_short);
@@ -279,7 +288,12 @@ impl Broker {
         self: &Arc<Self>,
         open: impl FnOnce() -> Result<Vault, VaultError> + Send + 'static,
     ) -> Result<(), BrokerError> {
-        let Opened { vault, cut_short } = looked_through(open).await?;
+        let Opened {
+            vault,
+            cut_short,
+            marks,
+        } = looked_through(open).await?;
+        self.adopt_marks(marks);
         *self.vault.write() = Some(vault);
         self.recover(&cut_short);
         Ok(())
@@ -305,6 +319,7 @@ impl Broker {
     pub(crate) async fn reread(self: &Arc<Self>, vault: &Arc<Vault>) -> Result<(), BrokerError> {
         let (broker, disk) = (self.clone(), vault.clone());
         blocking(move || broker.reread_now(&disk)).await?;
+        self.mark_soon(vault);
         Ok(())
     }
 
@@ -318,12 +333,17 @@ impl Broker {
             self.ledger.fetch(vault, self.now())
         };
         let known = self.accounts();
-        if !known.is_current(vault) {
+        let is_current = known.is_current(vault);
+        if !is_current {
             let read = Accounts::read(vault, &known, &self.settings())?;
             *self.accounts.write() = Arc::new(read);
         }
+        let is_same_state = state.is_none();
         if let Some(state) = state {
             self.ledger.adopt(state);
+        }
+        if !(is_current && is_same_state) {
+            self.notice_rollback(&known);
         }
         Ok(())
     }
@@ -340,6 +360,7 @@ impl Broker {
     pub(crate) async fn save_state(self: &Arc<Self>, vault: &Arc<Vault>) {
         let (broker, disk) = (self.clone(), vault.clone());
         blocking(move || broker.ledger.save(&disk, broker.now())).await;
+        self.mark_soon(vault);
     }
 
     /// Writes the shared state now, for a caller who must know that it is on disk.

@@ -29,6 +29,7 @@ mod lend;
 mod limits;
 mod logging;
 mod login;
+mod marks;
 mod migrate;
 mod models;
 mod moved;

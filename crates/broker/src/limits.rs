@@ -5,6 +5,12 @@ use std::time::Duration;
 /// Delay of a state write that nothing urgent waits for: one write a second is no load, and a lost second no loss.
 pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(1);
 
+/// How long after a renewal the keychain hears of it: one call for all logins that are renewed together.
+pub(crate) const MARK_AFTER: Duration = Duration::from_secs(10);
+
+/// How long a keychain that did not take the marks is left alone: a screen that is locked stays so for a while.
+pub(crate) const MARK_AGAIN: Duration = Duration::from_mins(5);
+
 /// Pause before new tokens that the disk refused are written again: a person makes room, and a try costs nothing.
 pub(crate) const SAVE_AGAIN: Duration = Duration::from_secs(1);
 

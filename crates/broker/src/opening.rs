@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use provider_auth_vault::{RecordId, Vault, VaultError};
+use provider_auth_vault::{HighWater, RecordId, Vault, VaultError};
 
 use crate::broker::blocking;
 use crate::error::BrokerError;
@@ -41,6 +41,7 @@ pub(crate) struct Opened {
     pub(crate) vault: Arc<Vault>,
     /// Refreshes that were cut short.
     pub(crate) cut_short: Vec<RecordId>,
+    pub(crate) marks: HighWater,
 }
 
 /// Opens a vault and looks it through.
@@ -52,6 +53,7 @@ pub(crate) async fn looked_through(
         moved::settle(&vault);
         Ok(Opened {
             cut_short: vault.abandoned(),
+            marks: vault.high_water(),
             vault: Arc::new(vault),
         })
     })

@@ -1,4 +1,4 @@
-//! The keychain of the operating system: one short text per vault, under a deadline.
+//! The keychain of the operating system: short texts by vault, under a deadline.
 //!
 //! Each call runs on a thread of its own, because every one of these interfaces can hang for ever: on a prompt that nobody
 //! answers, or on a service that was stopped. What a keychain says in an error may hold the secret, so nothing of it is printed
@@ -26,15 +26,61 @@ mod system;
 #[path = "keychain/none.rs"]
 mod system;
 
-/// Under which service name keychains list our entries.
-const SERVICE: &str = "provider-auth";
+/// Names an entry, as keychains list them.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    service: &'static str,
+    user: String,
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "other systems show the service's name")
+    )]
+    label: &'static str,
+    /// Whether its text is a secret, on its way to the keychain too.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "other systems keep entries within the process")
+    )]
+    content: Content,
+}
+
+/// What the text of an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    Secret,
+    Public,
+}
+
+impl Name {
+    /// Of a vault's key.
+    pub(crate) fn key(vault: String) -> Self {
+        Self {
+            service: "provider-auth",
+            user: vault,
+            label: "provider-auth vault key",
+            content: Content::Secret,
+        }
+    }
+
+    /// Of a vault's high-water marks. Another service, so that who looks for the key finds one entry.
+    pub(crate) fn marks(vault: String) -> Self {
+        Self {
+            service: "provider-auth-marks",
+            user: vault,
+            label: "provider-auth vault marks",
+            content: Content::Public,
+        }
+    }
+}
 
 /// Whether a person is there who can answer a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prompts {
     Allowed,
-    /// A locked keychain is reported instead.
+    /// A locked keychain is reported instead. The system may still ask whether this program may read an entry.
     Avoided,
+    /// Nor does the system ask anything: an answer is not worth it.
+    Forbidden,
 }
 
 /// Why the keychain did not do it.
@@ -58,37 +104,29 @@ pub(crate) enum Refusal {
     )
 )]
 struct Request {
-    user: String,
+    name: Name,
     deadline: Duration,
     prompts: Prompts,
 }
 
-/// Returns the text that is kept for `user`; `None` when the keychain is open and has none.
+/// Returns the text of an entry; `None` when the keychain is open and has none.
 pub(crate) fn find(
-    user: &str,
+    name: &Name,
     deadline: Duration,
     prompts: Prompts,
 ) -> Result<Option<Zeroizing<String>>, VaultError> {
-    let request = Request {
-        user: user.to_owned(),
-        deadline,
-        prompts,
-    };
+    let request = Request::new(name, deadline, prompts);
     within(deadline, move || system::find(&request))
 }
 
-/// Keeps `text` for `user`, who has none yet, and reads it back.
+/// Makes an entry, which is not there yet, and reads it back.
 pub(crate) fn keep(
-    user: &str,
+    name: &Name,
     text: Zeroizing<String>,
     deadline: Duration,
     prompts: Prompts,
 ) -> Result<(), VaultError> {
-    let request = Request {
-        user: user.to_owned(),
-        deadline,
-        prompts,
-    };
+    let request = Request::new(name, deadline, prompts);
     within(deadline, move || {
         system::keep(&request, &text)?;
         match system::find(&request)? {
@@ -100,14 +138,31 @@ pub(crate) fn keep(
     })
 }
 
-/// Removes what is kept for `user`, if anything is.
-pub(crate) fn forget(user: &str, deadline: Duration, prompts: Prompts) -> Result<(), VaultError> {
-    let request = Request {
-        user: user.to_owned(),
-        deadline,
-        prompts,
-    };
+/// Makes an entry or replaces its text.
+pub(crate) fn put(
+    name: &Name,
+    text: Zeroizing<String>,
+    deadline: Duration,
+    prompts: Prompts,
+) -> Result<(), VaultError> {
+    let request = Request::new(name, deadline, prompts);
+    within(deadline, move || system::put(&request, &text))
+}
+
+/// Removes an entry, if it is there.
+pub(crate) fn forget(name: &Name, deadline: Duration, prompts: Prompts) -> Result<(), VaultError> {
+    let request = Request::new(name, deadline, prompts);
     within(deadline, move || system::forget(&request))
+}
+
+impl Request {
+    fn new(name: &Name, deadline: Duration, prompts: Prompts) -> Self {
+        Self {
+            name: name.clone(),
+            deadline,
+            prompts,
+        }
+    }
 }
 
 /// Runs a call on its own thread and stops waiting at the deadline.

@@ -5,6 +5,12 @@ use std::time::Duration;
 /// How long a keychain may take when nobody can answer a prompt: a healthy one answers in milliseconds.
 pub const KEYCHAIN_DEADLINE: Duration = Duration::from_secs(2);
 
+/// How long the keychain may take over the high-water marks, which no call needs: it has just given the key.
+pub const HIGH_WATER_DEADLINE: Duration = Duration::from_millis(500);
+
+/// Records whose high-water marks are kept, the latest to grow: their text is 2,221 bytes, and Windows holds 2,560.
+pub const HIGH_WATER_RECORDS: usize = 128;
+
 /// How long a keychain may take when a person can answer a prompt.
 pub const KEYCHAIN_PROMPT_DEADLINE: Duration = Duration::from_secs(60);
 

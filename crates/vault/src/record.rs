@@ -25,6 +25,11 @@ impl RecordId {
         low[6..].copy_from_slice(&random);
         Self(Ulid::from_parts(created_at, u128::from_be_bytes(low)).to_bytes())
     }
+
+    /// Returns the last eight of its random bytes.
+    pub(crate) fn last_bytes(&self) -> [u8; 8] {
+        *self.0.last_chunk().expect("an id has sixteen bytes")
+    }
 }
 
 impl fmt::Display for RecordId {

@@ -86,6 +86,9 @@ impl Vault {
         if let Err(error) = finder.forget_in_keychain(&before.vault) {
             tracing::warn!(%error, "the keychain keeps an entry that opens nothing any more");
         }
+        if let Err(error) = self.forget_high_water() {
+            tracing::debug!(%error, "the keychain keeps marks of a vault that has no key there any more");
+        }
     }
 }
 

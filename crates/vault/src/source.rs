@@ -158,7 +158,7 @@ impl KeyFinder<'_> {
     ) -> Result<Key, VaultError> {
         let found = match source {
             KeySource::Keychain => {
-                keychain::find(&hex::encode(vault), self.keychain_deadline, self.prompts)?
+                keychain::find(&key_entry(vault), self.keychain_deadline, self.prompts)?
                     .map(|text| decoded(&text, source))
                     .transpose()?
             }
@@ -262,7 +262,7 @@ impl KeyFinder<'_> {
     fn make_in_keychain(&self, vault: &VaultId, entropy: &dyn Entropy) -> Result<Key, VaultError> {
         let key = Key::random(entropy);
         keychain::keep(
-            &hex::encode(vault),
+            &key_entry(vault),
             encoded(&key),
             self.keychain_deadline,
             self.prompts,
@@ -271,7 +271,7 @@ impl KeyFinder<'_> {
     }
 
     pub(crate) fn forget_in_keychain(&self, vault: &VaultId) -> Result<(), VaultError> {
-        keychain::forget(&hex::encode(vault), self.keychain_deadline, self.prompts)
+        keychain::forget(&key_entry(vault), self.keychain_deadline, self.prompts)
     }
 
     fn make_keyfile(&self, entropy: &dyn Entropy) -> Result<Key, VaultError> {
@@ -326,6 +326,10 @@ impl KeyFinder<'_> {
             given => Ok(given),
         }
     }
+}
+
+fn key_entry(vault: &VaultId) -> keychain::Name {
+    keychain::Name::key(hex::encode(vault))
 }
 
 /// Reads a file that its owner pointed at: it may be a link or a pipe. `None` when absent.

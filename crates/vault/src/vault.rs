@@ -199,6 +199,11 @@ impl Paths {
         self.locks().join("keys.lock")
     }
 
+    /// Held by whoever raises the high-water marks.
+    pub(crate) fn marks_lock(&self) -> PathBuf {
+        self.locks().join("marks.lock")
+    }
+
     pub(crate) fn records_lock(&self) -> PathBuf {
         self.locks().join("records.lock")
     }

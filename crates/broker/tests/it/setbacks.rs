@@ -406,6 +406,34 @@ async fn a_restored_copy_serves_but_its_refresh_token_is_not_spent_unasked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_process_that_saw_more_notices_a_restored_record_and_state_and_passes_it_on() {
+    let world = World::new();
+    let process = world.process();
+    let id = process.log_in("ann").await;
+    let state = world.vault_dir().join("state.json");
+    let old = [world.record_file(&id), state].map(|file| (file.clone(), fs::read(file).unwrap()));
+    world.server.tokens_live(Lifetime::In(2 * LIFE));
+    process
+        .refresh_account(&id, Force::EvenIfGood)
+        .await
+        .unwrap();
+    for (file, content) in &old {
+        fs::write(file, content).unwrap();
+    }
+    pass(2).await;
+    assert_eq!(process.state_of(&id).await, "rollback_suspected");
+    assert_eq!(process.token().await, "S3CRET-access-ann-1");
+    process.rest().await;
+    assert_eq!(world.process().state_of(&id).await, "rollback_suspected");
+    assert_eq!(world.server.refreshes(), 1);
+    // Signing in is what it asks for.
+    assert_eq!(process.log_in("ann").await, id);
+    for process in [&process, &world.process()] {
+        assert_eq!(process.state_of(&id).await, "ready");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_token_whose_refresh_fails_goes_on_with_another_account() {
     let world = World::new();
     let process = world.process();

@@ -10,11 +10,11 @@ use std::collections::HashMap;
 use secret_service::{Collection, EncryptionType, Error, Item, SecretService};
 use zeroize::Zeroizing;
 
-use super::{Prompts, Refusal, Request, SERVICE};
+use super::{Content, Prompts, Refusal, Request};
 
 pub(super) fn find(request: &Request) -> Result<Option<Zeroizing<String>>, Refusal> {
     run(request, async {
-        let service = SecretService::connect(EncryptionType::Dh).await?;
+        let service = connect(request).await?;
         let found = service.search_items(attributes(request)).await?;
         if let Some(item) = found.unlocked.first() {
             return read(item).await.map(Some);
@@ -47,16 +47,29 @@ pub(super) fn find(request: &Request) -> Result<Option<Zeroizing<String>>, Refus
 }
 
 pub(super) fn keep(request: &Request, text: &str) -> Result<(), Refusal> {
+    create(request, text, Existing::Stays)
+}
+
+pub(super) fn put(request: &Request, text: &str) -> Result<(), Refusal> {
+    create(request, text, Existing::Replaced)
+}
+
+/// What becomes of an entry of the same name.
+enum Existing {
+    Stays,
+    Replaced,
+}
+
+fn create(request: &Request, text: &str, existing: Existing) -> Result<(), Refusal> {
     run(request, async {
-        let service = SecretService::connect(EncryptionType::Dh).await?;
+        let service = connect(request).await?;
         let collection = open_collection(&service, request).await?;
-        let label = format!("{SERVICE} vault key");
         collection
             .create_item(
-                &label,
+                request.name.label,
                 attributes(request),
                 text.as_bytes(),
-                false,
+                matches!(existing, Existing::Replaced),
                 "text/plain",
             )
             .await?;
@@ -66,7 +79,7 @@ pub(super) fn keep(request: &Request, text: &str) -> Result<(), Refusal> {
 
 pub(super) fn forget(request: &Request) -> Result<(), Refusal> {
     run(request, async {
-        let service = SecretService::connect(EncryptionType::Dh).await?;
+        let service = connect(request).await?;
         let found = service.search_items(attributes(request)).await?;
         if !found.locked.is_empty() {
             permit(request)?;
@@ -76,6 +89,15 @@ pub(super) fn forget(request: &Request) -> Result<(), Refusal> {
         }
         Ok(())
     })
+}
+
+/// A session with the service. Agreeing on a key for it takes longer than all else, so what is no secret goes without.
+async fn connect(request: &Request) -> Result<SecretService<'static>, Error> {
+    SecretService::connect(match request.name.content {
+        Content::Secret => EncryptionType::Dh,
+        Content::Public => EncryptionType::Plain,
+    })
+    .await
 }
 
 async fn open_collection<'s>(
@@ -108,12 +130,13 @@ async fn read(item: &Item<'_>) -> Result<Zeroizing<String>, Refusal> {
 fn permit(request: &Request) -> Result<(), Refusal> {
     match request.prompts {
         Prompts::Allowed => Ok(()),
-        Prompts::Avoided => Err(Refusal::Locked),
+        Prompts::Avoided | Prompts::Forbidden => Err(Refusal::Locked),
     }
 }
 
 fn attributes(request: &Request) -> HashMap<&str, &str> {
-    HashMap::from([("service", SERVICE), ("username", &request.user)])
+    let name = &request.name;
+    HashMap::from([("service", name.service), ("username", &name.user)])
 }
 
 fn run<T>(request: &Request, call: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {

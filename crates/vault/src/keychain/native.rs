@@ -5,13 +5,16 @@ use std::sync::Arc;
 #[cfg(target_os = "macos")]
 use apple_native_keyring_store::keychain::Store;
 use keyring_core::{Entry, Error, api::CredentialStoreApi};
+#[cfg(target_os = "macos")]
+use security_framework::os::macos::keychain::{KeychainUserInteractionLock, SecKeychain};
 #[cfg(windows)]
 use windows_native_keyring_store::Store;
 use zeroize::Zeroizing;
 
-use super::{Refusal, Request, SERVICE};
+use super::{Prompts, Refusal, Request};
 
 pub(super) fn find(request: &Request) -> Result<Option<Zeroizing<String>>, Refusal> {
+    let _silence = silence(request)?;
     let secret = match entry(request)?.get_secret() {
         Ok(secret) => Zeroizing::new(secret),
         Err(Error::NoEntry) => return Ok(None),
@@ -23,22 +26,47 @@ pub(super) fn find(request: &Request) -> Result<Option<Zeroizing<String>>, Refus
 }
 
 pub(super) fn keep(request: &Request, text: &str) -> Result<(), Refusal> {
+    let _silence = silence(request)?;
     entry(request)?
         .set_secret(text.as_bytes())
         .map_err(|error| refusal(&error))
 }
 
+pub(super) fn put(request: &Request, text: &str) -> Result<(), Refusal> {
+    keep(request, text)
+}
+
 pub(super) fn forget(request: &Request) -> Result<(), Refusal> {
+    let _silence = silence(request)?;
     match entry(request)?.delete_credential() {
         Ok(()) | Err(Error::NoEntry) => Ok(()),
         Err(error) => Err(refusal(&error)),
     }
 }
 
+/// Keeps the system from asking the user, where nobody is to be asked. It holds for the whole process, but only until the
+/// result is dropped, which is after one call.
+#[cfg(target_os = "macos")]
+fn silence(request: &Request) -> Result<Option<KeychainUserInteractionLock>, Refusal> {
+    if request.prompts != Prompts::Forbidden {
+        return Ok(None);
+    }
+    let silent = SecKeychain::disable_user_interaction();
+    silent
+        .map(Some)
+        .map_err(|error| Refusal::Unavailable(format!("the system says: {error}")))
+}
+
+/// Windows asks nobody.
+#[cfg(windows)]
+fn silence(request: &Request) -> Result<Option<Prompts>, Refusal> {
+    Ok(Some(request.prompts))
+}
+
 fn entry(request: &Request) -> Result<Entry, Refusal> {
     let store: Arc<Store> = Store::new().map_err(|error| refusal(&error))?;
     store
-        .build(SERVICE, &request.user, None)
+        .build(request.name.service, &request.name.user, None)
         .map_err(|error| refusal(&error))
 }
 

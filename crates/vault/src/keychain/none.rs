@@ -12,6 +12,10 @@ pub(super) fn keep(_: &Request, _: &str) -> Result<(), Refusal> {
     Err(unknown())
 }
 
+pub(super) fn put(_: &Request, _: &str) -> Result<(), Refusal> {
+    Err(unknown())
+}
+
 pub(super) fn forget(_: &Request) -> Result<(), Refusal> {
     Err(unknown())
 }
