@@ -15,7 +15,7 @@ use tokio::sync::{MutexGuard, Notify};
 use crate::accounts::Accounts;
 use crate::attempts::Attempts;
 use crate::calm::Calm;
-use crate::config::{Inline, Provider, Settings};
+use crate::config::{Inline, Settings};
 use crate::error::BrokerError;
 use crate::events::{Event, EventKind, Events};
 use crate::host::Host;
@@ -32,14 +32,14 @@ use crate::unsaved::UnsavedTokens;
 /// Lends credentials of the accounts in one vault.
 pub struct Broker {
     pub(crate) host: Host,
-    inline: Inline,
-    settings: RwLock<Arc<Settings>>,
+    pub(crate) inline: Inline,
+    pub(crate) settings: RwLock<Arc<Settings>>,
     vault: RwLock<Option<Arc<Vault>>>,
     calm: Calm,
     opening: Opening,
     /// Apart from `opening`: a call without a person does not wait for one at another call's prompt.
     opening_by_hand: Opening,
-    accounts: RwLock<Arc<Accounts>>,
+    pub(crate) accounts: RwLock<Arc<Accounts>>,
     pub(crate) ledger: Ledger,
     pub(crate) traffic: Mutex<Traffic>,
     pub(crate) attempts: Mutex<Attempts>,
@@ -124,69 +124,6 @@ impl Broker {
 
     pub(crate) fn next_serial(&self) -> u64 {
         self.serial.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// The provider of this id: built in, configured, or defined by accounts that say themselves where they belong. One
-    /// whose own file is wrong is of no use, and says so.
-    pub(crate) fn provider(&self, id: &str) -> Result<Arc<Provider>, BrokerError> {
-        let known = self.known_provider(id).unwrap_or_else(|| {
-            let error = self.not_known(id);
-            // Another process may have been told to trust the project's file.
-            match self.learn_of_trust(&error) {
-                true => self.known_provider(id).unwrap_or(Err(error)),
-                false => Err(error),
-            }
-        })?;
-        match &known.fault {
-            Some(fault) => Err(fault.clone().into()),
-            None => Ok(known),
-        }
-    }
-
-    fn known_provider(&self, id: &str) -> Option<Result<Arc<Provider>, BrokerError>> {
-        let accounts = self.accounts();
-        let configured = self
-            .settings
-            .read()
-            .provider(id, || accounts.are_taken(id))
-            .map(|made| made.map_err(BrokerError::from));
-        configured.or_else(|| accounts.defined(id).map(Ok))
-    }
-
-    /// The provider of this id under the configuration alone; `None` where it says nothing of it.
-    pub(crate) fn configured_provider(
-        &self,
-        id: &str,
-    ) -> Option<Result<Arc<Provider>, BrokerError>> {
-        let accounts = self.accounts();
-        let configured = self.settings.read().provider(id, || accounts.are_taken(id));
-        configured.map(|made| made.map_err(BrokerError::from))
-    }
-
-    /// What is configured.
-    pub(crate) fn settings(&self) -> Arc<Settings> {
-        self.settings.read().clone()
-    }
-
-    /// Reads the configuration again for what it says of providers; all else stays as it was when the process began.
-    pub(crate) fn reconfigure(&self) -> Result<Arc<Settings>, BrokerError> {
-        let fresh = crate::config::load(&*self.host.env, &self.inline)?;
-        let _one_at_a_time = self.ledger.reading();
-        let settings = Arc::new(Settings {
-            providers: fresh.providers,
-            selections: fresh.selections,
-            project: fresh.project,
-            warnings: fresh.warnings,
-            ..(*self.settings()).clone()
-        });
-        // Headers are made under the configuration, so all accounts are read as if for the first time.
-        let read = match self.open_vault() {
-            Some(vault) => Accounts::read(&vault, &Accounts::default(), &settings)?,
-            None => Accounts::default(),
-        };
-        *self.settings.write() = settings.clone();
-        *self.accounts.write() = Arc::new(read);
-        Ok(settings)
     }
 
     /// The accounts as last read.

@@ -14,6 +14,7 @@ mod callback;
 mod calm;
 mod claims;
 pub mod config;
+mod configured;
 mod credential;
 mod error;
 mod events;

@@ -21,6 +21,7 @@ mod secret;
 mod tree;
 mod trust;
 mod values;
+mod wants;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,9 +36,10 @@ pub use error::ConfigError;
 pub use merge::Selections;
 pub(crate) use origin::mcp_server;
 pub use origin::{BadUrl, Origin};
-pub use project::{HostUse, Project, ProjectFile, SecretUse, TrustState, Want};
+pub use project::{Project, ProjectFile, TrustState};
 pub use provider::{CredentialForm, Grant, HeaderTemplate, Provenance, Provider};
 pub use secret::{SecretRef, SecretSource, resolve_secret};
+pub use wants::{HostUse, SecretUse, Want};
 
 use crate::host::Env;
 use error::Place;
