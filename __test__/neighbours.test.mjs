@@ -41,6 +41,45 @@ after(async () => {
   sandbox.cleanup()
 })
 
+test("whatever is written is its owner's alone, also by a program that lets others write what it makes", {
+  skip: !UNIX,
+}, async () => {
+  const repository = join(sandbox.dir, 'repository')
+  const opencode = join(sandbox.dir, 'opencode')
+  const log = join(sandbox.dir, 'log', 'log')
+  mkdirSync(join(repository, '.git'), { recursive: true })
+  for (const folder of [opencode, join(sandbox.dir, 'log')]) mkdirSync(folder)
+  writeFileSync(join(opencode, 'auth.json'), '{"openai":{"type":"api","key":"S3CRET-of-opencode"}}', { mode: 0o600 })
+  const theirs = { origins: [server.origin] }
+  writeFileSync(join(repository, 'provider-auth.jsonc'), JSON.stringify({ providers: { theirs } }))
+  const { code, stdout, stderr } = await sandbox.run(
+    `
+    process.umask(0)
+    const { writeFileSync } = await import('node:fs')
+    await auth.trustProject()
+    await auth.addApiKey({ provider: 'keys', apiKey: 'S3CRET-a' })
+    await auth.addApiKey({ provider: 'theirs', apiKey: 'S3CRET-b' })
+    await auth.createAuthFetch({ provider: 'keys' })('${server.origin}/v1')
+    await auth.discoverModels({ provider: 'keys' }).catch(() => {})
+    const { sources } = await auth.migrate({ dir: ${JSON.stringify(opencode)}, source: 'backup' })
+    await auth.exportVault('correct horse battery staple', { includeOAuth: true })
+    await auth.rotateVaultKey()
+    console.log(sources[0].backup)
+    // A file that everybody may write to is nobody's word, be it in one's own repository.
+    writeFileSync('oci-auth.config.jsonc', '{}')
+    const { files } = await auth.projectTrust()
+    console.log(files.find(({ file }) => file.endsWith('oci-auth.config.jsonc')).state)`,
+    { cwd: repository, env: { PROVIDER_AUTH_LOG: 'trace', PROVIDER_AUTH_LOG_FILE: log } },
+  )
+  assert.equal(code, 0, stderr)
+  const [backup, state] = stdout.trim().split('\n')
+  assert.equal(state, 'ignored')
+  const written = readdirSync(sandbox.vaultDir, { recursive: true }).map((name) => join(sandbox.vaultDir, name))
+  assert.ok(written.length > 5)
+  for (const path of [sandbox.vaultDir, ...written, log, backup])
+    assert.equal((statSync(path).mode & 0o077).toString(8), '0', path)
+})
+
 /** Variables that hold secrets, each in its own way; no child of ours gets one. */
 const SECRETS = {
   PROVIDER_AUTH_PASSPHRASE: 'S3CRET-passphrase',

@@ -145,7 +145,7 @@ async function secretService() {
 
 async function nodeTests() {
   const files = testFiles((file) => !file.startsWith('secret-service'))
-  const result = await node([...nodeRunner(), ...files], { env: testEnv, show: 'output', timeoutMs: 15 * minutes })
+  const result = await node([...nodeRunner(), ...files], { env: testEnv, show: 'output', timeoutMs: 25 * minutes })
   const skipped = Number(result.output.match(/^ℹ skipped (\d+)$/m)?.[1] ?? 0)
   return result.ok && skipped > 0 ? skip(`${skipped} of the Node tests`, result.output) : result
 }
