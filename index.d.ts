@@ -806,7 +806,7 @@ export interface ProviderSummary {
 /**
  * What the files of the project (`provider-auth.jsonc`, `oci-auth.config.jsonc`) want, and whether a person has trusted them.
  * Such a file comes with a repository, so it may be anybody's: without trust it chooses among the accounts of known providers
- * (`rotation`, `namespace`, `account`), and nothing else. Reads files only, anew with each call; the vault stays closed.
+ * (`rotation`, `namespace`, `account`; it may keep logins from standing in for one another, and not let them), and nothing else. Reads files only, anew with each call; the vault stays closed.
  *
  * Show all of it to a person, and call `trustProject` when they agree.
  *
@@ -856,8 +856,11 @@ export interface ProjectProvider {
   sets: string[]
   /** Every host that would get a code, a token or a key, or says which host does. `role` is the key that names it. */
   hosts: { origin: string; role: string; gets: string }[]
-  /** Every file (its true path) and variable that would be read. With `refusal`, it is not read, trusted or not: links, files of others, `/proc`. */
-  reads: { kind: 'file' | 'variable'; name: string; role: string; refusal?: string }[]
+  /**
+   * Every secret that would be used: a file (its true path), a variable, or one that your own configuration has in clear. With
+   * `refusal` it is not read, trusted or not: links, files of others, `/proc`, what is ours.
+   */
+  reads: { kind: 'file' | 'variable' | 'configuration'; name: string; role: string; refusal?: string }[]
   /** Ways to add an account. */
   methods: ProviderSummary['methods']
 }

@@ -181,6 +181,38 @@ test('a login on a terminal asks before it opens anything, and no is the answer'
   }
 })
 
+test('what was typed before the question is no answer to it', { skip: process.platform === 'win32' }, async () => {
+  trap.requests.splice(0)
+  const { outcome } = await atTerminal(clone('reads-a-file'), '\n', 'y\ny\ny')
+  assert.equal(outcome, 'PROJECT_NOT_TRUSTED')
+  assert.deepEqual(trap.requests, [])
+})
+
+test('what a person is asked about stands beside the question, however long the list', async () => {
+  const repository = clone('reads-a-file')
+  const file = join(repository, 'provider-auth.jsonc')
+  const decoy = { origins: Array.from({ length: 300 }, (_, n) => `https://h${n}.example`) }
+  const { providers } = JSON.parse(readFileSync(file, 'utf8').replace(/^\/\/.*\n/, ''))
+  writeFileSync(file, JSON.stringify({ providers: { ...providers, zzz: decoy } }))
+  const { screen } = await atTerminal(repository, 'n\n')
+  const lines = screen.split('\n')
+  const question = lines.findIndex((line) => line.includes('[y/N]'))
+  assert.match(lines[question - 1], /In all: 301 hosts; reads the file ".*id_ed25519" \(clientSecret\)/)
+})
+
+test('trust is given to nothing that is not what was shown', async () => {
+  const repository = clone('reads-a-file')
+  for (const shown of ['null', '{}', '{ files: 1 }', '{ files: [{}] }', '{ files: [] }', '"x"']) {
+    const { code, state } = await inChild(
+      `
+      const code = await auth.trustProject(${shown}).then(() => 'trusted', ({ code }) => code)
+      console.log(JSON.stringify({ code, state: (await auth.projectTrust()).files[0].state }))`,
+      { cwd: repository },
+    )
+    assert.deepEqual({ code, state }, { code: 'INVALID_ARGUMENT', state: 'untrusted' }, shown)
+  }
+})
+
 test('a host asks in its own way, and what it answers counts only if it is a clear yes', async () => {
   for (const [answer, outcome] of [
     ['false', 'PROJECT_NOT_TRUSTED'],
@@ -200,6 +232,19 @@ test('a path with control characters reaches no terminal', async () => {
   const repository = clone('reads-a-file', 'a\u001b[2J\u202eb')
   const { refusals } = await attempt(repository, 'helper')
   for (const { message } of Object.values(refusals)) assert.doesNotMatch(message, /[\p{Cc}\p{Cf}]/u)
+  const inside = await inChild(
+    `
+    const { writeFileSync } = await import('node:fs')
+    const how = (call) => call.then(() => '', ({ message }) => message)
+    const absent = await how(auth.login({ provider: 'oci-oidc' }))
+    writeFileSync('oci-auth.config.jsonc', '{}')
+    const { code } = await auth.login({ provider: 'openai', namespace: 'a\u202eb' }).catch((error) => error)
+    console.log(JSON.stringify({ absent, code }))`,
+    { cwd: repository },
+  )
+  assert.match(inside.absent, /None of these files is there/)
+  assert.doesNotMatch(inside.absent, /[\p{Cc}\p{Cf}]/u)
+  assert.equal(inside.code, 'INVALID_ARGUMENT')
   const { screen } = await atTerminal(repository, 'n\n')
   assert.ok(!screen.includes('\u001b[2J') && !screen.includes('\u202e'), JSON.stringify(screen))
   assert.ok(screen.includes('\\u{1b}[2J\\u{202e}'))
@@ -353,7 +398,7 @@ async function trustedLogin(repository) {
 }
 
 /** The same login in a real terminal, where a person types. */
-async function atTerminal(repository, typed) {
+async function atTerminal(repository, typed, ahead = '') {
   const script = join(sandbox.dir, `login-${Math.random().toString(36).slice(2)}.mjs`)
   const said = `${script}.json`
   writeFileSync(
@@ -371,6 +416,7 @@ async function atTerminal(repository, typed) {
     input: null,
   })
   let screen = ''
+  terminal.child.stdin.write(ahead)
   await new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no question within 10 s: ${screen}`)), 10_000)
     terminal.child.stdout.on('data', (chunk) => {

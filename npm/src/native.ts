@@ -81,7 +81,7 @@ interface Addon {
   discoverModels(options: DiscoverOptions, wait?: number): Promise<api.ModelList>
   configuredProviders: typeof api.configuredProviders
   projectTrust: typeof api.projectTrust
-  trustProject(shown: [file: string, shown: string][] | undefined): Promise<api.ProjectTrust>
+  trustProject: typeof api.trustProject
   untrustProject: typeof api.untrustProject
   claimedProviders(): Promise<ClaimedProviders>
   close(): void
@@ -112,6 +112,7 @@ export const {
   migrate,
   configuredProviders,
   projectTrust,
+  trustProject,
   untrustProject,
   claimedProviders,
   startLogin: startNativeLogin,
@@ -219,11 +220,6 @@ function lentBy(attempt: string): Lent | undefined {
 /** `discoverModels` of the contract. */
 export async function discoverModels(options: DiscoverOptions): Promise<api.ModelList> {
   return waitFor(options, addon.discoverModels)
-}
-
-/** `trustProject` of the contract. */
-export async function trustProject(shown?: api.ProjectTrust): Promise<api.ProjectTrust> {
-  return addon.trustProject(shown?.files.map((file) => [file.file, file.shown]))
 }
 
 /** Makes a call that waits. An abort of `options.signal` ends the wait. */

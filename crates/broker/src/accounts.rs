@@ -16,6 +16,7 @@ use crate::config::{Origin, Provider, Settings};
 use crate::credential::Credential;
 use crate::error::BrokerError;
 use crate::headers::HeaderSet;
+use crate::shown::is_deceptive;
 
 static LAST_VERSION: AtomicU64 = AtomicU64::new(0);
 
@@ -282,7 +283,7 @@ fn defined(
                 taken.contains(&credential.provider)
             })
             .is_some();
-        if defines_provider(credential) && !is_configured {
+        if defines_provider(credential) && credential.belongs.project.is_none() && !is_configured {
             let known = origins.entry(&credential.provider).or_default();
             known.extend(credential.belongs.origins.iter().cloned());
         }
@@ -486,10 +487,10 @@ pub(crate) fn checked_name(
         Some(name)
             if name.trim().is_empty()
                 || name.chars().count() > 200
-                || name.chars().any(char::is_control) =>
+                || name.chars().any(|c| c.is_control() || is_deceptive(c)) =>
         {
             Err(BrokerError::InvalidArgument(format!(
-                "{what}: expected 1 to 200 characters, none of them a control character"
+                "{what}: expected 1 to 200 characters, none of them a control character or one that turns the direction of writing"
             )))
         }
         name => Ok(name),

@@ -4,7 +4,6 @@
 //! Fields that a newer version added are kept as they are.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use provider_auth_oauth::{ClientAuth, Identity, Renewal, Tokens, resource_uri};
 use provider_auth_policy::{AccountId, AccountKind, AccountView, Timestamp, server_time};
@@ -472,9 +471,8 @@ impl Belongs {
 
     /// Whether the provider, as configured now, is still the one that the credential was made for.
     pub(crate) fn fits(&self, provider: &Provider) -> bool {
-        if let Provenance::Project(file) = &provider.origin_of_definition
-            && (!self.is_of_project(file) || self.shape != provider.shape)
-        {
+        // What was made under a project's file serves under that very file, and nothing else serves under it.
+        if self.project.as_deref() != project_of(provider) || self.shape != provider.shape {
             return false;
         }
         if let (Some(configured), Some(sealed)) = (&provider.resource, &self.resource)
@@ -515,20 +513,20 @@ impl Belongs {
 
     /// Under whose definition a credential is made, and nothing else yet.
     pub(crate) fn made_under(provider: &Provider) -> Self {
-        let file = match &provider.origin_of_definition {
-            Provenance::Project(file) => file.to_str(),
-            _ => None,
-        };
+        let file = project_of(provider);
         Self {
             project: file.map(str::to_owned),
-            shape: file.and_then(|_| provider.shape.clone()),
+            shape: provider.shape.clone(),
             ..Self::default()
         }
     }
+}
 
-    /// Whether this very file defined the provider when the credential was made.
-    pub(crate) fn is_of_project(&self, file: &Path) -> bool {
-        self.project.as_deref().map(Path::new) == Some(file)
+/// The project's file that defines a provider.
+fn project_of(provider: &Provider) -> Option<&str> {
+    match &provider.origin_of_definition {
+        Provenance::Project(file) => file.to_str(),
+        _ => None,
     }
 }
 

@@ -61,7 +61,7 @@ pub enum BrokerError {
     #[error("{0}")]
     InvalidArgument(String),
     /// A file of another program cannot be read or written.
-    #[error("{} {why}", path.display())]
+    #[error("{} {why}", visible(path))]
     LegacyFile {
         /// The file.
         path: PathBuf,
@@ -141,12 +141,14 @@ pub enum BrokerError {
     #[error("there is no attempt {0} (attempts are forgotten after 10 minutes)")]
     UnknownAttempt(String),
     /// No such provider.
-    #[error("the provider {named} is not known: it is neither built in nor configured")]
+    #[error("the provider {named} is not known: it is neither built in nor configured{hint}")]
     UnknownProvider {
         /// Its id, if that looks like one.
         id: Option<String>,
         /// How it is named.
         named: String,
+        /// What may be the reason, as a sentence goes on.
+        hint: String,
     },
     /// The vault cannot be used.
     #[error(transparent)]
@@ -266,6 +268,7 @@ impl BrokerError {
         Self::UnknownProvider {
             id: named::provider(id).map(str::to_owned),
             named: named::unknown_provider(id),
+            hint: String::new(),
         }
     }
 
@@ -312,10 +315,7 @@ fn exhausted(provider: &str, keeper: Option<&AccountId>, retry_at: Option<Timest
 }
 
 fn looked_for(searched: &[PathBuf]) -> String {
-    let files: Vec<String> = searched
-        .iter()
-        .map(|file| file.display().to_string())
-        .collect();
+    let files: Vec<String> = searched.iter().map(|file| visible(file)).collect();
     match files.is_empty() {
         true => String::new(),
         false => format!(". None of these files is there: {}", files.join(", ")),

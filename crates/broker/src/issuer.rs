@@ -16,6 +16,7 @@ use crate::error::BrokerError;
 use crate::host::{Clock, Entropy};
 use crate::obtained::uuid;
 use crate::resource::name_resource;
+use crate::shown::visible_text;
 
 /// A client's key, and what a signature takes beside it.
 struct Signer {
@@ -37,6 +38,15 @@ impl Broker {
     /// The server that a credential was made at. It is not looked up again: a refresh token goes where it came from.
     pub(crate) fn server_of(&self, credential: &Credential) -> Result<Server, BrokerError> {
         let provider = self.provider(&credential.provider)?;
+        if let Some(file) = credential.belongs.project.as_deref()
+            && !credential.belongs.fits(&provider)
+        {
+            return Err(BrokerError::OriginNotAllowed(format!(
+                "this account of {} was made under the project file {}, and serves under that very file only; sign in here too",
+                provider.id,
+                visible_text(file)
+            )));
+        }
         if !credential.belongs.fits(&provider) {
             return Err(BrokerError::OriginNotAllowed(format!(
                 "the configuration of {} names another token endpoint or client than at the login of this account; if you changed \

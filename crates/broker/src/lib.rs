@@ -79,5 +79,6 @@ pub use refresh::Force;
 pub use removal::Revoke;
 pub use report::{Report, Verdict};
 pub use secrecy::{ExposeSecret, SecretString};
+pub use shown::visible_text;
 pub use status::{PoolFigures, PoolStatus, ProviderSummary, VaultStatus};
 pub use waits::Waits;

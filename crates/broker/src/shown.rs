@@ -9,10 +9,14 @@ pub(crate) fn visible(path: &Path) -> String {
 
 /// The text with what would not be seen, or would change what is seen around it, written out: control characters, and those
 /// that turn the direction of writing, join or hide.
-pub(crate) fn visible_text(text: &str) -> String {
+pub fn visible_text(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
+    let mut before = ' ';
     for c in text.chars() {
-        match is_visible(c) {
+        // A run of blanks would push what follows out of sight, or into a line of its own.
+        let is_run = c == ' ' && before == ' ';
+        before = c;
+        match is_visible(c) && !is_run {
             true => shown.push(c),
             false => shown.extend(c.escape_unicode()),
         }
@@ -20,11 +24,22 @@ pub(crate) fn visible_text(text: &str) -> String {
     shown
 }
 
+/// Whether a character changes how what is around it looks: it turns the direction of writing, or breaks the line.
+pub(crate) fn is_deceptive(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
 fn is_visible(c: char) -> bool {
     !c.is_control()
+        && (c == ' ' || !c.is_whitespace())
         && !matches!(
             c,
             '\u{ad}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{ffa0}'
                 | '\u{61c}'
                 | '\u{180e}'
                 | '\u{200b}'..='\u{200f}'

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::broker::{Broker, blocking};
-use crate::config::{ConfigError, Origin, Project, ProjectFile, TrustState, TrustedFiles};
+use crate::config::{
+    ConfigError, Origin, Project, ProjectFile, TrustState, TrustedFiles, project_places,
+};
 use crate::error::BrokerError;
-use crate::shown::visible;
+use crate::shown::{visible, visible_text};
 
 impl Broker {
     /// What the files of the project want now, and whether they are trusted. Reads files only; the vault stays as it is.
@@ -68,16 +70,49 @@ impl Broker {
     }
 
     fn take_trust_back(&self) -> Result<Project, BrokerError> {
-        let settings = self.reconfigure()?;
-        let files = settings.project.files.iter().map(|file| file.file.clone());
-        TrustedFiles::untrust(&settings.dir, &files.collect::<Vec<_>>())?;
+        // By place, be the file there or readable now, or not.
+        TrustedFiles::untrust(&self.settings().dir, &project_places(&*self.host.env))?;
         self.trust_now()
     }
 
     /// Why a provider of this id is of no use.
     pub(crate) fn not_known(&self, id: &str) -> BrokerError {
-        self.withheld(id)
-            .unwrap_or_else(|| BrokerError::unknown_provider(id))
+        if let Some(error) = self.withheld(id) {
+            return error;
+        }
+        let mut error = BrokerError::unknown_provider(id);
+        if let BrokerError::UnknownProvider { hint, .. } = &mut error {
+            *hint = self.why_not_known(id);
+        }
+        error
+    }
+
+    /// What may be the reason that a provider is not known, as a sentence goes on.
+    fn why_not_known(&self, id: &str) -> String {
+        let accounts = self.accounts();
+        let mut of_id = accounts.entries().map(|entry| &entry.credential);
+        let made_under = of_id.find_map(|credential| {
+            let file = credential.belongs.project.as_deref();
+            file.filter(|_| credential.provider == id)
+        });
+        if let Some(file) = made_under {
+            return format!(
+                ". Its accounts were made under the project file {}: work in that folder",
+                visible_text(file)
+            );
+        }
+        let settings = self.settings();
+        let ignored = settings
+            .project
+            .files
+            .iter()
+            .find_map(|file| match file.state {
+                TrustState::Ignored(why) => Some((file, why)),
+                _ => None,
+            });
+        ignored.map_or_else(String::new, |(file, why)| {
+            format!(". {} does not count: {why}", visible(&file.file))
+        })
     }
 
     /// Why the project's file which would define this provider does not; `None` where none would.

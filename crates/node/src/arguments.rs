@@ -1,6 +1,7 @@
 //! Reads what JavaScript passes in. A wrong type is `INVALID_ARGUMENT` and names the option.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use napi::bindgen_prelude::*;
@@ -11,6 +12,7 @@ use provider_auth_broker::{
     KeySource, KeyVariables, LoginOptions, Method, MigrateOptions, ModelsRequest, RefreshModels,
     Report, SecretString, Task,
 };
+use serde_json::Value;
 
 use crate::objects::{own_entries, plain, property};
 
@@ -338,6 +340,22 @@ pub(crate) fn text(value: &Unknown<'_>, name: &str) -> Read<String> {
         .into_utf8()
         .and_then(|utf8| utf8.into_owned())
         .map_err(|_| wrong())
+}
+
+/// What a person was shown of the project's files: each path, with the hash of what stood there. `None` when it is not given.
+pub(crate) fn shown_files(shown: &Unknown<'_>) -> Read<Option<Vec<(PathBuf, String)>>> {
+    if matches!(shown.get_type(), Ok(ValueType::Undefined)) {
+        return Ok(None);
+    }
+    let wrong = || expected("shown", "what projectTrust() returned");
+    let shown = plain(shown).map_err(|_| wrong())?;
+    let files = shown["files"].as_array().ok_or_else(wrong)?;
+    let pair = |file: &Value| {
+        let text = |name: &str| file[name].as_str().map(str::to_owned);
+        Some((text("file")?.into(), text("shown")?))
+    };
+    let pairs: Option<Vec<_>> = files.iter().map(pair).collect();
+    pairs.map(Some).ok_or_else(wrong)
 }
 
 /// The bytes of a `Uint8Array` that is passed by itself, copied: JavaScript may change them meanwhile.

@@ -12,7 +12,7 @@ use provider_auth_broker::{
 };
 use serde_json::Value;
 
-use crate::arguments::{Options, Text, bytes, served_report, text};
+use crate::arguments::{Options, Text, bytes, served_report, shown_files, text};
 use crate::errors::to_js;
 use crate::promises::{Promised, later, settled};
 use crate::values::{self, AtHand, AuthHeaders, ExportedKey, JsVerdict, Lent};
@@ -521,14 +521,9 @@ pub fn project_trust(env: &Env) -> Result<Promised<'_>> {
     })
 }
 
-/// `trustProject`; `shown` has the path of each file with the hash of what was shown of it.
 #[napi(catch_unwind)]
-pub fn trust_project(env: &Env, shown: Option<Vec<Vec<String>>>) -> Result<Promised<'_>> {
-    let pair = |pair: Vec<String>| {
-        let mut pair = pair.into_iter();
-        Some((pair.next()?.into(), pair.next()?))
-    };
-    let shown = shown.map(|shown| shown.into_iter().filter_map(pair).collect());
+pub fn trust_project<'env>(env: &'env Env, shown: Unknown<'env>) -> Result<Promised<'env>> {
+    let shown = read!(env, shown_files(&shown));
     later(env, async move {
         let project = broker()?.trust_project(shown).await?;
         Ok(values::project_trust(&project))

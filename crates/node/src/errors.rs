@@ -2,7 +2,7 @@
 
 use napi::bindgen_prelude::*;
 use napi::{Env, Error, Status};
-use provider_auth_broker::BrokerError;
+use provider_auth_broker::{BrokerError, visible_text};
 
 /// The error as a value that rejects a promise or is thrown.
 pub(crate) fn to_js(env: &Env, error: &BrokerError) -> Error {
@@ -42,5 +42,5 @@ fn sentence(error: &BrokerError) -> String {
         }
         cause = inner.source();
     }
-    text
+    visible_text(&text)
 }

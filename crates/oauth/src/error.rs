@@ -120,6 +120,12 @@ pub enum OauthError {
         /// Its issuer.
         issuer: String,
     },
+    /// The page of a login server brings parameters that are the login's own to set.
+    #[error("the sign-in page at {url} brings parameters of its own that say where the code goes")]
+    PageWithParameters {
+        /// Its origin.
+        url: String,
+    },
     /// An endpoint is neither https nor http on loopback.
     #[error("{url} is neither https nor http on this machine")]
     InsecureEndpoint {

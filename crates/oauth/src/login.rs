@@ -102,6 +102,14 @@ pub fn authorization_url(
         server.authorization_endpoint.as_ref(),
         "authorization endpoint",
     )?;
+    // Many servers take the first of two parameters, so a page that brings its own could have the code go elsewhere.
+    let is_ours =
+        |(name, _): &(Cow<'_, str>, _)| OF_THE_FLOW.contains(&&*name.to_ascii_lowercase());
+    if page.query_pairs().any(|pair| is_ours(&pair)) {
+        return Err(OauthError::PageWithParameters {
+            url: page.origin().ascii_serialization(),
+        });
+    }
     let client_id = client.checked_id()?;
     let client = BasicClient::new(client_id.clone()).set_auth_uri(AuthUrl::from_url(page.clone()));
     let mut request = client
@@ -128,6 +136,20 @@ pub fn authorization_url(
     }
     Ok(url)
 }
+
+/// Parameters of a page that say who signs in to what, and where the code goes.
+const OF_THE_FLOW: &[&str] = &[
+    "client_id",
+    "code_challenge",
+    "code_challenge_method",
+    "nonce",
+    "redirect_uri",
+    "request",
+    "request_uri",
+    "response_type",
+    "scope",
+    "state",
+];
 
 /// Reads the query of the redirect that ends the login.
 ///

@@ -76,7 +76,8 @@ pub use slots::KeySlot;
 pub use source::{KeySecrets, KeySource, NotAKeySource};
 pub use status::{VaultState, VaultStatus};
 pub use store::{
-    Durability, Held, NetworkFolders, Privacy, Stamp, Store, Traits, authorship_fault, privacy,
+    Durability, Held, NetworkFolders, Privacy, Stamp, Store, Traits, authorship_fault, is_made_up,
+    privacy,
 };
 pub use vault::Vault;
 pub use watch::Watch;

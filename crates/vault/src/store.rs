@@ -99,6 +99,11 @@ pub fn authorship_fault(metadata: &Metadata, invoker: Option<u32>) -> Option<&'s
     platform::authorship_fault(metadata, invoker)
 }
 
+/// Tells whether what lies at a path is made up by the kernel, as in `/proc`, wherever that is mounted.
+pub fn is_made_up(path: &Path) -> bool {
+    platform::is_made_up(path)
+}
+
 /// The state of a file or folder as one `stat` shows it.
 ///
 /// Equal stamps mean that nothing changed between them. The reverse does not hold: a file that changed a moment ago may change

@@ -106,6 +106,12 @@ impl Place {
         }
     }
 
+    /// What has this place, for a person: the file, or where else configuration comes from.
+    pub(super) fn names_file(&self) -> String {
+        let file = self.file.as_deref();
+        file.map_or_else(|| "configure()".to_owned(), visible)
+    }
+
     /// The folder of the file.
     pub(super) fn folder(&self) -> Option<PathBuf> {
         self.file.as_deref()?.parent().map(Path::to_owned)

@@ -19,6 +19,7 @@ use super::origin::{Origin, safe_url};
 use super::provider::{CredentialForm, HeaderTemplate, Provenance, Provider};
 use super::schema::{Layer, ProviderPatch, RotationPatch};
 use crate::providers::{self, Descriptor, KEY_HEADERS, Template};
+use crate::shown::visible;
 
 /// What the layers make without anything that needs trust.
 pub(super) struct Own {
@@ -160,11 +161,8 @@ impl Merged {
             Ok(patch) => self.lay(patch.clone(), &found.provenance),
             Err(fault) => {
                 let mut fault = fault.clone();
-                let searched: Vec<String> = self
-                    .searched
-                    .iter()
-                    .map(|path| path.display().to_string())
-                    .collect();
+                let searched: Vec<String> =
+                    self.searched.iter().map(|path| visible(path)).collect();
                 fault
                     .why
                     .push_str(&format!(". Searched: {}", searched.join(", ")));

@@ -177,7 +177,9 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
         })?;
     let oci_log = reading.oci.log();
     let own = merge::merge(&reading.layers, &reading.oci)?;
-    let project = Project::of(&mut reading, &own, &TrustedFiles::read(&dir), env);
+    let passphrase_file = path(None, "PROVIDER_AUTH_PASSPHRASE_FILE");
+    let barred = places::ours(&dir, passphrase_file.as_deref());
+    let project = Project::of(&mut reading, &own, &TrustedFiles::read(&dir), &barred, env);
     Ok(Settings {
         dir,
         key_source: choice(
@@ -197,7 +199,7 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
         key: KeySecrets {
             key: secret("PROVIDER_AUTH_KEY").or_else(|| secret("OPENCODE_VAULT_KEY")),
             passphrase: secret("PROVIDER_AUTH_PASSPHRASE"),
-            passphrase_file: path(None, "PROVIDER_AUTH_PASSPHRASE_FILE"),
+            passphrase_file,
             credentials_directory: path(None, "CREDENTIALS_DIRECTORY"),
         },
         log: LogSettings {
@@ -250,6 +252,26 @@ impl Settings {
             _ => self.providers.get(id).cloned().map(Ok),
         }
     }
+}
+
+/// The true paths of all files that may be the project's.
+pub(crate) fn project_places(env: &dyn Env) -> Vec<PathBuf> {
+    let names = [places::PROJECT_FILE, oci::FILE];
+    let places = names
+        .into_iter()
+        .flat_map(|name| places::project_files(env, name));
+    places
+        .flat_map(|place| {
+            let folder = place
+                .file
+                .parent()
+                .and_then(|folder| folder.canonicalize().ok());
+            let name = place.file.file_name();
+            let in_folder = folder.zip(name).map(|(folder, name)| folder.join(name));
+            [place.file.canonicalize().ok(), in_folder]
+        })
+        .flatten()
+        .collect()
 }
 
 /// A choice by name: that of the option of `configure`, else that of the variable.

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::{ConfigError, Place};
-use super::limits::LONGEST_CONFIG_FILE;
 use crate::host::Env;
 use provider_auth_vault::authorship_fault;
 
@@ -98,18 +98,31 @@ pub(super) fn project_files(env: &dyn Env, name: &str) -> Vec<ProjectPlace> {
     let Some(here) = env.current_dir() else {
         return Vec::new();
     };
-    let root = here.ancestors().position(|folder| {
-        let git = folder.join(".git");
-        git.exists() && others_hand(env, &git).is_none()
-    });
+    let is_root = |place: &ProjectPlace| place.fault.is_none() && place.file.exists();
+    let root = here
+        .ancestors()
+        .position(|folder| is_root(&ProjectPlace::at(env, folder.join(".git"))));
     here.ancestors()
         .take(root.unwrap_or(0) + 1)
-        .map(|folder| folder.join(name))
-        .map(|file| ProjectPlace {
+        .map(|folder| ProjectPlace::at(env, folder.join(name)))
+        .collect()
+}
+
+/// The nearest `.git` that makes no repository, since somebody else may have made it.
+pub(super) fn ignored_git(env: &dyn Env) -> Option<ProjectPlace> {
+    let here = env.current_dir()?;
+    let mut gits = here.ancestors().map(|folder| folder.join(".git"));
+    let nearest = gits.find(|git| git.exists())?;
+    Some(ProjectPlace::at(env, nearest)).filter(|place| place.fault.is_some())
+}
+
+impl ProjectPlace {
+    fn at(env: &dyn Env, file: PathBuf) -> Self {
+        Self {
             fault: others_hand(env, &file),
             file,
-        })
-        .collect()
+        }
+    }
 }
 
 /// Why somebody else may have written what lies at a path, or the link that lies there.
@@ -122,13 +135,25 @@ fn others_hand(env: &dyn Env, path: &Path) -> Option<&'static str> {
         .find_map(|metadata| authorship_fault(&metadata, invoker))
 }
 
+/// The files and folders that hold what is ours to keep: the vault, its key beside it, its passphrase.
+pub(super) fn ours(dir: &Path, passphrase_file: Option<&Path>) -> Arc<[PathBuf]> {
+    let mut key = dir.as_os_str().to_owned();
+    key.push(".key");
+    let named = [dir.to_owned(), key.into()];
+    let named = named.into_iter().chain(passphrase_file.map(Path::to_owned));
+    named
+        .flat_map(|path| [path.canonicalize().ok(), Some(path)])
+        .flatten()
+        .collect()
+}
+
 /// Whether two paths name one existing file.
 pub(super) fn same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Reads a config file; `None` when there is none.
-pub(super) fn read(file: &Path) -> Result<Option<String>, ConfigError> {
+/// Reads a config file of at most so many bytes; `None` when there is none.
+pub(super) fn read(file: &Path, longest: u64) -> Result<Option<String>, ConfigError> {
     let fault = |why: &str| Place::file(file).fault(why);
     let unreadable = |error: std::io::Error| fault(&format!("the file cannot be read: {error}"));
     match std::fs::metadata(file) {
@@ -141,12 +166,10 @@ pub(super) fn read(file: &Path) -> Result<Option<String>, ConfigError> {
     }
     let mut bytes = Vec::new();
     File::open(file)
-        .and_then(|open| open.take(LONGEST_CONFIG_FILE + 1).read_to_end(&mut bytes))
+        .and_then(|open| open.take(longest + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;
-    if bytes.len() as u64 > LONGEST_CONFIG_FILE {
-        return Err(fault(&format!(
-            "the file is longer than {LONGEST_CONFIG_FILE} bytes"
-        )));
+    if bytes.len() as u64 > longest {
+        return Err(fault(&format!("the file is longer than {longest} bytes")));
     }
     String::from_utf8(bytes)
         .map(Some)

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::error::{ConfigError, Place};
+use super::limits::MOST_TOLD;
 use super::merge::{self, Own};
 use super::oci;
 use super::provider::{Provenance, Provider};
@@ -130,14 +131,18 @@ impl ProjectFile {
             .hosts
             .iter()
             .map(|host| format!("{} ({}): {}", host.origin, host.role, host.gets));
-        let reads = want
-            .reads
-            .iter()
-            .map(|read| format!("to read the {} {} ({})", read.kind, read.name, read.role));
-        let all: Vec<String> = hosts.chain(reads).collect();
-        match all.is_empty() {
-            true => format!("to set {}", want.sets.join(", ")),
-            false => all.join("; "),
+        let reads = want.reads.iter().map(|read| {
+            format!(
+                "to read the {} \"{}\" ({})",
+                read.kind, read.name, read.role
+            )
+        });
+        let sets = format!("to set {}", want.sets.join(", "));
+        let all: Vec<String> = reads.chain(hosts).chain([sets]).collect();
+        let told = all[..all.len().min(MOST_TOLD)].join("; ");
+        match all.len().saturating_sub(MOST_TOLD) {
+            0 => told,
+            more => format!("{told}; and {more} things more"),
         }
     }
 }
@@ -148,6 +153,7 @@ impl Project {
         reading: &mut Reading,
         own: &Own,
         trusted: &TrustedFiles,
+        barred: &Arc<[PathBuf]>,
         env: &dyn Env,
     ) -> Self {
         let Reading {
@@ -161,8 +167,21 @@ impl Project {
         } = reading;
         let users = merge::users(layers);
         let is_known = |id: &str| users.contains(id) || providers::built_in(id).is_some();
+        let projects = layers.iter().filter(|layer| merge::is_project(layer));
+        for patch in projects.flat_map(|layer| layer.providers.values()) {
+            let place = patch.keys.get("rotation").unwrap_or(&patch.place);
+            if patch.rotation.rotate == Some(true) && !patch.defines() {
+                let why = "rotate: no effect, since a project's file may keep logins apart, and not let them stand in for one another";
+                warnings.push(place.fault(why).to_string());
+            }
+        }
         let mut files = Vec::new();
-        let mut add = |file: &Path, made: Vec<(String, Vec<&'static str>, Made)>| {
+        let mut add = |file: &Path, mut made: Vec<(String, Vec<&'static str>, Made)>| {
+            for (_, _, made) in &mut made {
+                if let Ok(provider) = made {
+                    provider.bar(barred);
+                }
+            }
             let wanted = |(id, sets, made): &(String, Vec<_>, Made)| {
                 Some(want(made.as_ref().ok()?, is_known(id), sets.clone(), env))
             };

@@ -95,6 +95,18 @@ impl Provider {
         }
     }
 
+    /// Keeps what a project's file has read for it from files of ours.
+    pub(super) fn bar(&mut self, ours: &Arc<[PathBuf]>) {
+        let secrets = [
+            &mut self.client_secret,
+            &mut self.private_key,
+            &mut self.assertion,
+        ];
+        for secret in secrets.into_iter().flatten() {
+            secret.barred = ours.clone();
+        }
+    }
+
     /// The pool of a call: the one that it names, else the configured one.
     pub(crate) fn pool<'a>(&'a self, named: Option<&'a str>) -> &'a str {
         let configured = named.or(self.namespace.as_deref());

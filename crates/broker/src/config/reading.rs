@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Inline;
 use super::error::{ConfigError, Place};
+use super::limits::{LONGEST_CONFIG_FILE, LONGEST_PROJECT_FILE};
 use super::oci::{self, OciFile};
 use super::places::{self, Platform, expand, variable};
 use super::provider::Provenance;
@@ -53,6 +54,9 @@ impl Reading {
         env: &dyn Env,
         user_file: Option<&Path>,
     ) -> Result<(), ConfigError> {
+        if let Some(git) = places::ignored_git(env) {
+            self.ignores(&git);
+        }
         for place in places::project_files(env, places::PROJECT_FILE) {
             if user_file.is_some_and(|user_file| places::same_file(user_file, &place.file)) {
                 return Ok(());
@@ -61,7 +65,7 @@ impl Reading {
             if self.ignores(&place) {
                 continue;
             }
-            let Some(text) = places::read(&place.file)? else {
+            let Some(text) = places::read(&place.file, LONGEST_PROJECT_FILE)? else {
                 continue;
             };
             let provenance = self.of_project(&place.file, &text);
@@ -84,7 +88,7 @@ impl Reading {
             if self.project_oci.is_some() || self.ignores(&place) {
                 continue;
             }
-            let text = places::read(&place.file);
+            let text = places::read(&place.file, LONGEST_PROJECT_FILE);
             let provenance = match &text {
                 Ok(Some(text)) => self.of_project(&place.file, text),
                 _ => Provenance::Project(place.file.clone()),
@@ -94,7 +98,7 @@ impl Reading {
         if let Some(file) = users {
             self.files.push(file.clone());
             self.oci.searched.push(file.clone());
-            let text = places::read(&file);
+            let text = places::read(&file, LONGEST_CONFIG_FILE);
             self.oci.found = self.oci_found(&file, text, Provenance::User(file.clone()));
         }
         // A project's file with a fault is of no effect; who needs it is told what is wrong with it.
@@ -157,7 +161,7 @@ impl Reading {
     /// Reads one file and says whether it was there.
     fn file(&mut self, file: &Path, provenance: Provenance) -> Result<bool, ConfigError> {
         self.files.push(file.to_owned());
-        let Some(text) = places::read(file)? else {
+        let Some(text) = places::read(file, LONGEST_CONFIG_FILE)? else {
             return Ok(false);
         };
         self.layer(&tree::parse_file(file, &text)?, provenance)?;

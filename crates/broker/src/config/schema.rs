@@ -13,7 +13,7 @@ use url::Url;
 
 use super::dialect::{self, Setting};
 use super::error::{ConfigError, Place};
-use super::limits::{LONGEST_WAIT, MOST_ATTEMPTS};
+use super::limits::{LONGEST_WAIT, MOST_ATTEMPTS, MOST_PROJECT_PROVIDERS};
 use super::origin::Origin;
 use super::provider::{Grant, Provenance};
 use super::secret::SecretRef;
@@ -89,7 +89,11 @@ impl ProviderPatch {
             keys,
             namespace: self.namespace.clone(),
             account: self.account.clone(),
-            rotation: self.rotation.clone(),
+            rotation: RotationPatch {
+                // To let logins stand in for one another is between the user and the provider, whose terms may forbid it.
+                rotate: self.rotation.rotate.filter(|rotates| !rotates),
+                ..self.rotation.clone()
+            },
             ..Self::default()
         }
     }
@@ -172,9 +176,18 @@ pub(super) const RESERVED_PARAMS: &[&str] = &[
     "nonce",
     "redirect_uri",
     "refresh_token",
+    "request",
+    "request_uri",
     "scope",
     "state",
 ];
+
+/// Whether a parameter is one of those, as servers read names: some take no notice of case, or know lists by brackets.
+pub(super) fn is_reserved(name: &str) -> bool {
+    let name = name.split('[').next().unwrap_or(name);
+    let name = name.trim().to_ascii_lowercase();
+    RESERVED_PARAMS.contains(&name.as_str())
+}
 
 /// Reads one layer. An unknown key is a warning: it may belong to a newer version.
 pub(super) fn read(
@@ -185,7 +198,14 @@ pub(super) fn read(
     let mut patches = BTreeMap::new();
     for (key, entry) in known(root, ROOT_KEYS, warnings)? {
         if key == "providers" {
-            for entry in entry.node.object()? {
+            let entries = entry.node.object()?;
+            let is_project = matches!(provenance, Provenance::Project(_));
+            if is_project && entries.len() > MOST_PROJECT_PROVIDERS {
+                return Err(entry.node.place.fault(format!(
+                    "a project's file may name {MOST_PROJECT_PROVIDERS} providers at most"
+                )));
+            }
+            for entry in entries {
                 patches.insert(
                     provider_id(entry)?,
                     provider(&entry.node, &provenance, warnings)?,
@@ -451,8 +471,8 @@ fn params(
 pub(super) fn parameters(node: &Node, step: &str) -> Result<BTreeMap<String, String>, ConfigError> {
     let mut params = BTreeMap::new();
     for Entry { key, place, node } in node.object()? {
-        if RESERVED_PARAMS.contains(&key.as_str())
-            || (key == "response_type" && step == "authorize")
+        if is_reserved(key)
+            || (key.trim().eq_ignore_ascii_case("response_type") && step == "authorize")
         {
             return Err(place.fault("this parameter is set by the login itself; remove it"));
         }

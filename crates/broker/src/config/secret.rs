@@ -3,8 +3,9 @@
 use std::fs::{File, Metadata};
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use provider_auth_vault::{Privacy, privacy};
+use provider_auth_vault::{Privacy, is_made_up, privacy};
 use secrecy::SecretString;
 
 use super::error::{ConfigError, Place};
@@ -20,6 +21,8 @@ pub struct SecretRef {
     pub source: SecretSource,
     /// Whether a project's file says so. It is read only where a person has trusted that file, and only what is the user's own.
     pub from_project: bool,
+    /// Files and folders of ours, which a project's file may not have read.
+    pub(super) barred: Arc<[PathBuf]>,
     pub(super) place: Place,
 }
 
@@ -84,11 +87,14 @@ pub fn resolve_secret(secret: &SecretRef, env: &dyn Env) -> Result<SecretString,
         SecretSource::Plain(plain) => Ok(plain.clone()),
         SecretSource::Env(name) => {
             if secret.from_project && is_ours(name) {
-                return Err(fault(format!("the variable {name} {OURS}")));
+                return Err(fault(format!("the variable {} {OURS}", visible_text(name))));
             }
             match env.var(name) {
                 Some(value) if !value.is_empty() => Ok(value.into()),
-                _ => Err(fault(format!("the variable {name} is not set"))),
+                _ => Err(fault(format!(
+                    "the variable {} is not set",
+                    visible_text(name)
+                ))),
             }
         }
         SecretSource::File(path) => {
@@ -96,7 +102,7 @@ pub fn resolve_secret(secret: &SecretRef, env: &dyn Env) -> Result<SecretString,
             let named = |why: &str| fault(format!("the file {} {why}", visible(&path)));
             let unreadable = |error: std::io::Error| named(&format!("cannot be read: {error}"));
             let open = match secret.from_project {
-                true => open_own(&path, &secret.bases(env)).map_err(|why| named(&why))?,
+                true => secret.open_own(&path, env).map_err(|why| named(&why))?,
                 false => {
                     if !std::fs::metadata(&path).map_err(unreadable)?.is_file() {
                         return Err(named("is not a regular file"));
@@ -125,42 +131,36 @@ pub fn resolve_secret(secret: &SecretRef, env: &dyn Env) -> Result<SecretString,
     }
 }
 
-/// Where a project's file would have something read.
+/// What is read for a definition that a project's file has a part in.
 pub(super) struct Reading {
-    /// The variable, or the true path of the file.
+    /// `file`, `variable` or `configuration`.
+    pub(super) kind: &'static str,
+    /// The true path, the variable, or the configuration that has it in clear.
     pub(super) name: String,
-    pub(super) is_file: bool,
     /// Why it will not be read all the same.
     pub(super) refusal: Option<String>,
 }
 
 impl SecretRef {
-    /// What a project's file has read for this; `None` for a text that stands in the file itself.
+    /// What is read for this; `None` for a text that stands in the project's file itself.
     pub(super) fn reading(&self, env: &dyn Env) -> Option<Reading> {
-        match &self.source {
+        let (kind, name) = match &self.source {
+            SecretSource::Plain(_) if self.from_project => return None,
+            SecretSource::Plain(_) => ("configuration", self.place.names_file()),
+            SecretSource::Env(name) => ("variable", visible_text(name)),
+            SecretSource::File(path) => ("file", visible(&true_path(&expand(env, path)))),
+        };
+        let refusal = match &self.source {
+            _ if !self.from_project => None,
             SecretSource::Plain(_) => None,
-            SecretSource::Env(name) => Some(Reading {
-                name: visible_text(name),
-                is_file: false,
-                refusal: is_ours(name).then(|| OURS.to_owned()),
-            }),
-            SecretSource::File(path) => {
-                let path = expand(env, path);
-                Some(Reading {
-                    name: visible(&true_path(&path)),
-                    is_file: true,
-                    refusal: open_own(&path, &self.bases(env)).err(),
-                })
-            }
-        }
-    }
-}
-
-impl SecretRef {
-    /// The folders below which each link counts: the project's and the home folder. Links above them are the system's.
-    fn bases(&self, env: &dyn Env) -> Vec<PathBuf> {
-        let folder = self.place.folder();
-        folder.into_iter().chain(env.home_dir()).collect()
+            SecretSource::Env(name) => is_ours(name).then(|| OURS.to_owned()),
+            SecretSource::File(path) => self.open_own(&expand(env, path), env).err(),
+        };
+        Some(Reading {
+            kind,
+            name,
+            refusal,
+        })
     }
 }
 
@@ -177,38 +177,77 @@ fn is_ours(name: &str) -> bool {
 /// Folders whose files are no files: what they hold is made up by the system, of other secrets too.
 const MADE_UP: &[&str] = &["/proc", "/dev", "/sys"];
 
-/// Opens a file that a project's file names: a regular one of the user's own, behind no link, and none that the system makes up.
-fn open_own(path: &Path, bases: &[PathBuf]) -> Result<File, String> {
-    let told = |error: std::io::Error| format!("cannot be read: {error}");
-    let found = std::fs::symlink_metadata(path).map_err(told)?;
-    let place = true_path(path);
-    if MADE_UP.iter().any(|folder| place.starts_with(folder)) {
-        return Err("is made by the system; a project's file may name your own files only".into());
+impl SecretRef {
+    /// Opens a file that a project's file names: a regular one of the user's own, under one name, behind no link, and none that
+    /// the system makes or that we keep.
+    fn open_own(&self, path: &Path, env: &dyn Env) -> Result<File, String> {
+        let told = |error: std::io::Error| format!("cannot be read: {error}");
+        let place = true_path(path);
+        let is_under = |folder: &&str| path.starts_with(folder) || place.starts_with(folder);
+        if MADE_UP.iter().any(is_under) || is_made_up(&place) {
+            return Err(
+                "is made by the system; a project's file may name your own files only".into(),
+            );
+        }
+        if self.barred.iter().any(|ours| place.starts_with(ours)) {
+            return Err(
+                "is one of provider-auth's own; a project's file may name none of them".into(),
+            );
+        }
+        let found = std::fs::symlink_metadata(path).map_err(told)?;
+        if found.is_symlink() || self.bases(env).iter().any(|base| has_link(base, path)) {
+            return Err(format!(
+                "is reached by a link, to {}; a project's file may name no links",
+                visible(&place)
+            ));
+        }
+        if !found.is_file() {
+            return Err("is not a regular file".into());
+        }
+        if privacy(&found) == Privacy::Foreign {
+            return Err(
+                "belongs to another user; a project's file may name your own files only".into(),
+            );
+        }
+        if names(&found) > 1 {
+            return Err(
+                "has other names too (hard links); a project's file may name files with one name only"
+                    .into(),
+            );
+        }
+        if found.len() > LONGEST_SECRET_FILE {
+            return Err(format!("is longer than {LONGEST_SECRET_FILE} bytes"));
+        }
+        let open = File::open(path).map_err(told)?;
+        // What was looked at is what is read, whoever puts another thing in its place meanwhile.
+        let opened = open.metadata().map_err(told)?;
+        match is_same(&found, &opened) {
+            true => Ok(open),
+            false => Err("was replaced while it was being opened".into()),
+        }
     }
-    if found.is_symlink() || bases.iter().any(|base| has_link(base, path)) {
-        return Err(format!(
-            "is reached by a link, to {}; a project's file may name no links",
-            visible(&place)
-        ));
+
+    /// The folders below which each link counts: the project's and the home folder. Links above them are the system's.
+    fn bases(&self, env: &dyn Env) -> Vec<PathBuf> {
+        let named = self.place.folder().into_iter().chain(env.home_dir());
+        let named = named.filter(|folder| folder.parent().is_some());
+        named
+            .flat_map(|folder| [folder.canonicalize().ok(), Some(folder)])
+            .flatten()
+            .collect()
     }
-    if !found.is_file() {
-        return Err("is not a regular file".into());
-    }
-    if privacy(&found) == Privacy::Foreign {
-        return Err(
-            "belongs to another user; a project's file may name your own files only".into(),
-        );
-    }
-    if found.len() > LONGEST_SECRET_FILE {
-        return Err(format!("is longer than {LONGEST_SECRET_FILE} bytes"));
-    }
-    let open = File::open(path).map_err(told)?;
-    // What was looked at is what is read, whoever puts another thing in its place meanwhile.
-    let opened = open.metadata().map_err(told)?;
-    match is_same(&found, &opened) {
-        true => Ok(open),
-        false => Err("was replaced while it was being opened".into()),
-    }
+}
+
+/// How many names a file has.
+#[cfg(unix)]
+fn names(found: &Metadata) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    found.nlink()
+}
+
+#[cfg(not(unix))]
+fn names(_: &Metadata) -> u64 {
+    1
 }
 
 #[cfg(unix)]

@@ -8,13 +8,16 @@ use http::HeaderName;
 use url::Url;
 
 use super::error::{ConfigError, Place};
+use super::limits::MOST_HINTS;
 use super::nearest::nearest;
 use super::origin::{Origin, mcp_server, safe_url};
 use super::provider::Provenance;
+use super::schema::is_reserved;
 use super::secret::{SecretRef, SecretSource, is_reference};
 use super::tree::{Content, Entry, Node};
 use crate::accounts::checked_name;
 use crate::providers;
+use crate::shown::visible_text;
 
 /// Headers that no credential can stand in, since the connection itself needs them.
 const RESERVED_HEADERS: &[&str] = &[
@@ -27,7 +30,19 @@ const RESERVED_HEADERS: &[&str] = &[
     "upgrade",
 ];
 
+/// An address of a login server. Its query says nothing that the flow itself does: who gets the code is not hidden there.
 pub(super) fn endpoint(node: &Node) -> Result<Url, ConfigError> {
+    let url = address(node)?;
+    let reserved = url.query_pairs().find(|(name, _)| is_reserved(name));
+    match reserved.map(|(name, _)| visible_text(&name)) {
+        Some(name) => Err(node.place.fault(format!(
+            "the query of this address sets {name}, which the login itself sets; remove it"
+        ))),
+        None => Ok(url),
+    }
+}
+
+fn address(node: &Node) -> Result<Url, ConfigError> {
     let url = safe_url(node.text()?).map_err(|bad| node.place.fault(bad.to_string()))?;
     if url.fragment().is_some() {
         return Err(node.place.fault("expected a URL without a fragment (#…)"));
@@ -72,7 +87,7 @@ pub(super) fn name(node: &Node) -> Result<String, ConfigError> {
         .map(|_| name)
         .map_err(|_| {
             node.place
-                .fault("expected 1 to 200 characters, none of them a control character")
+                .fault("expected 1 to 200 characters, none of them a control character or one that turns the direction of writing")
         })
 }
 
@@ -110,6 +125,7 @@ pub(super) fn secret(node: &Node, from: &Provenance) -> Result<SecretRef, Config
     Ok(SecretRef {
         source,
         from_project,
+        barred: [].into(),
         place: node.place.clone(),
     })
 }
@@ -247,12 +263,12 @@ pub(super) fn known<'a>(
         if let Some(key) = keys.iter().find(|key| **key == entry.key) {
             found.push((*key, entry));
         } else {
-            warnings.push(
-                entry
-                    .place
-                    .fault(format!("unknown key{}", hint(&entry.key, keys)))
-                    .to_string(),
-            );
+            let hint = match warnings.len() < MOST_HINTS {
+                true => hint(&entry.key, keys),
+                false => String::new(),
+            };
+            let fault = entry.place.fault(format!("unknown key{hint}"));
+            warnings.push(fault.to_string());
         }
     }
     Ok(found)

@@ -1,5 +1,7 @@
 //! What a definition by a project's file comes to: every host by what it gets, every file and variable that is read.
 
+use std::collections::BTreeSet;
+
 use provider_auth_oauth::{Discovery, is_loopback};
 use serde::Serialize;
 use url::Url;
@@ -43,11 +45,12 @@ pub struct HostUse {
 pub struct SecretUse {
     /// The key that names it.
     pub role: &'static str,
-    /// `file` or `variable`.
+    /// `file`, `variable`, or `configuration` for what your own configuration has in clear.
     pub kind: &'static str,
-    /// The true path, or the name of the variable.
+    /// The true path, the name of the variable, or which configuration.
     pub name: String,
-    /// Why it will not be read, trusted or not.
+    /// Why it will not be read, trusted or not. No part of what is trusted, since it only ever takes away.
+    #[serde(skip)]
     pub refusal: Option<String>,
 }
 
@@ -71,6 +74,7 @@ pub(super) fn want(
 /// Every host that gets something worth having under this definition, or says who does.
 fn hosts(provider: &Provider) -> Vec<HostUse> {
     let mut hosts: Vec<HostUse> = Vec::new();
+    let mut seen = BTreeSet::new();
     let mut add = |url: Option<&Url>, role, gets| {
         let Some(url) = url else { return };
         let host = HostUse {
@@ -78,7 +82,7 @@ fn hosts(provider: &Provider) -> Vec<HostUse> {
             role,
             gets,
         };
-        if !hosts.contains(&host) {
+        if seen.insert((host.role, host.origin.clone())) {
             hosts.push(host);
         }
     };
@@ -93,7 +97,7 @@ fn hosts(provider: &Provider) -> Vec<HostUse> {
     add(
         provider.resource.as_ref(),
         "resource",
-        "the access token; says where one signs in",
+        "the access token; says where codes, secrets and tokens go",
     );
     if let Some(server) = &provider.server {
         let endpoint = &mut add;
@@ -112,12 +116,15 @@ fn hosts(provider: &Provider) -> Vec<HostUse> {
         endpoint(
             server.token_endpoint.as_ref(),
             "tokenEndpoint",
-            "codes, the client secret and refresh tokens",
+            match provider.assertion {
+                Some(_) => "codes, the client secret, the assertion and refresh tokens",
+                None => "codes, the client secret and refresh tokens",
+            },
         );
         endpoint(
             server.device_authorization_endpoint.as_ref(),
             "deviceAuthorizationEndpoint",
-            "the client secret",
+            "the client's name and secret",
         );
         endpoint(
             server.exchange_endpoint.as_ref(),
@@ -132,7 +139,7 @@ fn hosts(provider: &Provider) -> Vec<HostUse> {
         endpoint(
             server.revocation_endpoint.as_ref(),
             "revocationEndpoint",
-            "the tokens of a login that ends",
+            "the tokens of a login that ends, and the client secret",
         );
         let keys = match server.dialect.jwks_needs_token {
             true => "the access token",
@@ -157,7 +164,7 @@ fn reads(provider: &Provider, env: &dyn Env) -> Vec<SecretUse> {
         let reading = secret.as_ref()?.reading(env)?;
         Some(SecretUse {
             role,
-            kind: if reading.is_file { "file" } else { "variable" },
+            kind: reading.kind,
             name: reading.name,
             refusal: reading.refusal,
         })

@@ -2,7 +2,7 @@
 
 use provider_auth_broker::config::TrustState;
 use provider_auth_broker::{
-    AuthRequest, BrokerError, Filter, Force, LoginOptions, Method, MigrateOptions,
+    AuthRequest, BrokerError, Filter, Force, LoginOptions, Method, MigrateOptions, Revoke,
 };
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ async fn a_call_that_needs_an_untrusted_file_names_it_and_what_it_wants() {
             "https://api.acme.example (origins)",
             "https://id.acme.example (tokenEndpoint)",
             "https://evil.example (revocationEndpoint)",
-            ".ssh/id_ed25519 (clientSecret)",
+            ".ssh/id_ed25519\" (clientSecret)",
             "trustProject()",
         ] {
             assert!(text.contains(part), "{part}: {text}");
@@ -86,10 +86,17 @@ async fn after_trust_the_file_counts_here_and_in_processes_that_run_already() {
     trust(&here).await;
     here.log_in("ann").await;
     assert_eq!(there.token().await, "S3CRET-access-ann-1");
-    // And when the file that defines them is gone, its accounts are kept.
+    // And when the file that defines them is gone, its accounts are kept, and it is said where they serve.
     world.project_says(json!({}));
     let bare = elsewhere(&world);
-    assert_eq!(refused(&bare).await.code(), "UNKNOWN_PROVIDER");
+    let refusal = refused(&bare).await;
+    assert_eq!(refusal.code(), "UNKNOWN_PROVIDER");
+    assert!(
+        refusal
+            .to_string()
+            .contains("were made under the project file"),
+        "{refusal}"
+    );
     assert_eq!(
         bare.list_accounts(&Filter::default()).await.unwrap().len(),
         1
@@ -198,6 +205,79 @@ async fn a_provider_that_has_accounts_is_not_a_projects_to_define_trusted_or_not
         world.server.refreshes(),
         1,
         "what was sent went to the login's own server"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_made_under_a_project_serves_nowhere_else() {
+    let world = World::new();
+    // The user's own configuration names the issuer alone, the project's file where codes and tokens go.
+    let own = json!({ "providers": { "acme": {
+        "issuer": "https://id.acme.example", "clientId": "client", "origins": ["https://api.acme.example"],
+        "dialect": { "discovery": false },
+    } } });
+    let ours = || world.process_with(own.clone());
+    says(
+        &world,
+        json!({ "revocationEndpoint": "https://id.acme.example/revoke" }),
+    );
+    let process = ours();
+    trust(&process).await;
+    let login = process.log_in("ann").await;
+    let key = process.add_key("k").await;
+    assert!(process.lend().await.is_ok());
+    let requests = world.server.requests();
+    process.untrust_project().await.unwrap();
+    world.project_says(json!({}));
+    for process in [process, ours()] {
+        pass(3700).await;
+        assert_eq!(refused(&process).await.code(), "ORIGIN_NOT_ALLOWED");
+        for id in [&login, &key] {
+            let refresh = process.refresh_account(id, Force::EvenIfGood).await;
+            assert!(refresh.is_err());
+        }
+        let revoked = process.remove_account(&login, Revoke::AtProvider).await;
+        let refusal = revoked.unwrap_err();
+        assert_eq!(refusal.code(), "ORIGIN_NOT_ALLOWED");
+        assert!(
+            refusal.to_string().contains("provider-auth.jsonc"),
+            "{refusal}"
+        );
+    }
+    assert_eq!(world.server.requests(), requests);
+}
+
+#[tokio::test(start_paused = true)]
+async fn trust_is_taken_back_by_place_be_the_file_there_or_not() {
+    let world = World::new();
+    says(&world, json!({}));
+    let process = elsewhere(&world);
+    trust(&process).await;
+    world.project_is_gone();
+    process.untrust_project().await.unwrap();
+    says(&world, json!({}));
+    assert!(process.project_trust().await.unwrap().files[0].asks());
+    trust(&process).await;
+    world.project_reads("{ \"providers\": ");
+    assert_eq!(
+        process.untrust_project().await.unwrap_err().code(),
+        "INVALID_CONFIG"
+    );
+    says(&world, json!({}));
+    assert!(process.project_trust().await.unwrap().files[0].asks());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_misses_a_provider_reads_which_file_does_not_count() {
+    let world = World::new();
+    says(&world, json!({}));
+    world.project_is_writable_by_all();
+    let refusal = refused(&elsewhere(&world)).await;
+    assert_eq!(refusal.code(), "UNKNOWN_PROVIDER");
+    let text = refusal.to_string();
+    assert!(
+        text.contains("provider-auth.jsonc does not count: others can write to it"),
+        "{text}"
     );
 }
 

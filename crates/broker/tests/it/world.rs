@@ -154,9 +154,28 @@ impl World {
 
     /// Writes the config file of the project that is worked on.
     pub(crate) fn project_says(&self, config: Value) {
+        self.project_reads(&config.to_string());
+    }
+
+    /// The same, of any text.
+    pub(crate) fn project_reads(&self, text: &str) {
         let home = self.folder.path().join("home");
         std::fs::create_dir_all(&home).unwrap();
-        std::fs::write(home.join("provider-auth.jsonc"), config.to_string()).unwrap();
+        std::fs::write(self.project_file(), text).unwrap();
+    }
+
+    pub(crate) fn project_is_gone(&self) {
+        std::fs::remove_file(self.project_file()).unwrap();
+    }
+
+    pub(crate) fn project_is_writable_by_all(&self) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(0o666);
+        std::fs::set_permissions(self.project_file(), mode).unwrap();
+    }
+
+    fn project_file(&self) -> PathBuf {
+        self.folder.path().join("home/provider-auth.jsonc")
     }
 
     /// The vault, opened by somebody who is no broker.

@@ -127,6 +127,33 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
 }
 
+/// Tells whether what lies at a path is made up by the kernel, wherever that file system is mounted.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_made_up(path: &Path) -> bool {
+    /// `linux/magic.h`: proc, sysfs, devpts, debugfs, tracefs, securityfs, cgroup, cgroup2, bpf, efivarfs, configfs, pstore.
+    const MADE_UP: [u32; 12] = [
+        0x9FA0,
+        0x6265_6572,
+        0x1CD1,
+        0x6462_6720,
+        0x7472_6163,
+        0x7363_6673,
+        0x0027_E0EB,
+        0x6367_7270,
+        0xCAFE_4A11,
+        0xDE5E_81E4,
+        0x6265_6570,
+        0x6165_676C,
+    ];
+    rustix::fs::statfs(path).is_ok_and(|system| MADE_UP.contains(&(system.f_type as u32)))
+}
+
+/// Tells whether what lies at a path is made up by the kernel; here it is told by its place alone.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn is_made_up(_: &Path) -> bool {
+    false
+}
+
 /// Tells whether a folder is on a network file system; one that cannot be asked counts as local.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn is_network_folder(folder: &Path) -> bool {

@@ -320,6 +320,182 @@ fn a_fault_of_a_definition_is_told_to_who_needs_it_and_to_no_one_else() {
     assert!(settings.providers.contains_key("anthropic"));
 }
 
+#[test]
+fn a_secret_of_the_users_own_that_would_go_to_a_projects_host_is_shown_and_ends_trust() {
+    let moved = defining("corp", json!({ "tokenEndpoint": "https://evil.example/t" }));
+    let own = |secret: Option<&str>| {
+        let mut corp = acme();
+        corp["authorizationEndpoint"] = json!("https://id.acme.example/a");
+        corp["tokenEndpoint"] = json!("https://id.acme.example/t");
+        if let Some(secret) = secret {
+            corp["clientSecret"] = json!(secret);
+        }
+        defining("corp", corp)
+    };
+    let surroundings = Surroundings::new()
+        .user(&own(None))
+        .project(&moved)
+        .trusted();
+    let check = |surroundings: Surroundings, kind: &str, name: &str| {
+        let settings = surroundings.load().unwrap();
+        assert_eq!(file(&settings).state, TrustState::Changed, "{name}");
+        let read = &file(&settings).wants[0].reads[0];
+        assert_eq!(
+            (read.role, read.kind, &read.refusal),
+            ("clientSecret", kind, &None)
+        );
+        assert!(read.name.ends_with(name), "{}", read.name);
+        surroundings
+    };
+    let surroundings = check(
+        surroundings.user(&own(Some("S3CRET"))),
+        "configuration",
+        "user.jsonc",
+    );
+    // What a project's file may not name, the user's own may: it is shown as what is read.
+    let named = own(Some("{env:PROVIDER_AUTH_MINE}"));
+    let surroundings = check(surroundings.user(&named), "variable", "PROVIDER_AUTH_MINE");
+    let surroundings = surroundings.file("home/store", "S3CRET");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(surroundings.at("home/store"), surroundings.at("home/link"))
+        .unwrap();
+    #[cfg(unix)]
+    check(
+        surroundings.user(&own(Some("{file:~/link}"))),
+        "file",
+        "home/store",
+    );
+}
+
+#[test]
+fn a_list_says_of_each_host_all_that_it_gets() {
+    let gets = |patch: Value, role: &str| {
+        let settings = Surroundings::new()
+            .project(&defining("ours", patch))
+            .load()
+            .unwrap();
+        let hosts = &file(&settings).wants[0].hosts;
+        hosts.iter().find(|host| host.role == role).unwrap().gets
+    };
+    let mut ours = acme();
+    ours["revocationEndpoint"] = json!("https://r.example/");
+    assert!(gets(ours, "revocationEndpoint").contains("client secret"));
+    let mcp = json!({ "extends": "mcp", "resource": "https://mcp.example/mcp", "clientSecret": "{file:x}" });
+    assert!(gets(mcp, "resource").contains("says where codes, secrets and tokens go"));
+    let program = json!({ "tokenEndpoint": "https://t.example/", "origins": ["https://t.example"], "assertion": "{file:x}" });
+    assert!(gets(program, "tokenEndpoint").contains("the assertion"));
+}
+
+#[test]
+fn no_address_hides_in_its_query_who_gets_the_code() {
+    for name in [
+        "redirect_uri",
+        "Redirect_URI",
+        "redirect_uri[]",
+        "%20redirect_uri",
+        "client_id",
+        "code_challenge",
+        "request_uri",
+        "REQUEST",
+        "state",
+    ] {
+        let page = format!("https://honest.example/a?tenant=1&{name}=https://evil.example/");
+        let fault = fault_of(
+            json!({ "authorizationEndpoint": page, "tokenEndpoint": "https://honest.example/t" }),
+        );
+        assert_eq!(fault.path, "providers.acme.authorizationEndpoint", "{name}");
+        let name = name.replace("%20", " ");
+        let fault = fault_of(json!({ "params": { "authorize": { name.clone(): "x" } } }));
+        assert!(
+            fault.path.starts_with("providers.acme.params.authorize"),
+            "{name}: {fault}"
+        );
+    }
+    let tenant = json!({ "authorizationEndpoint": "https://honest.example/a?tenant=1", "tokenEndpoint": "https://honest.example/t?p=1" });
+    let mut fine = acme();
+    fine.as_object_mut()
+        .unwrap()
+        .extend(tenant.as_object().unwrap().clone());
+    assert!(
+        Surroundings::new()
+            .load_with(json!({ "providers": { "acme": fine } }))
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_project_lets_no_logins_stand_in_for_one_another() {
+    let rotating = |rotate: bool| {
+        defining(
+            "openai",
+            json!({ "rotation": { "rotate": rotate, "strategy": "balanced" } }),
+        )
+    };
+    let own = Surroundings::new()
+        .user(&rotating(false))
+        .project(&rotating(true));
+    let settings = own.load().unwrap();
+    let openai = provider(&settings, "openai");
+    assert!(!openai.rotation.rotate && !openai.rotation.pool_logins);
+    assert!(
+        settings.warnings[0].contains("rotate: no effect"),
+        "{:?}",
+        settings.warnings
+    );
+    let settings = own.user("").load().unwrap();
+    assert!(!provider(&settings, "openai").rotation.pool_logins);
+    let narrowed = Surroundings::new()
+        .user(&rotating(true))
+        .project(&rotating(false));
+    let openai = provider(&narrowed.load().unwrap(), "openai");
+    assert!(!openai.rotation.rotate && !openai.rotation.pool_logins);
+}
+
+#[test]
+fn a_file_that_is_far_too_long_costs_nobody_any_time() {
+    let load = |text: &str| Surroundings::new().project(text).load();
+    let many = |count: usize, entry: &dyn Fn(usize) -> String| {
+        (0..count).map(entry).collect::<Vec<_>>().join(",")
+    };
+    let origins = many(40_000, &|n| format!("\"https://h{n}.example\""));
+    let fault = load(&format!(
+        "{{\"providers\":{{\"ours\":{{\"origins\":[{origins}]}}}}}}"
+    ))
+    .unwrap_err();
+    assert!(fault.why.contains("longer than 65536 bytes"), "{fault}");
+    let providers = many(65, &|n| format!("\"p{n}\":{{}}"));
+    let fault = load(&format!("{{\"providers\":{{{providers}}}}}")).unwrap_err();
+    assert!(fault.why.contains("64 providers at most"), "{fault}");
+    // What still fits is told in short.
+    let origins = many(2_500, &|n| format!("\"https://h{n}.example\""));
+    let settings = load(&format!(
+        "{{\"providers\":{{\"ours\":{{\"origins\":[{origins}]}}}}}}"
+    ))
+    .unwrap();
+    assert_eq!(file(&settings).wants[0].hosts.len(), 2_500);
+    let told = file(&settings).told("ours");
+    assert!(
+        told.len() < 2_000 && told.ends_with("and 2489 things more"),
+        "{told}"
+    );
+    let unknown = many(2_000, &|n| format!("\"unknown-key-number-{n}\":1"));
+    let warnings = load(&format!("{{{unknown}}}")).unwrap().warnings;
+    assert_eq!(warnings.len(), 2_000);
+}
+
+#[test]
+fn a_file_that_is_not_there_yet_asks_once() {
+    let patch = json!({ "tokenEndpoint": "https://t.example/", "authorizationEndpoint": "https://t.example/a", "origins": ["https://t.example"], "clientSecret": "{file:.secret}" });
+    let surroundings = Surroundings::new()
+        .project(&defining("ours", patch))
+        .trusted();
+    let surroundings = surroundings.file("repo/.secret", "S3CRET");
+    assert_eq!(
+        file(&surroundings.load().unwrap()).state,
+        TrustState::Trusted
+    );
+}
+
 #[cfg(unix)]
 mod files_of_others {
     use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
@@ -383,7 +559,12 @@ mod files_of_others {
     fn a_git_folder_that_somebody_else_may_have_made_makes_no_repository() {
         let surroundings = Surroundings::new().project(&defining("ours", acme()));
         let git = surroundings.at("repo/.git");
-        let counts = || !surroundings.load().unwrap().project.files.is_empty();
+        let counts = || {
+            let project = surroundings.load().unwrap().project;
+            let is_told = project.files.iter().any(|file| file.file == git);
+            assert_ne!(is_told, project.claim("ours").is_some());
+            !is_told
+        };
         assert!(counts());
         fs::set_permissions(&git, fs::Permissions::from_mode(0o777)).unwrap();
         assert!(!counts());
@@ -491,6 +672,29 @@ mod files_of_others {
             "home/long",
         );
         check("{file:~/absent}", Some("cannot be read"), "home/absent");
+        check("{file:/proc/self/cwd/own}", Some("made by the system"), "");
+        check(
+            "{file:~/.local/share/provider-auth/trust.json}",
+            Some("one of provider-auth's own"),
+            "trust.json",
+        );
+        fs::write(
+            surroundings.at("home/.local/share/provider-auth.key"),
+            "S3CRET",
+        )
+        .unwrap();
+        check(
+            "{file:~/.local/share/provider-auth.key}",
+            Some("one of provider-auth's own"),
+            "provider-auth.key",
+        );
+        fs::hard_link(
+            surroundings.at("home/.ssh/id"),
+            surroundings.at("repo/hard"),
+        )
+        .unwrap();
+        check("{file:hard}", Some("hard links"), "repo/hard");
+        fs::remove_file(surroundings.at("repo/hard")).unwrap();
         check(
             "{env:PROVIDER_AUTH_KEY}",
             Some("keeps its own secrets"),
@@ -509,6 +713,62 @@ mod files_of_others {
         if is_root() {
             chown(surroundings.at("home/own"), Some(OTHER), None).unwrap();
             check("{file:~/own}", Some("belongs to another user"), "home/own");
+        }
+    }
+
+    #[test]
+    fn a_home_that_is_a_link_hides_none_below_it() {
+        let surroundings = Surroundings::new().file("home/store", "S3CRET");
+        fs::create_dir(surroundings.at("home/real")).unwrap();
+        fs::rename(
+            surroundings.at("home/store"),
+            surroundings.at("home/real/store"),
+        )
+        .unwrap();
+        symlink(surroundings.at("home/real"), surroundings.at("home/linked")).unwrap();
+        symlink(surroundings.at("home"), surroundings.at("house")).unwrap();
+        let through = format!(
+            "{{file:{}}}",
+            surroundings.at("house/linked/store").display()
+        );
+        let true_home = format!(
+            "{{file:{}}}",
+            surroundings.at("home/linked/store").display()
+        );
+        for text in [through, true_home] {
+            let patch = json!({ "tokenEndpoint": "https://t.example/", "authorizationEndpoint": "https://t.example/a", "origins": ["https://t.example"], "clientSecret": text });
+            fs::write(
+                surroundings.at("repo/provider-auth.jsonc"),
+                defining("ours", patch),
+            )
+            .unwrap();
+            let settings = load(
+                &HomeAt(&surroundings, surroundings.at("house")),
+                &Inline::default(),
+            )
+            .unwrap();
+            let refusal = file(&settings).wants[0].reads[0].refusal.clone();
+            assert!(
+                refusal.is_some_and(|why| why.contains("by a link")),
+                "{text}"
+            );
+        }
+    }
+
+    /// The same surroundings with another home folder.
+    struct HomeAt<'a>(&'a Surroundings, PathBuf);
+
+    impl Env for HomeAt<'_> {
+        fn var(&self, name: &str) -> Option<String> {
+            self.0.var(name)
+        }
+
+        fn home_dir(&self) -> Option<PathBuf> {
+            Some(self.1.clone())
+        }
+
+        fn current_dir(&self) -> Option<PathBuf> {
+            self.0.current_dir()
         }
     }
 
@@ -542,6 +802,10 @@ mod files_of_others {
             .clone()
             .unwrap();
         let fault = resolve_secret(&secret, &inside).unwrap_err();
+        assert!(!broken(&fault.to_string()), "{fault:?}");
+        let oci = inside.file(&format!("repo/{name}/oci-auth.config.jsonc"), "{}");
+        let settings = oci.load().unwrap();
+        let fault = provider(&settings, "oci-oidc").fault.clone().unwrap();
         assert!(!broken(&fault.to_string()), "{fault:?}");
     }
 }
