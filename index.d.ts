@@ -493,7 +493,7 @@ export type AccountState =
   | 'ready' | 'cooling' | 'exhausted' | 'needs_login' | 'needs_verification' | 'blocked_by_provider' | 'out_of_credit' | 'rollback_suspected' | 'disabled' | 'unreadable'
 
 export interface Cooldown {
-  /** `account`, or the model it is about. */
+  /** What it is about: `account`, a model, or an endpoint of this account (`/v1/models`; ids in it are `*`). */
   scope: string
   until: number
   reason: VerdictReason
@@ -514,7 +514,10 @@ export function updateAccount(id: string, changes: { label?: string; enabled?: b
 export function removeAccount(id: string, options?: { revoke?: boolean }): Promise<boolean>
 /** Refreshes now. Joins a refresh under way anywhere. `force` refreshes a token that is still good. An API key: `INVALID_ARGUMENT`. */
 export function refreshAccount(id: string, options?: { force?: boolean }): Promise<Account>
-/** Clears cooldowns, so that the next request probes. */
+/**
+ * Clears cooldowns, so that the next request probes; so does switching an account off and on. An API key, or a login that
+ * takes no person, that is `needs_login` is tried again too.
+ */
 export function clearCooldowns(filter: { provider?: string; namespace?: string; account?: string }): Promise<number>
 
 /** Rotation figures of this process and the shared state of every pool. */

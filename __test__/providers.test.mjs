@@ -104,7 +104,7 @@ for (const one of rows) {
       const { id } = await account(one)
       const fetch = library.createAuthFetch({ provider })
       if (key !== undefined) {
-        one.api.plan(...(one.refused ?? [401, {}]))
+        one.api.plan(...(one.refused ?? [401, { error: { type: 'authentication_error', code: 'invalid_api_key' } }]))
         const response = await fetch(...call(one))
         assert.equal(response.status, one.refused?.[0] ?? 401)
         assert.equal((await find(id)).state, 'needs_login')

@@ -152,6 +152,7 @@ fn account(number: u32) -> AccountView {
         expires_at: Some(START + Duration::from_secs(86_400)),
         obtained_at: Some(START),
         refreshable: true,
+        unattended: false,
         readable: true,
     }
 }

@@ -190,9 +190,9 @@ impl Broker {
         let vault = self.opened().await?;
         let entry = self.entry(id)?;
         let (broker, record) = (self.clone(), record_id(&entry.view.id)?);
-        let generation = blocking({
+        let (generation, is_back) = blocking({
             let vault = vault.clone();
-            move || -> Result<u64, BrokerError> {
+            move || -> Result<(u64, bool), BrokerError> {
                 let guard = broker.lock_record(&vault, &record)?;
                 let (mut credential, _) = read_locked(&vault, &guard)?;
                 if let Some(label) = label {
@@ -201,17 +201,30 @@ impl Broker {
                 if let Some(namespace) = namespace {
                     credential.namespace = namespace;
                 }
-                credential.enabled = changes.enabled.unwrap_or(credential.enabled);
+                let was_enabled = credential.enabled;
+                credential.enabled = changes.enabled.unwrap_or(was_enabled);
                 credential.priority = changes.priority.unwrap_or(credential.priority);
                 credential.updated_at = broker.now();
-                Ok(vault.replace(&guard, &credential.plaintext())?)
+                let generation = vault.replace(&guard, &credential.plaintext())?;
+                Ok((generation, credential.enabled && !was_enabled))
             }
         })
         .await?;
         self.reread(&vault).await?;
-        let change = self
-            .ledger
-            .read(|state| provider_auth_policy::rewritten(state, &entry.view.id, generation));
+        let change = self.ledger.read(|state| {
+            let mut change = provider_auth_policy::rewritten(state, &entry.view.id, generation);
+            if is_back {
+                // A person who switches an account on again wants it tried.
+                let mut known = state.clone();
+                known.merge(&change);
+                let view = AccountView {
+                    generation,
+                    ..entry.view.clone()
+                };
+                change.merge(&provider_auth_policy::clear(&known, [&view], self.now()).0);
+            }
+            change
+        });
         self.note(&vault, &change).await;
         self.account(&entry.view.id)
     }

@@ -275,6 +275,11 @@ impl Credential {
         }
     }
 
+    /// Whether the login itself took no person.
+    fn is_unattended(&self) -> bool {
+        matches!(self.secret, Secret::Oauth { by_assertion, by_client, .. } if by_assertion || by_client)
+    }
+
     /// Whether it is a login that another program made, with a client or at a server that nobody here knows. Those of an
     /// MCP server can be found out from it.
     fn is_borrowed(&self) -> bool {
@@ -311,6 +316,7 @@ impl Credential {
             expires_at: self.expires_at(),
             obtained_at: self.obtained_at(),
             refreshable: self.is_refreshable(),
+            unattended: self.is_unattended(),
             readable: true,
         }
     }

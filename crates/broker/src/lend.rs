@@ -257,7 +257,8 @@ impl Broker {
                     asked.session.clone(),
                     asked.account.as_ref().or(configured).cloned(),
                 )
-                .with_item(asked.bound_by.clone());
+                .with_item(asked.bound_by.clone())
+                .with_path(path_of(&asked.url));
                 request.cache_life = asked.cache_ttl.as_deref().and_then(cache_life);
                 (Arc::new(request), provider)
             }
@@ -532,6 +533,12 @@ fn allowed_origin(provider: &Provider, url: &str) -> Result<Origin, BrokerError>
             provider.id
         ))),
     }
+}
+
+/// The path of an absolute URL and what follows it.
+fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').map_or("", |at| &rest[at..])
 }
 
 /// The URL on the origin where the provider serves this very account; `None` when that is where the request goes anyway.

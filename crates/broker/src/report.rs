@@ -148,7 +148,7 @@ impl Broker {
             cooldown_until: reaction.cooldown_until,
             retry_at: reaction.retry_at,
         };
-        Ok((verdict, reaction.durable))
+        Ok((verdict, reaction.durable || !reaction.late.is_empty()))
     }
 
     fn tell_of(&self, request: &Request, account: &AccountId, attempt: &str, reaction: &Reaction) {
@@ -176,6 +176,23 @@ impl Broker {
                 ..about
             };
             self.tell(EventKind::Cooldown, pool, Some(account), about);
+        }
+        for late in &reaction.late {
+            let about = |until, reason| About {
+                model: request.model.as_deref(),
+                reason: Some(reason),
+                until,
+                ..About::default()
+            };
+            if let Some((_, block)) = &late.cooldown {
+                self.changed.notify_waiters();
+                let about = about(Some(block.until), block.reason);
+                self.tell(EventKind::Cooldown, pool, Some(&late.account), about);
+            }
+            if late.standing.is_some() {
+                let about = about(None, Reason::NeedsLogin);
+                self.tell(EventKind::NeedsLogin, pool, Some(&late.account), about);
+            }
         }
         if matches!(
             reaction.reason,

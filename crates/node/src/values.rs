@@ -156,7 +156,7 @@ fn quota((window, usage): &(String, broker::Usage)) -> Value {
 
 fn cooldown((scope, block): &(broker::Scope, broker::Block)) -> Value {
     present([
-        ("scope", scope.model().unwrap_or("account").into()),
+        ("scope", scope.to_string().into()),
         ("until", millis(block.until)),
         ("reason", block.reason.as_str().into()),
         ("source", block.source.as_str().into()),

@@ -104,6 +104,8 @@ pub struct AccountView {
     pub obtained_at: Option<Timestamp>,
     /// True when a new access token can be had without the user.
     pub refreshable: bool,
+    /// True for a login that took no person, by an assertion or the client's own credentials.
+    pub unattended: bool,
     /// False when the record could not be decrypted.
     pub readable: bool,
 }

@@ -21,6 +21,8 @@ pub enum Scope {
     Account(AccountId),
     /// One model of one account.
     Model(AccountId, String),
+    /// One endpoint of one account.
+    Path(AccountId, String),
     /// One model of the provider, whoever asks.
     ProviderModel(Arc<str>, String),
     /// This machine's address at the provider, whoever asks for whatever.
@@ -33,6 +35,7 @@ impl Scope {
         match self {
             Self::Account(id) => account_key(id),
             Self::Model(id, model) => model_key(id, model),
+            Self::Path(id, path) => path_key(id, path),
             Self::ProviderModel(provider, model) => provider_model_key(provider, model),
             Self::Egress(provider) => egress_key(provider),
         }
@@ -42,7 +45,7 @@ impl Scope {
     pub fn model(&self) -> Option<&str> {
         match self {
             Self::Model(_, model) | Self::ProviderModel(_, model) => Some(model),
-            Self::Account(_) | Self::Egress(_) => None,
+            Self::Account(_) | Self::Path(..) | Self::Egress(_) => None,
         }
     }
 
@@ -52,10 +55,13 @@ impl Scope {
     }
 }
 
-/// The public name of a scope: the model, else `account`.
+/// The public name of a scope: the model, or the path with its leading slash, else `account`.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.model().unwrap_or("account"))
+        f.write_str(match self {
+            Self::Path(_, path) => path,
+            _ => self.model().unwrap_or("account"),
+        })
     }
 }
 
@@ -65,6 +71,10 @@ pub(crate) fn account_key(id: &AccountId) -> String {
 
 pub(crate) fn model_key(id: &AccountId, model: &str) -> String {
     format!("model:{id}:{model}")
+}
+
+pub(crate) fn path_key(id: &AccountId, path: &str) -> String {
+    format!("path:{id}:{path}")
 }
 
 pub(crate) fn provider_model_key(provider: &str, model: &str) -> String {
@@ -100,6 +110,9 @@ pub struct Block {
     /// When an answer last came to a question from before the block: the scope serves, though not all that is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_at: Option<Timestamp>,
+    /// Set when the request itself may have been at fault: the next one tests the belief.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub doubtful: bool,
     /// Fields of a newer version, kept.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -117,6 +130,7 @@ impl Block {
             probes: 0,
             probed_at: Timestamp::default(),
             answered_at: None,
+            doubtful: false,
             other: Map::new(),
         }
     }
@@ -144,9 +158,12 @@ impl Block {
     /// Returns when one real request may test the belief, or `None` when that is not worth it: a step after it was
     /// formed or last tested, whichever came later.
     pub fn probe_at(&self) -> Option<Timestamp> {
-        let step = usize::from(self.probes).min(limits::PROBE_AGES.len() - 1);
-        let at = self.observed_at.max(self.probed_at) + limits::PROBE_AGES[step];
-        (at + limits::PROBE_WORTH < self.ends_at()).then_some(at)
+        let (ages, worth) = match self.doubtful {
+            true => (limits::DOUBT_PROBE_AGES, Duration::ZERO),
+            false => (limits::PROBE_AGES, limits::PROBE_WORTH),
+        };
+        let at = self.observed_at.max(self.probed_at) + rung(ages, self.probes);
+        (at + worth < self.ends_at()).then_some(at)
     }
 
     /// Returns the rung that the next block of this reason stands on.
@@ -207,6 +224,8 @@ impl Block {
         if self.reason == weaker.reason {
             self.level = self.level.max(weaker.level);
         }
+        // What is certain of one of them is certain.
+        self.doubtful &= weaker.doubtful;
     }
 
     /// Joins what two processes noted of one and the same answer.
@@ -215,6 +234,7 @@ impl Block {
         self.probed_at = self.probed_at.max(twin.probed_at);
         self.answered_at = self.answered_at.max(twin.answered_at);
         self.level = self.level.max(twin.level);
+        self.doubtful &= twin.doubtful;
         merge_unknown(&mut self.other, &twin.other);
     }
 
@@ -230,6 +250,11 @@ impl Block {
     fn strength(&self) -> (Timestamp, Source, Reason, Timestamp) {
         (self.until, self.source, self.reason, self.observed_at)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Returns the rest at a rung; the last rung is never left upwards.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::limits;
+use crate::of_request;
 use crate::reason::{Reason, Source};
 use crate::response::{Failure, Response};
 use crate::rpc::Details;
@@ -23,6 +24,11 @@ pub(crate) struct Outcome {
     pub(crate) rest: Option<Stated>,
     /// What the server says about sending the same again.
     pub(crate) again: Again,
+    pub(crate) status: Option<u16>,
+    /// The code that the body gives, known or not.
+    pub(crate) code: Option<String>,
+    /// Whether a known code gives the reason.
+    pub(crate) named: bool,
 }
 
 /// What the server says about sending the same again (`x-should-retry`).
@@ -40,6 +46,9 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
         reach: None,
         rest: None,
         again: Again::Unsaid,
+        status: response.status,
+        code: None,
+        named: false,
     };
     let (None, Some(status)) = (response.failure, response.status) else {
         return outcome(Reason::Network);
@@ -60,20 +69,35 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
         _ => Some(status),
     };
     if let Some(rule) = signals.rule(status, body.as_ref()) {
-        return by_rule(signals, rule, response, body.as_ref(), now, again);
+        let base = Outcome {
+            again,
+            code: code_of(signals, body.as_ref()),
+            named: true,
+            ..outcome(rule.reason)
+        };
+        return by_rule(signals, rule, response, body.as_ref(), now, base);
     }
-    let reason = match by_code(mark, status).unwrap_or_else(|| by_status(status)) {
+    let by_code = by_code(mark, status);
+    let lacks_scope = of_request::lacks_scope(response);
+    let reason = match by_code.unwrap_or_else(|| by_status(status)) {
+        // The token serves, whichever of the two statuses a server sends with that.
+        Reason::TokenExpired if lacks_scope => Reason::Forbidden,
+        Reason::Forbidden if of_request::names_input(signals, mark, body.as_ref()) => {
+            Reason::ClientError
+        }
         Reason::ClientError if again == Again::Wanted => Reason::ServerError,
         reason => reason,
     };
     let reach = match reason {
-        Reason::Forbidden if lacks_scope(response) => Some(Reach::Request),
+        Reason::Forbidden if lacks_scope || of_request::is_page(response) => Some(Reach::Request),
         _ => mark.and_then(|mark| mark.reach),
     };
     let stated = || wait::stated(signals, response, body.as_ref(), now);
     let base = Outcome {
         reach,
         again,
+        code: code_of(signals, body.as_ref()),
+        named: by_code == Some(reason),
         ..outcome(reason)
     };
     match reason {
@@ -107,7 +131,7 @@ fn by_rule(
     response: &Response<'_>,
     body: Option<&Value>,
     now: Timestamp,
-    again: Again,
+    base: Outcome,
 ) -> Outcome {
     let named = || {
         let text = text_at(body?, rule.wait.as_deref()?)?;
@@ -123,10 +147,9 @@ fn by_rule(
         _ => None,
     };
     Outcome {
-        reason: rule.reason,
         reach: rule.reach.or(usual),
         rest: named().or_else(|| wait::stated(signals, response, body, now)),
-        again,
+        ..base
     }
 }
 
@@ -246,6 +269,14 @@ fn used_percent(window: &Window, response: &Response<'_>) -> Option<u16> {
     (percent >= 0.0).then_some((percent + 1e-6).min(1_000.0) as u16)
 }
 
+/// Returns the code that the body gives, known or not.
+fn code_of(signals: &Signals, body: Option<&Value>) -> Option<String> {
+    let body = body?;
+    let mut paths = signals.code_paths.iter();
+    let code = paths.find_map(|path| text_at(body, path))?;
+    Some(code.chars().take(limits::CODE_LONGEST).collect())
+}
+
 fn known_code(signals: &Signals, body: Option<&Value>) -> Option<&'static Mark> {
     let body = body?;
     let known = |code: &str| {
@@ -285,17 +316,6 @@ fn by_status(status: Option<u16>) -> Reason {
         Some(408 | 500..) | None => Reason::ServerError,
         Some(_) => Reason::ClientError,
     }
-}
-
-/// Tells whether the token serves, but not for this (RFC 6750 §3.1).
-fn lacks_scope(response: &Response<'_>) -> bool {
-    let challenge = response.header("www-authenticate").unwrap_or_default();
-    challenge.split([' ', '\t', ',']).any(|part| {
-        matches!(
-            part,
-            r#"error="insufficient_scope""# | "error=insufficient_scope"
-        )
-    })
 }
 
 /// Returns the status that an error event carries as a number.

@@ -66,6 +66,25 @@ pub(crate) const COMMON: &[Mark] = &[
     mark("token_expired", Reason::TokenExpired),
     mark("authentication_error", Reason::TokenExpired),
     mark("permission_error", Reason::Forbidden),
+    // Where the request comes from, or what it says, is the same for every account.
+    reaching(
+        "unsupported_country_region_territory",
+        Reason::Forbidden,
+        Reach::Request,
+    ),
+    reaching(
+        "content_policy_violation",
+        Reason::ClientError,
+        Reach::Request,
+    ),
+    reaching("content_filter", Reason::ClientError, Reach::Request),
+    reaching("moderation_blocked", Reason::ClientError, Reach::Request),
+    reaching("invalid_prompt", Reason::ClientError, Reach::Request),
+    reaching(
+        "ResponsibleAIPolicyViolation",
+        Reason::ClientError,
+        Reach::Request,
+    ),
     mark("verification_required", Reason::NeedsVerification),
     mark("account_deactivated", Reason::BlockedByProvider),
     mark("account_disabled", Reason::BlockedByProvider),
@@ -103,6 +122,12 @@ const QWEN: &[Mark] = &[
     mark("Throttling.RateQuota", Reason::RateLimited),
     mark("Throttling.AllocationQuota", Reason::RateLimited),
     mark("limit_requests", Reason::RateLimited),
+    reaching("DataInspectionFailed", Reason::ClientError, Reach::Request),
+    reaching(
+        "data_inspection_failed",
+        Reason::ClientError,
+        Reach::Request,
+    ),
     mark("Arrearage", Reason::OutOfCredit),
     mark("InvalidApiKey", Reason::TokenExpired),
 ];

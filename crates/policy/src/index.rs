@@ -94,6 +94,7 @@ struct Index {
     provider: Arc<str>,
     namespace: Arc<str>,
     model: Option<String>,
+    path: Option<String>,
     strategy: Strategy,
     mode: Mode,
     places: Places,
@@ -132,6 +133,7 @@ impl Index {
             provider: request.provider.clone(),
             namespace: request.namespace.clone(),
             model: request.model.clone(),
+            path: request.path().map(str::to_owned),
             strategy: pool.rotation.strategy,
             mode: pool.rotation.mode,
             places: pool.places(&request.provider, &request.namespace),
@@ -151,6 +153,7 @@ impl Index {
     fn is_for(&self, pool: &Pool<'_>, request: &Request) -> bool {
         Arc::ptr_eq(&self.roster, pool.roster.identity())
             && self.model == request.model
+            && self.path.as_deref() == request.path()
             && self.provider == request.provider
             && self.namespace == request.namespace
             && (self.strategy, self.mode) == (pool.rotation.strategy, pool.rotation.mode)
@@ -202,7 +205,7 @@ impl Index {
                 && pool.hindrance(account, request).is_none()
         };
         let rank = view.filter(serves).map(|account| ranks.of(account));
-        let due = view.and_then(|account| pool.next_change(account, request.model.as_deref()));
+        let due = view.and_then(|account| pool.next_change(account, request.aim()));
         let lot = member.lot;
         let (old_rank, old_due) = (member.rank, member.due);
         if rank != old_rank {
@@ -253,7 +256,7 @@ fn account_of(key: &str) -> Option<AccountId> {
     let (scope, rest) = key.split_once(':')?;
     match scope {
         "account" => Some(rest.into()),
-        "model" => rest.split_once(':').map(|(id, _)| id.into()),
+        "model" | "path" => rest.split_once(':').map(|(id, _)| id.into()),
         _ => None,
     }
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use crate::account::{AccountId, AccountKind, AccountView};
 use crate::block::{Block, Scope, rung};
 use crate::classify::{Again, Outcome, fraction, put_off};
+use crate::doubt::{Ask, Charge, Charged, Whom};
 use crate::limits;
 use crate::pool::Pool;
 use crate::reason::{Reason, Source, Standing};
-use crate::request::Request;
+use crate::request::{Request, hash};
 use crate::signals::Reach;
 use crate::state::{AccountState, Refusal};
 
@@ -24,6 +25,7 @@ pub(crate) struct Case<'a> {
 }
 
 /// Where a request would best go next, before budgets are looked at.
+#[derive(Clone, Copy)]
 pub(crate) enum Step {
     /// Nowhere: no other attempt could end differently.
     Deliver,
@@ -40,12 +42,27 @@ pub(crate) enum Step {
 }
 
 /// What a response that is no answer comes to.
+#[derive(Clone)]
 pub(crate) struct Finding {
     pub(crate) reason: Reason,
     pub(crate) block: Option<(Scope, Block)>,
     pub(crate) standing: Option<Standing>,
     pub(crate) refusal: Option<Refusal>,
+    /// Set when the request itself may be at fault: what is charged later, or not.
+    pub(crate) ask: Option<Ask>,
     pub(crate) step: Step,
+}
+
+impl Finding {
+    /// Adds what is charged.
+    pub(crate) fn with(self, charge: Charge) -> Self {
+        Self {
+            block: charge.block.or(self.block),
+            standing: charge.standing.or(self.standing),
+            refusal: charge.refusal.or(self.refusal),
+            ..self
+        }
+    }
 }
 
 impl Case<'_> {
@@ -59,7 +76,7 @@ impl Case<'_> {
             Reason::OutOfCredit => {
                 self.on_ladder(self.whole(), reason, limits::CREDIT_LADDER, Step::Hop)
             }
-            Reason::TokenExpired => self.refused(request),
+            Reason::TokenExpired => self.refused(request, outcome),
             // Only a login that asks for more scopes helps, and until then the account serves everything else.
             Reason::Forbidden if outcome.reach == Some(Reach::Request) => {
                 self.only(reason, Step::Deliver)
@@ -110,7 +127,7 @@ impl Case<'_> {
     }
 
     /// A token was not accepted.
-    fn refused(&self, request: &mut Request) -> Finding {
+    fn refused(&self, request: &mut Request, outcome: &Outcome) -> Finding {
         let Some(view) = self.view else {
             return self.only(Reason::TokenExpired, Step::Hop);
         };
@@ -119,35 +136,131 @@ impl Case<'_> {
         if view.generation > generation {
             return self.only(Reason::TokenExpired, Step::Refresh);
         }
-        if view.kind == AccountKind::Api || !view.refreshable {
-            return self.stands(Reason::NeedsLogin, Step::Hop);
-        }
-        if !tried.refreshed {
+        let is_lasting = view.kind == AccountKind::Api || !view.refreshable;
+        if !is_lasting && !tried.refreshed {
             tried.refreshed = true;
             return self.only(Reason::TokenExpired, Step::Refresh);
         }
-        let now = self.pool.now;
-        let refusal = Refusal {
-            generation,
-            at: now,
-        };
-        // Many requests may meet the refusal of one token: only another token's counts as a second.
-        let is_second = self.known().refused.is_some_and(|first| {
-            first.generation < generation && now <= first.at + limits::REFUSED_TWICE_WITHIN
-        });
-        let finding = match is_second {
-            true => self.stands(Reason::NeedsLogin, Step::Hop),
-            false => self.on_ladder(
-                self.whole(),
-                Reason::TokenExpired,
-                limits::REFUSED_LADDER,
-                Step::Hop,
-            ),
+        match (is_lasting, outcome.named) {
+            (true, true) => self.stands(Reason::NeedsLogin, Step::Hop),
+            (true, false) => self.key_refused(request, generation),
+            (false, named) => self.fresh_token_refused(request, view, generation, named),
+        }
+    }
+
+    /// A key was refused by no code that says that it is dead: it may lack the right to this endpoint alone.
+    fn key_refused(&self, request: &Request, generation: u64) -> Finding {
+        let refusal = self.refusal(request, generation);
+        if self.is_refused_elsewhere(&refusal) {
+            return Finding {
+                refusal: Some(refusal),
+                ..self.stands(Reason::NeedsLogin, Step::Hop)
+            };
+        }
+        let rest = Charge {
+            block: Some(self.endpoint_refuses(request)),
+            ..Charge::default()
         };
         Finding {
             refusal: Some(refusal),
-            ..finding
+            ask: Some(Ask {
+                whom: Whom::All,
+                charged: Charged::Later,
+                proven: rest.clone(),
+                alone: rest,
+            }),
+            ..self.only(Reason::TokenExpired, Step::Hop)
         }
+    }
+
+    /// A token was refused that had just been obtained.
+    ///
+    /// Whether the login is dead, or has no right to this endpoint, shows at another account. Without one, a login that no
+    /// code calls dead is judged as a key is.
+    fn fresh_token_refused(
+        &self,
+        request: &Request,
+        view: &AccountView,
+        generation: u64,
+        named: bool,
+    ) -> Finding {
+        let refusal = self.refusal(request, generation);
+        let now = self.pool.now;
+        // Many requests may meet the refusal of one token: only another token's counts as a second.
+        let is_second = self.suspected().is_some_and(|first| {
+            first.generation < generation && now <= first.at + limits::REFUSED_TWICE_WITHIN
+        });
+        let dead = |is_dead: bool| is_dead.then_some(Standing::NeedsLogin);
+        let whole = Charge {
+            block: (!is_second).then(|| self.refused_block(self.whole())),
+            standing: dead(is_second),
+            refusal: Some(refusal),
+        };
+        let elsewhere = self.is_refused_elsewhere(&refusal);
+        let endpoint = Charge {
+            block: (!elsewhere).then(|| self.endpoint_refuses(request)),
+            standing: dead(elsewhere),
+            refusal: Some(refusal),
+        };
+        let (proven, alone) = match (named, view.unattended) {
+            (true, _) => (whole.clone(), whole),
+            (false, true) => (endpoint.clone(), endpoint),
+            (false, false) => (whole, endpoint),
+        };
+        Finding {
+            ask: Some(Ask {
+                whom: Whom::All,
+                charged: Charged::AtOnce,
+                proven,
+                alone,
+            }),
+            ..self.only(Reason::TokenExpired, Step::Hop)
+        }
+    }
+
+    fn endpoint_refuses(&self, request: &Request) -> (Scope, Block) {
+        let scope = match request.path() {
+            Some(path) => Scope::Path(self.account.clone(), path.to_owned()),
+            None => self.whole(),
+        };
+        let (scope, block) = self.refused_block(scope);
+        let block = Block {
+            doubtful: true,
+            ..block
+        };
+        (scope, block)
+    }
+
+    fn refused_block(&self, scope: Scope) -> (Scope, Block) {
+        let block = self.rest_on(&scope, Reason::TokenExpired, limits::REFUSED_LADDER);
+        (scope, block)
+    }
+
+    fn refusal(&self, request: &Request, generation: u64) -> Refusal {
+        Refusal {
+            generation,
+            at: self.pool.now,
+            path: request.path().map(|path| hash(&[path])),
+        }
+    }
+
+    /// Returns the last refusal since which the account has answered nothing.
+    fn suspected(&self) -> Option<Refusal> {
+        let known = self.known();
+        known.refused.filter(|first| first.at > known.trusted_at)
+    }
+
+    /// Tells whether another endpoint has refused the same, and none has answered since.
+    fn is_refused_elsewhere(&self, refusal: &Refusal) -> bool {
+        let is_key = |view: &AccountView| view.kind == AccountKind::Api || !view.refreshable;
+        self.suspected().is_some_and(|first| {
+            let of_same = match self.view.is_some_and(is_key) {
+                true => first.generation == refusal.generation,
+                false => first.generation <= refusal.generation,
+            };
+            let paths = first.path.zip(refusal.path);
+            of_same && paths.is_some_and(|(first, second)| first != second)
+        })
     }
 
     /// A 403 that says nothing we know.
@@ -164,9 +277,30 @@ impl Case<'_> {
             tried.refreshed = true;
             return self.only(Reason::Forbidden, Step::Refresh);
         }
+        // An item of another account, or one that is gone: that says nothing of the account.
+        if request.item().is_some() {
+            return self.only(Reason::Forbidden, Step::Deliver);
+        }
         let until = now + put_off(limits::FORBIDDEN_REST, self.jitter);
-        let block = Block::new(until, Reason::Forbidden, Source::Ladder, now);
-        self.blocked(self.whole(), block, Step::Hop)
+        let block = Block {
+            doubtful: true,
+            ..Block::new(until, Reason::Forbidden, Source::Ladder, now)
+        };
+        let proven = Charge {
+            block: Some((self.whole(), block)),
+            ..Charge::default()
+        };
+        // Nobody else can tell whose fault it is: a rest would only keep good requests away.
+        let alone = Charge::default();
+        Finding {
+            ask: Some(Ask {
+                whom: Whom::One,
+                charged: Charged::Later,
+                proven,
+                alone,
+            }),
+            ..self.only(Reason::Forbidden, Step::Hop)
+        }
     }
 
     fn not_entitled(&self, request: &Request, outcome: &Outcome) -> Finding {
@@ -247,6 +381,7 @@ impl Case<'_> {
             block: None,
             standing: None,
             refusal: None,
+            ask: None,
             step,
         }
     }
@@ -272,14 +407,19 @@ impl Case<'_> {
     }
 
     fn on_ladder(&self, scope: Scope, reason: Reason, ladder: &[Duration], step: Step) -> Finding {
+        let block = self.rest_on(&scope, reason, ladder);
+        self.blocked(scope, block, step)
+    }
+
+    /// Returns the next rest of a scope that states no time.
+    fn rest_on(&self, scope: &Scope, reason: Reason, ladder: &[Duration]) -> Block {
         let now = self.pool.now;
         let known = self.pool.state.blocks.get(&scope.key());
         let level = known.map_or(0, |block| block.next_level(reason, now));
         let until = now + put_off(rung(ladder, level), self.jitter);
-        let block = Block {
+        Block {
             level,
             ..Block::new(until, reason, Source::Ladder, now)
-        };
-        self.blocked(scope, block, step)
+        }
     }
 }

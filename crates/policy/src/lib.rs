@@ -22,6 +22,7 @@
 //!     expires_at: None,
 //!     obtained_at: None,
 //!     refreshable: true,
+//!     unattended: false,
 //!     readable: true,
 //! };
 //! let roster = Roster::new(vec![account("a"), account("b")]);
@@ -57,12 +58,17 @@ mod block;
 mod bound;
 mod changes;
 mod classify;
+mod clearing;
 mod codes;
+mod doubt;
 mod explain;
+mod hindrance;
 mod index;
 mod judge;
 pub mod limits;
 mod lots;
+mod of_request;
+mod path;
 mod pool;
 mod react;
 mod reason;
@@ -81,6 +87,8 @@ mod wait;
 pub use account::{AccountId, AccountKind, AccountView, Freshness, Roster, freshness, is_set_back};
 pub use block::{Block, Scope};
 pub use bound::{Maker, hold};
+pub use clearing::{clear, trusted};
+pub use doubt::LateCharge;
 pub use explain::{Chance, Prospect, Trace, explain};
 pub use index::Indexes;
 pub use pool::{AccountStateName, Pool, account_state, serving_order};
@@ -95,7 +103,7 @@ pub use signals::{
     LimitRule, Mark, Meter, OBSERVED_HEADERS, Reach, Signals, UsedUnit, WaitUnit, Window,
 };
 pub use state::{
-    AccountState, Binding, PoolState, RefreshRest, Refusal, SharedState, StandingMark, Usage, clear,
+    AccountState, Binding, PoolState, RefreshRest, Refusal, SharedState, StandingMark, Usage,
 };
 pub use time::Timestamp;
 pub use traffic::Traffic;

@@ -42,6 +42,12 @@ pub const TRIES: u32 = 3;
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 /// Longest step of that back-off.
 pub const BACKOFF_LONGEST: Duration = Duration::from_secs(8);
+/// Parts of a path that tell one endpoint from another; deeper ones are ids.
+pub const PATH_PARTS: usize = 8;
+/// Bytes of such a part; a longer one is an id.
+pub const PATH_PART_LONGEST: usize = 24;
+/// Characters of a code that tell one refusal from another.
+pub const CODE_LONGEST: usize = 64;
 /// Bytes of an error body that are read; a real one is far smaller.
 pub const BODY_BYTES: usize = 64 * 1024;
 
@@ -96,6 +102,16 @@ pub const UNKNOWN_LONGEST: Duration = hours(24);
 
 /// Time from a block, or from the last test of it, to the next real request that may test it; the last one stays.
 pub const PROBE_AGES: &[Duration] = &[minutes(5), minutes(10), minutes(20), minutes(60)];
+/// The same for a refusal that may have been the request's own fault: the next request is the test, and those that
+/// follow keep away for a little while each.
+pub const DOUBT_PROBE_AGES: &[Duration] = &[
+    Duration::ZERO,
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+    minutes(5),
+    minutes(20),
+    minutes(60),
+];
 /// A block with less than this left is not worth a probe.
 pub const PROBE_WORTH: Duration = minutes(10);
 

@@ -6,12 +6,12 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::{AccountId, AccountKind, AccountView, Freshness, Roster, freshness};
+use crate::account::{AccountId, AccountKind, AccountView, Roster};
+use crate::hindrance::{Hindrance, hindrance};
 use crate::limits;
 use crate::lots::Lot;
 use crate::reason::{Reason, Standing};
-use crate::refresh::refresh_allowed;
-use crate::request::{Request, pool_key};
+use crate::request::{Aim, Request, pool_key};
 use crate::rotation::{Mode, Rotation, Strategy};
 use crate::state::{SharedState, Usage};
 use crate::time::Timestamp;
@@ -30,15 +30,6 @@ pub struct Pool<'a> {
     pub rotation: &'a Rotation,
     /// The time.
     pub now: Timestamp,
-}
-
-/// Why an account cannot serve a request now, and until when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Hindrance {
-    pub(crate) until: Timestamp,
-    pub(crate) reason: Reason,
-    /// When a real request may test it.
-    pub(crate) probe_at: Option<Timestamp>,
 }
 
 /// How an account stands, in one public word.
@@ -105,7 +96,7 @@ pub fn account_state(
         Standing::Serving if is_lapsed(account, now) => return AccountStateName::NeedsLogin,
         Standing::Serving => {}
     }
-    match hindrance(state, account, None, now).map(|hindrance| hindrance.reason) {
+    match hindrance(state, account, Aim::default(), now).map(|hindrance| hindrance.reason) {
         None => AccountStateName::Ready,
         Some(Reason::OutOfCredit) => AccountStateName::OutOfCredit,
         Some(Reason::QuotaExhausted) => AccountStateName::Exhausted,
@@ -165,19 +156,15 @@ impl<'a> Pool<'a> {
 
     /// Returns why the account cannot serve the request now, or `None` when it can.
     pub(crate) fn hindrance(&self, account: &AccountView, request: &Request) -> Option<Hindrance> {
-        hindrance(self.state, account, request.model.as_deref(), self.now)
+        hindrance(self.state, account, request.aim(), self.now)
     }
 
     /// Returns when time alone will next change how the account stands or ranks.
-    pub(crate) fn next_change(
-        &self,
-        account: &AccountView,
-        model: Option<&str>,
-    ) -> Option<Timestamp> {
+    pub(crate) fn next_change(&self, account: &AccountView, aim: Aim<'_>) -> Option<Timestamp> {
         let known = self.state.counters(&account.id);
         let blocks = self
             .state
-            .touched(&account.id, &account.provider, model)
+            .touched(&account.id, &account.provider, aim)
             .map(|(_, block)| (block.ends_at(), block.observed_at));
         let rest = known.refresh_rest;
         let rest = rest.map(|rest| (rest.ends_at(), rest.observed_at));
@@ -412,53 +399,4 @@ fn seniority(account: &AccountView) -> (i64, Timestamp, AccountId) {
 /// Tells whether the token has ended and no other can be had without the user.
 fn is_lapsed(account: &AccountView, now: Timestamp) -> bool {
     !account.refreshable && account.expires_at.is_some_and(|at| at <= now)
-}
-
-/// Returns the hindrance that lasts longest.
-fn hindrance(
-    state: &SharedState,
-    account: &AccountView,
-    model: Option<&str>,
-    now: Timestamp,
-) -> Option<Hindrance> {
-    let mut longest: Option<Hindrance> = None;
-    for (_, block) in state.touched(&account.id, &account.provider, model) {
-        let Some(until) = block.live_until(now) else {
-            continue;
-        };
-        // All that stands in the way must be worth a probe.
-        let probe_at = match longest {
-            Some(known) => known.probe_at.zip(block.probe_at()).map(|(a, b)| a.max(b)),
-            None => block.probe_at(),
-        };
-        let reason = match longest {
-            Some(known) if known.until >= until => known.reason,
-            _ => block.reason,
-        };
-        let until = longest.map_or(until, |known| known.until.max(until));
-        longest = Some(Hindrance {
-            until,
-            reason,
-            probe_at,
-        });
-    }
-    let stale = freshness(account.expires_at, account.obtained_at, now);
-    if let (true, Freshness::Stale { expired: true }) = (account.refreshable, stale)
-        && let Err(until) = refresh_allowed(state, &account.id, now)
-    {
-        let rest = Hindrance {
-            until,
-            reason: Reason::TokenExpired,
-            probe_at: None,
-        };
-        // Without a token there is nothing to probe with.
-        longest = match longest {
-            Some(known) if known.until >= until => Some(Hindrance {
-                probe_at: None,
-                ..known
-            }),
-            _ => Some(rest),
-        };
-    }
-    longest
 }

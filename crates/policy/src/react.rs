@@ -6,6 +6,7 @@ use crate::account::AccountId;
 use crate::block::{Block, Scope};
 use crate::bound;
 use crate::classify::{classify, put_off, usage};
+use crate::doubt::{Charged, Doubt, LateCharge, Said, Whom};
 use crate::judge::{Case, Finding, Step};
 use crate::limits;
 use crate::pool::Pool;
@@ -50,7 +51,10 @@ pub struct Reaction {
     pub waits: bool,
     /// True when another account serves next.
     pub rotated: bool,
+    /// What other accounts are charged for that refused this very request.
+    pub late: Vec<LateCharge>,
 }
+
 /// Decides what follows from the end of an attempt with this account.
 ///
 /// `jitter` is a random number from 0 to 1. The delay of a retry is already counted as waited.
@@ -89,23 +93,32 @@ pub fn react(
         true => case.only(Reason::Network, Step::Deliver),
         false => case.judge(request, &outcome),
     };
-    case.follow(request, finding, learned)
+    let said = Said::by(&outcome, response.status);
+    case.follow(request, finding, learned, said)
 }
 
 /// Settles an answer: it binds the session, and clears what stood in the way when it was asked for.
 fn answered(
     pool: &Pool<'_>,
-    request: &Request,
+    request: &mut Request,
     account: &AccountId,
     signals: &Signals,
     response: &Response<'_>,
-    learned: AccountState,
+    mut learned: AccountState,
 ) -> Reaction {
+    let is_good = response
+        .status
+        .is_some_and(|status| (200..300).contains(&status));
+    if is_good {
+        learned.trusted_at = pool.now;
+    }
     let mut delta = SharedState::default();
     delta.accounts.insert(account.clone(), learned);
     let asked_at = request.tried(account).map(|tried| tried.served_at);
-    let model = request.model.as_deref();
-    for (key, block) in pool.state.touched(account, &request.provider, model) {
+    for (key, block) in pool
+        .state
+        .touched(account, &request.provider, request.aim())
+    {
         if block.is_clear() {
             continue;
         }
@@ -119,9 +132,6 @@ fn answered(
         };
         delta.blocks.insert(key.clone(), news);
     }
-    let is_good = response
-        .status
-        .is_some_and(|status| (200..300).contains(&status));
     if is_good && pool.binds(request) {
         let asked_for = request.cache_life.unwrap_or_default();
         let life = signals
@@ -139,6 +149,16 @@ fn answered(
     if is_good {
         delta.merge(&bound::learned(request, account, pool.now));
     }
+    // The request is good: whoever refused it is at fault.
+    let doubts = std::mem::take(request.doubts_mut());
+    let late = match is_good {
+        true => doubts
+            .into_iter()
+            .filter(|doubt| doubt.charged == Charged::Later && doubt.account != *account)
+            .map(|doubt| doubt.settle(&mut delta))
+            .collect(),
+        false => Vec::new(),
+    };
     Reaction {
         action: Action::Deliver,
         delay: Duration::ZERO,
@@ -151,11 +171,63 @@ fn answered(
         cooldown: None,
         waits: false,
         rotated: false,
+        late,
     }
 }
 impl Case<'_> {
-    /// Applies budgets to the finding's step, and writes down what comes next.
+    /// Says what comes next, and what is charged now, later or to nobody.
     fn follow(
+        &self,
+        request: &mut Request,
+        mut finding: Finding,
+        learned: AccountState,
+        said: Said,
+    ) -> Reaction {
+        let Some(ask) = finding.ask.take() else {
+            return self.charge(request, finding, learned);
+        };
+        let same = request
+            .doubts()
+            .iter()
+            .any(|doubt| doubt.account != *self.account && doubt.said == said);
+        if same && ask.whom == Whom::One {
+            finding.step = Step::Deliver;
+        }
+        let first = match ask.charged {
+            Charged::AtOnce => finding.clone().with(ask.proven.clone()),
+            Charged::Later => finding.clone(),
+        };
+        let reaction = self.charge(request, first, learned.clone());
+        if reaction.action == Action::Retry {
+            let doubt = Doubt {
+                account: self.account.clone(),
+                generation: self.generation(request),
+                said,
+                at: self.pool.now,
+                charged: ask.charged,
+                charge: ask.proven,
+            };
+            request.doubts_mut().push(doubt);
+            return reaction;
+        }
+        finding.step = Step::Deliver;
+        if same {
+            let mut reaction = self.charge(request, finding, learned);
+            let settled = request
+                .doubts_mut()
+                .extract_if(.., |doubt| doubt.said == said);
+            for doubt in settled {
+                doubt.take_back(self.pool.now, &mut reaction.delta);
+                reaction.durable |= doubt.charged == Charged::AtOnce;
+            }
+            return reaction;
+        }
+        // There is nobody to ask.
+        self.charge(request, finding.with(ask.alone), learned)
+    }
+
+    /// Charges what was found, applies budgets to the step, and writes down what comes next.
+    fn charge(
         &self,
         request: &mut Request,
         finding: Finding,
@@ -196,6 +268,7 @@ impl Case<'_> {
             cooldown: finding.block,
             waits: false,
             rotated: false,
+            late: Vec::new(),
         };
         let has_attempts = request.attempts() < after.attempts_allowed(request);
         let took = has_attempts && self.take_step(&after, request, finding.step, &mut reaction);
@@ -286,7 +359,8 @@ impl Case<'_> {
             .iter()
             .filter(|account| match account.id == *self.account {
                 true => reaction.reason.is_limit(),
-                false => may_move,
+                // Who may be right about this request says the same after a rest.
+                false => may_move && !request.doubts().iter().any(|d| d.account == account.id),
             })
             .filter_map(|account| Some((after.hindrance(account, request)?, &account.id)))
             .filter(|(hindrance, _)| {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::AccountId;
+use crate::doubt::Doubt;
+use crate::path;
 use crate::time::Timestamp;
 
 /// One caller's request across its attempts.
@@ -25,6 +27,8 @@ pub struct Request {
     pub cache_life: Option<Duration>,
     /// Accounts whose credential must not go where this request goes.
     pub origin_refused: Vec<AccountId>,
+    /// The endpoint that it goes to, as refusals of it are charged.
+    path: Option<String>,
     binding_key: String,
     /// Names what only the account that made it can serve.
     item: Option<String>,
@@ -38,6 +42,8 @@ pub struct Request {
     /// Index of the account that has the request now.
     current: Option<usize>,
     next: Option<Next>,
+    /// Refusals that may be the request's own fault, until another account has said what it makes of it.
+    doubts: Vec<Doubt>,
 }
 
 /// What one account did with the request.
@@ -68,6 +74,13 @@ pub(crate) struct Next {
     pub(crate) after_refresh: Option<u64>,
 }
 
+/// What of a request a block may be about, beside the account.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Aim<'a> {
+    pub(crate) model: Option<&'a str>,
+    pub(crate) path: Option<&'a str>,
+}
+
 impl Request {
     /// Begins a request to a pool.
     pub fn new(
@@ -92,6 +105,7 @@ impl Request {
             pin,
             cache_life: None,
             origin_refused: Vec::new(),
+            path: None,
             binding_key,
             item: None,
             keeper: None,
@@ -102,7 +116,15 @@ impl Request {
             tries: Vec::new(),
             current: None,
             next: None,
+            doubts: Vec::new(),
         }
+    }
+
+    /// Says where the request goes: the path of its URL. What a provider refuses at one path alone is charged to that.
+    #[must_use]
+    pub fn with_path(self, path: &str) -> Self {
+        let path = Some(path::endpoint(path));
+        Self { path, ..self }
     }
 
     /// Says that the request holds this item, which only the account that made it can serve: the request keeps the
@@ -194,6 +216,26 @@ impl Request {
     /// Returns the time spent waiting, of whatever kind.
     pub fn spent(&self) -> Duration {
         self.waited
+    }
+
+    /// Returns what of the request a block may be about.
+    pub(crate) fn aim(&self) -> Aim<'_> {
+        Aim {
+            model: self.model.as_deref(),
+            path: self.path.as_deref(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    pub(crate) fn doubts(&self) -> &[Doubt] {
+        &self.doubts
+    }
+
+    pub(crate) fn doubts_mut(&mut self) -> &mut Vec<Doubt> {
+        &mut self.doubts
     }
 
     pub(crate) fn hops(&self) -> u32 {

@@ -1,6 +1,7 @@
 //! Which account serves next.
 
 use crate::account::{AccountId, AccountView};
+use crate::hindrance::Hindrance;
 use crate::limits;
 use crate::lots::{Lot, Lots};
 use crate::pool::{Pool, Ranks};
@@ -160,8 +161,10 @@ fn admit(
 /// Returns the change that claims a probe of this account for one request in the whole fleet.
 pub fn claim_probe(pool: &Pool<'_>, request: &Request, account: &AccountId) -> SharedState {
     let mut delta = SharedState::default();
-    let model = request.model.as_deref();
-    for (key, block) in pool.state.touched(account, &request.provider, model) {
+    for (key, block) in pool
+        .state
+        .touched(account, &request.provider, request.aim())
+    {
         if block.live_until(pool.now).is_some() {
             let mut claimed = block.clone();
             claimed.probes = claimed.probes.saturating_add(1);
@@ -207,7 +210,7 @@ fn named_by_reaction<'a>(pool: &Pool<'a>, request: &Request) -> Option<&'a Accou
         && pool.standing(account) == Standing::Serving;
     let mut blocks = pool
         .state
-        .touched(&account.id, &account.provider, request.model.as_deref());
+        .touched(&account.id, &account.provider, request.aim());
     let newly_blocked = blocks.any(|(_, block)| {
         block.live_until(pool.now).is_some() && block.observed_at > next.decided_at
     });
@@ -260,15 +263,31 @@ fn later(
         until,
         account: Some(account.id.clone()),
     };
-    if fits_wait(pool, request, hindrance.until) {
+    let soonest_probe = |counts: fn(&Hindrance) -> bool| {
+        hindered
+            .iter()
+            .filter(|(_, hindrance)| counts(hindrance))
+            .filter_map(|(account, hindrance)| Some((hindrance.probe_at?, *account)))
+            .map(|(at, account)| (at.max(pool.now), account))
+            .min_by_key(|(at, account)| (*at, ranks.in_full(account)))
+    };
+    // What may have been another request's fault is no reason to keep this one waiting.
+    let doubtful = soonest_probe(|hindrance| hindrance.doubtful);
+    if let Some((at, account)) = doubtful
+        && at <= pool.now
+    {
+        return serve(account, Rule::Probe);
+    }
+    let time_helps = !hindrance.doubtful || hindrance.reason.is_limit();
+    if time_helps && fits_wait(pool, request, hindrance.until) {
         return wait(hindrance.until, account);
     }
-    let probe = hindered
-        .iter()
-        .filter_map(|(account, hindrance)| Some((hindrance.probe_at?, *account)))
-        .map(|(at, account)| (at.max(pool.now), account))
-        .min_by_key(|(at, account)| (*at, ranks.in_full(account)));
-    match probe {
+    if let Some((at, account)) = soonest_probe(|h| h.doubtful && h.reason.is_limit())
+        && fits_wait(pool, request, at)
+    {
+        return wait(at, account);
+    }
+    match soonest_probe(|_| true) {
         Some((at, account)) if at <= pool.now => serve(account, Rule::Probe),
         Some((at, account)) if at < hindrance.until && fits_hold(pool, request, at) => {
             wait(at, account)

@@ -23,6 +23,8 @@ pub struct Signals {
     pub code_paths: &'static [&'static str],
     /// Known codes, in tables of which the first one that knows a code decides.
     pub codes: &'static [&'static [Mark]],
+    /// JSON pointers at which a 403 says what in the request it refuses: whatever stands there, the account serves others.
+    pub input_paths: &'static [&'static str],
     /// JSON pointers at which the body states a wait; the first readable one counts.
     pub wait_paths: &'static [(&'static str, WaitUnit)],
     /// Phrases in the error's message right after which a duration stands, when nothing else states a wait.
@@ -185,6 +187,14 @@ impl Signals {
             "/error",
         ],
         codes: &[COMMON],
+        input_paths: &[
+            "/error/metadata/flagged_input",
+            "/error/metadata/reasons",
+            "/error/innererror/content_filter_result",
+            "/error/innererror/content_filter_results",
+            "/error/content_filter_result",
+            "/error/param",
+        ],
         wait_paths: &[
             ("/error/resets_at", WaitUnit::UnixSeconds),
             ("/error/resets_in_seconds", WaitUnit::Seconds),
@@ -286,6 +296,7 @@ impl Default for Signals {
 
 /// The name of every response header that [`react`](crate::react()) may read, in lower case.
 pub const OBSERVED_HEADERS: &[&str] = &[
+    "content-type",
     "date",
     "retry-after",
     "retry-after-ms",

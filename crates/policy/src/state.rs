@@ -6,7 +6,6 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -17,6 +16,7 @@ use crate::block::{self, Block, Scope};
 use crate::bound::Maker;
 use crate::limits;
 use crate::reason::Standing;
+use crate::request::Aim;
 use crate::time::Timestamp;
 
 /// The version of the format that this code writes.
@@ -64,10 +64,12 @@ pub struct AccountState {
     pub generation: u64,
     /// Why it does not serve, if it does not.
     pub standing: Option<StandingMark>,
-    /// The last fresh token that was refused.
+    /// The last fresh token, or the last key, that was refused by no code that says that it is dead.
     pub refused: Option<Refusal>,
     /// Rest after a refresh that failed.
     pub refresh_rest: Option<RefreshRest>,
+    /// When it last answered, or a person said to try it again: refusals from before count no more.
+    pub trusted_at: Timestamp,
     /// Use of its quota, by window.
     #[serde(deserialize_with = "readable")]
     pub usage: BTreeMap<String, Usage>,
@@ -94,6 +96,9 @@ pub struct Refusal {
     pub generation: u64,
     /// When it was refused.
     pub at: Timestamp,
+    /// A hash of the endpoint that refused it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<u64>,
 }
 
 /// A rest after a refresh that failed for a passing reason; the next generation voids it.
@@ -240,6 +245,7 @@ impl SharedState {
         let latest = now + limits::CLOCK_JUMP;
         for account in self.accounts.values_mut() {
             account.last_at = account.last_at.min(latest);
+            account.trusted_at = account.trusted_at.min(latest);
             account.refused.take_if(|refusal| refusal.at > latest);
             account
                 .refresh_rest
@@ -270,7 +276,9 @@ impl SharedState {
             return Standing::Serving;
         };
         match account.standing {
-            Some(mark) if mark.generation >= generation => mark.standing,
+            Some(mark) if mark.generation >= generation && mark.standing != Standing::Serving => {
+                mark.standing
+            }
             _ if account.generation > generation => Standing::RollbackSuspected,
             _ => Standing::Serving,
         }
@@ -294,6 +302,7 @@ impl SharedState {
     /// Returns the live blocks that an account meets, whatever the model.
     pub fn cooldowns(&self, account: &AccountView, now: Timestamp) -> Vec<(Scope, Block)> {
         let models = format!("model:{}:", account.id);
+        let paths = format!("path:{}:", account.id);
         let provider_models = format!("provider-model:{}:", account.provider);
         let whole = [
             Scope::Account(account.id.clone()),
@@ -305,12 +314,17 @@ impl SharedState {
             let scope = Scope::Model(account.id.clone(), model.to_owned());
             (block, scope)
         });
+        let by_path = self.under(&paths).map(|(path, block)| {
+            let scope = Scope::Path(account.id.clone(), path.to_owned());
+            (block, scope)
+        });
         let by_provider = self.under(&provider_models).map(|(model, block)| {
             let scope = Scope::ProviderModel(account.provider.clone(), model.to_owned());
             (block, scope)
         });
         whole
             .chain(by_model)
+            .chain(by_path)
             .chain(by_provider)
             .filter(|(block, _)| block.live_until(now).is_some())
             .map(|(block, scope)| (scope, block.clone()))
@@ -328,14 +342,16 @@ impl SharedState {
         &'a self,
         id: &AccountId,
         provider: &str,
-        model: Option<&str>,
+        aim: Aim<'_>,
     ) -> impl Iterator<Item = (&'a String, &'a Block)> + use<'a> {
         // Most of the time nothing is blocked anywhere: build no key then.
         let keys = (!self.blocks.is_empty()).then(|| {
             [
                 Some(block::account_key(id)),
-                model.map(|model| block::model_key(id, model)),
-                model.map(|model| block::provider_model_key(provider, model)),
+                aim.model.map(|model| block::model_key(id, model)),
+                aim.path.map(|path| block::path_key(id, path)),
+                aim.model
+                    .map(|model| block::provider_model_key(provider, model)),
                 Some(block::egress_key(provider)),
             ]
         });
@@ -362,6 +378,7 @@ impl AccountState {
         self.generation = self.generation.max(delta.generation);
         self.standing = self.standing.max(delta.standing);
         self.refused = self.refused.max(delta.refused);
+        self.trusted_at = self.trusted_at.max(delta.trusted_at);
         self.refresh_rest = self.refresh_rest.max(delta.refresh_rest);
         for (window, usage) in &delta.usage {
             match self.usage.get_mut(window) {
@@ -409,25 +426,6 @@ fn keep_newest<T>(map: &mut BTreeMap<String, T>, most: usize, used_at: impl Fn(&
     ages.sort_unstable();
     let oldest = ages.get(excess).copied().unwrap_or_default();
     map.retain(|_, entry| used_at(entry) >= oldest);
-}
-
-/// Returns the change that clears every live block of these accounts, and how many those are.
-///
-/// The next request to any of them is a probe.
-pub fn clear<'a>(
-    state: &SharedState,
-    accounts: impl IntoIterator<Item = &'a AccountView>,
-    now: Timestamp,
-) -> (SharedState, usize) {
-    let mut delta = SharedState::default();
-    for account in accounts {
-        for (scope, block) in state.cooldowns(account, now) {
-            let at = now.max(block.observed_at + Duration::from_millis(1));
-            delta.blocks.insert(scope.key(), Block::clear(at));
-        }
-    }
-    let count = delta.blocks.len();
-    (delta, count)
 }
 
 fn format() -> u32 {

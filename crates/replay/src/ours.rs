@@ -44,6 +44,7 @@ impl Ours {
             expires_at: None,
             obtained_at: None,
             refreshable: true,
+            unattended: false,
             readable: true,
         };
         let views: Vec<AccountView> = scenario.accounts.iter().map(view).collect();

@@ -67,7 +67,7 @@ async fn a_refused_api_key_needs_a_new_one_and_the_next_account_serves() {
     let second = process.add_key("b").await;
     let lease = process.lend().await.unwrap();
     let refused = lease.account_id().to_owned();
-    let verdict = process.answer(&lease, 401, &[]).await;
+    let verdict = process.refuse_key(&lease).await;
     assert_eq!(
         (verdict.action, verdict.reason),
         (Action::Retry, Reason::NeedsLogin)
@@ -90,7 +90,7 @@ async fn the_same_key_again_clears_what_was_held_against_it() {
     let process = world.process();
     let id = process.add_key("a").await;
     let lease = process.lend().await.unwrap();
-    process.answer(&lease, 401, &[]).await;
+    process.refuse_key(&lease).await;
     assert_eq!(process.state_of(&id).await, "needs_login");
     assert_eq!(process.add_key("a").await, id);
     assert_eq!(process.token().await, "S3CRET-key-a");

@@ -104,6 +104,10 @@ async fn on_request_the_provider_is_asked_although_a_list_is_kept() {
 #[tokio::test(start_paused = true)]
 async fn whatever_keeps_the_provider_from_answering_the_kept_list_is_served() {
     let page = |text: &str| Says::Status(200, &[], text.to_owned());
+    let dead_key = || {
+        let body = r#"{"error":{"code":"invalid_api_key"}}"#;
+        Says::Status(401, &[], body.to_owned())
+    };
     for (what, answer, code) in [
         ("no route", Says::Failure(HttpError::Connect), "NETWORK"),
         ("no answer", Says::Failure(HttpError::Timeout), "NETWORK"),
@@ -112,7 +116,8 @@ async fn whatever_keeps_the_provider_from_answering_the_kept_list_is_served() {
         ("forbidden", Says::status(403), "NETWORK"),
         ("moved", Says::status(302), "NETWORK"),
         ("limited", Says::limited(), "EXHAUSTED"),
-        ("refused", Says::status(401), "NEEDS_LOGIN"),
+        ("refused", dead_key(), "NEEDS_LOGIN"),
+        ("not for this", Says::status(401), "NETWORK"),
         ("a page", page("<html>"), "NETWORK"),
         ("an error with 200", page("{\"error\":{}}"), "NETWORK"),
         ("no ids", page("{\"data\":[{}]}"), "NETWORK"),

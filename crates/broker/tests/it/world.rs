@@ -377,6 +377,18 @@ impl Process {
         .unwrap()
     }
 
+    /// Says that the key of an attempt is dead.
+    pub(crate) async fn refuse_key(&self, lease: &Lease) -> Verdict {
+        self.report(&Report {
+            attempt: lease.attempt.clone(),
+            status: Some(401),
+            body: Some(r#"{"error":{"code":"invalid_api_key"}}"#.to_owned()),
+            ..Report::default()
+        })
+        .await
+        .unwrap()
+    }
+
     /// How the account stands.
     pub(crate) async fn state_of(&self, id: &str) -> &'static str {
         let filter = provider_auth_broker::Filter {

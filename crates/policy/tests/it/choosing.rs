@@ -332,7 +332,8 @@ fn a_public_state_word_follows_standing_and_account_wide_blocks() {
     let quota = status(429).header("retry-after", 100);
     assert_eq!(state_of(quota), AccountStateName::Exhausted);
     assert_eq!(state_of(status(402)), AccountStateName::OutOfCredit);
-    assert_eq!(state_of(status(401)), AccountStateName::NeedsLogin);
+    let dead = status(401).code("invalid_token");
+    assert_eq!(state_of(dead), AccountStateName::NeedsLogin);
     let banned = status(403).code("account_deactivated");
     assert_eq!(state_of(banned), AccountStateName::BlockedByProvider);
     let mut off = oauth("a");

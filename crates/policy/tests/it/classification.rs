@@ -214,14 +214,14 @@ fn what_the_user_says_of_a_refusal_decides_before_what_is_known() {
     );
 }
 
-fn signals(provider: &str) -> Signals {
+pub(crate) fn signals(provider: &str) -> Signals {
     match provider {
         "anthropic" => Signals::ANTHROPIC,
         "google" => Signals::GOOGLE,
         "qwen" => Signals::QWEN,
         "cursor" => Signals::CURSOR,
         "oci-oidc" => Signals::OCI,
-        "openai" | "github-copilot" | "generic" => Signals::GENERIC,
+        "openai" | "azure" | "github-copilot" | "mcp" | "generic" => Signals::GENERIC,
         other => panic!("no such provider: {other}"),
     }
 }
@@ -275,7 +275,7 @@ fn name(scope: &Scope) -> String {
 }
 
 /// The body with every message emptied.
-fn without_words(body: Value) -> Value {
+pub(crate) fn without_words(body: Value) -> Value {
     match body {
         Value::Object(fields) => fields
             .into_iter()

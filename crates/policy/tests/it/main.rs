@@ -2,6 +2,7 @@
 
 mod bound;
 mod budgets;
+mod charges;
 mod choosing;
 mod classification;
 mod explaining;

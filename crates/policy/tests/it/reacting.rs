@@ -396,7 +396,8 @@ fn a_newer_token_in_the_vault_is_sent_without_a_refresh() {
 
 #[test]
 fn a_refused_key_asks_for_login_and_is_not_refreshed() {
-    let mut world = World::new([key("a"), key("b")]).answers("a", [status(401)]);
+    let dead = status(401).code("invalid_api_key");
+    let mut world = World::new([key("a"), key("b")]).answers("a", [dead]);
     world.check(request(), "a:401 b:200 ok");
     assert_eq!(world.state.standing(&"a".into(), 1), Standing::NeedsLogin);
     world.accounts.pop();

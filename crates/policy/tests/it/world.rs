@@ -79,6 +79,7 @@ pub(crate) fn oauth(id: &str) -> AccountView {
         expires_at: Some(Timestamp::from_millis(START + 86_400_000)),
         obtained_at: Some(Timestamp::from_millis(START - 3_600_000)),
         refreshable: true,
+        unattended: false,
         readable: true,
     }
 }
