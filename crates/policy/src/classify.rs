@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::limits;
 use crate::of_request;
+use crate::quota::{Told, limit};
 use crate::reason::{Reason, Source};
 use crate::response::{Failure, Response};
 use crate::rpc::Details;
-use crate::signals::{LimitRule, Mark, Reach, Signals, UsedUnit, Window, text_at};
-use crate::state::Usage;
+use crate::signals::{LimitRule, Mark, Reach, Signals, text_at};
 use crate::time::Timestamp;
 use crate::wait::{self, Stated};
 
@@ -82,9 +82,7 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
     let reason = match by_code.unwrap_or_else(|| by_status(status)) {
         // The token serves, whichever of the two statuses a server sends with that.
         Reason::TokenExpired if lacks_scope => Reason::Forbidden,
-        Reason::Forbidden if of_request::names_input(signals, mark, body.as_ref()) => {
-            Reason::ClientError
-        }
+        Reason::Forbidden if of_request::names_input(signals, body.as_ref()) => Reason::ClientError,
         Reason::ClientError if again == Again::Wanted => Reason::ServerError,
         reason => reason,
     };
@@ -102,8 +100,12 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
     };
     match reason {
         Reason::Throttled | Reason::RateLimited | Reason::QuotaExhausted => {
-            let details = body.as_ref().and_then(Details::of);
-            limit(signals, response, now, base, stated(), details)
+            let told = Told {
+                stated: stated(),
+                details: body.as_ref().and_then(Details::of),
+                mark,
+            };
+            limit(signals, response, now, base, told)
         }
         Reason::Overloaded | Reason::ServerError => Outcome {
             rest: stated(),
@@ -153,122 +155,6 @@ fn by_rule(
     }
 }
 
-/// Reads the use of each quota window that the response tells of.
-pub(crate) fn usage(
-    signals: &Signals,
-    response: &Response<'_>,
-    now: Timestamp,
-) -> impl Iterator<Item = (&'static str, Usage)> {
-    signals.windows.iter().filter_map(move |window| {
-        let used_percent = used_percent(window, response)?;
-        let reset = response.header(window.reset);
-        let until = reset.and_then(|text| wait::reset(text, wait::server_clock(response, now)));
-        let usage = Usage {
-            observed_at: now,
-            used_percent,
-            reset_at: now + until.unwrap_or_default().min(window.longest),
-        };
-        Some((window.name, usage))
-    })
-}
-
-/// Tells a throttle from a quota, and how long either lasts.
-fn limit(
-    signals: &Signals,
-    response: &Response<'_>,
-    now: Timestamp,
-    base: Outcome,
-    stated: Option<Stated>,
-    details: Option<Details<'_>>,
-) -> Outcome {
-    let violation = details.and_then(Details::violation);
-    let is_daily = violation.is_some_and(|violation| violation.is_daily);
-    let mut refused: Vec<&Window> = signals
-        .windows
-        .iter()
-        .filter(|window| is_refused(window, response))
-        .collect();
-    if refused.is_empty() {
-        refused.extend(signals.overall.iter().filter(|w| is_refused(w, response)));
-    }
-    let rest = |span| Stated {
-        span,
-        source: Source::Header,
-    };
-    let server_now = wait::server_clock(response, now);
-    let reset = refused
-        .iter()
-        .filter_map(|window| {
-            let span = wait::reset(response.header(window.reset)?, server_now)?;
-            (!span.is_zero()).then(|| span.min(window.longest))
-        })
-        .max();
-    let longest = refused.iter().map(|window| window.longest).max();
-    let cut = |stated: Stated| Stated {
-        span: stated.span.min(longest.unwrap_or(limits::UNKNOWN_LONGEST)),
-        ..stated
-    };
-    let daily = |stated: Stated| Stated {
-        span: stated.span.min(limits::DAILY_LONGEST),
-        ..stated
-    };
-    // A quota that is violated and not one of days is one of minutes.
-    let minute = Stated {
-        span: limits::THROTTLE_LONGEST,
-        source: Source::Body,
-    };
-    let throttles = |stated: &Stated| stated.span <= limits::THROTTLE_LONGEST && refused.is_empty();
-    let (reason, rest) = match stated {
-        // The short wait that comes with a daily quota is not when it is back.
-        Some(stated) if is_daily && stated.span <= limits::THROTTLE_LONGEST => {
-            (Reason::QuotaExhausted, None)
-        }
-        _ if is_daily => (Reason::QuotaExhausted, stated.map(daily)),
-        None if violation.is_some() && base.reason == Reason::RateLimited => {
-            (Reason::Throttled, Some(minute))
-        }
-        _ if base.reason == Reason::QuotaExhausted || !refused.is_empty() => {
-            (Reason::QuotaExhausted, reset.map(rest).or(stated.map(cut)))
-        }
-        Some(stated) if throttles(&stated) => (Reason::Throttled, Some(stated)),
-        Some(stated) => (Reason::QuotaExhausted, Some(cut(stated))),
-        None => (Reason::RateLimited, None),
-    };
-    let of_model = !refused.is_empty() && refused.iter().all(|w| w.reach == Reach::Model);
-    let usual = match reason {
-        Reason::QuotaExhausted if details.is_some_and(Details::names_model) => Reach::Model,
-        Reason::QuotaExhausted if !of_model => Reach::Account,
-        _ => Reach::Model,
-    };
-    let violated = violation.and_then(|violation| violation.reach);
-    Outcome {
-        reason,
-        rest,
-        reach: base.reach.or(violated).or(Some(usual)),
-        ..base
-    }
-}
-
-fn is_refused(window: &Window, response: &Response<'_>) -> bool {
-    match window.status {
-        Some(name) => response
-            .header(name)
-            .is_some_and(|status| status.trim().eq_ignore_ascii_case("rejected")),
-        None => used_percent(window, response).is_some_and(|used| used >= 100),
-    }
-}
-
-fn used_percent(window: &Window, response: &Response<'_>) -> Option<u16> {
-    let (name, unit) = window.used?;
-    let used: f64 = response.header(name)?.trim().parse().ok()?;
-    let percent = match unit {
-        UsedUnit::Fraction => used * 100.0,
-        UsedUnit::Percent => used,
-    };
-    // A hair is added before rounding down: 0.29 · 100 is 28.999….
-    (percent >= 0.0).then_some((percent + 1e-6).min(1_000.0) as u16)
-}
-
 /// Returns the code that the body gives, known or not.
 fn code_of(signals: &Signals, body: Option<&Value>) -> Option<String> {
     let body = body?;
@@ -296,12 +182,16 @@ fn known_code(signals: &Signals, body: Option<&Value>) -> Option<&'static Mark> 
 
 /// Returns what a code means with this status, unless the status says it better.
 fn by_code(mark: Option<&Mark>, status: Option<u16>) -> Option<Reason> {
-    let reason = mark?.reason;
+    let mark = mark?;
+    let reason = mark.reason;
     match (reason, status) {
         (_, Some(402)) => None,
+        (Reason::ClientError, Some(400..500)) if mark.reach == Some(Reach::Request) => Some(reason),
         (Reason::ServerError | Reason::Forbidden | Reason::ClientError, Some(_)) => None,
-        // A code that every request of a kind of endpoint carries does not undo a server's fault.
-        (Reason::TokenExpired, Some(500..)) => None,
+        (_, Some(status)) if of_request::is_about_its_form(status) => None,
+        (reason, Some(status)) if reason.is_load() && of_request::is_its_own(status) => None,
+        // The service's fault, whatever it says of the account: it may say so of any.
+        (reason, Some(408 | 500..)) => (reason == Reason::Overloaded).then_some(reason),
         _ => Some(reason),
     }
 }

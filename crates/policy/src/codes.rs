@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::limits;
 use crate::reason::Reason;
-use crate::signals::{Mark, Reach, Signals, mark, reaching};
+use crate::signals::{Mark, Reach, Signals, mark, reaching, spent};
 
 /// The words of OpenAI, Anthropic, GitHub Copilot and Google. None of them means two things.
 pub(crate) const COMMON: &[Mark] = &[
@@ -17,6 +18,13 @@ pub(crate) const COMMON: &[Mark] = &[
     mark(
         "linked_organization_spend_limit_reached",
         Reason::OutOfCredit,
+    ),
+    mark("credits_required", Reason::OutOfCredit),
+    // More than the plan has in it is asked of it by this request: a shorter one is served.
+    reaching(
+        "long_context_credits_required",
+        Reason::ClientError,
+        Reach::Request,
     ),
     mark("organization_on_hold", Reason::OutOfCredit),
     mark("billing_config_error", Reason::OutOfCredit),
@@ -40,12 +48,20 @@ pub(crate) const COMMON: &[Mark] = &[
         "subscription_sharing_usage_limit_exceeded",
         Reason::QuotaExhausted,
     ),
-    mark("user_weekly_rate_limited", Reason::QuotaExhausted),
+    spent("user_weekly_rate_limited", limits::WEEKLY_LONGEST),
     reaching(
         "user_global_rate_limited",
         Reason::RateLimited,
         Reach::Account,
     ),
+    mark("free_quota_exceeded", Reason::QuotaExhausted),
+    mark("overage_limit_reached", Reason::OutOfCredit),
+    reaching(
+        "agent_mode_limit_exceeded",
+        Reason::RateLimited,
+        Reach::Account,
+    ),
+    mark("model_overloaded", Reason::Overloaded),
     reaching("user_model_rate_limited", Reason::RateLimited, Reach::Model),
     reaching(
         "integration_rate_limited",

@@ -70,6 +70,7 @@ mod lots;
 mod of_request;
 mod path;
 mod pool;
+mod quota;
 mod react;
 mod reason;
 mod refresh;

@@ -95,6 +95,8 @@ pub const DAILY_LONGEST: Duration = hours(26);
 pub const WEEKLY_LONGEST: Duration = days(8);
 /// Longest believable reset of a monthly window, and of anything at all.
 pub const MONTHLY_LONGEST: Duration = days(32);
+/// What a reset may lie beyond the length that a window states, in percent.
+pub const WINDOW_SLACK_PERCENT: u32 = 20;
 /// Longest believable reset of a window that has no name: a broken server cannot bench an account for ever.
 pub const UNKNOWN_LONGEST: Duration = hours(24);
 

@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use crate::reason::Reason;
 use crate::response::Response;
-use crate::signals::{Mark, Reach, Signals};
+use crate::signals::Signals;
 
 /// Tells whether the token serves, but not for this (RFC 6750 §3.1).
 pub(crate) fn lacks_scope(response: &Response<'_>) -> bool {
@@ -17,14 +16,22 @@ pub(crate) fn lacks_scope(response: &Response<'_>) -> bool {
     })
 }
 
+/// Tells whether the status is about the form of the request, so that no code says it better: too large, of no known type.
+pub(crate) const fn is_about_its_form(status: u16) -> bool {
+    matches!(status, 405 | 406 | 411..=417 | 422 | 431)
+}
+
+/// Tells whether the status says that the request is wrong: a code of a limit does not change that. A 404 is some
+/// providers' word for a plan without allowance.
+pub(crate) const fn is_its_own(status: u16) -> bool {
+    matches!(status, 400 | 410 | 421 | 451) || is_about_its_form(status)
+}
+
 /// Tells whether a 403 says that it refuses something in the request.
-pub(crate) fn names_input(signals: &Signals, mark: Option<&Mark>, body: Option<&Value>) -> bool {
-    let by_code = mark.is_some_and(|mark| {
-        (mark.reason, mark.reach) == (Reason::ClientError, Some(Reach::Request))
-    });
+pub(crate) fn names_input(signals: &Signals, body: Option<&Value>) -> bool {
     let mut paths = signals.input_paths.iter();
     let stands = |path: &&str| body.is_some_and(|body| body.pointer(path).is_some_and(says));
-    by_code || paths.any(|path| stands(&path))
+    paths.any(|path| stands(&path))
 }
 
 fn says(value: &Value) -> bool {

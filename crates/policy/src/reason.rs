@@ -66,6 +66,14 @@ impl Reason {
         }
     }
 
+    /// Tells whether it is about how much is asked at once.
+    pub(crate) const fn is_load(self) -> bool {
+        matches!(
+            self,
+            Self::Throttled | Self::QuotaExhausted | Self::RateLimited | Self::Overloaded
+        )
+    }
+
     /// Tells whether waiting cures it: such a response carries the time of the next try.
     pub const fn is_limit(self) -> bool {
         matches!(

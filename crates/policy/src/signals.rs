@@ -83,6 +83,8 @@ pub struct Mark {
     pub reason: Reason,
     /// What it is about, where that is not the usual thing for the reason.
     pub reach: Option<Reach>,
+    /// Longest believable time to the reset of the window that it names, where it names one.
+    pub longest: Option<Duration>,
 }
 
 /// What a limit is about.
@@ -124,6 +126,8 @@ pub struct Window {
     pub used: Option<(&'static str, UsedUnit)>,
     /// Longest believable time to its reset.
     pub longest: Duration,
+    /// Header with its length in minutes, which then decides that.
+    pub minutes: Option<&'static str>,
     /// What it is about.
     pub reach: Reach,
 }
@@ -151,6 +155,7 @@ pub(crate) const fn mark(code: &'static str, reason: Reason) -> Mark {
         code,
         reason,
         reach: None,
+        longest: None,
     }
 }
 
@@ -159,6 +164,17 @@ pub(crate) const fn reaching(code: &'static str, reason: Reason, reach: Reach) -
         code,
         reason,
         reach: Some(reach),
+        longest: None,
+    }
+}
+
+/// The code of a spent window of this length.
+pub(crate) const fn spent(code: &'static str, longest: Duration) -> Mark {
+    Mark {
+        code,
+        reason: Reason::QuotaExhausted,
+        reach: Some(Reach::Account),
+        longest: Some(longest),
     }
 }
 
@@ -213,6 +229,7 @@ impl Signals {
                     UsedUnit::Fraction,
                 )),
                 longest: limits::FIVE_HOURS_LONGEST,
+                minutes: None,
                 reach: Reach::Account,
             },
             Window {
@@ -224,6 +241,7 @@ impl Signals {
                     UsedUnit::Fraction,
                 )),
                 longest: limits::WEEKLY_LONGEST,
+                minutes: None,
                 reach: Reach::Account,
             },
             // A window of one model family: its use says nothing about the account.
@@ -233,6 +251,7 @@ impl Signals {
                 reset: "anthropic-ratelimit-unified-7d_oi-reset",
                 used: None,
                 longest: limits::WEEKLY_LONGEST,
+                minutes: None,
                 reach: Reach::Model,
             },
             Window {
@@ -241,6 +260,7 @@ impl Signals {
                 reset: "x-codex-primary-reset-at",
                 used: Some(("x-codex-primary-used-percent", UsedUnit::Percent)),
                 longest: limits::FIVE_HOURS_LONGEST,
+                minutes: Some("x-codex-primary-window-minutes"),
                 reach: Reach::Account,
             },
             Window {
@@ -249,6 +269,7 @@ impl Signals {
                 reset: "x-codex-secondary-reset-at",
                 used: Some(("x-codex-secondary-used-percent", UsedUnit::Percent)),
                 longest: limits::WEEKLY_LONGEST,
+                minutes: Some("x-codex-secondary-window-minutes"),
                 reach: Reach::Account,
             },
         ],
@@ -258,6 +279,7 @@ impl Signals {
             reset: "anthropic-ratelimit-unified-reset",
             used: None,
             longest: limits::UNKNOWN_LONGEST,
+            minutes: None,
             reach: Reach::Account,
         }),
         meters: &[
@@ -328,6 +350,8 @@ pub const OBSERVED_HEADERS: &[&str] = &[
     "anthropic-ratelimit-unified-7d_oi-reset",
     "x-codex-primary-used-percent",
     "x-codex-primary-reset-at",
+    "x-codex-primary-window-minutes",
     "x-codex-secondary-used-percent",
     "x-codex-secondary-reset-at",
+    "x-codex-secondary-window-minutes",
 ];

@@ -152,7 +152,8 @@ fn charged(world: &World) -> BTreeMap<String, Vec<String>> {
         let standing = standing.map(|name| name.as_str().unwrap_or_default().to_owned());
         let rests = world.state.cooldowns(view, world.now);
         let rests = rests.iter().map(|(scope, block)| {
-            let span = block.observed_at.until(block.until).as_secs();
+            let span = block.observed_at.until(block.until);
+            let span = (span.as_millis() + 500) / 1_000;
             format!("{scope} {span} s {}", block.reason.as_str())
         });
         let charges: Vec<String> = standing.into_iter().chain(rests).collect();

@@ -68,9 +68,16 @@ fn without_a_model_a_throttle_blocks_the_account() {
 }
 
 #[test]
-fn a_long_stated_wait_is_a_quota_of_the_account_within_bounds() {
+fn a_long_stated_wait_is_a_quota_within_bounds_and_no_wider_for_that() {
     let quota = |after| status(429).header("retry-after", after);
-    let block = |span| Some(("account:a", span, Reason::QuotaExhausted, Source::Header));
+    let block = |span| {
+        Some((
+            "model:a:large",
+            span,
+            Reason::QuotaExhausted,
+            Source::Header,
+        ))
+    };
     check(quota(61), HOPPED, block(61));
     check(quota(604_800), HOPPED, block(86_400));
 }
@@ -170,7 +177,7 @@ fn the_details_of_a_google_error_are_read() {
     );
     limited(
         r#"{"@type":"rpc:RetryInfo","retryDelay":"301s"}"#,
-        ("account:a", 301, Reason::QuotaExhausted, Source::Body),
+        of_model(301, Reason::QuotaExhausted),
     );
     // Some 56 s come with the daily quota too: it is not back by then.
     limited(
@@ -240,7 +247,7 @@ fn a_message_says_how_long_where_the_table_names_the_phrase_and_never_what() {
     world.signals.wait_phrases = &["Your quota will reset after ", "Please retry in "];
     world.check(request(), "a:400 client_error");
     world.check(request(), HOPPED);
-    let block = &world.state.blocks["account:a"];
+    let block = &world.state.blocks["model:a:large"];
     assert_eq!(block.observed_at.until(block.until), seconds(6_236));
 }
 
