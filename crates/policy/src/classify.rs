@@ -95,7 +95,7 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
         reach,
         again,
         code: code_of(signals, body.as_ref()),
-        named: by_code == Some(reason),
+        named: by_code == Some(reason) || (status == Some(402) && calls_it_unpaid(mark)),
         ..outcome(reason)
     };
     match reason {
@@ -178,6 +178,10 @@ fn known_code(signals: &Signals, body: Option<&Value>) -> Option<&'static Mark> 
             let mut paths = signals.code_paths.iter();
             paths.find_map(|path| known(body.pointer(path)?.as_str()?))
         })
+}
+
+fn calls_it_unpaid(mark: Option<&Mark>) -> bool {
+    mark.is_some_and(|mark| matches!(mark.reason, Reason::OutOfCredit | Reason::QuotaExhausted))
 }
 
 /// Returns what a code means with this status, unless the status says it better.

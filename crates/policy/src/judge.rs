@@ -73,9 +73,7 @@ impl Case<'_> {
             Reason::Throttled | Reason::RateLimited | Reason::QuotaExhausted => {
                 self.limited(request, outcome)
             }
-            Reason::OutOfCredit => {
-                self.on_ladder(self.whole(), reason, limits::CREDIT_LADDER, Step::Hop)
-            }
+            Reason::OutOfCredit => self.unpaid(outcome),
             Reason::TokenExpired => self.refused(request, outcome),
             // Only a login that asks for more scopes helps, and until then the account serves everything else.
             Reason::Forbidden if outcome.reach == Some(Reach::Request) => {
@@ -105,7 +103,7 @@ impl Case<'_> {
                 Reason::QuotaExhausted => limits::QUOTA_LADDER,
                 _ => limits::RATE_LADDER,
             };
-            return self.on_ladder(scope, outcome.reason, ladder, Step::Hop);
+            return self.silent(request, scope, outcome.reason, ladder);
         };
         let now = self.pool.now;
         let span = stated.span.max(limits::SHORTEST_REST);
@@ -124,6 +122,19 @@ impl Case<'_> {
             finding.step = Step::SitOut;
         }
         finding
+    }
+
+    /// There is too little money, for anything or for this request.
+    fn unpaid(&self, outcome: &Outcome) -> Finding {
+        let whole = self.whole();
+        let block = match outcome.status {
+            Some(402) => Block {
+                doubtful: !outcome.named,
+                ..self.rest_on(&whole, Reason::OutOfCredit, limits::PAYMENT_LADDER)
+            },
+            _ => self.rest_on(&whole, Reason::OutOfCredit, limits::CREDIT_LADDER),
+        };
+        self.blocked(whole, block, Step::Hop)
     }
 
     /// A token was not accepted.
@@ -406,9 +417,32 @@ impl Case<'_> {
         }
     }
 
-    fn on_ladder(&self, scope: Scope, reason: Reason, ladder: &[Duration], step: Step) -> Finding {
-        let block = self.rest_on(&scope, reason, ladder);
-        self.blocked(scope, block, step)
+    /// A limit that states no time. That one request meets it again and again is one piece of evidence: it may be too large
+    /// for the account, which serves others.
+    fn silent(
+        &self,
+        request: &Request,
+        scope: Scope,
+        reason: Reason,
+        ladder: &[Duration],
+    ) -> Finding {
+        let now = self.pool.now;
+        let known = self.pool.state.blocks.get(&scope.key());
+        let again = known
+            .filter(|known| self.tries(request) > 1 && known.reason == reason && !known.is_clear());
+        let block = match again {
+            Some(known) => Block {
+                level: known.level,
+                ..Block::new(
+                    now + put_off(rung(ladder, known.level), self.jitter),
+                    reason,
+                    Source::Ladder,
+                    now,
+                )
+            },
+            None => self.rest_on(&scope, reason, ladder),
+        };
+        self.blocked(scope, block, Step::Hop)
     }
 
     /// Returns the next rest of a scope that states no time.

@@ -67,8 +67,10 @@ pub const RATE_LADDER: &[Duration] = &[
 pub const QUOTA_LADDER: &[Duration] = &[minutes(5), minutes(15)];
 /// Rests after a token was refused although it was fresh.
 pub const REFUSED_LADDER: &[Duration] = &[Duration::from_secs(30), minutes(5), minutes(30)];
-/// Rests of an account without credit: topping up takes a person, who may be at it, or asleep.
+/// Rests of an account that a code calls without credit: topping up takes a person, who may be at it, or asleep.
 pub const CREDIT_LADDER: &[Duration] = &[hours(1), hours(24)];
+/// Rests after a 402: it may have been about what this request would cost, so the first is short.
+pub const PAYMENT_LADDER: &[Duration] = &[minutes(1), minutes(10), hours(1), hours(24)];
 /// A ladder starts again at the bottom after this much quiet.
 pub const LADDER_MEMORY: Duration = minutes(10);
 /// The credit ladder remembers longer: its first rung is already an hour.

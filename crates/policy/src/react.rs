@@ -123,8 +123,11 @@ fn answered(
         if block.is_clear() {
             continue;
         }
-        let news = match asked_at.is_some_and(|at| at > block.observed_at) {
-            true => Block::clear(pool.now),
+        // A probe may go out in the very millisecond in which the belief was formed.
+        let tested_at = block.observed_at.max(block.probed_at);
+        let tests = |at| at > block.observed_at || (block.probes > 0 && at >= tested_at);
+        let news = match asked_at.is_some_and(tests) {
+            true => Block::clear(pool.now.max(block.observed_at + Duration::from_millis(1))),
             // An answer to a question from before the block does not end it.
             false => Block {
                 answered_at: Some(pool.now),

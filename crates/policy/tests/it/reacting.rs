@@ -339,16 +339,29 @@ fn a_burst_that_is_answered_in_part_does_not_climb_the_ladder() {
 }
 
 #[test]
-fn an_account_without_credit_rests_an_hour_and_then_a_day() {
+fn an_account_that_a_code_calls_without_credit_rests_an_hour_and_then_a_day() {
     let block = ("account:a", 3_600, Reason::OutOfCredit, Source::Ladder);
-    check(status(402), "a:402 b:200 ok", Some(block));
-    check(status(429).code("insufficient_quota"), HOPPED, Some(block));
-    let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [status(402), status(402)]);
-    world.check(session("one"), "a:402 b:200 ok");
+    let empty = status(429).code("insufficient_quota");
+    check(empty.clone(), HOPPED, Some(block));
+    let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [empty.clone(), empty]);
+    world.check(session("one"), HOPPED);
     world.pass(seconds(3_600));
-    world.check(session("two"), "a:402 b:200 ok");
+    world.check(session("two"), HOPPED);
     let block = &world.state.blocks["account:a"];
     assert_eq!(block.observed_at.until(block.until), seconds(86_400));
+}
+
+#[test]
+fn an_account_that_answers_402_rests_a_minute_and_then_longer_and_longer() {
+    let mut world = World::new([oauth("a"), oauth("b")]);
+    for span in [60, 600, 3_600, 86_400, 86_400] {
+        world = world.answers("a", [status(402)]);
+        world.check(session(&format!("after {span}")), "a:402 b:200 ok");
+        let block = &world.state.blocks["account:a"];
+        assert_eq!(block.observed_at.until(block.until), seconds(span));
+        world.now = block.until;
+        world.state.bindings.clear();
+    }
 }
 
 #[test]
