@@ -133,7 +133,7 @@ pub(crate) const COMMON: &[Mark] = &[
 
 /// Model Studio's own words beside those of OpenAI's shape. Its daily allowance goes by OpenAI's word for no credit.
 const QWEN: &[Mark] = &[
-    mark("insufficient_quota", Reason::QuotaExhausted),
+    spent("insufficient_quota", limits::DAILY_LONGEST),
     mark("Throttling", Reason::RateLimited),
     mark("Throttling.RateQuota", Reason::RateLimited),
     mark("Throttling.AllocationQuota", Reason::RateLimited),

@@ -67,10 +67,12 @@ mod index;
 mod judge;
 pub mod limits;
 mod lots;
+mod meters;
 mod of_request;
 mod path;
 mod pool;
 mod quota;
+mod ratelimit;
 mod react;
 mod reason;
 mod refresh;
@@ -92,6 +94,7 @@ pub use clearing::{clear, trusted};
 pub use doubt::LateCharge;
 pub use explain::{Chance, Prospect, Trace, explain};
 pub use index::Indexes;
+pub use meters::OBSERVED_HEADERS;
 pub use pool::{AccountStateName, Pool, account_state, serving_order};
 pub use react::{Action, Reaction, react};
 pub use reason::{Reason, Source, Standing};
@@ -100,9 +103,7 @@ pub use request::Request;
 pub use response::{Failure, Response};
 pub use rotation::{Mode, Rotation, Strategy};
 pub use select::{Rule, Selection, claim_probe, select};
-pub use signals::{
-    LimitRule, Mark, Meter, OBSERVED_HEADERS, Reach, Signals, UsedUnit, WaitUnit, Window,
-};
+pub use signals::{LimitRule, Mark, Meter, Reach, Signals, UsedUnit, WaitUnit, Window};
 pub use state::{
     AccountState, Binding, PoolState, RefreshRest, Refusal, SharedState, StandingMark, Usage,
 };

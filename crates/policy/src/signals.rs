@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::codes::COMMON;
 use crate::limits;
+use crate::meters;
 use crate::reason::Reason;
 
 /// Where a provider's responses say what, and which words mean which reason.
@@ -148,6 +149,8 @@ pub struct Meter {
     pub remaining: &'static str,
     /// Header with the time of its reset.
     pub reset: &'static str,
+    /// How long it lasts, where its name says so.
+    pub length: Option<Duration>,
 }
 
 pub(crate) const fn mark(code: &'static str, reason: Reason) -> Mark {
@@ -176,10 +179,6 @@ pub(crate) const fn spent(code: &'static str, longest: Duration) -> Mark {
         reach: Some(Reach::Account),
         longest: Some(longest),
     }
-}
-
-const fn meter(remaining: &'static str, reset: &'static str) -> Meter {
-    Meter { remaining, reset }
 }
 
 impl Signals {
@@ -282,30 +281,7 @@ impl Signals {
             minutes: None,
             reach: Reach::Account,
         }),
-        meters: &[
-            meter(
-                "x-ratelimit-remaining-requests",
-                "x-ratelimit-reset-requests",
-            ),
-            meter("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
-            meter("x-ratelimit-remaining", "x-ratelimit-reset"),
-            meter(
-                "anthropic-ratelimit-requests-remaining",
-                "anthropic-ratelimit-requests-reset",
-            ),
-            meter(
-                "anthropic-ratelimit-tokens-remaining",
-                "anthropic-ratelimit-tokens-reset",
-            ),
-            meter(
-                "anthropic-ratelimit-input-tokens-remaining",
-                "anthropic-ratelimit-input-tokens-reset",
-            ),
-            meter(
-                "anthropic-ratelimit-output-tokens-remaining",
-                "anthropic-ratelimit-output-tokens-reset",
-            ),
-        ],
+        meters: meters::METERS,
         binding_life: limits::BINDING_LIFE,
     };
 }
@@ -315,43 +291,3 @@ impl Default for Signals {
         Self::GENERIC
     }
 }
-
-/// The name of every response header that [`react`](crate::react()) may read, in lower case.
-pub const OBSERVED_HEADERS: &[&str] = &[
-    "content-type",
-    "date",
-    "retry-after",
-    "retry-after-ms",
-    "www-authenticate",
-    "x-should-retry",
-    "x-ratelimit-remaining",
-    "x-ratelimit-reset",
-    "x-ratelimit-remaining-requests",
-    "x-ratelimit-reset-requests",
-    "x-ratelimit-remaining-tokens",
-    "x-ratelimit-reset-tokens",
-    "anthropic-ratelimit-requests-remaining",
-    "anthropic-ratelimit-requests-reset",
-    "anthropic-ratelimit-tokens-remaining",
-    "anthropic-ratelimit-tokens-reset",
-    "anthropic-ratelimit-input-tokens-remaining",
-    "anthropic-ratelimit-input-tokens-reset",
-    "anthropic-ratelimit-output-tokens-remaining",
-    "anthropic-ratelimit-output-tokens-reset",
-    "anthropic-ratelimit-unified-status",
-    "anthropic-ratelimit-unified-reset",
-    "anthropic-ratelimit-unified-5h-status",
-    "anthropic-ratelimit-unified-5h-reset",
-    "anthropic-ratelimit-unified-5h-utilization",
-    "anthropic-ratelimit-unified-7d-status",
-    "anthropic-ratelimit-unified-7d-reset",
-    "anthropic-ratelimit-unified-7d-utilization",
-    "anthropic-ratelimit-unified-7d_oi-status",
-    "anthropic-ratelimit-unified-7d_oi-reset",
-    "x-codex-primary-used-percent",
-    "x-codex-primary-reset-at",
-    "x-codex-primary-window-minutes",
-    "x-codex-secondary-used-percent",
-    "x-codex-secondary-reset-at",
-    "x-codex-secondary-window-minutes",
-];

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use crate::limits;
+use crate::ratelimit;
 use crate::reason::Source;
 use crate::response::Response;
 use crate::rpc::{self, Details};
@@ -20,7 +21,7 @@ pub(crate) struct Stated {
 }
 
 /// Reads how long the server asked us to wait: `retry-after-ms`, `retry-after` in both forms
-/// (RFC 9110 §10.2.3), the reset of what has nothing remaining, the body: its fields, the details of a
+/// (RFC 9110 §10.2.3) and as a Unix time, the reset of what has nothing remaining, the body: its fields, the details of a
 /// `google.rpc.Status`, and the message where a provider's table names the phrase.
 ///
 /// A time that is past is zero. Returns `None` when nothing readable is stated.
@@ -42,16 +43,13 @@ pub(crate) fn stated(
     };
     response
         .header("retry-after-ms")
-        .and_then(|text| span_of(decimal(text)? / 1_000.0))
+        .and_then(|text| latest(text, |part| millis(part, server_now)))
         .or_else(|| retry_after(response.header("retry-after")?, server_now))
         .or_else(|| {
-            let spent =
-                |meter: &&Meter| response.header(meter.remaining).map(str::trim) == Some("0");
-            signals
-                .meters
-                .iter()
-                .filter(spent)
-                .filter_map(|meter| reset(response.header(meter.reset)?, server_now))
+            let meters = signals.meters.iter();
+            meters
+                .filter_map(|meter| spent_until(meter, response, server_now))
+                .chain(ratelimit::reset(response))
                 .max()
         })
         .map(header)
@@ -94,18 +92,77 @@ pub(crate) fn reset(text: &str, server_now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     match decimal(text) {
         // No window is a thousand years long: what looks like that is a point in time.
-        Some(number) if number >= 1e12 => Some(server_now.until(unix(number / 1_000.0)?)),
-        Some(number) if number >= 1e9 => Some(server_now.until(unix(number)?)),
+        Some(number) if number >= 1e12 => Some(within(server_now.until(unix(number / 1_000.0)?))),
+        Some(number) if number >= 1e9 => Some(within(server_now.until(unix(number)?))),
         Some(number) => span_of(number),
-        None => go_duration(text).or_else(|| Some(server_now.until(date_time(text)?))),
+        None => go_duration(text).or_else(|| Some(within(server_now.until(date_time(text)?)))),
     }
 }
 
+/// Reads a `Retry-After`. Where it was sent twice, the longer one counts.
 fn retry_after(text: &str, server_now: Timestamp) -> Option<Duration> {
-    match decimal(text) {
-        Some(seconds) => span_of(seconds),
-        None => Some(server_now.until(http_date(text)?)),
+    latest(text, |part| {
+        reset(part, server_now).or_else(|| Some(within(server_now.until(http_date(part)?))))
+    })
+}
+
+fn millis(text: &str, server_now: Timestamp) -> Option<Duration> {
+    match decimal(text)? {
+        // No wait is thirty years long: that is a point in time.
+        number if number >= 1e12 => Some(within(server_now.until(unix(number / 1_000.0)?))),
+        number => span_of(number / 1_000.0),
     }
+}
+
+/// Reads each value of a header that was sent more than once, and returns the latest. A date has a comma in it as well.
+fn latest(text: &str, read: impl Fn(&str) -> Option<Duration>) -> Option<Duration> {
+    let mut parts = text.split(',').peekable();
+    let mut found = None;
+    let mut at = 0;
+    while let Some(part) = parts.next() {
+        let end = at + part.len();
+        let date = parts
+            .peek()
+            .map(|next| (&text[at..end + 1 + next.len()], next.len()));
+        let with_next = date.filter(|(date, _)| http_date(date).is_some());
+        let (value, end) = match with_next {
+            Some((date, length)) => {
+                parts.next();
+                (date, end + 1 + length)
+            }
+            None => (part, end),
+        };
+        found = found.max(read(value));
+        at = end + 1;
+    }
+    found
+}
+
+/// Returns when a meter with nothing left is full again: as its header says, else as long as its name says that it lasts.
+fn spent_until(meter: &Meter, response: &Response<'_>, server_now: Timestamp) -> Option<Duration> {
+    if !is_spent(response.header(meter.remaining)?) {
+        return None;
+    }
+    let stated = response.header(meter.reset);
+    let stated = stated.and_then(|text| latest(text, |part| reset(part, server_now)));
+    let most = |length: Duration| length + length / 100 * limits::WINDOW_SLACK_PERCENT;
+    match (stated, meter.length) {
+        (Some(stated), Some(length)) => Some(stated.min(most(length))),
+        (stated, length) => stated.or(length),
+    }
+}
+
+/// Tells whether nothing remains. Some servers count below zero.
+pub(crate) fn is_spent(remaining: &str) -> bool {
+    remaining.split(',').any(|part| {
+        let part = part.trim();
+        let count = decimal(part.strip_prefix('-').unwrap_or(part));
+        count.is_some_and(|count| count == 0.0 || part.starts_with('-'))
+    })
+}
+
+fn within(span: Duration) -> Duration {
+    span.min(limits::MONTHLY_LONGEST)
 }
 
 fn body_wait(value: &Value, unit: WaitUnit, server_now: Timestamp) -> Option<Duration> {
@@ -115,6 +172,9 @@ fn body_wait(value: &Value, unit: WaitUnit, server_now: Timestamp) -> Option<Dur
         _ => return None,
     };
     match unit {
+        WaitUnit::Seconds if number >= 1e9 => {
+            Some(within(server_now.until(unix(number)?))).filter(|span| !span.is_zero())
+        }
         WaitUnit::Seconds => span_of(number),
         WaitUnit::Millis => span_of(number / 1_000.0),
         WaitUnit::UnixSeconds => {
@@ -124,7 +184,7 @@ fn body_wait(value: &Value, unit: WaitUnit, server_now: Timestamp) -> Option<Dur
 }
 
 /// Reads plain decimal notation: no sign, exponent or word.
-fn decimal(text: &str) -> Option<f64> {
+pub(crate) fn decimal(text: &str) -> Option<f64> {
     let text = text.trim();
     text.bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.')
@@ -132,7 +192,7 @@ fn decimal(text: &str) -> Option<f64> {
 }
 
 /// Returns a span of so many seconds, cut to the longest wait there is.
-fn span_of(seconds: f64) -> Option<Duration> {
+pub(crate) fn span_of(seconds: f64) -> Option<Duration> {
     (seconds >= 0.0)
         .then(|| Duration::from_secs_f64(seconds.min(limits::MONTHLY_LONGEST.as_secs_f64())))
 }
