@@ -284,8 +284,10 @@ export interface Trace {
   accountId?: string
   /** With `serve`. */
   rule?: ChoiceRule
-  /** With `wait` and `exhausted`. */
+  /** With `wait` and `exhausted`; absent where time does not help. */
   until?: number
+  /** With `exhausted`: what keeps the accounts. */
+  reason?: VerdictReason
   /** For requests that are not bound. */
   strategy: 'sticky' | 'earliest-reset' | 'balanced' | 'round-robin' | 'fill-first'
   /** The account that the session, or what the request holds, is bound to. */
@@ -300,6 +302,10 @@ export interface TracedAccount {
   /** With `resting`. */
   until?: number
   reason?: VerdictReason
+  /** What a rest is charged to: `account`, a model, or an endpoint, as in `Cooldown`. */
+  scope?: string
+  /** Status of the response that says so. */
+  status?: number
   /** Of its fullest quota window, where the provider says so. */
   usedPercent?: number
 }
@@ -356,7 +362,7 @@ export const OBSERVED_HEADERS: readonly string[]
  * Wraps a `fetch`: authenticates, reports, rotates, retries within the same request. A drop-in: same signature, and what
  * fetch would throw it throws unchanged (its own `TypeError` when no response came, `signal.reason` on an abort). It rejects
  * with an `AuthError` only when no request was made: `ORIGIN_NOT_ALLOWED`, `NO_ACCOUNT`, `NEEDS_LOGIN`, vault and config
- * codes. A pool with every account cooling answers a 429 response. A redirect to another origin is followed, as fetch
+ * codes. When no account can serve, it answers a response that names the cause, with the cause's status (`AuthError.answer`). A redirect to another origin is followed, as fetch
  * does, without any header of ours.
  */
 export function createAuthFetch(options: AuthFetchOptions): (input: string | URL | Request, init?: AuthFetchInit) => Promise<Response>
@@ -879,7 +885,16 @@ export interface AuthError extends Error {
   file?: string
   provider?: string
   accountId?: string
+  /** Absent where time does not help. */
   retryAt?: number
+  /** With `EXHAUSTED`: what keeps the accounts. */
+  reason?: VerdictReason
+  /**
+   * With `EXHAUSTED`: what `createAuthFetch` answers. Its status and the error's `type` are those of the cause: 429
+   * `rate_limit_error`, 402 `billing_error`, 401 `authentication_error`, 403 `permission_error`, 503 `api_error` (no token can be
+   * renewed). Of a model that no account has it is the provider's own answer again.
+   */
+  answer?: { status: number; statusText: string; contentType: string; body: string }
 }
 export type AuthErrorCode =
   | 'INVALID_CONFIG' | 'PROJECT_NOT_TRUSTED' | 'ALREADY_CONFIGURED' | 'INVALID_ARGUMENT' | 'UNKNOWN_PROVIDER' | 'UNKNOWN_ACCOUNT' | 'UNKNOWN_ATTEMPT'

@@ -136,11 +136,12 @@ function deliver({ response, error, instead }: Outcome, retryAt: number | undefi
   return retryAt === undefined ? response : withRetryAt(response, retryAt)
 }
 
-/** Answers when no account can serve: with what the last attempt brought, else with a 429 of our own, else not at all. */
+/** Answers when no account can serve: with what the last attempt brought, else with what native code says in its place, else not at all. */
 function withoutCredential(error: AuthError, last: Outcome | undefined): Response | Promise<Response> {
-  if (last !== undefined) return deliver(last, read(error, 'retryAt'))
-  if (error.code !== 'EXHAUSTED') throw error
-  return exhaustedResponse(error)
+  const [retryAt, answer] = [read(error, 'retryAt'), read(error, 'answer')]
+  if (last !== undefined) return deliver(last, retryAt)
+  if (answer === undefined) throw error
+  return exhaustedResponse(answer, retryAt)
 }
 
 /** The runtimes name their timeouts differently, and some only in a cause. */

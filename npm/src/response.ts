@@ -62,14 +62,11 @@ export function withRetryAt(response: Response, retryAt: number): Response {
   return rebuilt(response, { headers })
 }
 
-/** Returns the 429 that stands for "every account that may serve is cooling", when no request was made. */
-export function exhaustedResponse(fault: AuthError): Response {
-  const { message } = fault
-  const retryAt = read(fault, 'retryAt')
-  const code = read(fault, 'accountId') === undefined ? 'all_accounts_cooling' : 'account_bound'
-  const error = { type: 'rate_limit_error', code, message, retry_at: retryAt }
-  const headers = { 'content-type': 'application/json', ...(retryAt === undefined ? {} : retryHeaders(retryAt)) }
-  return new Response(JSON.stringify({ error }), { status: 429, statusText: 'Too Many Requests', headers })
+/** Returns the answer that stands for "no account can serve this", when no request was made: native code says which. */
+export function exhaustedResponse(answer: NonNullable<AuthError['answer']>, retryAt: number | undefined): Response {
+  const { status, statusText, contentType, body } = answer
+  const headers = { 'content-type': contentType, ...(retryAt === undefined ? {} : retryHeaders(retryAt)) }
+  return new Response(body, { status, statusText, headers })
 }
 
 /** Gives up a body that nobody will read, so that its connection can serve again. */

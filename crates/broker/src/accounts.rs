@@ -6,7 +6,8 @@ use std::sync::{Arc, LazyLock, Weak};
 
 use provider_auth_oauth::Identity;
 use provider_auth_policy::{
-    AccountId, AccountKind, AccountView, Block, Roster, Scope, SharedState, Timestamp, Usage,
+    AccountId, AccountKind, AccountView, Block, Reason, Roster, Scope, SharedState, Source,
+    Timestamp, Usage,
 };
 use provider_auth_vault::{Record, RecordGuard, RecordId, Stamp, Vault, VaultError};
 
@@ -302,6 +303,19 @@ fn defines_provider(credential: &Credential) -> bool {
     matches!(credential.kind(), AccountKind::Mcp | AccountKind::Wellknown)
 }
 
+/// What the account rests from, a token that cannot be renewed yet included.
+fn cooldowns(view: &AccountView, state: &SharedState, now: Timestamp) -> Vec<(Scope, Block)> {
+    let mut cooldowns = state.cooldowns(view, now);
+    if let Some(until) = provider_auth_policy::renewal_rest(state, view, now) {
+        let scope = Scope::Account(view.id.clone());
+        if !cooldowns.iter().any(|(known, _)| *known == scope) {
+            let rest = Block::new(until, Reason::TokenExpired, Source::Ladder, now);
+            cooldowns.push((scope, rest));
+        }
+    }
+    cooldowns
+}
+
 /// An account as users see it.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -374,7 +388,7 @@ impl Account {
             updated_at: *updated_at,
             expires_at: entry.view.expires_at,
             refreshable: entry.view.refreshable,
-            cooldowns: state.cooldowns(&entry.view, now),
+            cooldowns: cooldowns(&entry.view, state, now),
             last_status: counters.last_status,
             successes: counters.successes,
             failures: counters.failures,

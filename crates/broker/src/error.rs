@@ -12,6 +12,7 @@ use provider_auth_vault::VaultError;
 
 use crate::config::{ConfigError, Provenance, Provider};
 use crate::named;
+use crate::refusal::LocalRefusal;
 use crate::shown::visible;
 
 /// Why a call was refused or failed.
@@ -48,14 +49,16 @@ pub enum BrokerError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Every account of the pool is cooling.
-    #[error("{}", exhausted(provider, account.as_ref(), *retry_at))]
+    #[error("{}", refusal.message)]
     Exhausted {
         /// The provider of the pool.
         provider: String,
         /// The account that alone can serve what the request holds.
         account: Option<AccountId>,
-        /// When the soonest account may serve again.
+        /// When the soonest account may serve again, where time helps.
         retry_at: Option<Timestamp>,
+        /// Why, in full.
+        refusal: Box<LocalRefusal>,
     },
     /// An argument cannot be used.
     #[error("{0}")]
@@ -234,6 +237,15 @@ impl BrokerError {
         }
     }
 
+    /// What is answered in the provider's place.
+    pub fn refusal(&self) -> Option<&LocalRefusal> {
+        match self {
+            Self::Exhausted { refusal, .. } => Some(refusal),
+            Self::Shared(error) => error.refusal(),
+            _ => None,
+        }
+    }
+
     /// When the call may succeed.
     pub fn retry_at(&self) -> Option<Timestamp> {
         match self {
@@ -304,28 +316,12 @@ impl From<CallbackError> for BrokerError {
     }
 }
 
-fn exhausted(provider: &str, keeper: Option<&AccountId>, retry_at: Option<Timestamp>) -> String {
-    match keeper {
-        None => format!("all {provider} accounts are cooling down{}", when(retry_at)),
-        Some(keeper) => format!(
-            "the {provider} account {keeper} is cooling down, and what the request holds can be served by no other{}",
-            when(retry_at)
-        ),
-    }
-}
-
 fn looked_for(searched: &[PathBuf]) -> String {
     let files: Vec<String> = searched.iter().map(|file| visible(file)).collect();
     match files.is_empty() {
         true => String::new(),
         false => format!(". None of these files is there: {}", files.join(", ")),
     }
-}
-
-fn when(retry_at: Option<Timestamp>) -> String {
-    retry_at.map_or_else(String::new, |at| {
-        format!("; try again at {}", written_out(at))
-    })
 }
 
 fn by(holder: Option<&str>) -> String {
@@ -346,7 +342,7 @@ fn end_it(port: u16, holder: Option<&str>) -> String {
     format!("end the program there (`{command}` names it)")
 }
 
-fn written_out(at: Timestamp) -> String {
+pub(crate) fn written_out(at: Timestamp) -> String {
     let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(at.as_millis());
     httpdate::fmt_http_date(at)
 }

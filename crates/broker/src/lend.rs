@@ -23,6 +23,7 @@ use crate::headers::HeaderSet;
 use crate::named;
 use crate::providers::BoundItems;
 use crate::refresh::Due;
+use crate::refusal::LocalRefusal;
 use crate::status::Moved;
 
 /// What a caller asks headers for.
@@ -313,25 +314,32 @@ impl Broker {
     /// Looks at the pool once and says what to do.
     fn step(self: &Arc<Self>, asked: &mut Asked, pace: Pace, runtime: &Handle) -> Step {
         let now = self.now();
-        let (accounts, selection) = self.choose(asked, now, |pool, asked, accounts, selection| {
-            if asked.explain == Explain::Trace {
-                asked.trace = Some(explain(pool, &asked.request, &selection));
-            }
-            let claim = match &selection {
-                Selection::Serve {
-                    account,
-                    rule: Rule::Probe,
-                } if pace == Pace::MayWait
-                    && accounts
-                        .get(account)
-                        .is_some_and(|entry| asked.refresh_first(entry, now).is_none()) =>
-                {
-                    claim_probe(pool, &asked.request, account)
+        let (accounts, selection, refusal) =
+            self.choose(asked, now, |pool, asked, accounts, selection| {
+                if asked.explain == Explain::Trace {
+                    asked.trace = Some(explain(pool, &asked.request, &selection));
                 }
-                _ => SharedState::default(),
-            };
-            ((accounts.clone(), selection), claim)
-        });
+                let claim = match &selection {
+                    Selection::Serve {
+                        account,
+                        rule: Rule::Probe,
+                    } if pace == Pace::MayWait
+                        && accounts
+                            .get(account)
+                            .is_some_and(|entry| asked.refresh_first(entry, now).is_none()) =>
+                    {
+                        claim_probe(pool, &asked.request, account)
+                    }
+                    _ => SharedState::default(),
+                };
+                let refusal = match &selection {
+                    Selection::Exhausted { retry_at, reason } if pace == Pace::MayWait => Some(
+                        LocalRefusal::of(pool, &asked.request, &selection, *reason, *retry_at),
+                    ),
+                    _ => None,
+                };
+                ((accounts.clone(), selection, refusal), claim)
+            });
         match selection {
             Selection::Serve { account, rule } => {
                 asked.probes = rule == Rule::Probe;
@@ -347,11 +355,19 @@ impl Broker {
                 self.lend_or_refresh(asked, entry, rule, now, runtime)
             }
             Selection::Wait { until, account } => Step::Wait { until, account },
-            Selection::Exhausted { retry_at, .. } => Step::Fail(BrokerError::Exhausted {
-                provider: asked.provider.id.to_string(),
-                account: asked.request.keeper().cloned(),
-                retry_at,
-            }),
+            // Who cannot wait comes again, and is told then.
+            Selection::Exhausted { retry_at, .. } => match refusal {
+                Some(refusal) => Step::Fail(BrokerError::Exhausted {
+                    provider: asked.provider.id.to_string(),
+                    account: asked.request.keeper().cloned(),
+                    retry_at,
+                    refusal: Box::new(refusal),
+                }),
+                None => Step::Wait {
+                    until: now,
+                    account: None,
+                },
+            },
             Selection::NeedsLogin {
                 accounts: those,
                 reason,
@@ -459,17 +475,27 @@ impl Broker {
     fn refuse(&self, asked: &Asked, error: BrokerError) -> BrokerError {
         let pool = (&asked.request.provider, &asked.request.namespace);
         if let BrokerError::Exhausted {
-            retry_at, account, ..
+            retry_at,
+            account,
+            refusal,
+            ..
         } = &error
         {
             self.figures.lock().exhausted(pool);
+            tracing::info!(
+                provider = %pool.0, reason = refusal.reason.as_str(), cause = %refusal.message,
+                "a request was refused here"
+            );
             self.tell(
                 EventKind::Exhausted,
                 pool,
                 account.as_ref(),
                 About {
                     model: asked.request.model.as_deref(),
-                    reason: account.as_ref().map(|_| Reason::AccountBound),
+                    reason: Some(match account {
+                        Some(_) if refusal.reason.passes() => Reason::AccountBound,
+                        _ => refusal.reason,
+                    }),
                     until: *retry_at,
                     ..About::default()
                 },

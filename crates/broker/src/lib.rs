@@ -41,6 +41,7 @@ mod patience;
 mod portable;
 mod providers;
 mod refresh;
+mod refusal;
 mod removal;
 mod renewal;
 mod report;
@@ -76,6 +77,7 @@ pub use provider_auth_policy::{
 pub use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource, Quarantined};
 pub use providers::{BoundItems, ModelLists, OwnShape};
 pub use refresh::Force;
+pub use refusal::LocalRefusal;
 pub use removal::Revoke;
 pub use report::{Report, Verdict};
 pub use secrecy::{ExposeSecret, SecretString};

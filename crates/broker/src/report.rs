@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use provider_auth_policy::{
-    AccountId, Action, Failure, Pool, Reaction, Reason, Request, Response, Timestamp, react,
+    AccountId, Action, Failure, KeptAnswer, Pool, Reaction, Reason, Request, Response, SharedState,
+    Timestamp, react,
 };
+use secrecy::ExposeSecret as _;
 use tokio::runtime::Handle;
 
+use crate::accounts::Entry;
 use crate::broker::{About, Broker};
 use crate::error::BrokerError;
 use crate::events::EventKind;
@@ -132,7 +135,8 @@ impl Broker {
                 &response,
                 jitter,
             );
-            let change = std::mem::take(&mut reaction.delta);
+            let mut change = std::mem::take(&mut reaction.delta);
+            forget_echoes(&mut change, accounts.get(&account));
             (reaction, change)
         });
         let request = attempt.request.clone();
@@ -140,6 +144,7 @@ impl Broker {
             attempts.settle(&report.attempt);
         }
         drop(attempts);
+        log(&request, &account, report.status, &reaction);
         self.tell_of(&request, &account, &report.attempt, &reaction);
         let verdict = Verdict {
             action: reaction.action,
@@ -203,7 +208,8 @@ impl Broker {
         if reaction.waits {
             self.tell(EventKind::Waiting, pool, Some(account), about);
         }
-        if reaction.action == Action::Deliver && reaction.retry_at.is_some() {
+        let is_over = reaction.reason.is_limit() || reaction.reason == Reason::AccountBound;
+        if reaction.action == Action::Deliver && is_over {
             self.figures.lock().exhausted(pool);
             self.tell(
                 EventKind::Exhausted,
@@ -215,6 +221,45 @@ impl Broker {
                 },
             );
         }
+    }
+}
+
+/// Writes down why an attempt failed, and what is charged to whom.
+fn log(request: &Request, account: &AccountId, status: Option<u16>, reaction: &Reaction) {
+    let provider = &request.provider;
+    if reaction.reason != Reason::Ok {
+        let rests = reaction.cooldown.as_ref();
+        tracing::info!(
+            %provider, %account, status, reason = reaction.reason.as_str(),
+            charged = rests.map(|(scope, _)| scope.to_string()),
+            until = rests.map(|(_, block)| block.until.as_millis()),
+            retries = reaction.action == Action::Retry,
+            "an attempt failed"
+        );
+    }
+    for late in &reaction.late {
+        let rests = late.cooldown.as_ref();
+        tracing::info!(
+            %provider, account = %late.account,
+            reason = rests.map(|(_, block)| block.reason.as_str()),
+            charged = rests.map(|(scope, _)| scope.to_string()),
+            until = rests.map(|(_, block)| block.until.as_millis()),
+            "an account is charged: another one has served what it refused"
+        );
+    }
+}
+
+/// Keeps no answer that repeats the credential it was sent: the shared state holds no secret.
+fn forget_echoes(change: &mut SharedState, entry: Option<&Arc<Entry>>) {
+    for block in change.blocks.values_mut() {
+        let echoes = |answer: &KeptAnswer| {
+            entry.is_none_or(|entry| {
+                answer
+                    .body
+                    .contains(entry.credential.bearer().expose_secret())
+            })
+        };
+        block.answer.take_if(|answer| echoes(answer));
     }
 }
 

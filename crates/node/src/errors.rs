@@ -24,6 +24,15 @@ fn build<'env>(env: &'env Env, error: &BrokerError) -> Result<Object<'env>> {
     if let Some(account) = error.account() {
         object.set_named_property("accountId", account)?;
     }
+    if let Some(refusal) = error.refusal() {
+        object.set_named_property("reason", refusal.reason.as_str())?;
+        let mut answer = Object::new(env)?;
+        answer.set_named_property("status", u32::from(refusal.status))?;
+        answer.set_named_property("statusText", refusal.status_text)?;
+        answer.set_named_property("contentType", refusal.content_type.as_str())?;
+        answer.set_named_property("body", refusal.body.as_str())?;
+        object.set_named_property("answer", answer)?;
+    }
     if let Some(at) = error.retry_at() {
         object.set_named_property("retryAt", at.as_millis() as f64)?;
     }

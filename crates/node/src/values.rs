@@ -347,6 +347,10 @@ pub(crate) fn event(event: &broker::Event) -> Value {
 
 /// `Trace`.
 pub(crate) fn trace(trace: &broker::Trace) -> Value {
+    let reason = match &trace.selection {
+        Selection::Exhausted { reason, .. } => Some(reason.as_str()),
+        _ => None,
+    };
     let (outcome, account, rule, until) = match &trace.selection {
         Selection::Serve { account, rule } => ("serve", Some(account), Some(rule.as_str()), None),
         Selection::Wait { until, account } => ("wait", account.as_ref(), None, Some(*until)),
@@ -362,6 +366,7 @@ pub(crate) fn trace(trace: &broker::Trace) -> Value {
         ("accountId", account.map(|id| id.as_str()).into()),
         ("rule", rule.into()),
         ("until", until.map_or(Value::Null, millis)),
+        ("reason", reason.into()),
         ("strategy", trace.strategy.as_str().into()),
         (
             "boundTo",
@@ -376,11 +381,17 @@ fn prospect(prospect: &broker::Prospect) -> Value {
         Chance::Resting { until, reason } => (Some(until), Some(reason.as_str())),
         _ => (None, None),
     };
+    let (scope, status) = match &prospect.charged {
+        Some((scope, status)) => (Some(scope.clone()), *status),
+        None => (None, None),
+    };
     present([
         ("accountId", prospect.account.as_str().into()),
         ("chance", prospect.chance.as_str().into()),
         ("until", until.map_or(Value::Null, millis)),
         ("reason", reason.into()),
+        ("scope", scope.into()),
+        ("status", status.into()),
         ("usedPercent", prospect.used_percent.into()),
     ])
 }

@@ -85,6 +85,17 @@ pub(crate) fn egress_key(provider: &str) -> String {
     format!("egress:{provider}")
 }
 
+/// A provider's own answer, kept as long as the belief that it gave rise to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct KeptAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// Media type of the body.
+    pub content_type: String,
+    /// The body, whole.
+    pub body: String,
+}
+
 /// The belief that a scope will refuse until some time, and why.
 ///
 /// A block whose `until` is not after `observed_at` is a *clear*: the news that the scope serves.
@@ -113,6 +124,12 @@ pub struct Block {
     /// Set when the request itself may have been at fault: the next one tests the belief.
     #[serde(default, skip_serializing_if = "is_false")]
     pub doubtful: bool,
+    /// Status of the response that says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// That response, where it is the answer to whoever asks the same again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<KeptAnswer>,
     /// Fields of a newer version, kept.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -131,6 +148,8 @@ impl Block {
             probed_at: Timestamp::default(),
             answered_at: None,
             doubtful: false,
+            status: None,
+            answer: None,
             other: Map::new(),
         }
     }
@@ -224,6 +243,9 @@ impl Block {
         if self.reason == weaker.reason {
             self.level = self.level.max(weaker.level);
         }
+        if self.answer.is_none() && self.reason == weaker.reason {
+            self.answer = weaker.answer;
+        }
         // What is certain of one of them is certain.
         self.doubtful &= weaker.doubtful;
     }
@@ -235,6 +257,8 @@ impl Block {
         self.answered_at = self.answered_at.max(twin.answered_at);
         self.level = self.level.max(twin.level);
         self.doubtful &= twin.doubtful;
+        self.status = self.status.max(twin.status);
+        self.answer = self.answer.take().max(twin.answer.clone());
         merge_unknown(&mut self.other, &twin.other);
     }
 

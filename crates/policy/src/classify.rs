@@ -193,7 +193,7 @@ fn by_code(mark: Option<&Mark>, status: Option<u16>) -> Option<Reason> {
         (Reason::ClientError, Some(400..500)) if mark.reach == Some(Reach::Request) => Some(reason),
         (Reason::ServerError | Reason::Forbidden | Reason::ClientError, Some(_)) => None,
         (_, Some(status)) if of_request::is_about_its_form(status) => None,
-        (reason, Some(status)) if reason.is_load() && of_request::is_its_own(status) => None,
+        (reason, Some(status)) if reason.passes() && of_request::is_its_own(status) => None,
         // The service's fault, whatever it says of the account: it may say so of any.
         (reason, Some(408 | 500..)) => (reason == Reason::Overloaded).then_some(reason),
         _ => Some(reason),

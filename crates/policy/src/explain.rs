@@ -33,6 +33,8 @@ pub struct Prospect {
     pub account: AccountId,
     /// Whether it could serve, and what stood in the way.
     pub chance: Chance,
+    /// What a rest is charged to: `account`, a model, or a path; and the status of the response that says so.
+    pub charged: Option<(String, Option<u16>)>,
     /// How much of its fullest quota window is used, in percent, where the provider says so.
     pub used_percent: Option<u16>,
 }
@@ -134,6 +136,9 @@ pub fn explain(pool: &Pool<'_>, request: &Request, selection: &Selection) -> Tra
         .map(|account| Prospect {
             account: account.id.clone(),
             chance: chance(pool, request, account, &members),
+            charged: pool
+                .cause(account, request)
+                .map(|(scope, block)| (scope.to_string(), block.status)),
             used_percent: pool.used_percent(account),
         })
         .collect();

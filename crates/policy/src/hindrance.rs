@@ -16,6 +16,27 @@ pub(crate) struct Hindrance {
     pub(crate) probe_at: Option<Timestamp>,
     /// Whether nothing stands in the way but doubtful beliefs.
     pub(crate) doubtful: bool,
+    /// Whether it is that the token cannot be renewed yet.
+    pub(crate) renewal: bool,
+}
+
+impl Hindrance {
+    /// Tells whether it is over when its time is.
+    pub(crate) const fn passes(&self) -> bool {
+        self.reason.passes() || self.renewal
+    }
+}
+
+/// Returns the rest after a renewal that failed, of an account that has no token to serve with meanwhile.
+pub fn renewal_rest(
+    state: &SharedState,
+    account: &AccountView,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let stale = freshness(account.expires_at, account.obtained_at, now);
+    let has_none = account.refreshable && stale == Freshness::Stale { expired: true };
+    let rest = has_none.then(|| refresh_allowed(state, &account.id, now));
+    rest?.err()
 }
 
 /// Returns the hindrance that lasts longest.
@@ -46,17 +67,16 @@ pub(crate) fn hindrance(
             reason,
             probe_at,
             doubtful,
+            renewal: false,
         });
     }
-    let stale = freshness(account.expires_at, account.obtained_at, now);
-    if let (true, Freshness::Stale { expired: true }) = (account.refreshable, stale)
-        && let Err(until) = refresh_allowed(state, &account.id, now)
-    {
+    if let Some(until) = renewal_rest(state, account, now) {
         let rest = Hindrance {
             until,
             reason: Reason::TokenExpired,
             probe_at: None,
             doubtful: false,
+            renewal: true,
         };
         // Without a token there is nothing to probe with.
         longest = match longest {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::account::{AccountId, AccountKind, AccountView};
-use crate::block::{Block, Scope, rung};
+use crate::block::{Block, KeptAnswer, Scope, rung};
 use crate::classify::{Again, Outcome, fraction, put_off};
 use crate::doubt::{Ask, Charge, Charged, Whom};
 use crate::limits;
@@ -14,6 +14,7 @@ use crate::reason::{Reason, Source, Standing};
 use crate::request::{Request, hash};
 use crate::signals::Reach;
 use crate::state::{AccountState, Refusal};
+use crate::time::Timestamp;
 
 /// One failed attempt, and what it is judged by.
 pub(crate) struct Case<'a> {
@@ -22,6 +23,10 @@ pub(crate) struct Case<'a> {
     /// `None` when the account was removed meanwhile.
     pub(crate) view: Option<&'a AccountView>,
     pub(crate) jitter: f64,
+    /// Status of the response.
+    pub(crate) status: Option<u16>,
+    /// The response, if it is small enough to be kept.
+    pub(crate) answer: Option<KeptAnswer>,
 }
 
 /// Where a request would best go next, before budgets are looked at.
@@ -110,7 +115,7 @@ impl Case<'_> {
         let until = now + put_off(span, self.jitter);
         let mut finding = self.blocked(
             scope,
-            Block::new(until, outcome.reason, stated.source, now),
+            self.until(until, outcome.reason, stated.source),
             Step::Hop,
         );
         let may_sit_out = outcome.reason == Reason::Throttled
@@ -295,7 +300,7 @@ impl Case<'_> {
         let until = now + put_off(limits::FORBIDDEN_REST, self.jitter);
         let block = Block {
             doubtful: true,
-            ..Block::new(until, Reason::Forbidden, Source::Ladder, now)
+            ..self.until(until, Reason::Forbidden, Source::Ladder)
         };
         let proven = Charge {
             block: Some((self.whole(), block)),
@@ -324,8 +329,18 @@ impl Case<'_> {
         };
         match scope.zip(outcome.rest) {
             Some((scope, rest)) => {
-                let until = now + put_off(rest.span, self.jitter);
-                let block = Block::new(until, outcome.reason, rest.source, now);
+                let was_served = request
+                    .served_key()
+                    .is_some_and(|key| self.pool.state.served.contains_key(&key));
+                let span = match scope {
+                    Scope::Model(..) if !was_served => rest.span.min(limits::NEVER_SERVED_REST),
+                    _ => rest.span,
+                };
+                let until = now + put_off(span, self.jitter);
+                let block = Block {
+                    answer: self.answer.clone(),
+                    ..self.until(until, outcome.reason, rest.source)
+                };
                 self.blocked(scope, block, Step::Hop)
             }
             None => self.only(outcome.reason, Step::Hop),
@@ -433,11 +448,10 @@ impl Case<'_> {
         let block = match again {
             Some(known) => Block {
                 level: known.level,
-                ..Block::new(
+                ..self.until(
                     now + put_off(rung(ladder, known.level), self.jitter),
                     reason,
                     Source::Ladder,
-                    now,
                 )
             },
             None => self.rest_on(&scope, reason, ladder),
@@ -453,7 +467,14 @@ impl Case<'_> {
         let until = now + put_off(rung(ladder, level), self.jitter);
         Block {
             level,
-            ..Block::new(until, reason, Source::Ladder, now)
+            ..self.until(until, reason, Source::Ladder)
+        }
+    }
+
+    fn until(&self, until: Timestamp, reason: Reason, source: Source) -> Block {
+        Block {
+            status: self.status,
+            ..Block::new(until, reason, source, self.pool.now)
         }
     }
 }

@@ -88,11 +88,12 @@ mod traffic;
 mod wait;
 
 pub use account::{AccountId, AccountKind, AccountView, Freshness, Roster, freshness, is_set_back};
-pub use block::{Block, Scope};
+pub use block::{Block, KeptAnswer, Scope};
 pub use bound::{Maker, hold};
 pub use clearing::{clear, trusted};
 pub use doubt::LateCharge;
 pub use explain::{Chance, Prospect, Trace, explain};
+pub use hindrance::renewal_rest;
 pub use index::Indexes;
 pub use meters::OBSERVED_HEADERS;
 pub use pool::{AccountStateName, Pool, account_state, serving_order};
@@ -102,7 +103,7 @@ pub use refresh::{refresh_allowed, refresh_postponed, refresh_rejected, refreshe
 pub use request::Request;
 pub use response::{Failure, Response};
 pub use rotation::{Mode, Rotation, Strategy};
-pub use select::{Rule, Selection, claim_probe, select};
+pub use select::{Rule, Selection, claim_probe, kept_answer, select};
 pub use signals::{LimitRule, Mark, Meter, Reach, Signals, UsedUnit, WaitUnit, Window};
 pub use state::{
     AccountState, Binding, PoolState, RefreshRest, Refusal, SharedState, StandingMark, Usage,

@@ -81,6 +81,14 @@ pub const FORBIDDEN_REST: Duration = minutes(5);
 pub const FORBIDDEN_TOKEN_AGE: Duration = Duration::from_secs(60);
 /// Rest of a model that is not in the account's plan (403): plans change by the day, not by the minute.
 pub const NOT_IN_PLAN_REST: Duration = hours(12);
+/// Rest of a model that no account has ever served: its name may be new, or will be put right within minutes.
+pub const NEVER_SERVED_REST: Duration = minutes(5);
+/// Bytes of an answer that is kept; one that says that a model is not there is far smaller.
+pub const KEPT_ANSWER_BYTES: usize = 4 * 1024;
+/// Models that are known to have been served; the least recently used beyond this are forgotten.
+pub const SERVED_KEPT: usize = 1024;
+/// That a model was served is noted again after this time, so that it is not written with every answer.
+pub const SERVED_NOTE: Duration = hours(24);
 /// Rest of a model that the account's endpoint does not know (400, 404).
 pub const NOT_SUPPORTED_REST: Duration = hours(6);
 /// Two fresh tokens refused within this time mean that the login is dead.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccountId, AccountKind, AccountView, Roster};
+use crate::block::{Block, KeptAnswer, Scope};
 use crate::hindrance::{Hindrance, hindrance};
 use crate::limits;
 use crate::lots::Lot;
@@ -273,13 +274,57 @@ impl<'a> Pool<'a> {
             .map(|account| &account.id)
     }
 
-    /// Returns the soonest time at which any account can serve the request.
+    /// Returns what the provider said of this request at this account, where it would say the same again.
+    pub(crate) fn answer(&self, account: &AccountView, request: &Request) -> Option<KeptAnswer> {
+        let mut blocks = self
+            .state
+            .touched(&account.id, &account.provider, request.aim())
+            .filter(|(_, block)| block.live_until(self.now).is_some());
+        blocks.find_map(|(_, block)| block.answer.clone())
+    }
+
+    /// Returns the block that keeps the account longest from serving the request.
+    pub(crate) fn cause(
+        &self,
+        account: &AccountView,
+        request: &Request,
+    ) -> Option<(Scope, &'a Block)> {
+        let blocks = self
+            .state
+            .touched(&account.id, &account.provider, request.aim());
+        let (key, block) = blocks
+            .filter_map(|(key, block)| Some((block.live_until(self.now)?, key, block)))
+            .max_by_key(|(until, ..)| *until)
+            .map(|(_, key, block)| (key, block))?;
+        let scopes = [
+            Some(Scope::Account(account.id.clone())),
+            Some(Scope::Egress(account.provider.clone())),
+            request
+                .model
+                .clone()
+                .map(|model| Scope::Model(account.id.clone(), model)),
+            request
+                .model
+                .clone()
+                .map(|model| Scope::ProviderModel(account.provider.clone(), model)),
+            request
+                .path()
+                .map(|path| Scope::Path(account.id.clone(), path.to_owned())),
+        ];
+        let scope = scopes
+            .into_iter()
+            .flatten()
+            .find(|scope| scope.key() == *key)?;
+        Some((scope, block))
+    }
+
+    /// Returns the soonest time at which any account can serve the request, of those that time alone keeps from it.
     pub(crate) fn soonest(&self, request: &Request) -> Option<Timestamp> {
         self.serving(request)
             .into_iter()
-            .map(|account| {
-                self.hindrance(account, request)
-                    .map_or(self.now, |h| h.until)
+            .filter_map(|account| match self.hindrance(account, request) {
+                None => Some(self.now),
+                Some(hindrance) => hindrance.passes().then_some(hindrance.until),
             })
             .min()
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::account::AccountId;
-use crate::block::{Block, Scope};
+use crate::block::{Block, KeptAnswer, Scope};
 use crate::bound;
 use crate::classify::{classify, put_off};
 use crate::doubt::{Charged, Doubt, LateCharge, Said, Whom};
@@ -89,6 +89,8 @@ pub fn react(
         account,
         view: pool.roster.get(account),
         jitter,
+        status: response.status,
+        answer: kept(response),
     };
     let finding = match response.broke_off() {
         true => case.only(Reason::Network, Step::Deliver),
@@ -96,6 +98,20 @@ pub fn react(
     };
     let said = Said::by(&outcome, response.status);
     case.follow(request, finding, learned, said)
+}
+
+/// Returns the answer as it is kept for whoever asks the same again.
+fn kept(response: &Response<'_>) -> Option<KeptAnswer> {
+    let status = response.status.filter(|status| *status >= 400)?;
+    let body = response.body?;
+    (body.len() <= limits::KEPT_ANSWER_BYTES).then(|| KeptAnswer {
+        status,
+        content_type: response
+            .header("content-type")
+            .unwrap_or("application/json")
+            .to_owned(),
+        body: body.to_owned(),
+    })
 }
 
 /// Settles an answer: it binds the session, and clears what stood in the way when it was asked for.
@@ -152,6 +168,12 @@ fn answered(
     }
     if is_good {
         delta.merge(&bound::learned(request, account, pool.now));
+        let is_news = |key: &String| {
+            let known = pool.state.served.get(key);
+            known.is_none_or(|at| *at + limits::SERVED_NOTE <= pool.now)
+        };
+        let served = request.served_key().filter(is_news);
+        delta.served.extend(served.map(|key| (key, pool.now)));
     }
     // The request is good: whoever refused it is at fault.
     let doubts = std::mem::take(request.doubts_mut());

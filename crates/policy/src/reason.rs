@@ -66,8 +66,8 @@ impl Reason {
         }
     }
 
-    /// Tells whether it is about how much is asked at once.
-    pub(crate) const fn is_load(self) -> bool {
+    /// Tells whether time cures it by itself.
+    pub const fn passes(self) -> bool {
         matches!(
             self,
             Self::Throttled | Self::QuotaExhausted | Self::RateLimited | Self::Overloaded

@@ -218,6 +218,14 @@ impl Request {
         self.waited
     }
 
+    /// Returns the key under which it is known that a model was served; nothing for a request that names none.
+    pub(crate) fn served_key(&self) -> Option<String> {
+        let model = self.model.as_deref()?;
+        let mut key = format!("{}:", self.provider);
+        push_hex(&mut key, hash(&[model]));
+        Some(key)
+    }
+
     /// Returns what of the request a block may be about.
     pub(crate) fn aim(&self) -> Aim<'_> {
         Aim {

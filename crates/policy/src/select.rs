@@ -1,6 +1,7 @@
 //! Which account serves next.
 
 use crate::account::{AccountId, AccountView};
+use crate::block::KeptAnswer;
 use crate::hindrance::Hindrance;
 use crate::limits;
 use crate::lots::{Lot, Lots};
@@ -29,9 +30,9 @@ pub enum Selection {
     },
     /// Nobody can serve now.
     Exhausted {
-        /// When the soonest account can.
+        /// When the soonest account can, where it is time that keeps it.
         retry_at: Option<Timestamp>,
-        /// What keeps that account.
+        /// What keeps that account, else what keeps all.
         reason: Reason,
     },
     /// Nobody can serve until the user does something.
@@ -253,12 +254,11 @@ fn later(
         })
         .filter_map(|account| Some((*account, pool.hindrance(account, request)?)))
         .collect();
-    let Some((account, hindrance)) = hindered
+    // Only what time cures is waited for.
+    let soonest = hindered
         .iter()
-        .min_by_key(|(account, hindrance)| (hindrance.until, &account.id))
-    else {
-        return exhausted(pool, request);
-    };
+        .filter(|(_, hindrance)| hindrance.passes() || hindrance.reason.is_limit())
+        .min_by_key(|(account, hindrance)| (hindrance.until, &account.id));
     let wait = |until, account: &AccountView| Selection::Wait {
         until,
         account: Some(account.id.clone()),
@@ -278,8 +278,9 @@ fn later(
     {
         return serve(account, Rule::Probe);
     }
-    let time_helps = !hindrance.doubtful || hindrance.reason.is_limit();
-    if time_helps && fits_wait(pool, request, hindrance.until) {
+    if let Some((account, hindrance)) = soonest
+        && fits_wait(pool, request, hindrance.until)
+    {
         return wait(hindrance.until, account);
     }
     if let Some((at, account)) = soonest_probe(|h| h.doubtful && h.reason.is_limit())
@@ -289,26 +290,40 @@ fn later(
     }
     match soonest_probe(|_| true) {
         Some((at, account)) if at <= pool.now => serve(account, Rule::Probe),
-        Some((at, account)) if at < hindrance.until && fits_hold(pool, request, at) => {
+        Some((at, account))
+            if soonest.is_none_or(|(_, hindrance)| at < hindrance.until)
+                && fits_hold(pool, request, at) =>
+        {
             wait(at, account)
         }
-        _ if hindrance.reason.is_limit() && fits_hold(pool, request, hindrance.until) => {
-            wait(hindrance.until, account)
-        }
-        _ => exhausted(pool, request),
+        _ => match soonest {
+            Some((account, hindrance)) if fits_hold(pool, request, hindrance.until) => {
+                wait(hindrance.until, account)
+            }
+            _ => exhausted(pool, request),
+        },
     }
 }
 
 fn exhausted(pool: &Pool<'_>, request: &Request) -> Selection {
-    let soonest = pool
-        .serving(request)
-        .into_iter()
-        .filter_map(|account| pool.hindrance(account, request))
-        .min_by_key(|hindrance| hindrance.until);
+    let soonest = soonest(pool, request);
     Selection::Exhausted {
         retry_at: pool.soonest(request),
-        reason: soonest.map_or(Reason::Exhausted, |hindrance| hindrance.reason),
+        reason: soonest.map_or(Reason::Exhausted, |(hindrance, _)| hindrance.reason),
     }
+}
+
+/// Returns what keeps the account that can serve soonest: of what time cures, if there is any, else of all.
+fn soonest<'a>(pool: &Pool<'a>, request: &Request) -> Option<(Hindrance, &'a AccountView)> {
+    let serving = pool.serving(request).into_iter();
+    let hindered = serving.filter_map(|account| Some((pool.hindrance(account, request)?, account)));
+    hindered.min_by_key(|(hindrance, _)| (!hindrance.passes(), hindrance.until))
+}
+
+/// Returns what the provider said of a request that no account can serve, where it would say the same again.
+pub fn kept_answer(pool: &Pool<'_>, request: &Request) -> Option<KeptAnswer> {
+    let (hindrance, account) = soonest(pool, request)?;
+    (hindrance.reason == Reason::NotEntitled).then(|| pool.answer(account, request))?
 }
 
 /// Says why no account can serve, not even later.

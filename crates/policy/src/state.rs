@@ -40,6 +40,9 @@ pub struct SharedState {
     /// Which account made what no other can serve, by a hash of pool and item or session.
     #[serde(default, deserialize_with = "readable")]
     pub makers: BTreeMap<String, Maker>,
+    /// When any account last served a model, by provider and a hash of the model.
+    #[serde(default, deserialize_with = "readable")]
+    pub served: BTreeMap<String, Timestamp>,
     /// The order of each pool, by `provider/namespace`.
     #[serde(default, deserialize_with = "readable")]
     pub pools: BTreeMap<String, PoolState>,
@@ -163,6 +166,7 @@ impl Default for SharedState {
             blocks: BTreeMap::new(),
             bindings: BTreeMap::new(),
             makers: BTreeMap::new(),
+            served: BTreeMap::new(),
             pools: BTreeMap::new(),
             other: Map::new(),
         }
@@ -176,6 +180,7 @@ impl SharedState {
             && self.blocks.is_empty()
             && self.bindings.is_empty()
             && self.makers.is_empty()
+            && self.served.is_empty()
             && self.pools.is_empty()
             && self.other.is_empty()
     }
@@ -215,6 +220,10 @@ impl SharedState {
                     self.makers.insert(key.clone(), maker.clone());
                 }
             }
+        }
+        for (key, at) in &delta.served {
+            let known = self.served.entry(key.clone()).or_default();
+            *known = (*known).max(*at);
         }
         for (key, pool) in &delta.pools {
             match self.pools.get_mut(key) {
@@ -265,6 +274,10 @@ impl SharedState {
         self.makers.retain(|_, maker| maker.is_remembered(now));
         let used_at = |binding: &Binding| binding.used_at;
         keep_newest(&mut self.bindings, limits::BINDINGS_KEPT, used_at);
+        for at in self.served.values_mut() {
+            *at = (*at).min(latest);
+        }
+        keep_newest(&mut self.served, limits::SERVED_KEPT, |at| *at);
         keep_newest(&mut self.makers, limits::MAKERS_KEPT, |maker| maker.used_at);
     }
 

@@ -19,6 +19,7 @@ use crate::config::Provider;
 use crate::error::BrokerError;
 use crate::lend::{AuthRequest, Lease};
 use crate::limits;
+use crate::refusal::LocalRefusal;
 use crate::report::{Report, Verdict};
 
 /// The answer to go by, and whose it is.
@@ -263,6 +264,11 @@ fn refused(provider: &Provider, address: &Url, answer: &Answer) -> BrokerError {
             provider: provider.id.to_string(),
             account: None::<AccountId>,
             retry_at: retry_at.or(cooldown_until),
+            refusal: Box::new(LocalRefusal::without_pool(
+                &provider.id,
+                reason,
+                retry_at.or(cooldown_until),
+            )),
         };
     }
     let status = answer.status.as_u16();

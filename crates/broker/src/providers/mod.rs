@@ -182,6 +182,30 @@ mod tests {
     use crate::config::Origin;
 
     #[test]
+    fn every_provider_has_a_row_for_each_status_with_and_without_its_codes() {
+        let text = include_str!("../../../../specs/vectors/statuses.json");
+        let table: serde_json::Value = serde_json::from_str(text).unwrap();
+        let rows: BTreeSet<(&str, u64, bool)> = table["cases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| {
+                let provider = row["provider"].as_str().unwrap();
+                let status = row["status"].as_u64().unwrap();
+                (provider, status, row.get("body").is_some())
+            })
+            .collect();
+        for descriptor in BUILT_IN.iter().chain(BASES) {
+            for status in [400, 401, 402, 403, 404, 408, 413, 429, 500, 503, 529] {
+                for coded in [false, true] {
+                    let row = (descriptor.id, status, coded);
+                    assert!(rows.contains(&row), "{row:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_descriptor_is_well_formed() {
         let mut ids = BTreeSet::new();
         for descriptor in BUILT_IN.iter().chain(BASES).copied() {

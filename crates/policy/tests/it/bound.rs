@@ -26,7 +26,7 @@ fn send(world: &mut World, mut request: Request) -> String {
 fn exhausted(seconds: u64) -> Answer {
     status(429)
         .header("retry-after", seconds)
-        .code("insufficient_quota")
+        .code("usage_limit_reached")
 }
 
 fn reason(world: &World) -> Option<Reason> {

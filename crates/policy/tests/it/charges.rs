@@ -87,6 +87,54 @@ fn a_refusal_is_charged_to_what_it_is_about() {
     }
 }
 
+/// One row of the table of statuses.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    provider: String,
+    status: u16,
+    body: Option<Value>,
+    happens: String,
+    #[serde(default)]
+    charged: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    cases: Vec<Row>,
+}
+
+#[test]
+fn every_status_of_every_provider_is_charged_with_and_without_its_codes() {
+    let text = include_str!("../../../../specs/vectors/statuses.json");
+    let table: Table = serde_json::from_str(text).unwrap();
+    for row in table.cases {
+        let name = format!("{} {} {:?}", row.provider, row.status, row.body);
+        let given = Given {
+            status: row.status,
+            headers: BTreeMap::new(),
+            body: row.body,
+        };
+        let case = Case {
+            name,
+            provider: row.provider,
+            accounts: vec!["key".to_owned(), "key".to_owned()],
+            steps: vec![Step {
+                after_seconds: 0,
+                clears: false,
+                path: chat(),
+                model: large(),
+                item: None,
+                answers: BTreeMap::from([("a".to_owned(), vec![given])]),
+                happens: row.happens,
+                charged: row.charged,
+            }],
+        };
+        play(&case, |body| body);
+        play(&case, without_words);
+    }
+}
+
 fn play(case: &Case, words: fn(Value) -> Value) {
     let ids = ["a", "b", "c", "d"];
     let account = |(id, kind): (&&str, &String)| match kind.as_str() {
@@ -130,7 +178,10 @@ fn play(case: &Case, words: fn(Value) -> Value) {
             _ => None,
         };
         let happens = match refused_here {
-            Some(why) => format!("refused here: {why}"),
+            Some(why) => match world.with(|pool| kept_answer(pool, &request)) {
+                Some(answer) => format!("repeated: {} {}", answer.status, answer.body),
+                None => format!("refused here: {why}"),
+            },
             None => {
                 world.trace.clear();
                 world.send(&mut request);
