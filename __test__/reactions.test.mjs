@@ -74,7 +74,7 @@ test('an API key that is refused is not tried again, and the next key answers', 
 })
 
 for (const [what, plan, expected] of [
-  ['402', { status: 402 }, { state: 'out_of_credit', reason: 'out_of_credit', scope: 'account', minutes: 60 }],
+  ['402', { status: 402 }, { state: 'out_of_credit', reason: 'out_of_credit', scope: 'account', minutes: 1 }],
   [
     '403 without a known reason',
     { status: 403 },
@@ -83,6 +83,11 @@ for (const [what, plan, expected] of [
   [
     '429 with a wait of hours',
     { status: 429, headers: { 'retry-after': '7200' }, body: bodies.throttled },
+    { state: 'ready', reason: 'quota_exhausted', scope: 'small-1', minutes: 120 },
+  ],
+  [
+    "429 with the code of the account's quota",
+    { status: 429, headers: { 'retry-after': '7200' }, body: bodies.spent },
     { state: 'exhausted', reason: 'quota_exhausted', scope: 'account', minutes: 120 },
   ],
   [
@@ -93,7 +98,7 @@ for (const [what, plan, expected] of [
   [
     '429 with a date',
     { status: 429, headers: { 'retry-after': new Date(Date.now() + 600_000).toUTCString() } },
-    { state: 'exhausted', reason: 'quota_exhausted', scope: 'account', minutes: 10 },
+    { state: 'ready', reason: 'quota_exhausted', scope: 'small-1', minutes: 10 },
   ],
   ['429 that says nothing', { status: 429 }, { state: 'ready', reason: 'rate_limited', scope: 'small-1', minutes: 0 }],
 ]) {
@@ -186,10 +191,10 @@ test('each decision is told to those who listen, without a secret', async () => 
     throw new Error('a listener of no use')
   })
   const { users, ids, namespace, ask, status } = await openPool(['ada', 'bob'])
-  upstream.plan(users[0], throttle(600))
+  upstream.plan(users[0], { ...throttle(600), body: bodies.spent })
   await ask()
   await library.refreshAccount(ids[1], { force: true })
-  upstream.plan(users[1], throttle(600))
+  upstream.plan(users[1], { ...throttle(600), body: bodies.spent })
   await ask()
   await ask()
   await library.removeAccount(ids[0])

@@ -114,6 +114,7 @@ export async function startUpstream({ providers = [], keys: given = {}, latencyM
 
 /** The error bodies with which OpenAI-shaped servers explain themselves. */
 export const bodies = {
+  spent: { error: { type: 'usage_limit_reached', message: 'the limit of your plan is reached' } },
   throttled: { error: { type: 'rate_limit_error', code: 'rate_limit_exceeded', message: 'slow down' } },
   quota: {
     error: { type: 'insufficient_quota', code: 'insufficient_quota', message: 'you exceeded your current quota' },
