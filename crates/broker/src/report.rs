@@ -182,6 +182,9 @@ impl Broker {
             };
             self.tell(EventKind::Cooldown, pool, Some(account), about);
         }
+        if reaction.freed {
+            self.changed.notify_waiters();
+        }
         for late in &reaction.late {
             let about = |until, reason| About {
                 model: request.model.as_deref(),

@@ -118,6 +118,9 @@ pub const PROBE_AGES: &[Duration] = &[minutes(5), minutes(10), minutes(20), minu
 /// follow keep away for a little while each.
 pub const DOUBT_PROBE_AGES: &[Duration] = &[
     Duration::ZERO,
+    Duration::from_secs(2),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
     Duration::from_secs(10),
     Duration::from_secs(60),
     minutes(5),

@@ -30,8 +30,8 @@ pub(crate) const fn is_its_own(status: u16) -> bool {
 /// Tells whether a 403 says that it refuses something in the request.
 pub(crate) fn names_input(signals: &Signals, body: Option<&Value>) -> bool {
     let mut paths = signals.input_paths.iter();
-    let stands = |path: &&str| body.is_some_and(|body| body.pointer(path).is_some_and(says));
-    paths.any(|path| stands(&path))
+    let stands = |path: &str| body.is_some_and(|body| body.pointer(path).is_some_and(says));
+    paths.any(|path| stands(path))
 }
 
 fn says(value: &Value) -> bool {

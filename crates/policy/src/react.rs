@@ -52,6 +52,8 @@ pub struct Reaction {
     pub waits: bool,
     /// True when another account serves next.
     pub rotated: bool,
+    /// True when what stood in the way of others is over.
+    pub freed: bool,
     /// What other accounts are charged for that refused this very request.
     pub late: Vec<LateCharge>,
 }
@@ -132,6 +134,7 @@ fn answered(
     let mut delta = SharedState::default();
     delta.accounts.insert(account.clone(), learned);
     let asked_at = request.tried(account).map(|tried| tried.served_at);
+    let mut freed = false;
     for (key, block) in pool
         .state
         .touched(account, &request.provider, request.aim())
@@ -150,6 +153,7 @@ fn answered(
                 ..block.clone()
             },
         };
+        freed |= news.is_clear();
         delta.blocks.insert(key.clone(), news);
     }
     if is_good && pool.binds(request) {
@@ -197,6 +201,7 @@ fn answered(
         cooldown: None,
         waits: false,
         rotated: false,
+        freed,
         late,
     }
 }
@@ -294,6 +299,7 @@ impl Case<'_> {
             cooldown: finding.block,
             waits: false,
             rotated: false,
+            freed: false,
             late: Vec::new(),
         };
         let has_attempts = request.attempts() < after.attempts_allowed(request);
@@ -389,6 +395,8 @@ impl Case<'_> {
                 false => may_move && !request.doubts().iter().any(|d| d.account == account.id),
             })
             .filter_map(|account| Some((after.hindrance(account, request)?, &account.id)))
+            // Money does not come back by itself.
+            .filter(|(hindrance, _)| hindrance.reason != Reason::OutOfCredit)
             .filter(|(hindrance, _)| {
                 fits_wait(after, request, hindrance.until)
                     || (hindrance.reason.is_limit() && fits_hold(after, request, hindrance.until))

@@ -257,7 +257,7 @@ fn later(
     // Only what time cures is waited for.
     let soonest = hindered
         .iter()
-        .filter(|(_, hindrance)| hindrance.passes() || hindrance.reason.is_limit())
+        .filter(|(_, hindrance)| hindrance.passes())
         .min_by_key(|(account, hindrance)| (hindrance.until, &account.id));
     let wait = |until, account: &AccountView| Selection::Wait {
         until,

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use provider_auth_policy::{
-    AccountId, AccountKind, AccountView, Action, Pool, Request, Response, Roster, Rotation, Rule,
-    Selection, SharedState, Signals, Strategy, Timestamp, Traffic, claim_probe, limits, react,
-    select,
+    AccountId, AccountKind, AccountView, Action, Failure, Pool, Request, Response, Roster,
+    Rotation, Rule, Selection, SharedState, Signals, Strategy, Timestamp, Traffic, claim_probe,
+    limits, react, select,
 };
 
 use crate::random::Chance;
@@ -36,14 +36,17 @@ impl Ours {
             provider: "lab".into(),
             namespace: "default".into(),
             label: account.id.clone(),
-            kind: AccountKind::Oauth,
+            kind: match account.is_key {
+                true => AccountKind::Api,
+                false => AccountKind::Oauth,
+            },
             enabled: true,
             priority: account.priority,
             generation: 1,
             created_at: Timestamp::default(),
             expires_at: None,
             obtained_at: None,
-            refreshable: true,
+            refreshable: !account.is_key,
             unattended: false,
             readable: true,
         };
@@ -79,6 +82,18 @@ impl Ours {
         self.latest = now;
     }
 
+    /// Hears that the stream of an answer broke after it began.
+    fn broke(&mut self, request: &mut Request, id: &AccountId, now: Timestamp) {
+        let response = Response {
+            status: Some(200),
+            headers: &|_| None,
+            body: None,
+            failure: Some(Failure::Stream),
+        };
+        let reaction = react(&self.pool(now), request, id, &self.signals, &response, 0.0);
+        self.state.merge(&reaction.delta);
+    }
+
     fn pool(&self, now: Timestamp) -> Pool<'_> {
         Pool {
             roster: &self.roster,
@@ -95,7 +110,7 @@ impl Rotator for Ours {
         self.look_at_clock(now);
         let mut request = self.requests.remove(&call.id).unwrap_or_else(|| {
             let (model, session) = (Some(call.model.clone()), Some(call.session.clone()));
-            Request::new("lab", "default", model, session, None)
+            Request::new("lab", "default", model, session, None).with_path(&call.path)
         });
         let selection = select(&self.pool(now), &request);
         let next = match selection {
@@ -151,6 +166,9 @@ impl Rotator for Ours {
             self.blocks_set += u32::from(!stood);
         }
         self.state.merge(&reaction.delta);
+        if answer.breaks {
+            self.broke(&mut request, &id, now);
+        }
         match reaction.action {
             Action::Deliver => After::Deliver,
             Action::Retry => {

@@ -146,10 +146,14 @@ impl Stage<'_> {
         let now = self.machine_clock();
         match self.rotator.next(&flight.call, now) {
             Move::Wait(span) => self.wait(flight, span),
-            Move::Refuse => self.refuse(&flight),
+            Move::Refuse => {
+                let is_good = self.upstream.is_good(&flight.call);
+                self.tally.good_refused_here += u32::from(is_good && flight.failed.is_empty());
+                self.refuse(&flight);
+            }
             Move::Send(account) => {
                 let model = &flight.call.model;
-                let answer = self.upstream.answer(account, model, self.now);
+                let answer = self.upstream.answer(account, &flight.call, self.now);
                 let is_good = answer.status < 300;
                 self.tally.sent(&flight.call, account, &answer, self.now);
                 let takes = match is_good {
@@ -159,7 +163,7 @@ impl Stage<'_> {
                 if is_good {
                     let cause = |left: usize| match flight.failed.contains(&left)
                         || self.upstream.has_refused(left, model, self.now)
-                        || !self.upstream.would_serve(left, model, self.now)
+                        || !self.upstream.would_serve(left, &flight.call, self.now)
                     {
                         true => Cause::Named,
                         false => Cause::None,
@@ -203,8 +207,8 @@ impl Stage<'_> {
 
     fn refuse(&mut self, flight: &Flight) {
         let mut places = 0..self.scenario.accounts.len();
-        let model = &flight.call.model;
-        let could = places.any(|place| self.upstream.would_serve(place, model, self.now));
+        let call = &flight.call;
+        let could = places.any(|place| self.upstream.would_serve(place, call, self.now));
         self.tally.refused(flight.waited, self.now, could);
     }
 
@@ -238,6 +242,8 @@ fn events(scenario: &Scenario) -> BTreeMap<(Timestamp, usize), Event> {
                     id,
                     session: format!("{}", turn % arrivals.sessions.max(1)),
                     model: arrivals.model.clone(),
+                    path: arrivals.path.clone(),
+                    flaw: arrivals.flaw,
                 };
                 let flight = Flight {
                     call,

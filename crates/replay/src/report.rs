@@ -16,8 +16,8 @@ pub fn report(scenario: &Scenario, tallies: &[Tally], chart: &str) -> String {
 /// Returns one row per policy.
 pub fn table(tallies: &[Tally]) -> String {
     let mut table = String::from(
-        "| policy | answered | refused | of them needlessly | 429s met | 5xx met | switches with a cause | without | cold turns | waited | longest wait | exhausted |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+        "| policy | answered | refused | of them needlessly | good ones here | 429s met | 5xx met | switches with a cause | without | cold turns | waited | longest wait | exhausted |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for tally in tallies {
         let name = match tally.player.is_model() {
@@ -26,10 +26,11 @@ pub fn table(tallies: &[Tally]) -> String {
         };
         writeln!(
             table,
-            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             tally.served,
             tally.refused,
             tally.refused_needlessly,
+            tally.good_refused_here,
             tally.limits_met,
             tally.failures_met,
             tally.switches_with_cause,
@@ -58,6 +59,7 @@ pub fn page<'a>(played: impl IntoIterator<Item = (&'a Scenario, &'a [Tally])>) -
 const LEGEND: &str = "\
 - Rows in italics are models of what other credential layers do, told the same and reacting at once.
 - *Needlessly* refused: some account would have answered at that moment.
+- *Good ones here*: refused by the policy itself, without asking the provider, though nothing is wrong with them.
 - A *switch* is a turn of a conversation on another account than its last one, while the cache there is warm. It has a
   *cause* when the account that it left had failed this request, would have refused it, or had refused before and the
   time that it stated is not over (15 minutes, if it stated none and has not answered since).

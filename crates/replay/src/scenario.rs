@@ -35,6 +35,9 @@ pub struct Scenario {
     /// What goes wrong at the provider, whoever asks.
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// Models that the provider does not have.
+    #[serde(default)]
+    pub missing_models: Vec<String>,
     /// When this machine's clock is set.
     #[serde(default)]
     pub clock_jumps: Vec<ClockJump>,
@@ -49,6 +52,12 @@ pub struct Account {
     /// The lowest serves first. Default: 0.
     #[serde(default)]
     pub priority: i64,
+    /// Whether it is an API key. Default: a login.
+    #[serde(default)]
+    pub is_key: bool,
+    /// Endpoints that it has no right to: 401 without a code.
+    #[serde(default)]
+    pub restricted: Vec<String>,
     /// Its windows; without one it always serves.
     #[serde(default)]
     pub windows: Vec<Window>,
@@ -100,6 +109,11 @@ pub enum Says {
 pub struct Arrivals {
     /// The model they ask for.
     pub model: String,
+    /// The endpoint that they go to. Default: that of chats.
+    #[serde(default = "chat")]
+    pub path: String,
+    /// What is wrong with them.
+    pub flaw: Option<Flaw>,
     /// Conversations that take turns; streams share them.
     pub sessions: u32,
     /// Time from one to the next.
@@ -112,6 +126,20 @@ pub struct Arrivals {
     pub from_minute: f64,
     /// When the last one has come. Default: the end.
     pub to_minute: Option<f64>,
+}
+
+/// What is wrong with a request, or with what it brings about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flaw {
+    /// 403 without a known code, whoever asks.
+    Forbidden,
+    /// 413 with the code of a rate limit.
+    TooLarge,
+    /// 402: it would cost more than there is.
+    TooDear,
+    /// Its stream breaks after it began.
+    Breaks,
 }
 
 /// Something that goes wrong at the provider, whoever asks.
@@ -178,6 +206,10 @@ pub(crate) fn minutes(count: f64) -> Duration {
 
 fn five() -> f64 {
     5.0
+}
+
+fn chat() -> String {
+    "/v1/chat/completions".to_owned()
 }
 
 fn one() -> u32 {

@@ -21,6 +21,8 @@ pub struct Tally {
     pub refused: u32,
     /// Those of them that some account would have answered at that moment.
     pub refused_needlessly: u32,
+    /// Good requests that were refused without asking the provider.
+    pub good_refused_here: u32,
     /// 429s that the provider sent.
     pub limits_met: u32,
     /// 5xx that the provider sent.
@@ -91,6 +93,7 @@ impl Tally {
             served: 0,
             refused: 0,
             refused_needlessly: 0,
+            good_refused_here: 0,
             limits_met: 0,
             failures_met: 0,
             switches_with_cause: 0,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use provider_auth_policy::Timestamp;
 
-use crate::scenario::{Account, FaultKind, Says, Scenario, Window, minutes};
+use crate::rotator::Call;
+use crate::scenario::{Account, FaultKind, Flaw, Says, Scenario, Window, minutes};
 
 /// How long a refusal that states no time is a cause to be elsewhere: the longest rest of the policy's ladder.
 const SILENT_REFUSAL: Duration = Duration::from_secs(15 * 60);
@@ -23,6 +24,8 @@ pub(crate) struct Answer {
     pub(crate) until: Option<Timestamp>,
     /// The model that the refusal is about; `None` is the whole account.
     pub(crate) model: Option<String>,
+    /// Whether its stream breaks after it began.
+    pub(crate) breaks: bool,
 }
 
 /// The provider, by its own clock.
@@ -32,6 +35,9 @@ pub(crate) struct Upstream {
     /// Refusals of each account: which model, `None` for all, and until when it said so.
     refusals: Vec<Vec<(Option<String>, Timestamp)>>,
     faults: Vec<(FaultKind, Timestamp, Timestamp)>,
+    missing_models: Vec<String>,
+    /// Endpoints that each account has no right to.
+    restricted: Vec<Vec<String>>,
 }
 
 /// One window of one account.
@@ -61,6 +67,12 @@ impl Upstream {
         let faults = scenario.faults.iter();
         Self {
             accounts: scenario.accounts.iter().map(meters).collect(),
+            missing_models: scenario.missing_models.clone(),
+            restricted: scenario
+                .accounts
+                .iter()
+                .map(|account| account.restricted.clone())
+                .collect(),
             refusals: vec![Vec::new(); scenario.accounts.len()],
             faults: faults
                 .map(|fault| (fault.kind, at(fault.from_minute), at(fault.to_minute)))
@@ -69,8 +81,9 @@ impl Upstream {
     }
 
     /// Tells whether the account would answer a request for this model now.
-    pub(crate) fn would_serve(&mut self, account: usize, model: &str, now: Timestamp) -> bool {
-        self.fault(now).is_none() && {
+    pub(crate) fn would_serve(&mut self, account: usize, call: &Call, now: Timestamp) -> bool {
+        let model = &call.model;
+        self.fault(now).is_none() && self.is_good(call) && !self.restricts(account, call) && {
             let meters = &mut self.accounts[account];
             meters.iter_mut().for_each(|meter| meter.pass(now));
             meters.iter().all(|meter| !meter.refuses(model))
@@ -84,15 +97,63 @@ impl Upstream {
     }
 
     /// Answers a request.
-    pub(crate) fn answer(&mut self, account: usize, model: &str, now: Timestamp) -> Answer {
-        let answer = self.judge(account, model, now);
+    pub(crate) fn answer(&mut self, account: usize, call: &Call, now: Timestamp) -> Answer {
+        let model = &call.model;
+        let answer = match self.refused_by_itself(account, call, now) {
+            Some(answer) => answer,
+            None => Answer {
+                breaks: call.flaw == Some(Flaw::Breaks),
+                ..self.judge(account, model, now)
+            },
+        };
         let refusals = &mut self.refusals[account];
         let until = answer.until.unwrap_or(now + SILENT_REFUSAL);
         match answer.status {
-            429 => refusals.push((answer.model.clone(), until)),
-            _ => refusals.retain(|(of, _)| of.as_deref().is_some_and(|of| of != model)),
+            402 | 429 => refusals.push((answer.model.clone(), until)),
+            200..300 => refusals.retain(|(of, _)| of.as_deref().is_some_and(|of| of != model)),
+            _ => {}
         }
         answer
+    }
+
+    /// Tells whether any account could serve it, were there no limits.
+    pub(crate) fn is_good(&self, call: &Call) -> bool {
+        let everywhere = 0..self.restricted.len();
+        call.flaw.is_none_or(|flaw| flaw == Flaw::Breaks)
+            && !self.missing_models.contains(&call.model)
+            && everywhere
+                .into_iter()
+                .any(|account| !self.restricts(account, call))
+    }
+
+    fn restricts(&self, account: usize, call: &Call) -> bool {
+        self.restricted[account].contains(&call.path)
+    }
+
+    /// Returns the refusal of what is wrong with the request, or of an endpoint that the account has no right to.
+    fn refused_by_itself(&self, account: usize, call: &Call, now: Timestamp) -> Option<Answer> {
+        let refused = |status, body: &str| {
+            Some(Answer {
+                status,
+                body: Some(body.to_owned()),
+                ..dated(now)
+            })
+        };
+        if self.restricts(account, call) {
+            return refused(
+                401,
+                r#"{"error":{"type":"invalid_request_error","code":null}}"#,
+            );
+        }
+        if self.missing_models.contains(&call.model) {
+            return refused(404, r#"{"error":{"code":"model_not_found"}}"#);
+        }
+        match call.flaw? {
+            Flaw::Forbidden => refused(403, r#"{"error":{"type":"forbidden"}}"#),
+            Flaw::TooLarge => refused(413, r#"{"error":{"code":"rate_limit_exceeded"}}"#),
+            Flaw::TooDear => refused(402, r#"{"error":{"code":402}}"#),
+            Flaw::Breaks => None,
+        }
     }
 
     fn judge(&mut self, account: usize, model: &str, now: Timestamp) -> Answer {
@@ -232,14 +293,14 @@ fn refused_to_all(kind: FaultKind, now: Timestamp, until: Timestamp) -> Answer {
         },
         FaultKind::Egress => {
             let left = now.until(until).as_millis().div_ceil(1_000);
-            let mut headers = base.headers;
+            let mut headers = base.headers.clone();
             headers.insert("retry-after", left.to_string());
             Answer {
                 status: 429,
                 headers,
                 body: Some(r#"{"error":{"code":"integration_rate_limited"}}"#.to_owned()),
                 until: Some(until),
-                model: None,
+                ..base
             }
         }
     }

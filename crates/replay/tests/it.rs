@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use provider_auth_policy::Strategy;
+use provider_auth_policy::{Strategy, limits};
 use provider_auth_replay::{Attempt, Player, Scenario, Tally, page, play};
 
 const OURS: [Player; 5] = [
@@ -226,6 +226,34 @@ fn a_clock_that_jumps_neither_benches_an_account_nor_unleashes_requests() {
 fn while_any_quota_is_left_nobody_is_refused_for_long() {
     for tally in ours("weekly-window") {
         assert_eq!(tally.refused_needlessly, 0, "{}", names(&tally));
+    }
+}
+
+#[test]
+fn what_is_wrong_with_one_request_keeps_no_good_one_away() {
+    for name in [
+        "bad-requests",
+        "restricted-key",
+        "missing-model",
+        "broken-stream",
+    ] {
+        for tally in ours(name) {
+            assert_eq!(tally.good_refused_here, 0, "{name}: {}", names(&tally));
+            assert_eq!(tally.refused_needlessly, 0, "{name}: {}", names(&tally));
+            assert!(tally.served >= 720, "{name}: {}", tally.served);
+            // While a key is tested that could not pay for another request, some wait for how that ends.
+            assert!(tally.longest_wait < limits::SHORT_WAIT, "{name}");
+            assert!(tally.waited < MINUTE, "{name}: {:?}", tally.waited);
+        }
+    }
+}
+
+#[test]
+fn a_model_that_is_not_there_is_asked_for_once_in_five_minutes() {
+    for tally in ours("missing-model") {
+        let asked = tally.attempts.iter().filter(|a| a.model == "lagre").count();
+        // An hour, two accounts each time.
+        assert!((20..=24).contains(&asked), "{asked}");
     }
 }
 

@@ -198,7 +198,7 @@ fn charged(world: &World) -> BTreeMap<String, Vec<String>> {
     let of = |view: &AccountView| {
         let standing = match world.state.standing(&view.id, view.generation) {
             Standing::Serving => None,
-            standing => Some(serde_json::to_value(standing).unwrap()),
+            standing => serde_json::to_value(standing).ok(),
         };
         let standing = standing.map(|name| name.as_str().unwrap_or_default().to_owned());
         let rests = world.state.cooldowns(view, world.now);
