@@ -310,7 +310,7 @@ export interface TracedAccount {
   usedPercent?: number
 }
 
-/** `bound`: by session or content. `resend`: after a wait, a back-off or a refresh. `switched`: from an account that cannot serve it. `probe`: a test of an old cooldown. */
+/** `bound`: by session or content. `resend`: after a wait, a back-off or a refresh. `switched`: from an account that cannot serve it. `probe`: a test of a cooldown that is old, or that may have been another request's fault. */
 export type ChoiceRule = 'bound' | 'pinned' | 'resend' | 'strategy' | 'switched' | 'probe'
 
 /** `low_quota`: serves after the others of its priority. `other_kind`: not of the pool's `mode`. `not_first`: the pool does not rotate. `tried`: by this request. */

@@ -54,6 +54,7 @@
 //! ```
 
 mod account;
+mod answered;
 mod block;
 mod bound;
 mod changes;
@@ -76,6 +77,7 @@ mod ratelimit;
 mod react;
 mod reason;
 mod refresh;
+mod refused;
 mod request;
 mod response;
 mod rotation;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::account::AccountId;
-use crate::block::{Block, KeptAnswer, Scope};
-use crate::bound;
+use crate::answered::{answered, kept};
+use crate::block::{Block, Scope};
 use crate::classify::{classify, put_off};
 use crate::doubt::{Charged, Doubt, LateCharge, Said, Whom};
 use crate::judge::{Case, Finding, Step};
@@ -17,7 +17,7 @@ use crate::response::Response;
 use crate::rotation::Strategy;
 use crate::select::{fits_hold, fits_wait, is_free};
 use crate::signals::Signals;
-use crate::state::{AccountState, Binding, PoolState, SharedState, StandingMark};
+use crate::state::{AccountState, PoolState, SharedState, StandingMark};
 use crate::time::Timestamp;
 
 /// What the caller does now.
@@ -102,109 +102,6 @@ pub fn react(
     case.follow(request, finding, learned, said)
 }
 
-/// Returns the answer as it is kept for whoever asks the same again.
-fn kept(response: &Response<'_>) -> Option<KeptAnswer> {
-    let status = response.status.filter(|status| *status >= 400)?;
-    let body = response.body?;
-    (body.len() <= limits::KEPT_ANSWER_BYTES).then(|| KeptAnswer {
-        status,
-        content_type: response
-            .header("content-type")
-            .unwrap_or("application/json")
-            .to_owned(),
-        body: body.to_owned(),
-    })
-}
-
-/// Settles an answer: it binds the session, and clears what stood in the way when it was asked for.
-fn answered(
-    pool: &Pool<'_>,
-    request: &mut Request,
-    account: &AccountId,
-    signals: &Signals,
-    response: &Response<'_>,
-    mut learned: AccountState,
-) -> Reaction {
-    let is_good = response
-        .status
-        .is_some_and(|status| (200..300).contains(&status));
-    if is_good {
-        learned.trusted_at = pool.now;
-    }
-    let mut delta = SharedState::default();
-    delta.accounts.insert(account.clone(), learned);
-    let asked_at = request.tried(account).map(|tried| tried.served_at);
-    let mut freed = false;
-    for (key, block) in pool
-        .state
-        .touched(account, &request.provider, request.aim())
-    {
-        if block.is_clear() {
-            continue;
-        }
-        // A probe may go out in the very millisecond in which the belief was formed.
-        let tested_at = block.observed_at.max(block.probed_at);
-        let tests = |at| at > block.observed_at || (block.probes > 0 && at >= tested_at);
-        let news = match asked_at.is_some_and(tests) {
-            true => Block::clear(pool.now.max(block.observed_at + Duration::from_millis(1))),
-            // An answer to a question from before the block does not end it.
-            false => Block {
-                answered_at: Some(pool.now),
-                ..block.clone()
-            },
-        };
-        freed |= news.is_clear();
-        delta.blocks.insert(key.clone(), news);
-    }
-    if is_good && pool.binds(request) {
-        let asked_for = request.cache_life.unwrap_or_default();
-        let life = signals
-            .binding_life
-            .max(asked_for.min(limits::BINDING_LIFE));
-        let binding = Binding {
-            used_at: pool.now,
-            until: pool.now + life,
-            account: account.clone(),
-        };
-        delta
-            .bindings
-            .insert(request.binding_key().to_owned(), binding);
-    }
-    if is_good {
-        delta.merge(&bound::learned(request, account, pool.now));
-        let is_news = |key: &String| {
-            let known = pool.state.served.get(key);
-            known.is_none_or(|at| *at + limits::SERVED_NOTE <= pool.now)
-        };
-        let served = request.served_key().filter(is_news);
-        delta.served.extend(served.map(|key| (key, pool.now)));
-    }
-    // The request is good: whoever refused it is at fault.
-    let doubts = std::mem::take(request.doubts_mut());
-    let late = match is_good {
-        true => doubts
-            .into_iter()
-            .filter(|doubt| doubt.charged == Charged::Later && doubt.account != *account)
-            .map(|doubt| doubt.settle(&mut delta))
-            .collect(),
-        false => Vec::new(),
-    };
-    Reaction {
-        action: Action::Deliver,
-        delay: Duration::ZERO,
-        reason: Reason::Ok,
-        cooldown_until: None,
-        retry_at: None,
-        delta,
-        // An answer is settled without I/O; the news can wait for the next write.
-        durable: false,
-        cooldown: None,
-        waits: false,
-        rotated: false,
-        freed,
-        late,
-    }
-}
 impl Case<'_> {
     /// Says what comes next, and what is charged now, later or to nobody.
     fn follow(

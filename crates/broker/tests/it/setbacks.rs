@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use provider_auth_broker::{Action, Broker, Force, HttpError};
+use provider_auth_broker::{Action, Broker, Filter, Force, HttpError, Reason};
 use provider_auth_vault::Pending;
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -86,6 +86,24 @@ async fn a_passing_failure_keeps_the_login_and_makes_all_processes_rest() {
             let resting = process.lend().await.err().unwrap();
             assert_eq!(resting.retry_at(), Some(retry_at), "{resting}");
             assert_eq!(process.state_of(&id).await, "cooling");
+            // What it cools down from is shown, and said where the request is refused.
+            let accounts = process.list_accounts(&Filter::default()).await.unwrap();
+            let (scope, rest) = &accounts[0].cooldowns[0];
+            assert_eq!(
+                (scope.to_string().as_str(), rest.reason, rest.until),
+                ("account", Reason::TokenExpired, retry_at)
+            );
+            if let Some(refusal) = resting.refusal() {
+                assert_eq!(
+                    (refusal.status, refusal.reason),
+                    (503, Reason::TokenExpired)
+                );
+                assert!(
+                    refusal.body.contains("token_renewal_failing"),
+                    "{}",
+                    refusal.body
+                );
+            }
             process.rest().await;
         }
         assert_eq!(world.server.refreshes(), 1);

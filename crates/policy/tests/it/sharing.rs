@@ -204,3 +204,30 @@ fn an_answer_is_a_small_change_that_can_wait() {
         "a".into()
     );
 }
+
+#[test]
+fn a_state_of_an_earlier_version_is_read_and_one_of_this_version_by_it() {
+    let old = json!({
+        "format": 1,
+        "accounts": {"a": {"successes": 3, "refused": {"generation": 1, "at": START}}},
+        "blocks": {"account:a": {
+            "until": START + 1_000, "reason": "out_of_credit", "source": "ladder", "observed_at": START,
+        }},
+    });
+    let state: SharedState = serde_json::from_value(old).unwrap();
+    let known = state.counters(&"a".into());
+    assert_eq!(known.refused.map(|refusal| refusal.path), Some(None));
+    assert_eq!(known.trusted_at, Timestamp::default());
+    let block = &state.blocks["account:a"];
+    assert!(!block.doubtful && block.status.is_none() && block.answer.is_none());
+    assert!(state.served.is_empty());
+    // What is new stands in fields that an earlier version keeps, and under keys that it looks at for nobody.
+    let new = holding(Block {
+        doubtful: true,
+        status: Some(402),
+        ..block.clone()
+    });
+    let text = serde_json::to_value(&new).unwrap();
+    assert_eq!(text["blocks"]["account:a"]["doubtful"], true);
+    assert_eq!(text["blocks"]["account:a"]["status"], 402);
+}
