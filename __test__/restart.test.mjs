@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { chat, openStage } from './support/stage.mjs'
-import { throttle } from './support/upstream.mjs'
+import { bodies, throttle } from './support/upstream.mjs'
 
 const API_KEY = 'sk-live-5f0c27e19b34'
 const MAIL = 'grace@example.test'
@@ -20,7 +20,7 @@ test('accounts, cooldowns and the order of the pool are after a restart what the
   const { users, ids, namespace } = await openPool(['ada', 'bob', 'cyd'])
   const [ada, bob, cyd] = ids
   for (const id of ids) await library.updateAccount(id, { priority: 0 })
-  upstream.plan(users[0], throttle(600))
+  upstream.plan(users[0], { ...throttle(600), body: bodies.spent })
   upstream.plan(users[1], { status: 429, body: { error: { type: 'rate_limit_error' } } })
 
   const first = await inChild(`${call(namespace)}\n${look(namespace)}`)
