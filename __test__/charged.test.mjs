@@ -1,10 +1,12 @@
 /** To whom a refusal is charged, and what is answered when no account can serve. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { openStage } from './support/stage.mjs'
 import { bodies, throttle } from './support/upstream.mjs'
 
-const { upstream, library } = await openStage({
+const { upstream, library, sandbox, inChild } = await openStage({
   name: 'charged',
   rotation: { maxWaitMs: 0 },
   providers: ({ upstream: { origin } }) => ({ keys: { origins: [origin] } }),
@@ -163,4 +165,25 @@ test('only a limit is said to be one, with the time of the soonest account', asy
   assert.ok(Number(local.headers.get('retry-after')) > 590)
   const { error } = await local.json()
   assert.deepEqual([error.type, error.code], ['rate_limit_error', 'all_accounts_cooling'])
+})
+
+test('the log names the cause of each failure, what is charged, and why a request was refused here', async () => {
+  const { ids, namespace } = await openKeys('logged', 'lo')
+  upstream.plan('lo', restricted, restricted)
+  const file = join(sandbox.dir, 'charged.log')
+  await inChild(
+    `const fetch = auth.createAuthFetch({ provider: 'keys', namespace: '${namespace}' })
+     for (let turn = 0; turn < 3; turn += 1) await fetch('${models}')
+     console.log('{}')`,
+    { env: { PROVIDER_AUTH_LOG: 'info', PROVIDER_AUTH_LOG_FILE: file } },
+  )
+  const lines = readFileSync(file, 'utf8').split('\n')
+  const failed = lines.filter((line) => line.includes('an attempt failed'))
+  assert.equal(failed.length, 2)
+  for (const said of [ids[0], 'status=401', 'reason="token_expired"', 'charged="/v1/models"']) {
+    assert.ok(failed[0].includes(said), `${said}: ${failed[0]}`)
+  }
+  const [here] = lines.filter((line) => line.includes('a request was refused here'))
+  assert.ok(here.includes('reason="token_expired"') && here.includes('refuses the credentials'), here)
+  assert.ok(!lines.some((line) => line.includes('key-lo')))
 })

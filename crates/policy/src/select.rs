@@ -107,7 +107,7 @@ pub(crate) fn choose<'a>(
     let ranks = pool.ranks(request);
     match best(pool, request, &serving, &ranks) {
         Some(account) => admit(pool, request, bound, account),
-        None => later(pool, request, &serving, &ranks),
+        None => later(pool, request, bound, &serving, &ranks),
     }
 }
 
@@ -242,6 +242,7 @@ pub(crate) fn bound<'a>(pool: &Pool<'a>, request: &Request) -> Option<&'a Accoun
 fn later(
     pool: &Pool<'_>,
     request: &Request,
+    bound: Option<&AccountView>,
     serving: &[&AccountView],
     ranks: &Ranks<'_>,
 ) -> Selection {
@@ -272,8 +273,17 @@ fn later(
             .min_by_key(|(at, account)| (*at, ranks.in_full(account)))
     };
     // What may have been another request's fault is no reason to keep this one waiting.
-    let doubtful = soonest_probe(|hindrance| hindrance.doubtful);
-    if let Some((at, account)) = doubtful
+    let is_due = |hindrance: &Hindrance| {
+        hindrance.doubtful && hindrance.probe_at.is_some_and(|at| at <= pool.now)
+    };
+    // Of several, the one where the conversation's prompt cache is warm.
+    let warm = hindered.iter().find(|(account, hindrance)| {
+        is_due(hindrance) && bound.is_some_and(|bound| bound.id == account.id)
+    });
+    if let Some((account, _)) = warm {
+        return serve(account, Rule::Probe);
+    }
+    if let Some((at, account)) = soonest_probe(|hindrance| hindrance.doubtful)
         && at <= pool.now
     {
         return serve(account, Rule::Probe);

@@ -151,3 +151,16 @@ fn an_answer_to_an_older_question_clears_nothing() {
         1
     );
 }
+
+#[test]
+fn what_may_have_been_another_requests_fault_is_tested_where_the_cache_is_warm() {
+    let costly = status(402).body(r#"{"error":{"code":402}}"#);
+    let mut world = World::new([key("a"), key("b")]).answers("a", vec![status(500); 3]);
+    world.jitter = 0.0;
+    world.check(session("talk"), "a:500 a:500 a:500 b:200 ok");
+    world = world.answers("a", [costly.clone()]).answers("b", [costly]);
+    world.check(session("other"), "a:402 b:402 out_of_credit");
+    world.check(session("talk"), "b:200 ok");
+    // An answer has ended that rest: there is nothing left to test.
+    world.check(session("new"), "b:200 ok");
+}
