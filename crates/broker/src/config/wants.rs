@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use provider_auth_oauth::{Discovery, is_loopback};
+use provider_auth_oauth::{Discovery, Server, is_loopback};
 use serde::Serialize;
 use url::Url;
 
@@ -73,85 +73,88 @@ pub(super) fn want(
 
 /// Every host that gets something worth having under this definition, or says who does.
 fn hosts(provider: &Provider) -> Vec<HostUse> {
-    let mut hosts: Vec<HostUse> = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut add = |url: Option<&Url>, role, gets| {
-        let Some(url) = url else { return };
-        let host = HostUse {
-            origin: url.origin().ascii_serialization(),
-            role,
-            gets,
-        };
-        if seen.insert((host.role, host.origin.clone())) {
-            hosts.push(host);
-        }
+    let no_server = Server::default();
+    let server = provider.server.as_ref().unwrap_or(&no_server);
+    let document = match &server.dialect.discovery {
+        Discovery::Document { url, .. } => url.as_ref(),
+        _ => None,
     };
-    for origin in &provider.origins {
-        let url = Url::parse(origin.as_str()).ok();
-        add(
-            url.as_ref(),
-            "origins",
-            "the access token or API key, with each request",
-        );
-    }
-    add(
-        provider.resource.as_ref(),
-        "resource",
-        "the access token; says where codes, secrets and tokens go",
-    );
-    if let Some(server) = &provider.server {
-        let endpoint = &mut add;
-        let names = "says where codes, secrets and tokens go";
-        if provider.discovers {
-            endpoint(server.issuer.as_ref(), "issuer", names);
-        }
-        if let Discovery::Document { url, .. } = &server.dialect.discovery {
-            endpoint(url.as_ref(), "dialect.discovery.url", names);
-        }
-        endpoint(
+    let origins: Vec<Url> = provider
+        .origins
+        .iter()
+        .filter_map(|origin| Url::parse(origin.as_str()).ok())
+        .collect();
+    let elsewhere = provider.redirect_uris().filter(|url| !is_loopback(url));
+    let names = "says where codes, secrets and tokens go";
+    let of_origins = origins.iter().map(|url| {
+        let gets = "the access token or API key, with each request";
+        (Some(url), "origins", gets)
+    });
+    let of_server = [
+        (
+            provider.resource.as_ref(),
+            "resource",
+            "the access token; says where codes, secrets and tokens go",
+        ),
+        (
+            server.issuer.as_ref().filter(|_| provider.discovers),
+            "issuer",
+            names,
+        ),
+        (document, "dialect.discovery.url", names),
+        (
             server.authorization_endpoint.as_ref(),
             "authorizationEndpoint",
             "the page where you sign in",
-        );
-        endpoint(
+        ),
+        (
             server.token_endpoint.as_ref(),
             "tokenEndpoint",
             match provider.assertion {
                 Some(_) => "codes, the client secret, the assertion and refresh tokens",
                 None => "codes, the client secret and refresh tokens",
             },
-        );
-        endpoint(
+        ),
+        (
             server.device_authorization_endpoint.as_ref(),
             "deviceAuthorizationEndpoint",
             "the client's name and secret",
-        );
-        endpoint(
+        ),
+        (
             server.exchange_endpoint.as_ref(),
             "exchangeEndpoint",
             "the token of the login",
-        );
-        endpoint(
+        ),
+        (
             server.userinfo_endpoint.as_ref(),
             "userinfoEndpoint",
             "the access token",
-        );
-        endpoint(
+        ),
+        (
             server.revocation_endpoint.as_ref(),
             "revocationEndpoint",
             "the tokens of a login that ends, and the client secret",
-        );
-        let keys = match server.dialect.jwks_needs_token {
-            true => "the access token",
-            false => "vouches for who signed in",
-        };
-        endpoint(server.jwks_uri.as_ref(), "jwksUri", keys);
-    }
-    let elsewhere = provider.redirect_uris().filter(|url| !is_loopback(url));
-    for redirect in elsewhere {
-        add(Some(redirect), "redirectUri", "the code of a login");
-    }
-    hosts
+        ),
+        (
+            server.jwks_uri.as_ref(),
+            "jwksUri",
+            match server.dialect.jwks_needs_token {
+                true => "the access token",
+                false => "vouches for who signed in",
+            },
+        ),
+    ];
+    let back = elsewhere.map(|url| (Some(url), "redirectUri", "the code of a login"));
+    let mut seen = BTreeSet::new();
+    of_origins
+        .chain(of_server)
+        .chain(back)
+        .filter_map(|(url, role, gets)| {
+            let origin = url?.origin().ascii_serialization();
+            Some(HostUse { origin, role, gets })
+        })
+        .filter(|host| seen.insert((host.role, host.origin.clone())))
+        .collect()
 }
 
 fn reads(provider: &Provider, env: &dyn Env) -> Vec<SecretUse> {
