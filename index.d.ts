@@ -87,8 +87,11 @@ export interface ProviderConfig {
    */
   grants?: ('authorization_code' | 'device_code' | 'client_credentials' | 'jwt_bearer')[]
   scopes?: string[]
-  /** Extra parameters per step, for servers that want them (`prompt`, `access_type`, `resource`, …). */
-  params?: Partial<Record<'authorize' | 'device' | 'token' | 'refresh' | 'assertion', Record<string, string>>>
+  /**
+   * Extra parameters per step, for servers that want them (`prompt`, `access_type`, `resource`, …). `null` leaves out one that the
+   * login would send by itself: `resource: null` for the login server of an MCP server that refuses it, as Microsoft Entra does.
+   */
+  params?: Partial<Record<'authorize' | 'device' | 'token' | 'refresh' | 'assertion', Record<string, string | null>>>
   /** How the server differs from the standards. */
   dialect?: DialectConfig
   /**

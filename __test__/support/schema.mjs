@@ -48,6 +48,7 @@ const KEYWORDS = {
 const types = {
   object: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   array: Array.isArray,
+  null: (value) => value === null,
   string: (value) => typeof value === 'string',
   boolean: (value) => typeof value === 'boolean',
   integer: Number.isInteger,

@@ -1,7 +1,6 @@
 //! How far the requests of a login may reach.
 
 use provider_auth_oauth::{Bounded, DeviceGrant, Http, Reach, Server, require_known_to_all};
-use url::Url;
 
 use crate::broker::Broker;
 use crate::config::Provider;
@@ -25,7 +24,11 @@ impl Bounds {
         }
         Self {
             reach: Some(Reach::Elsewhere),
-            except: provider.server.as_ref().map(hosts).unwrap_or_default(),
+            except: provider
+                .server
+                .as_ref()
+                .map(Server::hosts)
+                .unwrap_or_default(),
         }
     }
 
@@ -54,19 +57,4 @@ impl Making {
             .try_for_each(|page| require_known_to_all(&mcp.url, page))
             .map_err(BrokerError::from_login)
     }
-}
-
-fn hosts(server: &Server) -> Vec<String> {
-    let endpoints = [
-        &server.issuer,
-        &server.authorization_endpoint,
-        &server.token_endpoint,
-        &server.device_authorization_endpoint,
-        &server.revocation_endpoint,
-        &server.userinfo_endpoint,
-        &server.jwks_uri,
-        &server.exchange_endpoint,
-    ];
-    let hosts = endpoints.into_iter().flatten().filter_map(Url::host_str);
-    hosts.map(str::to_owned).collect()
 }

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use provider_auth_oauth::{ClientAuth, Identity, Renewal, Tokens, resource_uri};
+use provider_auth_oauth::{
+    ClientAuth, Identity, Renewal, Tokens, resource_uri, unix_seconds, whole,
+};
 use provider_auth_policy::{AccountId, AccountKind, AccountView, Timestamp, server_time};
 use provider_auth_vault::{Record, wiping_stack};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -563,7 +565,8 @@ impl TokenLife {
         let earliest_refresh_at = tokens
             .extra
             .get("earliest_refresh_at")
-            .and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()))
+            .and_then(whole)
+            .map(unix_seconds)
             .map(|seconds| by_our_clock(seconds.saturating_mul(1000)))
             .map(|at| expires_at.map_or(at, |ends_at| at.min(ends_at)));
         Self {

@@ -4,10 +4,13 @@
 //! refresh of a login that was brought in from elsewhere without saying where it was made. What was found is sealed with
 //! the login from then on.
 
+mod parameters;
+mod remedy;
+
 use std::sync::Arc;
 
 use provider_auth_oauth::{
-    Client, ClientAuth, Dialect, HttpError, Metadata, OauthError, Server, discover,
+    Client, ClientAuth, Discovery, HttpError, Metadata, OauthError, Server, discover_of,
     discover_resource, register, resource_uri,
 };
 use provider_auth_policy::{Timestamp, rewritten};
@@ -22,6 +25,10 @@ use crate::credential::{Credential, Registration, Secret};
 use crate::error::BrokerError;
 use crate::limits;
 use crate::named;
+
+pub(crate) use self::parameters::name_resource;
+use self::parameters::{OFFLINE_ACCESS, add_to_page, with_offline_access};
+pub(crate) use self::remedy::remedy;
 
 /// An MCP server that is signed in to, and where.
 #[derive(Clone, Debug)]
@@ -109,8 +116,9 @@ impl Broker {
     ) -> Result<(Server, Client, McpServer), BrokerError> {
         let found = self.find_server(provider, url).await.map_err(|error| {
             BrokerError::LoginFailed(format!(
-                "the MCP server {} does not say how to sign in to it in a way that can be used: {error}",
-                named::name(url.as_str())
+                "the MCP server {} does not say how to sign in to it in a way that can be used: {error}{}",
+                named::name(url.as_str()),
+                remedy(&error, provider)
             ))
         })?;
         let Found {
@@ -125,13 +133,15 @@ impl Broker {
         }
         name_resource(&mut server.dialect, &id);
         let asks_for = |wanted: &str| provider.scopes.iter().any(|scope| scope == wanted);
-        if !asks_for("openid") {
+        let configured = provider.server.as_ref();
+        let is_configured = configured.is_some_and(|server| server.userinfo_endpoint.is_some());
+        if !asks_for("openid") && !is_configured {
             // The token is for the MCP server, and tells its issuer nothing about who asks.
             server.userinfo_endpoint = None;
         }
         if asks_for(OFFLINE_ACCESS) {
             // OpenID Connect Core §11: without it, the scope is ignored.
-            add(&mut server.dialect.authorize, "prompt", "consent");
+            add_to_page(&mut server.dialect, "prompt", "consent");
         }
         let mut mcp = McpServer {
             url: url.clone(),
@@ -333,15 +343,16 @@ impl Broker {
             _ if server.authorization_endpoint.is_some() && server.token_endpoint.is_some() => {
                 Ok(named(server, None))
             }
-            Some(issuer) => {
-                let metadata = discover(http, issuer).await?;
+            _ if server.dialect.discovery == Discovery::Never => Ok(named(server, None)),
+            Some(_) => {
+                let metadata = discover_of(http, &server).await?;
                 Ok(named(
                     server.complete_with(metadata.clone()),
                     Some(metadata),
                 ))
             }
             None => {
-                let found = discover_resource(http, url).await?;
+                let found = discover_resource(http, url, &server).await?;
                 Ok(Found {
                     id: found.id,
                     scopes: found.scopes,
@@ -364,31 +375,6 @@ struct Found {
     is_elsewhere: bool,
 }
 
-/// Has every request for a token say which MCP server it is for (RFC 8707 §2).
-pub(crate) fn name_resource(dialect: &mut Dialect, resource: &str) {
-    for params in [
-        &mut dialect.authorize,
-        &mut dialect.device.params,
-        &mut dialect.token.params,
-        &mut dialect.refresh.params,
-    ] {
-        add(params, "resource", resource);
-    }
-}
-
-const OFFLINE_ACCESS: &str = "offline_access";
-
-/// The scopes, and the one for a refresh token where the login server knows it (MCP, "Refresh Tokens"). Without any other,
-/// the server's own choice of scopes stays.
-fn with_offline_access(mut scopes: Vec<String>, metadata: Option<&Metadata>) -> Vec<String> {
-    let is_that = |scope: &String| scope == OFFLINE_ACCESS;
-    let is_known = metadata.is_some_and(|metadata| metadata.scopes.iter().any(is_that));
-    if is_known && !scopes.is_empty() && !scopes.iter().any(is_that) {
-        scopes.push(OFFLINE_ACCESS.to_owned());
-    }
-    scopes
-}
-
 /// How a client with a secret authenticates (RFC 8414 §2: Basic, unless the server says otherwise).
 fn with_secret(metadata: Option<&Metadata>) -> ClientAuth {
     let known = metadata.and_then(|metadata| metadata.client_auth.as_ref());
@@ -397,13 +383,6 @@ fn with_secret(metadata: Option<&Metadata>) -> ClientAuth {
         .into_iter()
         .filter(|way| known.is_none_or(|known| known.contains(way)));
     usable.next().unwrap_or(ClientAuth::Basic)
-}
-
-/// Adds a parameter, unless the user has set it.
-fn add(params: &mut Vec<(String, String)>, name: &str, value: &str) {
-    if !params.iter().any(|(set, _)| set == name) {
-        params.push((name.to_owned(), value.to_owned()));
-    }
 }
 
 /// The secret of a client is sealed with its login where no configuration has it.

@@ -198,14 +198,8 @@ impl<'a> Adapter<'a> {
         let (content_type, body) = sent.encode(self.dialect().encoding);
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        for (name, value) in &self.dialect().headers {
-            if let (Ok(name), Ok(value)) =
-                (HeaderName::try_from(name), HeaderValue::try_from(value))
-            {
-                headers.insert(name, value);
-            }
-        }
         *request.body_mut() = body;
+        add_headers(&mut request, &self.dialect().headers);
         let response = self
             .http
             .send(request)
@@ -374,6 +368,15 @@ impl Parameters {
                 SECRET.contains(&name) || (!PUBLIC.contains(&name) && is_secret_value(value))
             })
             .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Adds the headers that a dialect has for a step.
+pub(crate) fn add_headers(request: &mut Request<Vec<u8>>, headers: &[(String, String)]) {
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            request.headers_mut().insert(name, value);
+        }
     }
 }
 

@@ -4,7 +4,13 @@ use http::{Response, StatusCode, header};
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::{Dialect, Meaning, OauthError, adapter::Step, limits, text::without_echo};
+use crate::{
+    Dialect, Meaning, OauthError,
+    adapter::Step,
+    limits,
+    reading::{unix_seconds, whole, without_mark},
+    text::without_echo,
+};
 
 /// Why an answer is not what was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -242,7 +248,7 @@ fn text_header(
 
 /// Content types are not asked: JSON is sent as `text/html`, and HTML as `application/json`.
 fn object(response: &Response<Vec<u8>>) -> Option<Map<String, Value>> {
-    serde_json::from_slice(response.body()).ok()
+    serde_json::from_slice(without_mark(response.body())).ok()
 }
 
 /// Brings a token response into standard form (RFC 6749 §5.1).
@@ -322,26 +328,6 @@ fn credential(body: &mut Map<String, Value>, name: &str) -> Option<Value> {
     let value = body.remove(name)?;
     let text = value.as_str()?;
     (!text.is_empty() && text.chars().all(|c| c.is_ascii_graphic())).then_some(value)
-}
-
-/// Returns a positive whole number, be it sent as number, decimal or text. Zero and less stand for "unknown": taken by
-/// the letter, each request would refresh.
-fn whole(value: &Value) -> Option<u64> {
-    let number = match value {
-        Value::Number(number) => number.as_f64()?,
-        Value::String(text) => text.trim().parse().ok()?,
-        _ => return None,
-    };
-    // Above what fits, `as` gives the largest number.
-    (number >= 1.0).then_some(number as u64)
-}
-
-fn unix_seconds(time: u64) -> u64 {
-    if time > limits::LARGEST_UNIX_SECONDS {
-        time / 1000
-    } else {
-        time
-    }
 }
 
 /// Returns scopes as one text; some servers send a list.

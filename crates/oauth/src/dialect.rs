@@ -9,6 +9,8 @@ use url::Url;
 pub struct Dialect {
     /// Extra parameters of the authorization URL.
     pub authorize: Vec<(String, String)>,
+    /// Parameters of the authorization URL that are left out, though the kind of login has them.
+    pub authorize_left_out: Vec<String>,
     /// Start of a device login.
     pub device: StepDialect,
     /// Code exchange and device poll.
@@ -132,6 +134,8 @@ pub struct StepDialect {
     pub encoding: Encoding,
     /// Extra parameters. One that the flow itself sets is not replaced.
     pub params: Vec<(String, String)>,
+    /// Parameters that are left out, though the kind of login has them. Those of the flow itself never are.
+    pub left_out: Vec<String>,
     /// Extra headers, in lower case.
     pub headers: Vec<(String, String)>,
 }

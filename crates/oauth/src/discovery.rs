@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    ClientAuth, Discovery, Http, OauthError, Server, answer, challenge, limits,
+    ClientAuth, Discovery, Http, HttpError, OauthError, Server, answer, challenge, limits,
     server::require_secure, text::without_echo,
 };
 
@@ -52,28 +52,24 @@ pub(crate) enum Order {
 /// It must name the very issuer, and its endpoints must be https or loopback: whoever controls them receives the
 /// user's tokens.
 pub async fn discover(http: &dyn Http, issuer: &Url) -> Result<Metadata, OauthError> {
-    discover_in(http, issuer, Order::OpenId).await
+    let server = Server {
+        issuer: Some(issuer.clone()),
+        ..Server::default()
+    };
+    discover_of(http, &server).await
+}
+
+/// The same for a server whose dialect may put the document elsewhere, nest it, or give the server other names.
+pub async fn discover_of(http: &dyn Http, server: &Server) -> Result<Metadata, OauthError> {
+    discover_in(http, server, Order::OpenId).await
 }
 
 /// The same, with the places tried in this order.
 pub(crate) async fn discover_in(
     http: &dyn Http,
-    issuer: &Url,
+    server: &Server,
     order: Order,
 ) -> Result<Metadata, OauthError> {
-    let server = Server {
-        issuer: Some(issuer.clone()),
-        ..Server::default()
-    };
-    search(http, &server, order).await
-}
-
-/// The same for a server whose dialect may put the document elsewhere, nest it, or give the server other names.
-pub async fn discover_of(http: &dyn Http, server: &Server) -> Result<Metadata, OauthError> {
-    search(http, server, Order::OpenId).await
-}
-
-async fn search(http: &dyn Http, server: &Server, order: Order) -> Result<Metadata, OauthError> {
     let issuer = server.issuer.as_ref();
     let issuer = issuer.ok_or(OauthError::MissingEndpoint { which: "issuer" })?;
     require_secure(issuer)?;
@@ -86,31 +82,51 @@ async fn search(http: &dyn Http, server: &Server, order: Order) -> Result<Metada
     };
     for place in own_place.map_or_else(|| places(issuer, order), |place| vec![place.clone()]) {
         require_secure(&place)?;
-        match fetch(http, &place).await {
-            Ok(document) => match key {
-                None => return read(&document, server, issuer),
-                Some(key) => {
-                    let nested = document.get(key).and_then(Value::as_object);
-                    let nested = nested.ok_or(OauthError::Malformed {
+        let error = match fetch(http, &place).await {
+            Ok(document) => {
+                let document = match key {
+                    None => Some(&document),
+                    Some(key) => document.get(key).and_then(Value::as_object),
+                };
+                match document {
+                    Some(document) if describes(document) => return read(document, server, issuer),
+                    // Some servers answer any address with some JSON.
+                    Some(_) => OauthError::Malformed { field: "issuer" },
+                    None => OauthError::Malformed {
                         field: "discovery key",
-                    })?;
-                    return read(nested, server, issuer);
+                    },
                 }
-            },
-            Err(error @ (OauthError::Http(_) | OauthError::InsecureEndpoint { .. })) => {
+            }
+            Err(error @ (OauthError::Http(_) | OauthError::InsecureEndpoint { .. }))
+                if !is_of_place(&error) =>
+            {
                 return Err(error);
             }
-            // A server that is busy at one place is not one that has nothing at the others.
-            Err(error) => {
-                last = if matches!(last, OauthError::Transient { .. }) {
-                    last
-                } else {
-                    error
-                }
-            }
+            Err(error) => error,
+        };
+        // A server that is busy at one place is not one that has nothing at the others.
+        if !matches!(last, OauthError::Transient { .. }) {
+            last = error;
         }
     }
     Err(last)
+}
+
+/// Whether a document says anything about a login server.
+fn describes(document: &Map<String, Value>) -> bool {
+    ["issuer", "authorization_endpoint", "token_endpoint"]
+        .iter()
+        .any(|field| document.get(*field).is_some_and(Value::is_string))
+}
+
+/// Whether it is one place that failed, so that another one of the same server may still answer.
+pub(crate) fn is_of_place(error: &OauthError) -> bool {
+    matches!(
+        error,
+        OauthError::Transient { .. }
+            | OauthError::TooLarge
+            | OauthError::Http(HttpError::Timeout | HttpError::Other)
+    )
 }
 
 /// Fetches a JSON document.
@@ -141,15 +157,30 @@ fn read(
         });
     }
     let endpoint = |field: &'static str| endpoint(document, field);
+    let optional = |field| endpoint(field).unwrap_or_default();
+    let device_authorization_endpoint = optional("device_authorization_endpoint");
+    // What is needed must be usable: the token endpoint, and one where a login begins. What the user has named is not needed.
+    let is_configured = |url: &Option<Url>| url.is_some();
+    let token_endpoint = match is_configured(&server.token_endpoint) {
+        true => optional("token_endpoint"),
+        false => endpoint("token_endpoint")?,
+    };
+    let begins_elsewhere = is_configured(&server.authorization_endpoint)
+        || is_configured(&server.device_authorization_endpoint)
+        || device_authorization_endpoint.is_some();
+    let authorization_endpoint = match begins_elsewhere {
+        true => optional("authorization_endpoint"),
+        false => endpoint("authorization_endpoint")?,
+    };
     Ok(Metadata {
         issuer: issuer.clone(),
-        authorization_endpoint: endpoint("authorization_endpoint")?,
-        token_endpoint: endpoint("token_endpoint")?,
-        device_authorization_endpoint: endpoint("device_authorization_endpoint")?,
-        revocation_endpoint: endpoint("revocation_endpoint")?,
-        userinfo_endpoint: endpoint("userinfo_endpoint")?,
-        jwks_uri: endpoint("jwks_uri")?,
-        registration_endpoint: endpoint("registration_endpoint")?,
+        authorization_endpoint,
+        token_endpoint,
+        device_authorization_endpoint,
+        revocation_endpoint: optional("revocation_endpoint"),
+        userinfo_endpoint: optional("userinfo_endpoint"),
+        jwks_uri: optional("jwks_uri"),
+        registration_endpoint: optional("registration_endpoint"),
         issuer_in_response: document.get("authorization_response_iss_parameter_supported")
             == Some(&Value::Bool(true)),
         knows_s256: words(document, "code_challenge_methods_supported").any(|word| word == "S256"),
@@ -174,7 +205,8 @@ pub(crate) fn words<'a>(
 }
 
 fn endpoint(document: &Map<String, Value>, field: &'static str) -> Result<Option<Url>, OauthError> {
-    let Some(value) = document.get(field).filter(|value| !value.is_null()) else {
+    let is_said = |value: &&Value| !value.is_null() && value.as_str() != Some("");
+    let Some(value) = document.get(field).filter(is_said) else {
         return Ok(None);
     };
     let url = value

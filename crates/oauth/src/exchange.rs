@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::{
     Client, Http, LoginSecrets, OauthError, Server, Tokens,
-    adapter::{Adapter, Step},
+    adapter::{Adapter, Step, add_headers},
     answer::{self, Refusal},
     limits,
     server::endpoint,
@@ -32,7 +32,8 @@ pub async fn exchange_token(
         crate::Renewal::Exchange => Method::POST,
         _ => Method::GET,
     };
-    let request = bearer_request(method, url, token)?;
+    let mut request = bearer_request(method, url, token)?;
+    add_headers(&mut request, &server.dialect.refresh.headers);
     match tokens(http, server, Step::Refresh, request, token).await {
         // In JSON: a page in between says nothing about the token.
         Err(Refusal::Final(OauthError::Rejected { status, .. }))

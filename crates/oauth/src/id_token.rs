@@ -11,6 +11,7 @@ use crate::{
     Client, Http, IdTokenCheck, OauthError, Server, Tokens, answer,
     exchange::bearer_request,
     limits,
+    reading::{unix_seconds, whole},
     server::endpoint,
     tokens::{claims, reveal},
 };
@@ -73,7 +74,7 @@ fn check_claims(
         return Err(untrusted("it is meant for another client"));
     }
     let skew = limits::ID_TOKEN_SKEW.as_secs();
-    let ends_at = claims.get("exp").and_then(Value::as_u64);
+    let ends_at = claims.get("exp").and_then(whole).map(unix_seconds);
     if ends_at.is_none_or(|ends_at| ends_at.saturating_add(skew) < now_ms / 1000) {
         return Err(untrusted("it has expired"));
     }

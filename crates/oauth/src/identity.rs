@@ -80,6 +80,9 @@ pub async fn userinfo(
     answer::document(&http.send(request).await?, &[reveal(access)])
 }
 
+/// The largest number up to which every whole one is its own double.
+const LARGEST_EXACT: f64 = 9_007_199_254_740_991.0;
+
 fn is_shared(name: &str, server: &Server) -> bool {
     let mut shared = server.dialect.issuers.iter();
     shared.any(|issuer| same_issuer(name, issuer.as_str()))
@@ -89,11 +92,15 @@ fn issuer(claims: Option<Map<String, Value>>) -> Option<String> {
     text(claims?.get("iss")?)
 }
 
-/// Ids are text or, as GitHub's, whole numbers.
+/// Ids are text or, as GitHub's, whole numbers, which some servers write with a fraction (`42.0`).
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => clean(text, limits::CLAIM_CHARS),
         Value::Number(number) if number.is_u64() => Some(number.to_string()),
+        Value::Number(number) => number
+            .as_f64()
+            .filter(|number| number.fract() == 0.0 && (0.0..=LARGEST_EXACT).contains(number))
+            .map(|number| number.to_string()),
         _ => None,
     }
 }

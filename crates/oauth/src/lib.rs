@@ -38,6 +38,7 @@ pub mod limits;
 mod local;
 mod login;
 mod private;
+mod reading;
 mod registration;
 mod resource;
 mod server;
@@ -60,7 +61,9 @@ pub use crate::id_token::check_id_token;
 pub use crate::identity::{Identity, identity, userinfo};
 pub use crate::local::{is_local, is_local_address};
 pub use crate::login::{Callback, LoginSecrets, authorization_url, read_callback, read_pasted};
+
 pub use crate::private::{looks_private, without_private, without_secrets};
+pub use crate::reading::{unix_seconds, whole, without_mark};
 pub use crate::registration::{Registered, register};
 pub use crate::resource::{
     Resource, answers_from_nearby, discover_resource, require_known_to_all, resource_uri,

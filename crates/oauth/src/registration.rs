@@ -8,7 +8,11 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::{Client, ClientAuth, Http, Metadata, OauthError, answer, limits, server::endpoint};
+use crate::{
+    Client, ClientAuth, Http, Metadata, OauthError, answer, limits,
+    reading::{unix_seconds, whole},
+    server::endpoint,
+};
 
 /// Under which name users see us where they agree to a login.
 const NAME: &str = "provider-auth";
@@ -61,6 +65,8 @@ pub async fn register(
     let answer = answer::document(&http.send(request).await?, &[])?;
     let text = |field: &'static str| match answer.get(field) {
         None | Some(Value::Null) => Ok(None),
+        // Servers that fill in a form leave empty what does not apply.
+        Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
         Some(Value::String(text)) if is_word(text) => Ok(Some(text.as_str())),
         Some(_) => Err(OauthError::Malformed { field }),
     };
@@ -75,8 +81,8 @@ pub async fn register(
             ClientAuth::named(name).ok_or(OauthError::Malformed { field: method })?
         }
     };
-    let ends_at = answer.get("client_secret_expires_at");
-    let ends_at = ends_at.and_then(Value::as_f64).unwrap_or_default();
+    // 0 is for ever (RFC 7591 §3.2.1).
+    let ends_at = answer.get("client_secret_expires_at").and_then(whole);
     Ok(Registered {
         client: Client {
             id: id.to_owned(),
@@ -84,8 +90,7 @@ pub async fn register(
             auth,
             signer: None,
         },
-        // Above what fits, `as` gives the largest number; 0 is for ever (RFC 7591 §3.2.1).
-        secret_ends_at: (secret.is_some() && ends_at >= 1.0).then_some(ends_at as u64),
+        secret_ends_at: ends_at.filter(|_| secret.is_some()).map(unix_seconds),
     })
 }
 
@@ -102,7 +107,5 @@ fn wanted(server: &Metadata) -> ClientAuth {
 
 /// Whether it can be a client id or secret (RFC 6749, appendix A).
 fn is_word(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= limits::CLIENT_ID_BYTES
-        && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    text.len() <= limits::CLIENT_ID_BYTES && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }

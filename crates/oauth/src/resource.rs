@@ -5,6 +5,9 @@
 //! and a server elsewhere may not send us to places that only this machine or its network knows, be they named by address or
 //! by a name that leads there.
 
+#[cfg(test)]
+mod tests;
+
 use http::{
     Method, Request, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE},
@@ -13,9 +16,9 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    Bounded, FromNearby, Http, HttpError, Metadata, OauthError, Reach,
+    Bounded, FromNearby, Http, HttpError, Metadata, OauthError, Reach, Server,
     challenge::{self, Challenge, bearer_challenge},
-    discovery::{Order, at_path, discover_in, fetch, words},
+    discovery::{Order, at_path, discover_in, fetch, is_of_place, words},
     limits,
     local::is_local,
     server::{is_loopback, require_secure},
@@ -43,24 +46,36 @@ pub struct Resource {
 /// Asks a resource, such as an MCP server, where one signs in to it.
 ///
 /// Its challenge may name the place of its description; else that lies at a well-known place. A resource without one is of
-/// MCP's revision 2025-03-26: its own origin is the authorization server. That server must know PKCE with S256.
-pub async fn discover_resource(http: &dyn Http, url: &Url) -> Result<Resource, OauthError> {
+/// MCP's revision 2025-03-26: its own origin is the authorization server. That server must know PKCE with S256. `configured`
+/// says how the user has it differ: by which names it may call itself, and which endpoints need not be looked up.
+pub async fn discover_resource(
+    http: &dyn Http,
+    url: &Url,
+    configured: &Server,
+) -> Result<Resource, OauthError> {
     require_secure(url)?;
     let (challenge, place) = challenge_of(http, url).await?;
     let bounds = Bounds { url, place };
     let reach = (place == Place::Elsewhere).then_some(Reach::Elsewhere);
-    let http = &Bounded::new(http, reach, Vec::new());
-    let description = match describe(http, bounds, challenge.resource_metadata.as_ref()).await? {
-        Some(document) => Description::read(&document, bounds)?,
-        None => Description::none(url),
+    // What the user has named may lie anywhere.
+    let except = configured.hosts();
+    let http = &Bounded::new(http, reach, except.clone());
+    let found = describe(http, bounds, challenge.resource_metadata.as_ref()).await?;
+    let (description, fault) = match found {
+        Described::Found(document) => (Description::read(&document, bounds)?, None),
+        Described::Nowhere(fault) => (Description::none(url), fault),
     };
-    let server = discover_in(http, &description.issuer, Order::Mcp).await?;
-    bounds.hold_server(&server)?;
-    if !server.knows_s256 {
-        return Err(OauthError::NoPkce {
-            issuer: server.issuer.to_string(),
-        });
-    }
+    let named = Server {
+        issuer: Some(description.issuer),
+        ..configured.clone()
+    };
+    let server = match discover_in(http, &named, Order::Mcp).await {
+        Ok(server) => server,
+        // Its own origin is no login server either: what kept its description from us says more.
+        Err(error) => return Err(fault.unwrap_or(error)),
+    };
+    bounds.hold_server(&server, &except)?;
+    require_s256(&server)?;
     let scopes = match challenge.scopes.is_empty() {
         true => description.scopes,
         false => challenge.scopes,
@@ -71,6 +86,16 @@ pub async fn discover_resource(http: &dyn Http, url: &Url) -> Result<Resource, O
         server,
         is_elsewhere: place == Place::Elsewhere,
     })
+}
+
+/// Refuses a server that does not say that it knows PKCE with S256.
+fn require_s256(server: &Metadata) -> Result<(), OauthError> {
+    match server.knows_s256 {
+        true => Ok(()),
+        false => Err(OauthError::NoPkce {
+            issuer: server.issuer.to_string(),
+        }),
+    }
 }
 
 /// Whether a resource is on this machine or in its network now, as its own answer shows.
@@ -119,12 +144,19 @@ async fn challenge_of(http: &dyn Http, url: &Url) -> Result<(Challenge, Place), 
     Ok((challenge.unwrap_or_default(), place))
 }
 
-/// The resource's description of itself; `None` when there is none where one would be.
+/// What looking for a resource's description of itself comes to.
+enum Described {
+    Found(Map<String, Value>),
+    /// There is none where one would be, or none that could be read: the first trouble on the way.
+    Nowhere(Option<OauthError>),
+}
+
+/// Looks for the resource's description of itself. Trouble at one place says nothing about the others.
 async fn describe(
     http: &dyn Http,
     bounds: Bounds<'_>,
     named: Option<&Url>,
-) -> Result<Option<Map<String, Value>>, OauthError> {
+) -> Result<Described, OauthError> {
     let url = bounds.url;
     let path = url.path().trim_end_matches('/');
     let mut places: Vec<Url> = named.cloned().into_iter().collect();
@@ -134,16 +166,25 @@ async fn describe(
             places.push(place);
         }
     }
+    let mut fault = None;
     for place in &places {
         bounds.hold(place)?;
         match fetch(http, place).await {
-            Ok(document) => return Ok(Some(document)),
+            Ok(document) if document.get("resource").is_some_and(Value::is_string) => {
+                return Ok(Described::Found(document));
+            }
+            Ok(_) => {
+                fault.get_or_insert(OauthError::Malformed { field: "resource" });
+            }
             // A page, or a refusal: it is not here.
             Err(OauthError::NotJson { .. } | OauthError::Rejected { .. }) => {}
+            Err(error) if is_of_place(&error) => {
+                fault.get_or_insert(error);
+            }
             Err(error) => return Err(error),
         }
     }
-    Ok(None)
+    Ok(Described::Nowhere(fault))
 }
 
 /// What a resource says about itself.
@@ -230,8 +271,8 @@ struct Bounds<'a> {
 
 impl Bounds<'_> {
     /// Refuses an authorization server with an endpoint that only this machine or its network knows, if the resource is
-    /// elsewhere.
-    fn hold_server(self, server: &Metadata) -> Result<(), OauthError> {
+    /// elsewhere. What lies on a host that the user has named is theirs to know.
+    fn hold_server(self, server: &Metadata, named: &[String]) -> Result<(), OauthError> {
         let endpoints = [
             &server.authorization_endpoint,
             &server.token_endpoint,
@@ -244,6 +285,11 @@ impl Bounds<'_> {
         endpoints
             .into_iter()
             .flatten()
+            .filter(|endpoint| {
+                !endpoint
+                    .host_str()
+                    .is_some_and(|host| named.iter().any(|it| it == host))
+            })
             .try_for_each(|endpoint| self.hold(endpoint))
     }
 
@@ -279,104 +325,4 @@ pub fn require_known_to_all(resource: &Url, place: &Url) -> Result<(), OauthErro
         },
     };
     bounds.hold(place)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_identifier_has_neither_query_nor_fragment_nor_a_slash_at_its_end() {
-        for (url, expect) in [
-            ("https://MCP.example:443/", "https://mcp.example"),
-            ("https://mcp.example/mcp", "https://mcp.example/mcp"),
-            (
-                "https://mcp.example/mcp/?key=1#x",
-                "https://mcp.example/mcp",
-            ),
-            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
-        ] {
-            assert_eq!(resource_uri(&url.parse().unwrap()), expect);
-        }
-    }
-
-    #[test]
-    fn a_description_is_of_the_resource_or_of_what_holds_it() {
-        for (id, url, expect) in [
-            ("https://mcp.example/mcp", "https://mcp.example/mcp", true),
-            ("https://mcp.example/mcp/", "https://mcp.example/mcp", true),
-            ("https://mcp.example", "https://mcp.example/mcp", true),
-            ("https://MCP.example:443/a", "https://mcp.example/a/b", true),
-            ("https://mcp.example/mc", "https://mcp.example/mcp", false),
-            (
-                "https://mcp.example/mcp/x",
-                "https://mcp.example/mcp",
-                false,
-            ),
-            (
-                "https://mcp.example/other",
-                "https://mcp.example/mcp",
-                false,
-            ),
-            ("http://mcp.example/mcp", "https://mcp.example/mcp", false),
-            (
-                "https://mcp.example:8443/mcp",
-                "https://mcp.example/mcp",
-                false,
-            ),
-            (
-                "https://mcp.example.evil/mcp",
-                "https://mcp.example/mcp",
-                false,
-            ),
-            (
-                "https://user@mcp.example/mcp",
-                "https://mcp.example/mcp",
-                false,
-            ),
-            (
-                "https://mcp.example/mcp#x",
-                "https://mcp.example/mcp",
-                false,
-            ),
-            (
-                "https://mcp.example/\nmcp",
-                "https://mcp.example/mcp",
-                false,
-            ),
-            ("mcp.example", "https://mcp.example/mcp", false),
-            ("", "https://mcp.example/mcp", false),
-        ] {
-            assert_eq!(is_of(id, &url.parse().unwrap()), expect, "{id} {url}");
-        }
-    }
-
-    #[test]
-    fn a_server_elsewhere_names_no_place_of_this_machine_or_its_network() {
-        let elsewhere = "https://mcp.example/mcp";
-        for (url, place, expect) in [
-            (elsewhere, "https://id.example", true),
-            (elsewhere, "http://id.example", false),
-            (elsewhere, "http://127.0.0.1:3000", false),
-            (elsewhere, "https://127.0.0.1", false),
-            (elsewhere, "https://localhost", false),
-            (elsewhere, "https://app.localhost", false),
-            (elsewhere, "https://[::1]", false),
-            (elsewhere, "https://[::ffff:10.0.0.1]", false),
-            (elsewhere, "https://[fd00::1]", false),
-            (elsewhere, "https://10.1.2.3", false),
-            (elsewhere, "https://192.168.0.1", false),
-            (elsewhere, "https://169.254.169.254", false),
-            (elsewhere, "https://0.0.0.0", false),
-            (elsewhere, "https://203.0.113.7", true),
-            ("https://10.0.0.1/mcp", "https://10.0.0.2", true),
-            ("https://10.0.0.1/mcp", "https://127.0.0.1", false),
-            ("http://127.0.0.1:1/mcp", "http://localhost:2", true),
-            ("http://127.0.0.1:1/mcp", "https://id.example", true),
-            ("http://127.0.0.1:1/mcp", "http://id.example", false),
-        ] {
-            let found = require_known_to_all(&url.parse().unwrap(), &place.parse().unwrap());
-            assert_eq!(found.is_ok(), expect, "{url} {place}");
-        }
-    }
 }

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-use crate::{Dialect, Metadata, OauthError, SignsForClient};
+use crate::{Dialect, Discovery, Metadata, OauthError, SignsForClient};
 
 /// An authorization server: its endpoints and its dialect. What is not known is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,6 +54,27 @@ impl Server {
             issuer_in_response: self.issuer_in_response || metadata.issuer_in_response,
             dialect: self.dialect,
         }
+    }
+
+    /// The hosts that are named here, be it as an endpoint or as where endpoints are looked up.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<String> {
+        let document = match &self.dialect.discovery {
+            Discovery::Document { url, .. } => url.as_ref(),
+            Discovery::Standard | Discovery::Never => None,
+        };
+        let endpoints = [
+            &self.issuer,
+            &self.authorization_endpoint,
+            &self.token_endpoint,
+            &self.device_authorization_endpoint,
+            &self.revocation_endpoint,
+            &self.userinfo_endpoint,
+            &self.jwks_uri,
+            &self.exchange_endpoint,
+        ];
+        let named = endpoints.into_iter().flatten().chain(document);
+        named.filter_map(Url::host_str).map(str::to_owned).collect()
     }
 
     /// Whether the server calls itself so.

@@ -7,7 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{OauthError, Server, limits};
+use crate::{
+    OauthError, Server, limits,
+    reading::{unix_seconds, whole},
+};
 
 /// Tokens, as the server issued them.
 #[derive(Clone)]
@@ -109,7 +112,8 @@ impl From<TokenAnswer> for Tokens {
                 .map(|token| token.secret().as_str().into()),
             id_token: id_token.as_deref().map(Into::into),
             expires_in: answer.expires_in(),
-            expires_at: expires_at.or_else(|| claims(&access)?.get("exp")?.as_u64()),
+            expires_at: expires_at
+                .or_else(|| whole(claims(&access)?.get("exp")?).map(unix_seconds)),
             date: date.clone(),
             scopes: answer
                 .scopes()

@@ -281,6 +281,7 @@ fn issued_client(node: &Node, warnings: &mut Vec<String>) -> Result<IssuedClient
             _ => {
                 params = super::schema::parameters(node, "authorize")?
                     .into_iter()
+                    .filter_map(|(name, value)| Some((name, value?)))
                     .collect()
             }
         }

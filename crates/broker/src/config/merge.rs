@@ -14,6 +14,7 @@ use url::Url;
 
 use super::dialect;
 use super::error::ConfigError;
+use super::idle::Said;
 use super::oci::{self, OciFile};
 use super::origin::{Origin, safe_url};
 use super::provider::{CredentialForm, HeaderTemplate, Provenance, Provider};
@@ -178,6 +179,7 @@ impl Merged {
         let patch = &mut self.patch;
         patch.place = later.place;
         patch.keys.extend(later.keys);
+        patch.parts.extend(later.parts);
         for (step, params) in later.params {
             patch.params.entry(step).or_default().extend(params);
         }
@@ -283,7 +285,8 @@ impl Merged {
             .chain(patch.strip.iter().map(String::as_str))
             .collect();
         let mut redirect_uris = redirect_uris(base, &patch).into_iter();
-        Ok(Provider {
+        let said = Said::of(&patch);
+        let mut provider = Provider {
             id: id.into(),
             resource: patch.resource,
             client_id: patch.client_id,
@@ -320,7 +323,10 @@ impl Merged {
             models_urls,
             searched,
             fault,
-        })
+            idle: Vec::new(),
+        };
+        provider.idle = said.idle(&provider);
+        Ok(provider)
     }
 }
 
@@ -405,16 +411,20 @@ fn server(base: &Descriptor, patch: &ProviderPatch) -> Result<Option<Server>, Co
         setting.clone().apply(&mut dialect);
     }
     for (step, params) in &patch.params {
-        let to = match *step {
-            "authorize" => &mut dialect.authorize,
-            step => &mut dialect::step(&mut dialect, step).params,
+        let (to, left_out) = match *step {
+            "authorize" => (&mut dialect.authorize, &mut dialect.authorize_left_out),
+            step => {
+                let step = dialect::step(&mut dialect, step);
+                (&mut step.params, &mut step.left_out)
+            }
         };
         to.retain(|(name, _)| !params.contains_key(name));
-        to.extend(
-            params
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone())),
-        );
+        for (name, value) in params {
+            match value {
+                Some(value) => to.push((name.clone(), value.clone())),
+                None => left_out.push(name.clone()),
+            }
+        }
     }
     let server = Server {
         issuer: patch.issuer.clone().or_else(|| built_in(endpoints.issuer)),

@@ -7,6 +7,7 @@
 
 mod dialect;
 mod error;
+mod idle;
 mod limits;
 mod merge;
 mod nearest;
@@ -177,6 +178,8 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
         })?;
     let oci_log = reading.oci.log();
     let own = merge::merge(&reading.layers, &reading.oci)?;
+    let idle = own.providers.values().flat_map(|provider| &provider.idle);
+    reading.warnings.extend(idle.map(ToString::to_string));
     let passphrase_file = path(None, "PROVIDER_AUTH_PASSPHRASE_FILE");
     let barred = places::ours(&dir, passphrase_file.as_deref());
     let project = Project::of(&mut reading, &own, &TrustedFiles::read(&dir), &barred, env);

@@ -188,6 +188,11 @@ impl Project {
             let wants = made.iter().filter_map(wanted).collect();
             let faults = made.iter().filter_map(|(_, _, made)| made.as_ref().err());
             warnings.extend(faults.map(ToString::to_string));
+            let made_well = made.iter().filter_map(|(_, _, made)| made.as_ref().ok());
+            // What the user's own files say is told there.
+            let idle = made_well.flat_map(|provider| &provider.idle);
+            let own = idle.filter(|idle| idle.file.as_deref() == Some(file));
+            warnings.extend(own.map(ToString::to_string));
             let definitions = made
                 .into_iter()
                 .map(|(id, _, made)| (id, made.map(Arc::new)))

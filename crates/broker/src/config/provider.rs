@@ -82,6 +82,8 @@ pub struct Provider {
     pub origin_of_definition: Provenance,
     /// Where a file that defines it was looked for, of a provider that has one.
     pub searched: Vec<PathBuf>,
+    /// Keys that are set and have no effect.
+    pub idle: Vec<ConfigError>,
     /// What is wrong with that file; whoever uses the provider is told.
     pub fault: Option<ConfigError>,
 }

@@ -17,7 +17,7 @@ use super::limits::{LONGEST_WAIT, MOST_ATTEMPTS, MOST_PROJECT_PROVIDERS};
 use super::origin::Origin;
 use super::provider::{Grant, Provenance};
 use super::secret::SecretRef;
-use super::tree::{Entry, Node};
+use super::tree::{Content, Entry, Node};
 use super::values::{
     choice, endpoint, header, headers, hex, issuer, known, name, origins, pointer, redirect_uri,
     resource, scheme, scope, secret, word,
@@ -37,6 +37,8 @@ pub(super) struct ProviderPatch {
     pub(super) place: Place,
     /// Where each key that is set stands.
     pub(super) keys: BTreeMap<&'static str, Place>,
+    /// Where what is set below `params` and `dialect` stands.
+    pub(super) parts: BTreeMap<String, Place>,
     pub(super) extends: Option<&'static Descriptor>,
     pub(super) resource: Option<Url>,
     pub(super) issuer: Option<Url>,
@@ -55,7 +57,8 @@ pub(super) struct ProviderPatch {
     pub(super) client_auth: Option<ClientAuth>,
     pub(super) grants: Option<Vec<Grant>>,
     pub(super) scopes: Option<Vec<String>>,
-    pub(super) params: BTreeMap<&'static str, BTreeMap<String, String>>,
+    /// By step and name; `None` leaves out what the kind of login has.
+    pub(super) params: BTreeMap<&'static str, BTreeMap<String, Option<String>>>,
     pub(super) dialect: Vec<Setting>,
     pub(super) redirect_uri: Option<Url>,
     pub(super) fallback_redirect_uris: Option<Vec<Url>>,
@@ -303,11 +306,25 @@ fn provider(
             _ => patch.rotation = rotation(node, warnings)?,
         }
         patch.keys.insert(key, node.place.clone());
+        if matches!(key, "params" | "dialect") {
+            parts(key, node, &mut patch.parts);
+        }
     }
     if matches!(from, Provenance::Project(_)) {
         patch.shape = shape(node);
     }
     Ok(patch)
+}
+
+/// Notes where the keys below this one stand, and what is said of single steps.
+fn parts(key: &str, node: &Node, found: &mut BTreeMap<String, Place>) {
+    for entry in node.object().unwrap_or_default() {
+        let key = format!("{key}.{}", entry.key);
+        if matches!(key.as_str(), "dialect.encoding" | "dialect.headers") {
+            parts(&key, &entry.node, found);
+        }
+        found.insert(key, entry.node.place.clone());
+    }
 }
 
 /// A hash of the keys that shape requests and answers; `None` where none is set.
@@ -459,7 +476,7 @@ fn base(node: &Node) -> Result<&'static Descriptor, ConfigError> {
 fn params(
     node: &Node,
     warnings: &mut Vec<String>,
-) -> Result<BTreeMap<&'static str, BTreeMap<String, String>>, ConfigError> {
+) -> Result<BTreeMap<&'static str, BTreeMap<String, Option<String>>>, ConfigError> {
     let mut steps = BTreeMap::new();
     for (step, Entry { node, .. }) in known(node, STEPS, warnings)? {
         steps.insert(step, parameters(node, step)?);
@@ -467,8 +484,11 @@ fn params(
     Ok(steps)
 }
 
-/// Extra parameters of one step.
-pub(super) fn parameters(node: &Node, step: &str) -> Result<BTreeMap<String, String>, ConfigError> {
+/// Extra parameters of one step; `null` leaves one out that the kind of login has.
+pub(super) fn parameters(
+    node: &Node,
+    step: &str,
+) -> Result<BTreeMap<String, Option<String>>, ConfigError> {
     let mut params = BTreeMap::new();
     for Entry { key, place, node } in node.object()? {
         if is_reserved(key)
@@ -476,7 +496,11 @@ pub(super) fn parameters(node: &Node, step: &str) -> Result<BTreeMap<String, Str
         {
             return Err(place.fault("this parameter is set by the login itself; remove it"));
         }
-        params.insert(key.clone(), node.text()?.to_owned());
+        let value = match node.value {
+            Content::Null => None,
+            _ => Some(node.text()?.to_owned()),
+        };
+        params.insert(key.clone(), value);
     }
     Ok(params)
 }

@@ -17,7 +17,7 @@ use crate::config::{Grant, Provenance, Provider, resolve_secret};
 use crate::credential::Registration;
 use crate::error::BrokerError;
 use crate::obtained::uuid;
-use crate::resource::McpServer;
+use crate::resource::{McpServer, remedy};
 use crate::shown::visible;
 
 /// What a login is made of, once it is known to be possible.
@@ -122,7 +122,8 @@ impl Broker {
                 let found = discover_of(&*self.host.http, &server).await;
                 let found = found.map_err(|error| {
                     BrokerError::LoginFailed(format!(
-                        "the login server {issuer} cannot be asked for its endpoints: {error}"
+                        "the login server {issuer} cannot be asked for its endpoints: {error}{}",
+                        remedy(&error, provider)
                     ))
                 })?;
                 server.complete_with(found)

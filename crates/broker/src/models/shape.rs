@@ -1,5 +1,6 @@
 //! Reads one page of a provider's list of models. Pure; the forms themselves are data, in `providers/models.rs`.
 
+use provider_auth_oauth::{whole, without_mark};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -47,7 +48,7 @@ pub(super) enum Fault {
 
 /// Reads a page in the first of these forms that fits. An empty list fits.
 pub(super) fn read(shapes: &[&Shape<'_>], body: &[u8]) -> Result<Page, Fault> {
-    let body: Value = serde_json::from_slice(body).map_err(|_| Fault::NotJson)?;
+    let body: Value = serde_json::from_slice(without_mark(body)).map_err(|_| Fault::NotJson)?;
     let mut fault = Fault::NoList;
     for shape in shapes {
         let Some(entries) = body.pointer(shape.entries).and_then(Value::as_array) else {
@@ -90,7 +91,7 @@ fn model(shape: &Shape<'_>, entry: &Value) -> Option<Model> {
         id: id(shape, entry)?.to_owned(),
         name: first_text(shape.name),
         context_window: windows
-            .filter_map(|place| entry.pointer(place)?.as_u64())
+            .filter_map(|place| whole(entry.pointer(place)?))
             .next(),
         owned_by: first_text(shape.owned_by),
     })

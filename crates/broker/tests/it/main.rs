@@ -14,6 +14,7 @@ mod clock;
 mod damage;
 mod defined;
 mod lending;
+mod login_servers;
 mod logins;
 mod mcp;
 mod migrating;

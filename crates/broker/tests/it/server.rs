@@ -112,6 +112,14 @@ impl Server {
         values.next().cloned().unwrap_or_default()
     }
 
+    /// The parameter of this name in the last request with this grant.
+    pub(crate) fn sent(&self, grant: &str, name: &str) -> Option<String> {
+        let state = self.state.lock();
+        let mut requests = state.requests.iter().rev();
+        let last = requests.find(|form| form.get("grant_type").is_some_and(|kind| kind == grant));
+        last.expect("a request with this grant").get(name).cloned()
+    }
+
     /// Waits until so many requests have come in all.
     pub(crate) async fn arrived(&self, count: usize) {
         let mut arrived = self.arrived.subscribe();

@@ -2,7 +2,7 @@
 
 use provider_auth_oauth::{Discovery, HttpError, OauthError, Server, discover, discover_of};
 
-use crate::support::{Script, run, url};
+use crate::support::{IntoAnswer, Script, run, url};
 
 const DOCUMENT: &str = r#"{
   "issuer": "https://id.example/tenant",
@@ -52,6 +52,35 @@ fn an_issuer_without_a_path_has_two_places() {
 }
 
 #[test]
+fn trouble_at_one_place_does_not_end_the_search() {
+    let troubles: [Result<(u16, &str), HttpError>; 7] = [
+        Ok((429, "{}")),
+        Ok((500, "<html>")),
+        Ok((503, "{}")),
+        Ok((200, "{}")),
+        Ok((200, r#"{"message":"not found"}"#)),
+        Err(HttpError::TooLarge),
+        Err(HttpError::Timeout),
+    ];
+    for trouble in troubles {
+        let answer = || match trouble.clone() {
+            Ok(answer) => answer.into_answer(),
+            Err(error) => error.into_answer(),
+        };
+        let http = Script::new([answer(), answer(), (200, DOCUMENT).into_answer()]);
+        let found = run(discover(&http, &url("https://id.example/tenant")));
+        assert!(found.is_ok(), "{trouble:?}: {found:?}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_none_of_an_answer() {
+    let marked = format!("\u{feff}{DOCUMENT}");
+    let http = Script::new([(200, marked.as_str())]);
+    assert!(run(discover(&http, &url("https://id.example/tenant"))).is_ok());
+}
+
+#[test]
 fn explicit_endpoints_win_over_discovered_ones() {
     let http = Script::new([(200, DOCUMENT)]);
     let metadata = run(discover(&http, &url("https://id.example/tenant/"))).unwrap();
@@ -90,7 +119,10 @@ fn a_document_that_cannot_be_trusted_is_refused() {
         ),
         mismatch("https://evil.example"),
     );
-    check("{}", mismatch("no issuer"));
+    check(
+        &DOCUMENT.replace("\"issuer\"", "\"name\""),
+        mismatch("no issuer"),
+    );
     check(
         &DOCUMENT.replace("https://tokens", "http://tokens"),
         OauthError::InsecureEndpoint {

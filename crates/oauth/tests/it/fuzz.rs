@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::Response;
 use provider_auth_fuzz::Target;
 use provider_auth_oauth::{
-    Callback, Client, ClientAuth, LoginSecrets, OauthError, Tokens, bearer_challenge, discover,
-    discover_resource, exchange_code, limits, read_pasted, refresh, start_device,
+    Callback, Client, ClientAuth, LoginSecrets, OauthError, Server, Tokens, bearer_challenge,
+    discover, discover_resource, exchange_code, limits, read_pasted, refresh, start_device,
 };
 
 use crate::support::*;
@@ -122,7 +122,11 @@ fn an_answer_brings_tokens_that_serve_or_an_error_without_a_secret() {
             assert_eq!(found.issuer, url("https://id.example"))
         });
         let http = Script::new([0; 7].map(|_| Ok(answer(input))));
-        let resource = run(discover_resource(&http, &url("https://mcp.example/mcp")));
+        let resource = run(discover_resource(
+            &http,
+            &url("https://mcp.example/mcp"),
+            &Server::default(),
+        ));
         let resource = checked(resource, &[], |found| assert!(found.server.knows_s256));
         format!("{refreshed} {exchanged} {started} {found} {resource}")
     });

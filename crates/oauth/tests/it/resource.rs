@@ -1,7 +1,9 @@
 //! From an MCP server to where one signs in to it, and to a client of one's own there.
 
 use http::Response;
-use provider_auth_oauth::{HttpError, Metadata, OauthError, Resource, discover_resource, register};
+use provider_auth_oauth::{
+    Discovery, HttpError, Metadata, OauthError, Resource, Server, discover_resource, register,
+};
 use serde_json::{Value, json};
 
 use crate::support::{IntoAnswer, Script, run, show, url};
@@ -63,8 +65,16 @@ fn changed(mut body: Value, changes: Value) -> Value {
 fn discover(
     answers: impl IntoIterator<Item = Answer>,
 ) -> (Result<Resource, OauthError>, Vec<String>) {
+    discover_as(&Server::default(), answers)
+}
+
+/// The same where the user's configuration says how the login server differs.
+fn discover_as(
+    configured: &Server,
+    answers: impl IntoIterator<Item = Answer>,
+) -> (Result<Resource, OauthError>, Vec<String>) {
     let http = Script::new(answers);
-    let found = run(discover_resource(&http, &url(SERVER)));
+    let found = run(discover_resource(&http, &url(SERVER), configured));
     let asked = http
         .seen()
         .into_iter()
@@ -217,13 +227,6 @@ fn what_cannot_be_trusted_is_refused() {
         let about = description(json!({ "authorization_servers": servers }));
         refused(vec![challenge("Bearer"), about], expect);
     }
-    for resource in [json!(null), json!(["x"]), json!(1)] {
-        let about = description(json!({ "resource": resource }));
-        refused(
-            vec![challenge("Bearer"), about],
-            OauthError::Malformed { field: "resource" },
-        );
-    }
     let issuer = "https://id.example/tenant";
     for (server, expect) in [
         (
@@ -280,10 +283,13 @@ fn a_server_out_of_reach_or_out_of_order_is_not_one_without_a_description() {
     let busy = || (503, "").into_answer();
     for (answers, transient) in [
         (vec![Err(HttpError::Connect)], true),
-        (vec![challenge("Bearer"), Err(HttpError::TooLarge)], true),
-        (vec![challenge("Bearer"), busy()], true),
+        (vec![challenge("Bearer"), Err(HttpError::Connect)], true),
         (
-            vec![challenge("Bearer"), absent(), Err(HttpError::Timeout)],
+            vec![challenge("Bearer"), absent(), Err(HttpError::Connect)],
+            true,
+        ),
+        (
+            vec![challenge("Bearer"), absent(), busy(), absent(), absent()],
             true,
         ),
     ] {
@@ -291,6 +297,179 @@ fn a_server_out_of_reach_or_out_of_order_is_not_one_without_a_description() {
         let error = found.unwrap_err();
         assert_eq!(error.is_transient(), transient, "{error:?} {asked:?}");
     }
+}
+
+#[test]
+fn trouble_at_one_place_does_not_end_the_search_for_a_description() {
+    let status = |status| move || (status, "{}").into_answer();
+    let json = |body: Value| move || ok(body.clone());
+    let busy = |status| OauthError::Transient {
+        status,
+        retry_after: None,
+        date: None,
+    };
+    let no_resource = OauthError::Malformed { field: "resource" };
+    let timeout = OauthError::Http(HttpError::Timeout);
+    let troubles: Vec<(Box<dyn Fn() -> Answer>, OauthError)> = vec![
+        (Box::new(status(429)), busy(429)),
+        (Box::new(status(500)), busy(500)),
+        (Box::new(status(503)), busy(503)),
+        (Box::new(json(json!({}))), no_resource.clone()),
+        (
+            Box::new(json(json!({ "resource": null }))),
+            no_resource.clone(),
+        ),
+        (
+            Box::new(json(json!({ "resource": ["x"] }))),
+            no_resource.clone(),
+        ),
+        (
+            Box::new(json(json!({ "message": "not found" }))),
+            no_resource,
+        ),
+        (Box::new(|| Err(HttpError::TooLarge)), OauthError::TooLarge),
+        (Box::new(|| Err(HttpError::Timeout)), timeout),
+    ];
+    for (trouble, told) in troubles {
+        let about = r#"Bearer resource_metadata="https://mcp.example/about""#;
+        let (found, asked) = discover([
+            challenge(about),
+            trouble(),
+            trouble(),
+            description(json!({ "resource": "https://mcp.example" })),
+            metadata("https://id.example/tenant", json!({})),
+        ]);
+        assert_eq!(found.unwrap().id, "https://mcp.example", "{asked:?}");
+        // Nor does it keep a server without a description from being its own login server.
+        let own = metadata("https://mcp.example", json!({}));
+        let (found, _) = discover([challenge("Bearer"), trouble(), absent(), own]);
+        assert_eq!(found.unwrap().server.issuer, url("https://mcp.example"));
+        // It is told where nothing else is found.
+        let nothing = [(); 3].map(|()| absent());
+        let (found, _) = discover(
+            [challenge("Bearer"), trouble(), absent()]
+                .into_iter()
+                .chain(nothing),
+        );
+        assert_eq!(found.unwrap_err(), told);
+    }
+}
+
+#[test]
+fn what_is_not_needed_and_cannot_be_used_is_left_out() {
+    let issuer = "https://id.example/tenant";
+    for bad in [
+        json!("/relative"),
+        json!("http://id.example/plain"),
+        json!(""),
+        json!(7),
+        json!(["https://id.example"]),
+        json!({}),
+    ] {
+        for field in [
+            "device_authorization_endpoint",
+            "revocation_endpoint",
+            "userinfo_endpoint",
+            "jwks_uri",
+            "registration_endpoint",
+        ] {
+            let (found, _) = discover([
+                challenge("Bearer"),
+                description(json!({})),
+                metadata(issuer, json!({ field: bad })),
+            ]);
+            let server = found.unwrap_or_else(|error| panic!("{field} {bad}: {error}"));
+            let server = server.server;
+            assert_eq!(server.token_endpoint, Some(url("https://id.example/token")));
+            let left = [
+                server.device_authorization_endpoint,
+                server.revocation_endpoint,
+                server.userinfo_endpoint,
+                server.jwks_uri,
+                server
+                    .registration_endpoint
+                    .filter(|_| field == "registration_endpoint"),
+            ];
+            assert_eq!(left, [const { None }; 5], "{field} {bad}");
+        }
+        // A page to sign in on is not needed where a code can be entered elsewhere.
+        let device = json!({
+            "authorization_endpoint": bad,
+            "device_authorization_endpoint": "https://id.example/device",
+        });
+        let (found, _) = discover([
+            challenge("Bearer"),
+            description(json!({})),
+            metadata(issuer, device),
+        ]);
+        assert_eq!(found.unwrap().server.authorization_endpoint, None, "{bad}");
+        // What the user has named is not needed either.
+        let configured = Server {
+            authorization_endpoint: Some(url("https://id.example/a")),
+            token_endpoint: Some(url("https://id.example/t")),
+            ..Server::default()
+        };
+        let both = json!({ "authorization_endpoint": bad, "token_endpoint": bad });
+        let (found, _) = discover_as(
+            &configured,
+            [
+                challenge("Bearer"),
+                description(json!({})),
+                metadata(issuer, both),
+            ],
+        );
+        assert!(found.is_ok(), "{bad}: {found:?}");
+    }
+}
+
+#[test]
+fn a_login_server_has_the_names_and_the_place_that_the_user_says() {
+    let issuer = "https://login.behind.example";
+    let answers = || {
+        [
+            challenge("Bearer"),
+            description(json!({})),
+            metadata(issuer, json!({})),
+        ]
+    };
+    let (found, _) = discover(answers());
+    assert_eq!(
+        found.unwrap_err(),
+        OauthError::IssuerMismatch {
+            expected: "https://id.example/tenant".to_owned(),
+            found: issuer.to_owned(),
+        }
+    );
+    let mut named = Server::default();
+    named.dialect.issuers = vec![url("https://third.example"), url(issuer)];
+    assert!(discover_as(&named, answers()).0.is_ok());
+    let mut any = Server::default();
+    any.dialect.any_issuer = true;
+    assert!(discover_as(&any, answers()).0.is_ok());
+    let mut other = Server::default();
+    other.dialect.issuers = vec![url("https://third.example")];
+    assert!(discover_as(&other, answers()).0.is_err());
+    let mut elsewhere = Server::default();
+    elsewhere.dialect.discovery = Discovery::Document {
+        url: Some(url("https://10.0.0.7/own")),
+        key: Some("server".to_owned()),
+    };
+    // The user names a host of the local network: what lies there is theirs to know.
+    let nested = json!({ "server": {
+        "issuer": "https://id.example/tenant",
+        "authorization_endpoint": "https://id.example/authorize",
+        "token_endpoint": "https://10.0.0.7/token",
+        "code_challenge_methods_supported": ["S256"],
+    }});
+    let (found, asked) = discover_as(
+        &elsewhere,
+        [challenge("Bearer"), description(json!({})), ok(nested)],
+    );
+    assert_eq!(
+        found.unwrap().server.token_endpoint,
+        Some(url("https://10.0.0.7/token"))
+    );
+    assert_eq!(asked.last().unwrap(), "https://10.0.0.7/own");
 }
 
 #[test]
@@ -401,6 +580,26 @@ fn what_the_server_registers_is_what_counts() {
         (
             json!({ "client_secret": null, "token_endpoint_auth_method": "client_secret_basic" }),
             "app None  0",
+        ),
+        (
+            json!({ "client_secret": "", "token_endpoint_auth_method": "", "client_secret_expires_at": "" }),
+            "app None  0",
+        ),
+        (
+            json!({ "client_secret": " ", "token_endpoint_auth_method": "none" }),
+            "app None  0",
+        ),
+        (
+            json!({ "client_secret": "s", "token_endpoint_auth_method": "", "client_secret_expires_at": "1800000000" }),
+            "app Basic s 1800000000",
+        ),
+        (
+            json!({ "client_secret": "s", "client_secret_expires_at": 1800000000.5 }),
+            "app Basic s 1800000000",
+        ),
+        (
+            json!({ "client_secret": "s", "client_secret_expires_at": "0" }),
+            "app Basic s 0",
         ),
     ] {
         let answer = changed(json!({ "client_id": "app" }), answer);

@@ -125,6 +125,18 @@ fn an_end_is_taken_from_the_best_source_there_is() {
             end * 1000,
         ),
         (json!({ "access_token": token }), (end + 7) * 1000),
+        (
+            json!({ "access_token": jwt(json!({ "exp": end as f64 + 7.5 })) }),
+            (end + 7) * 1000,
+        ),
+        (
+            json!({ "access_token": jwt(json!({ "exp": (end + 7).to_string() })) }),
+            (end + 7) * 1000,
+        ),
+        (
+            json!({ "access_token": token, "expires_at": end as f64 + 0.25 }),
+            end * 1000,
+        ),
     ] {
         // The largest believed life counts from the request; these ends are within it.
         let requested_at_ms = if body.get("expires_in") == Some(&json!(60)) {
@@ -484,6 +496,11 @@ fn the_identity_is_read_where_the_dialect_says() {
             [here, None, None, None, None],
         );
     }
+    check(
+        &server(),
+        json!({ "access_token": jwt(json!({ "sub": 42.0, "org_id": 4.5 })) }),
+        [here, Some("42"), None, None, None],
+    );
     let mut nested = server();
     nested.dialect.identity.subject = vec!["/account/uuid".to_owned()];
     nested.dialect.identity.organization = vec!["/organization/uuid".to_owned()];

@@ -184,6 +184,11 @@ fn an_unknown_key_is_a_warning_that_names_the_nearest_known_one() {
             format!(
                 "{file}:2:137: providers.acme.params.authorise: unknown key; did you mean authorize?"
             ),
+            // With the key that was meant, there is a login.
+            format!(
+                "{file}:2:135: providers.acme.params: without effect: no login server of this provider is known, so only API keys \
+                 serve; set issuer, or authorizationEndpoint and tokenEndpoint"
+            ),
         ]
     );
 }

@@ -12,6 +12,7 @@ mod dialects;
 mod faults;
 mod files;
 mod fuzz;
+mod idle;
 mod layers;
 mod oci;
 mod project;
