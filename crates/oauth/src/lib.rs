@@ -37,6 +37,7 @@ mod identity;
 pub mod limits;
 mod local;
 mod login;
+mod pasted;
 mod private;
 mod reading;
 mod registration;
@@ -60,8 +61,8 @@ pub use crate::http::{Bounded, FromNearby, Http, HttpError, Reach, Sending};
 pub use crate::id_token::check_id_token;
 pub use crate::identity::{Identity, identity, userinfo};
 pub use crate::local::{is_local, is_local_address};
-pub use crate::login::{Callback, LoginSecrets, authorization_url, read_callback, read_pasted};
-
+pub use crate::login::{Callback, LoginSecrets, authorization_url, error_code, read_callback};
+pub use crate::pasted::{Pasted, read_pasted};
 pub use crate::private::{looks_private, without_private, without_secrets};
 pub use crate::reading::{unix_seconds, whole, without_mark};
 pub use crate::registration::{Registered, register};

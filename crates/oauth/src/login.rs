@@ -185,37 +185,16 @@ pub fn read_callback(
     })
 }
 
-/// Reads what a user pasted: the whole redirect URL, its query, `code#state`, or the bare code.
-///
-/// A bare code carries no state to check. It still cannot be another login's: the server ties it to our PKCE challenge.
-pub fn read_pasted(
-    text: &str,
-    secrets: &LoginSecrets,
-    server: &Server,
-) -> Result<Callback, CallbackError> {
-    let text = text.trim();
-    let after_path = text
-        .split_once('?')
-        .map(|(_, query)| query.split('#').next().unwrap_or_default());
-    let is_query = || {
-        ["code=", "state=", "error=", "iss="]
-            .iter()
-            .any(|name| text.starts_with(name))
-    };
-    match after_path {
-        Some(query) => return read_callback(query, secrets, server),
-        None if is_query() => return read_callback(text, secrets, server),
-        None if text.contains("://") => return Err(CallbackError::MissingCode),
-        None => {}
-    }
-    let code = match text.split_once('#') {
-        Some((code, state)) => {
-            check_state(Some(state), secrets)?;
-            code
-        }
-        None => text,
-    };
-    callback(code)
+/// Returns the server's error code in an answer, whether the answer counts or not: for a person to see. One that is no plain
+/// word, as the standards have it (RFC 6749 §4.1.2.1), is none.
+#[must_use]
+pub fn error_code(query: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let (_, code) = pairs.find(|(name, _)| name == "error")?;
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let fits =
+        !code.is_empty() && code.len() <= limits::ERROR_NAME_CHARS && code.chars().all(is_word);
+    fits.then(|| code.into_owned())
 }
 
 /// The parameters of an authorization response that we know.
@@ -250,7 +229,10 @@ impl Answer {
     }
 }
 
-fn check_state(state: Option<&str>, secrets: &LoginSecrets) -> Result<(), CallbackError> {
+pub(crate) fn check_state(
+    state: Option<&str>,
+    secrets: &LoginSecrets,
+) -> Result<(), CallbackError> {
     match state {
         None | Some("") => Err(CallbackError::MissingState),
         Some(state) if same_bytes(state, &secrets.state) => Ok(()),
@@ -271,7 +253,7 @@ fn check_issuer(issuer: Option<&str>, server: &Server) -> Result<(), CallbackErr
     }
 }
 
-fn callback(code: &str) -> Result<Callback, CallbackError> {
+pub(crate) fn callback(code: &str) -> Result<Callback, CallbackError> {
     let printable = |c: char| c.is_ascii_graphic();
     if code.is_empty() || !code.chars().all(printable) {
         return Err(CallbackError::MissingCode);

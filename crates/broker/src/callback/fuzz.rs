@@ -1,7 +1,7 @@
 //! Altered requests to the callback port: nothing finishes a login but its own answer, and no page is kept or runs.
 
 use provider_auth_fuzz::Target;
-use provider_auth_oauth::{LoginSecrets, Server, read_callback, read_pasted};
+use provider_auth_oauth::{LoginSecrets, Pasted, Server, read_callback};
 use url::form_urlencoded;
 
 use super::*;
@@ -44,10 +44,9 @@ fn no_request_finishes_a_login_but_its_own_answer() {
     assert_eq!(target.seeds().iter().filter(finishes).count(), 2);
     target.run(|input| {
         let pasted = String::from_utf8_lossy(input);
-        let query = pasted.trim().split_once('?').map(|(_, query)| query);
-        if read_pasted(&pasted, &secrets, &server).is_ok() && query.is_some() {
-            let query = query.and_then(|query| query.split('#').next());
-            assert_state(query.unwrap_or_default(), &secrets);
+        let read = Pasted::of(&pasted);
+        if let (Ok(_), Some((_, query))) = (read.read(&secrets, &server), read.address()) {
+            assert_state(query, &secrets);
         }
         // What came in two pieces is read as what came in one.
         let half = &input[..input.len() / 2];

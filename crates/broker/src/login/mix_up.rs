@@ -5,7 +5,7 @@
 //! says: which host gets the code. `iss` of an answer (RFC 9207) is checked beside it, in the oauth crate.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use provider_auth_oauth::{CallbackError, is_loopback};
+use provider_auth_oauth::{CallbackError, Pasted, is_loopback};
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -22,8 +22,8 @@ pub(super) fn redirect_of(issuer: &Url) -> Url {
 
 /// Refuses a pasted address that is not the one that this login comes back to. On a page of the web the user may have been sent on;
 /// on this machine nobody answers, so the address that the browser ends on is the very one.
-pub(super) fn check_pasted(text: &str, redirect: &Url) -> Result<(), CallbackError> {
-    let Some((address, _)) = text.trim().split_once('?') else {
+pub(super) fn check_pasted(pasted: &Pasted, redirect: &Url) -> Result<(), CallbackError> {
+    let Some((address, _)) = pasted.address() else {
         return Ok(());
     };
     let after_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);
@@ -137,12 +137,27 @@ mod tests {
             ("127.0.0.1:8976/callback/other?code=a&state=b", own, false),
             ("http://127.0.0.1:8976/?code=a&state=b", own, false),
             (
+                "<http://127.0.0.1:8976/callback/other?code=a&state=b>",
+                own,
+                false,
+            ),
+            (
+                "http://127.0.0.1:8976/callback/other#code=a&state=b",
+                own,
+                false,
+            ),
+            (
+                "http%3A%2F%2F127.0.0.1%3A8976%2Fcallback%2Fother%3Fcode%3Da%26state%3Db",
+                own,
+                false,
+            ),
+            (
                 "https://page.example/shown?code=a",
                 "https://page.example/callback",
                 true,
             ),
         ] {
-            let found = check_pasted(text, &url(redirect));
+            let found = check_pasted(&Pasted::of(text), &url(redirect));
             assert_eq!(found.is_ok(), expect, "{text}");
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use provider_auth_oauth::{
-    Callback, CallbackError, DeviceGrant, LoginSecrets, PageLogin, client_credentials,
-    exchange_assertion, exchange_code, poll_device, poll_page, read_callback, read_pasted,
+    Callback, CallbackError, DeviceGrant, LoginSecrets, PageLogin, Pasted as PastedText, Server,
+    client_credentials, exchange_assertion, exchange_code, poll_device, poll_page, read_callback,
 };
 use provider_auth_policy::Timestamp;
 use secrecy::SecretString;
@@ -105,8 +105,7 @@ impl Broker {
                 let callback: Callback = loop {
                     tokio::select! {
                         answer = answered(server.as_mut(), read) => break answer?,
-                        Some((text, refuse)) = pasted.recv() => match check_pasted(&text, &redirect)
-                            .and_then(|()| read_pasted(&text, &secrets, &made.server))
+                        Some((text, refuse)) = pasted.recv() => match read_pasted(&text, &redirect, &secrets, &made.server)
                             .and_then(ours)
                         {
                             Ok(callback) => break callback,
@@ -138,6 +137,18 @@ impl Broker {
             }
         }
     }
+}
+
+/// A pasted answer, if it is one to this login.
+fn read_pasted(
+    text: &str,
+    redirect: &Url,
+    secrets: &LoginSecrets,
+    server: &Server,
+) -> Result<Callback, CallbackError> {
+    let pasted = PastedText::of(text);
+    check_pasted(&pasted, redirect)?;
+    pasted.read(secrets, server)
 }
 
 /// The callback's answer; never, where there is no callback server.

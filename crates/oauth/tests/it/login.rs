@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use provider_auth_oauth::{
-    CallbackError, Client, LoginSecrets, OauthError, Server, authorization_url, exchange_code,
-    read_callback, read_pasted,
+    CallbackError, Client, LoginSecrets, OauthError, Server, authorization_url, error_code,
+    exchange_code, read_callback, read_pasted,
 };
 use serde_json::Value;
 use url::Url;
@@ -199,7 +199,6 @@ fn only_the_answer_to_this_login_counts() {
         ("code=abc&state=other", Err(E::WrongState)),
         ("code=abc&state=STATE0", Err(E::WrongState)),
         ("code=abc&state=", Err(E::MissingState)),
-        ("code=abc", Err(E::MissingState)),
         ("", Err(E::MissingState)),
         ("code=abc&code=abc&state=STATE", Err(E::RepeatedParameter)),
         (
@@ -281,12 +280,99 @@ fn whatever_a_user_pastes_is_read_and_checked() {
             Err(E::MissingState),
         ),
         ("http://127.0.0.1:1455/callback", Err(E::MissingCode)),
-        ("code=abc", Err(E::MissingState)),
         ("", Err(E::MissingCode)),
         ("two words", Err(E::MissingCode)),
     ] {
         check(read_pasted, &server(), text, expect);
     }
+}
+
+#[test]
+fn what_terminals_chats_and_shells_add_to_a_paste_is_none_of_it() {
+    use CallbackError as E;
+    let callback = "http://127.0.0.1:1455/callback";
+    let whole = format!("{callback}?code=4%2F0AX-b_c&state=STATE");
+    for text in [
+        whole.clone(),
+        "4/0AX-b_c".to_owned(),
+        "4%2F0AX-b_c".to_owned(),
+        "4%2f0AX-b_c".to_owned(),
+        "4%2F0AX-b_c#STATE".to_owned(),
+        "4%2F0AX-b_c%23STATE".to_owned(),
+        "code=4%2F0AX-b_c".to_owned(),
+        "?code=4/0AX-b_c".to_owned(),
+        "code=4/0AX-b_c#STATE".to_owned(),
+        "code=4%2F0AX-b_c&state=STATE".to_owned(),
+        "state=STATE&code=4/0AX-b_c#".to_owned(),
+        "code=4/0AX-b_c&amp;state=STATE".to_owned(),
+        format!("{callback}#code=4/0AX-b_c&state=STATE"),
+        "http%3A%2F%2F127.0.0.1%3A1455%2Fcallback%3Fcode%3D4%252F0AX-b_c%26state%3DSTATE"
+            .to_owned(),
+        "code%3D4%2F0AX-b_c".to_owned(),
+    ] {
+        let (front, back) = text.split_at(text.len() / 2);
+        for dressed in [
+            text.clone(),
+            format!("\u{feff}{text}"),
+            format!("\u{1b}[200~{text}\u{1b}[201~"),
+            format!("\u{1b}[200~{text}\n\u{1b}[201~\n"),
+            format!("^[[200~{text}^[[201~"),
+            format!("[200~{text}[201~"),
+            format!("\"{text}\""),
+            format!("'{text}'\r\n"),
+            format!("`{text}`"),
+            format!("\u{201c}{text}\u{201d}"),
+            format!("<{text}>"),
+            format!(" < {text} > "),
+            format!("\"<{text}>\""),
+            format!("{front}\n{back}"),
+            format!("{front}\r\n    {back}\n\n"),
+            format!("{front}\u{200b}{back}\u{a0}"),
+            text.replace('?', "\\?")
+                .replace('=', "\\=")
+                .replace('&', "\\&"),
+        ] {
+            check(read_pasted, &server(), &dressed, Ok("4/0AX-b_c"));
+        }
+    }
+    // What is understood is still checked.
+    for (text, expect) in [
+        (format!("<{callback}?code=abc&state=other>"), E::WrongState),
+        (
+            format!("\"{callback}#code=abc&state=other\""),
+            E::WrongState,
+        ),
+        ("'abc#other'".to_owned(), E::WrongState),
+        ("code=abc#other".to_owned(), E::WrongState),
+        (
+            "code=abc&iss=https%3A%2F%2Fevil.example&state=STATE".to_owned(),
+            E::WrongIssuer,
+        ),
+        ("state=STATE".to_owned(), E::MissingCode),
+        ("\"\"".to_owned(), E::MissingCode),
+        ("<two words>".to_owned(), E::MissingCode),
+        ("50%".to_owned() + " off", E::MissingCode),
+    ] {
+        check(read_pasted, &server(), &text, Err(expect));
+    }
+    // A percent sign that escapes nothing is part of the code.
+    check(read_pasted, &server(), "50%off", Ok("50%off"));
+}
+
+#[test]
+fn the_error_code_of_an_answer_can_be_shown_whether_it_counts_or_not() {
+    for (query, expect) in [
+        ("error=access_denied&state=other", Some("access_denied")),
+        ("error=interaction_required", Some("interaction_required")),
+        ("error=AADSTS50011", Some("AADSTS50011")),
+        ("code=abc&state=STATE", None),
+        ("error=", None),
+        ("error=call+0800+now", None),
+        ("error=%3Cscript%3E", None),
+    ] {
+        assert_eq!(error_code(query).as_deref(), expect, "{query}");
+    }
+    assert_eq!(error_code(&format!("error={}", "a".repeat(100))), None);
 }
 
 #[test]
