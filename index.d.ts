@@ -434,8 +434,9 @@ export interface LoginOptions {
   confirmTrust?: (trust: ProjectTrust) => boolean | Promise<boolean>
   /** Asked for the pasted code or redirect URL, with `paste`, and raced against the callback with `browser`. */
   readCode?: () => Promise<string>
+  /** Ends it at once, whatever it waits for. An exchange of its code that is under way goes on alone, and what it brings is stored. */
   signal?: AbortSignal
-  /** Give up after. Default 300 000. */
+  /** Give up after, counted from the call. Default 300 000. `LOGIN_TIMEOUT` says what came last and why it did not count. */
   timeoutMs?: number
 }
 
@@ -450,7 +451,10 @@ export interface LoginPrompt {
 }
 
 export interface LoginSession extends LoginPrompt {
-  /** Waits for the callback or the poll, or takes the pasted code or redirect URL; stores and returns the account. */
+  /**
+   * Waits for the callback or the poll, or takes the pasted code or redirect URL; stores and returns the account. A paste that
+   * cannot be used, or that the server refuses, rejects and leaves the login open for the right one.
+   */
   finish(code?: string): Promise<Account>
   /** Stops waiting and closes the callback port. Idempotent. */
   cancel(): void

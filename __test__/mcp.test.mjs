@@ -239,8 +239,8 @@ describe('registration', () => {
     const mcp = await start()
     const { provider, page } = await signedIn(mcp)
     const { port } = new URL(page.searchParams.get('redirect_uri'))
-    const neighbour = createServer().listen(port, '127.0.0.1')
-    await new Promise((resolve) => neighbour.once('listening', resolve))
+    // For a moment after a login its port says that one is signed in already.
+    const neighbour = await listening(port)
     await signedIn(mcp, { provider })
     neighbour.close()
     assert.equal(mcp.clients.size, 2)
@@ -458,5 +458,18 @@ function claimsOf(header) {
     return JSON.parse(Buffer.from(header.split(' ')[1].split('.')[1], 'base64url'))
   } catch {
     return undefined
+  }
+}
+
+/** A server on this port, as soon as it is free. */
+async function listening(port) {
+  for (;;) {
+    const server = createServer()
+    const error = await new Promise((resolve) => {
+      server.once('error', resolve).listen(port, '127.0.0.1', () => resolve())
+    })
+    if (error === undefined) return server
+    assert.equal(error.code, 'EADDRINUSE')
+    await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }

@@ -54,7 +54,7 @@ interface Addon {
   reportServed(attempt: unknown, status: unknown, headers: string): boolean
   reportResponse: typeof api.reportResponse
   observedHeaders(): string[]
-  startLogin(options: api.LoginOptions): Promise<NativePrompt>
+  startLogin(options: api.LoginOptions & { wait?: number }): Promise<NativePrompt>
   finishLogin(login: number, code?: string): Promise<api.Account>
   cancelLogin(login: number): void
   openBrowser(url: string): boolean
@@ -115,7 +115,6 @@ export const {
   trustProject,
   untrustProject,
   claimedProviders,
-  startLogin: startNativeLogin,
   finishLogin,
   cancelLogin,
   openBrowser,
@@ -171,6 +170,11 @@ export async function getAuthHeaders(request: api.AuthRequest): Promise<api.Auth
   const { accountId, headers, strip } = known
   const lease = { attempt, accountId, headers: { ...headers }, strip: strip.slice() }
   return typeof atHand === 'string' ? lease : { ...lease, url: atHand[1] }
+}
+
+/** The first step of `startLogin`. The signal calls it off, whatever it waits for. */
+export function startNativeLogin(options: api.LoginOptions): Promise<NativePrompt> {
+  return waitFor(options, addon.startLogin)
 }
 
 /** `removeAccount` of the contract. What was lent of an account does not stay here either. */

@@ -12,6 +12,7 @@ mod flood;
 mod fuzz;
 mod head;
 mod holder;
+mod linger;
 mod page;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::Poll;
 
-use provider_auth_oauth::CallbackError;
+use provider_auth_oauth::{CallbackError, error_code};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -33,6 +34,7 @@ use url::{Host, Url};
 use crate::broker::blocking;
 use crate::error::BrokerError;
 use crate::limits;
+use crate::login::LastAnswer;
 
 use self::connections::{Connection, Connections, Displaced, Stage};
 use self::head::{Expected, Head};
@@ -54,7 +56,7 @@ impl CallbackServer {
     ///
     /// `localhost` means both loopback addresses: nobody knows which one the browser takes, and no other program may
     /// sit on the other.
-    pub(crate) async fn bind(redirects: &[Url]) -> Result<Self, BrokerError> {
+    pub(crate) async fn bind(redirects: &[Url], last: LastAnswer) -> Result<Self, BrokerError> {
         let anywhere = [Url::parse("http://127.0.0.1/callback").expect("a constant URL")];
         let redirects = if redirects.is_empty() {
             &anywhere
@@ -64,8 +66,11 @@ impl CallbackServer {
         let mut busy = None;
         for redirect in redirects {
             let addresses = addresses(redirect)?;
+            if let Some(port) = redirect.port() {
+                linger::end(port).await;
+            }
             match (listen(&addresses, redirect.port()), redirect.port()) {
-                (Ok(listeners), _) => return Ok(Self::on(listeners, redirect.clone())),
+                (Ok(listeners), _) => return Ok(Self::on(listeners, redirect.clone(), last)),
                 (Err(error), Some(port)) if error.kind() == ErrorKind::AddrInUse => {
                     busy.get_or_insert(port);
                 }
@@ -81,7 +86,7 @@ impl CallbackServer {
         Err(BrokerError::CallbackPortBusy { port, holder })
     }
 
-    fn on(listeners: Vec<TcpListener>, mut redirect: Url) -> Self {
+    fn on(listeners: Vec<TcpListener>, mut redirect: Url, last: LastAnswer) -> Self {
         if redirect.port().is_none() {
             let port = listeners
                 .first()
@@ -98,6 +103,8 @@ impl CallbackServer {
             connections: Connections::default(),
             ask,
             ended,
+            taken: Page::TAKEN,
+            last,
         };
         #[cfg(test)]
         let connections = door.connections.clone();
@@ -133,7 +140,7 @@ impl CallbackServer {
                 }
                 Err(error) => {
                     tracing::debug!(%error, "a callback was refused; the login stays open");
-                    let _ = reply.send(Reply::Refused);
+                    let _ = reply.send(Reply::Refused(error_code(&query)));
                     continue;
                 }
             };
@@ -147,13 +154,14 @@ impl CallbackServer {
         std::future::pending().await
     }
 
-    /// Shows the last page, naming what was connected (or, without it, that the login failed), and closes the port.
+    /// Shows the last page, naming what was connected, or that the login failed and by which code of the server, and closes the
+    /// port. After a login that went well it says for a moment that one is signed in already.
     ///
     /// The task ends within a second; a process that is about to exit awaits it, so that the page arrives.
-    pub(crate) fn close(self, connected: Option<&str>) -> JoinHandle<()> {
+    pub(crate) fn close(self, connected: Result<&str, Option<&str>>) -> JoinHandle<()> {
         self.outcome.send_replace(Some(match connected {
-            Some(name) => Page::connected(name),
-            None => Page::failed(),
+            Ok(name) => Page::connected(name),
+            Err(code) => Page::failed(code),
         }));
         self.task
     }
@@ -169,7 +177,8 @@ struct Question {
 enum Reply {
     Accepted,
     Denied(String),
-    Refused,
+    /// With the server's code of an error in it.
+    Refused(Option<String>),
 }
 
 /// What every client meets.
@@ -178,6 +187,9 @@ struct Door {
     connections: Connections,
     ask: mpsc::Sender<Question>,
     ended: watch::Receiver<Option<Page>>,
+    /// What who asks after the login was answered gets to see.
+    taken: Page,
+    last: LastAnswer,
 }
 
 /// The loopback addresses that a redirect URI means.
@@ -253,6 +265,20 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
 /// its page.
 async fn serve(listeners: Vec<TcpListener>, door: Arc<Door>) {
     let mut clients = JoinSet::new();
+    welcome(&listeners, &door, &mut clients).await;
+    let went_well = door.ended.borrow().as_ref().is_some_and(Page::is_success);
+    match went_well {
+        true => linger::begin(listeners, &door),
+        false => drop(listeners),
+    }
+    let _ = timeout(limits::CALLBACK_CLOSING, async {
+        while clients.join_next().await.is_some() {}
+    })
+    .await;
+}
+
+/// Takes in who comes, until there is an end.
+async fn welcome(listeners: &[TcpListener], door: &Arc<Door>, clients: &mut JoinSet<()>) {
     let mut ended = door.ended.clone();
     let mut turn = 0;
     let mut accept_from = None;
@@ -263,7 +289,7 @@ async fn serve(listeners: Vec<TcpListener>, door: Arc<Door>) {
                 sleep_until(at).await;
             }
             turn += 1;
-            accept(&listeners, turn).await
+            accept(listeners, turn).await
         };
         tokio::select! {
             () = over(&mut ended) => break,
@@ -286,11 +312,6 @@ async fn serve(listeners: Vec<TcpListener>, door: Arc<Door>) {
         }
         while clients.try_join_next().is_some() {}
     }
-    drop(listeners);
-    let _ = timeout(limits::CALLBACK_CLOSING, async {
-        while clients.join_next().await.is_some() {}
-    })
-    .await;
 }
 
 /// Waits until the login has ended, or nobody is left to end it.
@@ -331,6 +352,10 @@ async fn visit(mut stream: TcpStream, connection: &Connection, door: &Door) {
     let (page, stage) = match head {
         Ok(Ok(Head::Callback(query))) => ask(query, connection, door).await,
         Ok(Ok(Head::Refused(page))) => (page, Stage::Refused),
+        Ok(Ok(Head::Missed(why, page))) => {
+            door.last.note(why);
+            (page, Stage::Refused)
+        }
         // Too slow, or gone: there is nobody to answer.
         Ok(Ok(Head::Incomplete) | Err(_)) | Err(_) => return,
     };
@@ -368,20 +393,20 @@ async fn ask(query: String, connection: &Connection, door: &Door) -> (Page, Stag
     connection.enter(Stage::Judged);
     let (reply, replied) = oneshot::channel();
     if door.ask.send(Question { query, reply }).await.is_err() {
-        return (Page::TAKEN, Stage::Refused);
+        return (door.taken.clone(), Stage::Refused);
     }
     match replied.await {
         Ok(Reply::Accepted) => {
             connection.enter(Stage::Answered);
             let page = match door.ended.clone().wait_for(Option::is_some).await {
-                Ok(page) => page.clone().unwrap_or_else(Page::failed),
-                Err(_) => Page::failed(),
+                Ok(page) => page.clone().unwrap_or_else(|| Page::failed(None)),
+                Err(_) => Page::failed(None),
             };
             (page, Stage::Answered)
         }
         Ok(Reply::Denied(reason)) => (Page::denied(&reason), Stage::Answered),
-        Ok(Reply::Refused) => (Page::OTHER_LOGIN, Stage::Refused),
-        Err(_) => (Page::TAKEN, Stage::Refused),
+        Ok(Reply::Refused(code)) => (Page::other_login(code.as_deref()), Stage::Refused),
+        Err(_) => (door.taken.clone(), Stage::Refused),
     }
 }
 

@@ -81,8 +81,11 @@ pub enum BrokerError {
     #[error("the login failed: {0}")]
     LoginFailed(String),
     /// Nobody finished the login in time.
-    #[error("the login was not finished in time; start it again")]
-    LoginTimeout,
+    #[error("the login was not finished in time; start it again{}", .last.as_deref().map(|last| format!(". {last}")).unwrap_or_default())]
+    LoginTimeout {
+        /// What came last, and why it did not count.
+        last: Option<String>,
+    },
     /// No account can serve until a person signs in.
     #[error("{}", needs_login(provider, *standing, *moved_at))]
     NeedsLogin {
@@ -176,7 +179,7 @@ impl BrokerError {
             Self::LoginCancelled => "LOGIN_CANCELLED",
             Self::LoginDenied(_) => "LOGIN_DENIED",
             Self::LoginFailed(_) => "LOGIN_FAILED",
-            Self::LoginTimeout => "LOGIN_TIMEOUT",
+            Self::LoginTimeout { .. } => "LOGIN_TIMEOUT",
             Self::NeedsLogin { .. } => "NEEDS_LOGIN",
             Self::Network(_) => "NETWORK",
             Self::NoAccount { .. } => "NO_ACCOUNT",
@@ -301,7 +304,9 @@ impl BrokerError {
     pub(crate) fn from_login(error: OauthError) -> Self {
         match error {
             OauthError::Denied => Self::LoginDenied(error.to_string()),
-            OauthError::Expired => Self::LoginTimeout,
+            OauthError::Expired => Self::LoginTimeout {
+                last: Some("The code that was shown has expired".to_owned()),
+            },
             other => Self::LoginFailed(other.to_string()),
         }
     }

@@ -102,6 +102,12 @@ pub(crate) const CALLBACK_BACKLOG: u32 = 4096;
 /// Bytes that a client of the callback port may send after its request: a browser sends none.
 pub(crate) const CALLBACK_UNREAD_LIMIT: u64 = 64 * 1024;
 
+/// How long a login that is given up may take to free its port before it is told: not felt by a person.
+pub(crate) const LOGIN_ENDING: Duration = Duration::from_millis(20);
+
+/// How long the callback port says that one is signed in already: a browser loads a page twice, and people reload it.
+pub(crate) const CALLBACK_LINGER: Duration = Duration::from_secs(3);
+
 /// How long the callback port may take to close once the login has ended, so that the browser gets its last page.
 pub(crate) const CALLBACK_CLOSING: Duration = Duration::from_secs(1);
 

@@ -4,17 +4,19 @@
 //! It ends by an answer, by a refusal, by its deadline or when the user calls it off, and then holds no port.
 
 mod begin;
+mod deadline;
 mod mix_up;
 mod run;
 mod way_back;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use provider_auth_policy::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinError;
 use url::Url;
 
 use crate::accounts::{Account, checked_name};
@@ -24,6 +26,9 @@ use crate::error::BrokerError;
 use crate::limits;
 
 pub(crate) use self::begin::Making;
+use self::deadline::Deadline;
+pub(crate) use self::deadline::LastAnswer;
+use self::run::Work;
 
 /// How a person proves who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,16 +101,23 @@ pub struct LoginPrompt {
 #[derive(Default)]
 pub(crate) struct Logins {
     open: Mutex<HashMap<u64, Login>>,
+    /// Clients with which a login was given up, until that is on the disk.
+    doubtful: Mutex<HashSet<String>>,
 }
 
 #[derive(Clone)]
 struct Login {
-    outcome: watch::Receiver<Option<Result<Account, Arc<BrokerError>>>>,
+    outcome: watch::Receiver<Option<Outcome>>,
     pasted: mpsc::Sender<Pasted>,
     cancel: Arc<watch::Sender<bool>>,
 }
 
 impl Logins {
+    /// Whether a login with this client was given up a moment ago.
+    pub(crate) fn doubts(&self, client_id: &str) -> bool {
+        self.doubtful.lock().contains(client_id)
+    }
+
     /// Keeps a login, and forgets those that ended longest ago.
     fn keep(&self, number: u64, login: Login) {
         let mut open = self.open.lock();
@@ -166,15 +178,95 @@ impl Broker {
         let resource = options.resource.as_deref().map(mcp_server).transpose();
         let resource =
             resource.map_err(|bad| BrokerError::InvalidArgument(format!("resource: {bad}")))?;
-        let namespace = checked_name("namespace", options.namespace)?;
-        let label = checked_name("label", options.label)?;
+        let namespace = checked_name("namespace", options.namespace.clone())?;
+        let label = checked_name("label", options.label.clone())?;
         if options.method == Some(Method::ApiKey) {
             return Err(BrokerError::InvalidArgument(
                 "method: an API key needs no steps; use `login` or `addApiKey`".to_owned(),
             ));
         }
+        let number = self.next_serial();
+        let patience = options.timeout.unwrap_or(limits::LOGIN_PATIENCE);
+        let mut deadline = Deadline {
+            at: self.now() + patience,
+            // While it begins it has no handle: whoever calls it off drops this call.
+            cancelled: watch::channel(false).1,
+            last: LastAnswer::default(),
+        };
+        let beginning = self.begin(
+            number,
+            &options,
+            resource,
+            (namespace, label),
+            &deadline.last,
+        );
+        let begun = tokio::select! {
+            begun = beginning => begun?,
+            // Nothing has been shown yet, so that nothing is lost: requests under way are dropped.
+            error = deadline.reached(self) => return Err(error),
+        };
+        let Begun { made, prompt, work } = begun;
+        let expires_at = prompt.expires_at.min(deadline.at);
+        let reserve = self.reserve_notice(&made.provider, &made.namespace);
+        let (outcome_in, outcome) = watch::channel(None);
+        let (pasted, pasted_out) = mpsc::channel(1);
+        let (cancel, cancelled) = watch::channel(false);
+        deadline.at = expires_at;
+        deadline.cancelled = cancelled;
+        let login = Login {
+            outcome,
+            pasted,
+            cancel: Arc::new(cancel),
+        };
+        self.logins.keep(number, login);
+
+        let client = made.is_registered().then(|| made.client.id.clone());
+        let (broker, until) = (self.clone(), deadline.clone());
+        let mut running = tokio::spawn(async move {
+            let ended = broker.run(work, &made, pasted_out, &until).await;
+            if ended.is_err() && made.is_registered() {
+                broker.forget_registration(&made.client.id).await;
+            }
+            broker.logins.doubtful.lock().remove(&made.client.id);
+            ended.map_err(Arc::new)
+        });
+        let broker = self.clone();
+        tokio::spawn(async move {
+            let error = tokio::select! {
+                biased;
+                ended = &mut running => {
+                    let _ = outcome_in.send(Some(whole(ended)));
+                    return;
+                }
+                error = deadline.reached(&broker) => error,
+            };
+            // The next login registers another one, also if it begins before that is on the disk.
+            broker.logins.doubtful.lock().extend(client);
+            // What waits ends by itself, and frees its port. What exchanges a code goes on alone: the code is good for one use,
+            // and whoever asked is told now.
+            let ended = tokio::time::timeout(limits::LOGIN_ENDING, &mut running).await;
+            let _ = outcome_in.send(Some(ended.map_or_else(|_| Err(Arc::new(error)), whole)));
+        });
+        Ok(LoginPrompt {
+            expires_at,
+            instructions: prompt.instructions + &reserve,
+            ..prompt
+        })
+    }
+
+    /// All that comes before the prompt: the vault, the server, the client, and the way to go.
+    async fn begin(
+        self: &Arc<Self>,
+        number: u64,
+        options: &LoginOptions,
+        resource: Option<Url>,
+        (namespace, label): (Option<String>, Option<String>),
+        last: &LastAnswer,
+    ) -> Result<Begun, BrokerError> {
+        last.note("The vault had not been opened yet".to_owned());
         // A vault that cannot be written would turn up only after the user has signed in.
         self.opened_by_hand().await?;
+        last.note("The login server had not said yet how to go on".to_owned());
         let mut provider = self.provider_of_login(&options.provider, resource.as_ref())?;
         let namespace = provider.pool(namespace.as_deref()).to_owned();
         let (server, client, mcp) = match provider.resource.clone() {
@@ -189,9 +281,6 @@ impl Broker {
             }
         };
         let method = self.login_method(options.method, &provider, &server)?;
-        let patience = options.timeout.unwrap_or(limits::LOGIN_PATIENCE);
-        let number = self.next_serial();
-        let reserve = self.reserve_notice(&provider, &namespace);
         let mut made = Making {
             provider,
             server,
@@ -200,12 +289,8 @@ impl Broker {
             method,
             namespace,
             label,
+            last: last.clone(),
         };
-
-        let (outcome_in, outcome) = watch::channel(None);
-        let (pasted, pasted_out) = mpsc::channel(1);
-        let (cancel, cancelled) = watch::channel(false);
-        let began = self.now();
         let (prompt, work) = match method {
             Method::Device if made.server.dialect.page_poll.is_some() => {
                 self.begin_page_poll(number, &made)?
@@ -218,33 +303,8 @@ impl Broker {
                     .await?
             }
         };
-        let expires_at = prompt.expires_at.min(began + patience);
-        let login = Login {
-            outcome,
-            pasted,
-            cancel: Arc::new(cancel),
-        };
-        self.logins.keep(number, login);
-
-        let broker = self.clone();
-        tokio::spawn(async move {
-            let given_up = async {
-                tokio::select! {
-                    () = tokio::time::sleep(broker.now().until(expires_at)) => BrokerError::LoginTimeout,
-                    () = called_off(cancelled) => BrokerError::LoginCancelled,
-                }
-            };
-            let ended = broker.run(work, &made, pasted_out, given_up).await;
-            if ended.is_err() && made.is_registered() {
-                broker.forget_registration(&made.client.id).await;
-            }
-            let _ = outcome_in.send(Some(ended.map_err(Arc::new)));
-        });
-        Ok(LoginPrompt {
-            expires_at,
-            instructions: prompt.instructions + &reserve,
-            ..prompt
-        })
+        last.note(work.nothing_came());
+        Ok(Begun { made, prompt, work })
     }
 
     /// Waits for a login to end; a pasted code or redirect URL may end it. A paste that cannot be used leaves it open.
@@ -295,9 +355,17 @@ impl Broker {
     }
 }
 
-async fn called_off(mut cancelled: watch::Receiver<bool>) {
-    if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
-        // The login was dropped from the list without being cancelled: it goes on to its own end.
-        std::future::pending().await
-    }
+/// A login that has something to show.
+struct Begun {
+    made: Making,
+    prompt: LoginPrompt,
+    work: Work,
+}
+
+type Outcome = Result<Account, Arc<BrokerError>>;
+
+/// How a login ended, be it by a panic.
+fn whole(ended: Result<Outcome, JoinError>) -> Outcome {
+    let broken = |_| BrokerError::LoginFailed("it broke off".to_owned());
+    ended.map_err(broken).map_err(Arc::new).flatten()
 }

@@ -227,6 +227,10 @@ impl Broker {
             belongs.issuer.as_ref() == Some(issuer)
                 && belongs.resource_id().as_deref() == Some(resource)
                 && belongs.registration.as_ref().is_some_and(fits)
+                && !belongs
+                    .client_id
+                    .as_deref()
+                    .is_some_and(|id| self.logins.doubts(id))
         });
         let Some(newest) = usable.max_by_key(|entry| entry.credential.updated_at) else {
             return Ok(None);

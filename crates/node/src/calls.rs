@@ -172,15 +172,17 @@ pub fn observed_headers() -> Vec<&'static str> {
 
 #[napi(catch_unwind)]
 pub fn start_login<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
-    let options = read!(
+    let (options, wait) = read!(
         env,
-        Options::new(&options, "options").and_then(|options| options.login())
+        Options::new(&options, "options")
+            .and_then(|options| Ok((options.login()?, options.wait()?)))
     );
     later(env, async move {
-        broker()?
-            .start_login(options)
-            .await
-            .map(|prompt| values::prompt(&prompt))
+        let work = async { broker()?.start_login(options).await };
+        match global::waits().run(wait, work).await {
+            Err(BrokerError::Aborted) => Err(BrokerError::LoginCancelled),
+            begun => begun.map(|prompt| values::prompt(&prompt)),
+        }
     })
 }
 

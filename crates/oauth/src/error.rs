@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use crate::{HttpError, private::hidden, tokens::reveal};
+use crate::{HttpError, limits, private::hidden, tokens::reveal};
 
 /// Why a token, device, discovery or revocation request brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -152,6 +152,19 @@ impl OauthError {
 }
 
 impl OauthError {
+    /// Returns the name by which the server called its error, if it is a plain word: for a person to see.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        let name = match self {
+            Self::InvalidGrant { .. } => "invalid_grant",
+            Self::Denied => "access_denied",
+            Self::Expired => "expired_token",
+            Self::Rejected { error, .. } => error.as_deref()?,
+            _ => return None,
+        };
+        is_code(name).then_some(name)
+    }
+
     /// Returns the error without any of `secrets`, in whatever form a server's words repeat them: it may know more of them than
     /// it was sent.
     #[must_use]
@@ -184,6 +197,12 @@ impl OauthError {
         }
         self
     }
+}
+
+/// Whether a text is an error code as the standards have them (RFC 6749 §4.1.2.1), and so nothing but a word.
+pub(crate) fn is_code(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    !text.is_empty() && text.len() <= limits::ERROR_NAME_CHARS && text.chars().all(is_part)
 }
 
 impl From<HttpError> for OauthError {

@@ -10,7 +10,9 @@ use secrecy::SecretString;
 use url::{Url, form_urlencoded};
 
 use crate::{
-    CallbackError, Client, OauthError, Server, limits,
+    CallbackError, Client, OauthError, Server,
+    error::is_code,
+    limits,
     server::endpoint,
     text::{clean, without_echo},
     tokens::reveal,
@@ -191,10 +193,7 @@ pub fn read_callback(
 pub fn error_code(query: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     let (_, code) = pairs.find(|(name, _)| name == "error")?;
-    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let fits =
-        !code.is_empty() && code.len() <= limits::ERROR_NAME_CHARS && code.chars().all(is_word);
-    fits.then(|| code.into_owned())
+    is_code(&code).then(|| code.into_owned())
 }
 
 /// The parameters of an authorization response that we know.

@@ -102,7 +102,9 @@ fn check(crowd: impl IntoIterator<Item = (Habit, u8)>) {
         .build()
         .unwrap();
     inside.block_on(async {
-        let mut server = CallbackServer::bind(&[]).await.unwrap();
+        let mut server = CallbackServer::bind(&[], LastAnswer::default())
+            .await
+            .unwrap();
         let port = server.redirect_uri().port().unwrap();
         let connections = server.connections.clone();
         for (habit, from) in crowd {
@@ -110,7 +112,7 @@ fn check(crowd: impl IntoIterator<Item = (Habit, u8)>) {
         }
         let login = inside.spawn(async move {
             let answer = server.wait(accept).await;
-            server.close(Some("acme")).await.unwrap();
+            server.close(Ok("acme")).await.unwrap();
             (answer, Instant::now())
         });
         while connections.seen() < CROWD as u64 {
@@ -159,7 +161,9 @@ async fn a_crowd_at_one_loopback_address_does_not_hide_the_other() {
         return;
     }
     let redirect = Url::parse("http://localhost/callback").unwrap();
-    let mut server = CallbackServer::bind(&[redirect]).await.unwrap();
+    let mut server = CallbackServer::bind(&[redirect], LastAnswer::default())
+        .await
+        .unwrap();
     let port = server.redirect_uri().port().unwrap();
     let connections = server.connections.clone();
     let outside = std::thread::spawn(move || {
@@ -183,7 +187,7 @@ async fn a_crowd_at_one_loopback_address_does_not_hide_the_other() {
     };
     let login = async {
         server.wait(accept).await.unwrap();
-        server.close(Some("acme")).await.unwrap();
+        server.close(Ok("acme")).await.unwrap();
     };
     let ((page, waited), ()) = tokio::join!(browser, login);
     assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
@@ -193,7 +197,9 @@ async fn a_crowd_at_one_loopback_address_does_not_hide_the_other() {
 
 #[tokio::test]
 async fn a_browser_that_connects_in_advance_is_served_on_whichever_connection_it_takes() {
-    let mut server = CallbackServer::bind(&[]).await.unwrap();
+    let mut server = CallbackServer::bind(&[], LastAnswer::default())
+        .await
+        .unwrap();
     let port = server.redirect_uri().port().unwrap();
     let mut connected = Vec::new();
     for _ in 0..6 {
@@ -209,7 +215,7 @@ async fn a_browser_that_connects_in_advance_is_served_on_whichever_connection_it
     };
     let login = async {
         server.wait(accept).await.unwrap();
-        server.close(Some("acme")).await.unwrap();
+        server.close(Ok("acme")).await.unwrap();
     };
     let (page, ()) = tokio::join!(browser, login);
     assert!(page.starts_with("HTTP/1.1 200 "), "{page}");

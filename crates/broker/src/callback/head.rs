@@ -5,6 +5,7 @@ use url::{Position, Url};
 use super::page::Page;
 
 /// The one request that is served.
+#[derive(Clone)]
 pub(super) struct Expected {
     /// Values of `host` that name this port.
     hosts: Vec<String>,
@@ -31,6 +32,8 @@ pub(super) enum Head {
     Incomplete,
     /// The browser comes back with this query.
     Callback(String),
+    /// It may be the answer to a login, and comes in a form or to a place where it does not count: why.
+    Missed(String, Page),
     /// Anything else.
     Refused(Page),
 }
@@ -60,8 +63,27 @@ pub(super) fn read(bytes: &[u8], expected: &Expected) -> Head {
         .unwrap_or_default();
     match request.method {
         _ if !host_is_right => Head::Refused(Page::WRONG_HOST),
+        _ if path != expected.path && is_answer(query) => Head::Missed(
+            format!(
+                "What came last did not count: it came to another path than {}, where this login waits",
+                expected.path
+            ),
+            Page::NOT_FOUND,
+        ),
         _ if path != expected.path => Head::Refused(Page::NOT_FOUND),
         Some("GET") => Head::Callback(query.to_owned()),
+        Some("POST") => Head::Missed(
+            "What came last did not count: the server sent its answer as a form post, and only an answer in the address is taken; \
+             set params.authorize.response_mode to \"query\""
+                .to_owned(),
+            Page::WRONG_METHOD,
+        ),
         _ => Head::Refused(Page::WRONG_METHOD),
     }
+}
+
+/// Whether a query looks like the answer to a login.
+fn is_answer(query: &str) -> bool {
+    let mut pairs = query.split('&');
+    pairs.any(|pair| pair.starts_with("code=") || pair.starts_with("error="))
 }

@@ -20,11 +20,6 @@ impl Page {
         "Not a request",
         "This port only takes the answer to a login.",
     );
-    pub(super) const OTHER_LOGIN: Self = Self::fixed(
-        "400 Bad Request",
-        "Not this login",
-        "This answer does not belong to the login that is waiting. Go back to the tab of the newest login, or start it again.",
-    );
     pub(super) const NOT_FOUND: Self = Self::fixed(
         "404 Not Found",
         "Nothing here",
@@ -39,6 +34,11 @@ impl Page {
         "409 Conflict",
         "Already answered",
         "This login has been answered. You can close this tab.",
+    );
+    pub(super) const SIGNED_IN: Self = Self::fixed(
+        "200 OK",
+        "Already signed in",
+        "This login is complete. You can close this tab.",
     );
     pub(super) const WRONG_HOST: Self = Self::fixed(
         "421 Misdirected Request",
@@ -60,6 +60,25 @@ impl Page {
         }
     }
 
+    /// An answer that does not count; `code` is the server's own, of an error in it.
+    pub(super) fn other_login(code: Option<&str>) -> Self {
+        let said = code.map(|code| format!(" It says: {code}."));
+        Self {
+            status: "400 Bad Request",
+            title: "Not this login",
+            text: format!(
+                "This answer does not belong to the login that is waiting.{} Go back to the tab of the newest login, or start it again.",
+                said.unwrap_or_default()
+            )
+            .into(),
+        }
+    }
+
+    /// Whether it says that a login went well.
+    pub(super) fn is_success(&self) -> bool {
+        self.status.starts_with("200")
+    }
+
     /// The provider said no.
     pub(super) fn denied(reason: &str) -> Self {
         Self {
@@ -69,13 +88,18 @@ impl Page {
         }
     }
 
-    /// The provider said yes, and then it went wrong.
-    pub(super) fn failed() -> Self {
-        Self::fixed(
-            "502 Bad Gateway",
-            "Not connected",
-            "The login could not be completed. The program that started it says why.",
-        )
+    /// The provider said yes, and then it went wrong; `code` is the server's own.
+    pub(super) fn failed(code: Option<&str>) -> Self {
+        let said = code.map(|code| format!(" The server says: {code}."));
+        Self {
+            status: "502 Bad Gateway",
+            title: "Not connected",
+            text: format!(
+                "The login could not be completed.{} The program that started it says why.",
+                said.unwrap_or_default()
+            )
+            .into(),
+        }
     }
 
     const fn fixed(status: &'static str, title: &'static str, text: &'static str) -> Self {

@@ -6,10 +6,13 @@ use provider_auth_oauth::CallbackError;
 use tokio::time::Instant;
 
 use super::*;
+use crate::login::LastAnswer;
 
 async fn server(redirect: Option<&str>) -> CallbackServer {
     let redirects: Vec<Url> = redirect.iter().map(|url| url.parse().unwrap()).collect();
-    CallbackServer::bind(&redirects).await.unwrap()
+    CallbackServer::bind(&redirects, LastAnswer::default())
+        .await
+        .unwrap()
 }
 
 fn port(server: &CallbackServer) -> u16 {
@@ -63,7 +66,7 @@ async fn the_right_answer_ends_the_wait_and_the_page_names_the_account() {
     // The tokens are fetched now; who comes again meanwhile is told, at once.
     assert_eq!(status(&get(port, "/callback?yes&code=a%20b").await), 409);
     let began = Instant::now();
-    server.close(Some("Ada <ada@example.com>")).await.unwrap();
+    server.close(Ok("Ada <ada@example.com>")).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(1));
     let page = browser.await.unwrap();
     assert_eq!(status(&page), 200);
@@ -79,9 +82,36 @@ async fn the_right_answer_ends_the_wait_and_the_page_names_the_account() {
     ] {
         assert!(page.contains(header), "{header}");
     }
+    // For a moment: a page that is loaded again, and anything else, as before.
+    let again = get(port, "/callback?yes&code=a%20b").await;
+    assert_eq!(status(&again), 200);
+    assert!(again.contains("Already signed in"), "{again}");
+    assert_eq!(status(&get(port, "/favicon.ico").await), 404);
+    linger::end(port).await;
     assert!(
         TcpStream::connect(("127.0.0.1", port)).await.is_err(),
         "the port is closed"
+    );
+}
+
+#[tokio::test]
+async fn another_login_gets_the_port_at_once() {
+    let redirect = {
+        let first = server(None).await;
+        let redirect = first.redirect_uri().clone();
+        first.close(Ok("acme")).await.unwrap();
+        redirect
+    };
+    let mut second = server(Some(redirect.as_str())).await;
+    let port = port(&second);
+    let browser = tokio::spawn(async move { get(port, "/callback?yes").await });
+    assert_eq!(second.wait(accept).await, Ok("yes".to_owned()));
+    second.close(Err(Some("invalid_client"))).await.unwrap();
+    let page = browser.await.unwrap();
+    assert!(page.contains("The server says: invalid_client."), "{page}");
+    assert!(
+        TcpStream::connect(("127.0.0.1", port)).await.is_err(),
+        "after a login that failed the port is closed"
     );
 }
 
@@ -91,13 +121,19 @@ async fn a_wrong_answer_leaves_the_login_open() {
     let port = port(&server);
     let strangers = async {
         for target in ["/callback?code=abc&state=other", "/callback", "/callback?"] {
-            assert_eq!(status(&get(port, target).await), 400, "{target}");
+            let page = get(port, target).await;
+            assert_eq!(status(&page), 400, "{target}");
+            assert!(!page.contains("It says"), "{page}");
         }
+        let page = get(port, "/callback?error=interaction_required").await;
+        assert!(page.contains("It says: interaction_required."), "{page}");
+        let page = get(port, "/callback?error=%3Cb%3Ecall+us").await;
+        assert!(!page.contains("It says"), "{page}");
         get(port, "/callback?yes").await
     };
     let login = async {
         let answer = server.wait(accept).await;
-        server.close(None).await.unwrap();
+        server.close(Err(None)).await.unwrap();
         answer
     };
     let (page, answer) = tokio::join!(strangers, login);
@@ -197,7 +233,7 @@ async fn a_client_that_says_nothing_keeps_nobody_waiting() {
     let browser = tokio::spawn(async move { get(port, "/callback?yes").await });
     let began = Instant::now();
     server.wait(accept).await.unwrap();
-    server.close(Some("acme")).await.unwrap();
+    server.close(Ok("acme")).await.unwrap();
     assert_eq!(status(&browser.await.unwrap()), 200);
     assert!(began.elapsed() < Duration::from_secs(1));
     let mut nothing = Vec::new();
@@ -235,7 +271,7 @@ async fn a_wait_that_was_dropped_can_be_taken_up_again() {
         () = std::future::ready(()) => {}
     }
     assert_eq!(server.wait(accept).await, Ok("yes".to_owned()));
-    server.close(Some("acme")).await.unwrap();
+    server.close(Ok("acme")).await.unwrap();
     assert_eq!(status(&browser.await.unwrap()), 200);
 }
 
@@ -243,7 +279,7 @@ async fn a_wait_that_was_dropped_can_be_taken_up_again() {
 async fn a_login_that_ended_otherwise_closes_the_port() {
     let pasted = server(None).await;
     let busy = port(&pasted);
-    pasted.close(Some("acme")).await.unwrap();
+    pasted.close(Err(None)).await.unwrap();
     assert!(TcpStream::connect(("127.0.0.1", busy)).await.is_err());
 
     let CallbackServer { redirect, task, .. } = server(None).await;
@@ -266,7 +302,7 @@ async fn the_redirect_uri_is_taken_to_the_letter() {
     assert_eq!(status(&get(free, "/callback?yes").await), 404);
     let browser = tokio::spawn(async move { get(free, "/auth/callback?yes").await });
     assert_eq!(server.wait(accept).await, Ok("yes".to_owned()));
-    server.close(Some("acme")).await.unwrap();
+    server.close(Ok("acme")).await.unwrap();
     assert_eq!(status(&browser.await.unwrap()), 200);
 }
 
@@ -298,7 +334,10 @@ async fn a_taken_port_is_named() {
     let (_other, port) = taken().await;
     for host in ["127.0.0.1", "localhost"] {
         let redirect = format!("http://{host}:{port}/callback").parse().unwrap();
-        let error = CallbackServer::bind(&[redirect]).await.err().unwrap();
+        let error = CallbackServer::bind(&[redirect], LastAnswer::default())
+            .await
+            .err()
+            .unwrap();
         assert_eq!(error.code(), "CALLBACK_PORT_BUSY");
         let who = match cfg!(target_os = "linux") {
             true => format!("(process {})", std::process::id()),
@@ -320,9 +359,14 @@ async fn a_registered_fall_back_is_taken_when_the_port_is_busy() {
     drop(three);
     let uri = |port: u16| Url::parse(&format!("http://127.0.0.1:{port}/callback")).unwrap();
     let redirects = [uri(first), uri(second), uri(third)];
-    let server = CallbackServer::bind(&redirects).await.unwrap();
+    let server = CallbackServer::bind(&redirects, LastAnswer::default())
+        .await
+        .unwrap();
     assert_eq!(server.redirect_uri(), &redirects[2]);
-    let error = CallbackServer::bind(&redirects).await.err().unwrap();
+    let error = CallbackServer::bind(&redirects, LastAnswer::default())
+        .await
+        .err()
+        .unwrap();
     assert!(
         matches!(error, BrokerError::CallbackPortBusy { port, .. } if port == first),
         "{error}"
@@ -347,7 +391,7 @@ async fn the_other_loopback_is_served_where_there_is_one() {
         answer
     });
     assert_eq!(server.wait(accept).await, Ok("yes".to_owned()));
-    server.close(Some("acme")).await.unwrap();
+    server.close(Ok("acme")).await.unwrap();
     assert_eq!(status(&browser.await.unwrap()), 200);
 }
 
@@ -359,7 +403,7 @@ async fn a_redirect_to_another_machine_is_not_listened_for() {
         "http://192.168.0.1:9/",
         "app:/callback",
     ] {
-        let error = CallbackServer::bind(&[redirect.parse().unwrap()])
+        let error = CallbackServer::bind(&[redirect.parse().unwrap()], LastAnswer::default())
             .await
             .err();
         assert!(

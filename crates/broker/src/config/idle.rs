@@ -29,10 +29,13 @@ impl Said {
 
     /// Those that have no effect for this provider.
     pub(super) fn idle(&self, provider: &Provider) -> Vec<ConfigError> {
-        let found = match &provider.server {
+        let mut found = match &provider.server {
             None => without_login(),
             Some(server) => Login::of(self, provider, server).idle(),
         };
+        if provider.models_urls.is_empty() {
+            found.push(("modelsShape", "it has no list of models; set modelsUrl"));
+        }
         let told = found.into_iter().filter_map(|(key, why)| {
             let place = self.keys.get(key)?;
             Some(place.fault(format!("without effect: {why}")))

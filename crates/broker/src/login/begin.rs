@@ -11,7 +11,7 @@ use url::Url;
 
 use super::mix_up::whereabouts;
 use super::run::Work;
-use super::{LoginPrompt, Method};
+use super::{LastAnswer, LoginPrompt, Method};
 use crate::broker::Broker;
 use crate::config::{Grant, Provenance, Provider, resolve_secret};
 use crate::credential::Registration;
@@ -31,6 +31,8 @@ pub(crate) struct Making {
     pub(crate) method: Method,
     pub(crate) namespace: String,
     pub(crate) label: Option<String>,
+    /// What is told when its time is over.
+    pub(crate) last: LastAnswer,
 }
 
 impl Making {

@@ -1,12 +1,12 @@
 //! Runs a login from the prompt to the stored account.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use provider_auth_oauth::{
-    Callback, CallbackError, DeviceGrant, LoginSecrets, PageLogin, Pasted as PastedText, Server,
-    client_credentials, exchange_assertion, exchange_code, poll_device, poll_page, read_callback,
+    Callback, CallbackError, DeviceGrant, LoginSecrets, OauthError, PageLogin,
+    Pasted as PastedText, Server, client_credentials, exchange_assertion, exchange_code,
+    poll_device, poll_page, read_callback,
 };
 use provider_auth_policy::Timestamp;
 use secrecy::SecretString;
@@ -15,6 +15,7 @@ use url::Url;
 
 use super::Pasted;
 use super::begin::Making;
+use super::deadline::Deadline;
 use super::mix_up::check_pasted;
 use crate::accounts::Account;
 use crate::broker::Broker;
@@ -35,15 +36,16 @@ pub(super) enum Work {
 }
 
 impl Broker {
-    /// Runs a login to its end. Once the user has answered, nothing calls it off: what follows is bounded by itself, and
-    /// a code is good for one use.
+    /// Runs a login to its end. What waits for the user ends with the deadline. Once the user has answered, nothing calls it off:
+    /// what follows is bounded by itself, and a code is good for one use.
     pub(super) async fn run(
         self: &Arc<Self>,
         work: Work,
         made: &Making,
         mut pasted: mpsc::Receiver<Pasted>,
-        given_up: impl Future<Output = BrokerError>,
+        deadline: &Deadline,
     ) -> Result<Account, BrokerError> {
+        let given_up = deadline.reached(self);
         tokio::pin!(given_up);
         let http = &made.client_of(self);
         match work {
@@ -99,42 +101,93 @@ impl Broker {
                     callback.client(&made.server, &made.client)?;
                     Ok(callback)
                 };
-                let read =
-                    |query: &str| read_callback(query, &secrets, &made.server).and_then(ours);
+                let read = |query: &str| {
+                    let read = read_callback(query, &secrets, &made.server).and_then(ours);
+                    read.inspect_err(|error| made.last.refused(query, error))
+                };
                 let mut server = server;
-                let callback: Callback = loop {
-                    tokio::select! {
-                        answer = answered(server.as_mut(), read) => break answer?,
+                let (account, code) = loop {
+                    let (callback, refuse) = tokio::select! {
+                        answer = answered(server.as_mut(), read) => (answer?, None),
                         Some((text, refuse)) = pasted.recv() => match read_pasted(&text, &redirect, &secrets, &made.server)
                             .and_then(ours)
                         {
-                            Ok(callback) => break callback,
+                            Ok(callback) => (callback, Some(refuse)),
                             Err(error @ CallbackError::Denied { .. }) => return Err(error.into()),
-                            Err(error) => { let _ = refuse.send(error.into()); }
+                            Err(error) => {
+                                made.last.note(format!("What was pasted last did not count: {error}"));
+                                let _ = refuse.send(error.into());
+                                continue;
+                            }
                         },
                         error = &mut given_up => return Err(error),
+                    };
+                    // The user has seen the prompt and has gone on: now a secret that the project names is read.
+                    let client = self.asking_client(made)?;
+                    let client = callback.client(&made.server, &client)?;
+                    let asked_at = self.now();
+                    let tokens =
+                        exchange_code(http, &made.server, &client, callback, &secrets, &redirect)
+                            .await;
+                    match (tokens, refuse) {
+                        (Ok(tokens), _) => {
+                            break (self.keep(made, client, tokens, asked_at).await, None);
+                        }
+                        // It was the wrong one, perhaps of an earlier page: the right one still can come.
+                        (Err(error), Some(refuse)) if is_of_code(&error) => {
+                            made.last.note(format!(
+                                "The code that was pasted last was refused: {error}"
+                            ));
+                            let _ = refuse.send(BrokerError::from_login(error));
+                        }
+                        (Err(error), _) => {
+                            let code = error.code().map(str::to_owned);
+                            break (Err(BrokerError::from_login(error)), code);
+                        }
                     }
-                };
-                // The user has seen the prompt and has gone on: now a secret that the project names is read.
-                let client = self.asking_client(made)?;
-                let client = callback.client(&made.server, &client)?;
-                let asked_at = self.now();
-                let tokens =
-                    exchange_code(http, &made.server, &client, callback, &secrets, &redirect)
-                        .await
-                        .map_err(BrokerError::from_login);
-                let account = match tokens {
-                    Ok(tokens) => self.keep(made, client, tokens, asked_at).await,
-                    Err(error) => Err(error),
                 };
                 if let Some(server) = server {
                     // The page is on its way before anybody is told, since the process may end then.
-                    let _ = server
-                        .close(account.as_ref().map(|account| account.label.as_str()).ok())
-                        .await;
+                    let connected = account.as_ref().map(|account| account.label.as_str());
+                    let _ = server.close(connected.map_err(|_| code.as_deref())).await;
                 }
                 account
             }
+        }
+    }
+}
+
+/// Whether an exchange failed for its code, or for something that passes, so that another code may do.
+fn is_of_code(error: &OauthError) -> bool {
+    match error {
+        OauthError::InvalidGrant { .. } => true,
+        OauthError::Rejected { error, .. } => !matches!(
+            error.as_deref(),
+            Some(
+                "invalid_client"
+                    | "unauthorized_client"
+                    | "unsupported_grant_type"
+                    | "invalid_scope"
+                    | "invalid_target"
+            )
+        ),
+        other => other.is_transient(),
+    }
+}
+
+impl Work {
+    /// What to tell when the time is over and nothing has come.
+    pub(super) fn nothing_came(&self) -> String {
+        match self {
+            Self::Assertion(_) | Self::Client => "The login server had not answered yet".to_owned(),
+            Self::Device(_) => "The code was not entered, or the sign-in not finished".to_owned(),
+            Self::PagePoll(_) => "The sign-in on the page was not finished".to_owned(),
+            Self::Page {
+                server: Some(_),
+                redirect,
+                ..
+            } => format!("No answer came to {redirect}"),
+            Self::Page { .. } => "No code was pasted".to_owned(),
         }
     }
 }

@@ -45,7 +45,7 @@ impl Broker {
             return Ok((None, redirect));
         }
         if let Some(registered) = registered {
-            match CallbackServer::bind(&[registered]).await {
+            match CallbackServer::bind(&[registered], made.last.clone()).await {
                 Ok(server) => {
                     let redirect = server.redirect_uri().clone();
                     return Ok((Some(server), redirect));
@@ -58,7 +58,7 @@ impl Broker {
                 Err(error) => return Err(error),
             }
         }
-        let server = CallbackServer::bind(&configured).await?;
+        let server = CallbackServer::bind(&configured, made.last.clone()).await?;
         let redirect = server.redirect_uri().clone();
         Ok((Some(server), redirect))
     }

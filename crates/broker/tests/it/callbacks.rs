@@ -115,7 +115,10 @@ async fn only_the_one_right_answer_ends_the_login() {
     let (status, page) = browser.await.unwrap();
     assert_eq!(status, 200);
     assert!(page.contains("ann@acme.example is ready to use"), "{page}");
-    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
+    // For a moment the port says so to whoever comes again.
+    let (status, page) = get(port, &right).await;
+    assert_eq!(status, 200);
+    assert!(page.contains("Already signed in"), "{page}");
     assert!(began.elapsed() < Duration::from_secs(2));
     assert_eq!(account.label, "ann@acme.example");
     assert_eq!(world.server.requests(), 2);
@@ -146,4 +149,55 @@ async fn a_login_comes_back_to_the_registered_port_that_is_free() {
             .last("redirect_uri")
             .ends_with(&format!(":{expected}/callback"))
     );
+}
+
+/// What a browser brings that does not count is what a login that times out tells.
+#[tokio::test]
+async fn a_login_that_times_out_says_what_came_last_and_why_it_did_not_count() {
+    let cases = [
+        (
+            "GET /callback?error=access_denied",
+            "this answer does not say which login it belongs to (it held the error access_denied)",
+        ),
+        (
+            "GET /callback?code=a&state=other",
+            "this answer belongs to another login",
+        ),
+        (
+            "GET /callback/?code=a&state=other",
+            "it came to another path than /callback",
+        ),
+        ("POST /callback", "as a form post"),
+        ("GET /favicon.ico", "No answer came to http://127.0.0.1:"),
+    ];
+    let mut logins = tokio::task::JoinSet::new();
+    for (request, why) in cases {
+        logins.spawn(async move {
+            let world = World::new();
+            let process = world.process();
+            let options = LoginOptions {
+                provider: "acme".to_owned(),
+                method: Some(Method::Browser),
+                timeout: Some(Duration::from_secs(2)),
+                ..LoginOptions::default()
+            };
+            let prompt = process.start_login(options).await.unwrap();
+            let page = Url::parse(&prompt.url).unwrap();
+            let redirect = page
+                .query_pairs()
+                .find(|(name, _)| name == "redirect_uri")
+                .unwrap()
+                .1;
+            let port = Url::parse(&redirect).unwrap().port().unwrap();
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let head = format!("{request} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            let error = process.finish_login(prompt.login, None).await.unwrap_err();
+            assert_eq!(error.code(), "LOGIN_TIMEOUT");
+            assert!(error.to_string().contains(why), "{error}");
+        });
+    }
+    logins.join_all().await;
 }

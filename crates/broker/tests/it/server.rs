@@ -24,6 +24,8 @@ pub(crate) struct Server {
     arrived: watch::Sender<usize>,
     /// Whether answers are held back.
     held: watch::Sender<bool>,
+    /// From which request on.
+    held_from: watch::Sender<usize>,
 }
 
 #[derive(Default)]
@@ -84,6 +86,7 @@ impl Server {
             state: Mutex::default(),
             arrived: watch::Sender::new(0),
             held: watch::Sender::new(false),
+            held_from: watch::Sender::new(usize::MAX),
         }
     }
 
@@ -129,6 +132,11 @@ impl Server {
     /// Keeps answers back until [`Server::release`].
     pub(crate) fn hold(&self) {
         self.held.send_replace(true);
+    }
+
+    /// Never answers the request of this number, nor a later one.
+    pub(crate) fn hold_from(&self, request: usize) {
+        self.held_from.send_replace(request);
     }
 
     pub(crate) fn release(&self) {
@@ -204,6 +212,9 @@ impl Server {
             .collect();
         self.state.lock().requests.push(form.clone());
         self.arrived.send_modify(|count| *count += 1);
+        if self.requests() >= *self.held_from.borrow() {
+            return std::future::pending().await;
+        }
         self.held.subscribe().wait_for(|held| !held).await.unwrap();
         let scripted = self.state.lock().script.pop_front();
         match scripted {

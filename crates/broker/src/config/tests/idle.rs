@@ -252,7 +252,7 @@ fn every_key_takes_effect_or_is_named_in_a_warning() {
     check("cursor", json!({ "origins": origins }), &no_login);
     // An MCP server says itself where one signs in.
     let mcp = json!({ "extends": "mcp", "resource": "https://mcp.example.com/mcp" });
-    let of_mcp = ["dialect.issuedClient"];
+    let of_mcp = ["dialect.issuedClient", "modelsShape"];
     check("notes", mcp.clone(), &[&login[..], &of_mcp].concat());
     // One whose endpoints are named is not asked.
     let mut named = mcp;
