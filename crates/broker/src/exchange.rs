@@ -59,7 +59,11 @@ impl Broker {
         } = locked;
         let credential = match self.with_home(credential).await {
             Ok(credential) => credential,
-            Err(error) => return self.postpone(id, &vault, guard, &error).await,
+            Err(error) => {
+                return self
+                    .postpone(id, &vault, guard, &error, Refresher::NotAsked)
+                    .await;
+            }
         };
         let Some(ask) = self.ask_for(&credential)? else {
             return self.login_ended(id, generation, &vault).await;
@@ -91,8 +95,25 @@ impl Broker {
             Err(error) if self.forgets_client(&credential, &error) => {
                 self.client_gone(id, &vault, guard, credential).await
             }
-            Err(error) => self.postpone(id, &vault, guard, &error).await,
+            Err(error)
+                if ask.ends_with_refusal()
+                    && is_refusal(&error)
+                    && has_ended(&credential, due, now)
+                    && self.is_refused_for_good(id) =>
+            {
+                self.refused(id, &vault, guard, generation).await
+            }
+            Err(error) => {
+                self.postpone(id, &vault, guard, &error, Refresher::Asked)
+                    .await
+            }
         }
+    }
+
+    fn is_refused_for_good(&self, id: &AccountId) -> bool {
+        let now = self.now();
+        self.ledger
+            .read(|state| provider_auth_policy::is_refused_for_good(state, id, now))
     }
 
     /// Whether the server no longer knows a client that it has registered by itself: only a login brings another.
@@ -195,7 +216,15 @@ impl Broker {
             }
             match provider_auth_policy::refresh_allowed(state, id, now) {
                 Ok(()) => None,
-                Err(rest_until) => postponed("the last try failed a moment ago", Some(rest_until)),
+                Err(rest_until) => {
+                    let why = match provider_auth_policy::refused_since(state, id) {
+                        Some(_) => {
+                            "the login server refused to renew this login a moment ago; if it still does in a minute, sign in again"
+                        }
+                        None => "the last try failed a moment ago",
+                    };
+                    postponed(why, Some(rest_until))
+                }
             }
         })
     }
@@ -288,6 +317,7 @@ impl Broker {
         vault: &Arc<Vault>,
         guard: RecordGuard,
         error: &OauthError,
+        refresher: Refresher,
     ) -> Result<Landing, BrokerError> {
         let now = self.now();
         let wait = match error {
@@ -312,9 +342,13 @@ impl Broker {
             _ => None,
         };
         let jitter = self.jitter();
-        let change = self
-            .ledger
-            .read(|state| provider_auth_policy::refresh_postponed(state, id, wait, now, jitter));
+        let change =
+            self.ledger.read(
+                |state| match refresher == Refresher::Asked && is_refusal(error) {
+                    true => provider_auth_policy::refresh_refused(state, id, now, jitter),
+                    false => provider_auth_policy::refresh_postponed(state, id, wait, now, jitter),
+                },
+            );
         let until = provider_auth_policy::refresh_allowed(&change, id, now).err();
         // Before the lock is free, so that whoever gets it next rests too.
         self.note(vault, &change).await;
@@ -346,6 +380,32 @@ impl Broker {
             },
         );
     }
+}
+
+/// Whether the server has refused for certain, by whatever name: in JSON, and as the fault of the request.
+fn is_refusal(error: &OauthError) -> bool {
+    let OauthError::Rejected { status, error, .. } = error else {
+        return false;
+    };
+    let passes = matches!(
+        error.as_deref(),
+        Some("temporarily_unavailable" | "server_error" | "slow_down")
+    );
+    // GitHub refuses with a 200.
+    (400..500).contains(status) && !passes || (*status == 200 && error.is_some() && !passes)
+}
+
+/// Whether the access token serves no more.
+fn has_ended(credential: &Credential, due: Due, now: Timestamp) -> bool {
+    let has_ended = credential.expires_at().is_some_and(|at| at <= now);
+    has_ended || matches!(due, Due::TokenRefused { .. })
+}
+
+/// Whether who renews the login was asked at all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refresher {
+    Asked,
+    NotAsked,
 }
 
 /// A record under its lock.

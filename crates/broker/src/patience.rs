@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use provider_auth_policy::{AccountId, Request, Timestamp};
+use provider_auth_policy::{AccountId, Request, Timestamp, refused_since};
 
 use crate::accounts::Entry;
 use crate::broker::{About, Broker};
@@ -47,6 +47,15 @@ impl Broker {
         let Some(until) = failure.retry_at() else {
             return Err(failure);
         };
+        // What a server refuses by name it refuses in ten seconds, too.
+        let refuses = |id: &str| {
+            let id = AccountId::from(id);
+            self.ledger
+                .read(|state| refused_since(state, &id).is_some())
+        };
+        if failure.account().is_some_and(refuses) {
+            return Err(failure);
+        }
         let span = self.now().until(until);
         let spent = asked.request.spent();
         if spent + span > asked.provider.rotation.max_wait {

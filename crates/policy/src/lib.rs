@@ -101,7 +101,10 @@ pub use meters::OBSERVED_HEADERS;
 pub use pool::{AccountStateName, Pool, account_state, serving_order};
 pub use react::{Action, Reaction, react};
 pub use reason::{Reason, Source, Standing};
-pub use refresh::{refresh_allowed, refresh_postponed, refresh_rejected, refreshed, rewritten};
+pub use refresh::{
+    is_refused_for_good, refresh_allowed, refresh_postponed, refresh_refused, refresh_rejected,
+    refreshed, refused_since, rewritten,
+};
 pub use request::Request;
 pub use response::{Failure, Response};
 pub use rotation::{Mode, Rotation, Strategy};

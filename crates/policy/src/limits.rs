@@ -173,6 +173,9 @@ pub const REFRESH_MUST: Duration = Duration::from_secs(30);
 pub const REFRESH_MUST_PERCENT: u32 = 10;
 /// First rest after a refresh that failed for a passing reason; it doubles.
 pub const REFRESH_REST_FIRST: Duration = Duration::from_secs(5);
+/// How far apart two refusals of a refresh token lie that mean its end, where their name does not say so: no fault of a server
+/// that restarts, or of a client that is being changed, is taken for it.
+pub const REFUSALS_APART: Duration = minutes(1);
 /// Longest such rest, unless the server states a longer one.
 pub const REFRESH_REST_LONGEST: Duration = minutes(5);
 

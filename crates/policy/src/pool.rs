@@ -12,6 +12,7 @@ use crate::hindrance::{Hindrance, hindrance};
 use crate::limits;
 use crate::lots::Lot;
 use crate::reason::{Reason, Standing};
+use crate::refresh::{refresh_allowed, refused_since};
 use crate::request::{Aim, Request, pool_key};
 use crate::rotation::{Mode, Rotation, Strategy};
 use crate::state::{SharedState, Usage};
@@ -158,6 +159,12 @@ impl<'a> Pool<'a> {
     /// Returns why the account cannot serve the request now, or `None` when it can.
     pub(crate) fn hindrance(&self, account: &AccountView, request: &Request) -> Option<Hindrance> {
         hindrance(self.state, account, request.aim(), self.now)
+    }
+
+    /// Tells whether what hinders the account is that its login server refuses to renew it.
+    pub(crate) fn is_refused(&self, account: &AccountView, hindrance: &Hindrance) -> bool {
+        let rests_until = refresh_allowed(self.state, &account.id, self.now).err();
+        rests_until == Some(hindrance.until) && refused_since(self.state, &account.id).is_some()
     }
 
     /// Returns when time alone will next change how the account stands or ranks.

@@ -34,6 +34,46 @@ pub fn refresh_postponed(
     now: Timestamp,
     jitter: f64,
 ) -> SharedState {
+    let refused_since = refused_since(state, id);
+    rested(state, id, (retry_after, refused_since), now, jitter)
+}
+
+/// Returns the change after the server refused to renew the login by a name that need not mean its end (`invalid_request`,
+/// `unauthorized_client`, …): all processes rest as after a passing failure, and remember since when it refuses.
+pub fn refresh_refused(
+    state: &SharedState,
+    id: &AccountId,
+    now: Timestamp,
+    jitter: f64,
+) -> SharedState {
+    let since = refused_since(state, id).unwrap_or(now);
+    rested(state, id, (None, Some(since)), now, jitter)
+}
+
+/// Returns since when the server has refused to renew the login, if the last it said was no new token.
+#[must_use]
+pub fn refused_since(state: &SharedState, id: &AccountId) -> Option<Timestamp> {
+    let known = state.counters(id);
+    let rest = known
+        .refresh_rest
+        .filter(|rest| rest.generation >= known.generation)?;
+    rest.refused_since
+}
+
+/// Tells whether one more such refusal means that the login has ended: a server that is out of order for a moment, or a client
+/// that is being repaired, is not taken for its end.
+#[must_use]
+pub fn is_refused_for_good(state: &SharedState, id: &AccountId, now: Timestamp) -> bool {
+    refused_since(state, id).is_some_and(|since| since + limits::REFUSALS_APART <= now)
+}
+
+fn rested(
+    state: &SharedState,
+    id: &AccountId,
+    (retry_after, refused_since): (Option<Duration>, Option<Timestamp>),
+    now: Timestamp,
+    jitter: f64,
+) -> SharedState {
     let known = state.counters(id);
     let level = match known
         .refresh_rest
@@ -57,6 +97,7 @@ pub fn refresh_postponed(
                 until: now + rest.max(stated.unwrap_or_default()),
                 observed_at: now,
                 level,
+                refused_since,
             }),
             ..AccountState::default()
         },

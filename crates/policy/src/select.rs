@@ -255,6 +255,13 @@ fn later(
         })
         .filter_map(|account| Some((*account, pool.hindrance(account, request)?)))
         .collect();
+    // What the login server refuses is not waited for: the try says at once that it does.
+    let (refused, hindered): (Vec<_>, Vec<_>) = hindered
+        .into_iter()
+        .partition(|(account, hindrance)| pool.is_refused(account, hindrance));
+    if let ([(account, _), ..], []) = (&refused[..], &hindered[..]) {
+        return serve(account, Rule::Strategy);
+    }
     // Only what time cures is waited for.
     let soonest = hindered
         .iter()

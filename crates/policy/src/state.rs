@@ -115,6 +115,9 @@ pub struct RefreshRest {
     pub observed_at: Timestamp,
     /// Rung of the back-off, from zero.
     pub level: u8,
+    /// Since when the server has refused to renew this record, by a name that need not mean its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_since: Option<Timestamp>,
 }
 
 /// How much of one quota window is used.

@@ -22,6 +22,7 @@ mod mix_up;
 mod models;
 mod projects;
 mod refreshing;
+mod refusals;
 mod secrets;
 mod server;
 mod setbacks;
