@@ -4,6 +4,8 @@
 //! Proxies are those of the system (`HTTPS_PROXY`, `NO_PROXY`, …); what goes to this machine takes none. A request that may
 //! not reach this machine or its network gets a client of its own, which judges the addresses that it connects to.
 
+mod encoding;
+mod proxy;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +28,8 @@ use url::{Host, Url};
 use crate::limits;
 use crate::resolver::{self, LeadsHome, LookUp, Resolver};
 
+use self::proxy::{Proxies, Proxy};
+
 /// Sends requests. Costs nothing until the first one.
 pub(crate) struct HttpClient {
     extra_roots: Option<PathBuf>,
@@ -37,6 +41,9 @@ pub(crate) struct HttpClient {
 
 struct Clients {
     tls: ClientConfig,
+    /// Whether there is any certificate to know a server by.
+    has_roots: bool,
+    proxies: Proxies,
     remote: reqwest::Client,
     loopback: reqwest::Client,
 }
@@ -71,6 +78,11 @@ impl HttpClient {
         if reach == Some(Reach::Elsewhere) && provider_auth_oauth::is_local(&url) {
             return Err(is_local());
         }
+        let proxy = match is_loopback(&url) {
+            true => None,
+            false => clients.proxies.of(&url),
+        };
+        proxy.as_ref().map_or(Ok(()), Proxy::check)?;
         let own;
         let mut is_nearby = None;
         let client = match (reach, url.host()) {
@@ -86,10 +98,21 @@ impl HttpClient {
         };
         let request = reqwest::Request::try_from(request).map_err(|_| HttpError::Other)?;
         let response = client.execute(request).await;
-        let mut response = response.map_err(|error| match leads_home(&error) {
-            true => is_local(),
-            false => reason(error),
-        })?;
+        let mut response = match response {
+            Ok(response) => response,
+            Err(error) if leads_home(&error) => return Err(is_local()),
+            Err(error) => {
+                let reason = match is_untrusted(&error) && !clients.has_roots {
+                    true => HttpError::NoRoots,
+                    false => reason(error),
+                };
+                let trouble = match (&proxy, &reason) {
+                    (Some(proxy), HttpError::Connect) => proxy.trouble(&url).await,
+                    _ => None,
+                };
+                return Err(trouble.unwrap_or(reason));
+            }
+        };
 
         let limit = self.limit;
         if response
@@ -105,9 +128,10 @@ impl HttpClient {
             }
             body.extend_from_slice(&chunk);
         }
-        let mut answer = http::Response::new(body);
+        let mut headers = std::mem::take(response.headers_mut());
+        let mut answer = http::Response::new(encoding::undo(body, &mut headers, limit)?);
         *answer.status_mut() = response.status();
-        *answer.headers_mut() = std::mem::take(response.headers_mut());
+        *answer.headers_mut() = headers;
         if is_nearby.is_some_and(|it| it.load(Ordering::Relaxed)) {
             answer.extensions_mut().insert(FromNearby);
         }
@@ -123,8 +147,10 @@ impl Http for HttpClient {
 
 impl Clients {
     fn build(extra_roots: Option<&Path>) -> Result<Self, Box<dyn Error>> {
-        let tls = tls(extra_roots)?;
+        let (tls, has_roots) = tls(extra_roots)?;
         Ok(Self {
+            has_roots,
+            proxies: Proxies::system(),
             remote: builder(&tls).build()?,
             loopback: builder(&tls).no_proxy().build()?,
             tls,
@@ -144,22 +170,25 @@ fn builder(tls: &ClientConfig) -> reqwest::ClientBuilder {
         .timeout(limits::REQUEST_PATIENCE)
 }
 
-fn tls(extra_roots: Option<&Path>) -> Result<ClientConfig, rustls::Error> {
+/// And whether there is any certificate to know a server by.
+fn tls(extra_roots: Option<&Path>) -> Result<(ClientConfig, bool), rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?;
     let roots = extra_roots.map(certificates).unwrap_or_default();
+    let mut has_roots = true;
     let config = match Verifier::new_with_extra_roots(roots, provider) {
         Ok(verifier) => config
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier)),
         // A machine without certificates, as a bare container, still logs in at a server on this machine.
         Err(error) => {
+            has_roots = false;
             tracing::warn!(%error, "the system's certificates cannot be used: no https server is trusted");
             config.with_root_certificates(RootCertStore::empty())
         }
     };
-    Ok(config.with_no_client_auth())
+    Ok((config.with_no_client_auth(), has_roots))
 }
 
 fn certificates(file: &Path) -> Vec<CertificateDer<'static>> {
@@ -188,11 +217,22 @@ fn leads_home(error: &(dyn Error + 'static)) -> bool {
 }
 
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    find_tls(error, &|_| true)
+}
+
+/// Whether a server's certificate is not trusted.
+fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
+    find_tls(error, &|error| {
+        matches!(error, rustls::Error::InvalidCertificate(_))
+    })
+}
+
+fn find_tls(error: &(dyn Error + 'static), fits: &dyn Fn(&rustls::Error) -> bool) -> bool {
     // An I/O error does not name as its source what it wraps, and may wrap another one.
     let wrapped = error
         .downcast_ref::<std::io::Error>()
         .and_then(std::io::Error::get_ref);
-    error.is::<rustls::Error>()
-        || wrapped.is_some_and(|inner| is_tls(inner))
-        || error.source().is_some_and(is_tls)
+    error.downcast_ref::<rustls::Error>().is_some_and(fits)
+        || wrapped.is_some_and(|inner| find_tls(inner, fits))
+        || error.source().is_some_and(|inner| find_tls(inner, fits))
 }

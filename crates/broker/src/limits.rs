@@ -102,6 +102,9 @@ pub(crate) const CALLBACK_BACKLOG: u32 = 4096;
 /// Bytes that a client of the callback port may send after its request: a browser sends none.
 pub(crate) const CALLBACK_UNREAD_LIMIT: u64 = 64 * 1024;
 
+/// Bytes of a proxy's refusal that are read: its head.
+pub(crate) const PROXY_HEAD_LIMIT: u64 = 8 * 1024;
+
 /// How long a login that is given up may take to free its port before it is told: not felt by a person.
 pub(crate) const LOGIN_ENDING: Duration = Duration::from_millis(20);
 

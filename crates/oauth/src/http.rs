@@ -75,6 +75,46 @@ pub enum HttpError {
     /// The server's certificate is not trusted, or the handshake went wrong.
     #[error("no secure connection: the certificate is not trusted, or TLS could not be agreed")]
     Tls,
+    /// This machine has no certificates, so that none of a server could be checked.
+    #[error(
+        "this machine has no certificates to know any server by: install the package ca-certificates, or set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS to a PEM file of them"
+    )]
+    NoRoots,
+    /// The proxy speaks SOCKS; holds its origin. Nothing was sent.
+    #[error(
+        "{0} is a SOCKS proxy, which logins cannot use: set HTTPS_PROXY to an HTTP proxy, or leave this host out with NO_PROXY"
+    )]
+    SocksProxy(String),
+    /// The proxy cannot be reached; holds its origin.
+    #[error(
+        "the proxy {0} cannot be reached: correct HTTPS_PROXY, or leave this host out with NO_PROXY"
+    )]
+    NoProxy(String),
+    /// The proxy wants to know who asks, or does not take what it is told; holds its origin.
+    #[error(
+        "the proxy {0} wants a user name and password (407), and none or others were given: set HTTPS_PROXY to http://name:password@host:port"
+    )]
+    ProxyLogin(String),
+    /// The proxy does not connect to this host.
+    #[error(
+        "the proxy {proxy} refuses the way to this host ({status}): have whoever runs it allow the host, or leave it out with NO_PROXY"
+    )]
+    ProxyRefused {
+        /// Its origin.
+        proxy: String,
+        /// What it answered.
+        status: u16,
+    },
+    /// The proxy could not connect to this host.
+    #[error(
+        "the proxy {proxy} found no way to this host ({status}): it may be down, or unknown there"
+    )]
+    ProxyFailed {
+        /// Its origin.
+        proxy: String,
+        /// What it answered: 5xx.
+        status: u16,
+    },
     /// The body is larger than any honest answer.
     #[error("the answer is too large")]
     TooLarge,

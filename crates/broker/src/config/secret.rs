@@ -79,8 +79,8 @@ fn reference(text: &str) -> Option<(Kind, &str)> {
 
 /// Reads a secret from where it is.
 ///
-/// Of a file, one line break at the end is not part of the secret. It must be a regular file of at most 64 KiB, so
-/// that a mistaken path neither blocks nor floods.
+/// Of a file and of a variable alike, one line break at the end and a byte order mark are not part of the secret. A file must be
+/// a regular one of at most 64 KiB, so that a mistaken path neither blocks nor floods.
 pub fn resolve_secret(secret: &SecretRef, env: &dyn Env) -> Result<SecretString, ConfigError> {
     let fault = |why: String| secret.place.fault(why);
     match &secret.source {
@@ -90,7 +90,7 @@ pub fn resolve_secret(secret: &SecretRef, env: &dyn Env) -> Result<SecretString,
                 return Err(fault(format!("the variable {} {OURS}", visible_text(name))));
             }
             match env.var(name) {
-                Some(value) if !value.is_empty() => Ok(value.into()),
+                Some(value) if !bare(&value).is_empty() => Ok(bare(&value).into()),
                 _ => Err(fault(format!(
                     "the variable {} is not set",
                     visible_text(name)
@@ -119,9 +119,7 @@ pub fn resolve_secret(secret: &SecretRef, env: &dyn Env) -> Result<SecretString,
                     "is longer than {LONGEST_SECRET_FILE} bytes"
                 )));
             }
-            let line = text
-                .strip_suffix('\n')
-                .map_or(&*text, |text| text.strip_suffix('\r').unwrap_or(text));
+            let line = bare(&text);
             if line.is_empty() {
                 Err(named("is empty"))
             } else {
@@ -129,6 +127,13 @@ pub fn resolve_secret(secret: &SecretRef, env: &dyn Env) -> Result<SecretString,
             }
         }
     }
+}
+
+/// The text without what editors and shells add to it.
+fn bare(text: &str) -> &str {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.strip_suffix('\n')
+        .map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
 }
 
 /// What is read for a definition that a project's file has a part in.

@@ -23,6 +23,11 @@ fn resolve(surroundings: &Surroundings, text: &str) -> Result<String, ConfigErro
 fn a_secret_is_read_from_where_the_config_says() {
     let surroundings = Surroundings::new()
         .with("ACME_SECRET", "from env")
+        .with("LINE", "from env\n")
+        .with("LINES", "from env\r\n")
+        .with("TWO", "a\n\n")
+        .with("MARKED", "\u{feff}from env")
+        .file("home/marked", "\u{feff}from file\n")
         .file("home/one", "from file\n")
         .file("home/two", "two\r\n")
         .file("home/three", "a\n\n")
@@ -30,6 +35,11 @@ fn a_secret_is_read_from_where_the_config_says() {
     for (text, expect) in [
         ("plain", "plain"),
         ("{env:ACME_SECRET}", "from env"),
+        ("{env:LINE}", "from env"),
+        ("{env:LINES}", "from env"),
+        ("{env:TWO}", "a\n"),
+        ("{env:MARKED}", "from env"),
+        ("{file:~/marked}", "from file"),
         ("{file:~/one}", "from file"),
         ("{file:~/two}", "two"),
         ("{file:~/three}", "a\n"),
@@ -42,10 +52,12 @@ fn a_secret_is_read_from_where_the_config_says() {
 #[test]
 fn a_secret_that_cannot_be_read_names_its_source_and_the_place_that_names_it() {
     let surroundings = Surroundings::new()
+        .with("EMPTY", "\n")
         .file("home/empty", "\n")
         .file("home/long", &"S3CRET".repeat(20_000));
     for (text, why) in [
         ("{env:ACME_SECRET}", "the variable ACME_SECRET is not set"),
+        ("{env:EMPTY}", "the variable EMPTY is not set"),
         ("{file:~/absent}", "home/absent cannot be read"),
         ("{file:~/empty}", "home/empty is empty"),
         ("{file:~/long}", "home/long is longer than 65536 bytes"),
