@@ -489,6 +489,8 @@ export interface Account {
   movedAt?: number
   /** How much of each quota window is used, as the provider's headers last said; shared by all processes. Empty where it does not say. */
   quota: QuotaWindow[]
+  /** What OpenCode kept beside an API key that `migrate` brought in, such as ids of accounts and gateways. */
+  metadata?: Record<string, unknown>
 }
 
 export interface QuotaWindow {

@@ -357,6 +357,8 @@ pub struct Account {
     pub moved_at: Option<Timestamp>,
     /// How much of each quota window is used, as the provider last said, by the window's name.
     pub quota: Vec<(String, Usage)>,
+    /// What another program kept beside its API key.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Account {
@@ -394,6 +396,12 @@ impl Account {
             failures: counters.failures,
             moved_at: *moved_at,
             quota: state.quota(&entry.view.id, now),
+            metadata: entry
+                .credential
+                .taken_from
+                .as_ref()
+                .map(|from| from.metadata.fields().clone())
+                .unwrap_or_default(),
         }
     }
 
@@ -418,6 +426,7 @@ impl Account {
             failures: 0,
             moved_at: None,
             quota: Vec::new(),
+            metadata: serde_json::Map::new(),
         }
     }
 }

@@ -54,14 +54,31 @@ pub(crate) struct TakenFrom {
     pub(crate) key: String,
     /// Hash of its secrets, in base64.
     pub(crate) fingerprint: String,
+    /// What that program kept beside an API key and needs to use it, such as ids of accounts and gateways.
+    #[serde(default, skip_serializing_if = "Unknown::is_empty")]
+    pub(crate) metadata: Unknown,
     #[serde(flatten)]
     pub(crate) other: Unknown,
 }
 
-/// Fields that a newer version added: kept as they are, and never printed, since any of them may be a secret.
+/// Fields that a newer version, or another program, added: kept as they are, and never printed, since any of them may be a secret.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Unknown(Map<String, Value>);
+
+impl Unknown {
+    pub(crate) fn of(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn fields(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}
 
 impl std::fmt::Debug for Unknown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

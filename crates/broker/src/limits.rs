@@ -129,3 +129,6 @@ pub(crate) const COMPARE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Longest name that an error repeats of what a call passed in, in bytes: ids of providers are under 40.
 pub(crate) const SHOWN_NAME_CHARS: usize = 64;
+
+/// Bytes of what another program keeps beside an API key: ids, a handful.
+pub(crate) const METADATA_LIMIT: usize = 16 * 1024;

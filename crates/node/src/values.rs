@@ -142,6 +142,13 @@ pub(crate) fn account(account: &broker::Account) -> Value {
         ("failures", (account.failures as f64).into()),
         ("movedAt", account.moved_at.map_or(Value::Null, millis)),
         ("quota", account.quota.iter().map(quota).collect()),
+        (
+            "metadata",
+            match account.metadata.is_empty() {
+                true => Value::Null,
+                false => Value::Object(account.metadata.clone()),
+            },
+        ),
     ])
 }
 

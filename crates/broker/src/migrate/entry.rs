@@ -2,13 +2,14 @@
 //!
 //! An account is sealed with where its secret belongs, so an entry whose provider nobody can place is left where it is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use provider_auth_oauth::{ClientAuth, Identity, Server, Tokens, identity};
 use provider_auth_policy::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
@@ -20,6 +21,8 @@ use crate::config::{Origin, Provider};
 use crate::credential::{self, Belongs, Credential, Secret, TakenFrom, Unknown};
 use crate::error::BrokerError;
 use crate::headers::HeaderSet;
+use crate::limits;
+use crate::named;
 use crate::providers::of_opencode;
 
 /// What the OpenCode plugin (`npm/src/server.ts`) has stored in the place of a key.
@@ -85,11 +88,12 @@ impl Broker {
         read: impl FnOnce(&str) -> Result<Understood, Unclear>,
     ) -> Entry {
         let meaning = match read(key) {
-            Ok(Understood::Account(mut credential)) => {
+            Ok(Understood::Account(mut credential, metadata)) => {
                 credential.taken_from = Some(TakenFrom {
                     file: source.name.clone(),
                     key: key.to_owned(),
                     fingerprint: fingerprint(&credential),
+                    metadata: Unknown::of(metadata),
                     other: Unknown::default(),
                 });
                 Meaning::Account(credential)
@@ -115,10 +119,20 @@ impl Broker {
                 if secret.expose_secret() == PLACEHOLDER {
                     return Ok(Understood::Ours);
                 }
-                self.api_key(key, secret, now)
+                holds_only(fields, &["key", "metadata"])?;
+                let metadata = metadata(fields)?;
+                let understood = self.api_key(key, secret, now)?;
+                Ok(understood.with(metadata))
             }
-            Some("oauth") => self.login(key, fields, now),
-            Some("wellknown") => host_token(key, fields, now),
+            Some("oauth") => {
+                let known = ["access", "refresh", "expires", "accountId", "enterpriseUrl"];
+                holds_only(fields, &known)?;
+                self.login(key, fields, now)
+            }
+            Some("wellknown") => {
+                holds_only(fields, &["key", "token"])?;
+                host_token(key, fields, now)
+            }
             Some(_) => Err("it is of a type that is not known".to_owned()),
             None => Err("it has no type".to_owned()),
         }
@@ -243,14 +257,22 @@ impl Broker {
 }
 
 enum Understood {
-    Account(Box<Credential>),
+    /// And what stood beside it.
+    Account(Box<Credential>, Map<String, Value>),
     Ours,
 }
 
 impl Understood {
     fn of(mut self, identity: Identity) -> Self {
-        if let Self::Account(credential) = &mut self {
+        if let Self::Account(credential, _) = &mut self {
             credential.identity = identity;
+        }
+        self
+    }
+
+    fn with(mut self, found: Map<String, Value>) -> Self {
+        if let Self::Account(_, metadata) = &mut self {
+            *metadata = found;
         }
         self
     }
@@ -263,7 +285,7 @@ fn account(
     now: Timestamp,
 ) -> Result<Understood, Unclear> {
     checked_name("", Some(provider.to_owned())).map_err(|_| "its name can be no provider's")?;
-    Ok(Understood::Account(Box::new(Credential {
+    let credential = Credential {
         provider: provider.to_owned(),
         namespace: DEFAULT_NAMESPACE.to_owned(),
         label: String::new(),
@@ -277,7 +299,38 @@ fn account(
         moved_at: None,
         taken_from: None,
         other: Unknown::default(),
-    })))
+    };
+    Ok(Understood::Account(Box::new(credential), Map::new()))
+}
+
+/// Refuses an entry with a field that would be lost: what it is for is not known, and its program may need it.
+fn holds_only(fields: &Object<'_>, known: &[&str]) -> Result<(), Unclear> {
+    let is_lost =
+        |name: &str| name != "type" && !known.contains(&name) && fields.get(name).is_some();
+    let names = fields.fields().iter().map(|(name, _)| name.as_str());
+    let lost: BTreeSet<String> = names
+        .filter(|name| is_lost(name))
+        .map(named::name)
+        .collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let lost: Vec<String> = lost.into_iter().collect();
+    Err(format!(
+        "it holds {}, which the vault has no place for, so it stays whole",
+        lost.join(", ")
+    ))
+}
+
+/// What stands beside an API key.
+fn metadata(fields: &Object<'_>) -> Result<Map<String, Value>, Unclear> {
+    let Some(raw) = fields.get("metadata") else {
+        return Ok(Map::new());
+    };
+    if raw.get().len() > limits::METADATA_LIMIT {
+        return Err("its metadata is too long, so it stays whole".to_owned());
+    }
+    serde_json::from_str(raw.get()).map_err(|_| "its metadata is no object".to_owned())
 }
 
 /// The token of a host that configures its clients: the entry is named by the host's URL.

@@ -13,6 +13,8 @@ pub(super) struct Object<'a>(Vec<(String, &'a RawValue)>);
 impl<'a> Object<'a> {
     /// Reads a text that is an object and nothing else.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
+        // Editors of other systems begin a file with a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         serde_json::from_str(text).ok()
     }
 
@@ -68,9 +70,17 @@ impl<'a> Object<'a> {
             .map(|text: Option<String>| text.filter(|text| !text.is_empty()))
     }
 
-    /// A field that is a number, if it is there.
+    /// A field that is a number, if it is there; some programs write it as a text.
     pub(super) fn number(&self, name: &str) -> Result<Option<f64>, NotA> {
-        self.read(name, "number")
+        let Ok(Some(text)) = self.text(name) else {
+            return self.read(name, "number");
+        };
+        let number = text.trim().parse().ok();
+        let wrong = || NotA {
+            field: name.to_owned(),
+            kind: "number",
+        };
+        number.ok_or_else(wrong).map(Some)
     }
 
     /// A field that is an object, if it is there.
@@ -170,6 +180,7 @@ mod tests {
 
     #[test]
     fn anything_but_one_object_is_none() {
+        assert!(Object::parse("\u{feff}{}").is_some());
         for text in ["", "[]", "null", "7", "{", "{}x", "{\"a\"}", "{\"a\": }"] {
             assert!(Object::parse(text).is_none(), "{text}");
         }

@@ -142,7 +142,17 @@ impl Broker {
 
     fn goal(&self, wanted: &Credential, lookup: &Lookup<'_>, deeds: &[Deed]) -> Goal {
         if let Some(known) = lookup.same_entry(wanted) {
-            return Goal::Leave(known.view.id.clone());
+            let id = known.view.id.clone();
+            // What stands beside a key is none of its secrets, and may have changed.
+            let beside = |credential: &Credential| {
+                let from = credential.taken_from.as_ref();
+                from.map(|from| from.metadata.clone())
+            };
+            let is_key = wanted.kind() == AccountKind::Api;
+            return match is_key && beside(wanted) != beside(&known.credential) {
+                true => Goal::Update(id),
+                false => Goal::Leave(id),
+            };
         }
         let known = lookup
             .of_provider(wanted)

@@ -419,3 +419,117 @@ async fn tokens_that_say_who_signed_in_and_ids_of_opencode_are_known_again() {
     let report = run(&process, MigrateOptions::default()).await;
     assert_eq!(actions(&report), [EntryAction::Added]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_beside_a_key_is_carried_and_given_back() {
+    let beside =
+        json!({ "accountId": "0123456789abcdef", "gatewayId": "main", "depth": { "n": 1 } });
+    let entry = json!({ "type": "api", "key": format!("{MARK}-key"), "metadata": beside });
+    let (world, file) = world_with(&json!({ "anthropic": entry.clone() }));
+    let whole = fs::read(&file).unwrap();
+    let process = world.process();
+    let report = run(&process, with(Fate::Remove)).await;
+    assert_eq!(actions(&report), [EntryAction::Added]);
+    assert!(!file.exists());
+    let given =
+        |accounts: &[provider_auth_broker::Account]| Value::Object(accounts[0].metadata.clone());
+    let accounts = world.process().list_accounts(&Filter::default()).await;
+    assert_eq!(given(&accounts.unwrap()), beside);
+    // A key that comes with something else beside it is the same account.
+    let mut later = entry;
+    later["metadata"]["gatewayId"] = json!("other");
+    write(&world, "auth.json", &pretty(&json!({ "anthropic": later })));
+    let report = run(&process, with(Fate::Remove)).await;
+    assert_eq!(actions(&report), [EntryAction::Updated]);
+    let accounts = process.list_accounts(&Filter::default()).await.unwrap();
+    assert_eq!(accounts.len(), 1);
+    assert_eq!(given(&accounts)["gatewayId"], json!("other"));
+    no_file_of_the_vault_shows_a_secret(&world);
+
+    // The way back puts every byte where it was.
+    let (world, file) =
+        world_with(&json!({ "anthropic": { "type": "api", "key": "k", "metadata": beside } }));
+    let process = world.process();
+    let before = fs::read(&file).unwrap();
+    assert_ne!(before, whole);
+    run(&process, with(Fate::Remove)).await;
+    run(&process, undo()).await;
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_with_something_that_would_be_lost_stays_and_says_what() {
+    for (key, entry, lost) in [
+        (
+            "anthropic",
+            json!({ "type": "api", "key": "S3CRET", "accountId": "S3CRET-a", "gatewayId": "S3CRET-g" }),
+            &["accountId", "gatewayId"][..],
+        ),
+        (
+            "anthropic",
+            json!({ "type": "api", "key": "S3CRET", "metadata": "S3CRET" }),
+            &["metadata"],
+        ),
+        (
+            "anthropic",
+            json!({ "type": "api", "key": "S3CRET", "metadata": ["S3CRET"] }),
+            &["metadata"],
+        ),
+        (
+            "acme",
+            json!({ "type": "oauth", "access": "S3CRET", "refresh": "S3CRET", "expires": IN_AN_HOUR, "projectId": "S3CRET" }),
+            &["projectId"],
+        ),
+        (
+            "acme",
+            json!({ "type": "oauth", "access": "S3CRET", "expires": IN_AN_HOUR, "metadata": { "x": "S3CRET" } }),
+            &["metadata"],
+        ),
+        (
+            "https://host.example",
+            json!({ "type": "wellknown", "key": "K", "token": "S3CRET", "region": "S3CRET" }),
+            &["region"],
+        ),
+    ] {
+        let (world, file) = world_with(&json!({ key: entry }));
+        let before = fs::read(&file).unwrap();
+        let report = run(&world.process(), with(Fate::Remove)).await;
+        assert!(report.imported.is_empty(), "{entry}");
+        let [skipped] = &report.skipped[..] else {
+            panic!("{entry}: one entry is skipped");
+        };
+        assert_eq!(skipped.key, key);
+        for name in lost {
+            assert!(skipped.why.contains(name), "{}", skipped.why);
+        }
+        assert!(!skipped.why.contains(MARK), "{}", skipped.why);
+        assert_eq!(fs::read(&file).unwrap(), before);
+    }
+    // What is null, or what the vault knows, is no loss.
+    let (world, file) = world_with(&json!({
+        "anthropic": { "type": "api", "key": "k", "metadata": null, "gatewayId": null },
+    }));
+    let report = run(&world.process(), with(Fate::Remove)).await;
+    assert_eq!((report.imported.len(), file.exists()), (1, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_byte_order_mark_and_numbers_as_texts_are_understood() {
+    let mut entry = login(1);
+    entry["expires"] = json!(IN_AN_HOUR.to_string());
+    let text = format!(
+        "\u{feff}{}",
+        pretty(&json!({ "acme": entry, "other": { "type": "api", "key": "k" } }))
+    );
+    let world = World::new();
+    let file = write(&world, "auth.json", &text);
+    let process = world.process();
+    let report = run(&process, with(Fate::Remove)).await;
+    assert_eq!(actions(&report), [EntryAction::Added]);
+    let accounts = process.list_accounts(&Filter::default()).await.unwrap();
+    assert_eq!(accounts[0].expires_at.unwrap().as_millis(), IN_AN_HOUR);
+    let left: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(left, json!({ "other": { "type": "api", "key": "k" } }));
+    run(&process, undo()).await;
+    assert_eq!(fs::read(&file).unwrap(), text.as_bytes());
+}

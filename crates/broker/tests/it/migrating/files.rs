@@ -204,7 +204,7 @@ async fn a_file_that_holds_no_object_is_left_whole() {
         "[]",
         "{",
         "{\"acme\": {\"type\": \"api\", \"key\": \"S3CRET",
-        "\u{feff}{}",
+        "\u{feff}[]",
         "null",
     ] {
         let world = World::new();
