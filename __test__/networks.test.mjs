@@ -55,7 +55,9 @@ for (const [answer, expected] of [
 ]) {
   test(`a proxy that answers ${answer} is told, with what to do, and without its password`, async () => {
     const proxy = createServer()
-    proxy.on('connect', (_, socket) => socket.on('error', () => {}).end(`HTTP/1.1 ${answer}\r\ncontent-length: 0\r\n\r\n`))
+    proxy.on('connect', (_, socket) =>
+      socket.on('error', () => {}).end(`HTTP/1.1 ${answer}\r\ncontent-length: 0\r\n\r\n`),
+    )
     const port = await listen(proxy)
     const said = await begun('https://id.acme.example', { HTTPS_PROXY: `http://ann:S3CRET@127.0.0.1:${port}` })
     assert.match(said, expected)

@@ -18,6 +18,7 @@ use crate::credential::{Credential, Secret, fingerprint};
 use crate::error::BrokerError;
 use crate::events::EventKind;
 use crate::refresh::{Due, Landing};
+use crate::renewal_refusal::{Refresher, has_ended, is_refusal};
 use crate::unsaved::Unsaved;
 
 impl Broker {
@@ -108,26 +109,6 @@ impl Broker {
                     .await
             }
         }
-    }
-
-    fn is_refused_for_good(&self, id: &AccountId) -> bool {
-        let now = self.now();
-        self.ledger
-            .read(|state| provider_auth_policy::is_refused_for_good(state, id, now))
-    }
-
-    /// Whether the server no longer knows a client that it has registered by itself: only a login brings another.
-    fn forgets_client(&self, credential: &Credential, error: &OauthError) -> bool {
-        let provider = self.provider(&credential.provider);
-        let OauthError::Rejected {
-            error: Some(name), ..
-        } = error
-        else {
-            return false;
-        };
-        credential.belongs.resource.is_some()
-            && provider.is_ok_and(|provider| provider.client_id.is_none())
-            && matches!(name.as_str(), "invalid_client" | "unauthorized_client")
     }
 
     /// Forgets the client too, so that the next login registers another.
@@ -380,32 +361,6 @@ impl Broker {
             },
         );
     }
-}
-
-/// Whether the server has refused for certain, by whatever name: in JSON, and as the fault of the request.
-fn is_refusal(error: &OauthError) -> bool {
-    let OauthError::Rejected { status, error, .. } = error else {
-        return false;
-    };
-    let passes = matches!(
-        error.as_deref(),
-        Some("temporarily_unavailable" | "server_error" | "slow_down")
-    );
-    // GitHub refuses with a 200.
-    (400..500).contains(status) && !passes || (*status == 200 && error.is_some() && !passes)
-}
-
-/// Whether the access token serves no more.
-fn has_ended(credential: &Credential, due: Due, now: Timestamp) -> bool {
-    let has_ended = credential.expires_at().is_some_and(|at| at <= now);
-    has_ended || matches!(due, Due::TokenRefused { .. })
-}
-
-/// Whether who renews the login was asked at all.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Refresher {
-    Asked,
-    NotAsked,
 }
 
 /// A record under its lock.

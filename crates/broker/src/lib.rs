@@ -44,6 +44,7 @@ mod refresh;
 mod refusal;
 mod removal;
 mod renewal;
+mod renewal_refusal;
 mod report;
 mod resolver;
 mod resource;

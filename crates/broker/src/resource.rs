@@ -27,7 +27,7 @@ use crate::limits;
 use crate::named;
 
 pub(crate) use self::parameters::name_resource;
-use self::parameters::{OFFLINE_ACCESS, add_to_page, with_offline_access};
+use self::parameters::{OFFLINE_ACCESS, add_to_page, with_offline_access, with_secret};
 pub(crate) use self::remedy::remedy;
 
 /// An MCP server that is signed in to, and where.
@@ -377,16 +377,6 @@ struct Found {
     metadata: Option<Metadata>,
     /// Whether the server said it, and is neither on this machine nor in its network.
     is_elsewhere: bool,
-}
-
-/// How a client with a secret authenticates (RFC 8414 §2: Basic, unless the server says otherwise).
-fn with_secret(metadata: Option<&Metadata>) -> ClientAuth {
-    let known = metadata.and_then(|metadata| metadata.client_auth.as_ref());
-    let ways = [ClientAuth::Basic, ClientAuth::Post, ClientAuth::None];
-    let mut usable = ways
-        .into_iter()
-        .filter(|way| known.is_none_or(|known| known.contains(way)));
-    usable.next().unwrap_or(ClientAuth::Basic)
 }
 
 /// The secret of a client is sealed with its login where no configuration has it.

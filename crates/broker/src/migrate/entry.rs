@@ -2,7 +2,7 @@
 //!
 //! An account is sealed with where its secret belongs, so an entry whose provider nobody can place is left where it is.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+use super::beside::{holds_only, metadata};
 use super::object::{NotA, Object};
 use super::source::{Form, Source};
 use crate::accounts::{DEFAULT_NAMESPACE, checked_name};
@@ -21,8 +22,6 @@ use crate::config::{Origin, Provider};
 use crate::credential::{self, Belongs, Credential, Secret, TakenFrom, Unknown};
 use crate::error::BrokerError;
 use crate::headers::HeaderSet;
-use crate::limits;
-use crate::named;
 use crate::providers::of_opencode;
 
 /// What the OpenCode plugin (`npm/src/server.ts`) has stored in the place of a key.
@@ -301,36 +300,6 @@ fn account(
         other: Unknown::default(),
     };
     Ok(Understood::Account(Box::new(credential), Map::new()))
-}
-
-/// Refuses an entry with a field that would be lost: what it is for is not known, and its program may need it.
-fn holds_only(fields: &Object<'_>, known: &[&str]) -> Result<(), Unclear> {
-    let is_lost =
-        |name: &str| name != "type" && !known.contains(&name) && fields.get(name).is_some();
-    let names = fields.fields().iter().map(|(name, _)| name.as_str());
-    let lost: BTreeSet<String> = names
-        .filter(|name| is_lost(name))
-        .map(named::name)
-        .collect();
-    if lost.is_empty() {
-        return Ok(());
-    }
-    let lost: Vec<String> = lost.into_iter().collect();
-    Err(format!(
-        "it holds {}, which the vault has no place for, so it stays whole",
-        lost.join(", ")
-    ))
-}
-
-/// What stands beside an API key.
-fn metadata(fields: &Object<'_>) -> Result<Map<String, Value>, Unclear> {
-    let Some(raw) = fields.get("metadata") else {
-        return Ok(Map::new());
-    };
-    if raw.get().len() > limits::METADATA_LIMIT {
-        return Err("its metadata is too long, so it stays whole".to_owned());
-    }
-    serde_json::from_str(raw.get()).map_err(|_| "its metadata is no object".to_owned())
 }
 
 /// The token of a host that configures its clients: the entry is named by the host's URL.

@@ -1,6 +1,6 @@
 //! What a login to an MCP server asks for beside the usual: for which server, and a refresh token.
 
-use provider_auth_oauth::{Dialect, Metadata};
+use provider_auth_oauth::{ClientAuth, Dialect, Metadata};
 
 /// Has every request for a token say which MCP server it is for (RFC 8707 §2).
 pub(crate) fn name_resource(dialect: &mut Dialect, resource: &str) {
@@ -45,4 +45,14 @@ pub(super) fn with_offline_access(
         scopes.push(OFFLINE_ACCESS.to_owned());
     }
     scopes
+}
+
+/// How a client with a secret authenticates (RFC 8414 §2: Basic, unless the server says otherwise).
+pub(super) fn with_secret(metadata: Option<&Metadata>) -> ClientAuth {
+    let known = metadata.and_then(|metadata| metadata.client_auth.as_ref());
+    let ways = [ClientAuth::Basic, ClientAuth::Post, ClientAuth::None];
+    let mut usable = ways
+        .into_iter()
+        .filter(|way| known.is_none_or(|known| known.contains(way)));
+    usable.next().unwrap_or(ClientAuth::Basic)
 }
