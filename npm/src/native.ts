@@ -54,7 +54,7 @@ interface Addon {
   reportServed(attempt: unknown, status: unknown, headers: string): boolean
   reportResponse: typeof api.reportResponse
   observedHeaders(): string[]
-  startLogin(options: api.LoginOptions & { wait?: number }): Promise<NativePrompt>
+  startLogin(options: api.LoginOptions, wait?: number): Promise<NativePrompt>
   finishLogin(login: number, code?: string): Promise<api.Account>
   cancelLogin(login: number): void
   openBrowser(url: string): boolean

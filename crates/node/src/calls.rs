@@ -171,12 +171,16 @@ pub fn observed_headers() -> Vec<&'static str> {
 }
 
 #[napi(catch_unwind)]
-pub fn start_login<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
-    let (options, wait) = read!(
+pub fn start_login<'env>(
+    env: &'env Env,
+    options: Unknown<'env>,
+    wait: Option<f64>,
+) -> Result<Promised<'env>> {
+    let options = read!(
         env,
-        Options::new(&options, "options")
-            .and_then(|options| Ok((options.login()?, options.wait()?)))
+        Options::new(&options, "options").and_then(|options| options.login())
     );
+    let wait = wait.map(|wait| wait as u64);
     later(env, async move {
         let work = async { broker()?.start_login(options).await };
         match global::waits().run(wait, work).await {

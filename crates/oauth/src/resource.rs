@@ -58,8 +58,7 @@ pub async fn discover_resource(
     let bounds = Bounds { url, place };
     let reach = (place == Place::Elsewhere).then_some(Reach::Elsewhere);
     // What the user has named may lie anywhere.
-    let except = configured.hosts();
-    let http = &Bounded::new(http, reach, except.clone());
+    let http = &Bounded::new(http, reach, configured.hosts());
     let found = describe(http, bounds, challenge.resource_metadata.as_ref()).await?;
     let (description, fault) = match found {
         Described::Found(document) => (Description::read(&document, bounds)?, None),
@@ -74,7 +73,7 @@ pub async fn discover_resource(
         // Its own origin is no login server either: what kept its description from us says more.
         Err(error) => return Err(fault.unwrap_or(error)),
     };
-    bounds.hold_server(&server, &except)?;
+    bounds.hold_server(&server, configured)?;
     require_s256(&server)?;
     let scopes = match challenge.scopes.is_empty() {
         true => description.scopes,
@@ -271,8 +270,8 @@ struct Bounds<'a> {
 
 impl Bounds<'_> {
     /// Refuses an authorization server with an endpoint that only this machine or its network knows, if the resource is
-    /// elsewhere. What lies on a host that the user has named is theirs to know.
-    fn hold_server(self, server: &Metadata, named: &[String]) -> Result<(), OauthError> {
+    /// elsewhere. What lies on an origin that the user has named is theirs to know.
+    fn hold_server(self, server: &Metadata, configured: &Server) -> Result<(), OauthError> {
         let endpoints = [
             &server.authorization_endpoint,
             &server.token_endpoint,
@@ -286,9 +285,8 @@ impl Bounds<'_> {
             .into_iter()
             .flatten()
             .filter(|endpoint| {
-                !endpoint
-                    .host_str()
-                    .is_some_and(|host| named.iter().any(|it| it == host))
+                let mut named = configured.places();
+                !named.any(|place| place.origin() == endpoint.origin())
             })
             .try_for_each(|endpoint| self.hold(endpoint))
     }

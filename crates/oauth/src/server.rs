@@ -56,9 +56,8 @@ impl Server {
         }
     }
 
-    /// The hosts that are named here, be it as an endpoint or as where endpoints are looked up.
-    #[must_use]
-    pub fn hosts(&self) -> Vec<String> {
+    /// The places that are named here, be it as an endpoint or as where endpoints are looked up.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Url> {
         let document = match &self.dialect.discovery {
             Discovery::Document { url, .. } => url.as_ref(),
             Discovery::Standard | Discovery::Never => None,
@@ -73,8 +72,14 @@ impl Server {
             &self.jwks_uri,
             &self.exchange_endpoint,
         ];
-        let named = endpoints.into_iter().flatten().chain(document);
-        named.filter_map(Url::host_str).map(str::to_owned).collect()
+        endpoints.into_iter().flatten().chain(document)
+    }
+
+    /// The hosts of these.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<String> {
+        let hosts = self.places().filter_map(Url::host_str);
+        hosts.map(str::to_owned).collect()
     }
 
     /// Whether the server calls itself so.

@@ -470,6 +470,25 @@ fn a_login_server_has_the_names_and_the_place_that_the_user_says() {
         Some(url("https://10.0.0.7/token"))
     );
     assert_eq!(asked.last().unwrap(), "https://10.0.0.7/own");
+    // No more than that origin is named by it.
+    let beside = json!({ "server": {
+        "issuer": "https://id.example/tenant",
+        "authorization_endpoint": "https://id.example/authorize",
+        "token_endpoint": "https://10.0.0.7/token",
+        "registration_endpoint": "https://10.0.0.7:8443/admin",
+        "code_challenge_methods_supported": ["S256"],
+    }});
+    let (found, _) = discover_as(
+        &elsewhere,
+        [challenge("Bearer"), description(json!({})), ok(beside)],
+    );
+    assert_eq!(
+        found.unwrap_err(),
+        OauthError::OutOfBounds {
+            server: "https://mcp.example".to_owned(),
+            url: "https://10.0.0.7:8443".to_owned(),
+        }
+    );
 }
 
 #[test]
