@@ -28,7 +28,7 @@ pub struct Report {
     pub status: Option<u16>,
     /// Response headers, lower-case names.
     pub headers: BTreeMap<String, String>,
-    /// The error body.
+    /// The error body, or the error that came in place of a good answer.
     pub body: Option<String>,
     /// Why no response came, or which stream broke.
     pub failure: Option<Failure>,
@@ -145,7 +145,7 @@ impl Broker {
         }
         drop(attempts);
         log(&request, &account, report.status, &reaction);
-        self.tell_of(&request, &account, &report.attempt, &reaction);
+        self.tell_of(&request, &account, report, &reaction);
         let verdict = Verdict {
             action: reaction.action,
             delay: reaction.delay,
@@ -156,13 +156,19 @@ impl Broker {
         Ok((verdict, reaction.durable || !reaction.late.is_empty()))
     }
 
-    fn tell_of(&self, request: &Request, account: &AccountId, attempt: &str, reaction: &Reaction) {
+    fn tell_of(
+        &self,
+        request: &Request,
+        account: &AccountId,
+        report: &Report,
+        reaction: &Reaction,
+    ) {
         let pool = (&request.provider, &request.namespace);
         let about = About {
             model: request.model.as_deref(),
             reason: Some(reaction.reason),
             until: reaction.cooldown_until,
-            attempt: Some(attempt),
+            attempt: Some(&report.attempt),
             ..About::default()
         };
         if reaction.reason == Reason::Ok {
@@ -211,8 +217,10 @@ impl Broker {
         if reaction.waits {
             self.tell(EventKind::Waiting, pool, Some(account), about);
         }
+        // An answer that was handed out in part was not refused.
+        let is_refused = report.failure != Some(Failure::Stream);
         let is_over = reaction.reason.is_limit() || reaction.reason == Reason::AccountBound;
-        if reaction.action == Action::Deliver && is_over {
+        if is_refused && reaction.action == Action::Deliver && is_over {
             self.figures.lock().exhausted(pool);
             self.tell(
                 EventKind::Exhausted,

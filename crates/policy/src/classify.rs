@@ -37,6 +37,8 @@ pub(crate) enum Again {
     Unsaid,
     Wanted,
     Unwanted,
+    /// Nothing, of a failure that it calls an answer and gives no known code: to be tried once more.
+    Unnamed,
 }
 
 /// Sorts a response into a reason.
@@ -50,8 +52,18 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
         code: None,
         named: false,
     };
-    let (None, Some(status)) = (response.failure, response.status) else {
-        return outcome(Reason::Network);
+    let status = match (response.failure, response.status) {
+        (None, Some(status)) => status,
+        // What broke off has an error of its own to tell.
+        (Some(Failure::Stream), Some(status)) if response.body.is_some() => status,
+        // It may be at work on it.
+        (Some(Failure::Timeout), _) => {
+            return Outcome {
+                again: Again::Unwanted,
+                ..outcome(Reason::Network)
+            };
+        }
+        _ => return outcome(Reason::Network),
     };
     if status < 400 && response.body.is_none() {
         return outcome(Reason::Ok);
@@ -77,6 +89,10 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
         };
         return by_rule(signals, rule, response, body.as_ref(), now, base);
     }
+    let again = match (again, status, mark) {
+        (Again::Unsaid, None, None) => Again::Unnamed,
+        (again, ..) => again,
+    };
     let by_code = by_code(mark, status);
     let lacks_scope = of_request::lacks_scope(response);
     let reason = match by_code.unwrap_or_else(|| by_status(status)) {

@@ -90,11 +90,13 @@ impl Case<'_> {
             Reason::BlockedByProvider => self.stands(reason, Step::Deliver),
             Reason::NotEntitled => self.not_entitled(request, outcome),
             Reason::Overloaded | Reason::ServerError => self.failing(request, outcome),
-            Reason::Network => match self.tries(request) < limits::TRIES {
-                true => self.only(reason, Step::BackOff(self.back_off(request))),
-                // Name, TLS and proxy errors follow a request to every account.
-                false => self.only(reason, Step::Deliver),
-            },
+            Reason::Network => {
+                match self.tries(request) < limits::TRIES && outcome.again != Again::Unwanted {
+                    true => self.only(reason, Step::BackOff(self.back_off(request))),
+                    // Name, TLS and proxy errors follow a request to every account.
+                    false => self.only(reason, Step::Deliver),
+                }
+            }
             Reason::ClientError | Reason::Ok | Reason::Exhausted | Reason::AccountBound => {
                 self.only(reason, Step::Deliver)
             }
@@ -214,7 +216,8 @@ impl Case<'_> {
     fn failing(&self, request: &Request, outcome: &Outcome) -> Finding {
         let delay = self.back_off(request);
         let stated = outcome.rest.map_or(Duration::ZERO, |rest| rest.span);
-        let step = if outcome.again == Again::Unwanted {
+        let once = outcome.again == Again::Unnamed && self.tries(request) > 1;
+        let step = if outcome.again == Again::Unwanted || once {
             Step::Deliver
         } else if self.tries(request) < limits::TRIES && stated <= limits::BACKOFF_LONGEST {
             Step::BackOff(delay.max(stated))

@@ -94,10 +94,10 @@ pub fn react(
         status: response.status,
         answer: kept(response),
     };
-    let finding = match response.broke_off() {
-        true => case.only(Reason::Network, Step::Deliver),
-        false => case.judge(request, &outcome),
-    };
+    let mut finding = case.judge(request, &outcome);
+    if response.broke_off() {
+        finding.step = Step::Deliver;
+    }
     let said = Said::by(&outcome, response.status);
     case.follow(request, finding, learned, said)
 }

@@ -13,7 +13,8 @@ pub struct Response<'a> {
     pub status: Option<u16>,
     /// Looks up a response header by its lower-case name; [`OBSERVED_HEADERS`](crate::OBSERVED_HEADERS) suffice.
     pub headers: &'a dyn Fn(&str) -> Option<&'a str>,
-    /// Body of a status of 400 and above, or the data of an error event that came first in a 200 event stream.
+    /// Body of a status of 400 and above. Of a good status, the error that came in its place: the data of an event, a body
+    /// that is only an error, or nothing where a stream ended before it began.
     pub body: Option<&'a str>,
     /// Set when no response came, or it broke off.
     pub failure: Option<Failure>,
@@ -24,9 +25,10 @@ pub struct Response<'a> {
 pub enum Failure {
     /// No connection, or it broke before the first byte.
     Network,
-    /// No answer in time.
+    /// No answer in time, on a connection that was open: the work may be under way.
     Timeout,
-    /// The stream broke after its first event: what was handed out cannot be replayed.
+    /// The stream broke after its first output, or ended there with the error in `body`: what was handed out cannot be
+    /// replayed.
     Stream,
 }
 

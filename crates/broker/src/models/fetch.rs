@@ -226,12 +226,10 @@ fn report(lease: &Lease, outcome: &Result<Response<Vec<u8>>, HttpError>) -> Repo
             status: Some(StatusCode::OK.as_u16()),
             ..Report::default()
         },
-        Err(error) => Report {
+        Err(_) => Report {
             attempt,
-            failure: Some(match error {
-                HttpError::Timeout => Failure::Timeout,
-                _ => Failure::Network,
-            }),
+            // A list may be asked for again, whatever became of the first request.
+            failure: Some(Failure::Network),
             ..Report::default()
         },
     }

@@ -539,16 +539,50 @@ fn an_overloaded_server_is_not_asked_before_the_time_it_states() {
 
 #[test]
 fn a_lost_connection_is_tried_twice_more_and_not_elsewhere() {
-    for lost in [Failure::Network, Failure::Timeout] {
-        let mut world = World::new([oauth("a"), oauth("b")]).answers("a", vec![failure(lost); 3]);
-        world.check(request(), "a:- a:- a:- network");
-    }
+    let lost = vec![failure(Failure::Network); 3];
+    let mut world = World::new([oauth("a"), oauth("b")]).answers("a", lost);
+    world.check(request(), "a:- a:- a:- network");
+}
+
+#[test]
+fn what_may_be_at_work_is_not_sent_a_second_time() {
+    let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [failure(Failure::Timeout)]);
+    world.check(request(), "a:- network");
 }
 
 #[test]
 fn what_was_handed_out_is_never_replayed() {
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [failure(Failure::Stream)]);
     world.check(request(), "a:- network");
+}
+
+#[test]
+fn an_error_after_output_is_charged_and_not_replayed() {
+    let late = |body: &str| Answer {
+        failure: Some(Failure::Stream),
+        ..status(200).body(body)
+    };
+    let ladder = ("model:a:large", 10, Reason::RateLimited, Source::Ladder);
+    check(
+        late(r#"{"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded"}}}"#),
+        "a:200 rate_limited",
+        Some(ladder),
+    );
+    check(
+        late(r#"{"type":"error","error":{"type":"overloaded_error"}}"#),
+        "a:200 overloaded",
+        None,
+    );
+    check(late("not even JSON"), "a:200 server_error", None);
+}
+
+#[test]
+fn an_answer_that_is_none_is_asked_for_once_more() {
+    for body in ["", r#"{"error":{"message":"no code that is known"}}"#] {
+        let mut world =
+            World::new([oauth("a"), oauth("b")]).answers("a", vec![status(200).body(body); 3]);
+        world.check(request(), "a:200 a:200 server_error");
+    }
 }
 
 #[test]
