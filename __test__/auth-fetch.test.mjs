@@ -37,6 +37,27 @@ test('placeholder_credentials_of_an_sdk_never_reach_the_server', async () => {
   assert.ok(!JSON.stringify(sent).includes('placeholder'), JSON.stringify(sent))
 })
 
+for (const [query, sent] of [
+  ['?key=placeholder', ''],
+  ['?alt=sse&key=placeholder', '?alt=sse'],
+  ['?key=placeholder&q=a%20b+c&%6Bey=x#part', '?q=a%20b+c'],
+  ['?monkey=1&q=key', '?monkey=1&q=key'],
+]) {
+  test(`a_placeholder_in_the_address_never_reaches_the_server: ${query}`, async () => {
+    for (const ask of [(url) => [url], (url) => [new URL(url)], (url) => [new Request(url)]]) {
+      const { fetch, seen, accounts } = await openPool(['ada'], { provider: 'desk-google' })
+      assert.equal((await fetch(...ask(`${upstream.origin}/echo${query}`))).status, 200)
+      const [{ path, headers }] = seen()
+      assert.equal(path, `/echo${sent}`)
+      assert.equal(headers['x-goog-api-key'], `key-of-${accounts[0]}`)
+    }
+    // A parameter of a provider that has no key there is the caller's.
+    const { fetch, seen } = await openPool(['ada'])
+    await fetch(`${upstream.origin}/echo${query}`)
+    assert.equal(seen()[0].path, `/echo${query.split('#')[0]}`)
+  })
+}
+
 for (const [form, make] of [
   ['an_object', (pairs) => Object.fromEntries(pairs)],
   ['a_list', (pairs) => pairs],

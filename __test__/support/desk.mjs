@@ -13,7 +13,13 @@ export async function openDesk({ rotation = { maxWaitMs: 3000 } } = {}) {
   const provider = { origins: [upstream.origin], rotation }
   const sandbox = createSandbox({
     name: 'fetch',
-    config: { providers: { desk: provider, 'desk-x': { ...provider, header: 'x-api-key', scheme: '' } } },
+    config: {
+      providers: {
+        desk: provider,
+        'desk-x': { ...provider, header: 'x-api-key', scheme: '' },
+        'desk-google': { ...provider, extends: 'google' },
+      },
+    },
   })
   sandbox.enter()
   const library = await import(LIBRARY_URL)

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use crate::accounts::{Accounts, Entry};
+use crate::address;
 use crate::attempts::Attempt;
 use crate::broker::{About, Broker};
 use crate::config::{Origin, Provider};
@@ -457,7 +458,7 @@ impl Broker {
         Lease {
             attempt,
             trace: asked.trace.take(),
-            url: own_address(entry, asked),
+            url: address::of(entry, &asked.provider, &asked.origin, &asked.url),
             provider: asked.provider.clone(),
             entry: entry.clone(),
         }
@@ -565,19 +566,6 @@ fn allowed_origin(provider: &Provider, url: &str) -> Result<Origin, BrokerError>
 fn path_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/').map_or("", |at| &rest[at..])
-}
-
-/// The URL on the origin where the provider serves this very account; `None` when that is where the request goes anyway.
-fn own_address(entry: &Entry, asked: &Asked) -> Option<String> {
-    let api = entry.credential.belongs.api.as_ref()?;
-    if *api == asked.origin || !entry.may_go(&asked.provider, api) {
-        return None;
-    }
-    let mut url = Url::parse(api.as_str()).ok()?;
-    let wanted = Url::parse(&asked.url).ok()?;
-    url.set_path(wanted.path());
-    url.set_query(wanted.query());
-    Some(url.into())
 }
 
 /// The kind of account that a mode asks for, as part of a sentence.

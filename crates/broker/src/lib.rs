@@ -6,6 +6,7 @@
 
 mod account_calls;
 mod accounts;
+mod address;
 mod attempts;
 mod bounds;
 mod broker;

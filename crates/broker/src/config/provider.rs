@@ -75,6 +75,8 @@ pub struct Provider {
     pub signals: Signals,
     /// What in a request only the account that made it can serve.
     pub bound_items: &'static BoundItems,
+    /// Parameters of a URL's query that are deleted from it: SDKs put a placeholder there.
+    pub key_parameters: &'static [&'static str],
     /// What its terms say about a login of one's own, with a link; for `CLIENT_ID_REQUIRED`.
     pub terms: Option<&'static str>,
     /// What says where its credentials go: a trusted project's file, else the last layer to set

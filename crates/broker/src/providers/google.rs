@@ -28,6 +28,7 @@ pub(crate) const GOOGLE: Descriptor = Descriptor {
     models: &ModelLists::GOOGLE,
     signals: &Signals::GOOGLE,
     bound_items: &super::bound::GOOGLE,
+    key_parameters: &["key"],
     key_variables: &[
         "GEMINI_API_KEY",
         "GOOGLE_API_KEY",

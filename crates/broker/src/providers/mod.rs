@@ -85,6 +85,8 @@ pub(crate) struct Descriptor {
     pub(crate) signals: &'static Signals,
     /// What in a request only the account that made it can serve.
     pub(crate) bound_items: &'static BoundItems,
+    /// Parameters of a URL's query in which SDKs send a key: deleted, as [`KEY_HEADERS`] are.
+    pub(crate) key_parameters: &'static [&'static str],
     /// Variables in which programs look for an API key of it; of several, the usual one comes first.
     pub(crate) key_variables: &'static [&'static str],
     /// Other ids under which OpenCode keeps its credentials.
