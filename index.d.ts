@@ -332,8 +332,11 @@ export interface ResponseReport {
   attempt: string
   /** HTTP status; absent when no response came. */
   status?: number
-  /** Response headers, lower-case names; those in `OBSERVED_HEADERS` suffice. */
-  headers?: Record<string, string>
+  /**
+   * Response headers; those in `OBSERVED_HEADERS` suffice. An object, a `Headers`, a `Map`, pairs or a flat list (as Node's
+   * `rawHeaders`); what is none of them is `INVALID_ARGUMENT`.
+   */
+  headers?: Record<string, string | number | readonly string[] | undefined> | Iterable<readonly [string, string]> | readonly string[]
   /** The error body as text, at most the first 64 KiB; only read for a status of 400 and above, or an SSE error event. */
   body?: string
   /** No response, or a stream that broke: `network` before any byte, `timeout`, or `stream` after the first event. */

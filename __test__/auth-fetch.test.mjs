@@ -247,3 +247,47 @@ test('requests_of_one_session_stay_together', async () => {
   for (let turn = 0; turn < 4; turn += 1) await fetch(upstream.chatUrl, { ...chat(), headers })
   assert.deepEqual(served(), [accounts[0], accounts[1], accounts[1], accounts[1], accounts[1]])
 })
+
+for (const [form, headers] of [
+  ['Headers', new Headers({ 'Retry-After': '40' })],
+  ['a Map', new Map([['Retry-After', '40']])],
+  ['pairs', [['Retry-After', '40']]],
+  ['a flat list', ['Date', new Date().toUTCString(), 'Retry-After', '40']],
+  ['an object', { 'Retry-After': '40' }],
+  ['an object with a number', { 'retry-after': 40 }],
+  ['an object with a list', { 'retry-after': ['40'], 'set-cookie': ['a', 'b'], gone: undefined }],
+]) {
+  test(`response headers are read from ${form}`, async () => {
+    const { provider, namespace } = await openPool(['ada'])
+    const ask = { provider, namespace, url: upstream.chatUrl }
+    const { attempt } = await library.getAuthHeaders(ask)
+    const { reason, cooldownUntil } = await library.reportResponse({ attempt, status: 429, headers })
+    assert.equal(reason, 'throttled')
+    assert.ok(Math.abs(cooldownUntil - Date.now() - 41_000) < 3_000, String(cooldownUntil - Date.now()))
+    const other = await openPool(['bob'])
+    const lease = await library.getAuthHeaders({ ...ask, namespace: other.namespace })
+    const good = await library.reportResponse({ attempt: lease.attempt, status: 200, headers })
+    assert.deepEqual(good, { action: 'deliver', delayMs: 0, reason: 'ok' })
+  })
+}
+
+for (const headers of [
+  'retry-after: 40',
+  40,
+  true,
+  () => {},
+  [1],
+  [['retry-after']],
+  [['a', 'b', 'c']],
+  ['odd'],
+  new Set([1]),
+  new Map([[1, 2]]),
+]) {
+  test(`what is no headers is refused: ${String(headers)}`, async () => {
+    const { provider, namespace } = await openPool(['ada'])
+    const { attempt } = await library.getAuthHeaders({ provider, namespace, url: upstream.chatUrl })
+    for (const status of [200, 429]) {
+      assert.equal((await rejection(library.reportResponse({ attempt, status, headers }))).code, 'INVALID_ARGUMENT')
+    }
+  })
+}

@@ -7,6 +7,7 @@ import type * as api from '../../index.js'
 import * as loaded from '../../index.js'
 import { LENT_ACCOUNTS } from './limits.js'
 import { read } from './own.js'
+import { headersOf } from './reported.js'
 
 /** What `startLogin` of the addon resolves to: the prompt, and the number of the login. */
 export interface NativePrompt extends api.LoginPrompt {
@@ -186,19 +187,29 @@ export async function removeAccount(id: string, options?: Parameters<typeof api.
 
 /** `reportResponse` of the contract. A success is taken note of without waiting for anything. */
 export async function reportResponse(report: api.ResponseReport): Promise<api.Verdict> {
-  const isPlainSuccess = read(report, 'body') === undefined && read(report, 'failure') === undefined
-  const lines = isPlainSuccess ? asLines(read(report, 'headers')) : undefined
-  const isTaken = lines !== undefined && addon.reportServed(read(report, 'attempt'), read(report, 'status'), lines)
-  return isTaken ? { action: 'deliver', delayMs: 0, reason: 'ok' } : addon.reportResponse(report)
+  const given = read(report, 'headers')
+  const [body, failure] = [read(report, 'body'), read(report, 'failure')]
+  const isPlainSuccess = body === undefined && failure === undefined
+  if (isPlainSuccess && isServed(report, given)) return { action: 'deliver', delayMs: 0, reason: 'ok' }
+  const headers = headersOf(given) as api.ResponseReport['headers']
+  if (headers === given) return addon.reportResponse(report)
+  if (isPlainSuccess && isServed(report, headers)) return { action: 'deliver', delayMs: 0, reason: 'ok' }
+  const [attempt, status] = [read(report, 'attempt'), read(report, 'status')]
+  return addon.reportResponse({ attempt, status, headers, body, failure } as api.ResponseReport)
+}
+
+function isServed(report: api.ResponseReport, headers: api.ResponseReport['headers']): boolean {
+  const lines = asLines(headers)
+  return lines !== undefined && addon.reportServed(read(report, 'attempt'), read(report, 'status'), lines)
 }
 
 /** Name and value of each header in turn, as lines; `undefined` for what is no map of header lines: `reportResponse` judges it. */
 function asLines(headers: api.ResponseReport['headers']): string | undefined {
   if (headers == null) return ''
-  if (typeof headers !== 'object') return undefined
+  if (typeof headers !== 'object' || Symbol.iterator in headers) return undefined
   let lines = ''
   for (const name of Object.keys(headers)) {
-    const value: unknown = headers[name]
+    const value: unknown = (headers as Record<string, unknown>)[name]
     if (typeof value !== 'string' || /[\r\n]/.test(name) || /[\r\n]/.test(value)) return undefined
     lines += `${name.toLowerCase()}\n${value}\n`
   }

@@ -383,7 +383,12 @@ fn status_code(number: f64) -> Option<u16> {
 }
 
 fn header_map(value: &Unknown<'_>) -> Read<BTreeMap<String, String>> {
-    let unreadable = || expected("headers", "an object of strings");
+    let unreadable = || {
+        expected(
+            "headers",
+            "an object of strings, a Headers, a Map or a list of pairs",
+        )
+    };
     if !matches!(value.get_type(), Ok(ValueType::Object)) {
         return Err(unreadable());
     }
