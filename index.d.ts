@@ -337,9 +337,15 @@ export interface ResponseReport {
    * `rawHeaders`); what is none of them is `INVALID_ARGUMENT`.
    */
   headers?: Record<string, string | number | readonly string[] | undefined> | Iterable<readonly [string, string]> | readonly string[]
-  /** The error body as text, at most the first 64 KiB; only read for a status of 400 and above, or an SSE error event. */
+  /**
+   * The error as text, at most the first 64 KiB: the body of a status of 400 and above; of a good status the error that came in
+   * place of an answer (an event's data, a body that is only an error), or an empty text for a stream that ended without output.
+   */
   body?: string
-  /** No response, or a stream that broke: `network` before any byte, `timeout`, or `stream` after the first event. */
+  /**
+   * No response, or a stream that broke. `network`: before any byte. `timeout`: no answer on a connection that was open; the work
+   * may be under way, and is not sent again. `stream`: after the first output, broken or by an error event, whose data is the `body`.
+   */
   failure?: 'network' | 'timeout' | 'stream'
 }
 
@@ -382,13 +388,16 @@ export interface AuthFetchOptions
   extends Omit<AuthRequest, 'url' | 'retryOf' | 'model' | 'session' | 'cacheTtl' | 'signal' | 'boundBy' | 'explain'> {
   /** Default `globalThis.fetch`. */
   fetch?: typeof globalThis.fetch
-  /** Reads the model from a request. Default: `model` of a JSON body, else the path's `models/<id>`. */
+  /** Reads the model from a request. Default: `model` of a JSON body or a form, else the path's (`models/<id>`, `deployments/<id>`, …). */
   model?: string | ((url: URL, init: RequestInit | undefined) => string | undefined)
   /** Reads the session. Default: the session headers that hosts send, else none. */
   session?: string | ((url: URL, init: RequestInit | undefined) => string | undefined)
   /** A one-shot stream body is buffered up to this many bytes so that it can be sent again; beyond, one attempt. Default 8 MiB. */
   maxReplayBytes?: number
-  /** Hold a 200 event stream until its first event, so that an error event can still rotate. Default true; at most 64 KiB or 15 s. */
+  /**
+   * Hold a 200 event stream until its first output, so that an error can still rotate; one that comes later is reported. Look also
+   * whether a 200 JSON body is only an error. Default true; at most 64 KiB or 15 s.
+   */
   peekStream?: boolean
   /** Told before each attempt why its account was chosen. */
   onTrace?: (trace: Trace) => void

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, claimedProviders, clearCooldowns, close, configure, configuredProviders, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, movedBundle, observedHeaders, openBrowser, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, rotateVaultKey, startLogin, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, claimedProviders, clearCooldowns, close, configure, configuredProviders, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, movedBundle, observedHeaders, openBrowser, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, rotateVaultKey, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { addVaultSlot }
 export { authHeadersNow }
@@ -810,6 +810,7 @@ export { reportResponse }
 export { reportServed }
 export { rotateVaultKey }
 export { startLogin }
+export { streamShapes }
 export { subscribe }
 export { trustProject }
 export { unsubscribe }

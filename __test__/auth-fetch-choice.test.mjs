@@ -43,6 +43,20 @@ for (const [way, call] of [
   })
 }
 
+test('an_object_with_its_own_address_says_what_a_call_may_say', async () => {
+  const { fetch, served, accounts } = await openPool(['ada', 'bob'])
+  const config = (extra) => ({ url: upstream.chatUrl, ...chat(), ...extra })
+  const pinned = config({ providerAuth: { account: accounts[1], session: 'one' } })
+  await fetch(pinned.url, pinned)
+  const bound = config({ providerAuth: { session: 'one' } })
+  await fetch(bound.url, bound)
+  const headed = config({ headers: { 'x-session-id': 'one' } })
+  await fetch(headed.url, headed)
+  const other = config({ providerAuth: { session: 'two' } })
+  await fetch(other.url, other)
+  assert.deepEqual(served(), [accounts[1], accounts[1], accounts[1], accounts[0]])
+})
+
 test('headers_of_a_request_object_say_the_same_and_are_not_sent', async () => {
   const { fetch, served, seen, accounts } = await openPool(['ada', 'bob'])
   const headers = { 'x-provider-auth-account': accounts[1], 'x-own': 'kept' }

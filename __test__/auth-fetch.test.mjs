@@ -220,6 +220,12 @@ test('options_that_only_the_runtime_knows_are_passed_on', async () => {
   assert.equal(options[0].keepalive, true)
 })
 
+function formOf(fields) {
+  const form = new FormData()
+  for (const [name, value] of Object.entries(fields)) form.set(name, value)
+  return form
+}
+
 for (const [where, url, init, model] of [
   ['the_body', '/v1/chat/completions', { body: '{"model":"m-1","messages":[]}' }, 'm-1'],
   ['the_end_of_the_body', '/v1/chat/completions', { body: '{"messages":[{"model":"no"}],"model":"m-2"}' }, 'm-2'],
@@ -230,6 +236,28 @@ for (const [where, url, init, model] of [
     { body: new TextEncoder().encode('{"model":"m-4"}'), headers: { 'content-type': 'application/json' } },
     'm-4',
   ],
+  ['bytes_of_no_type', '/v1/chat/completions', { body: new TextEncoder().encode(' {"model":"m-5"}') }, 'm-5'],
+  ['an_array_buffer', '/v1/chat/completions', { body: new TextEncoder().encode('{"model":"m-6"}').buffer }, 'm-6'],
+  [
+    'a_part_of_a_buffer',
+    '/v1/chat/completions',
+    { body: new DataView(new TextEncoder().encode('xx{"model":"m-7"}').buffer, 2) },
+    'm-7',
+  ],
+  ['a_blob', '/v1/chat/completions', { body: new Blob(['{"model":"m-8"}'], { type: 'application/json' }) }, 'm-8'],
+  ['a_blob_of_no_type', '/v1/chat/completions', { body: new Blob(['{"model":"m-9"}']) }, 'm-9'],
+  ['a_form', '/v1/audio/transcriptions', { body: formOf({ file: new Blob(['{']), model: 'm-10' }) }, 'm-10'],
+  ['url_search_params', '/v1/images', { body: new URLSearchParams({ model: 'm/11', q: 'ü' }) }, 'm/11'],
+  [
+    'the_text_of_a_form',
+    '/v1/images',
+    { body: 'q=1&model=m-12', headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+    'm-12',
+  ],
+  ['the_path_beside_a_form', '/v1/models/m-13/upload', { body: formOf({ file: new Blob(['x']) }) }, 'm-13'],
+  ['the_path_of_a_deployment', '/openai/deployments/m-14/chat/completions?api-version=1', { body: '{}' }, 'm-14'],
+  ['the_path_of_bedrock', '/model/us.m-15%3A0/invoke', { body: '{}' }, 'us.m-15:0'],
+  ['a_stream', '/v1/chat/completions', { body: new Blob(['{"model":"m-16"}']).stream(), duplex: 'half' }, 'm-16'],
 ]) {
   test(`a_limit_of_one_model_is_known_from_${where}`, async () => {
     const { fetch, accounts, namespace } = await openPool(['ada', 'bob'])

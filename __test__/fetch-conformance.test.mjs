@@ -36,7 +36,7 @@ for (const [runtime, [command, ...args]] of Object.entries(runtimes)) {
     })
     const result = JSON.parse(stdout)
     assert.equal(result.runtime, runtime)
-    assert.ok(result.compared >= 100, `${result.compared} entries`)
+    assert.ok(result.compared >= 130, `${result.compared} entries`)
     assert.deepEqual(result.differences, {})
   })
 }

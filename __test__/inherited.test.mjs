@@ -233,6 +233,7 @@ for (const [what, make] of [
         method: 'POST',
         headers: {},
         body: '{}',
+        [Symbol.toStringTag]: 'Request',
       }
     },
   ],

@@ -18,6 +18,7 @@ export async function openDesk({ rotation = { maxWaitMs: 3000 } } = {}) {
         desk: provider,
         'desk-x': { ...provider, header: 'x-api-key', scheme: '' },
         'desk-google': { ...provider, extends: 'google' },
+        'desk-mcp': { ...provider, extends: 'mcp', resource: upstream.origin },
       },
     },
   })

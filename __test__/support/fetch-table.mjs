@@ -33,6 +33,20 @@ const usedRequest = async (url) => {
   return request
 }
 
+const readInPart = async (body) => {
+  const reader = body.getReader()
+  await reader.read()
+  reader.releaseLock()
+  return body
+}
+const undefinedFields = {
+  method: undefined,
+  headers: undefined,
+  body: undefined,
+  signal: undefined,
+  redirect: undefined,
+}
+
 /** Name → the arguments of `fetch`, for an origin. `only` names the runtimes that know such a thing at all. */
 const inputs = {
   'a string': (o) => [`${o}/echo`],
@@ -55,10 +69,32 @@ const inputs = {
   'a relative address': () => ['/echo'],
   'an init of undefined': (o) => [`${o}/echo`, undefined],
   'an empty init': (o) => [`${o}/echo`, {}],
-  'an init of undefined fields': (o) => [
-    `${o}/echo`,
-    { method: undefined, headers: undefined, body: undefined, signal: undefined, redirect: undefined },
+  'an init of undefined fields': (o) => [`${o}/echo`, undefinedFields],
+  'a Request and an init of undefined fields': (o) => [
+    new Request(`${o}/redirect/302`, post('text', { headers: { 'x-a': '1' }, redirect: 'manual' })),
+    undefinedFields,
   ],
+  'a Request that was aborted and an init of undefined fields': (o) => [
+    new Request(`${o}/echo`, { signal: AbortSignal.abort() }),
+    undefinedFields,
+  ],
+  'a Request that was aborted and a signal of null': (o) => [
+    new Request(`${o}/echo`, { signal: AbortSignal.abort() }),
+    { signal: null },
+  ],
+  // Bun takes it for a Request.
+  'an object with a url': {
+    only: ['node', 'deno'],
+    ask: (o) => [{ url: `${o}/echo`, method: 'POST', headers: {}, body: 'x' }],
+  },
+  'the url of an object, and the object': (o) => {
+    const config = { url: `${o}/echo`, method: 'POST', headers: { 'x-a': '1' }, body: 'x' }
+    return [config.url, config]
+  },
+  'the url of an object of a class, and the object': (o) => {
+    const config = Object.assign(Object.create({ send() {} }), { url: `${o}/echo`, ...post('x', { headers: {} }) })
+    return [config.url, config]
+  },
   'an init that is unknown to fetch': (o) => [`${o}/echo`, { dispatchers: 1, colour: 'blue' }],
 }
 
@@ -93,6 +129,17 @@ const bodies = {
   FormData: (o) => [`${o}/echo`, post(formData())],
   'a stream': (o) => [`${o}/echo`, post(stream(), { duplex: 'half' })],
   'an async iterable': { only: ['node'], ask: (o) => [`${o}/echo`, post(pieces(), { duplex: 'half' })] },
+  'a stream that was read in part': async (o) => [`${o}/echo`, post(await readInPart(stream()), { duplex: 'half' })],
+  'a stream that is being read': (o) => {
+    const body = stream()
+    body.getReader()
+    return [`${o}/echo`, post(body, { duplex: 'half' })]
+  },
+  'a Request that was read in part': async (o) => {
+    const request = new Request(`${o}/echo`, post(stream(), { duplex: 'half' }))
+    await readInPart(request.body)
+    return [request]
+  },
   'a number': (o) => [`${o}/echo`, post(42)],
   'a type of its own': (o) => [
     `${o}/echo`,
@@ -178,6 +225,24 @@ const answers = {
     ]),
   ),
   'a status text of its own': (o) => [`${o}/text`],
+  ...Object.fromEntries(
+    ['200', '200/events', '200/json', '402', '429', '503', '529'].flatMap((how) =>
+      ['letters', 'bytes'].map((phrase) => [
+        `a reason phrase of ${phrase}, ${how}`,
+        // Bun and Deno read such a phrase in ways of their own.
+        { only: ['node'], ask: (o) => [`${o}/phrase/${phrase}/${how}`] },
+      ]),
+    ),
+  ),
+  'a status that no program may say': { only: ['node'], ask: (o) => [`${o}/phrase/letters/999`] },
+  'JSON of a known length': (o) => [`${o}/json`],
+  'JSON in pieces': (o) => [`${o}/json/pieces`],
+  'JSON that is compressed': (o) => [`${o}/json/gzip`],
+  'JSON that is large': (o) => [`${o}/json/large`],
+  'JSON that is only an error': (o) => [`${o}/json/error`],
+  'JSON that breaks off': (o) => [`${o}/json/breaks`],
+  'JSON that is none': (o) => [`${o}/json/none`],
+  'JSON after a redirect': (o) => [`${o}/redirect/302?to=/json`],
   'headers that come twice in the answer': (o) => [`${o}/twice`],
   'a compressed answer': (o) => [`${o}/gzip`],
   'an event stream': (o) => [`${o}/events`],
@@ -220,7 +285,7 @@ export async function observe({ ask }, fetch, origin) {
   }
 }
 
-/** What differs from call to call, and the two headers that a limit's answer is promised to carry. */
+/** What differs from call to call, and the headers that a limit's answer is promised to carry. */
 const VOLATILE = new Set(['date', 'connection', 'keep-alive', 'retry-after', 'retry-after-ms'])
 
 async function attempt(read) {

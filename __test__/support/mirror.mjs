@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib'
 export async function startMirror() {
   const server = createServer(async (request, response) => {
     const { pathname, searchParams } = new URL(request.url, 'http://mirror')
-    const [, route, detail] = pathname.split('/')
+    const [, route, detail, more, most] = pathname.split('/')
     const chunks = []
     try {
       for await (const chunk of request) chunks.push(chunk)
@@ -14,7 +14,7 @@ export async function startMirror() {
       return
     }
     const answer = answers[route] ?? answers.echo
-    answer({ request, response, detail, searchParams, body: Buffer.concat(chunks).toString() })
+    answer({ request, response, detail, more, most, searchParams, body: Buffer.concat(chunks).toString() })
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
@@ -73,6 +73,26 @@ const answers = {
   },
   'no-events'({ response }) {
     response.writeHead(200, { 'content-type': 'text/event-stream' }).end()
+  },
+  phrase({ request: { socket }, detail, more: status, most: kind }) {
+    const phrase = detail === 'letters' ? Buffer.from('请求过多 ünïcode') : Buffer.of(0x4e, 0xff, 0xfe, 0x80, 0x6f)
+    const types = { events: 'text/event-stream', json: 'application/json' }
+    const body = kind === 'events' ? 'data: x\n\n' : '{"a":1}'
+    const head = `content-type: ${types[kind] ?? 'text/plain'}\r\ncontent-length: ${body.length}\r\nconnection: close\r\n`
+    const line = Buffer.concat([Buffer.from(`HTTP/1.1 ${status} `), phrase, Buffer.from('\r\n')])
+    socket.end(Buffer.concat([line, Buffer.from(`${head}\r\n${body}`)]))
+  },
+  json({ response, detail }) {
+    const type = { 'content-type': 'application/json; charset=utf-8' }
+    const text = '\ufeff{"object":"list","text":"ü世","error":null}'
+    if (detail === 'gzip') return response.writeHead(200, { ...type, 'content-encoding': 'gzip' }).end(gzipSync(text))
+    if (detail === 'large') return response.writeHead(200, type).end(JSON.stringify({ text: 'x'.repeat(300_000) }))
+    if (detail === 'error') return response.writeHead(200, type).end('{"error":{"message":"m"}}')
+    if (detail === 'none') return response.writeHead(200, type).end('{"error')
+    const bytes = Buffer.from(text)
+    if (detail === undefined) return response.writeHead(200, { ...type, 'content-length': bytes.length }).end(bytes)
+    response.writeHead(200, type).write(bytes.subarray(0, 31))
+    setTimeout(() => (detail === 'breaks' ? response.destroy() : response.end(bytes.subarray(31))), 20)
   },
   large({ response }) {
     response.writeHead(200, { 'content-type': 'text/plain' }).end('0123456789'.repeat(30_000))

@@ -14,13 +14,15 @@ import type {
 } from '../../index.js'
 import { boundItemOf } from './bound.js'
 import { type Call, cacheTtlOf, type FetchInput, modelOf, readCall, sessionOf } from './call.js'
+import { failureOf } from './failure.js'
 import { observed } from './headers.js'
+import { look, mayBeError } from './json.js'
 import { REPLAY_BYTES } from './limits.js'
-import { boundItems, getAuthHeaders, reportResponse } from './native.js'
+import { boundItems, getAuthHeaders, reportResponse, streamKind } from './native.js'
 import { bare, read } from './own.js'
-import { isMisuse, send } from './redirect.js'
-import { discard, exhaustedResponse, readErrorText, withRetryAt } from './response.js'
-import { isEventStream, peek } from './sse.js'
+import { failsIntegrity, isMisuse, send } from './redirect.js'
+import { discard, exhaustedResponse, readErrorText, retryHeaders, withHeaders } from './response.js'
+import { isEventStream, type Late, peek } from './sse.js'
 import { abortable, rest } from './wait.js'
 
 type Fetch = typeof globalThis.fetch
@@ -74,7 +76,7 @@ export function createAuthFetch(
       const trace = read(auth, 'trace')
       if (trace !== undefined) tell(onTrace, trace)
       if (last?.response !== undefined) discard(last.response)
-      const outcome = await tryOnce(fetch, call, auth, peekStream)
+      const outcome = await tryOnce(fetch, call, auth, peekStream ? pool.provider : undefined)
       const verdict = await settle(outcome, signal)
       const isOver = verdict.action === 'deliver' || outcome.instead !== undefined || !call.payload.replayable
       if (isOver) return deliver(outcome, read(verdict, 'retryAt'))
@@ -85,15 +87,15 @@ export function createAuthFetch(
 }
 
 /** Makes one request. Rejects only with the reason of an abort, or with what `fetch` says of a call that cannot be sent. */
-async function tryOnce(fetch: Fetch, call: Call, auth: AuthHeaders, peekStream: boolean): Promise<Outcome> {
+async function tryOnce(fetch: Fetch, call: Call, auth: AuthHeaders, looksInto: string | undefined): Promise<Outcome> {
   const { attempt } = auth
   let sent: Awaited<ReturnType<typeof send>>
   try {
     sent = await send(fetch, call, auth)
   } catch (error) {
     call.signal?.throwIfAborted()
-    if (isMisuse(call, auth)) throw error
-    const report = { attempt, failure: isTimeout(error) ? 'timeout' : 'network' } as const
+    if (isMisuse(call, auth) || failsIntegrity(call, error)) throw error
+    const report = { attempt, failure: failureOf(error) } as const
     return { report, response: undefined, error, instead: undefined }
   }
   const { response, instead } = sent
@@ -106,16 +108,35 @@ async function tryOnce(fetch: Fetch, call: Call, auth: AuthHeaders, peekStream: 
   })
   if (instead !== undefined) return answered(report, response)
   if (response.status >= 400) {
-    const body = await readErrorText(response, call.signal)
-    return answered({ ...report, body }, response)
+    const { text: body, response: again } = await readErrorText(response, call.signal)
+    return answered({ ...report, body }, again)
   }
-  if (!peekStream || !isEventStream(response)) return answered(report, response)
-  const onBreak = (): void => {
-    if (call.signal?.aborted !== true) void reportResponse({ attempt, failure: 'stream' }).catch(() => {})
+  const kind = looksInto === undefined ? undefined : streamKind(looksInto)
+  if (kind === undefined) return answered(report, response)
+  const withError = (error: string | undefined): ResponseReport =>
+    error === undefined ? report : { ...report, body: error }
+  if (isEventStream(response)) {
+    const peeked = await peek(response, kind, call.signal, latecomers(report, call.signal))
+    if (peeked.broken) return answered({ attempt, failure: 'network' }, peeked.response)
+    return answered(withError(peeked.error), peeked.response)
   }
-  const peeked = await peek(response, call.signal, onBreak)
-  if (peeked.broken) return answered({ attempt, failure: 'network' }, peeked.response)
-  return answered(peeked.error === undefined ? report : { ...report, body: peeked.error }, peeked.response)
+  if (!mayBeError(response)) return answered(report, response)
+  const looked = await look(response, call.signal)
+  return answered(withError(looked.error), looked.response)
+}
+
+/** Reports what befalls a stream after its first output, for the next request to know. */
+function latecomers(report: ResponseReport, signal: AbortSignal | undefined): Late {
+  const tell = async (late: ResponseReport): Promise<void> => {
+    if (signal?.aborted === true) return
+    try {
+      await reportResponse(late)
+    } catch {}
+  }
+  return {
+    onBreak: () => void tell({ attempt: report.attempt, failure: 'stream' }),
+    onError: (body) => tell({ ...report, body, failure: 'stream' }),
+  }
 }
 
 /** Reports, and returns what to do. When the broker itself fails, a response that is in hand is still the caller's. */
@@ -133,7 +154,7 @@ async function settle({ report, response }: Outcome, signal: AbortSignal | undef
 function deliver({ response, error, instead }: Outcome, retryAt: number | undefined): Response | Promise<Response> {
   if (instead !== undefined) return instead()
   if (response === undefined) throw error
-  return retryAt === undefined ? response : withRetryAt(response, retryAt)
+  return retryAt === undefined ? response : withHeaders(response, retryHeaders(retryAt))
 }
 
 /** Answers when no account can serve: with what the last attempt brought, else with what native code says in its place, else not at all. */
@@ -142,13 +163,6 @@ function withoutCredential(error: AuthError, last: Outcome | undefined): Respons
   if (last !== undefined) return deliver(last, retryAt)
   if (answer === undefined) throw error
   return exhaustedResponse(answer, retryAt)
-}
-
-/** The runtimes name their timeouts differently, and some only in a cause. */
-function isTimeout(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  const code = String(read(error as Error & { code?: unknown }, 'code') ?? '')
-  return /time_?d?out/i.test(`${error.name} ${code}`) || isTimeout(read(error, 'cause'))
 }
 
 /** A listener that throws does not end the call. */

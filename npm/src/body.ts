@@ -5,25 +5,27 @@
  * memory first, up to a limit; a longer one passes through and is sent once. No `Request` is ever built to hold a body:
  * that copies it twice.
  */
+import { read } from './own.js'
+import { isStream, openSource, type Source } from './source.js'
 import { abortable } from './wait.js'
+
+export { isStream }
 
 export interface Payload {
   readonly body: RequestInit['body'] | Uint8Array
   readonly replayable: boolean
 }
 
-/** Reads the next chunk, and gives the rest up. What `ReadableStream` readers and async iterators have in common. */
-interface Source {
-  read(): Promise<{ done?: boolean | undefined; value?: unknown }>
-  cancel(reason?: unknown): Promise<unknown>
-}
-
-/** Returns a payload for `body`. Only a stream is waited for; an error of the stream is left for `fetch` to meet. */
+/**
+ * Returns a payload for `body`. Only a stream is waited for; an error of the stream is left for `fetch` to meet.
+ * Rejects as `fetch` does with a stream that was read from, and with the reason of an abort.
+ */
 export async function readPayload(
   body: RequestInit['body'],
   limit: number,
   signal: AbortSignal | undefined,
 ): Promise<Payload> {
+  refuseSpent(body)
   const source = openSource(body)
   if (source === undefined) return { body, replayable: true }
   const chunks: Uint8Array[] = []
@@ -45,26 +47,25 @@ export async function readPayload(
   }
 }
 
-/** Tells whether a body is a stream, which can be read only once. */
-export function isStream(body: Payload['body']): boolean {
-  return typeof body === 'object' && body !== null && ('getReader' in body || Symbol.asyncIterator in body)
+/** Throws what `fetch` throws of a stream that somebody reads, or has read from. */
+function refuseSpent(body: unknown): void {
+  const isOfNode = typeof body === 'object' && body !== null && read(body as Spendable, 'readableDidRead') === true
+  if (body instanceof ReadableStream || isOfNode) void new Response(body as ReadableStream)
 }
 
-function openSource(body: RequestInit['body']): Source | undefined {
-  if (!isStream(body)) return undefined
-  if ('getReader' in (body as object)) return (body as ReadableStream).getReader()
-  const iterator = (body as AsyncIterable<unknown>)[Symbol.asyncIterator]()
-  return { read: () => iterator.next(), cancel: async () => iterator.return?.() }
+/** A stream of Node's own, which tells of itself. */
+interface Spendable {
+  readableDidRead?: boolean
 }
 
 /** A stream of the chunks read so far, then of what `next` brings, then of the rest. */
 function passThrough(chunks: readonly unknown[], next: ReturnType<Source['read']>, source: Source): Payload {
-  const read = [...chunks]
+  const queue = [...chunks]
   let pending: typeof next | undefined = next
   const body = new ReadableStream<unknown>(
     {
       async pull(controller) {
-        if (read.length > 0) return controller.enqueue(read.shift())
+        if (queue.length > 0) return controller.enqueue(queue.shift())
         const chunk = await (pending ?? source.read())
         pending = undefined
         if (chunk.done === true) controller.close()

@@ -1,6 +1,7 @@
 /** What a caller asked `fetch` for, read once: address, headers, a body that can be repeated, and what the pool should know. */
 import type { AuthFetchInit } from '../../index.js'
 import { isStream, type Payload, readPayload } from './body.js'
+import { fieldOf, jsonText } from './content.js'
 import { type HeaderMap, readHeaders } from './headers.js'
 import { bare, has, read } from './own.js'
 
@@ -27,7 +28,7 @@ export interface Call {
   readonly carrier: Request | undefined
 }
 
-/** Reads a call. Rejects only with the reason of an abort. */
+/** Reads a call. Rejects with the reason of an abort, and as `fetch` does with a body that was read already. */
 export async function readCall(
   input: FetchInput,
   options: AuthFetchInit | undefined,
@@ -45,12 +46,13 @@ export async function readCall(
   signal?.throwIfAborted()
   const headers = readHeaders(init.headers)
   const overrides = takeOverrides(headers, providerAuth)
+  const text = jsonText(payload.body, headers, replayLimit)
   return {
     url,
     method: init.method ?? 'GET',
     headers,
     payload,
-    text: jsonText(payload.body, headers),
+    text: text instanceof Promise ? await text : text,
     overrides,
     redirect: init.redirect ?? 'follow',
     signal,
@@ -80,11 +82,15 @@ export function cacheTtlOf({ text }: Call): string | undefined {
 /** How SDKs begin a body. A conversation can be megabytes, and this spares parsing it. */
 const LEADING_MODEL = '{"model":"'
 
-/** Returns the model that a JSON body names, else the one in a path like `/v1beta/models/<id>:generateContent`. */
-export function modelOf({ text, url }: Call): string | undefined {
-  const named = text === undefined ? undefined : (leadingModel(text) ?? readField(text, 'model'))
-  if (named !== undefined) return named
-  const inPath = /\/models\/([^/:?#]+)/.exec(url)?.[1]
+/** What comes before a model in a path: `/v1beta/models/<id>:generateContent`, `/openai/deployments/<id>/chat/completions`. */
+const MODEL_IN_PATH = /^[^?#]*?\/(?:models|tunedModels|model|deployments|engines)\/([^/:?#]+)/
+
+/** Returns the model that a body names, as JSON or in a form, else the one in the path. */
+export function modelOf({ text, url, payload, headers }: Call): string | undefined {
+  const inJson = text === undefined ? undefined : (leadingModel(text) ?? readField(text, 'model'))
+  const named = inJson ?? fieldOf(payload.body, headers, 'model')
+  if (named !== undefined && named !== '') return named
+  const inPath = MODEL_IN_PATH.exec(url)?.[1]
   return inPath === undefined ? undefined : decode(inPath)
 }
 
@@ -124,8 +130,14 @@ const GETTERS: Readonly<Record<string, PropertyDescriptor | undefined>> = Object
   Request.prototype,
 )
 
+/** A plain object with a `url` is none, whatever else it has: `fetch(config.url, config)` is a way to write a call. */
 function isRequest(value: unknown): value is Request {
-  return typeof value === 'object' && has(value, 'url') && has(value, 'headers') && has(value, 'method')
+  if (typeof value !== 'object' || !has(value, 'url') || !has(value, 'headers') || !has(value, 'method')) return false
+  return value instanceof Request || read(value as Tagged, Symbol.toStringTag) === 'Request'
+}
+
+interface Tagged {
+  readonly [Symbol.toStringTag]?: unknown
 }
 
 function readAddress(input: FetchInput): Source {
@@ -158,7 +170,9 @@ function carrierOf(request: Request, url: string, body: Source['body']): Request
   try {
     const init = body === null || body === undefined ? undefined : { body: new Uint8Array() }
     const carrier = new Request(request, init)
-    return slotOf(carrier, 'url') === url ? carrier : undefined
+    if (slotOf(carrier, 'url') !== url) return undefined
+    // A `fetch` of another package sees no `Request` in it, and reads it as an address.
+    return Object.defineProperty(carrier, 'toString', { value: () => url })
   } catch {
     return undefined
   }
@@ -192,12 +206,6 @@ function takeOverrides(headers: HeaderMap, given: Overrides | undefined): Overri
     delete headers[header]
   }
   return overrides
-}
-
-function jsonText(body: Payload['body'], headers: HeaderMap): string | undefined {
-  if (typeof body === 'string') return body.startsWith('{') || /^\s+\{/.test(body) ? body : undefined
-  const isJson = headers['content-type']?.includes('json') === true
-  return isJson && body instanceof Uint8Array ? new TextDecoder().decode(body) : undefined
 }
 
 /** Returns a string field of a JSON object. The text is only parsed when the name is somewhere in it. */

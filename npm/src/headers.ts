@@ -68,7 +68,16 @@ export function only(headers: HeaderMap, fits: (name: string) => boolean): Heade
 /** Returns the response headers that the policy reads. */
 export function observed(response: Response): HeaderMap {
   const map: HeaderMap = bare()
-  for (const [name, value] of response.headers) if (OBSERVED.has(name)) map[name] = value
+  const { headers } = response
+  if (headers instanceof Headers) {
+    for (const [name, value] of headers) if (OBSERVED.has(name)) map[name] = value
+    return map
+  }
+  // Those of another package may have no iterator, or names as they were sent.
+  for (const name of OBSERVED) {
+    const value = (headers as Headers).get(name)
+    if (typeof value === 'string') map[name] = value
+  }
   return map
 }
 

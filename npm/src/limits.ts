@@ -6,8 +6,11 @@ export const REPLAY_BYTES = 8 * 1024 * 1024
 /** As much of an error body as the policy reads; the longest seen from a provider is under 8 KiB. */
 export const ERROR_BODY_BYTES = 64 * 1024
 
-/** An event stream is held this long at most before its first event; a header timeout of a host is far longer. */
+/** An event stream is held this long at most before its first output; a header timeout of a host is far longer. */
 export const PEEK_BYTES = 64 * 1024
+
+/** A JSON answer that is only an error says so within its first letters; what does not is handed on at once. */
+export const ERROR_WITHIN = 256
 
 /** Patience with a response whose status has arrived and whose first bytes have not. */
 export const PEEK_MS = 15_000

@@ -5,6 +5,7 @@
 import type * as api from '../../index.js'
 // At run time this is the generated loader; its type file describes the whole library instead.
 import * as loaded from '../../index.js'
+import type { StreamKind } from './events.js'
 import { LENT_ACCOUNTS } from './limits.js'
 import { read } from './own.js'
 import { headersOf } from './reported.js'
@@ -20,6 +21,14 @@ export interface BoundItems {
   readonly fields: readonly (readonly [string, string])[]
   /** Parts of a path after which the id of such an item comes. */
   readonly paths: readonly string[]
+}
+
+/** How the event streams of one API look. */
+interface StreamShape {
+  readonly silent: readonly (readonly [name: string, member: string])[]
+  readonly failed: readonly string[]
+  readonly chunks: readonly string[]
+  readonly labels: readonly string[]
 }
 
 /** Whose requests are ours, as far as that can be told. */
@@ -48,6 +57,7 @@ interface Addon {
     attempt: string,
   ): [version: string, accountId: string, headers: Record<string, string>, strip: string[]] | null
   boundItems(provider: unknown): BoundItems | null
+  streamShapes(provider: unknown): readonly StreamShape[] | null
   explain: typeof api.explain
   getAuthHeaders(request: api.AuthRequest, wait?: number): Promise<api.AuthHeaders>
   beginWait(): number
@@ -135,10 +145,14 @@ interface Lent {
 /** What binds a provider's requests, as asked before. */
 const bound = new Map<unknown, BoundItems>()
 
+/** How a provider's streams look, as asked before. */
+const streams = new Map<string, StreamKind>()
+
 /** `configure` of the contract. What was asked before may be otherwise now. */
 export function configure(options: api.ConfigureOptions): void {
   addon.configure(options)
   bound.clear()
+  streams.clear()
 }
 
 /** Returns what binds a provider's requests to an account; nothing for a provider that is not known. */
@@ -147,6 +161,22 @@ export function boundItems(provider: string): BoundItems {
   if (known === null) return { fields: [], paths: [] }
   bound.set(provider, known)
   return known
+}
+
+/** Returns how a provider's streams look; nothing where they are not answers that could be asked for again. */
+export function streamKind(provider: string): StreamKind | undefined {
+  const known = streams.get(provider)
+  if (known !== undefined) return known
+  const shapes = addon.streamShapes(provider) ?? []
+  if (shapes.length === 0) return undefined
+  const kind: StreamKind = {
+    silent: new Map(shapes.flatMap(({ silent }) => silent)),
+    failed: new Set(shapes.flatMap(({ failed }) => failed)),
+    chunks: shapes.flatMap(({ chunks }) => chunks),
+    labels: new Set(shapes.flatMap(({ labels }) => labels)),
+  }
+  streams.set(provider, kind)
+  return kind
 }
 
 /** `getAuthHeaders` of the contract. What is at hand is handed out without waiting for anything. */

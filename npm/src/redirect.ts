@@ -8,6 +8,7 @@
 import type { AuthHeaders } from '../../index.js'
 import { isStream, type Payload } from './body.js'
 import type { Call, Redirect } from './call.js'
+import { hasCode } from './failure.js'
 import { authenticated, type HeaderMap, only, withoutCredentials } from './headers.js'
 import { REDIRECTS } from './limits.js'
 import { bare, read } from './own.js'
@@ -73,6 +74,11 @@ export function isMisuse(call: Call, auth: AuthHeaders): boolean {
   } catch {
     return true
   }
+}
+
+/** Tells whether what came was not what the caller's `integrity` says: no code of the network is given then. */
+export function failsIntegrity({ init }: Call, error: unknown): boolean {
+  return Boolean(read(init, 'integrity')) && !hasCode(error)
 }
 
 function firstHop({ url, method, headers, payload }: Call, auth: AuthHeaders): Hop {

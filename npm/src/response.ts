@@ -2,22 +2,44 @@
 import type { AuthError } from '../../index.js'
 import { ERROR_BODY_BYTES, PEEK_MS } from './limits.js'
 import { read } from './own.js'
+import { reread } from './reread.js'
+import { type Bytes, discardBody, openBytes, type Source } from './source.js'
 import { abortable, deadline } from './wait.js'
 
+/** A body that was begun to be read. */
+export interface Begun {
+  /** What was read, and was not handed on. */
+  readonly chunks: Bytes[]
+  /** The read under way. */
+  readonly pending: ReturnType<Source<Bytes>['read']> | undefined
+  readonly source: Source<Bytes>
+  /** Whether there is no more to read. */
+  readonly isWhole: boolean
+}
+
 /**
- * Returns the beginning of an error body as text. The response can still be read in full. Rejects only with the reason
- * of an abort.
+ * Returns the beginning of an error body as text, and the response, which can still be read in full. Rejects only with the
+ * reason of an abort.
  */
-export async function readErrorText(response: Response, signal: AbortSignal | undefined): Promise<string> {
-  const reader = response.clone().body?.getReader()
-  if (reader === undefined) return ''
+export async function readErrorText(
+  response: Response,
+  signal: AbortSignal | undefined,
+): Promise<{ text: string; response: Response }> {
+  // A clone of another package's response may wait until the other one is read.
+  const isOurs: boolean = response instanceof Response
+  const source = openBytes(isOurs ? response.clone().body : response.body)
   const decoder = new TextDecoder()
   const patience = deadline(PEEK_MS)
+  const chunks: Bytes[] = []
+  let pending: ReturnType<typeof source.read> | undefined
   let text = ''
   try {
     for (let left = ERROR_BODY_BYTES; left > 0; ) {
-      const next = await abortable(Promise.race([reader.read(), patience.passed]), signal)
-      if (next === undefined || next.done) break
+      pending = source.read()
+      const next = await abortable(Promise.race([pending, patience.passed]), signal)
+      if (next?.value === undefined) break
+      pending = undefined
+      chunks.push(next.value)
       const bytes = next.value.subarray(0, left)
       left -= bytes.byteLength
       text += decoder.decode(bytes, { stream: true })
@@ -27,38 +49,48 @@ export async function readErrorText(response: Response, signal: AbortSignal | un
     // A body that breaks off has said what it said; its reader will meet the error.
   } finally {
     patience.stop()
-    void reader.cancel().catch(() => {})
+    if (isOurs || signal?.aborted === true) void source.cancel().catch(() => {})
   }
-  return text
+  return { text, response: isOurs ? response : unread(response, { chunks, pending, source, isWhole: false }) }
+}
+
+/** Returns the response as if nothing had been read of it. */
+export function unread(response: Response, begun: Begun): Response {
+  const body = begun.isWhole ? joined(begun.chunks) : streamOf(begun)
+  return reread(response, body, rebuilt) ?? rebuilt(response, { body })
 }
 
 /** Returns the response with another body or other headers, and otherwise as `fetch` made it. */
 export function rebuilt(
   response: Response,
-  change: { body?: ReadableStream<Uint8Array>; headers?: Headers },
+  change: { body?: ReadableStream<Uint8Array> | Bytes; headers?: Headers },
 ): Response {
   const { status, statusText, url, type, redirected } = response
-  const copy = new Response(read(change, 'body') ?? response.body, {
-    status,
-    statusText,
-    headers: read(change, 'headers') ?? response.headers,
-  })
-  return withFacts(copy, { url, type, redirected })
+  const body = read(change, 'body') ?? bodyOf(response)
+  const headers = read(change, 'headers') ?? new Headers([...response.headers])
+  // A server may send what no program may say: such a status, and letters that are not Latin.
+  const isOdd = status < 200 || status > 599
+  const copy = new Response(body, { status: isOdd ? 200 : status, headers })
+  const odd = isOdd ? { status, ok: false } : undefined
+  return withFacts(copy, { url: url ?? '', type: type ?? 'basic', redirected: redirected ?? false, statusText, ...odd })
 }
 
+type Facts = Partial<Pick<Response, 'url' | 'type' | 'redirected' | 'status' | 'statusText' | 'ok'>>
+
 /** Makes a response, and each clone of it, say this of itself. */
-export function withFacts(response: Response, facts: Partial<Pick<Response, 'url' | 'type' | 'redirected'>>): Response {
-  const clone = (): Response => withFacts(Response.prototype.clone.call(response), facts)
+export function withFacts(response: Response, facts: Facts): Response {
+  const { clone: plain } = response
+  const clone = (): Response => withFacts(Reflect.apply(plain, response, []), facts)
   for (const [name, value] of Object.entries({ ...facts, clone })) {
     Object.defineProperty(response, name, { value, configurable: true })
   }
   return response
 }
 
-/** Returns the response with the time until `retryAt` in both retry headers. */
-export function withRetryAt(response: Response, retryAt: number): Response {
-  const headers = new Headers(response.headers)
-  for (const [name, value] of Object.entries(retryHeaders(retryAt))) headers.set(name, value)
+/** Returns the response with these headers set. */
+export function withHeaders(response: Response, changes: Readonly<Record<string, string>>): Response {
+  const headers = new Headers([...response.headers])
+  for (const [name, value] of Object.entries(changes)) headers.set(name, value)
   return rebuilt(response, { headers })
 }
 
@@ -71,10 +103,49 @@ export function exhaustedResponse(answer: NonNullable<AuthError['answer']>, retr
 
 /** Gives up a body that nobody will read, so that its connection can serve again. */
 export function discard(response: Response): void {
-  void response.body?.cancel().catch(() => {})
+  discardBody(response.body)
 }
 
-function retryHeaders(retryAt: number): Record<string, string> {
+/** The time until `retryAt` in both retry headers. */
+export function retryHeaders(retryAt: number): Record<string, string> {
   const ms = Math.max(0, Math.ceil(retryAt - Date.now()))
   return { 'retry-after': String(Math.ceil(ms / 1000)), 'retry-after-ms': String(ms) }
+}
+
+/** The body of a response as this runtime can take it. */
+function bodyOf({ body }: Response): ReadableStream<Uint8Array> | null {
+  if (body === null || body === undefined || body instanceof ReadableStream) return body ?? null
+  return streamOf({ chunks: [], pending: undefined, source: openBytes(body), isWhole: false })
+}
+
+/** A stream of what was read, then of the read under way, then of the rest, as fast as it is asked for. */
+function streamOf({ chunks, pending: begun, source }: Begun): ReadableStream<Bytes> {
+  let pending = begun
+  return new ReadableStream<Bytes>(
+    {
+      async pull(controller) {
+        const chunk = chunks.shift()
+        if (chunk !== undefined) return controller.enqueue(chunk)
+        const { value } = await (pending ?? source.read())
+        pending = undefined
+        if (value === undefined) controller.close()
+        else controller.enqueue(value)
+      },
+      cancel: (reason) => source.cancel(reason) as Promise<void>,
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+/** The bytes of these chunks. */
+export function joined(chunks: readonly Bytes[]): Bytes {
+  const [first] = chunks
+  if (first !== undefined && chunks.length === 1) return first
+  const bytes = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.byteLength, 0))
+  let offset = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset)
+    offset += chunk.byteLength
+  }
+  return bytes
 }

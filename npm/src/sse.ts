@@ -1,29 +1,44 @@
 /**
- * Looks at the first event of an event stream before the caller does: a provider that has already said "200" may still
- * open with an error, and then another account can serve. What was read is handed on byte for byte.
+ * Looks at an event stream before the caller does, until there is output: a provider that has already said "200" may still
+ * answer with an error, and then another account can serve. What was read is handed on byte for byte. An error that comes
+ * later is the caller's, and told, so that the next request knows.
  */
+import { createParser, isError, meaningOf, type ServerEvent, type StreamKind } from './events.js'
 import { PEEK_BYTES, PEEK_MS } from './limits.js'
-import { read } from './own.js'
 import { rebuilt } from './response.js'
+import { type Bytes, openBytes, type Source } from './source.js'
 import { abortable, deadline } from './wait.js'
 
 export interface Peeked {
   /** The same response, unread again. */
   readonly response: Response
-  /** Data of the first event, when that event is an error. */
+  /** Data of an error event that came before any output; empty for a stream that ended there. */
   readonly error: string | undefined
-  /** The stream broke before its first event. The response still tells its reader so. */
+  /** The stream broke before any output. The response still tells its reader so. */
   readonly broken: boolean
 }
 
-interface ServerEvent {
-  readonly name: string
-  readonly data: string
+/** Told of what befalls a stream whose output is with the caller; at most one of them, once. */
+export interface Late {
+  onBreak(): void
+  /** The error's event is handed on when this has resolved. */
+  onError(data: string): Promise<void>
 }
 
-type Bytes = Uint8Array<ArrayBuffer>
-type Reader = ReadableStreamDefaultReader<Bytes>
-type Read = ReturnType<Reader['read']>
+type Read = ReturnType<Source<Bytes>['read']>
+
+/** What of a stream is with the peek still. */
+interface Rest {
+  readonly chunks: Bytes[]
+  /** The read under way. */
+  readonly pending: Read | undefined
+  /** Events of the chunks that came after output. */
+  readonly events: readonly ServerEvent[]
+  /** Reads on. */
+  readonly source: Source<Bytes>
+  /** Returns the events in a chunk. */
+  readonly eventsIn: (chunk: Bytes) => ServerEvent[]
+}
 
 /** Tells whether a response is an event stream. */
 export function isEventStream(response: Response): boolean {
@@ -35,121 +50,87 @@ export function isEventStream(response: Response): boolean {
 }
 
 /**
- * Holds a stream until its first event that is not a ping, until enough was read, or until long enough was waited.
- * Rejects only with the reason of an abort. `onBreak` is called once if the stream breaks after that.
+ * Holds a stream until its first event with output, until enough was read, or until long enough was waited. Rejects only
+ * with the reason of an abort.
  */
-export async function peek(response: Response, signal: AbortSignal | undefined, onBreak: () => void): Promise<Peeked> {
-  const reader = (response.body as ReadableStream<Bytes>).getReader()
+export async function peek(
+  response: Response,
+  kind: StreamKind,
+  signal: AbortSignal | undefined,
+  late: Late,
+): Promise<Peeked> {
+  const source = openBytes(response.body)
   const decoder = new TextDecoder()
-  const nextEvent = createParser()
+  const parse = createParser()
+  const eventsIn = (chunk: Bytes): ServerEvent[] => parse(decoder.decode(chunk, { stream: true }))
   const chunks: Bytes[] = []
   const patience = deadline(PEEK_MS)
   let pending: Read | undefined
-  const held = (whenBroken = onBreak): Response =>
-    rebuilt(response, { body: resumed(chunks, pending, reader, whenBroken) })
+  const held = (told: Late | undefined, events: readonly ServerEvent[] = []): Response =>
+    rebuilt(response, { body: resumed({ chunks, pending, events, source, eventsIn }, kind, told) })
   try {
     for (let size = 0; size < PEEK_BYTES; ) {
-      pending = reader.read()
+      pending = source.read()
       const next = await abortable(Promise.race([pending, patience.passed]), signal)
-      if (next === undefined || next.done) break
+      if (next === undefined) break
+      if (next.value === undefined) return { response: held(undefined), error: '', broken: false }
       pending = undefined
       chunks.push(next.value)
       size += next.value.byteLength
-      const event = nextEvent(decoder.decode(next.value, { stream: true }))
-      if (event === undefined) continue
-      return { response: held(), error: isError(event) ? event.data : undefined, broken: false }
+      const events = eventsIn(next.value)
+      for (const [place, event] of events.entries()) {
+        const meaning = meaningOf(event, kind)
+        if (meaning === 'error') return { response: held(undefined), error: event.data, broken: false }
+        if (meaning === 'output') {
+          return { response: held(late, events.slice(place + 1)), error: undefined, broken: false }
+        }
+      }
     }
-    return { response: held(), error: undefined, broken: false }
+    return { response: held(late), error: undefined, broken: false }
   } catch (error) {
     if (signal?.aborted === true) {
-      void reader.cancel(error).catch(() => {})
+      void source.cancel(error).catch(() => {})
       throw signal.reason
     }
-    return { response: held(() => {}), error: undefined, broken: true }
+    return { response: held(undefined), error: undefined, broken: true }
   } finally {
     patience.stop()
   }
 }
 
 /** A stream of what was read, then of the read under way, then of the rest, as fast as it is asked for. */
-function resumed(
-  chunks: Bytes[],
-  underWay: Read | undefined,
-  reader: Reader,
-  onBreak: () => void,
-): ReadableStream<Bytes> {
-  let pending = underWay
+function resumed(rest: Rest, kind: StreamKind, late: Late | undefined): ReadableStream<Bytes> {
+  const { chunks, source, eventsIn } = rest
+  let { pending } = rest
+  let told = late
+  const look = async (events: readonly ServerEvent[]): Promise<void> => {
+    const error = events.find((event) => isError(event, kind))
+    if (told === undefined || error === undefined) return
+    const { onError } = told
+    told = undefined
+    await onError(error.data)
+  }
   return new ReadableStream<Bytes>(
     {
       async pull(controller) {
         const chunk = chunks.shift()
-        if (chunk !== undefined) return controller.enqueue(chunk)
+        if (chunk !== undefined) {
+          if (chunks.length === 0) await look(rest.events)
+          return controller.enqueue(chunk)
+        }
         try {
-          const next = await (pending ?? reader.read())
+          const { value } = await (pending ?? source.read())
           pending = undefined
-          if (next.done) controller.close()
-          else controller.enqueue(next.value)
+          if (value === undefined) return controller.close()
+          if (told !== undefined) await look(eventsIn(value))
+          controller.enqueue(value)
         } catch (error) {
-          onBreak()
+          told?.onBreak()
           throw error
         }
       },
-      cancel: (reason) => reader.cancel(reason),
+      cancel: (reason) => source.cancel(reason) as Promise<void>,
     },
     { highWaterMark: 0 },
   )
-}
-
-/** The shapes in use: an event named `error`, data of type `error` or `….failed`, and data with an `error` in it. */
-function isError({ name, data }: ServerEvent): boolean {
-  if (name === 'error') return true
-  if (!/error|failed/.test(data)) return false
-  try {
-    const event = JSON.parse(data) as { type?: unknown; error?: unknown }
-    const [type, error] = [read(event, 'type'), read(event, 'error')]
-    return (
-      type === 'error' ||
-      (typeof type === 'string' && type.endsWith('.failed')) ||
-      (error !== undefined && error !== null)
-    )
-  } catch {
-    return false
-  }
-}
-
-/** Returns a function that takes text as it comes and returns the first event that is not a ping (HTML standard, §9.2.6). */
-function createParser(): (text: string) => ServerEvent | undefined {
-  let line = ''
-  let afterReturn = false
-  let name = ''
-  let data: string[] = []
-
-  const endLine = (): ServerEvent | undefined => {
-    const [, field, value] = /^([^:]*):? ?(.*)$/s.exec(line) as RegExpExecArray
-    const isEnd = line === ''
-    line = ''
-    if (field === 'event') name = value as string
-    if (field === 'data') data.push(value as string)
-    if (!isEnd) return undefined
-    const event = { name, data: data.join('\n') }
-    const isOutput = data.length > 0 && name !== 'ping'
-    name = ''
-    data = []
-    return isOutput ? event : undefined
-  }
-
-  return (text) => {
-    let start = 0
-    for (const { 0: end, index } of text.matchAll(/\r\n|\n|\r/g)) {
-      // A CRLF may come in two pieces; its line ended at the CR.
-      const isRest = index === 0 && end === '\n' && afterReturn
-      line += text.slice(start, index)
-      start = index + end.length
-      const event = isRest ? undefined : endLine()
-      if (event !== undefined) return event
-    }
-    line += text.slice(start)
-    if (text !== '') afterReturn = text.endsWith('\r')
-    return undefined
-  }
 }

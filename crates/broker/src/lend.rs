@@ -22,7 +22,7 @@ use crate::error::BrokerError;
 use crate::events::EventKind;
 use crate::headers::HeaderSet;
 use crate::named;
-use crate::providers::BoundItems;
+use crate::providers::{BoundItems, StreamShape};
 use crate::refresh::Due;
 use crate::refusal::LocalRefusal;
 use crate::status::Moved;
@@ -178,6 +178,11 @@ impl Broker {
     /// What in a provider's requests only the account that made it can serve.
     pub fn bound_items(&self, provider: &str) -> Result<&'static BoundItems, BrokerError> {
         self.provider(provider).map(|provider| provider.bound_items)
+    }
+
+    /// How a provider's event streams look.
+    pub fn stream_shapes(&self, provider: &str) -> Result<&'static [StreamShape], BrokerError> {
+        self.provider(provider).map(|provider| provider.streams)
     }
 
     /// What the account of an attempt is lent with now; `None` for an attempt or an account that is not known.

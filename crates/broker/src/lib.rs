@@ -77,7 +77,7 @@ pub use provider_auth_policy::{
     Selection, Source, Timestamp, Trace, Usage,
 };
 pub use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource, Quarantined};
-pub use providers::{BoundItems, ModelLists, OwnShape};
+pub use providers::{BoundItems, ModelLists, OwnShape, StreamShape};
 pub use refresh::Force;
 pub use refusal::LocalRefusal;
 pub use removal::Revoke;

@@ -93,6 +93,14 @@ pub fn bound_items(provider: Text) -> Option<Value> {
     Some(values::bound_items(items))
 }
 
+/// How a provider's event streams look; nothing for a provider that is not known.
+#[napi(catch_unwind)]
+pub fn stream_shapes(provider: Text) -> Option<Value> {
+    let provider = provider.needed("provider").ok()?;
+    let shapes = broker().ok()?.stream_shapes(&provider).ok()?;
+    Some(values::stream_shapes(shapes))
+}
+
 #[napi(catch_unwind)]
 pub fn explain<'env>(env: &'env Env, request: Unknown<'env>) -> Result<Promised<'env>> {
     let options = read!(env, Options::new(&request, "request"));

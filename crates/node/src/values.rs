@@ -427,6 +427,16 @@ pub(crate) fn bound_items(items: &broker::BoundItems) -> Value {
     serde_json::json!({ "fields": items.fields, "paths": items.paths })
 }
 
+/// What `npm/src/sse.ts` looks for in a stream.
+pub(crate) fn stream_shapes(shapes: &[broker::StreamShape]) -> Value {
+    let shape = |shape: &broker::StreamShape| {
+        serde_json::json!({
+            "silent": shape.silent, "failed": shape.failed, "chunks": shape.chunks, "labels": shape.labels
+        })
+    };
+    shapes.iter().map(shape).collect()
+}
+
 fn action(action: Action) -> &'static str {
     match action {
         Action::Deliver => "deliver",

@@ -312,6 +312,7 @@ impl Merged {
                 ..base.signals.clone()
             },
             bound_items: base.bound_items,
+            streams: base.streams,
             key_parameters: base.key_parameters,
             models: base.models,
             models_shape: patch.models_shape,

@@ -11,7 +11,7 @@ use super::error::ConfigError;
 use super::origin::Origin;
 use super::secret::SecretRef;
 use crate::accounts::DEFAULT_NAMESPACE;
-use crate::providers::{BoundItems, ModelLists, OwnShape};
+use crate::providers::{BoundItems, ModelLists, OwnShape, StreamShape};
 
 /// A provider, complete and checked.
 #[derive(Clone, Debug)]
@@ -75,6 +75,8 @@ pub struct Provider {
     pub signals: Signals,
     /// What in a request only the account that made it can serve.
     pub bound_items: &'static BoundItems,
+    /// How its event streams look.
+    pub streams: &'static [StreamShape],
     /// Parameters of a URL's query that are deleted from it: SDKs put a placeholder there.
     pub key_parameters: &'static [&'static str],
     /// What its terms say about a login of one's own, with a link; for `CLIENT_ID_REQUIRED`.

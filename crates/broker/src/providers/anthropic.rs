@@ -6,7 +6,7 @@
 use provider_auth_oauth::{Dialect, Encoding, IdentityPaths, StepDialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, Endpoints, GENERIC, ModelLists, Template, pairs, texts};
+use super::{Descriptor, Endpoints, GENERIC, ModelLists, Template, pairs, streams, texts};
 
 pub(crate) const ANTHROPIC: Descriptor = Descriptor {
     id: "anthropic",
@@ -25,6 +25,8 @@ pub(crate) const ANTHROPIC: Descriptor = Descriptor {
     models: &ModelLists::ANTHROPIC,
     signals: &Signals::ANTHROPIC,
     bound_items: &super::bound::ANTHROPIC,
+    // The second is that of its paths for OpenAI's SDK.
+    streams: &[streams::MESSAGES, streams::CHAT],
     key_variables: &["ANTHROPIC_API_KEY"],
     terms: Some(
         "Anthropic reserves logins with a Claude plan for its own applications (https://code.claude.com/docs/en/legal-and-compliance); \

@@ -4,7 +4,7 @@ use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;
 
 use super::{Descriptor, Endpoints, ModelLists, Template};
-use super::bound;
+use super::{bound, streams};
 
 pub(crate) const GENERIC: Descriptor = Descriptor {
     id: "generic",
@@ -22,6 +22,7 @@ pub(crate) const GENERIC: Descriptor = Descriptor {
     pool_logins: true,
     signals: &Signals::GENERIC,
     bound_items: &bound::OPENAI_SHAPED,
+    streams: streams::ALL,
     key_parameters: &[],
     key_variables: &[],
     opencode_ids: &[],

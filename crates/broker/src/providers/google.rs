@@ -3,7 +3,7 @@
 use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, Endpoints, GENERIC, ModelLists, Template, pairs};
+use super::{Descriptor, Endpoints, GENERIC, ModelLists, Template, pairs, streams};
 
 pub(crate) const GOOGLE: Descriptor = Descriptor {
     id: "google",
@@ -28,6 +28,8 @@ pub(crate) const GOOGLE: Descriptor = Descriptor {
     models: &ModelLists::GOOGLE,
     signals: &Signals::GOOGLE,
     bound_items: &super::bound::GOOGLE,
+    // The second is that of its paths for OpenAI's SDK.
+    streams: &[streams::GEMINI, streams::CHAT],
     key_parameters: &["key"],
     key_variables: &[
         "GEMINI_API_KEY",

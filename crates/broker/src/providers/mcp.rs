@@ -10,5 +10,7 @@ pub(crate) const MCP: Descriptor = Descriptor {
          \"resource\" (https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization)",
     ),
     models: &ModelLists::NONE,
+    // Its events are messages between programs: an error among them is an answer, and asking again runs a tool twice.
+    streams: &[],
     ..GENERIC
 };

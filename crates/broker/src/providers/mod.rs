@@ -16,6 +16,7 @@ mod models;
 mod oci_oidc;
 mod openai;
 mod qwen;
+mod streams;
 
 use provider_auth_oauth::{ClientAuth, Dialect, ErrorRule, Meaning};
 use provider_auth_policy::Signals;
@@ -27,6 +28,7 @@ pub(crate) use generic::GENERIC;
 pub(crate) use mcp::MCP;
 pub use models::{ModelLists, OwnShape};
 pub(crate) use models::{NextPage, Shape};
+pub use streams::StreamShape;
 
 /// All of them, save those of [`BASES`].
 pub(crate) const BUILT_IN: &[&Descriptor] = &[
@@ -85,6 +87,8 @@ pub(crate) struct Descriptor {
     pub(crate) signals: &'static Signals,
     /// What in a request only the account that made it can serve.
     pub(crate) bound_items: &'static BoundItems,
+    /// How its event streams look; none where they are not answers that could be asked for again.
+    pub(crate) streams: &'static [StreamShape],
     /// Parameters of a URL's query in which SDKs send a key: deleted, as [`KEY_HEADERS`] are.
     pub(crate) key_parameters: &'static [&'static str],
     /// Variables in which programs look for an API key of it; of several, the usual one comes first.

@@ -7,7 +7,7 @@ use provider_auth_oauth::{
     Dialect, ErrorRule, IdTokenCheck, IdentityPaths, IssuedClient, Meaning, StepDialect,
 };
 
-use super::{Descriptor, Endpoints, GENERIC, ModelLists, pairs, texts};
+use super::{Descriptor, Endpoints, GENERIC, ModelLists, pairs, streams, texts};
 
 /// The scope without which the API takes no token of a plan.
 const USE_OF_THE_PLAN: &str = "chatgpt.tokens.use.direct";
@@ -36,6 +36,7 @@ pub(crate) const OPENAI: Descriptor = Descriptor {
     models: &ModelLists::OPENAI,
     // Its documents do not offer to go on with another plan when one is spent.
     pool_logins: false,
+    streams: &[streams::RESPONSES, streams::CHAT],
     key_variables: &["OPENAI_API_KEY"],
     terms: Some(
         "OpenAI issues client ids for Sign in with ChatGPT (https://developers.openai.com/siwc/quickstart); \

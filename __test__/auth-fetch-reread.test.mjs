@@ -1,0 +1,93 @@
+/** A JSON answer was looked at: each way of reading it is as with the runtime's own `fetch`, also the second time. */
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { startMirror } from './support/mirror.mjs'
+import { createSandbox, LIBRARY_URL } from './support/sandbox.mjs'
+
+const mirror = await startMirror()
+const sandbox = createSandbox({ name: 'reread', config: { providers: { desk: { origins: [mirror.origin] } } } })
+sandbox.enter()
+const { addApiKey, createAuthFetch } = await import(LIBRARY_URL)
+await addApiKey({ provider: 'desk', apiKey: 'key-of-desk' })
+after(async () => {
+  await mirror.close()
+  sandbox.cleanup()
+})
+const authFetch = createAuthFetch({ provider: 'desk' })
+
+const hex = (bytes) => Buffer.from(bytes).toString('hex')
+const ways = {
+  text: (response) => response.text(),
+  json: (response) => response.json(),
+  arrayBuffer: async (response) => hex(await response.arrayBuffer()),
+  blob: async (response) => {
+    const blob = await response.blob()
+    return [blob.type, hex(await blob.arrayBuffer())]
+  },
+  bytes: async (response) => hex(await response.bytes()),
+  formData: (response) => response.formData(),
+  body: async (response) => {
+    const chunks = []
+    for await (const chunk of response.body) chunks.push(chunk)
+    return hex(Buffer.concat(chunks))
+  },
+  'a reader': async (response) => {
+    const reader = response.body.getReader()
+    // Where a chunk ends says nothing.
+    const chunks = []
+    for (let next = await reader.read(); !next.done; next = await reader.read()) chunks.push(next.value)
+    return [hex(Buffer.concat(chunks)), response.body.locked, response.bodyUsed]
+  },
+  'the same body': (response) => {
+    const { body } = response
+    return body === response.body && body instanceof ReadableStream
+  },
+  cancel: (response) => response.body.cancel(),
+  clone: async (response) => {
+    const clone = response.clone()
+    return [
+      clone instanceof Response,
+      clone.url,
+      clone.status,
+      await clone.json(),
+      await response.text(),
+      clone.bodyUsed,
+    ]
+  },
+  'a clone of a clone': async (response) => [await response.clone().clone().json(), await response.json()],
+  'a copy': async (response) => {
+    const copy = new Response(response.body, response)
+    return [copy.status, copy.headers.get('content-type'), await copy.text(), response.bodyUsed]
+  },
+  nothing: () => undefined,
+}
+
+for (const path of ['/json', '/json/pieces', '/json/gzip', '/json/none', '/json/error', '/redirect/302?to=/json']) {
+  for (const [way, read] of Object.entries(ways)) {
+    test(`${path} by ${way}`, async () => {
+      const [ours, plain] = [await observe(authFetch, path, read), await observe(fetch, path, read)]
+      assert.deepEqual(ours, plain)
+    })
+  }
+}
+
+/** What each way brings after this one. */
+async function observe(fetch, path, read) {
+  const seen = []
+  for (const again of Object.values(ways)) {
+    const response = await fetch(mirror.origin + path)
+    seen.push(response.bodyUsed)
+    const first = attempt(() => read(response))
+    seen.push(response.bodyUsed, await first, response.bodyUsed)
+    seen.push(await attempt(() => again(response)), response.bodyUsed, Object.prototype.toString.call(response))
+  }
+  return seen
+}
+
+async function attempt(work) {
+  try {
+    return await work()
+  } catch (error) {
+    return `${error?.constructor?.name} ${error?.name}`
+  }
+}

@@ -1,0 +1,76 @@
+/** Looks at a JSON answer before the caller does: some providers say "200" and send nothing but an error. */
+import { isOnlyError } from './events.js'
+import { ERROR_BODY_BYTES, ERROR_WITHIN, PEEK_MS } from './limits.js'
+import { joined, unread } from './response.js'
+import { type Bytes, openBytes, type Source } from './source.js'
+import { abortable, deadline } from './wait.js'
+
+export interface Looked {
+  /** The same response, unread again. */
+  readonly response: Response
+  /** The body, when it is only an error. */
+  readonly error: string | undefined
+}
+
+/** One for all, since to make one costs more than to look. */
+const decoder = new TextDecoder()
+
+const ERROR = '"error"'
+
+/** Tells whether a good response may be an error by its body. */
+export function mayBeError({ ok, body, headers }: Response): boolean {
+  if (!ok || body === null || !/^application\/([\w.+-]+\+)?json\b/i.test(headers.get('content-type') ?? ''))
+    return false
+  return Number(headers.get('content-length')) <= ERROR_BODY_BYTES
+}
+
+/** Holds a JSON answer until it is no error, or wholly there. Rejects only with the reason of an abort. */
+export async function look(response: Response, signal: AbortSignal | undefined): Promise<Looked> {
+  const source = openBytes(response.body)
+  const patience = deadline(PEEK_MS)
+  const { headers } = response
+  // A length of the body as it is compressed is none of it as it is read.
+  const length = headers.has('content-encoding') ? Number.NaN : Number(headers.get('content-length') ?? Number.NaN)
+  const chunks: Bytes[] = []
+  let saysError = false
+  let pending: ReturnType<Source['read']> | undefined
+  const held = (isWhole: boolean): Response =>
+    unread(response, { chunks, pending: pending as ReturnType<Source<Bytes>['read']> | undefined, source, isWhole })
+  try {
+    for (let size = 0; size < ERROR_BODY_BYTES; ) {
+      const reading = source.read()
+      pending = reading
+      const next = await abortable(Promise.race([reading, patience.passed]), signal)
+      if (next === undefined) break
+      pending = undefined
+      if (next.value !== undefined) {
+        chunks.push(next.value)
+        size += next.value.byteLength
+      }
+      const isWhole = next.value === undefined || size === length
+      if (isWhole) return { error: errorIn(decoder.decode(joined(chunks))), response: held(true) }
+      if (size < ERROR_WITHIN || saysError) continue
+      saysError = decoder.decode(joined(chunks)).includes(ERROR)
+      if (!saysError) break
+    }
+  } catch {
+    if (signal?.aborted === true) {
+      void source.cancel(signal.reason).catch(() => {})
+      throw signal.reason
+    }
+    // A body that breaks off is the caller's to meet.
+  } finally {
+    patience.stop()
+  }
+  return { response: held(false), error: undefined }
+}
+
+/** Returns the text, when it is only an error. */
+function errorIn(text: string): string | undefined {
+  if (!text.includes(ERROR)) return undefined
+  try {
+    return isOnlyError(JSON.parse(text)) ? text : undefined
+  } catch {
+    return undefined
+  }
+}
