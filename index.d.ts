@@ -356,6 +356,8 @@ export interface Verdict {
   reason: VerdictReason
   /** When this account, or account and model, may serve again. */
   cooldownUntil?: number
+  /** With `deliver`: sending it again was tried, or would not help, though the request is not at fault. `createAuthFetch` says `x-should-retry: false`. */
+  final?: true
   /** With `deliver` of a 429 or 503 because nothing can serve: when the soonest account can. */
   retryAt?: number
 }
@@ -374,7 +376,9 @@ export const OBSERVED_HEADERS: readonly string[]
  * Wraps a `fetch`: authenticates, reports, rotates, retries within the same request. A drop-in: same signature, and what
  * fetch would throw it throws unchanged (its own `TypeError` when no response came, `signal.reason` on an abort). It rejects
  * with an `AuthError` only when no request was made: `ORIGIN_NOT_ALLOWED`, `NO_ACCOUNT`, `NEEDS_LOGIN`, vault and config
- * codes. When no account can serve, it answers a response that names the cause, with the cause's status (`AuthError.answer`). A redirect to another origin is followed, as fetch
+ * codes. When no account can serve, it answers a response that names the cause, with the cause's status (`AuthError.answer`). Where
+ * trying again is done, or does not help, the answer has `x-should-retry: false`, which the SDKs of OpenAI and Anthropic heed. A
+ * redirect to another origin is followed, as fetch
  * does, without any header of ours.
  */
 export function createAuthFetch(options: AuthFetchOptions): (input: string | URL | Request, init?: AuthFetchInit) => Promise<Response>

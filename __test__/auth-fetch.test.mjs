@@ -276,6 +276,41 @@ test('requests_of_one_session_stay_together', async () => {
   assert.deepEqual(served(), [accounts[0], accounts[1], accounts[1], accounts[1], accounts[1]])
 })
 
+test('an_answer_after_which_trying_again_is_done_says_so_to_the_sdk', async () => {
+  for (const [plan, said] of [
+    [throttle(40), 'false'],
+    [{ status: 529, body: bodies.overloaded, times: 9 }, 'false'],
+    [{ status: 503, headers: { 'x-should-retry': 'true' }, times: 9 }, 'false'],
+    [{ status: 402, times: 9 }, 'false'],
+    [{ status: 409 }, null],
+    [{ status: 400 }, null],
+    [{ status: 200, body: {} }, null],
+  ]) {
+    const { fetch, accounts } = await openPool(['ada'])
+    upstream.plan(accounts[0], plan)
+    const response = await fetch(upstream.chatUrl, chat())
+    assert.equal(response.status, plan.status)
+    assert.equal(response.headers.get('x-should-retry'), said, `${plan.status}`)
+  }
+})
+
+test('an_answer_of_our_own_says_so_too', async () => {
+  const { fetch, accounts } = await openPool(['ada'])
+  upstream.plan(accounts[0], throttle(40))
+  for (let call = 0; call < 2; call += 1) {
+    assert.equal((await fetch(upstream.chatUrl, chat())).headers.get('x-should-retry'), 'false')
+  }
+})
+
+test('a_stream_that_could_not_be_sent_again_leaves_that_to_the_sdk', async () => {
+  const { fetch, accounts } = await openPool(['ada'], { maxReplayBytes: 3 })
+  upstream.plan(accounts[0], { status: 503 })
+  const body = new Blob(['{"model":"m"}']).stream()
+  const response = await fetch(upstream.chatUrl, { method: 'POST', body, duplex: 'half' })
+  assert.equal(response.status, 503)
+  assert.equal(response.headers.get('x-should-retry'), null)
+})
+
 for (const [form, headers] of [
   ['Headers', new Headers({ 'Retry-After': '40' })],
   ['a Map', new Map([['Retry-After', '40']])],

@@ -23,6 +23,7 @@ const { origin, baseURL } = upstream
  */
 const clients = {
   'openai chat': {
+    heeds: true,
     make(fetch, maxRetries) {
       const { chat } = new OpenAI({ apiKey: PLACEHOLDER, baseURL, fetch, maxRetries })
       const ask = (rest, signal) => chat.completions.create({ model: 'small-1', messages, ...rest }, { signal })
@@ -36,6 +37,7 @@ const clients = {
     isAbort: (error) => error instanceof OpenAI.APIUserAbortError,
   },
   'openai responses': {
+    heeds: true,
     make(fetch, maxRetries) {
       const { responses } = new OpenAI({ apiKey: PLACEHOLDER, baseURL, fetch, maxRetries })
       const ask = (rest, signal) => responses.create({ model: 'small-1', input: prompt, ...rest }, { signal })
@@ -49,6 +51,7 @@ const clients = {
   },
   anthropic: {
     dialect: 'anthropic',
+    heeds: true,
     make(fetch, maxRetries) {
       const client = new Anthropic({ apiKey: PLACEHOLDER, baseURL: origin, fetch, maxRetries })
       const ask = (rest, signal) =>
@@ -114,7 +117,7 @@ function aiSdk(modelOf) {
   }
 }
 
-for (const [name, { dialect = 'openai', make, isLimit, isAbort }] of Object.entries(clients)) {
+for (const [name, { dialect = 'openai', heeds = false, make, isLimit, isAbort }] of Object.entries(clients)) {
   const limit = (seconds) => ({
     status: 429,
     headers: { 'retry-after': String(seconds), 'request-id': 'req_local' },
@@ -150,6 +153,21 @@ for (const [name, { dialect = 'openai', make, isLimit, isAbort }] of Object.entr
       assert.ok(isLimit(error), `${error?.constructor?.name}: ${error?.message}`)
       assert.ok(seen().length >= 1 && seen().length <= maxRetries + 1, `${seen().length} requests`)
       if (maxRetries === 0) assert.ok(isLimit(await rejection(pieces())))
+    })
+  }
+
+  if (heeds) {
+    test(`${name} does not try again what was tried`, async () => {
+      const body = errorOf(dialect, { type: 'overloaded_error', message: 'overloaded' })
+      const counts = []
+      for (const maxRetries of [0, 2]) {
+        const pool = await openPool(['ada', 'bob'])
+        for (const account of pool.accounts) upstream.plan(account, { status: 529, body, times: Infinity })
+        const error = await rejection(make(pool.fetch, maxRetries).whole())
+        assert.equal(error.status, 529)
+        counts.push(pool.seen().length)
+      }
+      assert.equal(counts[1], counts[0])
     })
   }
 

@@ -286,7 +286,7 @@ export async function observe({ ask }, fetch, origin) {
 }
 
 /** What differs from call to call, and the headers that a limit's answer is promised to carry. */
-const VOLATILE = new Set(['date', 'connection', 'keep-alive', 'retry-after', 'retry-after-ms'])
+const VOLATILE = new Set(['date', 'connection', 'keep-alive', 'retry-after', 'retry-after-ms', 'x-should-retry'])
 
 async function attempt(read) {
   try {

@@ -27,7 +27,7 @@ import { abortable, rest } from './wait.js'
 
 type Fetch = typeof globalThis.fetch
 
-type Instruction = Pick<Verdict, 'action' | 'delayMs' | 'retryAt'>
+type Instruction = Pick<Verdict, 'action' | 'delayMs' | 'retryAt' | 'final'>
 
 /** How an attempt ended: what to tell the broker, and what the caller would get. */
 interface Outcome {
@@ -79,7 +79,7 @@ export function createAuthFetch(
       const outcome = await tryOnce(fetch, call, auth, peekStream ? pool.provider : undefined)
       const verdict = await settle(outcome, signal)
       const isOver = verdict.action === 'deliver' || outcome.instead !== undefined || !call.payload.replayable
-      if (isOver) return deliver(outcome, read(verdict, 'retryAt'))
+      if (isOver) return deliver(outcome, verdict)
       await rest(verdict.delayMs, signal)
       last = outcome
     }
@@ -151,19 +151,31 @@ async function settle({ report, response }: Outcome, signal: AbortSignal | undef
   }
 }
 
-function deliver({ response, error, instead }: Outcome, retryAt: number | undefined): Response | Promise<Response> {
+/** Hands over what came. What SDKs read as leave to try again themselves says when that was done, or that it does not help. */
+function deliver(
+  { response, error, instead }: Outcome,
+  next: Pick<Instruction, 'retryAt' | 'final'>,
+): Response | Promise<Response> {
   if (instead !== undefined) return instead()
   if (response === undefined) throw error
-  return retryAt === undefined ? response : withHeaders(response, retryHeaders(retryAt))
+  const [retryAt, final] = [read(next, 'retryAt'), read(next, 'final')]
+  if (retryAt === undefined && (final !== true || response.ok)) return response
+  return withHeaders(response, {
+    ...(retryAt === undefined ? undefined : retryHeaders(retryAt)),
+    ...(final === true ? NO_MORE_TRIES : undefined),
+  })
 }
 
 /** Answers when no account can serve: with what the last attempt brought, else with what native code says in its place, else not at all. */
 function withoutCredential(error: AuthError, last: Outcome | undefined): Response | Promise<Response> {
   const [retryAt, answer] = [read(error, 'retryAt'), read(error, 'answer')]
-  if (last !== undefined) return deliver(last, retryAt)
+  if (last !== undefined) return deliver(last, { final: true, ...(retryAt === undefined ? undefined : { retryAt }) })
   if (answer === undefined) throw error
-  return exhaustedResponse(answer, retryAt)
+  return withHeaders(exhaustedResponse(answer, retryAt), NO_MORE_TRIES)
 }
+
+/** What the SDKs of OpenAI and Anthropic heed. */
+const NO_MORE_TRIES = { 'x-should-retry': 'false' } as const
 
 /** A listener that throws does not end the call. */
 function tell(onTrace: AuthFetchOptions['onTrace'], trace: Trace): void {

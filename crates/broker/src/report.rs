@@ -55,6 +55,8 @@ pub struct Verdict {
     pub reason: Reason,
     /// When this account, or account and model, may serve again.
     pub cooldown_until: Option<Timestamp>,
+    /// Whether sending it again was tried, or would not help, although the answer is no fault of the request.
+    pub is_final: bool,
     /// When the soonest account can serve.
     pub retry_at: Option<Timestamp>,
 }
@@ -151,6 +153,8 @@ impl Broker {
             delay: reaction.delay,
             reason: reaction.reason,
             cooldown_until: reaction.cooldown_until,
+            is_final: reaction.action == Action::Deliver
+                && !matches!(reaction.reason, Reason::Ok | Reason::ClientError),
             retry_at: reaction.retry_at,
         };
         Ok((verdict, reaction.durable || !reaction.late.is_empty()))

@@ -98,6 +98,9 @@ impl JsVerdict {
         object.set_named_property("action", env.create_string_latin1(action(verdict.action))?)?;
         object.set_named_property("delayMs", verdict.delay.as_millis() as f64)?;
         object.set_named_property("reason", env.create_string_latin1(verdict.reason.as_str())?)?;
+        if verdict.is_final {
+            object.set_named_property("final", true)?;
+        }
         if let Some(at) = verdict.cooldown_until {
             object.set_named_property("cooldownUntil", at.as_millis() as f64)?;
         }
