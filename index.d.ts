@@ -295,6 +295,8 @@ export interface Trace {
   strategy: 'sticky' | 'earliest-reset' | 'balanced' | 'round-robin' | 'fill-first'
   /** The account that the session, or what the request holds, is bound to. */
   boundTo?: string
+  /** When that binding ends: of a session unless it is answered before, of requests without one in any case. Absent where what the request holds binds it. */
+  boundUntil?: number
   /** Every account of the pool. */
   accounts: TracedAccount[]
 }

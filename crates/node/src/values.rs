@@ -382,6 +382,7 @@ pub(crate) fn trace(trace: &broker::Trace) -> Value {
             "boundTo",
             trace.bound_to.as_ref().map(|id| id.as_str()).into(),
         ),
+        ("boundUntil", trace.bound_until.map_or(Value::Null, millis)),
         ("accounts", trace.accounts.iter().map(prospect).collect()),
     ])
 }

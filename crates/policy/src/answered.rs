@@ -14,6 +14,7 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::signals::Signals;
 use crate::state::{AccountState, Binding, SharedState};
+use crate::time::Timestamp;
 
 /// Returns the answer as it is kept for whoever asks the same again.
 pub(crate) fn kept(response: &Response<'_>) -> Option<KeptAnswer> {
@@ -69,14 +70,13 @@ pub(crate) fn answered(
         freed |= news.is_clear();
         delta.blocks.insert(key.clone(), news);
     }
-    if is_good && pool.binds(request) {
-        let asked_for = request.cache_life.unwrap_or_default();
-        let life = signals
-            .binding_life
-            .max(asked_for.min(limits::BINDING_LIFE));
+    if is_good
+        && pool.binds(request)
+        && let Some(until) = bound_until(pool, request, account, signals)
+    {
         let binding = Binding {
             used_at: pool.now,
-            until: pool.now + life,
+            until,
             account: account.clone(),
         };
         delta
@@ -116,5 +116,38 @@ pub(crate) fn answered(
         rotated: false,
         freed,
         late,
+    }
+}
+
+/// Until when an answer binds what comes next to the account; `None` where another binding holds.
+///
+/// A conversation is bound for as long as its prompt cache lives, anew with each answer. Requests without one are bound by a
+/// switch alone, from then on; otherwise it is only noted who served them last.
+fn bound_until(
+    pool: &Pool<'_>,
+    request: &Request,
+    account: &AccountId,
+    signals: &Signals,
+) -> Option<Timestamp> {
+    if request.session.is_some() {
+        let asked_for = request.cache_life.unwrap_or_default();
+        let life = signals
+            .binding_life
+            .max(asked_for.min(limits::BINDING_LIFE));
+        return Some(pool.now + life);
+    }
+    let known = pool.state.live_binding(request.binding_key(), pool.now);
+    let left = pool.state.bindings.get(request.binding_key());
+    let cannot_serve = |id: &AccountId| {
+        let view = pool.roster.get(id);
+        view.is_some_and(|view| pool.hindrance(view, request).is_some())
+    };
+    let was_tried = request.touched().any(|id| id != account);
+    let was_left = left.is_some_and(|left| left.account != *account && cannot_serve(&left.account));
+    match known {
+        Some(known) if known.account == *account => Some(known.until),
+        _ if was_tried || was_left => Some(pool.now + limits::SWITCH_LIFE),
+        Some(_) => None,
+        None => Some(pool.now),
     }
 }

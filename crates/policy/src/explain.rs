@@ -9,6 +9,7 @@ use crate::reason::{Reason, Standing};
 use crate::request::Request;
 use crate::rotation::Strategy;
 use crate::select::{Rule, Selection, bound};
+use crate::state::Binding;
 use crate::time::Timestamp;
 
 /// Why a selection came out as it did.
@@ -22,6 +23,8 @@ pub struct Trace {
     pub selection: Selection,
     /// The account that the request keeps or its session is bound to.
     pub bound_to: Option<AccountId>,
+    /// When that binding ends: of a conversation, unless it is answered before.
+    pub bound_until: Option<Timestamp>,
     /// Every account of the pool, in the order of their ids.
     pub accounts: Vec<Prospect>,
 }
@@ -150,11 +153,16 @@ pub fn explain(pool: &Pool<'_>, request: &Request, selection: &Selection) -> Tra
             prospect.chance = Chance::Eligible;
         }
     }
+    let bound = bound(pool, request);
+    let binding = pool.state.live_binding(request.binding_key(), pool.now);
     Trace {
         at: pool.now,
         strategy: pool.rotation.strategy,
         selection: selection.clone(),
-        bound_to: bound(pool, request).map(|account| account.id.clone()),
+        bound_to: bound.map(|account| account.id.clone()),
+        bound_until: binding
+            .filter(|_| bound.is_some() && request.keeper().is_none())
+            .map(Binding::ends_at),
         accounts,
     }
 }

@@ -95,6 +95,7 @@ struct Index {
     namespace: Arc<str>,
     model: Option<String>,
     path: Option<String>,
+    has_session: bool,
     strategy: Strategy,
     mode: Mode,
     places: Places,
@@ -134,6 +135,7 @@ impl Index {
             namespace: request.namespace.clone(),
             model: request.model.clone(),
             path: request.path().map(str::to_owned),
+            has_session: request.session.is_some(),
             strategy: pool.rotation.strategy,
             mode: pool.rotation.mode,
             places: pool.places(&request.provider, &request.namespace),
@@ -154,6 +156,7 @@ impl Index {
         Arc::ptr_eq(&self.roster, pool.roster.identity())
             && self.model == request.model
             && self.path.as_deref() == request.path()
+            && self.has_session == request.session.is_some()
             && self.provider == request.provider
             && self.namespace == request.namespace
             && (self.strategy, self.mode) == (pool.rotation.strategy, pool.rotation.mode)
@@ -197,6 +200,7 @@ impl Index {
         let ranks = Ranks {
             pool: *pool,
             session: 0,
+            has_session: self.has_session,
             places: Cow::Borrowed(&self.places),
         };
         let serves = |account: &&AccountView| {

@@ -134,6 +134,9 @@ pub const PROBE_WORTH: Duration = minutes(10);
 
 /// Life of a binding, sliding, where the prompt cache is not known to die sooner.
 pub const BINDING_LIFE: Duration = hours(1);
+/// Life of the binding of requests without a session, from the switch on: as long as a prompt cache lives, so that these do not
+/// move back and forth. Then priority decides again.
+pub const SWITCH_LIFE: Duration = minutes(5);
 /// A session that is resumed within this time is known to be the account's that last served it, should it hold what only
 /// that account can serve. Its prompt cache is cold long before.
 pub const BINDING_MEMORY: Duration = hours(24);

@@ -374,6 +374,7 @@ impl<'a> Pool<'a> {
         Ranks {
             pool: *self,
             session: request.session_hash(),
+            has_session: request.session.is_some(),
             places: Cow::Owned(self.places(&request.provider, &request.namespace)),
         }
     }
@@ -386,11 +387,14 @@ pub(crate) type Places = HashMap<AccountId, u64>;
 pub(crate) struct Ranks<'a> {
     pub(crate) pool: Pool<'a>,
     pub(crate) session: u64,
+    /// Whether the request belongs to a conversation, so that it may go to any of equals, and always to the same one.
+    pub(crate) has_session: bool,
     pub(crate) places: Cow<'a, Places>,
 }
 
-/// Tier, priority, quota class, and two numbers of the strategy. Lots are drawn among equals.
-pub(crate) type Rank = (u8, i64, u8, [u64; 2]);
+/// Tier, priority, quota class, two numbers of the strategy, and when the account was added where no session is to be
+/// spread. Lots are drawn among equals.
+pub(crate) type Rank = (u8, i64, u8, [u64; 3]);
 
 impl Ranks<'_> {
     pub(crate) fn of(&self, account: &AccountView) -> Rank {
@@ -402,7 +406,9 @@ impl Ranks<'_> {
         let in_flight = u64::from(pool.traffic.in_flight(&account.id));
         let (quota_class, reset) = quota(pool, account);
         let place = self.places.get(&account.id).copied().unwrap_or(u64::MAX);
-        let (priority, quota_class, numbers) = match pool.rotation.strategy {
+        let (priority, quota_class, [first, second]) = match pool.rotation.strategy {
+            // Requests that nothing holds together stay on one account, busy or not, for the sake of its prompt cache.
+            Strategy::Sticky if !self.has_session => (account.priority, quota_class, [reset, 0]),
             Strategy::Sticky | Strategy::EarliestReset => {
                 (account.priority, quota_class, [reset, in_flight])
             }
@@ -414,7 +420,11 @@ impl Ranks<'_> {
             // The order is the user's, and then that of the limits that were met: nothing outranks it.
             Strategy::FillFirst => (0, 0, [place, 0]),
         };
-        (tier, priority, quota_class, numbers)
+        let added = match self.has_session {
+            true => 0,
+            false => account.created_at.as_millis(),
+        };
+        (tier, priority, quota_class, [first, second, added])
     }
 
     /// Returns the rank and what decides among equals, so that no two are the same.

@@ -349,8 +349,11 @@ impl SharedState {
 
     /// Returns the live binding under this key.
     pub fn binding(&self, key: &str, now: Timestamp) -> Option<&AccountId> {
-        let binding = self.bindings.get(key)?;
-        binding.lives(now).then_some(&binding.account)
+        self.live_binding(key, now).map(|binding| &binding.account)
+    }
+
+    pub(crate) fn live_binding(&self, key: &str, now: Timestamp) -> Option<&Binding> {
+        self.bindings.get(key).filter(|binding| binding.lives(now))
     }
 
     /// Returns the keys and blocks, dead or alive, of every scope that a request to this account touches.
@@ -410,8 +413,12 @@ impl AccountState {
 
 impl Binding {
     fn lives(&self, now: Timestamp) -> bool {
-        let longest = self.used_at + limits::BINDING_LIFE;
-        now < self.until.min(longest) && self.used_at <= now + limits::CLOCK_JUMP
+        now < self.ends_at() && self.used_at <= now + limits::CLOCK_JUMP
+    }
+
+    /// Returns when it ends, unless it is used before.
+    pub(crate) fn ends_at(&self) -> Timestamp {
+        self.until.min(self.used_at + limits::BINDING_LIFE)
     }
 
     fn is_remembered(&self, now: Timestamp) -> bool {

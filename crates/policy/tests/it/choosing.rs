@@ -43,12 +43,12 @@ fn the_lowest_priority_serves() {
 fn a_session_stays_where_it_was_answered_even_when_a_better_account_recovers() {
     let limited = status(429).header("retry-after", 30);
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [limited]);
-    world.check(request(), "a:429 b:200 ok");
+    world.check(session("old"), "a:429 b:200 ok");
     for _ in 0..20 {
-        world.check(request(), "b:200 ok");
+        world.check(session("old"), "b:200 ok");
     }
-    world.pass(seconds(31));
-    check(&world, &request(), "b", Rule::Bound);
+    world.pass(seconds(3_000));
+    check(&world, &session("old"), "b", Rule::Bound);
     // Another session begins with the account of the lowest priority.
     check(&world, &session("new"), "a", Rule::Strategy);
 }
@@ -139,12 +139,77 @@ fn the_earliest_reset_then_the_fewest_in_flight_decide() {
     used(&mut world, "b", 10, 400);
     check(&world, &request(), "b", Rule::Strategy);
     let mut world = equals(&["a", "b"]);
-    let Selection::Serve { account, .. } = world.select(&request()) else {
+    let Selection::Serve { account, .. } = world.select(&session("one")) else {
         panic!("nobody serves");
     };
     world.traffic.begin(&account, world.now);
     let other = if account.as_str() == "a" { "b" } else { "a" };
-    check(&world, &request(), other, Rule::Strategy);
+    check(&world, &session("one"), other, Rule::Strategy);
+}
+
+/// Accounts of equal priority, each added after those before it.
+fn equals_in_turn(ids: &[&str]) -> World {
+    let mut world = equals(ids);
+    for (place, account) in (0..).zip(&mut world.accounts) {
+        account.created_at = Timestamp::from_millis(START - 1_000 + place);
+    }
+    world
+}
+
+#[test]
+fn without_a_session_the_account_added_first_serves_busy_or_not() {
+    for strategy in [
+        Strategy::Sticky,
+        Strategy::EarliestReset,
+        Strategy::Balanced,
+    ] {
+        for ids in [["a", "b", "c"], ["c", "b", "a"], ["b", "c", "a"]] {
+            let world = equals_in_turn(&ids).rotation(|rotation| rotation.strategy = strategy);
+            check(&world, &request(), ids[0], Rule::Strategy);
+        }
+    }
+    let mut world = equals_in_turn(&["c", "b", "a"]);
+    world.traffic.begin(&"c".into(), world.now);
+    check(&world, &request(), "c", Rule::Strategy);
+    world.accounts[2].priority = -1;
+    check(&world, &request(), "a", Rule::Strategy);
+}
+
+#[test]
+fn without_a_session_a_switch_binds_for_five_minutes_and_does_not_slide() {
+    let limited = || status(429).header("retry-after", 30);
+    let mut world = equals_in_turn(&["b", "a"]).answers("b", [limited()]);
+    world.check(request(), "b:429 a:200 ok");
+    for _ in 0..9 {
+        world.pass(seconds(33));
+        check(&world, &request(), "a", Rule::Bound);
+        world.check(request(), "a:200 ok");
+    }
+    // 300 s after the switch, whatever was answered since.
+    world.pass(seconds(2));
+    check(&world, &request(), "a", Rule::Bound);
+    world.pass(seconds(1));
+    check(&world, &request(), "b", Rule::Strategy);
+    world.check(request(), "b:200 ok");
+    // Going back is no switch: what a person says of the order counts at once.
+    world.accounts[1].priority = -1;
+    check(&world, &request(), "a", Rule::Strategy);
+    world.check(request(), "a:200 ok");
+    world.accounts[1].priority = 1;
+    check(&world, &request(), "b", Rule::Strategy);
+}
+
+#[test]
+fn without_a_session_an_account_that_stands_in_for_one_at_rest_is_bound_too() {
+    let refused = status(429).header("retry-after", 90);
+    let mut world = World::new([oauth("a"), oauth("b")]);
+    world.check(request(), "a:200 ok");
+    world.report(&mut session("other"), &"a".into(), &refused);
+    world.check(request(), "b:200 ok");
+    world.pass(seconds(120));
+    check(&world, &request(), "b", Rule::Bound);
+    world.pass(seconds(181));
+    check(&world, &request(), "a", Rule::Strategy);
 }
 
 #[test]

@@ -62,6 +62,15 @@ fn a_limit_says_until_when_and_why() {
     assert!(until >= at(900_000));
     assert_eq!(reason, Reason::QuotaExhausted);
     assert_eq!(trace.bound_to, Some("b".into()));
+    assert_eq!(trace.bound_until, Some(world.now + limits::SWITCH_LIFE));
+    let mut talk = session("talk");
+    world.send(&mut talk);
+    let trace = world.with(|pool| explain(pool, &talk, &select(pool, &talk)));
+    assert_eq!(trace.bound_to, Some("b".into()));
+    assert_eq!(trace.bound_until, Some(world.now + limits::BINDING_LIFE));
+    let new = session("new");
+    let trace = world.with(|pool| explain(pool, &new, &select(pool, &new)));
+    assert_eq!((trace.bound_to, trace.bound_until), (None, None));
 }
 
 #[test]

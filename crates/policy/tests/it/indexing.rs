@@ -158,7 +158,10 @@ proptest! {
                     merge(&mut world.state, &mut indexes, &delta);
                 }
             }
-            let mut request = session(&name.to_string());
+            let mut request = match name % 3 {
+                0 => request(),
+                _ => session(&name.to_string()),
+            };
             let pool = Pool {
                 roster: &roster, state: &world.state, traffic: &world.traffic,
                 rotation: &world.rotation, now: world.now,
