@@ -246,7 +246,7 @@ export interface AuthRequest {
   session?: string
   /** Life of the prompt cache that the request asks for, as its body says it (`1h`): its session stays bound as long, at most 1 h. */
   cacheTtl?: string
-  /** Pin: an account's id or label. A pinned request never rotates. */
+  /** Pin: an account's id or label. A pinned request never rotates. A label that several have: `INVALID_ARGUMENT`, with their ids. */
   account?: string
   /** The attempt this one retries, after `reportResponse` answered `retry`. */
   retryOf?: string
@@ -441,7 +441,10 @@ export interface LoginOptions {
    */
   method?: 'browser' | 'device' | 'paste' | 'api-key' | 'assertion' | 'client-credentials'
   namespace?: string
+  /** Where another account of the pool has it, it gets a number: `work 2`. */
   label?: string
+  /** Its place in the pool, lowest first. Default: that of the account that is updated, else 0. */
+  priority?: number
   /** For `api-key`. */
   apiKey?: string
   /** Which account to offer on the provider's page (OIDC `login_hint`). */
@@ -485,6 +488,7 @@ export interface Account {
   id: string
   provider: string
   namespace: string
+  /** No two accounts of a pool have the same: where it is taken, a number is added. */
   label: string
   kind: 'oauth' | 'api' | 'wellknown' | 'mcp'
   /** Who it is: issuer + subject + organisation, never an e-mail alone. A second login of the same identity in the same namespace updates the record, and so does adding the same API key. */
@@ -535,14 +539,19 @@ export interface Cooldown {
 }
 
 export function listAccounts(filter?: { provider?: string; namespace?: string }): Promise<Account[]>
-export function addApiKey(options: { provider: string; apiKey: string; namespace?: string; label?: string }): Promise<Account>
+/** A `label` that is taken in the pool gets a number. `priority`: lowest first; default 0, or as it is where the key is there already. */
+export function addApiKey(options: { provider: string; apiKey: string; namespace?: string; label?: string; priority?: number }): Promise<Account>
+/*
+ * The calls below take an account's id, or a label that one account alone has. A name of none is `UNKNOWN_ACCOUNT`, one of several
+ * `INVALID_ARGUMENT`, which names their ids.
+ */
 export function updateAccount(id: string, changes: { label?: string; enabled?: boolean; priority?: number; namespace?: string }): Promise<Account>
 /**
  * Removes the account with all that the vault has of its secrets; with `revoke`, first at the provider. That includes its entry
  * in the files that `migrate` has kept, which `undo` then cannot bring back, damaged copies of its record that were set aside
  * (also by the id of `vaultStatus().quarantine` alone), and the bundle of `movedBundle()` if it is in it.
  *
- * Resolves to false when there was none. What other programs have, as OpenCode's own files and copies beside them, stays.
+ * Resolves to true. What other programs have, as OpenCode's own files and copies beside them, stays.
  */
 export function removeAccount(id: string, options?: { revoke?: boolean }): Promise<boolean>
 /** Refreshes now. Joins a refresh under way anywhere. `force` refreshes a token that is still good. An API key: `INVALID_ARGUMENT`. */

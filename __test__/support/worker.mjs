@@ -7,6 +7,7 @@ import { writeSync } from 'node:fs'
 import * as auth from '../../npm/dist/index.js'
 
 const MOST_ACCOUNTS = 4
+const LABELS = 2 ** 40
 const provider = 'local'
 const [url, namespace, ...logins] = process.argv.slice(2)
 /** Written before the next step begins, so that a kill cannot take it back. */
@@ -28,10 +29,12 @@ for (;;) {
 
 async function add() {
   const apiKey = `key-${randomUUID()}`
-  say(`try add ${apiKey}`)
-  const { id } = await auth.addApiKey({ provider, namespace, apiKey, label: '0' })
-  say(`did add ${id} 0`)
-  accounts.push({ id, label: 0 })
+  // No other account of the pool has it, so that it stays as it is.
+  const label = randomInt(LABELS)
+  say(`try add ${apiKey} ${label}`)
+  const { id } = await auth.addApiKey({ provider, namespace, apiKey, label: String(label) })
+  say(`did add ${id} ${label}`)
+  accounts.push({ id, label })
 }
 
 async function remove() {

@@ -29,6 +29,8 @@ const PASSPHRASE: &str = "correct horse battery staple";
 
 /// Accounts of one worker: few enough that opening the vault stays quick.
 const MOST_ACCOUNTS: usize = 4;
+/// Labels to choose from: so many that two of a pool are hardly ever the same.
+const LABELS: usize = 1 << 40;
 
 fn main() -> Outcome {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -70,7 +72,11 @@ async fn act(broker: &Arc<Broker>, arguments: &[String]) -> Outcome {
             .refresh_account(id, Force::EvenIfGood)
             .await
             .map(drop)?,
-        ["remove", id] => broker.remove_account(id, Revoke::Locally).await.map(drop)?,
+        ["remove", id] => match broker.remove_account(id, Revoke::Locally).await {
+            // An earlier try got that far.
+            Err(error) if error.code() == "UNKNOWN_ACCOUNT" => {}
+            removed => drop(removed?),
+        },
         ["move"] => broker
             .export_vault(PASSPHRASE.into(), PassphraseRule::HardToGuess, Logins::Move)
             .await
@@ -134,7 +140,7 @@ async fn add(
     label: Option<&str>,
 ) -> Outcome<String> {
     let [namespace, label] = [namespace, label].map(|text| text.map(str::to_owned));
-    let added = broker.add_api_key("local", key.into(), namespace, label);
+    let added = broker.add_api_key("local", key.into(), namespace, label, None);
     Ok(added.await?.id)
 }
 
@@ -161,7 +167,7 @@ async fn work(broker: &Arc<Broker>, namespace: &str, logins: &[&str]) -> Outcome
         namespace: Some(namespace.to_owned()),
         ..Filter::default()
     };
-    let mut accounts: Vec<(String, u64)> = Vec::new();
+    let mut accounts: Vec<(String, usize)> = Vec::new();
     for account in broker.list_accounts(&own).await? {
         println!("has {} {}", account.id, account.label);
         accounts.push((account.id, account.label.parse()?));
@@ -177,7 +183,11 @@ async fn work(broker: &Arc<Broker>, namespace: &str, logins: &[&str]) -> Outcome
             1 => {
                 let (id, _) = accounts.remove(chosen);
                 println!("try remove {id}");
-                broker.remove_account(&id, Revoke::Locally).await?;
+                match broker.remove_account(&id, Revoke::Locally).await {
+                    // Another process was faster.
+                    Err(error) if error.code() == "UNKNOWN_ACCOUNT" => {}
+                    removed => drop(removed?),
+                }
                 println!("did remove {id}");
             }
             2 if !logins.is_empty() => {
@@ -201,12 +211,15 @@ async fn work(broker: &Arc<Broker>, namespace: &str, logins: &[&str]) -> Outcome
     }
 }
 
-async fn add_one(broker: &Arc<Broker>, namespace: &str) -> Outcome<(String, u64)> {
+async fn add_one(broker: &Arc<Broker>, namespace: &str) -> Outcome<(String, usize)> {
     let key = format!("key-{}", below(usize::MAX));
-    println!("try add {key}");
-    let id = add(broker, &key, Some(namespace), Some("0")).await?;
-    println!("did add {id} 0");
-    Ok((id, 0))
+    // No other account of the pool has it, so that it stays as it is.
+    let number = below(LABELS);
+    println!("try add {key} {number}");
+    let label = number.to_string();
+    let id = add(broker, &key, Some(namespace), Some(&label)).await?;
+    println!("did add {id} {label}");
+    Ok((id, number))
 }
 
 /// A random number below a limit; 0 where there is none.

@@ -1,6 +1,7 @@
 //! What a user does with accounts: list, add and change them, lift their cooldowns.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use provider_auth_oauth::Identity;
 use provider_auth_policy::{AccountId, AccountKind, AccountView};
@@ -13,6 +14,7 @@ use crate::credential::{Belongs, Credential, Secret, Unknown};
 use crate::error::BrokerError;
 use crate::events::EventKind;
 use crate::headers::HeaderSet;
+use crate::labels::label_in_pool;
 use crate::moved;
 
 /// What a user changes about an account.
@@ -61,6 +63,7 @@ impl Broker {
         key: SecretString,
         namespace: Option<String>,
         label: Option<String>,
+        priority: Option<i64>,
     ) -> Result<Account, BrokerError> {
         HeaderSet::check_key(&key)?;
         // Which accounts there are has a say in what a provider is.
@@ -75,12 +78,12 @@ impl Broker {
         let now = self.now();
         let namespace = checked_name("namespace", namespace)?;
         let namespace = provider.pool(namespace.as_deref()).to_owned();
-        self.store(Credential {
+        let credential = Credential {
             provider: provider.id.to_string(),
             namespace,
             label: checked_name("label", label)?.unwrap_or_default(),
             enabled: true,
-            priority: 0,
+            priority: priority.unwrap_or_default(),
             created_at: now,
             updated_at: now,
             identity: Identity::default(),
@@ -92,21 +95,23 @@ impl Broker {
             moved_at: None,
             taken_from: None,
             other: Unknown::default(),
-        })
-        .await
+        };
+        self.store(credential, priority).await
     }
 
-    /// Stores a credential: over the record of the same account where there is one, else in a new record.
+    /// Stores a credential: over the record of the same account where there is one, else in a new record. The account that is
+    /// there keeps its priority unless another one was asked for.
     pub(crate) async fn store(
         self: &Arc<Self>,
         credential: Credential,
+        priority: Option<i64>,
     ) -> Result<Account, BrokerError> {
         let vault = self.opened().await?;
         let broker = self.clone();
         let (id, generation) = blocking({
             let vault = vault.clone();
             move || {
-                let stored = broker.store_now(&vault, credential)?;
+                let stored = broker.store_now(&vault, credential, priority)?;
                 moved::settle(&vault);
                 Ok::<_, BrokerError>(stored)
             }
@@ -136,6 +141,7 @@ impl Broker {
         &self,
         vault: &Arc<Vault>,
         mut credential: Credential,
+        priority: Option<i64>,
     ) -> Result<(AccountId, u64), BrokerError> {
         // Two logins of one identity at the same time, here or in another process, must end in one record.
         let _one_at_a_time = vault.lock_records()?;
@@ -152,9 +158,11 @@ impl Broker {
             let guard = self.lock_record(vault, &id)?;
             if let Ok((current, _)) = read_locked(vault, &guard) {
                 credential.created_at = current.created_at;
-                credential.priority = current.priority;
+                credential.priority = priority.unwrap_or(current.priority);
                 if credential.label.is_empty() {
                     credential.label = current.label;
+                } else {
+                    credential.label = label_in_pool(&accounts, &credential, Some(&entry.view.id));
                 }
                 credential.taken_from = credential.taken_from.or(current.taken_from);
                 credential.other = current.other;
@@ -168,11 +176,14 @@ impl Broker {
                 return Ok((entry.view.id.clone(), generation));
             }
         }
-        if credential.label.is_empty() {
-            let (roster, _) = accounts.pool(&credential.provider, &credential.namespace);
-            credential.label = free_label(&credential, |label| {
-                roster.iter().any(|view| view.label == label)
-            });
+        credential.label = label_in_pool(&accounts, &credential, None);
+        let (roster, _) = accounts.pool(&credential.provider, &credential.namespace);
+        // Which of two was added first shows in their times alone.
+        while roster
+            .iter()
+            .any(|view| view.created_at == credential.created_at)
+        {
+            credential.created_at = credential.created_at + Duration::from_millis(1);
         }
         let kind = record_kind(credential.kind());
         let (id, generation) = vault.create(kind, &credential.plaintext())?;
@@ -188,11 +199,21 @@ impl Broker {
         let label = checked_name("label", changes.label)?;
         let namespace = checked_name("namespace", changes.namespace)?;
         let vault = self.opened().await?;
-        let entry = self.entry(id)?;
-        let (broker, record) = (self.clone(), record_id(&entry.view.id)?);
+        let entry = self.named_entry(id)?;
+        let (broker, own) = (self.clone(), entry.view.id.clone());
+        let record = record_id(&own)?;
         let (generation, is_back) = blocking({
             let vault = vault.clone();
             move || -> Result<(u64, bool), BrokerError> {
+                let renames = label.is_some() || namespace.is_some();
+                // A label is chosen among those that are there, so no other may be added meanwhile.
+                let _one_at_a_time = match renames {
+                    true => Some(vault.lock_records()?),
+                    false => None,
+                };
+                if renames {
+                    broker.reread_now(&vault)?;
+                }
                 let guard = broker.lock_record(&vault, &record)?;
                 let (mut credential, _) = read_locked(&vault, &guard)?;
                 if let Some(label) = label {
@@ -200,6 +221,9 @@ impl Broker {
                 }
                 if let Some(namespace) = namespace {
                     credential.namespace = namespace;
+                }
+                if renames {
+                    credential.label = label_in_pool(&broker.accounts(), &credential, Some(&own));
                 }
                 let was_enabled = credential.enabled;
                 credential.enabled = changes.enabled.unwrap_or(was_enabled);
@@ -266,19 +290,3 @@ pub(crate) fn record_kind(kind: AccountKind) -> u8 {
 
 /// The kind of a record that is no account: a file of another program as it was before a migration.
 pub(crate) const KEPT_FILE: u8 = 5;
-
-/// `provider`, `provider 2`, …: the first that is not taken in its pool.
-pub(crate) fn free_label(credential: &Credential, is_taken: impl Fn(&str) -> bool) -> String {
-    let wanted = credential
-        .identity
-        .email
-        .as_deref()
-        .unwrap_or(&credential.provider);
-    let mut label = wanted.to_owned();
-    let mut number = 1;
-    while is_taken(&label) {
-        number += 1;
-        label = format!("{wanted} {number}");
-    }
-    label
-}

@@ -21,6 +21,7 @@ use crate::credential::fingerprint;
 use crate::error::BrokerError;
 use crate::events::EventKind;
 use crate::headers::HeaderSet;
+use crate::labels::check_pin;
 use crate::named;
 use crate::providers::{BoundItems, StreamShape};
 use crate::refresh::Due;
@@ -253,16 +254,21 @@ impl Broker {
             }
             None => {
                 let provider = self.provider(&asked.provider)?;
+                let namespace = provider.pool(asked.namespace.as_deref());
                 let configured = provider
                     .account
                     .as_ref()
                     .filter(|_| asked.namespace.is_none());
+                let pin = asked.account.as_ref().or(configured);
+                if let Some(pin) = pin {
+                    check_pin(&self.accounts(), &provider.id, namespace, pin)?;
+                }
                 let mut request = Request::new(
                     provider.id.clone(),
-                    provider.pool(asked.namespace.as_deref()),
+                    namespace,
                     asked.model.clone(),
                     asked.session.clone(),
-                    asked.account.as_ref().or(configured).cloned(),
+                    pin.cloned(),
                 )
                 .with_item(asked.bound_by.clone())
                 .with_path(path_of(&asked.url));

@@ -26,6 +26,7 @@ mod host;
 mod http;
 mod issuer;
 mod keys;
+mod labels;
 mod ledger;
 mod lend;
 mod limits;

@@ -74,6 +74,8 @@ pub struct LoginOptions {
     pub namespace: Option<String>,
     /// The user's name for the account.
     pub label: Option<String>,
+    /// Its place in the pool: the lowest serves first.
+    pub priority: Option<i64>,
     /// Which account to offer on the provider's page.
     pub login_hint: Option<String>,
     /// Give up after.
@@ -290,6 +292,7 @@ impl Broker {
             namespace,
             label,
             last: last.clone(),
+            priority: options.priority,
         };
         let (prompt, work) = match method {
             Method::Device if made.server.dialect.page_poll.is_some() => {

@@ -75,12 +75,12 @@ impl Broker {
             *by_assertion = made.method == Method::Assertion;
             *by_client = made.method == Method::ClientCredentials;
         }
-        self.store(Credential {
+        let credential = Credential {
             provider: made.provider.id.to_string(),
             namespace: made.namespace.clone(),
             label: made.label.clone().unwrap_or_default(),
             enabled: true,
-            priority: 0,
+            priority: made.priority.unwrap_or_default(),
             created_at: now,
             updated_at: now,
             identity,
@@ -103,8 +103,8 @@ impl Broker {
             moved_at: None,
             taken_from: None,
             other: Unknown::default(),
-        })
-        .await
+        };
+        self.store(credential, made.priority).await
     }
 
     /// Who signed in: by the tokens, else by asking. A server that does not say is no reason to lose the login.

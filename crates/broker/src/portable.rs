@@ -18,6 +18,7 @@ use crate::broker::{About, Broker, blocking};
 use crate::credential::Credential;
 use crate::error::BrokerError;
 use crate::events::EventKind;
+use crate::labels::label_in_pool;
 use crate::limits;
 use crate::moved;
 
@@ -256,9 +257,9 @@ impl Broker {
             self.reread_now(vault)?;
             let (item, outcome) = match packed {
                 Packed::Unknown(_) => (None, skipped("it was written by a newer version")),
-                Packed::Account(item) => match item.check() {
+                Packed::Account(mut item) => match item.check() {
                     Ok(()) => {
-                        let outcome = self.take_in(vault, &item)?;
+                        let outcome = self.take_in(vault, &mut item)?;
                         (Some(item), outcome)
                     }
                     Err(why) => (Some(item), skipped(why)),
@@ -282,7 +283,7 @@ impl Broker {
     }
 
     /// Adds one account, or brings the one that is here up to date. The caller keeps others from adding accounts.
-    fn take_in(&self, vault: &Vault, item: &Item) -> Result<TakenIn, BrokerError> {
+    fn take_in(&self, vault: &Vault, item: &mut Item) -> Result<TakenIn, BrokerError> {
         let accounts = self.accounts();
         let id = AccountId::from(item.id.as_str());
         let same_record = accounts
@@ -296,6 +297,7 @@ impl Broker {
         if let Some(entry) = same_record.or_else(same_account) {
             return self.bring_up_to_date(vault, entry, item);
         }
+        item.account.label = label_in_pool(&accounts, &item.account, Some(&id));
         let seen = self.ledger.read(|state| state.counters(&id).generation);
         let kind = record_kind(item.account.kind());
         let plaintext = item.account.plaintext();

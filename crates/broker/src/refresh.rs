@@ -177,7 +177,8 @@ impl Broker {
         force: Force,
     ) -> Result<Account, BrokerError> {
         let vault = self.opened().await?;
-        let entry = self.entry(id)?;
+        let entry = self.named_entry(id)?;
+        let id = entry.view.id.as_str();
         if let Some(moved_at) = entry.credential.moved_at {
             return Err(BrokerError::moved(&entry.view, moved_at));
         }

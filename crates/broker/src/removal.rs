@@ -23,7 +23,7 @@ pub enum Revoke {
 }
 
 impl Broker {
-    /// Removes an account; with `revoke`, first at the provider. `false` when there was none.
+    /// Removes an account, named by id or label; with `revoke`, first at the provider.
     ///
     /// The copies go first: killed in between, the account is still there and can be removed again.
     pub async fn remove_account(
@@ -32,29 +32,28 @@ impl Broker {
         revoke: Revoke,
     ) -> Result<bool, BrokerError> {
         let vault = self.opened().await?;
-        let Ok(record) = record_id(&AccountId::from(id)) else {
-            return Ok(false);
+        let (own, known) = match self.named_entry(id) {
+            Ok(entry) => (entry.view.id.clone(), Some(entry)),
+            // What is left of it may lie aside.
+            Err(BrokerError::UnknownAccount(_)) => (AccountId::from(id), None),
+            Err(error) => return Err(error),
         };
-        let known = self.entry(id).ok();
+        let record = record_id(&own)?;
         let locked = {
             let (broker, disk, known) = (self.clone(), vault.clone(), known.clone());
             blocking(move || broker.locked_for_removal(&disk, record, known.as_deref(), revoke))
         };
         // Held to the end: a refresh in between would bring tokens that nobody revokes.
-        let (guard, credential) = match locked.await {
-            Ok(locked) => locked,
-            Err(BrokerError::UnknownAccount(_)) => return Ok(false),
-            Err(error) => return Err(error),
-        };
+        let (guard, credential) = locked.await?;
         if let Some(credential) = credential.as_ref().filter(|_| revoke == Revoke::AtProvider) {
             self.revoke(credential).await?;
         }
         let removed = {
-            let (broker, disk, id) = (self.clone(), vault.clone(), AccountId::from(id));
+            let (broker, disk) = (self.clone(), vault.clone());
             blocking(move || -> Result<bool, BrokerError> {
                 if let Some(credential) = &credential {
-                    broker.erase_kept(&disk, &[(&id, credential)])?;
-                    moved::forget_with(&disk, &id, credential)?;
+                    broker.erase_kept(&disk, &[(&own, credential)])?;
+                    moved::forget_with(&disk, &own, credential)?;
                 }
                 Ok(disk.remove(guard)?)
             })
@@ -70,7 +69,11 @@ impl Broker {
                 About::default(),
             );
         }
-        Ok(removed)
+        match removed {
+            true => Ok(true),
+            // Another process was faster.
+            false => Err(BrokerError::unknown_account(id)),
+        }
     }
 
     /// The lock of an account, and its secrets as the disk has them. Of a damaged record, which cannot be revoked, what is

@@ -148,11 +148,14 @@ impl<'env> Options<'env> {
         Ok(AccountChanges {
             label: self.text("label")?,
             enabled: self.flag("enabled")?,
-            priority: self
-                .whole("priority", -1e6, 1e6)?
-                .map(|priority| priority as i64),
+            priority: self.priority()?,
             namespace: self.text("namespace")?,
         })
+    }
+
+    pub(crate) fn priority(&self) -> Read<Option<i64>> {
+        let priority = self.whole("priority", -1e6, 1e6)?;
+        Ok(priority.map(|priority| priority as i64))
     }
 
     pub(crate) fn secret(&self, name: &str) -> Read<SecretString> {
@@ -201,6 +204,7 @@ impl<'env> Options<'env> {
             method,
             namespace: self.text("namespace")?,
             label: self.text("label")?,
+            priority: self.priority()?,
             login_hint: self.text("loginHint")?,
             timeout: self
                 .whole("timeoutMs", 1.0, 86_400_000.0)?

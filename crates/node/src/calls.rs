@@ -247,9 +247,10 @@ pub fn add_api_key<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promi
     let key: SecretString = read!(env, options.secret("apiKey"));
     let namespace = read!(env, options.text("namespace"));
     let label = read!(env, options.text("label"));
+    let priority = read!(env, options.priority());
     later(env, async move {
         let account = broker()?
-            .add_api_key(&provider, key, namespace, label)
+            .add_api_key(&provider, key, namespace, label, priority)
             .await?;
         Ok(values::account(&account))
     })

@@ -33,6 +33,7 @@ pub(crate) struct Making {
     pub(crate) label: Option<String>,
     /// What is told when its time is over.
     pub(crate) last: LastAnswer,
+    pub(crate) priority: Option<i64>,
 }
 
 impl Making {

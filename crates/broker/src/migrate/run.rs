@@ -14,12 +14,13 @@ use super::kept::{Label, kept_files};
 use super::plan::{Deed, FilePlan, Goal, Plan};
 use super::source::{Content, name_of, read};
 use super::{Fate, ImportedEntry, MigrateOptions, MigrationReport, SourceReport, SourceState};
-use crate::account_calls::{free_label, record_kind};
+use crate::account_calls::record_kind;
 use crate::accounts::{Accounts, read_locked, record_id};
 use crate::broker::{Broker, blocking};
 use crate::credential::Credential;
 use crate::error::BrokerError;
 use crate::events::EventKind;
+use crate::labels::free_label;
 use crate::moved;
 
 /// Records that were written, with the generations that they have now.

@@ -121,7 +121,7 @@ async fn names_are_checked_and_unknown_accounts_are_named() {
     assert_eq!(missing.code(), "UNKNOWN_ACCOUNT");
     for key in ["", "a b", "a\nb", "schlüssel"] {
         let refused = process
-            .add_api_key("acme", key.into(), None, None)
+            .add_api_key("acme", key.into(), None, None, None)
             .await
             .unwrap_err();
         assert_eq!(refused.code(), "INVALID_ARGUMENT");
@@ -193,7 +193,8 @@ async fn nobody_renews_a_login_while_it_is_revoked() {
             .unwrap()
     );
     assert_eq!(world.server.last("token"), "S3CRET-refresh-2");
-    assert!(!other.remove_account(&id, Revoke::AtProvider).await.unwrap());
+    let gone = other.remove_account(&id, Revoke::AtProvider).await;
+    assert_eq!(gone.unwrap_err().code(), "UNKNOWN_ACCOUNT");
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,6 +20,7 @@ mod mcp;
 mod migrating;
 mod mix_up;
 mod models;
+mod naming;
 mod projects;
 mod refreshing;
 mod refusals;

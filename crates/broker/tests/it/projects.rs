@@ -49,7 +49,7 @@ async fn a_call_that_needs_an_untrusted_file_names_it_and_what_it_wants() {
     ] {
         refusals.push(process.start_login(options(method)).await.unwrap_err());
     }
-    let key = process.add_api_key("acme", "S3CRET-key".into(), None, None);
+    let key = process.add_api_key("acme", "S3CRET-key".into(), None, None, None);
     refusals.push(key.await.unwrap_err());
     for refusal in refusals {
         assert_eq!(refusal.code(), "PROJECT_NOT_TRUSTED");
@@ -355,6 +355,7 @@ async fn a_project_chooses_pool_and_account_of_known_providers_without_trust() {
             key.into(),
             Some("work".to_owned()),
             Some(label.to_owned()),
+            None,
         )
     };
     users.add_key("home").await;

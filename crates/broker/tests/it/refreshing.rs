@@ -290,6 +290,7 @@ async fn an_account_that_is_removed_during_its_refresh_fails_only_its_own_reques
     let_others_run().await;
     vault.remove(guard).unwrap();
     assert_eq!(waiting.await.unwrap(), "S3CRET-key-spare");
-    assert!(!one.remove_account(&id, Revoke::Locally).await.unwrap());
+    let gone = one.remove_account(&id, Revoke::Locally).await.unwrap_err();
+    assert_eq!(gone.code(), "UNKNOWN_ACCOUNT");
     assert_eq!(world.server.refreshes(), 0);
 }

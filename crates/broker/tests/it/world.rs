@@ -288,6 +288,15 @@ pub(crate) fn request() -> AuthRequest {
 }
 
 /// The request that follows an attempt.
+/// A login by paste.
+pub(crate) fn login_options() -> LoginOptions {
+    LoginOptions {
+        provider: "acme".to_owned(),
+        method: Some(Method::Paste),
+        ..LoginOptions::default()
+    }
+}
+
 pub(crate) fn retry_of(lease: &Lease) -> AuthRequest {
     AuthRequest {
         retry_of: Some(lease.attempt.clone()),
@@ -318,11 +327,14 @@ impl Process {
 
     /// Starts a login by paste; returns its number, and what the user would paste.
     pub(crate) async fn started_login(&self, subject: &str) -> (u64, String) {
-        let options = LoginOptions {
-            provider: "acme".to_owned(),
-            method: Some(Method::Paste),
-            ..LoginOptions::default()
-        };
+        self.started_login_with(subject, login_options()).await
+    }
+
+    pub(crate) async fn started_login_with(
+        &self,
+        subject: &str,
+        options: LoginOptions,
+    ) -> (u64, String) {
         let prompt = self.start_login(options).await.unwrap();
         let url = Url::parse(&prompt.url).unwrap();
         let state = url
@@ -339,7 +351,7 @@ impl Process {
     /// Adds an API key and returns the account's id.
     pub(crate) async fn add_key(&self, name: &str) -> String {
         let key = format!("{MARK}-key-{name}").into();
-        self.add_api_key("acme", key, None, Some(name.to_owned()))
+        self.add_api_key("acme", key, None, Some(name.to_owned()), None)
             .await
             .unwrap()
             .id

@@ -125,7 +125,7 @@ async fn a_login_whose_client_nobody_knows_serves_until_its_token_ends() {
     assert_eq!(process.state_of(id.as_str()).await, "needs_login");
     // With a key beside it the pool goes on.
     process
-        .add_api_key("anthropic", "S3CRET-key".into(), None, None)
+        .add_api_key("anthropic", "S3CRET-key".into(), None, None, None)
         .await
         .unwrap();
     let headers = sent(&process, "anthropic", url).await;
