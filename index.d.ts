@@ -4,6 +4,8 @@
  * All times are Unix milliseconds, all spans are milliseconds, unless the name says otherwise.
  * No call returns, logs or throws a refresh token, a client secret or the vault key, and no event carries one, save
  * `exportVaultKey`, which returns the key, and `exportVault`, whose bundle holds secrets under a passphrase.
+ * An option that a call does not know is `INVALID_ARGUMENT`, with the one that was probably meant; what is `undefined` is not
+ * there. Only the `init` of a `fetch` takes whatever it holds, but for `providerAuth`.
  */
 
 /* ───────────────────────────── configuration ───────────────────────────── */
@@ -382,6 +384,8 @@ export const OBSERVED_HEADERS: readonly string[]
  * trying again is done, or does not help, the answer has `x-should-retry: false`, which the SDKs of OpenAI and Anthropic heed. A
  * redirect to another origin is followed, as fetch
  * does, without any header of ours.
+ *
+ * @throws {AuthError} `INVALID_ARGUMENT` for an option of an unknown name or a wrong type, when it is called
  */
 export function createAuthFetch(options: AuthFetchOptions): (input: string | URL | Request, init?: AuthFetchInit) => Promise<Response>
 
@@ -912,7 +916,10 @@ export interface ProjectProvider {
 
 /* ───────────────────────────── errors ───────────────────────────── */
 
-/** Every rejection is an `Error` with one of these codes; codes are API, messages are not. No message holds a secret. */
+/**
+ * Every rejection is an `Error` with one of these codes; codes are API, messages are not. No message holds a secret. The stack
+ * begins where the library was called. An SDK wraps what `createAuthFetch` rejects with: then it is its error's `cause`.
+ */
 export interface AuthError extends Error {
   code: AuthErrorCode
   /** JSON path of the fault, with `INVALID_CONFIG`; also in the message. */

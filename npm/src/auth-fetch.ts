@@ -19,10 +19,12 @@ import { observed } from './headers.js'
 import { look, mayBeError } from './json.js'
 import { REPLAY_BYTES } from './limits.js'
 import { boundItems, getAuthHeaders, reportResponse, streamKind } from './native.js'
+import { checkFetchOptions } from './options.js'
 import { bare, read } from './own.js'
 import { failsIntegrity, isMisuse, send } from './redirect.js'
 import { discard, exhaustedResponse, readErrorText, retryHeaders, withHeaders } from './response.js'
 import { isEventStream, type Late, peek } from './sse.js'
+import { callerOf, from, ofOurs, traced } from './stack.js'
 import { abortable, rest } from './wait.js'
 
 type Fetch = typeof globalThis.fetch
@@ -47,6 +49,11 @@ interface Outcome {
 export function createAuthFetch(
   options: AuthFetchOptions,
 ): (input: FetchInput, init?: AuthFetchInit) => Promise<Response> {
+  try {
+    checkFetchOptions(options)
+  } catch (error) {
+    throw from(callerOf(createAuthFetch), error)
+  }
   const [given, model, session, onTrace] = [
     read(options, 'fetch'),
     read(options, 'model'),
@@ -57,7 +64,7 @@ export function createAuthFetch(
   const peekStream = read(options, 'peekStream') ?? true
   const pool = poolOf(options)
 
-  return async function authFetch(input, init) {
+  return traced(async function authFetch(input: FetchInput, init?: AuthFetchInit) {
     const fetch = given ?? globalThis.fetch
     const call = await readCall(input, init, maxReplayBytes)
     const { signal } = call
@@ -83,7 +90,7 @@ export function createAuthFetch(
       await rest(verdict.delayMs, signal)
       last = outcome
     }
-  }
+  }, ofOurs)
 }
 
 /** Makes one request. Rejects only with the reason of an abort, or with what `fetch` says of a call that cannot be sent. */

@@ -3,6 +3,7 @@ import type { AuthFetchInit } from '../../index.js'
 import { isStream, type Payload, readPayload } from './body.js'
 import { fieldOf, jsonText } from './content.js'
 import { type HeaderMap, readHeaders } from './headers.js'
+import { checkOptions } from './native.js'
 import { bare, has, read } from './own.js'
 
 export type FetchInput = string | URL | Request
@@ -198,6 +199,7 @@ function isPlain(options: object | undefined): boolean {
 
 /** Takes the overrides out of the headers; those of `init` come first. */
 function takeOverrides(headers: HeaderMap, given: Overrides | undefined): Overrides {
+  if (typeof given === 'object') checkOptions('providerAuth', given)
   const overrides: Overrides = bare()
   for (const name of OVERRIDES) {
     const header = `x-provider-auth-${name}`

@@ -1,5 +1,6 @@
 /** Logins: the native steps, with what a person sees and types around them. */
 import type { Account, AuthError, LoginOptions, LoginPrompt, LoginSession } from '../../index.js'
+import { cancelled } from './cancelled.js'
 import {
   addApiKey,
   cancelLogin,
@@ -9,11 +10,24 @@ import {
   startNativeLogin,
   trustProject,
 } from './native.js'
+import { checkLoginOptions } from './options.js'
 import { read } from './own.js'
+import { traced } from './stack.js'
 import { askOnTerminal, isAtTerminal, visible } from './trust.js'
 
 /** `startLogin` of the contract. */
-export async function startLogin(options: LoginOptions): Promise<LoginSession> {
+export const startLogin: (options: LoginOptions) => Promise<LoginSession> = traced(async (options: LoginOptions) => {
+  checkLoginOptions('startLogin', options)
+  return begin(options)
+})
+
+/** `login` of the contract. */
+export const login: (options: LoginOptions) => Promise<Account> = traced(async (options: LoginOptions) => {
+  checkLoginOptions('login', options)
+  return run(options)
+})
+
+async function begin(options: LoginOptions): Promise<LoginSession> {
   const signal = read(options, 'signal')
   if (signal?.aborted) throw cancelled()
   const { login, ...prompt } = await startNativeLogin(options)
@@ -26,10 +40,9 @@ export async function startLogin(options: LoginOptions): Promise<LoginSession> {
   return { ...prompt, finish: (code) => finishLogin(login, code), cancel }
 }
 
-/** `login` of the contract. */
-export async function login(options: LoginOptions): Promise<Account> {
+async function run(options: LoginOptions): Promise<Account> {
   if (read(options, 'method') === 'api-key') return onceTrusted(options, () => addApiKey(keyOptions(options)))
-  const session = await onceTrusted(options, () => startLogin(options))
+  const session = await onceTrusted(options, () => begin(options))
   try {
     const [onPrompt, readCode] = [read(options, 'onPrompt') ?? showPrompt, read(options, 'readCode')]
     const { method, url, instructions } = session
@@ -70,15 +83,12 @@ function showPrompt({ method, url, instructions }: LoginPrompt): void {
 }
 
 function keyOptions(options: LoginOptions): Parameters<typeof addApiKey>[0] {
-  const [namespace, label] = [read(options, 'namespace'), read(options, 'label')]
+  const [namespace, label, priority] = [read(options, 'namespace'), read(options, 'label'), read(options, 'priority')]
   return {
     provider: read(options, 'provider') as string,
     apiKey: read(options, 'apiKey') as string,
     ...(namespace !== undefined && { namespace }),
     ...(label !== undefined && { label }),
+    ...(priority !== undefined && { priority }),
   }
-}
-
-function cancelled(): AuthError {
-  return Object.assign(new Error('the login was cancelled'), { code: 'LOGIN_CANCELLED' as const })
 }

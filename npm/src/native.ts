@@ -9,6 +9,7 @@ import type { StreamKind } from './events.js'
 import { LENT_ACCOUNTS } from './limits.js'
 import { read } from './own.js'
 import { headersOf } from './reported.js'
+import { type Caller, callerOf, from, traced } from './stack.js'
 
 /** What `startLogin` of the addon resolves to: the prompt, and the number of the login. */
 export interface NativePrompt extends api.LoginPrompt {
@@ -60,6 +61,8 @@ interface Addon {
   streamShapes(provider: unknown): readonly StreamShape[] | null
   explain: typeof api.explain
   getAuthHeaders(request: api.AuthRequest, wait?: number): Promise<api.AuthHeaders>
+  checkOptions(call: string, options: unknown): void
+  optionNames(call: string): string[]
   beginWait(): number
   endWait(wait: number): void
   reportServed(attempt: unknown, status: unknown, headers: string): boolean
@@ -102,34 +105,31 @@ const addon = loaded as unknown as Addon
 // A refresh token that the server has replaced must reach the disk, whoever calls `process.exit` meanwhile.
 process.once('exit', addon.close)
 
-export const {
-  explain,
-  listAccounts,
-  addApiKey,
-  updateAccount,
-  refreshAccount,
-  clearCooldowns,
-  poolStatus,
-  vaultStatus,
-  initVaultKey,
-  exportVaultKey,
-  importVaultKey,
-  rotateVaultKey,
-  addVaultSlot,
-  removeVaultSlot,
-  exportVault,
-  movedBundle,
-  importVault,
-  migrate,
-  configuredProviders,
-  projectTrust,
-  trustProject,
-  untrustProject,
-  claimedProviders,
-  finishLogin,
-  cancelLogin,
-  openBrowser,
-} = addon
+export const { cancelLogin, openBrowser, claimedProviders } = addon
+
+export const explain: typeof api.explain = traced(addon.explain)
+export const listAccounts: typeof api.listAccounts = traced(addon.listAccounts)
+export const addApiKey: typeof api.addApiKey = traced(addon.addApiKey)
+export const updateAccount: typeof api.updateAccount = traced(addon.updateAccount)
+export const refreshAccount: typeof api.refreshAccount = traced(addon.refreshAccount)
+export const clearCooldowns: typeof api.clearCooldowns = traced(addon.clearCooldowns)
+export const poolStatus: typeof api.poolStatus = traced(addon.poolStatus)
+export const vaultStatus: typeof api.vaultStatus = traced(addon.vaultStatus)
+export const initVaultKey: typeof api.initVaultKey = traced(addon.initVaultKey)
+export const exportVaultKey: typeof api.exportVaultKey = traced(addon.exportVaultKey)
+export const importVaultKey: typeof api.importVaultKey = traced(addon.importVaultKey)
+export const rotateVaultKey: typeof api.rotateVaultKey = traced(addon.rotateVaultKey)
+export const addVaultSlot: typeof api.addVaultSlot = traced(addon.addVaultSlot)
+export const removeVaultSlot: typeof api.removeVaultSlot = traced(addon.removeVaultSlot)
+export const exportVault: typeof api.exportVault = traced(addon.exportVault)
+export const movedBundle: typeof api.movedBundle = traced(addon.movedBundle)
+export const importVault: typeof api.importVault = traced(addon.importVault)
+export const migrate: typeof api.migrate = traced(addon.migrate)
+export const configuredProviders: typeof api.configuredProviders = traced(addon.configuredProviders)
+export const projectTrust: typeof api.projectTrust = traced(addon.projectTrust)
+export const trustProject: typeof api.trustProject = traced(addon.trustProject)
+export const untrustProject: typeof api.untrustProject = traced(addon.untrustProject)
+export const finishLogin: Addon['finishLogin'] = traced(addon.finishLogin)
 
 export const OBSERVED_HEADERS: readonly string[] = Object.freeze(addon.observedHeaders())
 
@@ -147,10 +147,26 @@ const bound = new Map<unknown, BoundItems>()
 
 /** How a provider's streams look, as asked before. */
 const streams = new Map<string, StreamKind>()
+/** The options that are read on the path of every request, where a native look at all of them would take too long. */
+const REQUEST_OPTIONS: ReadonlySet<string> = new Set(addon.optionNames('getAuthHeaders'))
+const REPORT_OPTIONS: ReadonlySet<string> = new Set(addon.optionNames('reportResponse'))
+
+/** Refuses an option that the call does not know. */
+export function checkOptions(call: string, options: unknown): void {
+  try {
+    addon.checkOptions(call, options)
+  } catch (error) {
+    throw from(callerOf(checkOptions), error)
+  }
+}
 
 /** `configure` of the contract. What was asked before may be otherwise now. */
 export function configure(options: api.ConfigureOptions): void {
-  addon.configure(options)
+  try {
+    addon.configure(options)
+  } catch (error) {
+    throw from(callerOf(configure), error)
+  }
   bound.clear()
   streams.clear()
 }
@@ -182,8 +198,11 @@ export function streamKind(provider: string): StreamKind | undefined {
 /** `getAuthHeaders` of the contract. What is at hand is handed out without waiting for anything. */
 export async function getAuthHeaders(request: api.AuthRequest): Promise<api.AuthHeaders> {
   const isFirst = read(request, 'retryOf') === undefined && read(request, 'explain') === undefined
-  const atHand = isFirst
-    ? addon.authHeadersNow(
+  let atHand: ReturnType<Addon['authHeadersNow']> = null
+  try {
+    if (holdsOther(request, REQUEST_OPTIONS)) addon.checkOptions('getAuthHeaders', request)
+    if (isFirst) {
+      atHand = addon.authHeadersNow(
         read(request, 'provider'),
         read(request, 'namespace'),
         read(request, 'url'),
@@ -193,11 +212,14 @@ export async function getAuthHeaders(request: api.AuthRequest): Promise<api.Auth
         read(request, 'boundBy'),
         read(request, 'cacheTtl'),
       )
-    : null
-  if (atHand === null) return waitFor(request, addon.getAuthHeaders)
+    }
+  } catch (error) {
+    throw from(callerOf(getAuthHeaders), error)
+  }
+  if (atHand === null) return waitForHeaders(request, callerOf(getAuthHeaders))
   const attempt = typeof atHand === 'string' ? atHand : atHand[0]
   const known = lentBy(attempt)
-  if (known === undefined) return waitFor(request, addon.getAuthHeaders)
+  if (known === undefined) return waitForHeaders(request, callerOf(getAuthHeaders))
   const { accountId, headers, strip } = known
   const lease = { attempt, accountId, headers: { ...headers }, strip: strip.slice() }
   return typeof atHand === 'string' ? lease : { ...lease, url: atHand[1] }
@@ -208,24 +230,48 @@ export function startNativeLogin(options: api.LoginOptions): Promise<NativePromp
   return waitFor(options, addon.startLogin)
 }
 
+function waitForHeaders(request: api.AuthRequest, caller: Caller): Promise<api.AuthHeaders> {
+  return waitFor(request, addon.getAuthHeaders).catch((error: unknown) => {
+    throw from(caller, error)
+  })
+}
+
+/** Tells whether an object has something that is not one of these, as far as it can be told without a look at its class. */
+function holdsOther(options: object | undefined, known: ReadonlySet<string>): boolean {
+  for (const name in options) if (!known.has(name)) return true
+  return false
+}
+
 /** `removeAccount` of the contract. What was lent of an account does not stay here either. */
-export async function removeAccount(id: string, options?: Parameters<typeof api.removeAccount>[1]): Promise<boolean> {
+export const removeAccount: typeof api.removeAccount = traced(async (id, options) => {
   const wasThere = await addon.removeAccount(id, options)
   lent.clear()
   return wasThere
-}
+})
 
 /** `reportResponse` of the contract. A success is taken note of without waiting for anything. */
 export async function reportResponse(report: api.ResponseReport): Promise<api.Verdict> {
-  const given = read(report, 'headers')
-  const [body, failure] = [read(report, 'body'), read(report, 'failure')]
-  const isPlainSuccess = body === undefined && failure === undefined
-  if (isPlainSuccess && isServed(report, given)) return { action: 'deliver', delayMs: 0, reason: 'ok' }
-  const headers = headersOf(given) as api.ResponseReport['headers']
-  if (headers === given) return addon.reportResponse(report)
-  if (isPlainSuccess && isServed(report, headers)) return { action: 'deliver', delayMs: 0, reason: 'ok' }
-  const [attempt, status] = [read(report, 'attempt'), read(report, 'status')]
-  return addon.reportResponse({ attempt, status, headers, body, failure } as api.ResponseReport)
+  let [isTaken, judged] = [false, report]
+  try {
+    if (holdsOther(report, REPORT_OPTIONS)) addon.checkOptions('reportResponse', report)
+    const given = read(report, 'headers')
+    const [body, failure] = [read(report, 'body'), read(report, 'failure')]
+    const isPlainSuccess = body === undefined && failure === undefined
+    isTaken = isPlainSuccess && isServed(report, given)
+    const headers = isTaken ? given : (headersOf(given) as api.ResponseReport['headers'])
+    if (headers !== given) {
+      isTaken = isPlainSuccess && isServed(report, headers)
+      const [attempt, status] = [read(report, 'attempt'), read(report, 'status')]
+      judged = { attempt, status, headers, body, failure } as api.ResponseReport
+    }
+  } catch (error) {
+    throw from(callerOf(reportResponse), error)
+  }
+  if (isTaken) return { action: 'deliver', delayMs: 0, reason: 'ok' }
+  const caller = callerOf(reportResponse)
+  return addon.reportResponse(judged).catch((error: unknown) => {
+    throw from(caller, error)
+  })
 }
 
 function isServed(report: api.ResponseReport, headers: api.ResponseReport['headers']): boolean {
@@ -263,9 +309,9 @@ function lentBy(attempt: string): Lent | undefined {
 }
 
 /** `discoverModels` of the contract. */
-export async function discoverModels(options: DiscoverOptions): Promise<api.ModelList> {
-  return waitFor(options, addon.discoverModels)
-}
+export const discoverModels: typeof api.discoverModels = traced(async (options) =>
+  waitFor(options, addon.discoverModels),
+)
 
 /** Makes a call that waits. An abort of `options.signal` ends the wait. */
 function waitFor<Options extends { signal?: AbortSignal }, T>(
@@ -286,6 +332,11 @@ function waitFor<Options extends { signal?: AbortSignal }, T>(
 
 /** `subscribe` of the contract: a listener that throws is dropped, since nobody could catch what it throws. */
 export function subscribe(listener: (event: api.AuthEvent) => void): () => void {
+  if (typeof listener !== 'function')
+    throw from(
+      callerOf(subscribe),
+      Object.assign(new Error('listener: expected a function'), { code: 'INVALID_ARGUMENT' }),
+    )
   const number = addon.subscribe((event) => {
     try {
       listener(event)

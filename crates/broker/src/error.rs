@@ -10,6 +10,7 @@ use provider_auth_oauth::{CallbackError, OauthError};
 use provider_auth_policy::{AccountId, AccountView, Standing, Timestamp};
 use provider_auth_vault::VaultError;
 
+use crate::config::nearest::nearest;
 use crate::config::{ConfigError, Provenance, Provider};
 use crate::named;
 use crate::refusal::LocalRefusal;
@@ -266,6 +267,16 @@ impl BrokerError {
             standing: Standing::NeedsLogin,
             moved_at: Some(moved_at),
         }
+    }
+
+    /// Says that a call knows no such option, and which one was probably meant.
+    pub fn unknown_option(call: &str, written: &str, known: &[&str]) -> Self {
+        let meant = match nearest(written, known) {
+            Some(name) => format!("did you mean {name}?"),
+            None => format!("it takes {}", known.join(", ")),
+        };
+        let written = named::option(written);
+        Self::InvalidArgument(format!("{call} has no option {written}; {meant}"))
     }
 
     /// Says that there is no such account, without repeating what is no id of one.

@@ -47,6 +47,14 @@ pub(crate) fn unknown_provider(id: &str) -> String {
     }
 }
 
+/// An option, behind `has no option`.
+pub(crate) fn option(key: &str) -> String {
+    match provider(key) {
+        Some(key) => key.to_owned(),
+        None => format!("of the name that was given ({})", characters(key)),
+    }
+}
+
 /// A name that the user gave, as of a namespace.
 pub(crate) fn name(text: &str) -> String {
     without_private(text)

@@ -19,7 +19,7 @@ use crate::objects::{own_entries, plain, property};
 type Read<T> = std::result::Result<T, BrokerError>;
 
 /// The options object of a call. `undefined` and `null` stand for an empty one.
-pub(crate) struct Options<'env>(Option<Object<'env>>);
+pub(crate) struct Options<'env>(pub(crate) Option<Object<'env>>);
 
 impl<'env> Options<'env> {
     pub(crate) fn new(value: &Unknown<'env>, what: &str) -> Read<Self> {
@@ -257,11 +257,14 @@ impl<'env> Options<'env> {
 
     /// Options of `configure`: what is wrong with them is a fault of the configuration.
     pub(crate) fn inline(options: &Unknown<'env>) -> Read<Inline> {
-        let inline = Self::new(options, "options").and_then(|options| options.read_inline());
-        inline.map_err(|error| match error {
-            BrokerError::InvalidArgument(text) => ConfigError::in_options(&text).into(),
-            other => other,
-        })
+        let known = Self::new(options, "options").map_err(of_the_configuration)?;
+        known.check("configure")?;
+        if let Ok(Some(log)) = known.get("log")
+            && let Ok(log) = Self::new(&log, "log")
+        {
+            log.check("log")?;
+        }
+        known.read_inline().map_err(of_the_configuration)
     }
 
     fn read_inline(&self) -> Read<Inline> {
@@ -405,6 +408,14 @@ fn header_map(value: &Unknown<'_>) -> Read<BTreeMap<String, String>> {
         }
     }
     Ok(headers)
+}
+
+/// What is wrong with the options of `configure`, other than their names, is a fault of the configuration.
+fn of_the_configuration(error: BrokerError) -> BrokerError {
+    match error {
+        BrokerError::InvalidArgument(text) => ConfigError::in_options(&text).into(),
+        other => other,
+    }
 }
 
 fn expected_source(why: &impl std::fmt::Display) -> BrokerError {

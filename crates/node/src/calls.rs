@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::arguments::{Options, Text, bytes, served_report, shown_files, text};
 use crate::errors::to_js;
+use crate::options::known;
 use crate::promises::{Promised, later, settled};
 use crate::values::{self, AtHand, AuthHeaders, ExportedKey, JsVerdict, Lent};
 
@@ -103,7 +104,7 @@ pub fn stream_shapes(provider: Text) -> Option<Value> {
 
 #[napi(catch_unwind)]
 pub fn explain<'env>(env: &'env Env, request: Unknown<'env>) -> Result<Promised<'env>> {
-    let options = read!(env, Options::new(&request, "request"));
+    let options = read!(env, Options::of("explain", &request));
     let request = read!(env, options.auth_request());
     later(env, async move {
         broker()?
@@ -120,7 +121,7 @@ pub fn get_auth_headers<'env>(
     request: Unknown<'env>,
     wait: Option<f64>,
 ) -> Result<Promised<'env>> {
-    let options = read!(env, Options::new(&request, "request"));
+    let options = read!(env, Options::of("getAuthHeaders", &request));
     let request = read!(env, options.auth_request());
     let wait = wait.map(|wait| wait as u64);
     later(env, async move {
@@ -166,7 +167,7 @@ pub fn report_served<'env>(
 pub fn report_response<'env>(env: &'env Env, report: Unknown<'env>) -> Result<Promised<'env>> {
     let report = read!(
         env,
-        Options::new(&report, "report").and_then(|report| report.report())
+        Options::of("reportResponse", &report).and_then(|report| report.report())
     );
     later(env, async move {
         broker()?.report(&report).await.map(JsVerdict)
@@ -178,6 +179,24 @@ pub fn observed_headers() -> Vec<&'static str> {
     OBSERVED_HEADERS.to_vec()
 }
 
+/// Refuses an option that the call does not know; says nothing of what is no object.
+#[napi(catch_unwind)]
+pub fn check_options(env: &Env, call: String, options: Unknown<'_>) -> Result<()> {
+    if !matches!(options.get_type(), Ok(ValueType::Object)) {
+        return Ok(());
+    }
+    match Options::of(&call, &options) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(to_js(env, &error)),
+    }
+}
+
+/// The options of a call.
+#[napi(catch_unwind)]
+pub fn option_names(call: String) -> Vec<&'static str> {
+    known(&call).to_vec()
+}
+
 #[napi(catch_unwind)]
 pub fn start_login<'env>(
     env: &'env Env,
@@ -186,7 +205,7 @@ pub fn start_login<'env>(
 ) -> Result<Promised<'env>> {
     let options = read!(
         env,
-        Options::new(&options, "options").and_then(|options| options.login())
+        Options::of("startLogin", &options).and_then(|options| options.login())
     );
     let wait = wait.map(|wait| wait as u64);
     later(env, async move {
@@ -232,7 +251,7 @@ pub fn open_browser(url: String) -> bool {
 pub fn list_accounts<'env>(env: &'env Env, filter: Unknown<'env>) -> Result<Promised<'env>> {
     let filter = read!(
         env,
-        Options::new(&filter, "filter").and_then(|filter| filter.filter())
+        Options::of("listAccounts", &filter).and_then(|filter| filter.filter())
     );
     later(env, async move {
         let accounts = broker()?.list_accounts(&filter).await?;
@@ -242,7 +261,7 @@ pub fn list_accounts<'env>(env: &'env Env, filter: Unknown<'env>) -> Result<Prom
 
 #[napi(catch_unwind)]
 pub fn add_api_key<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
-    let options = read!(env, Options::new(&options, "options"));
+    let options = read!(env, Options::of("addApiKey", &options));
     let provider = read!(env, options.needed_text("provider"));
     let key: SecretString = read!(env, options.secret("apiKey"));
     let namespace = read!(env, options.text("namespace"));
@@ -265,7 +284,7 @@ pub fn update_account<'env>(
     let id = read!(env, text(&id, "id"));
     let changes = read!(
         env,
-        Options::new(&changes, "changes").and_then(|changes| changes.changes())
+        Options::of("updateAccount", &changes).and_then(|changes| changes.changes())
     );
     later(env, async move {
         broker()?
@@ -284,7 +303,7 @@ pub fn remove_account<'env>(
     let id = read!(env, text(&id, "id"));
     let revoke = match read!(
         env,
-        Options::new(&options, "options").and_then(|options| options.flag("revoke"))
+        Options::of("removeAccount", &options).and_then(|options| options.flag("revoke"))
     ) {
         Some(true) => Revoke::AtProvider,
         _ => Revoke::Locally,
@@ -304,7 +323,7 @@ pub fn refresh_account<'env>(
     let id = read!(env, text(&id, "id"));
     let force = match read!(
         env,
-        Options::new(&options, "options").and_then(|options| options.flag("force"))
+        Options::of("refreshAccount", &options).and_then(|options| options.flag("force"))
     ) {
         Some(true) => Force::EvenIfGood,
         _ => Force::IfNeeded,
@@ -321,7 +340,7 @@ pub fn refresh_account<'env>(
 pub fn clear_cooldowns<'env>(env: &'env Env, filter: Unknown<'env>) -> Result<Promised<'env>> {
     let filter = read!(
         env,
-        Options::new(&filter, "filter").and_then(|filter| filter.filter())
+        Options::of("clearCooldowns", &filter).and_then(|filter| filter.filter())
     );
     later(env, async move {
         broker()?
@@ -335,7 +354,7 @@ pub fn clear_cooldowns<'env>(env: &'env Env, filter: Unknown<'env>) -> Result<Pr
 pub fn pool_status<'env>(env: &'env Env, filter: Unknown<'env>) -> Result<Promised<'env>> {
     let filter = read!(
         env,
-        Options::new(&filter, "filter").and_then(|filter| filter.filter())
+        Options::of("poolStatus", &filter).and_then(|filter| filter.filter())
     );
     later(env, async move {
         let pools = broker()?.pool_status(&filter).await?;
@@ -377,7 +396,7 @@ pub fn vault_status(env: &Env) -> Result<Promised<'_>> {
 
 #[napi(catch_unwind)]
 pub fn init_vault_key<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
-    let options = read!(env, Options::new(&options, "options"));
+    let options = read!(env, Options::of("initVaultKey", &options));
     let key_source = read!(env, options.key_source());
     let existing = match read!(env, options.flag("force")) {
         Some(true) => ExistingKey::Replace,
@@ -404,7 +423,7 @@ pub fn import_vault_key<'env>(
     options: Unknown<'env>,
 ) -> Result<Promised<'env>> {
     let key = SecretString::from(read!(env, text(&key, "key")));
-    let options = read!(env, Options::new(&options, "options"));
+    let options = read!(env, Options::of("importVaultKey", &options));
     let key_source = read!(env, options.key_source());
     later(env, async move {
         let status = broker()?.import_key(key, key_source).await?;
@@ -416,7 +435,7 @@ pub fn import_vault_key<'env>(
 pub fn rotate_vault_key<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
     let given = read!(
         env,
-        Options::new(&options, "options").and_then(|options| options.key_secrets())
+        Options::of("rotateVaultKey", &options).and_then(|options| options.key_secrets())
     );
     later(env, async move {
         let status = broker()?.rotate_key(given).await?;
@@ -426,7 +445,7 @@ pub fn rotate_vault_key<'env>(env: &'env Env, options: Unknown<'env>) -> Result<
 
 #[napi(catch_unwind)]
 pub fn add_vault_slot<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
-    let options = read!(env, Options::new(&options, "options"));
+    let options = read!(env, Options::of("addVaultSlot", &options));
     let key_source = read!(env, options.needed_key_source());
     let given = read!(env, options.key_secrets());
     later(env, async move {
@@ -448,7 +467,7 @@ pub fn export_vault<'env>(
     options: Unknown<'env>,
 ) -> Result<Promised<'env>> {
     let passphrase = SecretString::from(read!(env, text(&passphrase, "passphrase")));
-    let options = read!(env, Options::new(&options, "options"));
+    let options = read!(env, Options::of("exportVault", &options));
     let logins = match read!(env, options.flag("includeOAuth")) {
         Some(true) => Logins::Move,
         _ => Logins::Stay,
@@ -492,7 +511,7 @@ pub fn import_vault<'env>(
 pub fn migrate<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
     let options = read!(
         env,
-        Options::new(&options, "options").and_then(|options| options.migration())
+        Options::of("migrate", &options).and_then(|options| options.migration())
     );
     later(env, async move {
         let report = broker()?.migrate(options).await?;
@@ -507,7 +526,7 @@ pub fn discover_models<'env>(
     options: Unknown<'env>,
     wait: Option<f64>,
 ) -> Result<Promised<'env>> {
-    let options = read!(env, Options::new(&options, "options"));
+    let options = read!(env, Options::of("discoverModels", &options));
     let request = read!(env, options.models_request());
     let wait = wait.map(|wait| wait as u64);
     later(env, async move {

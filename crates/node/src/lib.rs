@@ -7,6 +7,7 @@ mod arguments;
 mod calls;
 mod errors;
 mod objects;
+mod options;
 mod promises;
 mod values;
 

@@ -28,6 +28,14 @@ pub(crate) fn property<'env>(object: &Object<'env>, name: &str) -> Result<Option
     Ok(None)
 }
 
+/// Tells whether an object is of no class.
+pub(crate) fn is_plain(object: &Object<'_>) -> Result<bool> {
+    match prototype(object)? {
+        None => Ok(true),
+        Some(shared) => Ok(prototype(&shared)?.is_none()),
+    }
+}
+
 fn prototype<'env>(object: &Object<'env>) -> Result<Option<Object<'env>>> {
     let prototype = object.get_prototype()?;
     match prototype.get_type()? {

@@ -10,7 +10,7 @@ mod error;
 mod idle;
 mod limits;
 mod merge;
-mod nearest;
+pub mod nearest;
 mod oci;
 mod origin;
 mod places;

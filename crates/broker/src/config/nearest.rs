@@ -4,7 +4,7 @@ use super::limits::NEAREST_KEY;
 
 /// The known name nearest to the written one, if any is near. Case, dashes and underscores make no difference, so
 /// that `client_id` is taken for `clientId`.
-pub(super) fn nearest<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
     let written = plain(written);
     let distances = names
         .iter()
@@ -21,23 +21,23 @@ fn plain(name: &str) -> Vec<char> {
     letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// The edit distance of Levenshtein.
+/// How many letters are to be added, left out, replaced, or swapped with their neighbour (optimal string alignment).
 fn distance(one: &[char], other: &[char]) -> usize {
-    if other.is_empty() {
-        return one.len();
-    }
-    let mut row: Vec<usize> = (0..=other.len()).collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (b, above) in other.iter().zip(row.iter_mut().skip(1)) {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = *above;
-            left = replaced.min(*above + 1).min(left + 1);
-            *above = left;
+        let mut row = vec![i + 1];
+        for (j, b) in other.iter().enumerate() {
+            let replaced = above[j] + usize::from(a != b);
+            let mut least = replaced.min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
         }
+        before = std::mem::replace(&mut above, row);
     }
-    row.last().copied().unwrap_or_default()
+    above.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -62,6 +62,7 @@ mod tests {
             ("client-id", Some("clientId")),
             ("scope", Some("scopes")),
             ("modes", Some("mode")),
+            ("mdoe", Some("mode")),
             ("rotation", None),
             ("maxWait", Some("maxWaitMs")),
             ("", None),
@@ -80,5 +81,7 @@ mod tests {
         assert_eq!(check("abc", ""), 3);
         assert_eq!(check("abc", "abc"), 0);
         assert_eq!(check("abc", "abcd"), 1);
+        assert_eq!(check("lable", "label"), 1);
+        assert_eq!(check("ba", "ab"), 1);
     }
 }
