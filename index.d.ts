@@ -457,7 +457,10 @@ export interface LoginOptions {
   onPrompt?: (prompt: LoginPrompt) => void
   /** Asks a person whether to trust the project's files, which want what is listed. Default of `login`: asks on the terminal. */
   confirmTrust?: (trust: ProjectTrust) => boolean | Promise<boolean>
-  /** Asked for the pasted code or redirect URL, with `paste`, and raced against the callback with `browser`. */
+  /**
+   * Asked for the pasted code or redirect URL, with `paste`, and raced against the callback with `browser`. Default with `paste`: a
+   * line of the terminal, again until one is taken. Without a terminal `login` then rejects at once with `INVALID_ARGUMENT`.
+   */
   readCode?: () => Promise<string>
   /** Ends it at once, whatever it waits for. An exchange of its code that is under way goes on alone, and what it brings is stored. */
   signal?: AbortSignal

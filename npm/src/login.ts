@@ -10,10 +10,11 @@ import {
   startNativeLogin,
   trustProject,
 } from './native.js'
-import { checkLoginOptions } from './options.js'
+import { checkLoginOptions, invalid } from './options.js'
 import { read } from './own.js'
 import { traced } from './stack.js'
 import { askOnTerminal, isAtTerminal, visible } from './trust.js'
+import { finishByTerminal } from './typed.js'
 
 /** `startLogin` of the contract. */
 export const startLogin: (options: LoginOptions) => Promise<LoginSession> = traced(async (options: LoginOptions) => {
@@ -43,18 +44,23 @@ async function begin(options: LoginOptions): Promise<LoginSession> {
 async function run(options: LoginOptions): Promise<Account> {
   if (read(options, 'method') === 'api-key') return onceTrusted(options, () => addApiKey(keyOptions(options)))
   const session = await onceTrusted(options, () => begin(options))
+  const over = new AbortController()
   try {
     const [onPrompt, readCode] = [read(options, 'onPrompt') ?? showPrompt, read(options, 'readCode')]
     const { method, url, instructions } = session
     const [userCode, expiresAt] = [read(session, 'userCode'), read(session, 'expiresAt')]
+    const isTyped = method === 'paste' && readCode === undefined
+    if (isTyped && !isAtTerminal()) throw nobodyToPaste(read(options, 'provider') as string)
     const prompt = { method, url, instructions, ...(userCode && { userCode }), ...(expiresAt && { expiresAt }) }
     // These ask nobody for anything.
     if (method !== 'assertion' && method !== 'client-credentials') onPrompt(prompt)
     const ends = [session.finish()]
     if (readCode !== undefined && (method === 'browser' || method === 'paste'))
       ends.push(readCode().then((code) => session.finish(code)))
+    if (isTyped) ends.push(finishByTerminal(session, over.signal))
     return await Promise.race(ends)
   } finally {
+    over.abort()
     session.cancel()
   }
 }
@@ -91,4 +97,11 @@ function keyOptions(options: LoginOptions): Parameters<typeof addApiKey>[0] {
     ...(label !== undefined && { label }),
     ...(priority !== undefined && { priority }),
   }
+}
+
+function nobodyToPaste(provider: string): AuthError {
+  return invalid(
+    `readCode: the login of ${provider} ends with a code that somebody pastes, and there is no terminal to read it from; ` +
+      "pass readCode, or call startLogin and then its finish(code), or use method: 'device' where the provider has it",
+  )
 }

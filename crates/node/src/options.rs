@@ -55,7 +55,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("importVaultKey", &["keySource"]),
     ("rotateVaultKey", &["passphrase", "key"]),
     ("addVaultSlot", &["keySource", "passphrase", "key"]),
-    ("exportVault", &["includeOAuth"]),
+    ("exportVault", &["includeOAuth", "allowWeakPassphrase"]),
     (
         "migrate",
         &["from", "dir", "dryRun", "source", "env", "undo"],
