@@ -103,8 +103,13 @@ export interface ProviderConfig {
   redirectUri?: string
   /** Further redirect URIs registered with the server, tried in this order when the port of `redirectUri` is busy. */
   fallbackRedirectUris?: string[]
-  /** Origins that may receive this provider's credentials. A request elsewhere gets none. https, or loopback http. */
+  /** Origins that may receive this provider's credentials. A request elsewhere gets none. https, or loopback http. Replaces the list of a built-in provider. */
   origins?: string[]
+  /**
+   * Further origins beside those: of a gateway in front of a built-in provider, say. Those of several config files add up. A
+   * credential goes to the origins that were configured when it was added: add a key again, or sign in again, after a change.
+   */
+  extraOrigins?: string[]
   /** Header that carries the credential. Default `authorization`. */
   header?: string
   /** Default `Bearer`; empty for a bare key. */
@@ -278,13 +283,18 @@ export interface AuthHeaders {
   trace?: Trace
 }
 
-/** Explains how a request would fare now. Nothing is lent, counted or waited for. Rejects as `getAuthHeaders` does before it chooses. */
+/**
+ * Explains how a request would fare now. Nothing is lent, counted or waited for. Rejects as `getAuthHeaders` does before it
+ * chooses, save that an origin which is refused is explained.
+ */
 export function explain(request: AuthRequest): Promise<Trace>
 
 /** Why an account was chosen. Ids only, no secret. */
 export interface Trace {
   at: number
   outcome: 'serve' | 'wait' | 'exhausted' | 'needs_login' | 'origin_refused' | 'no_account' | 'unknown_account'
+  /** With `origin_refused`, from `explain`: why, and what to do about it. */
+  refusal?: string
   /** Who serves, or is waited for, or needs the login. */
   accountId?: string
   /** With `serve`. */

@@ -25,6 +25,7 @@ const good = {
   'this machine': {
     providers: { acme: { issuer: 'http://127.0.0.1:8080/a', origins: ['http://localhost:1', 'http://[::1]:1'] } },
   },
+  'a gateway': { providers: { anthropic: { extraOrigins: ['https://gateway.example', 'http://127.0.0.1:1'] } } },
   'a variable': { providers: { acme: { clientSecret: '{env:SECRET}' } } },
   'a file': { providers: { acme: { clientSecret: '{file:~/secret}', assertion: '{file:token}' } } },
   'an MCP server': { providers: { tools: { extends: 'mcp', resource: 'https://mcp.example/mcp' } } },
@@ -113,6 +114,8 @@ const bad = {
   'an unknown grant': acme({ grants: ['password'] }),
   'a scope with a space': acme({ scopes: ['a b'] }),
   'no origin': acme({ origins: [] }),
+  'no extra origin': acme({ extraOrigins: [] }),
+  'an extra origin with a path': acme({ extraOrigins: ['https://api.example/v1'] }),
   'an origin with a path': acme({ origins: ['https://api.example/v1'] }),
   'an origin with a pattern': acme({ origins: ['https://*.example'] }),
   'a reserved parameter': acme({ params: { token: { code_verifier: 'x' } } }),

@@ -72,7 +72,7 @@ for (const [what, patch] of [
       sandbox.writeConfig({ providers: { local: { ...local, ...patch }, keys: { ...keys, ...patch } } })
       const { error } = await use({ provider, url: `${trap.origin}/v1/chat/completions` })
       assert.equal(error.code, 'ORIGIN_NOT_ALLOWED', provider)
-      assert.match(error.message, /sign in again/)
+      assert.match(error.message, provider === 'keys' ? /add the key again/ : /sign in again/)
     }
     sandbox.writeConfig(config)
     nothingLeaked()

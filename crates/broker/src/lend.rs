@@ -10,7 +10,6 @@ use provider_auth_policy::{
     Trace, cache_life, claim_probe, explain, freshness, hold,
 };
 use tokio::runtime::Handle;
-use url::Url;
 
 use crate::accounts::{Accounts, Entry};
 use crate::address;
@@ -105,7 +104,7 @@ impl Lease {
 pub(crate) struct Asked {
     pub(crate) request: Arc<Request>,
     pub(crate) provider: Arc<Provider>,
-    origin: Origin,
+    pub(crate) origin: Origin,
     url: String,
     is_retry: bool,
     explain: Explain,
@@ -162,18 +161,6 @@ impl Broker {
             }
             Step::Fail(_) | Step::Refresh(..) | Step::Wait { .. } => None,
         }
-    }
-
-    /// Explains how a request would fare now. Nothing is lent, counted or waited for.
-    pub async fn explain(self: &Arc<Self>, asked: &AuthRequest) -> Result<Trace, BrokerError> {
-        self.opened().await?;
-        let mut asked = self.asked(asked)?;
-        let now = self.now();
-        let trace = self.choose(&mut asked, now, |pool, asked, _, selection| {
-            let trace = explain(pool, &asked.request, &selection);
-            (trace, SharedState::default())
-        });
-        Ok(trace)
     }
 
     /// What in a provider's requests only the account that made it can serve.
@@ -243,8 +230,12 @@ impl Broker {
         }
     }
 
-    pub(crate) fn asked(&self, asked: &AuthRequest) -> Result<Asked, BrokerError> {
-        let (request, provider) = match &asked.retry_of {
+    /// The request that is asked for, or retried, and its provider.
+    pub(crate) fn begun(
+        &self,
+        asked: &AuthRequest,
+    ) -> Result<(Arc<Request>, Arc<Provider>), BrokerError> {
+        let begun = match &asked.retry_of {
             Some(handle) => {
                 let attempts = self.attempts.lock();
                 let attempt = attempts
@@ -276,8 +267,12 @@ impl Broker {
                 (Arc::new(request), provider)
             }
         };
-        let origin = allowed_origin(&provider, &asked.url)
-            .map_err(|error| self.refused_address(&provider.id, &asked.url, error))?;
+        Ok(begun)
+    }
+
+    pub(crate) fn asked(&self, asked: &AuthRequest) -> Result<Asked, BrokerError> {
+        let (request, provider) = self.begun(asked)?;
+        let origin = self.allowed_origin(&provider, &asked.url)?;
         Ok(Asked {
             request,
             provider,
@@ -393,11 +388,9 @@ impl Broker {
                     standing: reason,
                 })
             }
-            Selection::OriginRefused => Step::Fail(BrokerError::OriginNotAllowed(format!(
-                "no account of {} was made for {}: the configuration names other endpoints, origins or another client \
-                     than at its login; if you changed that yourself, sign in again",
-                asked.provider.id, asked.origin
-            ))),
+            Selection::OriginRefused => Step::Fail(BrokerError::OriginNotAllowed(
+                self.made_for_elsewhere(&accounts, asked),
+            )),
             Selection::NoAccount => Step::Fail(BrokerError::NoAccount {
                 provider: asked.provider.id.to_string(),
                 namespace: named::name(&asked.request.namespace),
@@ -548,28 +541,6 @@ impl Asked {
         // A token that is stale however often it is renewed is one that the provider issues so.
         let stays_stale = self.renewed.iter().filter(|id| **id == view.id).count() > 1;
         (view.refreshable && !is_spare && !stays_stale).then_some(Due::Stale)
-    }
-}
-
-/// The origin of `url`, if the provider's credentials may go there at all.
-fn allowed_origin(provider: &Provider, url: &str) -> Result<Origin, BrokerError> {
-    // What follows an origin in a URL as clients write it; anything else is parsed.
-    let plain = provider.origins.iter().find(|origin| {
-        url.strip_prefix(origin.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
-    });
-    if let Some(origin) = plain {
-        return Ok(origin.clone());
-    }
-    let parsed = Url::parse(url)
-        .map_err(|_| BrokerError::InvalidArgument("url: expected an absolute URL".to_owned()))?;
-    match Origin::of(&parsed) {
-        Some(origin) if provider.origins.contains(&origin) => Ok(origin),
-        _ => Err(BrokerError::OriginNotAllowed(format!(
-            "{} is not one of the origins of {}, so it gets no credential; if it is the provider's, add it to providers.{1}.origins",
-            parsed.origin().ascii_serialization(),
-            provider.id
-        ))),
     }
 }
 

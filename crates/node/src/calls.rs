@@ -110,7 +110,7 @@ pub fn explain<'env>(env: &'env Env, request: Unknown<'env>) -> Result<Promised<
         broker()?
             .explain(&request)
             .await
-            .map(|trace| values::trace(&trace))
+            .map(|explained| values::explained(&explained))
     })
 }
 

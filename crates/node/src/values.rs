@@ -355,6 +355,15 @@ pub(crate) fn event(event: &broker::Event) -> Value {
     ])
 }
 
+/// `Trace` of `explain`.
+pub(crate) fn explained(explained: &broker::Explained) -> Value {
+    let mut told = trace(&explained.trace);
+    if let (Some(told), Some(refusal)) = (told.as_object_mut(), &explained.refusal) {
+        told.insert("refusal".to_owned(), refusal.clone().into());
+    }
+    told
+}
+
 /// `Trace`.
 pub(crate) fn trace(trace: &broker::Trace) -> Value {
     let reason = match &trace.selection {

@@ -220,13 +220,16 @@ impl Merged {
         let stays = |url: &Url, origins: &Vec<Origin>| {
             Origin::of(url).is_some_and(|origin| origins.contains(&origin))
         };
+        let extra = &patch.extra_origins;
         patch.models_url = patch.models_url.take().filter(|url| {
-            later
-                .origins
-                .as_ref()
-                .is_none_or(|origins| stays(url, origins))
+            stays(url, extra)
+                || later
+                    .origins
+                    .as_ref()
+                    .is_none_or(|origins| stays(url, origins))
         });
         take(&mut patch.origins, later.origins);
+        patch.extra_origins.extend(later.extra_origins);
         take(&mut patch.header, later.header);
         take(&mut patch.scheme, later.scheme);
         patch.headers.extend(later.headers);
@@ -323,6 +326,7 @@ impl Merged {
             oauth_header,
             api_header,
             models_urls,
+            extra_origins: patch.extra_origins,
             searched,
             fault,
             idle: Vec::new(),
@@ -475,7 +479,7 @@ fn origins(
     patch: &ProviderPatch,
     required: bool,
 ) -> Result<Vec<Origin>, ConfigError> {
-    let origins = match &patch.origins {
+    let mut origins: Vec<Origin> = match &patch.origins {
         Some(origins) => origins.clone(),
         None => base
             .origins
@@ -484,6 +488,12 @@ fn origins(
             .chain(patch.resource.as_ref().and_then(Origin::of))
             .collect(),
     };
+    // Behind the others: what the provider does at its first origin it does there.
+    for extra in &patch.extra_origins {
+        if !origins.contains(extra) {
+            origins.push(extra.clone());
+        }
+    }
     if origins.is_empty() && required {
         return Err(patch.place.missing("origins").fault(
             "add the origins that may receive the credentials, such as [\"https://api.example.com\"]: a credential never goes to a \

@@ -105,6 +105,8 @@ pub struct Settings {
     pub warnings: Vec<String>,
     /// Every config file that was looked for, there or not: when none changed, neither did the configuration.
     pub files: Vec<PathBuf>,
+    /// The user's own config file, there or not, where a place for it is known.
+    pub user_file: Option<PathBuf>,
 }
 
 /// What is logged, and where.
@@ -222,6 +224,7 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
         project,
         warnings: reading.warnings,
         files: reading.files,
+        user_file,
     })
 }
 

@@ -46,6 +46,8 @@ pub struct Provider {
     pub discovers: bool,
     /// Where its credentials may go; empty for one that still has to be told.
     pub origins: Vec<Origin>,
+    /// Those of them that were added to the list, such as that of a gateway in front of it.
+    pub extra_origins: Vec<Origin>,
     /// How an access token is sent.
     pub oauth_header: HeaderTemplate,
     /// How an API key is sent.

@@ -63,6 +63,7 @@ pub(super) struct ProviderPatch {
     pub(super) redirect_uri: Option<Url>,
     pub(super) fallback_redirect_uris: Option<Vec<Url>>,
     pub(super) origins: Option<Vec<Origin>>,
+    pub(super) extra_origins: Vec<Origin>,
     pub(super) header: Option<String>,
     pub(super) scheme: Option<String>,
     pub(super) headers: BTreeMap<String, String>,
@@ -144,6 +145,7 @@ pub(super) const PROVIDER_KEYS: &[&str] = &[
     "redirectUri",
     "fallbackRedirectUris",
     "origins",
+    "extraOrigins",
     "header",
     "scheme",
     "headers",
@@ -287,6 +289,7 @@ fn provider(
                 patch.fallback_redirect_uris = Some(uris?);
             }
             "origins" => patch.origins = Some(origins(node)?),
+            "extraOrigins" => patch.extra_origins = origins(node)?,
             "header" => patch.header = Some(header(node)?),
             "scheme" => patch.scheme = Some(scheme(node)?),
             "headers" => patch.headers = headers(node)?,

@@ -6,6 +6,7 @@ use provider_auth_oauth::{Discovery, Server, is_loopback};
 use serde::Serialize;
 use url::Url;
 
+use super::origin::Origin;
 use super::provider::Provider;
 use super::secret::SecretRef;
 use crate::host::Env;
@@ -86,9 +87,15 @@ fn hosts(provider: &Provider) -> Vec<HostUse> {
         .collect();
     let elsewhere = provider.redirect_uris().filter(|url| !is_loopback(url));
     let names = "says where codes, secrets and tokens go";
+    let is_extra =
+        |url: &Url| Origin::of(url).is_some_and(|it| provider.extra_origins.contains(&it));
     let of_origins = origins.iter().map(|url| {
         let gets = "the access token or API key, with each request";
-        (Some(url), "origins", gets)
+        let role = match is_extra(url) {
+            true => "extraOrigins",
+            false => "origins",
+        };
+        (Some(url), role, gets)
     });
     let of_server = [
         (

@@ -13,6 +13,7 @@ mod callbacks;
 mod clock;
 mod damage;
 mod defined;
+mod gateways;
 mod lending;
 mod login_servers;
 mod logins;

@@ -287,7 +287,6 @@ pub(crate) fn request() -> AuthRequest {
     }
 }
 
-/// The request that follows an attempt.
 /// A login by paste.
 pub(crate) fn login_options() -> LoginOptions {
     LoginOptions {
@@ -297,6 +296,7 @@ pub(crate) fn login_options() -> LoginOptions {
     }
 }
 
+/// The request that follows an attempt.
 pub(crate) fn retry_of(lease: &Lease) -> AuthRequest {
     AuthRequest {
         retry_of: Some(lease.attempt.clone()),

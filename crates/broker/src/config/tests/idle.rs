@@ -20,7 +20,7 @@ fn value(key: &str) -> Value {
         "scopes" => json!(["a"]),
         "redirectUri" => json!("http://127.0.0.1:4000/"),
         "fallbackRedirectUris" => json!(["http://127.0.0.1:4001/"]),
-        "origins" => json!(["https://mcp.example.com"]),
+        "origins" | "extraOrigins" => json!(["https://mcp.example.com"]),
         "header" => json!("x-key"),
         "scheme" => json!("Token"),
         "headers" => json!({ "x-one": "1" }),

@@ -322,3 +322,34 @@ fn an_mcp_server_is_configured_by_its_address() {
     assert_eq!(origins(&notes), ["https://mcp.notes.example"]);
     assert!(notes.server.is_some() && !notes.discovers);
 }
+
+#[test]
+fn extra_origins_stand_behind_those_of_the_provider_whoever_adds_them() {
+    let inline = json!({ "providers": {
+        "anthropic": { "extraOrigins": ["http://127.0.0.1:8080", "https://api.anthropic.com"] },
+        "openai": { "origins": ["https://a.example"], "extraOrigins": ["https://b.example"] },
+        "gateway": { "extraOrigins": ["https://c.example"] },
+    } });
+    let users =
+        json!({ "providers": { "anthropic": { "extraOrigins": ["https://gateway.example"] } } });
+    let settings = Surroundings::new()
+        .user(&users.to_string())
+        .load_with(inline)
+        .unwrap();
+    assert_eq!(
+        origins(&provider(&settings, "anthropic")),
+        [
+            "https://api.anthropic.com",
+            "https://gateway.example",
+            "http://127.0.0.1:8080"
+        ]
+    );
+    assert_eq!(
+        origins(&provider(&settings, "openai")),
+        ["https://a.example", "https://b.example"]
+    );
+    assert_eq!(
+        origins(&provider(&settings, "gateway")),
+        ["https://c.example"]
+    );
+}
