@@ -80,6 +80,112 @@ test('on a terminal a login that ends by itself leaves the terminal as it was', 
   assert.match(screen(), /"outcome":"LOGIN_TIMEOUT"/)
 })
 
+const BARE = { PROVIDER_AUTH_KEY: '', PROVIDER_AUTH_KEY_SOURCE: '', DBUS_SESSION_BUS_ADDRESS: '', ...NO_DISPLAY }
+const fault = (call, env = BARE) => inChild(TELL(call), { env })
+const TELL = (call) =>
+  `await ${call}.then(() => console.log('null'), ({ code, message, file }) => console.log(JSON.stringify({ code, message, file })))`
+
+test('without a vault, a key and a keychain the message has the command that helps', async () => {
+  const dir = join(sandbox.dir, 'new-vault')
+  const env = { ...BARE, PROVIDER_AUTH_DIR: dir }
+  const add = "auth.addApiKey({ provider: 'openai', apiKey: 'sk-of-a-newcomer' })"
+  const { code, message } = await fault(add, env)
+  assert.equal(code, 'KEYCHAIN_UNAVAILABLE')
+  assert.match(message, /PROVIDER_AUTH_KEY_SOURCE/)
+  const [command] = /export PROVIDER_AUTH_KEY="[^"]+"/.exec(message)
+  const file = join(sandbox.work, 'newcomer.mjs')
+  writeFileSync(file, `import * as auth from ${JSON.stringify(LIBRARY_URL)}\n${TELL(add)}\n`)
+  const shell = sandbox.spawn('-c', {
+    command: 'sh',
+    args: [`${command}; ${JSON.stringify(process.execPath)} ${JSON.stringify(file)}`],
+    env,
+  })
+  const { stdout, stderr } = await shell.ended
+  assert.equal(stdout.trim(), 'null', stderr)
+})
+
+for (const [source, needed] of [
+  ['env', /PROVIDER_AUTH_KEY .*which is not set\. Make a key, and keep it: export PROVIDER_AUTH_KEY=/],
+  ['passphrase', /set PROVIDER_AUTH_PASSPHRASE or PROVIDER_AUTH_PASSPHRASE_FILE/],
+  ['keychain', /set PROVIDER_AUTH_KEY_SOURCE to another key source/],
+]) {
+  test(`a new vault whose key source is ${source} says what is missing`, async () => {
+    const dir = join(sandbox.dir, `vault-of-${source}`)
+    const { message } = await fault('auth.initVaultKey()', {
+      ...BARE,
+      PROVIDER_AUTH_DIR: dir,
+      PROVIDER_AUTH_KEY_SOURCE: source,
+    })
+    assert.match(message, needed)
+    assert.match(message, /PROVIDER_AUTH_KEY_SOURCE/)
+  })
+}
+
+test('the name of an MCP server that nobody has signed in to says how that is done', async () => {
+  for (const call of [
+    "auth.getAuthHeaders({ provider: 'notes', url: 'https://mcp.notes.example/mcp' })",
+    "auth.createAuthFetch({ provider: 'notes' })('https://mcp.notes.example/mcp')",
+    "auth.login({ provider: 'notes' })",
+  ]) {
+    const { code, message } = await fault(call, {})
+    assert.equal(code, 'UNKNOWN_PROVIDER')
+    assert.ok(message.includes('login({ provider: "notes", resource: "https://…" })'), message)
+  }
+})
+
+test('a gateway in front of a built-in provider is one line of the configuration that the refusal names', async () => {
+  const env = { PROVIDER_AUTH_DIR: join(sandbox.dir, 'gateway-vault') }
+  const add = "auth.addApiKey({ provider: 'anthropic', apiKey: 'sk-ant-of-a-newcomer' })"
+  const ask = (url) => `auth.getAuthHeaders({ provider: 'anthropic', url: '${url}/v1/messages' })`
+  const gateway = 'https://gateway.example'
+  assert.equal(await fault(add, env), null)
+  const refused = await fault(ask(gateway), env)
+  assert.equal(refused.code, 'ORIGIN_NOT_ALLOWED')
+  assert.ok(refused.message.includes('providers.anthropic.extraOrigins'), refused.message)
+  assert.ok(refused.message.includes(sandbox.configFile), refused.message)
+  const config = join(sandbox.dir, 'gateway.jsonc')
+  writeFileSync(config, JSON.stringify({ providers: { anthropic: { extraOrigins: [gateway] } } }))
+  const configured = { ...env, PROVIDER_AUTH_CONFIG: config }
+  const again = await fault(ask(gateway), configured)
+  assert.ok(again.message.includes('addApiKey') && again.message.includes(config), again.message)
+  const why = await inChild(
+    `console.log(JSON.stringify(await auth.explain({ provider: 'anthropic', url: '${gateway}/v1/messages' })))`,
+    { env: configured },
+  )
+  assert.equal(why.outcome, 'origin_refused')
+  assert.equal(why.refusal, again.message)
+  assert.deepEqual(
+    why.accounts.map(({ chance }) => chance),
+    ['origin_refused'],
+  )
+  assert.equal(await fault(add, configured), null)
+  for (const url of [gateway, 'https://api.anthropic.com']) assert.equal(await fault(ask(url), configured), null)
+})
+
+test('through an SDK our fault is the cause of its error, and reads well there', async () => {
+  const source = `
+    import OpenAI from ${JSON.stringify(import.meta.resolve('openai'))}
+    import Anthropic from ${JSON.stringify(import.meta.resolve('@anthropic-ai/sdk'))}
+    const told = {}
+    const tell = (name) => (error) => {
+      const chain = []
+      for (let fault = error; fault; fault = fault.cause) chain.push({ code: fault.code, message: fault.message })
+      told[name] = chain
+    }
+    const messages = [{ role: 'user', content: 'hello' }]
+    const openai = new OpenAI({ apiKey: 'unused', maxRetries: 0, fetch: auth.createAuthFetch({ provider: 'openai' }) })
+    await openai.chat.completions.create({ model: 'm', messages }).catch(tell('openai'))
+    const anthropic = new Anthropic({ apiKey: 'unused', maxRetries: 0, fetch: auth.createAuthFetch({ provider: 'anthropic' }) })
+    await anthropic.messages.create({ model: 'm', max_tokens: 9, messages }).catch(tell('anthropic'))
+    console.log(JSON.stringify(told))`
+  const told = await inChild(source, { env: { PROVIDER_AUTH_DIR: join(sandbox.dir, 'no-accounts') } })
+  for (const [name, chain] of Object.entries(told)) {
+    const ours = chain.find(({ code }) => code === 'NO_ACCOUNT')
+    assert.ok(ours !== undefined, JSON.stringify(chain))
+    assert.match(ours.message, new RegExp(`^provider-auth has no account for ${name} in the namespace default; `))
+  }
+})
+
 /** Runs such a login in a real terminal, which `script` of util-linux makes. */
 function atTerminal(options) {
   const source = `import * as auth from ${JSON.stringify(LIBRARY_URL)}\n${login(options)}`

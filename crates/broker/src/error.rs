@@ -104,7 +104,7 @@ pub enum BrokerError {
     Network(String),
     /// The pool has no account.
     #[error(
-        "there is no {kind}account for {provider} in the namespace {namespace}; sign in or add an API key first"
+        "provider-auth has no {kind}account for {provider} in the namespace {namespace}; sign in or add an API key first"
     )]
     NoAccount {
         /// The provider of the pool.
@@ -294,7 +294,7 @@ impl BrokerError {
         Self::UnknownProvider {
             id: named::provider(id).map(str::to_owned),
             named: named::unknown_provider(id),
-            hint: String::new(),
+            hint: as_mcp_server(named::provider(id)),
         }
     }
 
@@ -338,6 +338,12 @@ fn looked_for(searched: &[PathBuf]) -> String {
         true => String::new(),
         false => format!(". None of these files is there: {}", files.join(", ")),
     }
+}
+
+fn as_mcp_server(id: Option<&str>) -> String {
+    id.map_or_else(String::new, |id| {
+        format!("; where it is to be your name of an MCP server, sign in to it first: login({{ provider: \"{id}\", resource: \"https://…\" }})")
+    })
 }
 
 fn by(holder: Option<&str>) -> String {

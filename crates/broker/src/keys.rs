@@ -55,7 +55,7 @@ impl Broker {
         let options = self.options_with(key_source)?;
         if options.key == KeySource::Memory {
             return Err(BrokerError::InvalidArgument(
-                "a vault in memory takes no key: configure another keySource".to_owned(),
+                "a vault in memory takes no key: configure another keySource (PROVIDER_AUTH_KEY_SOURCE)".to_owned(),
             ));
         }
         {
@@ -119,7 +119,7 @@ impl Broker {
         match key_source {
             Some(KeySource::Memory) if options.key != KeySource::Memory => {
                 Err(BrokerError::InvalidArgument(
-                    "keySource: a vault on the disk cannot keep its key in memory; configure keySource memory for a vault that \
+                    "keySource: a vault on the disk cannot keep its key in memory; configure keySource memory (PROVIDER_AUTH_KEY_SOURCE=memory) for a vault that \
                      ends with its process"
                         .to_owned(),
                 ))

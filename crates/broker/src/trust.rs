@@ -82,7 +82,10 @@ impl Broker {
         }
         let mut error = BrokerError::unknown_provider(id);
         if let BrokerError::UnknownProvider { hint, .. } = &mut error {
-            *hint = self.why_not_known(id);
+            let why = self.why_not_known(id);
+            if !why.is_empty() {
+                *hint = why;
+            }
         }
         error
     }

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::{KeySource, RecordId};
+use crate::{KeySource, RecordId, source::MAKE_A_KEY};
 
 /// Why the vault could not do what was asked; no message holds a secret.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,10 @@ pub enum VaultError {
         after: Duration,
     },
     /// This system has no keychain, or it refused.
-    #[error("the keychain cannot be used: {why}")]
+    #[error(
+        "the keychain cannot be used: {why}; start it, or set PROVIDER_AUTH_KEY_SOURCE to another key source (env, passphrase, \
+         keyfile, memory)"
+    )]
     KeychainUnavailable {
         /// What the keychain said.
         why: String,
@@ -31,8 +34,14 @@ pub enum VaultError {
         /// Where the key was looked for.
         key_source: KeySource,
     },
+    /// A key is to be kept by a source that gives none: nothing was created.
+    #[error("{}", .key_source.when_new())]
+    NoKeyYet {
+        /// Where the key was looked for.
+        key_source: KeySource,
+    },
     /// A key was found, but it is not this vault's.
-    #[error("the key from {} does not open this vault: give the key that it was made with, or another `dir`", .key_source.place())]
+    #[error("the key from {} does not open this vault: give the key that it was made with, or another folder (PROVIDER_AUTH_DIR)", .key_source.place())]
     KeyMismatch {
         /// Where the wrong key came from.
         key_source: KeySource,
@@ -88,8 +97,9 @@ pub enum VaultError {
     },
     /// There is no vault yet and no place for its key: nothing was created.
     #[error(
-        "there is no safe place for the vault key ({keychain}): start a keychain, or set PROVIDER_AUTH_KEY (32 bytes, base64) \
-         or PROVIDER_AUTH_PASSPHRASE, or choose the key source `keyfile` or `memory`"
+        "there is no vault yet, and no safe place for its key ({keychain}). Make a key, and keep it: {MAKE_A_KEY}; or set \
+         PROVIDER_AUTH_PASSPHRASE, or PROVIDER_AUTH_KEY_SOURCE to keyfile (a file beside the vault) or memory (nothing is \
+         kept), or start a keychain"
     )]
     NoKeySource {
         /// Why the keychain would not do.
@@ -156,7 +166,9 @@ impl VaultError {
             Self::Locked => "VAULT_LOCKED",
             Self::KeychainTimeout { .. } => "KEYCHAIN_TIMEOUT",
             Self::KeychainUnavailable { .. } | Self::NoKeySource { .. } => "KEYCHAIN_UNAVAILABLE",
-            Self::KeyMissing { .. } | Self::SlotKeyMissing { .. } => "VAULT_KEY_MISSING",
+            Self::KeyMissing { .. } | Self::NoKeyYet { .. } | Self::SlotKeyMissing { .. } => {
+                "VAULT_KEY_MISSING"
+            }
             Self::KeyMismatch { .. } | Self::KeyUnreadable { .. } | Self::ImportRefused { .. } => {
                 "VAULT_KEY_MISMATCH"
             }

@@ -93,6 +93,19 @@ impl KeySource {
         }
     }
 
+    pub(crate) fn when_new(self) -> String {
+        match self {
+            Self::Passphrase => "the key is to come from a passphrase (PROVIDER_AUTH_KEY_SOURCE or keySource), and there is none: \
+                                 set PROVIDER_AUTH_PASSPHRASE or PROVIDER_AUTH_PASSPHRASE_FILE"
+                .to_owned(),
+            Self::Env => format!(
+                "the key is to come from PROVIDER_AUTH_KEY (PROVIDER_AUTH_KEY_SOURCE or keySource), which is not set. Make a key, \
+                 and keep it: {MAKE_A_KEY}"
+            ),
+            other => other.when_missing().to_owned(),
+        }
+    }
+
     pub(crate) fn when_missing(self) -> &'static str {
         match self {
             Self::Keychain => {
@@ -112,6 +125,13 @@ impl KeySource {
         }
     }
 }
+
+/// The command that makes a key where a person works.
+pub(crate) const MAKE_A_KEY: &str = if cfg!(windows) {
+    "$env:PROVIDER_AUTH_KEY = node -p \"crypto.randomBytes(32).toString('base64')\""
+} else {
+    "export PROVIDER_AUTH_KEY=\"$(openssl rand -base64 32)\""
+};
 
 impl fmt::Display for KeySource {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -178,7 +198,7 @@ impl KeyFinder<'_> {
         let Some(source) = self.asked_for() else {
             return self.make_unasked(vault, entropy);
         };
-        let missing = VaultError::KeyMissing { key_source: source };
+        let missing = VaultError::NoKeyYet { key_source: source };
         let mut stretch = None;
         let key = match source {
             KeySource::Keychain => self.make_in_keychain(vault, entropy)?,
