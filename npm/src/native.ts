@@ -2,6 +2,8 @@
  * The native addon, typed. What needs a JavaScript object to be watched (an `AbortSignal`) or guarded (a listener) is
  * wrapped here; everything else is the addon's own function.
  */
+// First of all, since the loader is not found in a bundle.
+import './bundled.js'
 import type * as api from '../../index.js'
 // At run time this is the generated loader; its type file describes the whole library instead.
 import * as loaded from '../../index.js'

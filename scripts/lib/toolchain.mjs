@@ -16,8 +16,9 @@ export async function missingTools() {
     process.platform === 'win32' ? '0.0' : versionOf('cc', ['-dumpversion']),
   ])
   const missing = []
-  if (!atLeast(process.versions.node, '20.11')) {
-    missing.push(`Node.js 20.11 or later (this is ${process.versions.node}): https://nodejs.org/`)
+  const { node } = process.versions
+  if (!atLeast(node, '20.19') || (/^2[12]\./.test(node) && !atLeast(node, '22.12'))) {
+    missing.push(`Node.js 20.19 or 22.12 or later (this is ${node}): https://nodejs.org/`)
   }
   if (!cargo || !rustc) {
     missing.push(`Rust ${rust} or later with cargo (none found): https://rustup.rs/, or add ~/.cargo/bin to PATH`)

@@ -97,9 +97,9 @@ pub enum VaultError {
     },
     /// There is no vault yet and no place for its key: nothing was created.
     #[error(
-        "there is no vault yet, and no safe place for its key ({keychain}). Make a key, and keep it: {MAKE_A_KEY}; or set \
-         PROVIDER_AUTH_PASSPHRASE, or PROVIDER_AUTH_KEY_SOURCE to keyfile (a file beside the vault) or memory (nothing is \
-         kept), or start a keychain"
+        "there is no vault yet, and no safe place for its key ({keychain}): start a keychain, or set PROVIDER_AUTH_KEY to a key that \
+         you keep: {MAKE_A_KEY}; or set PROVIDER_AUTH_PASSPHRASE, or PROVIDER_AUTH_KEY_SOURCE to keyfile (a file beside the vault) \
+         or memory (nothing is kept)"
     )]
     NoKeySource {
         /// Why the keychain would not do.
