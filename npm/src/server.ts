@@ -96,8 +96,7 @@ const NEXT_STEPS: Record<string, (provider: string, fault: Error) => string> = {
   NO_ACCOUNT: (provider) => `no account for ${provider} yet; sign in with: opencode auth login --provider ${provider}`,
   NEEDS_LOGIN: (provider) =>
     `the login of ${provider} has ended; sign in again with: opencode auth login --provider ${provider}`,
-  ORIGIN_NOT_ALLOWED: (provider) =>
-    `the baseURL of ${provider} is not among its "origins" in the configuration of provider-auth; nothing was sent there`,
+  ORIGIN_NOT_ALLOWED: (_, fault) => `${fault.message}; nothing was sent there`,
   PROJECT_NOT_TRUSTED: (provider, fault) => `${fault.message}, or with: opencode auth login --provider ${provider}`,
   KEYCHAIN_UNAVAILABLE: () =>
     'no keychain answers on this machine; set PROVIDER_AUTH_KEY or PROVIDER_AUTH_PASSPHRASE_FILE',

@@ -339,7 +339,7 @@ fn enterprise_origin(provider: &Provider, host: &str) -> Result<Origin, Unclear>
         .find(|known| known.as_str() == origin);
     known.cloned().ok_or_else(|| {
         format!(
-            "it is a login at an enterprise's own host: add that host's origin to providers.{}.origins, and run this again",
+            "it is a login at an enterprise's own host: add that host's origin to providers.{}.extraOrigins, and run this again",
             provider.id
         )
     })
