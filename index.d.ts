@@ -429,7 +429,7 @@ export interface AuthFetchOptions
  * Runs a whole login: opens the browser or shows the code, waits, stores the account. Abortable.
  *
  * Where only a project's file makes the login possible, a person is asked to trust that file first: by `confirmTrust`, else on
- * the terminal, where the answer is no unless they type yes. Without either it rejects with `PROJECT_NOT_TRUSTED`.
+ * the terminal, and goes on only if they type yes. Without either it rejects with `PROJECT_NOT_TRUSTED`.
  */
 export function login(options: LoginOptions): Promise<Account>
 
@@ -710,7 +710,7 @@ export function removeVaultSlot(id: string): Promise<boolean>
  * you have it, `movedBundle()` returns it once more. Takes a second on purpose.
  *
  * @param passphrase 12 characters or more, better four words: a common password, a repeated part, a run such as `1234` or
- *   `qwerty` and a year count as one character. Whoever gets hold of the bundle may try passphrases for years, and each try costs
+ *   `qwerty` and a year count as one character. A thief of the bundle may try passphrases for years, and each try costs
  *   a second
  * @param options.allowWeakPassphrase take any passphrase but the empty one. Default false
  * @throws {AuthError} `INVALID_ARGUMENT` for a passphrase that is empty or easy to guess; `REFRESH_FAILED` when a login's last

@@ -59,7 +59,7 @@ test('the only key rests for that endpoint, which is shown and answered as what 
   )
   const asked = upstream.requests.length
   const local = await fetch(models)
-  assert.equal(upstream.requests.length, asked, 'nobody was asked')
+  assert.equal(upstream.requests.length, asked, 'no account was asked')
   assert.deepEqual([local.status, local.headers.get('retry-after')], [401, null])
   const { error } = await local.json()
   assert.deepEqual([error.type, error.code], ['authentication_error', 'credentials_refused'])

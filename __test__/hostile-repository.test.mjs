@@ -266,7 +266,7 @@ test('under OpenCode its provider is refused by the name of the file, until a pe
   assert.ok(run.stderr.includes(`${file} is not trusted`), run.stderr)
   assert.match(run.stderr, /opencode auth login --provider helper/)
   assert.match((await opencode.run('local/small-1')).stdout, /served by ada/)
-  // The command has no terminal, so nobody is there to ask.
+  // The command has no terminal, so it can ask no person.
   const { code, stdout, stderr } = await opencode.start('auth', 'login', '--provider', 'helper', '--method', label)
     .ended
   assert.equal(code, 1, stdout)

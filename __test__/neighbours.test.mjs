@@ -65,7 +65,7 @@ test("whatever is written is its owner's alone, also by a program that lets othe
     await auth.exportVault('correct horse battery staple', { includeOAuth: true })
     await auth.rotateVaultKey()
     console.log(sources[0].backup)
-    // A file that everybody may write to is nobody's word, be it in one's own repository.
+    // A file that everybody may write to cannot be trusted, be it in one's own repository.
     writeFileSync('oci-auth.config.jsonc', '{}')
     const { files } = await auth.projectTrust()
     console.log(files.find(({ file }) => file.endsWith('oci-auth.config.jsonc')).state)`,

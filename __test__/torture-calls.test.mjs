@@ -108,7 +108,7 @@ const DEEDS = {
       const bearers = (shown) => shown.map(({ bearer }) => bearer)
       const [login] = accounts
       if (isDone) assert.equal(login.state, 'needs_login')
-      // Nobody has received the bundle: what is not here comes back with the copy.
+      // The bundle got lost on its way: what is not here comes back with the copy.
       const { code, stderr } = await act(dir, ['return'])
       assert.equal(code, 0, stderr)
       assert.deepEqual(bearers((await show(dir)).accounts), bearers(before.accounts))

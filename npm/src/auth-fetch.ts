@@ -138,7 +138,9 @@ function latecomers(report: ResponseReport, signal: AbortSignal | undefined): La
     if (signal?.aborted === true) return
     try {
       await reportResponse(late)
-    } catch {}
+    } catch {
+      // The caller reads the stream on, whether the next request knows of its end or not.
+    }
   }
   return {
     onBreak: () => void tell({ attempt: report.attempt, failure: 'stream' }),

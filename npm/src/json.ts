@@ -24,7 +24,7 @@ export function mayBeError({ ok, body, headers }: Response): boolean {
   return Number(headers.get('content-length')) <= ERROR_BODY_BYTES
 }
 
-/** Holds a JSON answer until it is no error, or wholly there. Rejects only with the reason of an abort. */
+/** Holds a JSON answer until it turns out to be a success, or is wholly there. Rejects only with the reason of an abort. */
 export async function look(response: Response, signal: AbortSignal | undefined): Promise<Looked> {
   const source = openBytes(response.body)
   const patience = deadline(PEEK_MS)

@@ -1,9 +1,9 @@
 /**
  * Reads objects without what every object of the process inherits.
  *
- * A merge of strange JSON somewhere in the process can put a property on `Object.prototype`. It is no option of a call, no
- * header and no address: what counts is an object's own property, or its class's. What replaces `fetch`, `Request` or their
- * methods is the process's own code, and trusted.
+ * A merge of strange JSON somewhere in the process can put a property on `Object.prototype`. The library does not take it
+ * for an option, a header or an address: what counts is an object's own property, or its class's. What replaces `fetch`,
+ * `Request` or their methods is the process's own code, and trusted.
  */
 
 /** Returns a property of an object or of its class; never one of the prototype at the end of the chain, which all share. */

@@ -11,7 +11,7 @@ export type HeaderRecord = Record<string, unknown>
 export function headersOf(given: unknown): HeaderRecord | undefined {
   if (typeof given !== 'object' || given === null) return given as undefined
   if (Symbol.iterator in given && has(given, Symbol.iterator)) {
-    // Native code says what is wrong with what is no header.
+    // Native code says what is wrong with an entry that cannot be a header.
     return ofPairs(given as Iterable<unknown>) ?? (false as unknown as undefined)
   }
   const record = given as HeaderRecord
@@ -24,7 +24,7 @@ function ofRecord(given: HeaderRecord): HeaderRecord {
   return headers
 }
 
-/** Returns nothing when one of the entries is no header. */
+/** Returns nothing when one of the entries cannot be a header. */
 function ofPairs(given: Iterable<unknown>): HeaderRecord | undefined {
   const entries = [...given]
   const isFlat = Array.isArray(given) && entries.every((entry) => typeof entry === 'string')

@@ -10,7 +10,7 @@ import type { Bytes } from './source.js'
 type Body = Bytes | ReadableStream<Uint8Array>
 
 interface State {
-  /** What was read, while nobody has asked for it. */
+  /** What was read before the caller asks for it. */
   body: Body | undefined
   /** A response like it that has the body. */
   inner: Response | undefined
@@ -35,7 +35,7 @@ export function reread(
   return Object.setPrototypeOf(response, READ)
 }
 
-/** The text of a body that is wholly there and that nobody has read, which then is read. */
+/** Reads the text of a body that is wholly there and still unread. */
 function take(response: Response): string | undefined {
   const state = states.get(response)
   if (!(state?.body instanceof Uint8Array)) return undefined

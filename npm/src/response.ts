@@ -13,7 +13,7 @@ export interface Begun {
   /** The read under way. */
   readonly pending: ReturnType<Source<Bytes>['read']> | undefined
   readonly source: Source<Bytes>
-  /** Whether there is no more to read. */
+  /** Whether everything is read. */
   readonly isWhole: boolean
 }
 

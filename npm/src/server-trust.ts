@@ -36,7 +36,7 @@ export async function waitingProviders(): Promise<WaitingProvider[]> {
   const answer = async (inputs: Record<string, string> | undefined): Promise<void> => {
     if (inputs !== undefined && Object.hasOwn(inputs, 'trust') && inputs.trust === 'yes') await trustProject(trust)
   }
-  // An MCP server is no provider of models.
+  // An MCP server serves no models.
   const isServer = ({ hosts }: (typeof trust.files)[number]['providers'][number]) =>
     hosts.some(({ role }) => role === 'resource')
   const wanted = trust.files
@@ -45,7 +45,7 @@ export async function waitingProviders(): Promise<WaitingProvider[]> {
   return wanted.map(({ id, methods }) => ({ id, methods, prompts: canAsk() ? [prompt] : [], answer }))
 }
 
-/** Tells whether a prompt finds somebody: the command would wait for ever at an input that is no terminal. */
+/** Tells whether a prompt finds somebody: the command would wait for ever at an input other than a terminal. */
 function canAsk(): boolean {
   return !process.argv.includes('login') || process.stdin.isTTY === true
 }

@@ -36,7 +36,7 @@ export function openBytes(body: unknown): Source<Bytes> {
   }
 }
 
-/** Gives up a body that nobody will read, so that its connection can serve again. */
+/** Gives up a body that the caller will not get, so that its connection can serve again. */
 export function discardBody(body: unknown): void {
   if (typeof body !== 'object' || body === null) return
   const { cancel, destroy } = body as { cancel?: () => Promise<void>; destroy?: () => void }

@@ -1,5 +1,5 @@
 /**
- * Where an error comes from: its stack begins at whoever called the library.
+ * Where an error comes from: its stack begins at the caller of the library.
  *
  * The addon settles its promises from another thread, where no JavaScript is on the stack, so what it rejects with says by
  * itself nothing of the call.

@@ -95,7 +95,7 @@ async fn act(broker: &Arc<Broker>, arguments: &[String]) -> Outcome {
     Ok(())
 }
 
-/// Brings moved logins back with the bundle that nobody received, if there is one.
+/// Brings moved logins back with the bundle that got lost on its way, if there is one.
 async fn take_back(broker: &Arc<Broker>) -> Outcome {
     if let Some(bundle) = broker.moved_bundle().await? {
         broker.import_vault(bundle, PASSPHRASE.into()).await?;

@@ -114,7 +114,7 @@ fn providers_of(file: &Path) -> Option<Vec<String>> {
     let root = parsed.ok()?.value?;
     let providers = root.as_object()?.get_object("providers");
     let entries = providers.map(|providers| providers.properties.as_slice());
-    // The name of an MCP server is no provider of models.
+    // An MCP server serves no models.
     let is_server = |value: &ast::Value<'_>| {
         value
             .as_object()

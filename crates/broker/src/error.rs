@@ -279,17 +279,17 @@ impl BrokerError {
         Self::InvalidArgument(format!("{call} has no option {written}; {meant}"))
     }
 
-    /// Says that there is no such account, without repeating what is no id of one.
+    /// Says that an account is unknown; repeats the name only where it has the form of an id.
     pub(crate) fn unknown_account(id: &str) -> Self {
         Self::UnknownAccount(named::account(id))
     }
 
-    /// Says that there is no such attempt, without repeating what is no handle of one.
+    /// Says that an attempt is unknown; repeats the handle only where it has the form of one.
     pub(crate) fn unknown_attempt(handle: &str) -> Self {
         Self::UnknownAttempt(named::attempt(handle))
     }
 
-    /// Says that there is no such provider, without repeating what looks like an address or a key.
+    /// Says that a provider is unknown, without repeating what looks like an address or a key.
     pub(crate) fn unknown_provider(id: &str) -> Self {
         Self::UnknownProvider {
             id: named::provider(id).map(str::to_owned),

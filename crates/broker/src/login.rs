@@ -191,7 +191,7 @@ impl Broker {
         let patience = options.timeout.unwrap_or(limits::LOGIN_PATIENCE);
         let mut deadline = Deadline {
             at: self.now() + patience,
-            // While it begins it has no handle: whoever calls it off drops this call.
+            // While it begins it has no handle: the caller ends it by dropping this call.
             cancelled: watch::channel(false).1,
             last: LastAnswer::default(),
         };
@@ -245,7 +245,7 @@ impl Broker {
             // The next login registers another one, also if it begins before that is on the disk.
             broker.logins.doubtful.lock().extend(client);
             // What waits ends by itself, and frees its port. What exchanges a code goes on alone: the code is good for one use,
-            // and whoever asked is told now.
+            // and the caller is told now.
             let ended = tokio::time::timeout(limits::LOGIN_ENDING, &mut running).await;
             let _ = outcome_in.send(Some(ended.map_or_else(|_| Err(Arc::new(error)), whole)));
         });

@@ -43,7 +43,7 @@ impl Broker {
             let (broker, disk, known) = (self.clone(), vault.clone(), known.clone());
             blocking(move || broker.locked_for_removal(&disk, record, known.as_deref(), revoke))
         };
-        // Held to the end: a refresh in between would bring tokens that nobody revokes.
+        // Held to the end: a refresh in between would bring tokens that this call does not revoke.
         let (guard, credential) = locked.await?;
         if let Some(credential) = credential.as_ref().filter(|_| revoke == Revoke::AtProvider) {
             self.revoke(credential).await?;

@@ -55,7 +55,7 @@ pub struct Verdict {
     pub reason: Reason,
     /// When this account, or account and model, may serve again.
     pub cooldown_until: Option<Timestamp>,
-    /// Whether sending it again was tried, or would not help, although the answer is no fault of the request.
+    /// Whether sending it again was tried, or would not help, although the request is not at fault.
     pub is_final: bool,
     /// When the soonest account can serve.
     pub retry_at: Option<Timestamp>,

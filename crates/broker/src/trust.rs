@@ -25,7 +25,7 @@ impl Broker {
 
     /// Keeps that a person trusts the files of the project, and has what they want take effect.
     ///
-    /// `shown` names each file with the hash of what the person saw; a file that is otherwise by now is trusted by nobody.
+    /// `shown` names each file with the hash of what the person saw; a file that has changed since is not trusted.
     /// Without it, the files are trusted as they are.
     pub async fn trust_project(
         self: &Arc<Self>,

@@ -179,7 +179,7 @@ pub fn observed_headers() -> Vec<&'static str> {
     OBSERVED_HEADERS.to_vec()
 }
 
-/// Refuses an option that the call does not know; says nothing of what is no object.
+/// Refuses an option that the call does not know; leaves other values than objects to the call.
 #[napi(catch_unwind)]
 pub fn check_options(env: &Env, call: String, options: Unknown<'_>) -> Result<()> {
     if !matches!(options.get_type(), Ok(ValueType::Object)) {

@@ -1,7 +1,7 @@
 //! Reads JavaScript objects without what every object of the process inherits.
 //!
-//! A merge of strange JSON somewhere in the process can put a property on `Object.prototype`. It is no option of a call then:
-//! what counts is an object's own, or its class's.
+//! A merge of strange JSON somewhere in the process can put a property on `Object.prototype`. The addon does not take it for
+//! an option of a call: what counts is an object's own, or its class's.
 
 use napi::bindgen_prelude::*;
 use napi::{JsValue, KeyCollectionMode, KeyConversion, KeyFilter, ValueType};

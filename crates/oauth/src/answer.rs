@@ -91,7 +91,7 @@ fn issued<'a>(body: &'a Map<String, Value>, rename: &[(String, String)]) -> Vec<
     let is_secret = |name: &str| {
         let is_token =
             |(theirs, ours): &(String, String)| theirs == name && ours.ends_with("_token");
-        // What is called `code` may be the name of the error; one that is no word counts by its look.
+        // What is called `code` may be the name of the error; one with other characters than a word's counts by its look.
         rename.iter().any(is_token) || (named_secret(name) && name != "code")
     };
     let mut found = Vec::new();
@@ -112,7 +112,7 @@ fn issued<'a>(body: &'a Map<String, Value>, rename: &[(String, String)]) -> Vec<
     found
 }
 
-/// Whether a text is no word such as `Bearer`, and no sentence.
+/// Whether a text is neither a word such as `Bearer` nor a sentence.
 fn is_value(text: &str) -> bool {
     text.len() >= limits::SHORTEST_PARAMETER_BYTES
         && text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -362,7 +362,7 @@ fn named_secret(name: &str) -> bool {
     SECRET.iter().any(|word| name.contains(word))
 }
 
-/// Returns what is no secret by its name and no burden by its size.
+/// Returns what is neither a secret by its name nor a burden by its size.
 fn public(body: Map<String, Value>) -> Map<String, Value> {
     let kept = |(name, value): (String, Value)| match value {
         Value::Null => None,

@@ -59,7 +59,7 @@ fn is_home(label: Option<&str>) -> bool {
 }
 
 /// What the registry of special addresses (RFC 6890) does not call globally reachable, but for those of documentation, which
-/// are nobody's.
+/// belong to no network.
 fn is_local_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     match (a, b, c) {

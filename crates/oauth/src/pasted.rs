@@ -133,7 +133,7 @@ fn is_break(c: char) -> bool {
     )
 }
 
-/// What nobody sees, and no code and no address has in it.
+/// Invisible characters, which codes and addresses do not hold.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(

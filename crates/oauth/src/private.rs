@@ -1,4 +1,4 @@
-//! What in a text is for nobody else's eyes: addresses of people, keys and tokens, in whatever form they are written.
+//! Finds the personal data and secrets in a text: addresses of people, keys and tokens, in whatever form they are written.
 //!
 //! Secrets that are known are looked for by their content. What is not known is judged by its look, so that a token shows as
 //! little as one that only the server knows.

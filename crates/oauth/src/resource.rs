@@ -70,7 +70,7 @@ pub async fn discover_resource(
     };
     let server = match discover_in(http, &named, Order::Mcp).await {
         Ok(server) => server,
-        // Its own origin is no login server either: what kept its description from us says more.
+        // Its own origin has no login server either: what kept its description from us says more.
         Err(error) => return Err(fault.unwrap_or(error)),
     };
     bounds.hold_server(&server, configured)?;
@@ -109,7 +109,7 @@ pub fn resource_uri(url: &Url) -> String {
     bare.strip_suffix('/').map(str::to_owned).unwrap_or(bare)
 }
 
-/// What the server says to whoever comes without a token, and where it is. One that says nothing may still be described.
+/// What the server answers to a request without a token, and where it is. One that says nothing may still be described.
 async fn challenge_of(http: &dyn Http, url: &Url) -> Result<(Challenge, Place), OauthError> {
     let named = match is_local(url) {
         true => Place::Nearby,

@@ -16,7 +16,7 @@ use crate::signals::Signals;
 use crate::state::{AccountState, Binding, SharedState};
 use crate::time::Timestamp;
 
-/// Returns the answer as it is kept for whoever asks the same again.
+/// Returns the answer as it is kept for later requests of the same.
 pub(crate) fn kept(response: &Response<'_>) -> Option<KeptAnswer> {
     let status = response.status.filter(|status| *status >= 400)?;
     let body = response.body?;
@@ -92,7 +92,7 @@ pub(crate) fn answered(
         let served = request.served_key().filter(is_news);
         delta.served.extend(served.map(|key| (key, pool.now)));
     }
-    // The request is good: whoever refused it is at fault.
+    // The request is good: the account that refused it is at fault.
     let doubts = std::mem::take(request.doubts_mut());
     let late = match is_good {
         true => doubts

@@ -127,7 +127,7 @@ pub struct Block {
     /// Status of the response that says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// That response, where it is the answer to whoever asks the same again.
+    /// That response, where later requests of the same get it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<KeptAnswer>,
     /// Fields of a newer version, kept.

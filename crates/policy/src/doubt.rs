@@ -41,7 +41,7 @@ pub(crate) struct Ask {
     pub(crate) charged: Charged,
     /// What is charged once another account has served the request.
     pub(crate) proven: Charge,
-    /// What is charged when there is no other account to ask.
+    /// What is charged when no other account can be asked.
     pub(crate) alone: Charge,
 }
 

@@ -171,7 +171,7 @@ impl Case<'_> {
             block: Some((self.whole(), block)),
             ..Charge::default()
         };
-        // Nobody else can tell whose fault it is: a rest would only keep good requests away.
+        // No other account can tell whose fault it is: a rest would only keep good requests away.
         let alone = Charge::default();
         Finding {
             ask: Some(Ask {

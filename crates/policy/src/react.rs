@@ -103,7 +103,7 @@ pub fn react(
 }
 
 impl Case<'_> {
-    /// Says what comes next, and what is charged now, later or to nobody.
+    /// Says what comes next, and what is charged now, later or never.
     fn follow(
         &self,
         request: &mut Request,
@@ -150,7 +150,7 @@ impl Case<'_> {
             }
             return reaction;
         }
-        // There is nobody to ask.
+        // No account is left to ask.
         self.charge(request, finding.with(ask.alone), learned)
     }
 

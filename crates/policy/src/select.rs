@@ -279,7 +279,7 @@ fn later(
             .map(|(at, account)| (at.max(pool.now), account))
             .min_by_key(|(at, account)| (*at, ranks.in_full(account)))
     };
-    // What may have been another request's fault is no reason to keep this one waiting.
+    // This request does not wait for what another request may have caused.
     let is_due = |hindrance: &Hindrance| {
         hindrance.doubtful && hindrance.probe_at.is_some_and(|at| at <= pool.now)
     };

@@ -132,7 +132,7 @@ pub struct Arrivals {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flaw {
-    /// 403 without a known code, whoever asks.
+    /// 403 without a known code, for every account.
     Forbidden,
     /// 413 with the code of a rate limit.
     TooLarge,

@@ -3,7 +3,7 @@
 //!
 //! The key's entry is written once, since some systems forget who may read an entry when it is rewritten. This one is rewritten,
 //! rarely, and its loss costs a warning and nothing else: no call waits for it longer than its deadline, none fails by it, and
-//! nobody is asked for anything.
+//! the user is asked nothing.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ impl Vault {
         self.key_source() == KeySource::Keychain
     }
 
-    /// Returns the marks that are kept; none where there is no place for them, or it does not answer.
+    /// Returns the marks that are kept; none where the machine has no keychain, or it does not answer.
     pub fn high_water(&self) -> HighWater {
         if !self.keeps_high_water() {
             return HighWater::default();
@@ -112,7 +112,7 @@ impl Vault {
 
     /// Raises the marks that are kept, unless they are as high or another process is at it, and returns what is kept then.
     ///
-    /// Takes as long as a keychain takes, at most `deadline`: for a thread that answers nobody.
+    /// Takes as long as a keychain takes, at most `deadline`: for a thread of its own.
     pub fn raise_high_water(
         &self,
         marks: &HighWater,

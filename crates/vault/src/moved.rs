@@ -1,4 +1,4 @@
-//! The last bundle that took something along, kept in case nobody received it. It lies under the vault's key too: a copy of the
+//! The last bundle that took something along, kept in case it got lost on its way. It lies under the vault's key too: a copy of the
 //! folder opens it as little as a record, however weak the bundle's own passphrase is.
 
 use std::sync::Arc;

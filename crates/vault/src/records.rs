@@ -132,7 +132,7 @@ impl Vault {
     /// such a copy.
     fn remove_remains(&self, guard: &RecordGuard) -> Result<bool, VaultError> {
         let id = guard.id.to_string();
-        // Who holds the lock knows that nobody else is writing this record.
+        // The holder of the lock is the only writer of this record.
         let is_leftover = |name: &String| name.starts_with(&id) && name.ends_with(".tmp");
         let is_aside = |name: &String| quarantine::is_of(name, guard.id);
         self.remove_from(&self.paths.records(), is_leftover)?;

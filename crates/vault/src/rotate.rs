@@ -84,7 +84,7 @@ impl Vault {
             }
         }
         if in_use == InUse::Wait {
-            // Not before: whoever was moving records into a bundle had their locks.
+            // Not before: a process that was moving records into a bundle had their locks.
             self.forget_moved_of_old_keys()?;
         }
         self.drop_old_keys()?;

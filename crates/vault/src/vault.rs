@@ -199,7 +199,7 @@ impl Paths {
         self.locks().join("keys.lock")
     }
 
-    /// Held by whoever raises the high-water marks.
+    /// Held by the thread that raises the high-water marks.
     pub(crate) fn marks_lock(&self) -> PathBuf {
         self.locks().join("marks.lock")
     }

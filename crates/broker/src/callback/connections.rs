@@ -48,7 +48,7 @@ struct Entry {
     _close: oneshot::Sender<()>,
 }
 
-/// One open connection, as whoever serves it sees it. Dropping it takes it off the list.
+/// One open connection, as the task that serves it sees it. Dropping it takes it off the list.
 pub(super) struct Connection {
     connections: Connections,
     number: u64,

@@ -21,7 +21,7 @@ enum Habit {
     Drips,
     /// Says that nothing more comes, and stays.
     HalfClosed,
-    /// Sends what is no request, without end, and reads nothing.
+    /// Sends junk instead of a request, without end, and reads nothing.
     Babbles,
     /// Asks rightly, with an answer that is none of this login's.
     Guesses,

@@ -74,7 +74,7 @@ struct Login<'a> {
     provider: &'a Provider,
     server: &'a Server,
     is_mcp: bool,
-    /// Whether endpoints that nobody named are looked up.
+    /// Whether endpoints that the configuration leaves out are looked up.
     looks_up: bool,
     has_page: bool,
     has_device: bool,

@@ -224,7 +224,7 @@ impl SecretRef {
             return Err(format!("is longer than {LONGEST_SECRET_FILE} bytes"));
         }
         let open = File::open(path).map_err(told)?;
-        // What was looked at is what is read, whoever puts another thing in its place meanwhile.
+        // The file that was looked at is the file that is read, even if another one takes its place meanwhile.
         let opened = open.metadata().map_err(told)?;
         match is_same(&found, &opened) {
             true => Ok(open),

@@ -1,4 +1,4 @@
-//! What is wrong with a proxy, in words of its own. The HTTP client only tells that there is no connection, so the proxy is asked
+//! What is wrong with a proxy, in words of its own. The HTTP client only tells that it could not connect, so the proxy is asked
 //! once more for the way, and its answer is read.
 
 use http::HeaderValue;

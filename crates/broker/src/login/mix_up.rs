@@ -21,7 +21,7 @@ pub(super) fn redirect_of(issuer: &Url) -> Url {
 }
 
 /// Refuses a pasted address that is not the one that this login comes back to. On a page of the web the user may have been sent on;
-/// on this machine nobody answers, so the address that the browser ends on is the very one.
+/// on this machine no server answers, so the address that the browser ends on is the very one.
 pub(super) fn check_pasted(pasted: &Pasted, redirect: &Url) -> Result<(), CallbackError> {
     let Some((address, _)) = pasted.address() else {
         return Ok(());

@@ -36,7 +36,7 @@ impl Broker {
         let registered = made.registration().map(|it| it.redirect_uri.clone());
         if method != Method::Browser {
             let known = registered.or_else(|| configured.first().cloned());
-            // Nobody listens there: the user copies the address from the page that cannot be shown.
+            // No server listens there: the user copies the address from the page that cannot be shown.
             let nowhere = || Url::parse("http://127.0.0.1:8976/callback").expect("a constant URL");
             let mut redirect = known.unwrap_or_else(nowhere);
             if Some(&redirect) == made.own_redirect().as_ref() {

@@ -115,7 +115,7 @@ async fn only_the_one_right_answer_ends_the_login() {
     let (status, page) = browser.await.unwrap();
     assert_eq!(status, 200);
     assert!(page.contains("ann@acme.example is ready to use"), "{page}");
-    // For a moment the port says so to whoever comes again.
+    // For a moment the port says so to a browser that comes again.
     let (status, page) = get(port, &right).await;
     assert_eq!(status, 200);
     assert!(page.contains("Already signed in"), "{page}");

@@ -138,7 +138,7 @@ async fn a_resource_of_null_is_left_out_of_each_step() {
     }
 }
 
-/// Microsoft Entra: it says nothing of PKCE, registers nobody, refuses `resource`, and has an issuer per tenant.
+/// Microsoft Entra: it says nothing of PKCE, registers no clients, refuses `resource`, and has an issuer per tenant.
 #[tokio::test(start_paused = true)]
 async fn entra_is_a_login_server_as_documented() {
     let world = crate::mcp::world();

@@ -191,7 +191,7 @@ fn without_a_session_a_switch_binds_for_five_minutes_and_does_not_slide() {
     world.pass(seconds(1));
     check(&world, &request(), "b", Rule::Strategy);
     world.check(request(), "b:200 ok");
-    // Going back is no switch: what a person says of the order counts at once.
+    // Going back does not count as a switch: what a person says of the order counts at once.
     world.accounts[1].priority = -1;
     check(&world, &request(), "a", Rule::Strategy);
     world.check(request(), "a:200 ok");

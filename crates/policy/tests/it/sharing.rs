@@ -221,7 +221,7 @@ fn a_state_of_an_earlier_version_is_read_and_one_of_this_version_by_it() {
     let block = &state.blocks["account:a"];
     assert!(!block.doubtful && block.status.is_none() && block.answer.is_none());
     assert!(state.served.is_empty());
-    // What is new stands in fields that an earlier version keeps, and under keys that it looks at for nobody.
+    // What is new stands in fields that an earlier version keeps, and under keys that it never looks up.
     let new = holding(Block {
         doubtful: true,
         status: Some(402),

@@ -91,7 +91,7 @@ pub(super) fn forget(request: &Request) -> Result<(), Refusal> {
     })
 }
 
-/// A session with the service. Agreeing on a key for it takes longer than all else, so what is no secret goes without.
+/// A session with the service. Agreeing on a key for it takes longer than all else, so public texts go without.
 async fn connect(request: &Request) -> Result<SecretService<'static>, Error> {
     SecretService::connect(match request.name.content {
         Content::Secret => EncryptionType::Dh,

@@ -44,7 +44,7 @@ pub(super) fn forget(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// Keeps the system from asking the user, where nobody is to be asked. It holds for the whole process, but only until the
+/// Keeps the system from asking the user, where a call forbids that. It holds for the whole process, but only until the
 /// result is dropped, which is after one call.
 #[cfg(target_os = "macos")]
 fn silence(request: &Request) -> Result<Option<KeychainUserInteractionLock>, Refusal> {
@@ -57,7 +57,7 @@ fn silence(request: &Request) -> Result<Option<KeychainUserInteractionLock>, Ref
         .map_err(|error| Refusal::Unavailable(format!("the system says: {error}")))
 }
 
-/// Windows asks nobody.
+/// Windows never asks the user.
 #[cfg(windows)]
 fn silence(request: &Request) -> Result<Option<Prompts>, Refusal> {
     Ok(Some(request.prompts))

@@ -505,7 +505,7 @@ async fn an_entry_with_something_that_would_be_lost_stays_and_says_what() {
         assert!(!skipped.why.contains(MARK), "{}", skipped.why);
         assert_eq!(fs::read(&file).unwrap(), before);
     }
-    // What is null, or what the vault knows, is no loss.
+    // A null, and what the vault knows, may go.
     let (world, file) = world_with(&json!({
         "anthropic": { "type": "api", "key": "k", "metadata": null, "gatewayId": null },
     }));
