@@ -1,370 +1,326 @@
 //! The broker: one per process, over one vault folder that all processes share.
 //!
-//! It owns what the three leaves need of each other: the open vault, the accounts read from it, the shared state, the
-//! attempts under way. Decisions are `policy`'s; this file opens, reads again what others changed, and writes.
+//! It wires the services and hands each call to the one that answers it. What a call does is there.
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
-use provider_auth_policy::{AccountId, Action, Reason, Rule, SharedState, Timestamp, Traffic};
-use provider_auth_vault::{Disk, Options, Vault, VaultError};
-use tokio::sync::{MutexGuard, Notify};
+use secrecy::SecretString;
+use tokio::runtime::Handle;
 
-use crate::accounts::Accounts;
-use crate::attempts::Attempts;
-use crate::calm::Calm;
-use crate::config::{Inline, Settings};
+use crate::accounts_api::{AccountChanges, AccountService, Force, Revoke};
+use crate::config::{Inline, Project};
 use crate::error::BrokerError;
-use crate::events::{Event, EventKind, Events};
 use crate::host::Host;
-use crate::ledger::Ledger;
-use crate::limits;
-use crate::login::Logins;
-use crate::marks::Marks;
-use crate::models::ModelRequests;
-use crate::opening::{Opened, Opening, looked_through};
-use crate::refresh::Flights;
-use crate::status::Figures;
-use crate::unsaved::UnsavedTokens;
+use crate::keys::KeyService;
+use crate::login::{LoginOptions, LoginPrompt, LoginService};
+use crate::migrate::{MigrateOptions, MigrationReport, MigrationService};
+use crate::models::{ModelList, ModelService, ModelsRequest};
+use crate::notifier::Events;
+use crate::oauth_endpoints::OauthEndpoints;
+use crate::providers::{BoundItems, StreamShape};
+use crate::refresh::Refresher;
+use crate::request::{AuthRequest, Explained, Lease, Report, RequestService, Verdict};
+use crate::status::{PoolStatus, ProviderSummary, StatusService, VaultStatus};
+use crate::store::{Account, Filter, Store};
+use crate::transfer::{Imported, Logins, PassphraseRule, TransferService};
+use crate::trust::ProjectTrust;
+use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource};
 
 /// Lends credentials of the accounts in one vault.
 pub struct Broker {
-    pub(crate) host: Host,
-    pub(crate) inline: Inline,
-    pub(crate) settings: RwLock<Arc<Settings>>,
-    vault: RwLock<Option<Arc<Vault>>>,
-    calm: Calm,
-    opening: Opening,
-    /// Apart from `opening`: a call without a person does not wait for one at another call's prompt.
-    opening_by_hand: Opening,
-    pub(crate) accounts: RwLock<Arc<Accounts>>,
-    pub(crate) ledger: Ledger,
-    pub(crate) traffic: Mutex<Traffic>,
-    pub(crate) attempts: Mutex<Attempts>,
-    pub(crate) flights: Flights,
-    pub(crate) unsaved: UnsavedTokens,
-    pub(crate) marks: Marks,
-    pub(crate) logins: Logins,
-    pub(crate) models: ModelRequests,
-    pub(crate) figures: Mutex<Figures>,
-    pub(crate) events: Arc<Events>,
-    /// Told when an account or a cooldown changed, so that those who wait look again.
-    pub(crate) changed: Notify,
-    flush_due: AtomicBool,
-    serial: AtomicU64,
+    store: Arc<Store>,
+    refresher: Arc<Refresher>,
+    requests: Arc<RequestService>,
+    models: Arc<ModelService>,
+    logins: Arc<LoginService>,
+    accounts: Arc<AccountService>,
+    migration: Arc<MigrationService>,
+    transfer: Arc<TransferService>,
+    status: Arc<StatusService>,
+    keys: Arc<KeyService>,
+    trust: Arc<ProjectTrust>,
 }
 
 impl Broker {
     /// Reads the configuration; the vault opens on first use.
     pub fn new(host: Host, inline: &Inline, events: Arc<Events>) -> Result<Arc<Self>, BrokerError> {
-        let settings = crate::config::load(&*host.env, inline)?;
-        for warning in &settings.warnings {
-            tracing::warn!("{warning}");
-        }
-        let mut nonce = [0; 4];
-        host.entropy.fill(&mut nonce);
+        let store = Store::new(host, inline, events)?;
+        let endpoints = Arc::new(OauthEndpoints::new(store.clone()));
+        let refresher = Refresher::new(store.clone(), endpoints.clone());
+        let requests = RequestService::new(store.clone(), refresher.clone());
+        let migration = MigrationService::new(store.clone());
+        let status = StatusService::new(store.clone(), requests.clone());
         Ok(Arc::new(Self {
-            host,
-            inline: inline.clone(),
-            settings: RwLock::new(Arc::new(settings)),
-            vault: RwLock::default(),
-            calm: Calm::default(),
-            opening: Opening::default(),
-            opening_by_hand: Opening::default(),
-            accounts: RwLock::default(),
-            ledger: Ledger::default(),
-            traffic: Mutex::default(),
-            attempts: Mutex::new(Attempts::new(u32::from_le_bytes(nonce))),
-            flights: Flights::default(),
-            unsaved: UnsavedTokens::default(),
-            marks: Marks::default(),
-            logins: Logins::default(),
-            models: ModelRequests::default(),
-            figures: Mutex::default(),
-            events,
-            changed: Notify::new(),
-            flush_due: AtomicBool::new(false),
-            serial: AtomicU64::new(0),
+            models: ModelService::new(store.clone(), requests.clone()),
+            logins: LoginService::new(store.clone(), endpoints.clone()),
+            accounts: AccountService::new(
+                store.clone(),
+                refresher.clone(),
+                endpoints,
+                migration.clone(),
+            ),
+            transfer: TransferService::new(store.clone(), migration.clone()),
+            keys: KeyService::new(store.clone(), status.clone()),
+            trust: ProjectTrust::new(store.clone()),
+            store,
+            refresher,
+            requests,
+            migration,
+            status,
         }))
     }
 
     /// Whether the vault is open, from when on the settings are fixed.
     pub fn is_open(&self) -> bool {
-        self.vault.read().is_some()
+        self.store.is_open()
     }
 
-    /// Writes what is unwritten and waits, at most `limits::EXIT_PATIENCE`, for token exchanges under way: a refresh
-    /// token that the server has already replaced must reach the disk. Called when the process ends.
+    /// Writes what is unwritten and waits, for a few seconds at most, for token exchanges under way: a refresh token
+    /// that the server has already replaced must reach the disk. Called when the process ends.
     pub fn close(&self) {
-        self.flights.wait_idle(limits::EXIT_PATIENCE);
-        if let Some(vault) = self.open_vault() {
-            self.save_all(&vault);
-            self.ledger.save(&vault, self.now());
-            self.mark_now(&vault);
-        }
+        self.refresher.close();
+        self.store.close();
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        self.host.clock.now()
+    /// The accounts and the configuration.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
-    /// Time since some fixed moment, which no change of the wall clock moves.
-    pub(crate) fn uptime(&self) -> Duration {
-        self.host.clock.uptime()
-    }
-
-    /// A number in [0, 1).
-    pub(crate) fn jitter(&self) -> f64 {
-        let mut bytes = [0; 4];
-        self.host.entropy.fill(&mut bytes);
-        f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
-    }
-
-    pub(crate) fn next_serial(&self) -> u64 {
-        self.serial.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// The accounts as last read.
-    pub(crate) fn accounts(&self) -> Arc<Accounts> {
-        self.accounts.read().clone()
-    }
-
-    /// Whether the vault is open and neither a record nor the shared state changed since they were last read. Costs
-    /// one question to the kernel where it watches the folders, else two stats.
-    pub(crate) fn is_current(&self) -> bool {
-        self.vault
-            .read()
-            .as_ref()
-            .is_some_and(|vault| self.equals_memory(vault))
-    }
-
-    fn equals_memory(&self, vault: &Vault) -> bool {
-        let compare = || self.accounts.read().is_current(vault) && self.ledger.is_current(vault);
-        self.calm.lasts(vault, self.now(), compare)
-    }
-
-    /// The vault, opened if need be, with accounts and shared state as they are on disk now.
-    pub(crate) async fn opened(self: &Arc<Self>) -> Result<Arc<Vault>, BrokerError> {
-        self.opened_with(self.vault_options()).await
-    }
-
-    /// Like [`Broker::opened`], for a call behind which a person waits: where there is a display, the keychain may ask them.
-    pub(crate) async fn opened_by_hand(self: &Arc<Self>) -> Result<Arc<Vault>, BrokerError> {
-        self.opened_with(self.options_by_hand()).await
-    }
-
-    pub(crate) fn options_by_hand(&self) -> Options {
-        let options = self.vault_options();
-        if self.has_display() {
-            options.with_prompts()
-        } else {
-            options
-        }
-    }
-
-    async fn opened_with(self: &Arc<Self>, options: Options) -> Result<Arc<Vault>, BrokerError> {
-        let vault = match self.open_vault() {
-            Some(vault) if self.equals_memory(&vault) => return Ok(vault),
-            Some(vault) => vault,
-            None => self.open(options).await?,
-        };
-        self.reread(&vault).await?;
-        Ok(vault)
-    }
-
-    /// Opens the vault. Those who come while another call is at it share what that comes to, so that the keychain's deadline
-    /// is waited for once and not by one call after the other.
-    async fn open(self: &Arc<Self>, options: Options) -> Result<Arc<Vault>, BrokerError> {
-        let opening = if options.interactive {
-            &self.opening_by_hand
-        } else {
-            &self.opening
-        };
-        let failed_before = opening.failures();
-        let _one_at_a_time = opening.turn.lock().await;
-        if let Some(vault) = self.open_vault() {
-            return Ok(vault);
-        }
-        if let Some(refusal) = opening.refusal_since(failed_before) {
-            return Err(BrokerError::Shared(refusal));
-        }
-        let entropy = self.vault_entropy();
-        let open = move || Vault::open(options, Arc::new(Disk), entropy);
-        let Opened {
-            vault,
-            cut_short,
-            marks,
-        } = match looked_through(open).await {
-            Ok(opened) => opened,
-            Err(error) => return Err(BrokerError::Shared(opening.refused(error.into()))),
-        };
-        {
-            let mut open = self.vault.write();
-            if let Some(first) = &*open {
-                return Ok(first.clone());
-            }
-            self.adopt_marks(marks);
-            *open = Some(vault.clone());
-        }
-        self.recover(&cut_short);
-        Ok(vault)
-    }
-
-    /// Keeps other calls from opening the vault, for one that changes its key.
-    pub(crate) async fn alone(&self) -> [MutexGuard<'_, ()>; 2] {
-        [
-            self.opening_by_hand.turn.lock().await,
-            self.opening.turn.lock().await,
-        ]
-    }
-
-    /// Takes the vault that `open` returns for the one that is open. The caller holds [`Broker::alone`].
-    pub(crate) async fn work_with(
-        self: &Arc<Self>,
-        open: impl FnOnce() -> Result<Vault, VaultError> + Send + 'static,
-    ) -> Result<(), BrokerError> {
-        let Opened {
-            vault,
-            cut_short,
-            marks,
-        } = looked_through(open).await?;
-        self.adopt_marks(marks);
-        *self.vault.write() = Some(vault);
-        self.recover(&cut_short);
-        Ok(())
-    }
-
-    pub(crate) fn vault_entropy(&self) -> Arc<dyn provider_auth_vault::Entropy> {
-        let entropy = self.host.entropy.clone();
-        Arc::new(move |bytes: &mut [u8]| entropy.fill(bytes))
-    }
-
-    /// The vault, if it is open already.
-    pub(crate) fn open_vault(&self) -> Option<Arc<Vault>> {
-        self.vault.read().clone()
-    }
-
-    /// The vault, which is open: whoever asks was handed an account from it.
-    pub(crate) fn vault(&self) -> Arc<Vault> {
-        self.open_vault()
-            .expect("accounts are read from an open vault only")
-    }
-
-    /// Reads accounts and shared state again, where they changed.
-    pub(crate) async fn reread(self: &Arc<Self>, vault: &Arc<Vault>) -> Result<(), BrokerError> {
-        let (broker, disk) = (self.clone(), vault.clone());
-        blocking(move || broker.reread_now(&disk)).await?;
-        self.mark_soon(vault);
-        Ok(())
-    }
-
-    /// The state is read before the accounts and published after them: a record's generation is in the state only
-    /// once the record is on disk, so a record older than the state says is an old copy, never a late reader.
-    pub(crate) fn reread_now(&self, vault: &Vault) -> Result<(), VaultError> {
-        let _one_at_a_time = self.ledger.reading();
-        let state = if self.ledger.is_current(vault) {
-            None
-        } else {
-            self.ledger.fetch(vault, self.now())
-        };
-        let known = self.accounts();
-        let is_current = known.is_current(vault);
-        if !is_current {
-            let read = Accounts::read(vault, &known, &self.settings())?;
-            *self.accounts.write() = Arc::new(read);
-        }
-        let is_same_state = state.is_none();
-        if let Some(state) = state {
-            self.ledger.adopt(state);
-        }
-        if !(is_current && is_same_state) {
-            self.notice_rollback(&known);
-        }
-        Ok(())
-    }
-
-    /// Notes a change of the shared state and writes it.
-    pub(crate) async fn note(self: &Arc<Self>, vault: &Arc<Vault>, change: &SharedState) {
-        self.ledger.note(change);
-        self.changed.notify_waiters();
-        self.save_state(vault).await;
-    }
-
-    /// Writes the shared state now. A disk that does not take it keeps nobody from going on: the change holds in this
-    /// process and is written with the next one.
-    pub(crate) async fn save_state(self: &Arc<Self>, vault: &Arc<Vault>) {
-        let (broker, disk) = (self.clone(), vault.clone());
-        blocking(move || broker.ledger.save(&disk, broker.now())).await;
-        self.mark_soon(vault);
-    }
-
-    /// Writes the shared state now, for a caller who must know that it is on disk.
-    pub(crate) async fn flush(self: &Arc<Self>, vault: &Arc<Vault>) -> Result<(), BrokerError> {
-        let (broker, vault) = (self.clone(), vault.clone());
-        blocking(move || broker.ledger.flush(&vault, broker.now())).await?;
-        Ok(())
-    }
-
-    /// Writes the shared state in a second, once for all changes until then.
-    pub(crate) fn flush_soon(self: &Arc<Self>, runtime: &tokio::runtime::Handle) {
-        if self.flush_due.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let broker = self.clone();
-        runtime.spawn(async move {
-            tokio::time::sleep(limits::FLUSH_AFTER).await;
-            broker.flush_due.store(false, Ordering::Release);
-            if let Some(vault) = broker.open_vault() {
-                broker.save_state(&vault).await;
-            }
-        });
-    }
-
-    /// Tells listeners of a decision about one account of a pool.
-    pub(crate) fn tell(
+    /// Headers at once, if nothing must be read, refreshed or waited for; `None` sends the caller to [`Broker::headers`].
+    pub fn headers_now(
         &self,
-        kind: EventKind,
-        pool: (&Arc<str>, &Arc<str>),
-        account: Option<&AccountId>,
-        about: About<'_>,
-    ) {
-        self.events.emit(|| Event {
-            kind,
-            at: self.now(),
-            provider: pool.0.clone(),
-            namespace: pool.1.clone(),
-            account: account.cloned(),
-            model: about.model.map(str::to_owned),
-            reason: about.reason,
-            until: about.until,
-            attempt: about.attempt.map(str::to_owned),
-            rule: about.rule,
-            action: about.action,
-        });
+        asked: &AuthRequest,
+        runtime: &Handle,
+    ) -> Option<Result<Lease, BrokerError>> {
+        self.requests.headers_now(asked, runtime)
     }
-}
 
-/// What an event says besides who.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct About<'a> {
-    pub(crate) model: Option<&'a str>,
-    pub(crate) reason: Option<Reason>,
-    pub(crate) until: Option<Timestamp>,
-    pub(crate) attempt: Option<&'a str>,
-    pub(crate) rule: Option<Rule>,
-    pub(crate) action: Option<Action>,
-}
+    /// What in a provider's requests only the account that made it can serve.
+    pub fn bound_items(&self, provider: &str) -> Result<&'static BoundItems, BrokerError> {
+        self.requests.bound_items(provider)
+    }
 
-/// Runs work that touches the disk away from the threads that answer.
-pub(crate) async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(failure) => match failure.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down, and this task with it.
-            Err(_) => std::future::pending().await,
-        },
+    /// How a provider's event streams look.
+    pub fn stream_shapes(&self, provider: &str) -> Result<&'static [StreamShape], BrokerError> {
+        self.requests.stream_shapes(provider)
+    }
+
+    /// What the account of an attempt is lent with now; `None` for an attempt or an account that is not known.
+    pub fn lent(&self, attempt: &str) -> Option<Lease> {
+        self.requests.lent(attempt)
+    }
+
+    /// Picks an account and returns its headers, after a refresh or a wait where need be.
+    ///
+    /// Dropping the future ends the wait, and nothing else: a token exchange under way goes on.
+    pub async fn headers(&self, asked: &AuthRequest) -> Result<Lease, BrokerError> {
+        self.requests.headers(asked).await
+    }
+
+    /// The verdict on a 2xx at once; `None` sends the caller to [`Broker::report`].
+    pub fn report_now(
+        &self,
+        report: &Report,
+        runtime: &Handle,
+    ) -> Option<Result<Verdict, BrokerError>> {
+        self.requests.report_now(report, runtime)
+    }
+
+    /// Judges a response; a new block is on disk before this returns.
+    pub async fn report(&self, report: &Report) -> Result<Verdict, BrokerError> {
+        self.requests.report(report).await
+    }
+
+    /// Explains how a request would fare now. Nothing is lent, counted or waited for.
+    pub async fn explain(&self, asked: &AuthRequest) -> Result<Explained, BrokerError> {
+        self.requests.explain(asked).await
+    }
+
+    /// Lists the models that the pool may use, as the account sees them that would serve now.
+    ///
+    /// Dropping the future ends the wait; those who wait for the same list go on.
+    pub async fn discover_models(&self, wanted: &ModelsRequest) -> Result<ModelList, BrokerError> {
+        self.models.discover_models(wanted).await
+    }
+
+    /// Lists the accounts, oldest first.
+    pub async fn list_accounts(&self, filter: &Filter) -> Result<Vec<Account>, BrokerError> {
+        self.accounts.list_accounts(filter).await
+    }
+
+    /// Stores an API key. The same key of the same pool updates its record.
+    pub async fn add_api_key(
+        &self,
+        provider: &str,
+        key: SecretString,
+        namespace: Option<String>,
+        label: Option<String>,
+        priority: Option<i64>,
+    ) -> Result<Account, BrokerError> {
+        self.accounts
+            .add_api_key(provider, key, namespace, label, priority)
+            .await
+    }
+
+    /// Changes what a user may change of an account.
+    pub async fn update_account(
+        &self,
+        id: &str,
+        changes: AccountChanges,
+    ) -> Result<Account, BrokerError> {
+        self.accounts.update_account(id, changes).await
+    }
+
+    /// Lets accounts serve again at once; returns how many blocks were lifted.
+    pub async fn clear_cooldowns(&self, filter: &Filter) -> Result<usize, BrokerError> {
+        self.accounts.clear_cooldowns(filter).await
+    }
+
+    /// Renews the token of one account for the user.
+    pub async fn refresh_account(&self, id: &str, force: Force) -> Result<Account, BrokerError> {
+        self.accounts.refresh_account(id, force).await
+    }
+
+    /// Removes an account, named by id or label; with `revoke`, first at the provider.
+    ///
+    /// The copies go first: killed in between, the account is still there and can be removed again.
+    pub async fn remove_account(&self, id: &str, revoke: Revoke) -> Result<bool, BrokerError> {
+        self.accounts.remove_account(id, revoke).await
+    }
+
+    /// Begins a login and says what to show to the user.
+    pub async fn start_login(&self, options: LoginOptions) -> Result<LoginPrompt, BrokerError> {
+        self.logins.start_login(options).await
+    }
+
+    /// Waits for a login to end; a pasted code or redirect URL may end it. A paste that cannot be used leaves it open.
+    pub async fn finish_login(
+        &self,
+        number: u64,
+        code: Option<String>,
+    ) -> Result<Account, BrokerError> {
+        self.logins.finish_login(number, code).await
+    }
+
+    /// Calls a login off and closes its port. Does nothing for one that has ended.
+    pub fn cancel_login(&self, number: u64) {
+        self.logins.cancel_login(number)
+    }
+
+    /// Returns a bundle of all API keys, and with [`Logins::Move`] of the logins; the stock `age` command opens it too.
+    ///
+    /// The logins leave only once the bundle is sealed and a copy of it is on the disk, and all of them or none. A login that has ended stays, and so does one
+    /// that may be an old copy.
+    pub async fn export_vault(
+        &self,
+        passphrase: SecretString,
+        rule: PassphraseRule,
+        logins: Logins,
+    ) -> Result<Vec<u8>, BrokerError> {
+        self.transfer.export_vault(passphrase, rule, logins).await
+    }
+
+    /// Brings the accounts of a bundle into the vault: by identity, and never over a newer generation. Importing it again
+    /// changes nothing.
+    pub async fn import_vault(
+        &self,
+        bundle: Vec<u8>,
+        passphrase: SecretString,
+    ) -> Result<Imported, BrokerError> {
+        self.transfer.import_vault(bundle, passphrase).await
+    }
+
+    /// The last bundle that took logins along, as it was returned, for who did not receive it; `None` once it is not needed.
+    pub async fn moved_bundle(&self) -> Result<Option<Vec<u8>>, BrokerError> {
+        self.transfer.moved_bundle().await
+    }
+
+    /// Brings OpenCode's credentials into the vault, or undoes that.
+    ///
+    /// A second run changes nothing. With [`MigrateOptions::dry_run`] nothing is written, and no vault is made.
+    pub async fn migrate(&self, options: MigrateOptions) -> Result<MigrationReport, BrokerError> {
+        self.migration.migrate(options).await
+    }
+
+    /// Creates the vault's key, and the vault. With [`ExistingKey::Replace`] the key of an existing vault is replaced
+    /// and every record re-encrypted, or nothing is changed.
+    pub async fn init_key(
+        &self,
+        key_source: Option<KeySource>,
+        existing: ExistingKey,
+    ) -> Result<VaultStatus, BrokerError> {
+        self.keys.init_key(key_source, existing).await
+    }
+
+    /// The key in base64: with the vault's folder, all that is needed to read it.
+    pub async fn export_key(&self) -> Result<SecretString, BrokerError> {
+        self.keys.export_key().await
+    }
+
+    /// Opens the vault with an exported key and keeps that key where the source says. A key that does not open every
+    /// record that is there is refused, and nothing is changed.
+    pub async fn import_key(
+        &self,
+        key: SecretString,
+        key_source: Option<KeySource>,
+    ) -> Result<VaultStatus, BrokerError> {
+        self.keys.import_key(key, key_source).await
+    }
+
+    /// Re-encrypts every record under a new key. `given` has the keys of slots that the configuration does not give.
+    pub async fn rotate_key(&self, given: KeySecrets) -> Result<VaultStatus, BrokerError> {
+        self.keys.rotate_key(given).await
+    }
+
+    /// Adds a way to the vault's key. What `given` leaves out comes from the configuration.
+    pub async fn add_slot(
+        &self,
+        key_source: KeySource,
+        given: KeySecrets,
+    ) -> Result<KeySlot, BrokerError> {
+        self.keys.add_slot(key_source, given).await
+    }
+
+    /// Removes a way to the vault's key; false when there is none of that id.
+    pub async fn remove_slot(&self, id: String) -> Result<bool, BrokerError> {
+        self.keys.remove_slot(id).await
+    }
+
+    /// How each pool stands that has an account or has been asked.
+    pub async fn pool_status(&self, filter: &Filter) -> Result<Vec<PoolStatus>, BrokerError> {
+        self.status.pool_status(filter).await
+    }
+
+    /// How the vault stands. Neither creates it nor asks anybody.
+    pub async fn vault_status(&self) -> Result<VaultStatus, BrokerError> {
+        self.status.vault_status().await
+    }
+
+    /// Every provider that can be used under this configuration.
+    pub fn providers(&self) -> Vec<ProviderSummary> {
+        self.status.providers()
+    }
+
+    /// What the files of the project want now, and whether they are trusted. Reads files only; the vault stays as it is.
+    pub async fn project_trust(&self) -> Result<Project, BrokerError> {
+        self.trust.project_trust().await
+    }
+
+    /// Keeps that a person trusts the files of the project, and has what they want take effect.
+    ///
+    /// `shown` names each file with the hash of what the person saw; a file that has changed since is not trusted.
+    /// Without it, the files are trusted as they are.
+    pub async fn trust_project(
+        &self,
+        shown: Option<Vec<(PathBuf, String)>>,
+    ) -> Result<Project, BrokerError> {
+        self.trust.trust_project(shown).await
+    }
+
+    /// Takes the trust in the files of the project back.
+    pub async fn untrust_project(&self) -> Result<Project, BrokerError> {
+        self.trust.untrust_project().await
     }
 }

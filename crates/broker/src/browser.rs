@@ -10,12 +10,12 @@ use std::sync::mpsc;
 use secrecy::ExposeSecret;
 use url::Url;
 
-use crate::broker::Broker;
 use crate::config::{Provider, SecretSource};
-use crate::credential::Secret;
 use crate::host::Env;
 use crate::limits;
 use crate::providers::BUILT_IN;
+use crate::store::Store;
+use crate::store::secret::Secret;
 
 /// Variables that hold a secret under a name that does not say so.
 const NAMED: &[&str] = &["OPENCODE_AUTH_CONTENT"];
@@ -40,15 +40,15 @@ const WORDS: &[&str] = &[
 /// With it a window of another program comes to the front (the Wayland protocol `xdg-activation`).
 const NEEDED: &str = "XDG_ACTIVATION_TOKEN";
 
-/// Opens a web page in the user's browser. `broker` says which variables hold secrets beside those whose name says so.
+/// Opens a web page in the user's browser. `store` says which variables hold secrets beside those whose name says so.
 ///
 /// Returns once a launcher has taken the page, or has been at it for a moment.
-pub(crate) fn open(url: &str, env: &dyn Env, broker: Option<&Broker>) -> io::Result<()> {
+pub(crate) fn open(url: &str, env: &dyn Env, store: Option<&Store>) -> io::Result<()> {
     let is_page = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
     if !is_page {
         return Err(io::Error::new(ErrorKind::InvalidInput, "not a web page"));
     }
-    let kept = kept_variables(env, broker);
+    let kept = kept_variables(env, store);
     let mut last = None;
     for mut command in open::commands(url) {
         for name in &kept {
@@ -65,8 +65,8 @@ pub(crate) fn open(url: &str, env: &dyn Env, broker: Option<&Broker>) -> io::Res
 }
 
 /// The variables that no child gets.
-fn kept_variables(env: &dyn Env, broker: Option<&Broker>) -> BTreeSet<String> {
-    let known = broker.map(Known::of).unwrap_or_default();
+fn kept_variables(env: &dyn Env, store: Option<&Store>) -> BTreeSet<String> {
+    let known = store.map(Known::of).unwrap_or_default();
     let holds_secret = |name: &String| {
         says_secret(name)
             || known.names.contains(name)
@@ -92,15 +92,15 @@ fn says_secret(name: &str) -> bool {
 /// What the configuration and the accounts tell of variables.
 #[derive(Default)]
 struct Known<'a> {
-    broker: Option<&'a Broker>,
+    store: Option<&'a Store>,
     names: BTreeSet<String>,
 }
 
 impl<'a> Known<'a> {
-    fn of(broker: &'a Broker) -> Self {
-        let settings = broker.settings();
+    fn of(store: &'a Store) -> Self {
+        let settings = store.settings();
         let configured = settings.definitions();
-        let accounts = broker.accounts();
+        let accounts = store.accounts();
         let of_hosts = accounts
             .entries()
             .filter_map(|entry| match &entry.credential.secret {
@@ -112,17 +112,17 @@ impl<'a> Known<'a> {
             .chain(of_hosts)
             .collect();
         Self {
-            broker: Some(broker),
+            store: Some(store),
             names,
         }
     }
 
     /// Whether this is the credential of an account, be the variable called what it may.
     fn is_secret(&self, value: &str) -> bool {
-        let Some(broker) = self.broker else {
+        let Some(store) = self.store else {
             return false;
         };
-        let accounts = broker.accounts();
+        let accounts = store.accounts();
         !value.is_empty()
             && accounts
                 .entries()
@@ -163,7 +163,7 @@ fn launch(mut command: Command) -> io::Result<Option<ExitStatus>> {
             let status = command.spawn().and_then(|mut child| child.wait());
             let _ = ended.send(status);
         })?;
-    match end.recv_timeout(limits::BROWSER_PATIENCE) {
+    match end.recv_timeout(limits::BROWSER_TIMEOUT) {
         Ok(status) => status.map(Some),
         Err(_) => Ok(None),
     }

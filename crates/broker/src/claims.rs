@@ -10,13 +10,12 @@ use std::sync::Arc;
 use jsonc_parser::{CollectOptions, ParseOptions, ast, parse_to_ast};
 use provider_auth_policy::AccountKind;
 
-use crate::accounts::Filter;
-use crate::broker::Broker;
 use crate::config::{self, Inline};
-use crate::events::Events;
 use crate::host::{Env, Host};
 use crate::limits;
+use crate::notifier::Events;
 use crate::providers::BUILT_IN;
+use crate::store::Store;
 
 /// Whose requests are ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,25 +64,26 @@ impl Claims {
 
     /// Adds what this configuration and the accounts under it say.
     async fn add_accounts(&mut self, host: Host, inline: &Inline) {
-        let Ok(broker) = Broker::new(host, inline, Arc::new(Events::default())) else {
+        let Ok(store) = Store::new(host, inline, Arc::new(Events::default())) else {
             self.may_lack = true;
             return;
         };
-        let settings = broker.settings();
+        let settings = store.settings();
         let configured = settings.definitions();
         let (servers, models): (Vec<_>, Vec<_>) =
             configured.partition(|provider| provider.resource.is_some());
         let ids = models.iter().map(|provider| provider.id.to_string());
         self.providers.extend(ids);
-        match broker.list_accounts(&Filter::default()).await {
-            Ok(accounts) => {
-                let of_models = accounts.into_iter().filter(|account| {
-                    matches!(account.kind, AccountKind::Oauth | AccountKind::Api)
-                        && !account.provider.is_empty()
-                        && servers.iter().all(|server| *server.id != *account.provider)
+        match store.opened().await {
+            Ok(_) => {
+                let accounts = store.accounts();
+                let of_models = accounts.entries().filter(|entry| {
+                    let (kind, provider) = (entry.view.kind, &entry.credential.provider);
+                    matches!(kind, AccountKind::Oauth | AccountKind::Api)
+                        && servers.iter().all(|server| *server.id != **provider)
                 });
                 self.providers
-                    .extend(of_models.map(|account| account.provider));
+                    .extend(of_models.map(|entry| entry.credential.provider.clone()));
             }
             Err(_) => self.may_lack = true,
         }

@@ -364,16 +364,11 @@ fn end_it(port: u16, holder: Option<&str>) -> String {
     format!("end the program there (`{command}` names it)")
 }
 
-pub(crate) fn written_out(at: Timestamp) -> String {
-    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(at.as_millis());
-    httpdate::fmt_http_date(at)
-}
-
 fn needs_login(provider: &str, standing: Standing, moved_at: Option<Timestamp>) -> String {
     if let Some(at) = moved_at {
         return format!(
             "the login of {provider} was moved to a bundle at {}; sign in again here, or import that bundle",
-            written_out(at)
+            named::time(at)
         );
     }
     match standing {

@@ -13,9 +13,8 @@ use crate::browser;
 use crate::claims::Claims;
 use crate::config::{self, Inline};
 use crate::error::BrokerError;
-use crate::events::Events;
-use crate::host::{Host, SystemEnv};
-use crate::logging;
+use crate::host::{Host, SystemEnv, logging};
+use crate::notifier::Events;
 use crate::waits::Waits;
 
 static SLOT: RwLock<Slot> = RwLock::new(Slot {
@@ -77,7 +76,7 @@ pub fn broker() -> Result<Arc<Broker>, BrokerError> {
     }
     let inline = slot.inline.clone().unwrap_or_default();
     let broker = Broker::new(Host::system(), &inline, EVENTS.clone())?;
-    logging::start(&broker.settings().log)?;
+    logging::start(&broker.store().settings().log)?;
     slot.broker = Some(broker.clone());
     Ok(broker)
 }
@@ -105,7 +104,7 @@ pub async fn claims() -> Claims {
 
 /// Opens a web page in the user's browser, which is handed no secret of this process.
 pub fn open_browser(url: &str) -> std::io::Result<()> {
-    browser::open(url, &SystemEnv, current().as_deref())
+    browser::open(url, &SystemEnv, current().as_deref().map(Broker::store))
 }
 
 /// Brings what is under way to a safe end; the process is about to exit.

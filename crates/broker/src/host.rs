@@ -3,6 +3,15 @@
 //! Everything else in this crate is handed a [`Host`] and reads nothing by itself, so that each rule can be tested
 //! without touching the real ones.
 
+mod blocking;
+mod display;
+pub(crate) mod http;
+pub(crate) mod logging;
+pub(crate) mod resolver;
+
+pub(crate) use blocking::blocking;
+pub(crate) use display::has_display;
+
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -10,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use provider_auth_oauth::Http;
 use provider_auth_policy::Timestamp;
 
-use crate::http::HttpClient;
+use crate::host::http::HttpClient;
 use crate::limits;
 
 /// The environment of a process.

@@ -8,26 +8,37 @@ use std::sync::Arc;
 use provider_auth_vault::{Disk, ExistingKey, KeySecrets, KeySlot, KeySource, Options, Vault};
 use secrecy::SecretString;
 
-use crate::broker::{Broker, blocking};
 use crate::error::BrokerError;
-use crate::status::VaultStatus;
+use crate::host::blocking;
+use crate::status::{StatusService, VaultStatus};
+use crate::store::Store;
 
-impl Broker {
+/// Handles the key of one vault.
+pub(crate) struct KeyService {
+    store: Arc<Store>,
+    status: Arc<StatusService>,
+}
+
+impl KeyService {
+    pub(crate) fn new(store: Arc<Store>, status: Arc<StatusService>) -> Arc<Self> {
+        Arc::new(Self { store, status })
+    }
+
     /// Creates the vault's key, and the vault. With [`ExistingKey::Replace`] the key of an existing vault is replaced
     /// and every record re-encrypted, or nothing is changed.
-    pub async fn init_key(
+    pub(crate) async fn init_key(
         self: &Arc<Self>,
         key_source: Option<KeySource>,
         existing: ExistingKey,
     ) -> Result<VaultStatus, BrokerError> {
         let options = self.options_with(key_source)?;
         {
-            let _alone = self.alone().await;
-            match self.open_vault() {
+            let _locked = self.store.lock_openings().await;
+            match self.store.open_vault() {
                 None => {
-                    let entropy = self.vault_entropy();
+                    let entropy = self.store.vault_entropy();
                     let init = move || Vault::init(options, existing, Arc::new(Disk), entropy);
-                    self.work_with(init).await?;
+                    self.store.replace_vault(init).await?;
                 }
                 Some(vault) if existing == ExistingKey::Refuse => {
                     let dir = vault.dir().to_owned();
@@ -36,18 +47,18 @@ impl Broker {
                 Some(vault) => blocking(move || vault.replace_key(options)).await?,
             }
         }
-        self.vault_status().await
+        self.status.vault_status().await
     }
 
     /// The key in base64: with the vault's folder, all that is needed to read it.
-    pub async fn export_key(self: &Arc<Self>) -> Result<SecretString, BrokerError> {
-        let vault = self.opened_by_hand().await?;
+    pub(crate) async fn export_key(self: &Arc<Self>) -> Result<SecretString, BrokerError> {
+        let vault = self.store.opened_interactive().await?;
         Ok(blocking(move || vault.export_key()).await?)
     }
 
     /// Opens the vault with an exported key and keeps that key where the source says. A key that does not open every
     /// record that is there is refused, and nothing is changed.
-    pub async fn import_key(
+    pub(crate) async fn import_key(
         self: &Arc<Self>,
         key: SecretString,
         key_source: Option<KeySource>,
@@ -59,33 +70,33 @@ impl Broker {
             ));
         }
         {
-            let _alone = self.alone().await;
-            let entropy = self.vault_entropy();
+            let _locked = self.store.lock_openings().await;
+            let entropy = self.store.vault_entropy();
             let work = move || Vault::import_key(options, &key, Arc::new(Disk), entropy);
             let imported = blocking(work).await?;
-            let another = match self.open_vault() {
+            let another = match self.store.open_vault() {
                 Some(vault) => vault.reopen_as(imported),
                 None => Some(imported),
             };
             if let Some(another) = another {
-                self.work_with(move || Ok(another)).await?;
+                self.store.replace_vault(move || Ok(another)).await?;
             }
         }
-        self.vault_status().await
+        self.status.vault_status().await
     }
 
     /// Re-encrypts every record under a new key. `given` has the keys of slots that the configuration does not give.
-    pub async fn rotate_key(
+    pub(crate) async fn rotate_key(
         self: &Arc<Self>,
         given: KeySecrets,
     ) -> Result<VaultStatus, BrokerError> {
-        let vault = self.opened_by_hand().await?;
+        let vault = self.store.opened_interactive().await?;
         blocking(move || vault.rotate_key_with(&given)).await?;
-        self.vault_status().await
+        self.status.vault_status().await
     }
 
     /// Adds a way to the vault's key. What `given` leaves out comes from the configuration.
-    pub async fn add_slot(
+    pub(crate) async fn add_slot(
         self: &Arc<Self>,
         key_source: KeySource,
         given: KeySecrets,
@@ -95,8 +106,8 @@ impl Broker {
                 "keySource: expected keychain, env, passphrase or keyfile".to_owned(),
             ));
         }
-        let vault = self.opened_by_hand().await?;
-        let configured = self.vault_options().secrets;
+        let vault = self.store.opened_interactive().await?;
+        let configured = self.store.vault_options().secrets;
         let asks_itself = given.passphrase.is_some();
         let secrets = KeySecrets {
             key: given.key.or(configured.key),
@@ -108,14 +119,14 @@ impl Broker {
     }
 
     /// Removes a way to the vault's key; false when there is none of that id.
-    pub async fn remove_slot(self: &Arc<Self>, id: String) -> Result<bool, BrokerError> {
-        let vault = self.opened_by_hand().await?;
+    pub(crate) async fn remove_slot(self: &Arc<Self>, id: String) -> Result<bool, BrokerError> {
+        let vault = self.store.opened_interactive().await?;
         Ok(blocking(move || vault.remove_slot(&id)).await?)
     }
 
     /// The configured options, with another key source where one was chosen for this call.
     fn options_with(&self, key_source: Option<KeySource>) -> Result<Options, BrokerError> {
-        let options = self.options_by_hand();
+        let options = self.store.interactive_options();
         match key_source {
             Some(KeySource::Memory) if options.key != KeySource::Memory => {
                 Err(BrokerError::InvalidArgument(

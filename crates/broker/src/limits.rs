@@ -15,10 +15,10 @@ pub(crate) const MARK_AGAIN: Duration = Duration::from_mins(5);
 pub(crate) const SAVE_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long the end of the process waits for a token exchange under way: a slow token endpoint, not a dead one.
-pub(crate) const EXIT_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a refresh waits for another process that refreshes the same account: its request (30 s) and its writes.
-pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Age at which an attempt that was never reported is forgotten: longer than any response takes to begin.
 pub(crate) const ATTEMPT_LIFE: Duration = Duration::from_mins(10);
@@ -36,7 +36,7 @@ pub(crate) const BUNDLE_LIMIT: usize = 16 * 1024 * 1024;
 pub(crate) const LEGACY_LIMIT: u64 = 10 * 1024 * 1024;
 
 /// How long a login may take before it is given up, unless the caller says otherwise.
-pub(crate) const LOGIN_PATIENCE: Duration = Duration::from_mins(5);
+pub(crate) const LOGIN_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Logins that are kept after they ended, so that their outcome can be asked for.
 pub(crate) const ENDED_LOGINS: usize = 64;
@@ -49,10 +49,10 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) const BACKGROUND_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long a connection to an authorization server may take to stand: three lost packets, not a dead route.
-pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long one request to an authorization server may take, its answer included: slow ones need 10 s.
-pub(crate) const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of an authorization server's answer: no honest one comes near.
 pub(crate) const ANSWER_LIMIT: usize = 1024 * 1024;
@@ -67,7 +67,7 @@ pub(crate) const MODEL_PAGES: usize = 20;
 pub(crate) const MODELS_LIFE: Duration = Duration::from_hours(12);
 
 /// How long a list of models may take in all, with rotation, refresh and waits: nobody looks at a menu for longer.
-pub(crate) const MODELS_PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const MODELS_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Lists that are kept for one pool, the newest: each is of another account.
 pub(crate) const MODEL_LISTS: usize = 16;
@@ -76,13 +76,13 @@ pub(crate) const MODEL_LISTS: usize = 16;
 pub(crate) const MODEL_TEXT_LIMIT: usize = 256;
 
 /// How long a browser's launcher is watched for a failure: one that cannot open a page says so at once.
-pub(crate) const BROWSER_PATIENCE: Duration = Duration::from_millis(250);
+pub(crate) const BROWSER_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Bytes of a callback's request line and headers, which hold a code and the browser's cookies for this host.
 pub(crate) const CALLBACK_HEAD_LIMIT: usize = 8 * 1024;
 
 /// How long a client of the callback port may take to ask, and again to take its answer: it is on this machine.
-pub(crate) const CALLBACK_CLIENT_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const CALLBACK_CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connections to the callback port that are open at one time. A browser opens six, some of them only in advance; the rest
 /// is room in which a flood does not reach the browser's.

@@ -1,7 +1,10 @@
 //! How an error names what a call passed in: an id of ours as it is, anything else without its content, since people pass in
 //! addresses and keys by mistake.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use provider_auth_oauth::{looks_private, without_private};
+use provider_auth_policy::Timestamp;
 use provider_auth_vault::RecordId;
 
 use crate::limits::SHOWN_NAME_CHARS;
@@ -53,6 +56,11 @@ pub(crate) fn option(key: &str) -> String {
         Some(key) => key.to_owned(),
         None => format!("of the name that was given ({})", characters(key)),
     }
+}
+
+/// A time, as HTTP writes it.
+pub(crate) fn time(at: Timestamp) -> String {
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(at.as_millis()))
 }
 
 /// A name that the user gave, as of a namespace.

@@ -7,7 +7,7 @@ use provider_auth_policy::{
 };
 use serde_json::{Value, json};
 
-use crate::error::written_out;
+use crate::named;
 
 /// An answer of ours in the provider's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,7 +199,7 @@ fn message(
         message.push_str(&format!("; {}", form.remedy));
     }
     if let Some(at) = retry_at {
-        message.push_str(&format!("; try again at {}", written_out(at)));
+        message.push_str(&format!("; try again at {}", named::time(at)));
     }
     message
 }

@@ -8,9 +8,9 @@ use napi::bindgen_prelude::*;
 use napi::{JsString, ValueType, sys};
 use provider_auth_broker::config::{ConfigError, Inline};
 use provider_auth_broker::{
-    AccountChanges, AuthRequest, BrokerError, Explain, Failure, Fate, Filter, KeySecrets,
-    KeySource, KeyVariables, LoginOptions, Method, MigrateOptions, ModelsRequest, RefreshModels,
-    Report, SecretString, Task,
+    AccountChanges, AuthRequest, BrokerError, Failure, Fate, Filter, KeySecrets, KeySource,
+    KeyVariables, LoginOptions, Method, MigrateOptions, ModelsRequest, RefreshModels, Report,
+    SecretString, Task,
 };
 use serde_json::Value;
 
@@ -98,10 +98,7 @@ impl<'env> Options<'env> {
             account: self.text("account")?,
             retry_of,
             bound_by: self.text("boundBy")?,
-            explain: match self.flag("explain")? {
-                Some(true) => Explain::Trace,
-                _ => Explain::No,
-            },
+            explain: self.flag("explain")?.unwrap_or_default(),
         })
     }
 

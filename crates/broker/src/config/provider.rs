@@ -10,8 +10,8 @@ use url::Url;
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::secret::SecretRef;
-use crate::accounts::DEFAULT_NAMESPACE;
 use crate::providers::{BoundItems, ModelLists, OwnShape, StreamShape};
+use crate::store::accounts::DEFAULT_NAMESPACE;
 
 /// A provider, complete and checked.
 #[derive(Clone, Debug)]

@@ -15,9 +15,9 @@ use super::provider::Provenance;
 use super::schema::is_reserved;
 use super::secret::{SecretRef, SecretSource, is_reference};
 use super::tree::{Content, Entry, Node};
-use crate::accounts::checked_name;
 use crate::providers;
 use crate::shown::visible_text;
+use crate::store::accounts::checked_name;
 
 /// Headers that no credential can stand in, since the connection itself needs them.
 const RESERVED_HEADERS: &[&str] = &[

@@ -1,76 +1,22 @@
 //! Begins a login: finds server and client, picks the way, and makes the prompt.
 
-use std::sync::Arc;
-
 use provider_auth_oauth::{
     Client, ClientAuth, LoginSecrets, Server, authorization_url, discover_of, start_device,
     start_page,
 };
 use provider_auth_policy::Timestamp;
 use url::Url;
+use uuid::Builder;
 
-use super::mix_up::whereabouts;
-use super::run::Work;
-use super::{LastAnswer, LoginPrompt, Method};
-use crate::broker::Broker;
-use crate::config::{Grant, Provenance, Provider, resolve_secret};
-use crate::credential::Registration;
+use super::LoginService;
+use super::flow::LoginFlow;
+use super::plan::{LoginPlan, LoginPrompt, Method};
+use super::remedy::remedy;
+use crate::config::{Grant, Provider, resolve_secret};
 use crate::error::BrokerError;
-use crate::obtained::uuid;
-use crate::resource::{McpServer, remedy};
-use crate::shown::visible;
+use crate::host::has_display;
 
-/// What a login is made of, once it is known to be possible.
-pub(crate) struct Making {
-    pub(crate) provider: Arc<Provider>,
-    pub(crate) server: Server,
-    /// Its id is empty where the server asks for none, and where it is still to be registered.
-    pub(crate) client: Client,
-    /// The MCP server that is signed in to, where it is one.
-    pub(crate) mcp: Option<McpServer>,
-    pub(crate) method: Method,
-    pub(crate) namespace: String,
-    pub(crate) label: Option<String>,
-    /// What is told when its time is over.
-    pub(crate) last: LastAnswer,
-    pub(crate) priority: Option<i64>,
-}
-
-impl Making {
-    /// Whether its client was registered by us.
-    pub(super) fn is_registered(&self) -> bool {
-        self.registration().is_some()
-    }
-
-    pub(super) fn registration(&self) -> Option<&Registration> {
-        self.mcp.as_ref()?.registration.as_ref()
-    }
-
-    /// The instructions, so that going on is an informed choice: they name hosts that a server has chosen, that of the page and
-    /// that which gets the code; a project's own provider is named with its file, the host and what is read for it.
-    fn explain(&self, page: Option<&Url>, instructions: &str) -> String {
-        let mcp = self.mcp.as_ref().map(|mcp| &mcp.url);
-        let token_endpoint = self.server.token_endpoint.as_ref();
-        let configured = self.provider.server.as_ref();
-        let names_it = configured.is_some_and(|server| server.token_endpoint.is_some());
-        let is_chosen = mcp.is_some() || !names_it;
-        let hosts = page
-            .filter(|_| is_chosen)
-            .map(|page| whereabouts(mcp, page, token_endpoint));
-        let instructions = hosts.unwrap_or_default() + instructions;
-        let Provenance::Project(file) = &self.provider.origin_of_definition else {
-            return instructions;
-        };
-        let host = self.server.token_endpoint.as_ref();
-        let host = host.and_then(Url::host_str).unwrap_or("an unknown host");
-        format!(
-            "The project file {}, which you trusted, defines this login; it goes to {host}. {instructions}",
-            visible(file)
-        )
-    }
-}
-
-impl Broker {
+impl LoginService {
     /// What to know about a pool whose logins do not stand in for one another, when it has one already.
     pub(super) fn reserve_notice(&self, provider: &Provider, namespace: &str) -> String {
         let rotation = &provider.rotation;
@@ -93,7 +39,7 @@ impl Broker {
     ) -> Result<(Server, Client), BrokerError> {
         let missing = || {
             let error = BrokerError::client_id_required(provider);
-            self.withheld(&provider.id).unwrap_or(error)
+            self.store.withheld(&provider.id).unwrap_or(error)
         };
         let server = provider.server.clone();
         let dialect = server.as_ref().map(|server| &server.dialect);
@@ -109,20 +55,21 @@ impl Broker {
             _ => return Err(missing()),
         };
         let Some(mut server) = server else {
-            return Err(self.withheld(&provider.id).unwrap_or_else(|| BrokerError::InvalidArgument(format!(
+            return Err(self.store.withheld(&provider.id).unwrap_or_else(|| BrokerError::InvalidArgument(format!(
                 "no login server of {} is known; set providers.{0}.issuer, or authorizationEndpoint and tokenEndpoint",
                 provider.id
             ))));
         };
         if let Some(issued) = &server.dialect.issued_client {
-            let installation = format!("urn:uuid:{}", uuid(self.vault().id()));
+            let vault = Builder::from_random_bytes(self.store.vault().id()).into_uuid();
+            let installation = format!("urn:uuid:{vault}");
             let param = (issued.installation.clone(), installation);
             server.dialect.authorize.push(param);
         }
         let client = self.confidential(provider, id)?;
         let server = match &server.issuer {
             Some(issuer) if provider.discovers => {
-                let found = discover_of(&*self.host.http, &server).await;
+                let found = discover_of(&*self.store.host.http, &server).await;
                 let found = found.map_err(|error| {
                     BrokerError::LoginFailed(format!(
                         "the login server {issuer} cannot be asked for its endpoints: {error}{}",
@@ -145,9 +92,9 @@ impl Broker {
         let secret = provider
             .client_secret
             .as_ref()
-            .map(|secret| resolve_secret(secret, &*self.host.env))
+            .map(|secret| resolve_secret(secret, &*self.store.host.env))
             .transpose()?;
-        let signer = self.signer(provider, provider.client_auth)?;
+        let signer = self.endpoints.signer(provider, provider.client_auth)?;
         let auth = match (&secret, &signer) {
             (None, None) => ClientAuth::None,
             _ => provider.client_auth,
@@ -172,10 +119,12 @@ impl Broker {
         let has_page = server.authorization_endpoint.is_some()
             && !polls
             && provider.allows(Grant::AuthorizationCode);
-        let method = wanted.unwrap_or_else(|| match (self.has_display(), has_page, has_device) {
-            (true, true, _) => Method::Browser,
-            (_, _, true) => Method::Device,
-            _ => Method::Paste,
+        let method = wanted.unwrap_or_else(|| {
+            match (has_display(&*self.store.host.env), has_page, has_device) {
+                (true, true, _) => Method::Browser,
+                (_, _, true) => Method::Device,
+                _ => Method::Paste,
+            }
         });
         let possible = match method {
             Method::Device => has_device,
@@ -196,30 +145,16 @@ impl Broker {
         Ok(method)
     }
 
-    /// Whether a browser window would be seen: on a remote shell it would open on the wrong desk.
-    pub(crate) fn has_display(&self) -> bool {
-        let set = |name: &str| {
-            self.host
-                .env
-                .var(name)
-                .is_some_and(|value| !value.is_empty())
-        };
-        if set("SSH_CONNECTION") {
-            return false;
-        }
-        cfg!(any(windows, target_os = "macos")) || set("DISPLAY") || set("WAYLAND_DISPLAY")
-    }
-
     pub(super) async fn begin_device(
         &self,
         login: u64,
-        made: &mut Making,
-    ) -> Result<(LoginPrompt, Work), BrokerError> {
-        // Nobody comes back there, but a registration names an address all the same.
-        let redirect = self.way_back(made, Method::Paste).await?.1;
+        made: &mut LoginPlan,
+    ) -> Result<(LoginPrompt, LoginFlow), BrokerError> {
+        // No browser comes back there, but a registration names an address all the same.
+        let redirect = self.redirect_target(made, Method::Paste).await?.1;
         self.register(made, &redirect).await?;
         let grant = start_device(
-            &made.client_of(self),
+            &made.http(&self.store.host),
             &made.server,
             &made.client,
             &made.provider.scopes,
@@ -227,7 +162,7 @@ impl Broker {
         )
         .await
         .map_err(BrokerError::from_login)?;
-        made.hold(&grant)?;
+        made.require_reachable(&grant)?;
         let url = grant
             .verification_uri_complete
             .clone()
@@ -244,21 +179,25 @@ impl Broker {
                 ),
             ),
             user_code: Some(grant.user_code.clone()),
-            expires_at: self.now() + grant.expires_in,
+            expires_at: self.store.now() + grant.expires_in,
         };
-        Ok((prompt, Work::Device(grant)))
+        Ok((prompt, LoginFlow::Device(grant)))
     }
 
     /// A login whose page says nothing to this machine: the server is asked for its outcome.
     pub(super) fn begin_page_poll(
         &self,
         login: u64,
-        made: &Making,
-    ) -> Result<(LoginPrompt, Work), BrokerError> {
+        made: &LoginPlan,
+    ) -> Result<(LoginPrompt, LoginFlow), BrokerError> {
         let mut bytes = [0; 16];
-        self.host.entropy.fill(&mut bytes);
-        let page = start_page(&made.server, &self.login_secrets(), &uuid(bytes))
-            .map_err(BrokerError::from_login)?;
+        self.store.host.entropy.fill(&mut bytes);
+        let page = start_page(
+            &made.server,
+            &self.login_secrets(),
+            &Builder::from_random_bytes(bytes).into_uuid().to_string(),
+        )
+        .map_err(BrokerError::from_login)?;
         let prompt = LoginPrompt {
             login,
             method: Method::Device,
@@ -270,22 +209,22 @@ impl Broker {
             ),
             expires_at: Timestamp::from_millis(u64::MAX),
         };
-        Ok((prompt, Work::PagePoll(page)))
+        Ok((prompt, LoginFlow::PagePoll(page)))
     }
 
     /// A login without a person. The assertion is read now, so that one that is not there shows at once.
     pub(super) fn begin_assertion(
         &self,
         login: u64,
-        made: &Making,
-    ) -> Result<(LoginPrompt, Work), BrokerError> {
+        made: &LoginPlan,
+    ) -> Result<(LoginPrompt, LoginFlow), BrokerError> {
         let Some(assertion) = &made.provider.assertion else {
             return Err(BrokerError::InvalidArgument(format!(
                 "method: set providers.{}.assertion to where the token of your own issuer is, as {{file:…}} or {{env:…}}",
                 made.provider.id
             )));
         };
-        let assertion = resolve_secret(assertion, &*self.host.env)?;
+        let assertion = resolve_secret(assertion, &*self.store.host.env)?;
         let endpoint = made.server.token_endpoint.as_ref();
         let prompt = LoginPrompt {
             login,
@@ -295,11 +234,11 @@ impl Broker {
             instructions: "The assertion is exchanged; there is nothing to do".to_owned(),
             expires_at: Timestamp::from_millis(u64::MAX),
         };
-        Ok((prompt, Work::Assertion(assertion)))
+        Ok((prompt, LoginFlow::Assertion(assertion)))
     }
 
     /// A login of the client itself.
-    pub(super) fn begin_client(&self, login: u64, made: &Making) -> (LoginPrompt, Work) {
+    pub(super) fn begin_client(&self, login: u64, made: &LoginPlan) -> (LoginPrompt, LoginFlow) {
         let endpoint = made.server.token_endpoint.as_ref();
         let prompt = LoginPrompt {
             login,
@@ -309,21 +248,21 @@ impl Broker {
             instructions: "The client signs in for itself; there is nothing to do".to_owned(),
             expires_at: Timestamp::from_millis(u64::MAX),
         };
-        (prompt, Work::Client)
+        (prompt, LoginFlow::Client)
     }
 
     fn login_secrets(&self) -> LoginSecrets {
-        LoginSecrets::new(&mut |bytes| self.host.entropy.fill(bytes))
+        LoginSecrets::new(&mut |bytes| self.store.host.entropy.fill(bytes))
     }
 
     pub(super) async fn begin_page(
         &self,
         login: u64,
-        made: &mut Making,
+        made: &mut LoginPlan,
         method: Method,
         hint: Option<&str>,
-    ) -> Result<(LoginPrompt, Work), BrokerError> {
-        let (server, redirect) = self.way_back(made, method).await?;
+    ) -> Result<(LoginPrompt, LoginFlow), BrokerError> {
+        let (server, redirect) = self.redirect_target(made, method).await?;
         self.register(made, &redirect).await?;
         let secrets = self.login_secrets();
         let url = authorization_url(
@@ -351,7 +290,7 @@ impl Broker {
         };
         Ok((
             prompt,
-            Work::Page {
+            LoginFlow::Page {
                 server,
                 secrets,
                 redirect,
@@ -360,7 +299,7 @@ impl Broker {
     }
 
     /// The client that asks for the tokens, with its secret.
-    pub(super) fn asking_client(&self, made: &Making) -> Result<Client, BrokerError> {
+    pub(super) fn asking_client(&self, made: &LoginPlan) -> Result<Client, BrokerError> {
         match made.is_registered() {
             true => Ok(made.client.clone()),
             false => self.confidential(&made.provider, made.client.id.clone()),

@@ -7,8 +7,8 @@ use provider_auth_oauth::{CallbackError, error_code};
 use provider_auth_policy::Timestamp;
 use tokio::sync::watch;
 
-use crate::broker::Broker;
 use crate::error::BrokerError;
+use crate::store::Store;
 
 /// What came last to a login, and why it did not count.
 #[derive(Clone, Debug, Default)]
@@ -40,9 +40,9 @@ pub(super) struct Deadline {
 
 impl Deadline {
     /// Waits for it, and returns how the login ends by it.
-    pub(super) async fn reached(&self, broker: &Broker) -> BrokerError {
+    pub(super) async fn reached(&self, store: &Store) -> BrokerError {
         tokio::select! {
-            () = tokio::time::sleep(broker.now().until(self.at)) => BrokerError::LoginTimeout {
+            () = tokio::time::sleep(store.now().until(self.at)) => BrokerError::LoginTimeout {
                 last: self.last.0.lock().clone(),
             },
             () = called_off(self.cancelled.clone()) => BrokerError::LoginCancelled,

@@ -4,83 +4,69 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use provider_auth_oauth::{
-    Callback, CallbackError, DeviceGrant, LoginSecrets, OauthError, PageLogin,
-    Pasted as PastedText, Server, client_credentials, exchange_assertion, exchange_code,
-    poll_device, poll_page, read_callback,
+    Callback, CallbackError, LoginSecrets, OauthError, Pasted as PastedText, Server,
+    client_credentials, exchange_assertion, exchange_code, poll_device, poll_page, read_callback,
 };
 use provider_auth_policy::Timestamp;
-use secrecy::SecretString;
 use tokio::sync::mpsc;
 use url::Url;
 
-use super::Pasted;
-use super::begin::Making;
+use super::LoginService;
+use super::callback::CallbackServer;
 use super::deadline::Deadline;
+use super::flow::LoginFlow;
 use super::mix_up::check_pasted;
-use crate::accounts::Account;
-use crate::broker::Broker;
-use crate::callback::CallbackServer;
+use super::open_logins::Pasted;
+use super::plan::LoginPlan;
 use crate::error::BrokerError;
+use crate::store::Account;
 
-/// What a login waits for.
-pub(super) enum Work {
-    Assertion(SecretString),
-    Client,
-    Device(DeviceGrant),
-    PagePoll(PageLogin),
-    Page {
-        server: Option<CallbackServer>,
-        secrets: LoginSecrets,
-        redirect: Url,
-    },
-}
-
-impl Broker {
+impl LoginService {
     /// Runs a login to its end. What waits for the user ends with the deadline. Once the user has answered, nothing calls it off:
     /// what follows is bounded by itself, and a code is good for one use.
     pub(super) async fn run(
         self: &Arc<Self>,
-        work: Work,
-        made: &Making,
+        flow: LoginFlow,
+        made: &LoginPlan,
         mut pasted: mpsc::Receiver<Pasted>,
         deadline: &Deadline,
     ) -> Result<Account, BrokerError> {
-        let given_up = deadline.reached(self);
+        let given_up = deadline.reached(&self.store);
         tokio::pin!(given_up);
-        let http = &made.client_of(self);
-        match work {
-            Work::Assertion(assertion) => {
-                let asked_at = self.now();
+        let http = &made.http(&self.store.host);
+        match flow {
+            LoginFlow::Assertion(assertion) => {
+                let asked_at = self.store.now();
                 let tokens = exchange_assertion(http, &made.server, &assertion)
                     .await
                     .map_err(BrokerError::from_login)?;
                 self.keep(made, made.client.clone(), tokens, asked_at).await
             }
-            Work::Client => {
-                let asked_at = self.now();
+            LoginFlow::Client => {
+                let asked_at = self.store.now();
                 let scopes = &made.provider.scopes;
                 let tokens = client_credentials(http, &made.server, &made.client, scopes)
                     .await
                     .map_err(BrokerError::from_login)?;
                 self.keep(made, made.client.clone(), tokens, asked_at).await
             }
-            work @ (Work::Device(_) | Work::PagePoll(_)) => {
+            flow @ (LoginFlow::Device(_) | LoginFlow::PagePoll(_)) => {
                 // A poll is sent when a pause ends, and the token's life counts from then.
-                let asked_at = AtomicU64::new(self.now().as_millis());
+                let asked_at = AtomicU64::new(self.store.now().as_millis());
                 let pause = |span| {
-                    let (broker, asked_at) = (self, &asked_at);
+                    let (store, asked_at) = (&self.store, &asked_at);
                     async move {
                         tokio::time::sleep(span).await;
-                        asked_at.store(broker.now().as_millis(), Ordering::Relaxed);
+                        asked_at.store(store.now().as_millis(), Ordering::Relaxed);
                     }
                 };
                 let server = &made.server;
                 let outcome = async {
-                    match &work {
-                        Work::Device(grant) => {
+                    match &flow {
+                        LoginFlow::Device(grant) => {
                             poll_device(http, server, &made.client, grant, pause).await
                         }
-                        Work::PagePoll(page) => poll_page(http, server, page, pause).await,
+                        LoginFlow::PagePoll(page) => poll_page(http, server, page, pause).await,
                         _ => std::future::pending().await,
                     }
                 };
@@ -91,7 +77,7 @@ impl Broker {
                 let asked_at = Timestamp::from_millis(asked_at.into_inner());
                 self.keep(made, made.client.clone(), tokens, asked_at).await
             }
-            Work::Page {
+            LoginFlow::Page {
                 server,
                 secrets,
                 redirect,
@@ -125,7 +111,7 @@ impl Broker {
                     // The user has seen the prompt and has gone on: now a secret that the project names is read.
                     let client = self.asking_client(made)?;
                     let client = callback.client(&made.server, &client)?;
-                    let asked_at = self.now();
+                    let asked_at = self.store.now();
                     let tokens =
                         exchange_code(http, &made.server, &client, callback, &secrets, &redirect)
                             .await;
@@ -172,23 +158,6 @@ fn is_of_code(error: &OauthError) -> bool {
             )
         ),
         other => other.is_transient(),
-    }
-}
-
-impl Work {
-    /// What to tell when the time is over and nothing has come.
-    pub(super) fn nothing_came(&self) -> String {
-        match self {
-            Self::Assertion(_) | Self::Client => "The login server had not answered yet".to_owned(),
-            Self::Device(_) => "The code was not entered, or the sign-in not finished".to_owned(),
-            Self::PagePoll(_) => "The sign-in on the page was not finished".to_owned(),
-            Self::Page {
-                server: Some(_),
-                redirect,
-                ..
-            } => format!("No answer came to {redirect}"),
-            Self::Page { .. } => "No code was pasted".to_owned(),
-        }
     }
 }
 

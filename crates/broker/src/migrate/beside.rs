@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::object::Object;
-use crate::limits;
-use crate::named;
+use crate::{limits, named};
 
 /// Refuses an entry with a field that would be lost: what it is for is not known, and its program may need it.
 pub(super) fn holds_only(fields: &Object<'_>, known: &[&str]) -> Result<(), String> {

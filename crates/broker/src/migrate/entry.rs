@@ -16,13 +16,15 @@ use url::Url;
 use super::beside::{holds_only, metadata};
 use super::object::{NotA, Object};
 use super::source::{Form, Source};
-use crate::accounts::{DEFAULT_NAMESPACE, checked_name};
-use crate::broker::Broker;
 use crate::config::{Origin, Provider};
-use crate::credential::{self, Belongs, Credential, Secret, TakenFrom, Unknown};
 use crate::error::BrokerError;
-use crate::headers::HeaderSet;
+use crate::migrate::MigrationService;
 use crate::providers::of_opencode;
+use crate::store::HeaderSet;
+use crate::store::accounts::{DEFAULT_NAMESPACE, checked_name};
+use crate::store::audience::Audience;
+use crate::store::credential::{Credential, TakenFrom};
+use crate::store::secret::{self, Secret, Unknown};
 
 /// What the OpenCode plugin (`npm/src/server.ts`) has stored in the place of a key.
 const PLACEHOLDER: &str = "kept-by-provider-auth";
@@ -50,7 +52,7 @@ pub(super) enum Meaning {
 /// Why an entry is not taken over; no word of its values.
 type Unclear = String;
 
-impl Broker {
+impl MigrationService {
     /// The entries of a source, in its order; nothing when it holds something else than entries.
     pub(super) fn entries(&self, source: &Source, now: Timestamp) -> Option<Vec<Entry>> {
         if let Form::Key(provider) = source.form {
@@ -149,7 +151,7 @@ impl Broker {
             key: secret,
             other: Unknown::default(),
         };
-        account(&provider.id, Belongs::key(&provider), secret, now)
+        account(&provider.id, Audience::key(&provider), secret, now)
     }
 
     fn login(&self, key: &str, fields: &Object<'_>, now: Timestamp) -> Result<Understood, Unclear> {
@@ -170,7 +172,7 @@ impl Broker {
         let server = provider.server.as_ref().unwrap_or(&no_server);
         let mut identity = identity(&tokens, server, None);
         identity.organization = identity.organization.or(organization);
-        let belongs = Belongs {
+        let audience = Audience {
             origins,
             issuer: server.issuer.clone(),
             token_endpoint: server.token_endpoint.clone(),
@@ -181,10 +183,10 @@ impl Broker {
                 None => ClientAuth::default(),
             },
             exchange_endpoint: server.exchange_endpoint.clone(),
-            ..Belongs::made_under(&provider)
+            ..Audience::made_under(&provider)
         };
         let secret = secret_of(tokens, None, expires_at, now)?;
-        let understood = account(&provider.id, belongs, secret, now)?;
+        let understood = account(&provider.id, audience, secret, now)?;
         Ok(understood.of(identity))
     }
 
@@ -200,7 +202,7 @@ impl Broker {
         let url = url.ok_or("it does not say which server it is for: sign in to it once more")?;
         let (url, origin) = place(&url)?;
         // A model provider's pool is no place for the login of a server.
-        if let Some(Ok(known)) = self.configured_provider(name)
+        if let Some(Ok(known)) = self.store.configured_provider(name)
             && !known.origins.contains(&origin)
         {
             return Err(format!(
@@ -213,7 +215,7 @@ impl Broker {
             None => Ok(None),
         };
         let client_secret = of_client("clientSecret")?;
-        let belongs = Belongs {
+        let audience = Audience {
             origins: [origin].into(),
             client_id: of_client("clientId")?.map(|id| id.expose_secret().to_owned()),
             client_auth: match client_secret {
@@ -221,7 +223,7 @@ impl Broker {
                 None => ClientAuth::None,
             },
             resource: Some(url),
-            ..Belongs::default()
+            ..Audience::default()
         };
         let expires_at = told.number("expiresAt").map_err(said)?.and_then(moment);
         let scope = told.text("scope").map_err(said)?;
@@ -232,14 +234,14 @@ impl Broker {
             ..kept
         };
         let secret = secret_of(kept, client_secret, expires_at, now)?;
-        account(name, belongs, secret, now)
+        account(name, audience, secret, now)
     }
 
     /// The provider that OpenCode's id stands for, if it is known where its credentials may go.
     fn placed(&self, id: &str) -> Result<Arc<Provider>, Unclear> {
-        let found = match self.provider(id) {
+        let found = match self.store.provider(id) {
             Err(BrokerError::UnknownProvider { .. }) => match of_opencode(id) {
-                Some(descriptor) => self.provider(descriptor.id),
+                Some(descriptor) => self.store.provider(descriptor.id),
                 None => Err(BrokerError::unknown_provider(id)),
             },
             found => found,
@@ -279,7 +281,7 @@ impl Understood {
 
 fn account(
     provider: &str,
-    belongs: Belongs,
+    audience: Audience,
     secret: Secret,
     now: Timestamp,
 ) -> Result<Understood, Unclear> {
@@ -293,7 +295,7 @@ fn account(
         created_at: now,
         updated_at: now,
         identity: Identity::default(),
-        belongs,
+        audience,
         secret,
         moved_at: None,
         taken_from: None,
@@ -307,16 +309,16 @@ fn host_token(key: &str, fields: &Object<'_>, now: Timestamp) -> Result<Understo
     let (_, origin) = place(key)?;
     let token = needed(fields, "token")?;
     sendable(&token, "token")?;
-    let belongs = Belongs {
+    let audience = Audience {
         origins: [origin].into(),
-        ..Belongs::default()
+        ..Audience::default()
     };
     let secret = Secret::Wellknown {
         token,
         variable: fields.text("key").map_err(said)?,
         other: Unknown::default(),
     };
-    account(key.trim_end_matches('/'), belongs, secret, now)
+    account(key.trim_end_matches('/'), audience, secret, now)
 }
 
 /// A URL that a credential may go to, and its origin.
@@ -395,7 +397,7 @@ fn fingerprint(credential: &Credential) -> String {
     for text in [credential.provider.as_str(), credential.kind().as_str()] {
         hash.update(Sha256::digest(text));
     }
-    hash.update(credential::fingerprint(credential.bearer()));
+    hash.update(secret::fingerprint(credential.bearer()));
     if let Secret::Oauth {
         refresh,
         expires_at,
@@ -403,7 +405,7 @@ fn fingerprint(credential: &Credential) -> String {
         ..
     } = &credential.secret
     {
-        let refresh = refresh.as_ref().map(credential::fingerprint);
+        let refresh = refresh.as_ref().map(secret::fingerprint);
         hash.update(refresh.unwrap_or_default());
         // Where there is no access token, the time was set by us.
         let ends_at = expires_at.filter(|_| !access.expose_secret().is_empty());

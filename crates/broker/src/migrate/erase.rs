@@ -16,24 +16,25 @@ use super::kept::{Kept, digest};
 use super::object::Object;
 use super::plan::is_same;
 use super::source::{Content, read};
-use crate::account_calls::KEPT_FILE;
-use crate::accounts::{Accounts, record_id};
-use crate::broker::Broker;
-use crate::credential::{Credential, Secret, fingerprint};
 use crate::error::BrokerError;
+use crate::migrate::MigrationService;
+use crate::store::accounts::{Accounts, record_id};
+use crate::store::credential::Credential;
+use crate::store::record_kind::KEPT_FILE;
+use crate::store::secret::{Secret, fingerprint};
 
 /// An account that leaves, with all its secrets.
 type Leaving<'a> = (&'a AccountId, &'a Credential);
 
-impl Broker {
+impl MigrationService {
     /// Takes the entries of accounts that leave the vault out of the files that migrations have kept.
     pub(crate) fn erase_kept(
         &self,
         vault: &Vault,
         leaving: &[Leaving<'_>],
     ) -> Result<(), BrokerError> {
-        self.reread_now(vault)?;
-        let accounts = self.accounts();
+        self.store.reread_now(vault)?;
+        let accounts = self.store.accounts();
         // A record that could not be read may be a kept file.
         let unreadable = accounts
             .unreadable
@@ -61,7 +62,7 @@ impl Broker {
         leaving: &[Leaving<'_>],
         accounts: &Accounts,
     ) -> Result<(), BrokerError> {
-        let guard = self.lock_record(vault, &id)?;
+        let guard = self.store.lock_record(vault, &id)?;
         let Some(record) = vault.reread(&guard)? else {
             return Ok(());
         };
@@ -75,7 +76,7 @@ impl Broker {
     /// A kept file without what is of accounts that leave; `None` when nothing of it is.
     fn rest_of(&self, kept: Kept, leaving: &[Leaving<'_>], accounts: &Accounts) -> Option<Kept> {
         let source = kept.as_source();
-        let entries = self.entries(&source, self.now())?;
+        let entries = self.entries(&source, self.store.now())?;
         let object = Object::parse(&source.text)?;
         let stays: HashSet<&str> = accounts
             .entries()

@@ -6,10 +6,10 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::source::{Form, Source};
-use crate::account_calls::KEPT_FILE;
-use crate::accounts::Accounts;
-use crate::broker::Broker;
 use crate::error::BrokerError;
+use crate::migrate::MigrationService;
+use crate::store::accounts::Accounts;
+use crate::store::record_kind::KEPT_FILE;
 
 const VERSION: u32 = 1;
 
@@ -82,7 +82,7 @@ pub(super) fn kept_files(vault: &Vault, accounts: &Accounts) -> Result<Vec<Kept>
     Ok(kept)
 }
 
-impl Broker {
+impl MigrationService {
     /// Makes sure that the vault holds this file with this label, and reads it back from the disk. Of each file one is
     /// kept: that of its last migration.
     pub(super) fn keep_file(
@@ -99,7 +99,7 @@ impl Broker {
         let plaintext = label.with(text);
         let id = match same.first() {
             Some(kept) => {
-                let guard = self.lock_record(vault, &kept.id)?;
+                let guard = self.store.lock_record(vault, &kept.id)?;
                 if kept.label != *label {
                     vault.replace(&guard, &plaintext)?;
                 }
@@ -107,14 +107,14 @@ impl Broker {
             }
             None => vault.create(KEPT_FILE, &plaintext)?.0,
         };
-        let guard = self.lock_record(vault, &id)?;
+        let guard = self.store.lock_record(vault, &id)?;
         let record = vault.reread(&guard)?;
         if record.is_none_or(|record| record.plaintext() != &**plaintext) {
             return Err(VaultError::Corrupt { id }.into());
         }
         drop(guard);
         for kept in older.into_iter().chain(same.into_iter().skip(1)) {
-            vault.remove(self.lock_record(vault, &kept.id)?)?;
+            vault.remove(self.store.lock_record(vault, &kept.id)?)?;
         }
         Ok(())
     }

@@ -8,9 +8,10 @@ use provider_auth_policy::{AccountId, AccountKind, SharedState, Standing};
 use super::entry::{Entry, Meaning};
 use super::source::{Form, Source, Sources};
 use super::{EntryAction, Fate, SkippedEntry};
-use crate::accounts::{Accounts, Entry as Known};
-use crate::broker::Broker;
-use crate::credential::{Credential, fingerprint};
+use crate::migrate::MigrationService;
+use crate::store::accounts::{Accounts, Entry as Known};
+use crate::store::credential::Credential;
+use crate::store::secret::fingerprint;
 
 /// What is to be done with all sources.
 pub(super) struct Plan {
@@ -78,11 +79,11 @@ impl FilePlan {
     }
 }
 
-impl Broker {
+impl MigrationService {
     /// What is to be done with what was read. An entry of the variable hides that of `auth.json` with the same name, as it
     /// does in OpenCode.
     pub(super) fn plan(&self, sources: Sources, accounts: &Accounts) -> Plan {
-        let now = self.now();
+        let now = self.store.now();
         let mut plan = Plan {
             deeds: Vec::new(),
             files: Vec::new(),
@@ -159,7 +160,10 @@ impl Broker {
             .find(|known| is_same(&known.credential, wanted));
         if let Some(known) = known {
             let id = known.view.id.clone();
-            let is_newer = self.ledger.read(|state| is_newer(wanted, known, state));
+            let is_newer = self
+                .store
+                .state
+                .read(|state| is_newer(wanted, known, state));
             return if is_newer {
                 Goal::Update(id)
             } else {
@@ -220,7 +224,7 @@ impl<'a> Lookup<'a> {
 
 /// Whether an account that is there is the one that is wanted, in whichever pool it is now.
 pub(super) fn is_same(known: &Credential, wanted: &Credential) -> bool {
-    if known.kind() != wanted.kind() || known.belongs.resource != wanted.belongs.resource {
+    if known.kind() != wanted.kind() || known.audience.resource != wanted.audience.resource {
         return false;
     }
     let (one, two) = (&known.identity, &wanted.identity);
@@ -241,7 +245,7 @@ pub(super) fn is_same(known: &Credential, wanted: &Credential) -> bool {
 fn is_same_secret(one: &Credential, two: &Credential) -> bool {
     one.provider == two.provider
         && one.kind() == two.kind()
-        && one.belongs.resource == two.belongs.resource
+        && one.audience.resource == two.audience.resource
         && fingerprint(one.bearer()) == fingerprint(two.bearer())
 }
 

@@ -1,6 +1,7 @@
 //! The steps of a migration, in the order that loses nothing: keep the file, write the accounts, read them back, and only
 //! then touch the file.
 
+use crate::store::store_account::overwrite;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,19 +15,21 @@ use super::kept::{Label, kept_files};
 use super::plan::{Deed, FilePlan, Goal, Plan};
 use super::source::{Content, name_of, read};
 use super::{Fate, ImportedEntry, MigrateOptions, MigrationReport, SourceReport, SourceState};
-use crate::account_calls::record_kind;
-use crate::accounts::{Accounts, read_locked, record_id};
-use crate::broker::{Broker, blocking};
-use crate::credential::Credential;
 use crate::error::BrokerError;
-use crate::events::EventKind;
-use crate::labels::free_label;
-use crate::moved;
+use crate::host::blocking;
+use crate::migrate::MigrationService;
+use crate::notifier::EventKind;
+use crate::store::accounts::{Accounts, record_id};
+use crate::store::credential::Credential;
+use crate::store::labels::free_label;
+use crate::store::locks::read_locked;
+use crate::store::moved_bundle;
+use crate::store::record_kind::record_kind;
 
 /// Records that were written, with the generations that they have now.
 type Written = Vec<(AccountId, u64)>;
 
-impl Broker {
+impl MigrationService {
     pub(super) async fn take_over(
         self: &Arc<Self>,
         options: MigrateOptions,
@@ -41,11 +44,11 @@ impl Broker {
         if first.deeds.is_empty() || (options.dry_run && !self.has_vault().await?) {
             return Ok(first.report(&options));
         }
-        let vault = self.opened_by_hand().await?;
+        let vault = self.store.opened_interactive().await?;
         if options.dry_run {
             let look = {
                 let (broker, options) = (self.clone(), options.clone());
-                move || broker.look(&options, &broker.accounts())
+                move || broker.look(&options, &broker.store.accounts())
             };
             return Ok(blocking(look).await?.report(&options));
         }
@@ -59,22 +62,22 @@ impl Broker {
             let (broker, vault) = (self.clone(), vault.clone());
             move || {
                 let taken = broker.take_over_now(&vault, &options);
-                moved::settle(&vault);
+                moved_bundle::settle(&vault);
                 taken
             }
         })
         .await?;
-        self.reread(&vault).await?;
+        self.store.reread(&vault).await?;
         for (id, generation) in &written {
-            self.ledger.note(&refreshed(id, *generation));
+            self.store.state.note(&refreshed(id, *generation));
         }
         if !written.is_empty() {
             // A request that waits for an account may have one now.
-            self.changed.notify_waiters();
-            self.save_state(&vault).await;
+            self.store.notifier.wake_waiting();
+            self.store.save_state(&vault).await;
         }
         for (id, _) in &written {
-            self.tell_account(EventKind::AccountAdded, id);
+            self.store.tell_account(EventKind::AccountAdded, id, None);
         }
         Ok(report)
     }
@@ -158,7 +161,7 @@ impl Broker {
         let (record, generation) = vault.create(kind, &credential.plaintext())?;
         let id = AccountId::from(record.to_string());
         written.push((id.clone(), generation));
-        read_back(vault, &self.lock_record(vault, &record)?, &credential)?;
+        read_back(vault, &self.store.lock_record(vault, &record)?, &credential)?;
         Ok(id)
     }
 
@@ -170,13 +173,11 @@ impl Broker {
         wanted: &Credential,
         written: &mut Written,
     ) -> Result<AccountId, BrokerError> {
-        let guard = self.lock_record(vault, &record_id(id)?)?;
+        let guard = self.store.lock_record(vault, &record_id(id)?)?;
         let (current, _) = read_locked(vault, &guard)?;
-        let credential = wanted.in_place_of(current);
-        let seen = self.ledger.read(|state| state.counters(id).generation);
-        let generation = vault.replace_above(&guard, &credential.plaintext(), seen)?;
-        // A note of a refresh under way speaks of a token that is history now.
-        vault.clear_pending(&guard)?;
+        let credential = wanted.clone().in_place_of(current);
+        let seen = self.store.seen_generation(id);
+        let generation = overwrite(vault, &guard, &credential, seen)?;
         written.push((id.clone(), generation));
         read_back(vault, &guard, &credential)?;
         Ok(id.clone())
@@ -189,7 +190,7 @@ impl Broker {
         id: &AccountId,
         wanted: &Credential,
     ) -> Result<AccountId, BrokerError> {
-        let guard = self.lock_record(vault, &record_id(id)?)?;
+        let guard = self.store.lock_record(vault, &record_id(id)?)?;
         let (found, _) = read_locked(vault, &guard)?;
         if found.provider == wanted.provider && found.kind() == wanted.kind() {
             Ok(id.clone())
@@ -335,26 +336,6 @@ pub(super) fn remove(file: &Path) -> Result<(), BrokerError> {
             path: file.to_owned(),
             why: format!("cannot be removed: {error}"),
         })
-}
-
-impl Credential {
-    /// These tokens in the place of those of the same account; what its owner has said about it stays.
-    fn in_place_of(&self, current: Self) -> Self {
-        Self {
-            namespace: current.namespace,
-            label: current.label,
-            enabled: current.enabled,
-            priority: current.priority,
-            created_at: current.created_at,
-            identity: if self.identity.subject.is_some() {
-                self.identity.clone()
-            } else {
-                current.identity
-            },
-            other: current.other,
-            ..self.clone()
-        }
-    }
 }
 
 #[cfg(test)]

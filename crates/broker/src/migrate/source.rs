@@ -8,10 +8,10 @@ use provider_auth_vault::{Privacy, privacy};
 use zeroize::Zeroizing;
 
 use super::{KeyVariables, MigrateOptions, SkippedEntry};
-use crate::broker::Broker;
 use crate::config::{data_home, expand, variable};
 use crate::error::BrokerError;
 use crate::limits;
+use crate::migrate::MigrationService;
 use crate::providers::BUILT_IN;
 
 /// Where OpenCode takes the content of `auth.json` from instead, if it is set and holds an object.
@@ -47,13 +47,13 @@ pub(super) struct Sources {
     pub(super) skipped: Vec<SkippedEntry>,
 }
 
-impl Broker {
+impl MigrationService {
     /// Reads all sources. A file that is there and cannot be read is an error, before anything was done.
     pub(super) fn sources(&self, options: &MigrateOptions) -> Result<Sources, BrokerError> {
         let mut sources = Sources::default();
         // The variable is of this process, and a folder that is named may be of another machine.
         if options.dir.is_none()
-            && let Some(text) = variable(&*self.host.env, AUTH_CONTENT)
+            && let Some(text) = variable(&*self.store.host.env, AUTH_CONTENT)
         {
             sources
                 .found
@@ -81,7 +81,7 @@ impl Broker {
         &self,
         options: &MigrateOptions,
     ) -> Result<[(PathBuf, Form); 2], BrokerError> {
-        let env = &*self.host.env;
+        let env = &*self.store.host.env;
         let dir = match &options.dir {
             Some(dir) => expand(env, dir),
             // On every platform: OpenCode goes by the XDG specification on macOS and Windows too.
@@ -110,7 +110,7 @@ impl Broker {
             KeyVariables::Named(names) => names.iter().map(String::as_str).collect(),
         };
         for name in names {
-            let Some(text) = variable(&*self.host.env, name) else {
+            let Some(text) = variable(&*self.store.host.env, name) else {
                 continue;
             };
             match known.clone().find(|(known, _)| *known == name) {
@@ -187,7 +187,7 @@ pub(super) fn read(path: &Path) -> Result<Content, BrokerError> {
         Privacy::Readable => Some("others can read it; run `chmod 600` on it"),
         Privacy::Foreign => {
             return Err(refused(
-                "belongs to another user, so it is not taken for yours",
+                "audience to another user, so it is not taken for yours",
             ));
         }
     };

@@ -19,13 +19,15 @@ use super::{
     EntryAction, ImportedEntry, KeyVariables, MigrateOptions, MigrationReport, SkippedEntry,
     SourceReport, SourceState,
 };
-use crate::accounts::{Accounts, Entry, read_locked, record_id};
-use crate::broker::{About, Broker, blocking};
 use crate::error::BrokerError;
-use crate::events::EventKind;
-use crate::moved;
+use crate::host::blocking;
+use crate::migrate::MigrationService;
+use crate::notifier::{About, EventKind};
+use crate::store::accounts::{Accounts, Entry, record_id};
+use crate::store::locks::read_locked;
+use crate::store::moved_bundle;
 
-impl Broker {
+impl MigrationService {
     pub(super) async fn undo_migration(
         self: &Arc<Self>,
         options: MigrateOptions,
@@ -33,8 +35,8 @@ impl Broker {
         if !self.has_vault().await? {
             return Ok(MigrationReport::default());
         }
-        let vault = self.opened_by_hand().await?;
-        let before = self.accounts();
+        let vault = self.store.opened_interactive().await?;
+        let before = self.store.accounts();
         let report = blocking({
             let (broker, vault) = (self.clone(), vault.clone());
             // What a variable held that holds it still is known again, whether or not variables were asked for.
@@ -44,24 +46,26 @@ impl Broker {
             };
             move || {
                 let undone = broker.undo_now(&vault, &options);
-                moved::settle(&vault);
+                moved_bundle::settle(&vault);
                 undone
             }
         })
         .await?;
-        self.reread(&vault).await?;
-        self.changed.notify_waiters();
+        self.store.reread(&vault).await?;
+        self.store.notifier.wake_waiting();
         for entry in &report.imported {
             let gone = entry
                 .account
                 .as_ref()
-                .filter(|id| self.accounts().get(id).is_none());
+                .filter(|id| self.store.accounts().get(id).is_none());
             let Some(entry) = gone.and_then(|id| before.get(id)) else {
                 continue;
             };
             let pool = (&entry.view.provider, &entry.view.namespace);
             let id = Some(&entry.view.id);
-            self.tell(EventKind::AccountRemoved, pool, id, About::default());
+            self.store
+                .notifier
+                .tell(EventKind::AccountRemoved, pool, id, About::default());
         }
         Ok(report)
     }
@@ -129,7 +133,7 @@ impl Broker {
             let settled = kept.iter().zip(&report.sources);
             let settled = settled.filter(|(_, source)| is_settled(source));
             for kept in older.iter().chain(settled.map(|(kept, _)| kept)) {
-                vault.remove(self.lock_record(vault, &kept.id)?)?;
+                vault.remove(self.store.lock_record(vault, &kept.id)?)?;
             }
         }
         Ok(report)
@@ -183,7 +187,7 @@ impl Broker {
         options: &MigrateOptions,
     ) -> Result<bool, BrokerError> {
         let id: &AccountId = &entry.view.id;
-        let guard = self.lock_record(vault, &record_id(id)?)?;
+        let guard = self.store.lock_record(vault, &record_id(id)?)?;
         let (_, generation) = match read_locked(vault, &guard) {
             Err(BrokerError::UnknownAccount(_)) => return Ok(true),
             found => found?,
@@ -198,7 +202,7 @@ impl Broker {
 
     /// What is known again by its hash in a source.
     fn hashes(&self, source: &super::source::Source) -> Vec<String> {
-        let entries = self.entries(source, self.now()).unwrap_or_default();
+        let entries = self.entries(source, self.store.now()).unwrap_or_default();
         let hash = |meaning| match meaning {
             Meaning::Account(credential) => credential.taken_from.map(|from| from.fingerprint),
             _ => None,

@@ -12,9 +12,9 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::shape::Model;
-use crate::accounts::Entry;
 use crate::config::{Origin, Provider};
 use crate::limits;
+use crate::store::accounts::Entry;
 
 /// The version of the format that this code writes, and the only one that it reads.
 const FORMAT: u32 = 1;
@@ -102,13 +102,13 @@ pub(super) fn pool_key(vault: &Vault, provider: &str, namespace: &str) -> [u8; 1
 /// its lists are and how they are read.
 pub(super) fn entitlement(provider: &Provider, entry: &Entry) -> String {
     let identity = &entry.credential.identity;
-    let belongs = &entry.credential.belongs;
+    let audience = &entry.credential.audience;
     let own = [
         Some(entry.view.id.as_str()),
         identity.organization.as_deref(),
         identity.plan.as_deref(),
-        belongs.client_id.as_deref(),
-        belongs.api.as_ref().map(Origin::as_str),
+        audience.client_id.as_deref(),
+        audience.api.as_ref().map(Origin::as_str),
     ];
     let own = own.map(Option::unwrap_or_default);
     let urls = provider.models_urls.iter().map(Url::as_str);

@@ -13,14 +13,13 @@ use provider_auth_policy::{AccountId, Action, Failure, OBSERVED_HEADERS, Reason,
 use url::Url;
 
 use super::shape::{self, Fault, Model, Page};
-use crate::accounts::Entry;
-use crate::broker::Broker;
+use super::{ModelService, no_known_list};
 use crate::config::Provider;
 use crate::error::BrokerError;
-use crate::lend::{AuthRequest, Lease};
 use crate::limits;
 use crate::refusal::LocalRefusal;
-use crate::report::{Report, Verdict};
+use crate::request::{AuthRequest, Lease, Report, Verdict};
+use crate::store::accounts::Entry;
 
 /// The answer to go by, and whose it is.
 struct Answer {
@@ -30,7 +29,7 @@ struct Answer {
     verdict: Verdict,
 }
 
-impl Broker {
+impl ModelService {
     /// Fetches the list of models, from the first of the provider's addresses that has one.
     pub(super) async fn fetch_models(
         self: &Arc<Self>,
@@ -51,7 +50,7 @@ impl Broker {
                 .await?;
             return Ok((answer.entry, models));
         }
-        Err(nobody_to_ask(provider))
+        Err(no_known_list(provider))
     }
 
     async fn all_pages(
@@ -103,9 +102,9 @@ impl Broker {
             ..request.clone()
         };
         loop {
-            let lease = self.headers(&request).await?;
-            let outcome = self.host.lists.send(get(&lease, &request.url)?).await;
-            let verdict = self.report(&report(&lease, &outcome)).await?;
+            let lease = self.requests.headers(&request).await?;
+            let outcome = self.store.host.lists.send(get(&lease, &request.url)?).await;
+            let verdict = self.requests.report(&report(&lease, &outcome)).await?;
             if verdict.action == Action::Retry {
                 tokio::time::sleep(verdict.delay).await;
                 request.retry_of = Some(lease.attempt);
@@ -121,14 +120,6 @@ impl Broker {
             });
         }
     }
-}
-
-/// Says that the user has named neither origins nor a list for a provider that comes without.
-pub(super) fn nobody_to_ask(provider: &Provider) -> BrokerError {
-    BrokerError::InvalidArgument(format!(
-        "no list of the models of {} is known: set providers.{0}.origins, or modelsUrl where it has one of its own",
-        provider.id
-    ))
 }
 
 /// Why there is no page.

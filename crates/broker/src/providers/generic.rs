@@ -3,8 +3,7 @@
 use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, Endpoints, ModelLists, Template};
-use super::{bound, streams};
+use super::{Descriptor, Endpoints, ModelLists, Template, bound, streams};
 
 pub(crate) const GENERIC: Descriptor = Descriptor {
     id: "generic",

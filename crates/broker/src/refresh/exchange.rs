@@ -1,0 +1,407 @@
+//! One exchange of a refresh token, from the lock to the new record.
+//!
+//! The order is strict, since a refresh token is good for one use: lock the record, read it again, note the intent,
+//! ask, and write the whole answer before anyone uses it. What can be known without asking is not asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use provider_auth_oauth::OauthError;
+use provider_auth_policy::{
+    AccountId, AccountView, Freshness, Response, Signals, Standing, Timestamp, freshness,
+    is_set_back, stated_wait,
+};
+use provider_auth_vault::{Pending, RecordGuard, RecordId, Vault, VaultError};
+
+use super::Refresher;
+use super::in_flight::{Due, RefreshOutcome};
+use super::refusal::{has_ended, is_refusal};
+use crate::error::BrokerError;
+use crate::host::blocking;
+use crate::notifier::EventKind;
+use crate::store::accounts::record_id;
+use crate::store::credential::Credential;
+use crate::store::locks::read_locked;
+use crate::store::secret::{Secret, fingerprint};
+use crate::store::unsaved::{Unsaved, clear_note};
+
+impl Refresher {
+    /// One exchange, from the lock to the new record.
+    pub(super) async fn exchange(self: &Arc<Self>, id: &AccountId, due: Due) -> RefreshOutcome {
+        let began = self.store.uptime();
+        let outcome = match self.try_exchange(id, due).await {
+            Ok(outcome) => outcome,
+            // Another process takes long over it; nothing is wrong with the vault.
+            Err(BrokerError::Vault(error @ VaultError::Busy { .. })) => RefreshOutcome::Postponed {
+                why: error.to_string(),
+                retry_at: None,
+            },
+            Err(error) => {
+                tracing::error!(account = %id, %error, "a token could not be renewed");
+                RefreshOutcome::Broken(Arc::new(error))
+            }
+        };
+        self.log(id, due, &outcome, self.store.uptime().saturating_sub(began));
+        outcome
+    }
+
+    /// Writes down who was refreshed, why, how it ended and how long it took.
+    fn log(&self, id: &AccountId, due: Due, outcome: &RefreshOutcome, took: Duration) {
+        let entry = self.store.entry(id.as_str()).ok();
+        let (ended, why, retry_at) = match outcome {
+            RefreshOutcome::Renewed => ("renewed", None, None),
+            RefreshOutcome::NeedsLogin => ("needs_login", None, None),
+            RefreshOutcome::Postponed { why, retry_at } => {
+                ("postponed", Some(why.as_str()), *retry_at)
+            }
+            RefreshOutcome::Broken(_) => ("failed", None, None),
+        };
+        tracing::info!(
+            provider = entry.as_ref().map(|entry| entry.credential.provider.as_str()),
+            account = %id,
+            due = due.as_str(),
+            outcome = ended,
+            why,
+            retry_at = retry_at.map(Timestamp::as_millis),
+            generation = entry.as_ref().map(|entry| entry.view.generation),
+            expires_at = entry
+                .as_ref()
+                .and_then(|entry| entry.view.expires_at)
+                .map(Timestamp::as_millis),
+            took_ms = u64::try_from(took.as_millis()).ok(),
+            "a refresh ended"
+        );
+    }
+
+    async fn try_exchange(
+        self: &Arc<Self>,
+        id: &AccountId,
+        due: Due,
+    ) -> Result<RefreshOutcome, BrokerError> {
+        let vault = self.store.vault();
+        let record = record_id(id)?;
+        let Some(locked) = self.lock_for(&vault, &record, due).await? else {
+            return Ok(RefreshOutcome::Renewed);
+        };
+        let now = self.store.now();
+        if let Some(outcome) = self.known_outcome(id, due, &locked, now) {
+            return Ok(outcome);
+        }
+        let Locked {
+            guard,
+            credential,
+            generation,
+            ..
+        } = locked;
+        let credential = match self.endpoints.resolve_token_endpoint(credential).await {
+            Ok(credential) => credential,
+            // The server that renews the login was not asked.
+            Err(error) => return self.postpone(id, &vault, guard, &error, false).await,
+        };
+        let Some(request) = self.token_request(&credential)? else {
+            return self.login_ended(id, generation, &vault).await;
+        };
+        let note = Pending {
+            generation,
+            refresh_hash: fingerprint(request.presented()),
+            started_at: now.as_millis(),
+            pid: std::process::id(),
+            boot_id: boot_id(),
+        };
+        let (guard, note) = blocking({
+            let vault = vault.clone();
+            move || vault.set_pending(&guard, &note).map(|()| (guard, note))
+        })
+        .await?;
+        let sent = self.send(&request).await;
+        match sent.map_err(|error| error.without(&credential.held())) {
+            Ok(tokens) => {
+                let mut credential = credential;
+                self.endpoints.follow_api(&mut credential, &tokens);
+                credential.renew(tokens, now);
+                self.store
+                    .persist(&vault, Unsaved::new(guard, note, credential))
+                    .await?;
+                Ok(RefreshOutcome::Renewed)
+            }
+            Err(OauthError::InvalidGrant { .. }) if request.ends_with_refusal() => {
+                self.refused(id, &vault, guard, generation).await
+            }
+            Err(error) if self.forgets_client(&credential, &error) => {
+                self.client_gone(id, &vault, guard, credential).await
+            }
+            Err(error)
+                if request.ends_with_refusal()
+                    && is_refusal(&error)
+                    && has_ended(&credential, due, now)
+                    && self.is_refused_for_good(id) =>
+            {
+                self.refused(id, &vault, guard, generation).await
+            }
+            Err(error) => {
+                self.postpone(id, &vault, guard, &error, is_refusal(&error))
+                    .await
+            }
+        }
+    }
+
+    /// Forgets the client too, so that the next login registers another.
+    async fn client_gone(
+        self: &Arc<Self>,
+        id: &AccountId,
+        vault: &Arc<Vault>,
+        guard: RecordGuard,
+        mut credential: Credential,
+    ) -> Result<RefreshOutcome, BrokerError> {
+        credential.audience.registration = None;
+        let (generation, guard) = blocking({
+            let vault = vault.clone();
+            move || {
+                let generation = vault.replace(&guard, &credential.plaintext())?;
+                Ok::<_, BrokerError>((generation, guard))
+            }
+        })
+        .await?;
+        self.refused(id, vault, guard, generation).await
+    }
+
+    /// What is clear without asking the server.
+    fn known_outcome(
+        &self,
+        id: &AccountId,
+        due: Due,
+        locked: &Locked,
+        now: Timestamp,
+    ) -> Option<RefreshOutcome> {
+        let Locked {
+            credential,
+            generation,
+            pending,
+            ..
+        } = locked;
+        let freshness = freshness(credential.expires_at(), credential.obtained_at(), now);
+        // Whoever held the lock before may have done it.
+        let newer = match due {
+            Due::Soon => freshness == Freshness::Fresh,
+            Due::Stale | Due::CutShort => !matches!(freshness, Freshness::Stale { .. }),
+            Due::TokenRefused { token } | Due::Asked { token } => {
+                fingerprint(credential.bearer()) != token
+            }
+        };
+        let asked = matches!(due, Due::Asked { .. }) && !newer;
+        let postponed = |why: &str, retry_at| {
+            Some(RefreshOutcome::Postponed {
+                why: why.to_owned(),
+                retry_at,
+            })
+        };
+        self.store.state.read(|state| {
+            let failed_at = state.counters(id).refresh_rest.map(|rest| rest.observed_at);
+            // A note without an outcome: its process died, and an early second try may save the login.
+            let cut_short = pending
+                .is_some_and(|began_at| failed_at.is_none_or(|failed_at| failed_at < began_at));
+            if newer && !cut_short {
+                return Some(RefreshOutcome::Renewed);
+            }
+            match state.standing(id, *generation) {
+                Standing::NeedsLogin if !asked => return Some(RefreshOutcome::NeedsLogin),
+                Standing::RollbackSuspected if !asked => {
+                    return postponed(
+                        "its login seems to come from a restored copy of the vault, and using it could end the true one; refresh \
+                         it yourself, or sign in again",
+                        None,
+                    );
+                }
+                _ => {}
+            }
+            // By a clock that was set back, the time never comes; but a token that has ended is past it.
+            let has_ended = matches!(due, Due::TokenRefused { .. })
+                && is_set_back(credential.obtained_at(), now);
+            if let Some(earliest) = earliest_refresh_at(credential)
+                && now < earliest
+                && !has_ended
+            {
+                return postponed(
+                    "the provider allows no refresh before the token is about to end",
+                    Some(earliest),
+                );
+            }
+            if asked || cut_short {
+                return None;
+            }
+            match provider_auth_policy::refresh_allowed(state, id, now) {
+                Ok(()) => None,
+                Err(rest_until) => {
+                    let why = match provider_auth_policy::refused_since(state, id) {
+                        Some(_) => {
+                            "the login server refused to renew this login a moment ago; if it still does in a minute, sign in again"
+                        }
+                        None => "the last try failed a moment ago",
+                    };
+                    postponed(why, Some(rest_until))
+                }
+            }
+        })
+    }
+
+    /// The lock, and what the disk says under it. `None` when a refresh that can wait found somebody else at it.
+    async fn lock_for(
+        self: &Arc<Self>,
+        vault: &Arc<Vault>,
+        record: &RecordId,
+        due: Due,
+    ) -> Result<Option<Locked>, BrokerError> {
+        let (store, vault, record) = (self.store.clone(), vault.clone(), *record);
+        blocking(move || {
+            let guard = match due {
+                Due::Soon => store.try_lock_record(&vault, &record)?,
+                _ => Some(store.lock_record(&vault, &record)?),
+            };
+            let Some(guard) = guard else { return Ok(None) };
+            // Whoever held the lock has noted what came of it before letting go.
+            store.reread_now(&vault)?;
+            let (credential, generation) = read_locked(&vault, &guard)?;
+            // A note that cannot be read is as good as one that was just written: an early try is what it asks for.
+            let pending = match vault.pending(&record) {
+                Ok(note) => note
+                    .filter(|note| note.generation == generation)
+                    .map(|note| Timestamp::from_millis(note.started_at)),
+                Err(_) => Some(Timestamp::from_millis(u64::MAX)),
+            };
+            Ok(Some(Locked {
+                guard,
+                credential,
+                generation,
+                pending,
+            }))
+        })
+        .await
+    }
+
+    /// The server says that the refresh token is no good. Unless the record has moved on meanwhile, the login is over.
+    async fn refused(
+        self: &Arc<Self>,
+        id: &AccountId,
+        vault: &Arc<Vault>,
+        guard: RecordGuard,
+        generation: u64,
+    ) -> Result<RefreshOutcome, BrokerError> {
+        let (moved_on, guard) = blocking({
+            let vault = vault.clone();
+            move || {
+                let moved_on = vault
+                    .reread(&guard)?
+                    .is_some_and(|record| record.generation > generation);
+                clear_note(&vault, &guard);
+                Ok::<_, BrokerError>((moved_on, guard))
+            }
+        })
+        .await?;
+        if moved_on {
+            return Ok(RefreshOutcome::Renewed);
+        }
+        let outcome = self.login_ended(id, generation, vault).await;
+        // Only now: whoever gets the lock next must not spend the dead token again.
+        drop(guard);
+        outcome
+    }
+
+    async fn login_ended(
+        self: &Arc<Self>,
+        id: &AccountId,
+        generation: u64,
+        vault: &Arc<Vault>,
+    ) -> Result<RefreshOutcome, BrokerError> {
+        let entry = self.store.entry(id.as_str())?;
+        let view = AccountView {
+            generation,
+            ..entry.view.clone()
+        };
+        self.store
+            .note(
+                vault,
+                &provider_auth_policy::refresh_rejected(&view, self.store.now()),
+            )
+            .await;
+        let pool = (&entry.view.provider, &entry.view.namespace);
+        self.store.notifier.count_refresh_failure(pool);
+        self.store.tell_account(EventKind::NeedsLogin, id, None);
+        Ok(RefreshOutcome::NeedsLogin)
+    }
+
+    async fn postpone(
+        self: &Arc<Self>,
+        id: &AccountId,
+        vault: &Arc<Vault>,
+        guard: RecordGuard,
+        error: &OauthError,
+        is_refusal: bool,
+    ) -> Result<RefreshOutcome, BrokerError> {
+        let now = self.store.now();
+        let wait = match error {
+            OauthError::Transient {
+                status,
+                retry_after,
+                date,
+            } => {
+                let headers = |name: &str| match name {
+                    "retry-after" => retry_after.as_deref(),
+                    "date" => date.as_deref(),
+                    _ => None,
+                };
+                let response = Response {
+                    status: Some(*status),
+                    headers: &headers,
+                    body: None,
+                    failure: None,
+                };
+                stated_wait(&Signals::GENERIC, &response, now)
+            }
+            _ => None,
+        };
+        let jitter = self.store.jitter();
+        let change = self.store.state.read(|state| match is_refusal {
+            true => provider_auth_policy::refresh_refused(state, id, now, jitter),
+            false => provider_auth_policy::refresh_postponed(state, id, wait, now, jitter),
+        });
+        let until = provider_auth_policy::refresh_allowed(&change, id, now).err();
+        // Before the lock is free, so that whoever gets it next rests too.
+        self.store.note(vault, &change).await;
+        // Without an answer the server may have used the token up: the note stays, for an early second try.
+        if !matches!(error, OauthError::Http(_)) {
+            let vault = vault.clone();
+            blocking(move || clear_note(&vault, &guard)).await;
+        }
+        self.store.tell_account(EventKind::RefreshFailed, id, until);
+        Ok(RefreshOutcome::Postponed {
+            why: error.to_string(),
+            retry_at: until,
+        })
+    }
+}
+
+/// A record under its lock.
+struct Locked {
+    guard: RecordGuard,
+    credential: Credential,
+    generation: u64,
+    /// When somebody began to use this very refresh token and did not finish.
+    pending: Option<Timestamp>,
+}
+
+fn earliest_refresh_at(credential: &Credential) -> Option<Timestamp> {
+    match credential.secret {
+        Secret::Oauth {
+            earliest_refresh_at,
+            ..
+        } => earliest_refresh_at,
+        _ => None,
+    }
+}
+
+/// Names the boot of this machine: process numbers start again with each.
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}

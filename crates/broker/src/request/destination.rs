@@ -1,0 +1,163 @@
+//! Where a request goes, and whether its provider's credentials may go there. A refusal says what to do about it.
+
+use std::sync::Arc;
+
+use provider_auth_policy::{
+    AccountKind, AccountView, Request, Selection, SharedState, Trace, explain,
+};
+use url::Url;
+
+use super::RequestService;
+use super::pending::{AuthRequest, PendingRequest};
+use crate::config::{Origin, Provenance, Provider};
+use crate::error::BrokerError;
+use crate::providers;
+use crate::shown::{visible, visible_text};
+use crate::store::accounts::Accounts;
+
+/// Why a request would fare as it would.
+#[derive(Debug)]
+pub struct Explained {
+    /// What was chosen from, and what was chosen.
+    pub trace: Trace,
+    /// Why the credentials may not go where the request goes, and what to do about it.
+    pub refusal: Option<String>,
+}
+
+impl RequestService {
+    /// Explains how a request would fare now. Nothing is lent, counted or waited for.
+    pub(crate) async fn explain(
+        self: &Arc<Self>,
+        asked: &AuthRequest,
+    ) -> Result<Explained, BrokerError> {
+        self.store.opened().await?;
+        let mut pending = match self.pending(asked) {
+            Err(BrokerError::OriginNotAllowed(why)) => {
+                let (request, provider) = self.begun(asked)?;
+                return Ok(Explained {
+                    trace: self.explain_refusal(&request, &provider),
+                    refusal: Some(why),
+                });
+            }
+            pending => pending?,
+        };
+        let now = self.store.now();
+        Ok(
+            self.choose(&mut pending, now, |looked, pending, selection| {
+                let explained = Explained {
+                    trace: explain(looked.pool, &pending.request, &selection),
+                    refusal: (selection == Selection::OriginRefused)
+                        .then(|| self.made_for_elsewhere(looked.accounts, pending)),
+                };
+                (explained, SharedState::default())
+            }),
+        )
+    }
+
+    /// Explains a request to an address that no account of the provider may serve.
+    fn explain_refusal(&self, request: &Request, provider: &Provider) -> Trace {
+        let now = self.store.now();
+        self.decide(provider, &request.namespace, now, |looked| {
+            let mut request = request.clone();
+            let roster = looked.pool.roster;
+            request.origin_refused = roster.iter().map(|account| account.id.clone()).collect();
+            let trace = explain(looked.pool, &request, &Selection::OriginRefused);
+            (trace, SharedState::default())
+        })
+    }
+
+    /// The origin of `url`, if the provider's credentials may go there at all.
+    pub(crate) fn allowed_origin(
+        &self,
+        provider: &Provider,
+        url: &str,
+    ) -> Result<Origin, BrokerError> {
+        // What follows an origin in a URL as clients write it; anything else is parsed.
+        let plain = provider.origins.iter().find(|origin| {
+            url.strip_prefix(origin.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
+        });
+        if let Some(origin) = plain {
+            return Ok(origin.clone());
+        }
+        let parsed = Url::parse(url).map_err(|_| {
+            BrokerError::InvalidArgument("url: expected an absolute URL".to_owned())
+        })?;
+        match Origin::of(&parsed) {
+            Some(origin) if provider.origins.contains(&origin) => Ok(origin),
+            _ => {
+                let key = match providers::built_in(&provider.id) {
+                    Some(_) => "extraOrigins",
+                    None => "origins",
+                };
+                let refusal = BrokerError::OriginNotAllowed(format!(
+                    "{} is not one of the origins of {}, so it gets no credential; if it is the provider's, or a gateway's that may \
+                     have its credentials, add it to providers.{1}.{key} in {}",
+                    parsed.origin().ascii_serialization(),
+                    provider.id,
+                    self.where_configured(provider)
+                ));
+                Err(self.store.refused_address(&provider.id, url, refusal))
+            }
+        }
+    }
+
+    /// Says that no account of the pool was made for where the request goes, and how one is.
+    pub(crate) fn made_for_elsewhere(
+        &self,
+        accounts: &Accounts,
+        pending: &PendingRequest,
+    ) -> String {
+        let id = &pending.provider.id;
+        let (roster, _) = accounts.pool(id, &pending.request.namespace);
+        let refused: Vec<&AccountView> = roster
+            .iter()
+            .filter(|account| pending.request.origin_refused.contains(&account.id))
+            .collect();
+        let made_under = |account: &AccountView| {
+            let entry = accounts.get(&account.id)?;
+            entry.credential.audience.project.clone()
+        };
+        let current = match &pending.provider.origin_of_definition {
+            Provenance::Project(file) => file.to_str(),
+            _ => None,
+        };
+        let elsewhere: Option<String> = refused.iter().copied().find_map(made_under);
+        if let Some(file) = elsewhere.filter(|file| Some(file.as_str()) != current) {
+            return format!(
+                "the accounts of {id} were made under the project file {}, and serve under that very file only; sign in or add the key here too",
+                visible_text(&file)
+            );
+        }
+        let (keys, logins): (Vec<_>, Vec<_>) = refused
+            .into_iter()
+            .partition(|account| account.kind == AccountKind::Api);
+        let mut remedies = Vec::new();
+        if !keys.is_empty() {
+            remedies.push(format!(
+                "add the key again, which keeps the account: addApiKey({{ provider: \"{id}\", apiKey }})"
+            ));
+        }
+        if !logins.is_empty() {
+            remedies.push(format!("sign in again: login({{ provider: \"{id}\" }})"));
+        }
+        format!(
+            "no account of {id} was made for {}: {} names other endpoints, origins or another client than when it was added; if \
+             you changed that yourself, {}",
+            pending.origin,
+            self.where_configured(&pending.provider),
+            remedies.join("; or ")
+        )
+    }
+
+    /// Where the user says what the provider is.
+    fn where_configured(&self, provider: &Provider) -> String {
+        let users = || self.store.settings().user_file.clone();
+        let file = match &provider.origin_of_definition {
+            Provenance::Inline => return "the config that is given to configure()".to_owned(),
+            Provenance::User(file) | Provenance::Project(file) => Some(file.clone()),
+            Provenance::BuiltIn => users(),
+        };
+        file.map_or_else(|| "your config.jsonc".to_owned(), |file| visible(&file))
+    }
+}

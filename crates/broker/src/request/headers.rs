@@ -1,0 +1,103 @@
+//! Headers for one request, after a refresh or a wait where need be.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::RequestService;
+use super::lend::{Pace, Step};
+use super::pending::{AuthRequest, Lease, PendingRequest};
+use crate::error::BrokerError;
+
+impl RequestService {
+    /// Headers at once, if nothing must be read, refreshed or waited for; `None` sends the caller to
+    /// [`RequestService::headers`].
+    pub(crate) fn headers_now(
+        self: &Arc<Self>,
+        asked: &AuthRequest,
+        runtime: &Handle,
+    ) -> Option<Result<Lease, BrokerError>> {
+        if !self.store.is_current() {
+            return None;
+        }
+        let mut pending = match self.pending(asked) {
+            Ok(pending) => pending,
+            Err(error) => return Some(Err(error)),
+        };
+        match self.step(&mut pending, Pace::AtOnce, runtime) {
+            Step::Lend(lease) => {
+                self.count_request(&pending);
+                Some(Ok(lease))
+            }
+            Step::Fail(_) | Step::Refresh(..) | Step::Wait { .. } => None,
+        }
+    }
+
+    /// Picks an account and returns its headers, after a refresh or a wait where need be.
+    ///
+    /// Dropping the future ends the wait, and nothing else: a token exchange under way goes on.
+    pub(crate) async fn headers(
+        self: &Arc<Self>,
+        asked: &AuthRequest,
+    ) -> Result<Lease, BrokerError> {
+        let vault = self.store.opened().await?;
+        let mut pending = self.pending(asked)?;
+        self.count_request(&pending);
+        loop {
+            match self.step(&mut pending, Pace::MayWait, &Handle::current()) {
+                Step::Lend(lease) if pending.probes => {
+                    // One probe in the whole fleet: the others should see the claim before it is sent.
+                    self.store.save_state(&vault).await;
+                    return Ok(lease);
+                }
+                Step::Lend(lease) => return Ok(lease),
+                Step::Fail(error) => match pending.refresh_failure.take() {
+                    Some((failure, before)) => {
+                        self.wait_for_refresh(&mut pending, failure, before).await?
+                    }
+                    None if matches!(error, BrokerError::Exhausted { .. })
+                        && self.recovered_for(&pending).await => {}
+                    None => return Err(self.refuse(&pending, error)),
+                },
+                Step::Refresh(entry, due) => {
+                    let began = self.store.uptime();
+                    match self.refresher.refresh(&entry.view.id, due).await {
+                        Ok(()) => pending.renewed.push(entry.view.id.clone()),
+                        Err(error) => {
+                            // A server that did not answer has used up the caller's time already.
+                            let waited = self.store.uptime().saturating_sub(began);
+                            Arc::make_mut(&mut pending.request).waited(waited);
+                            self.refresh_failed(&mut pending, &entry, error);
+                        }
+                    }
+                }
+                Step::Wait { until, account } => self.wait(&mut pending, until, account).await,
+            }
+            self.store.reread(&vault).await?;
+        }
+    }
+
+    /// What the account of an attempt is lent with now; `None` for an attempt or an account that is not known.
+    pub(crate) fn lent(&self, attempt: &str) -> Option<Lease> {
+        let (provider, account) = {
+            let attempts = self.attempts.lock();
+            let known = attempts.get(attempt)?;
+            (known.provider.clone(), known.account.clone())
+        };
+        Some(Lease {
+            attempt: attempt.to_owned(),
+            trace: None,
+            url: None,
+            provider,
+            entry: self.store.accounts().get(&account)?.clone(),
+        })
+    }
+
+    fn count_request(&self, pending: &PendingRequest) {
+        if !pending.is_retry {
+            let request = &pending.request;
+            let pool = (&request.provider, &request.namespace);
+            self.store.notifier.count_request(pool);
+        }
+    }
+}

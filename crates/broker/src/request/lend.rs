@@ -1,0 +1,360 @@
+//! One look at the pool: choose an account and lend its headers, or say what must come first.
+
+use std::sync::Arc;
+
+use provider_auth_policy::{
+    AccountId, Freshness, Mode, Pool, Reason, Request, Rule, Selection, SharedState, Timestamp,
+    cache_life, claim_probe, explain, freshness, hold,
+};
+use tokio::runtime::Handle;
+use tracing::Level;
+
+use super::attempts::Attempt;
+use super::pending::{AuthRequest, Lease, PendingRequest};
+use super::{PoolNow, RequestService, address};
+use crate::config::Provider;
+use crate::error::BrokerError;
+use crate::named;
+use crate::notifier::{About, EventKind};
+use crate::refresh::Due;
+use crate::refusal::LocalRefusal;
+use crate::store::accounts::{Accounts, Entry};
+use crate::store::labels::check_pin;
+
+/// What the next step of a request is.
+pub(super) enum Step {
+    Lend(Lease),
+    Refresh(Arc<Entry>, Due),
+    Wait {
+        until: Timestamp,
+        account: Option<AccountId>,
+    },
+    Fail(BrokerError),
+}
+
+/// Whether a caller can be made to wait for the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    AtOnce,
+    MayWait,
+}
+
+impl RequestService {
+    /// The request that is asked for, or retried, and its provider.
+    pub(super) fn begun(
+        &self,
+        asked: &AuthRequest,
+    ) -> Result<(Arc<Request>, Arc<Provider>), BrokerError> {
+        if let Some(handle) = &asked.retry_of {
+            let attempts = self.attempts.lock();
+            let attempt = attempts
+                .get(handle)
+                .ok_or_else(|| BrokerError::unknown_attempt(handle))?;
+            return Ok((attempt.request.clone(), attempt.provider.clone()));
+        }
+        let provider = self.store.provider(&asked.provider)?;
+        let namespace = provider.pool(asked.namespace.as_deref());
+        let configured = provider
+            .account
+            .as_ref()
+            .filter(|_| asked.namespace.is_none());
+        let pin = asked.account.as_ref().or(configured);
+        if let Some(pin) = pin {
+            check_pin(&self.store.accounts(), &provider.id, namespace, pin)?;
+        }
+        let mut request = Request::new(
+            provider.id.clone(),
+            namespace,
+            asked.model.clone(),
+            asked.session.clone(),
+            pin.cloned(),
+        )
+        .with_item(asked.bound_by.clone())
+        .with_path(path_of(&asked.url));
+        request.cache_life = asked.cache_ttl.as_deref().and_then(cache_life);
+        Ok((Arc::new(request), provider))
+    }
+
+    /// The same, on its way to where its URL says.
+    pub(crate) fn pending(&self, asked: &AuthRequest) -> Result<PendingRequest, BrokerError> {
+        let (request, provider) = self.begun(asked)?;
+        let origin = self.allowed_origin(&provider, &asked.url)?;
+        Ok(PendingRequest {
+            request,
+            provider,
+            origin,
+            url: asked.url.clone(),
+            is_retry: asked.retry_of.is_some(),
+            explain: asked.explain,
+            trace: None,
+            spare_token: None,
+            refresh_failure: None,
+            renewed: Vec::new(),
+            probes: false,
+            waits_until: None,
+        })
+    }
+
+    /// Chooses from the pool as it is now; what `then` makes of it is noted before anything else can change.
+    pub(crate) fn choose<R>(
+        &self,
+        pending: &mut PendingRequest,
+        now: Timestamp,
+        then: impl FnOnce(&PoolNow<'_>, &mut PendingRequest, Selection) -> (R, SharedState),
+    ) -> R {
+        let provider = pending.provider.clone();
+        let namespace = pending.request.namespace.clone();
+        self.decide(&provider, &namespace, now, |looked| {
+            pending.refuse_origin(looked.restricted);
+            if pending.request.attempts() == 0 {
+                hold(looked.pool, Arc::make_mut(&mut pending.request));
+            }
+            let selection = looked.indexes.select(looked.pool, &pending.request);
+            log_choice(looked.pool, &pending.request, &selection);
+            then(&looked, pending, selection)
+        })
+    }
+
+    /// Looks at the pool once and says what to do.
+    pub(super) fn step(
+        self: &Arc<Self>,
+        pending: &mut PendingRequest,
+        pace: Pace,
+        runtime: &Handle,
+    ) -> Step {
+        let now = self.store.now();
+        let (accounts, selection, refusal) =
+            self.choose(pending, now, |looked, pending, selection| {
+                let (pool, accounts) = (looked.pool, looked.accounts);
+                if pending.explain {
+                    pending.trace = Some(explain(pool, &pending.request, &selection));
+                }
+                let claim = match &selection {
+                    Selection::Serve {
+                        account,
+                        rule: Rule::Probe,
+                    } if pace == Pace::MayWait
+                        && accounts
+                            .get(account)
+                            .is_some_and(|entry| pending.refresh_first(entry, now).is_none()) =>
+                    {
+                        claim_probe(pool, &pending.request, account)
+                    }
+                    _ => SharedState::default(),
+                };
+                let refusal = match &selection {
+                    Selection::Exhausted { retry_at, reason } if pace == Pace::MayWait => Some(
+                        LocalRefusal::of(pool, &pending.request, &selection, *reason, *retry_at),
+                    ),
+                    _ => None,
+                };
+                ((accounts.clone(), selection, refusal), claim)
+            });
+        match selection {
+            Selection::Serve { account, rule } => {
+                pending.probes = rule == Rule::Probe;
+                if pending.probes && pace == Pace::AtOnce {
+                    return Step::Wait {
+                        until: now,
+                        account: Some(account),
+                    };
+                }
+                match accounts.get(&account) {
+                    Some(entry) => self.lend_or_refresh(pending, entry, rule, now, runtime),
+                    None => Step::Fail(BrokerError::unknown_account(account.as_str())),
+                }
+            }
+            Selection::Wait { until, account } => Step::Wait { until, account },
+            // A caller that cannot wait comes again, and is told then.
+            Selection::Exhausted { .. } if refusal.is_none() => Step::Wait {
+                until: now,
+                account: None,
+            },
+            selection => Step::Fail(self.failure(pending, &accounts, selection, refusal)),
+        }
+    }
+
+    /// Why no account serves the request.
+    fn failure(
+        &self,
+        pending: &PendingRequest,
+        accounts: &Accounts,
+        selection: Selection,
+        refusal: Option<LocalRefusal>,
+    ) -> BrokerError {
+        let provider = pending.provider.id.to_string();
+        match (selection, refusal) {
+            (Selection::Exhausted { retry_at, .. }, Some(refusal)) => BrokerError::Exhausted {
+                provider,
+                account: pending.request.keeper().cloned(),
+                retry_at,
+                refusal: Box::new(refusal),
+            },
+            (
+                Selection::NeedsLogin {
+                    accounts: those,
+                    reason,
+                },
+                _,
+            ) => {
+                let account = those.into_iter().next();
+                let entry = account.as_ref().and_then(|id| accounts.get(id));
+                BrokerError::NeedsLogin {
+                    provider,
+                    moved_at: entry.and_then(|entry| entry.credential.moved_at),
+                    account,
+                    standing: reason,
+                }
+            }
+            (Selection::OriginRefused, _) => {
+                BrokerError::OriginNotAllowed(self.made_for_elsewhere(accounts, pending))
+            }
+            (Selection::UnknownAccount, _) => {
+                BrokerError::unknown_account(pending.request.pin.as_deref().unwrap_or_default())
+            }
+            _ => BrokerError::NoAccount {
+                provider,
+                namespace: named::name(&pending.request.namespace),
+                kind: wanted(pending.provider.rotation.mode),
+            },
+        }
+    }
+
+    fn lend_or_refresh(
+        self: &Arc<Self>,
+        pending: &mut PendingRequest,
+        entry: &Arc<Entry>,
+        rule: Rule,
+        now: Timestamp,
+        runtime: &Handle,
+    ) -> Step {
+        let view = &entry.view;
+        if let Some(due) = pending.refresh_first(entry, now) {
+            return Step::Refresh(entry.clone(), due);
+        }
+        if view.refreshable && freshness(view.expires_at, view.obtained_at, now) == Freshness::Due {
+            self.refresher.refresh_behind(entry, runtime);
+        }
+        Step::Lend(self.lend(pending, entry, rule, now))
+    }
+
+    fn lend(
+        &self,
+        pending: &mut PendingRequest,
+        entry: &Arc<Entry>,
+        rule: Rule,
+        now: Timestamp,
+    ) -> Lease {
+        let account = &entry.view.id;
+        Arc::make_mut(&mut pending.request).serving(account, entry.view.generation, now);
+        let is_switch = rule == Rule::Switched;
+        {
+            let mut traffic = self.traffic.lock();
+            if is_switch {
+                traffic.note_switch(account, now);
+            }
+            traffic.begin(account, now);
+        }
+        let kept = Attempt {
+            request: pending.request.clone(),
+            provider: pending.provider.clone(),
+            account: account.clone(),
+            handed_out_at: self.store.uptime(),
+            answered: false,
+        };
+        let (attempt, abandoned) = self.attempts.lock().keep(kept, entry.version);
+        if !abandoned.is_empty() {
+            let mut traffic = self.traffic.lock();
+            abandoned.iter().for_each(|account| traffic.forget(account));
+        }
+        let pool = (&pending.request.provider, &pending.request.namespace);
+        let about = About {
+            model: pending.request.model.as_deref(),
+            attempt: Some(&attempt),
+            rule: Some(rule),
+            ..About::default()
+        };
+        self.store
+            .notifier
+            .tell(EventKind::Chosen, pool, Some(account), about);
+        if is_switch {
+            self.store
+                .notifier
+                .tell(EventKind::Rotated, pool, Some(account), about);
+        }
+        Lease {
+            attempt,
+            trace: pending.trace.take(),
+            url: address::of(entry, &pending.provider, &pending.origin, &pending.url),
+            provider: pending.provider.clone(),
+            entry: entry.clone(),
+        }
+    }
+
+    /// Tells listeners that a request is refused, and why.
+    pub(super) fn refuse(&self, pending: &PendingRequest, error: BrokerError) -> BrokerError {
+        let pool = (&pending.request.provider, &pending.request.namespace);
+        if let BrokerError::Exhausted {
+            retry_at,
+            account,
+            refusal,
+            ..
+        } = &error
+        {
+            tracing::info!(
+                provider = %pool.0, reason = refusal.reason.as_str(), cause = %refusal.message,
+                "a request was refused here"
+            );
+            self.store.notifier.tell(
+                EventKind::Exhausted,
+                pool,
+                account.as_ref(),
+                About {
+                    model: pending.request.model.as_deref(),
+                    reason: Some(match account {
+                        Some(_) if refusal.reason.passes() => Reason::AccountBound,
+                        _ => refusal.reason,
+                    }),
+                    until: *retry_at,
+                    ..About::default()
+                },
+            );
+        }
+        error
+    }
+}
+
+/// Writes down what was chosen, and at level `trace` how each account of the pool stood.
+fn log_choice(pool: &Pool<'_>, request: &Request, selection: &Selection) {
+    tracing::debug!(
+        provider = %request.provider,
+        namespace = %request.namespace,
+        model = request.model.as_deref(),
+        accounts = pool.roster.len(),
+        attempts = request.attempts(),
+        is_pinned = request.pin.is_some(),
+        has_session = request.session.is_some(),
+        ?selection,
+        "a pool was asked for an account"
+    );
+    if tracing::enabled!(Level::TRACE) {
+        for prospect in &explain(pool, request, selection).accounts {
+            tracing::trace!(account = %prospect.account, ?prospect, "how an account stood");
+        }
+    }
+}
+
+/// The path of an absolute URL and what follows it.
+fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').map_or("", |at| &rest[at..])
+}
+
+/// The kind of account that a mode asks for, as part of a sentence.
+fn wanted(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Auto => "",
+        Mode::Subscription => "subscription ",
+        Mode::Api => "API key ",
+    }
+}

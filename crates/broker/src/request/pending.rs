@@ -1,0 +1,131 @@
+//! A request on its way through its pool, and what a caller gets for it.
+
+use std::sync::Arc;
+
+use provider_auth_policy::{AccountId, Freshness, Request, Timestamp, Trace, freshness};
+
+use crate::config::{Origin, Provider};
+use crate::error::BrokerError;
+use crate::refresh::Due;
+use crate::store::HeaderSet;
+use crate::store::accounts::Entry;
+use crate::store::secret::fingerprint;
+
+/// What a caller asks headers for.
+#[derive(Clone, Debug, Default)]
+pub struct AuthRequest {
+    /// Provider id.
+    pub provider: String,
+    /// Pool within the provider.
+    pub namespace: Option<String>,
+    /// The URL about to be called.
+    pub url: String,
+    /// Model asked for.
+    pub model: Option<String>,
+    /// Name of the conversation.
+    pub session: Option<String>,
+    /// Life of the prompt cache that the request asks for, as its body says it.
+    pub cache_ttl: Option<String>,
+    /// Pin: an account's id or label.
+    pub account: Option<String>,
+    /// The attempt that this one retries.
+    pub retry_of: Option<String>,
+    /// Names what the request holds and only the account that made it can serve.
+    pub bound_by: Option<String>,
+    /// Whether the choice is explained, with a [`Trace`].
+    pub explain: bool,
+}
+
+/// Headers that authenticate one request, and the handle of the attempt.
+pub struct Lease {
+    /// Handle, for the report.
+    pub attempt: String,
+    /// Why this account serves, for who asked.
+    pub trace: Option<Trace>,
+    /// Where the request goes instead, if the provider serves this account elsewhere.
+    pub url: Option<String>,
+    pub(super) provider: Arc<Provider>,
+    pub(super) entry: Arc<Entry>,
+}
+
+impl Lease {
+    /// The account that serves.
+    pub fn account_id(&self) -> &str {
+        self.entry.view.id.as_str()
+    }
+
+    pub(crate) fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    /// Tells its headers from all others of the process; the attempt's handle ends with it.
+    pub fn version(&self) -> String {
+        format!("{:x}", self.entry.version)
+    }
+
+    /// The headers to set.
+    pub fn headers(&self) -> &HeaderSet {
+        &self.entry.headers
+    }
+
+    /// The headers to delete first.
+    pub fn strip(&self) -> &[String] {
+        &self.provider.strip
+    }
+}
+
+/// A request on its way through the pool.
+pub(crate) struct PendingRequest {
+    pub(crate) request: Arc<Request>,
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) origin: Origin,
+    pub(super) url: String,
+    pub(super) is_retry: bool,
+    pub(crate) explain: bool,
+    /// The last choice, explained.
+    pub(super) trace: Option<Trace>,
+    /// A refresh failed for a passing reason: a token that still lives may serve.
+    pub(crate) spare_token: Option<AccountId>,
+    /// The last refresh that failed and left nothing to serve with, and the request as it was before.
+    pub(crate) refresh_failure: Option<(BrokerError, Arc<Request>)>,
+    /// Accounts whose token was renewed for this request.
+    pub(super) renewed: Vec<AccountId>,
+    /// It tests whether an account serves again.
+    pub(super) probes: bool,
+    /// What listeners were last told that it waits for.
+    pub(crate) waits_until: Option<Timestamp>,
+}
+
+impl PendingRequest {
+    /// Keeps the request from those accounts that were made for other origins.
+    pub(super) fn refuse_origin(&mut self, strays: &[Arc<Entry>]) {
+        if strays.is_empty() && self.request.origin_refused.is_empty() {
+            return;
+        }
+        Arc::make_mut(&mut self.request).origin_refused = strays
+            .iter()
+            .filter(|entry| !entry.may_go(&self.provider, &self.origin))
+            .map(|entry| entry.view.id.clone())
+            .collect();
+    }
+
+    /// Why the token must be renewed before it can serve, if it must.
+    pub(super) fn refresh_first(&self, entry: &Entry, now: Timestamp) -> Option<Due> {
+        let view = &entry.view;
+        if let Some((account, refused)) = self.request.resend_after_refresh()
+            && *account == view.id
+            && view.generation <= refused
+        {
+            return Some(Due::TokenRefused {
+                token: fingerprint(entry.credential.bearer()),
+            });
+        }
+        let Freshness::Stale { expired } = freshness(view.expires_at, view.obtained_at, now) else {
+            return None;
+        };
+        let is_spare = !expired && self.spare_token.as_ref() == Some(&view.id);
+        // A token that is stale however often it is renewed is one that the provider issues so.
+        let stays_stale = self.renewed.iter().filter(|id| **id == view.id).count() > 1;
+        (view.refreshable && !is_spare && !stays_stale).then_some(Due::Stale)
+    }
+}

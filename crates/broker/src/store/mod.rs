@@ -1,0 +1,243 @@
+//! The vault as this process sees it: the accounts and the shared state as last read, and what is on its way to the disk.
+//!
+//! Everything that knows how a vault is kept is here and below. What uses it asks for accounts, for the right to change one,
+//! and for the shared state. After a record's lock is taken, the record is read again: the disk wins.
+
+pub(crate) mod account;
+pub(crate) mod accounts;
+pub(crate) mod audience;
+mod change_detector;
+mod configured;
+pub(crate) mod credential;
+pub(crate) mod headers;
+pub(crate) mod labels;
+pub(crate) mod locks;
+mod lookup;
+pub(crate) mod moved_bundle;
+mod opened;
+mod opening;
+pub(crate) mod record_kind;
+mod rollback;
+pub(crate) mod secret;
+mod shared_state;
+pub(crate) mod store_account;
+pub(crate) mod unsaved;
+mod withheld;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use provider_auth_policy::{SharedState, Timestamp};
+use provider_auth_vault::{RecordId, Vault, VaultError};
+use tokio::runtime::Handle;
+
+use crate::config::{Inline, Settings};
+use crate::error::BrokerError;
+use crate::host::{Host, blocking};
+use crate::limits;
+use crate::notifier::{Events, Notifier};
+use accounts::Accounts;
+use change_detector::ChangeDetector;
+use opening::Openings;
+use rollback::HighWaterMarks;
+use shared_state::StateCache;
+use unsaved::UnsavedTokens;
+
+pub use account::{Account, Filter};
+pub use headers::HeaderSet;
+
+/// Takes over refreshes that were cut short, of these records.
+type Recover = Box<dyn Fn(&[RecordId]) + Send + Sync>;
+
+/// The open vault and what this process knows of it.
+pub(crate) struct Store {
+    pub(crate) host: Host,
+    pub(crate) notifier: Notifier,
+    inline: Inline,
+    settings: RwLock<Arc<Settings>>,
+    vault: RwLock<Option<Arc<Vault>>>,
+    openings: Openings,
+    changes: ChangeDetector,
+    accounts: RwLock<Arc<Accounts>>,
+    pub(crate) state: StateCache,
+    unsaved: UnsavedTokens,
+    marks: HighWaterMarks,
+    /// Opening the vault finds refreshes that were cut short.
+    on_cut_short: OnceLock<Recover>,
+    flush_due: AtomicBool,
+    serial: AtomicU64,
+}
+
+impl Store {
+    /// Reads the configuration; the vault opens on first use.
+    pub(crate) fn new(
+        host: Host,
+        inline: &Inline,
+        events: Arc<Events>,
+    ) -> Result<Arc<Self>, BrokerError> {
+        let settings = crate::config::load(&*host.env, inline)?;
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
+        let clock = host.clock.clone();
+        Ok(Arc::new(Self {
+            host,
+            notifier: Notifier::new(events, clock),
+            inline: inline.clone(),
+            settings: RwLock::new(Arc::new(settings)),
+            vault: RwLock::default(),
+            openings: Openings::default(),
+            changes: ChangeDetector::default(),
+            accounts: RwLock::default(),
+            state: StateCache::default(),
+            unsaved: UnsavedTokens::default(),
+            marks: HighWaterMarks::default(),
+            on_cut_short: OnceLock::new(),
+            flush_due: AtomicBool::new(false),
+            serial: AtomicU64::new(0),
+        }))
+    }
+
+    /// Has `recover` take over the refreshes that were cut short, whenever a vault is opened that has some.
+    pub(crate) fn when_cut_short(&self, recover: impl Fn(&[RecordId]) + Send + Sync + 'static) {
+        let _ = self.on_cut_short.set(Box::new(recover));
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.host.clock.now()
+    }
+
+    /// Time since some fixed moment, which no change of the wall clock moves.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.host.clock.uptime()
+    }
+
+    /// A number in [0, 1).
+    pub(crate) fn jitter(&self) -> f64 {
+        let mut bytes = [0; 4];
+        self.host.entropy.fill(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    pub(crate) fn next_serial(&self) -> u64 {
+        self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The accounts as last read.
+    pub(crate) fn accounts(&self) -> Arc<Accounts> {
+        self.accounts.read().clone()
+    }
+
+    /// Whether the vault is open and neither a record nor the shared state changed since they were last read. Costs
+    /// one question to the kernel where it watches the folders, else two stats.
+    pub(crate) fn is_current(&self) -> bool {
+        self.vault
+            .read()
+            .as_ref()
+            .is_some_and(|vault| self.equals_memory(vault))
+    }
+
+    fn equals_memory(&self, vault: &Vault) -> bool {
+        let compare = || self.accounts.read().is_current(vault) && self.state.is_current(vault);
+        self.changes.is_unchanged(vault, self.now(), compare)
+    }
+
+    /// Reads accounts and shared state again, where they changed.
+    pub(crate) async fn reread(self: &Arc<Self>, vault: &Arc<Vault>) -> Result<(), BrokerError> {
+        let (store, disk) = (self.clone(), vault.clone());
+        blocking(move || store.reread_now(&disk)).await?;
+        self.mark_soon(vault);
+        Ok(())
+    }
+
+    /// The state is read before the accounts and published after them: a record's generation is in the state only
+    /// once the record is on disk, so a record older than the state says is an old copy, never a late reader.
+    pub(crate) fn reread_now(&self, vault: &Vault) -> Result<(), VaultError> {
+        let _one_at_a_time = self.state.reading();
+        let state = if self.state.is_current(vault) {
+            None
+        } else {
+            self.state.fetch(vault, self.now())
+        };
+        let known = self.accounts();
+        let is_current = known.is_current(vault);
+        if !is_current {
+            let read = Accounts::read(vault, &known, &self.settings())?;
+            *self.accounts.write() = Arc::new(read);
+        }
+        let is_same_state = state.is_none();
+        if let Some(state) = state {
+            self.state.adopt(state);
+        }
+        if !(is_current && is_same_state) {
+            self.marks.notice(&known, &self.accounts(), &self.state);
+        }
+        Ok(())
+    }
+
+    /// Notes a change of the shared state and writes it.
+    pub(crate) async fn note(self: &Arc<Self>, vault: &Arc<Vault>, change: &SharedState) {
+        self.state.note(change);
+        self.notifier.wake_waiting();
+        self.save_state(vault).await;
+    }
+
+    /// Writes the shared state now. A disk that does not take it stops no request: the change holds in this process
+    /// and is written with the next one.
+    pub(crate) async fn save_state(self: &Arc<Self>, vault: &Arc<Vault>) {
+        let (store, disk) = (self.clone(), vault.clone());
+        blocking(move || store.state.save(&disk, store.now())).await;
+        self.mark_soon(vault);
+    }
+
+    /// Writes the shared state now, for a caller who must know that it is on disk.
+    pub(crate) async fn flush(self: &Arc<Self>, vault: &Arc<Vault>) -> Result<(), BrokerError> {
+        let (store, vault) = (self.clone(), vault.clone());
+        blocking(move || store.state.flush(&vault, store.now())).await?;
+        Ok(())
+    }
+
+    /// Writes the shared state in a second, once for all changes until then.
+    pub(crate) fn flush_soon(self: &Arc<Self>, runtime: &Handle) {
+        if self.flush_due.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let store = self.clone();
+        runtime.spawn(async move {
+            tokio::time::sleep(limits::FLUSH_AFTER).await;
+            store.flush_due.store(false, Ordering::Release);
+            if let Some(vault) = store.open_vault() {
+                store.save_state(&vault).await;
+            }
+        });
+    }
+
+    /// Raises the marks against a vault that is put back, a little later, where a login is further than they say.
+    fn mark_soon(self: &Arc<Self>, vault: &Arc<Vault>) {
+        if !vault.keeps_high_water() || !self.marks.plan(&self.accounts(), self.uptime()) {
+            return;
+        }
+        let (store, vault) = (self.clone(), vault.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(limits::MARK_AFTER).await;
+            blocking(move || store.mark_now(&vault)).await;
+        });
+    }
+
+    fn mark_now(&self, vault: &Vault) {
+        if vault.keeps_high_water() {
+            self.marks.raise(vault, &self.accounts(), self.uptime());
+        }
+    }
+
+    /// Writes what is unwritten; the process is about to end.
+    pub(crate) fn close(&self) {
+        if let Some(vault) = self.open_vault() {
+            self.save_all(&vault);
+            self.state.save(&vault, self.now());
+            self.mark_now(&vault);
+        }
+    }
+}

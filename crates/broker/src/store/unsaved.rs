@@ -1,0 +1,89 @@
+//! New tokens on their way to the disk.
+//!
+//! The server has replaced the old refresh token by the time they are here, so they must not be lost. A disk that
+//! refuses them, a full one most of all, is asked again every second and at the end of the process. Until then nobody
+//! uses them, and the record's lock stays with them: no other process may spend the old token again.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use provider_auth_vault::{Pending, RecordGuard, RecordId, Vault, VaultError};
+
+use super::credential::Credential;
+
+/// The tokens of this process that are not on disk, by record.
+#[derive(Default)]
+pub(super) struct UnsavedTokens(Mutex<HashMap<RecordId, Unsaved>>);
+
+/// A credential with new tokens, the lock of its record, and the note that they were asked for.
+pub(crate) struct Unsaved {
+    guard: RecordGuard,
+    note: Pending,
+    credential: Credential,
+}
+
+impl Unsaved {
+    pub(crate) fn new(guard: RecordGuard, note: Pending, credential: Credential) -> Self {
+        Self {
+            guard,
+            note,
+            credential,
+        }
+    }
+
+    pub(crate) fn id(&self) -> RecordId {
+        self.guard.id()
+    }
+
+    fn write(&self, vault: &Vault) -> Result<u64, VaultError> {
+        let plaintext = self.credential.plaintext();
+        let written = vault.replace(&self.guard, &plaintext).or_else(|_| {
+            // On a full disk the note's own space may be what is missing.
+            vault.clear_pending(&self.guard)?;
+            vault.replace(&self.guard, &plaintext)
+        });
+        match &written {
+            Ok(_) => clear_note(vault, &self.guard),
+            // Should this process die before the disk takes them, the next one must try at once.
+            Err(_) => {
+                if let Err(error) = vault.set_pending(&self.guard, &self.note) {
+                    tracing::warn!(account = %self.guard.id(), %error, "the note of a refresh could not be put back");
+                }
+            }
+        }
+        written
+    }
+}
+
+impl UnsavedTokens {
+    pub(super) fn insert(&self, id: RecordId, unsaved: Unsaved) {
+        self.0.lock().insert(id, unsaved);
+    }
+
+    pub(super) fn ids(&self) -> Vec<RecordId> {
+        self.0.lock().keys().copied().collect()
+    }
+
+    /// Writes the record's new tokens, if there are unsaved ones; returns its lock and the new generation.
+    pub(super) fn write(
+        &self,
+        vault: &Vault,
+        id: &RecordId,
+    ) -> Result<Option<(RecordGuard, u64)>, VaultError> {
+        // Held during the write: whoever else wants the lock of this record must not wait for it in vain.
+        let mut waiting = self.0.lock();
+        let Some(unsaved) = waiting.get(id) else {
+            return Ok(None);
+        };
+        let generation = unsaved.write(vault)?;
+        let saved = waiting.remove(id);
+        Ok(saved.map(|saved| (saved.guard, generation)))
+    }
+}
+
+/// Removes the note of a refresh that has an outcome. One that stays behind is known by its generation to be old.
+pub(crate) fn clear_note(vault: &Vault, guard: &RecordGuard) {
+    if let Err(error) = vault.clear_pending(guard) {
+        tracing::warn!(account = %guard.id(), %error, "the note of a finished refresh could not be removed");
+    }
+}
