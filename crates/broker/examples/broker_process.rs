@@ -14,8 +14,9 @@
 use std::{error::Error, fs, io::Write, sync::Arc, time::Duration};
 
 use provider_auth_broker::{
-    Account, AccountChanges, AuthRequest, Broker, Entropy, Env, Events, Fate, Filter, Force, Host,
-    Logins, MigrateOptions, PassphraseRule, Revoke, SystemEntropy, SystemEnv, Task, config::Inline,
+    Account, AccountChanges, AuthRequest, Broker, Direction, Entropy, Env, Events, Filter, Force,
+    Host, Logins, MigrateOptions, PassphraseRule, Revoke, SourceAction, SystemEntropy, SystemEnv,
+    config::Inline,
 };
 use provider_auth_vault::{Disk, KeySecrets, KeySource, Options, Vault};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -145,17 +146,17 @@ async fn add(
 }
 
 async fn migrate(broker: &Arc<Broker>, folder: &str, how: &str) -> Outcome {
-    let (task, fate) = match how {
-        "keep" => (Task::TakeOver, Fate::Keep),
-        "backup" => (Task::TakeOver, Fate::Backup),
-        "remove" => (Task::TakeOver, Fate::Remove),
-        "undo" => (Task::Undo, Fate::Keep),
+    let (direction, source_action) = match how {
+        "keep" => (Direction::IntoVault, SourceAction::Keep),
+        "backup" => (Direction::IntoVault, SourceAction::Backup),
+        "remove" => (Direction::IntoVault, SourceAction::Remove),
+        "undo" => (Direction::Undo, SourceAction::Keep),
         other => return Err(format!("what is {other:?}?").into()),
     };
     let options = MigrateOptions {
         dir: Some(folder.into()),
-        task,
-        fate,
+        direction,
+        source_action,
         ..MigrateOptions::default()
     };
     Ok(broker.migrate(options).await.map(drop)?)

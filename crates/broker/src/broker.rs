@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource};
 use secrecy::SecretString;
 use tokio::runtime::Handle;
 
@@ -25,7 +26,6 @@ use crate::status::{PoolStatus, ProviderSummary, StatusService, VaultStatus};
 use crate::store::{Account, Filter, Store};
 use crate::transfer::{Imported, Logins, PassphraseRule, TransferService};
 use crate::trust::ProjectTrust;
-use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource};
 
 /// Lends credentials of the accounts in one vault.
 pub struct Broker {

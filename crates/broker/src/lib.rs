@@ -38,8 +38,8 @@ pub use error::BrokerError;
 pub use host::{Clock, Entropy, Env, Host, SystemClock, SystemEntropy, SystemEnv};
 pub use login::{LoginOptions, LoginPrompt, Method};
 pub use migrate::{
-    EntryAction, Fate, ImportedEntry, KeyVariables, MigrateOptions, MigrationReport, SkippedEntry,
-    SourceReport, SourceState, Task,
+    Direction, EntryAction, ImportedEntry, KeyVariables, MigrateOptions, MigrationReport,
+    SkippedEntry, SourceAction, SourceReport, SourceState,
 };
 pub use models::{Model, ModelList, ModelsRequest, RefreshModels};
 pub use notifier::{Event, EventKind, Events, PoolFigures};

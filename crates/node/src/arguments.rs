@@ -8,9 +8,9 @@ use napi::bindgen_prelude::*;
 use napi::{JsString, ValueType, sys};
 use provider_auth_broker::config::{ConfigError, Inline};
 use provider_auth_broker::{
-    AccountChanges, AuthRequest, BrokerError, Failure, Fate, Filter, KeySecrets, KeySource,
+    AccountChanges, AuthRequest, BrokerError, Direction, Failure, Filter, KeySecrets, KeySource,
     KeyVariables, LoginOptions, Method, MigrateOptions, ModelsRequest, RefreshModels, Report,
-    SecretString, Task,
+    SecretString, SourceAction,
 };
 use serde_json::Value;
 
@@ -215,15 +215,15 @@ impl<'env> Options<'env> {
         }
         Ok(MigrateOptions {
             dir: self.text("dir")?.map(Into::into),
-            task: match self.flag("undo")? {
-                Some(true) => Task::Undo,
-                _ => Task::TakeOver,
+            direction: match self.flag("undo")? {
+                Some(true) => Direction::Undo,
+                _ => Direction::IntoVault,
             },
             dry_run: self.flag("dryRun")?.unwrap_or_default(),
-            fate: match self.text("source")?.as_deref() {
-                None | Some("keep") => Fate::Keep,
-                Some("backup") => Fate::Backup,
-                Some("remove") => Fate::Remove,
+            source_action: match self.text("source")?.as_deref() {
+                None | Some("keep") => SourceAction::Keep,
+                Some("backup") => SourceAction::Backup,
+                Some("remove") => SourceAction::Remove,
                 Some(_) => return Err(expected("source", "keep, backup or remove")),
             },
             keys: self.key_variables()?,

@@ -3,10 +3,6 @@
 mod refresh;
 mod removal;
 
-use crate::migrate::MigrationService;
-use crate::oauth_endpoints::OauthEndpoints;
-use crate::refresh::Refresher;
-use crate::store::Store;
 use std::sync::Arc;
 
 use provider_auth_oauth::Identity;
@@ -15,6 +11,10 @@ use secrecy::SecretString;
 
 use crate::error::BrokerError;
 use crate::host::blocking;
+use crate::migrate::MigrationService;
+use crate::oauth_endpoints::OauthEndpoints;
+use crate::refresh::Refresher;
+use crate::store::Store;
 use crate::store::accounts::{checked_name, record_id};
 use crate::store::audience::Audience;
 use crate::store::credential::Credential;

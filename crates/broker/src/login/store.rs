@@ -1,6 +1,5 @@
 //! What a login brought, until it is an account: who it is, what the API takes, where it belongs.
 
-use crate::oauth_endpoints::api_origin::named_api;
 use std::sync::Arc;
 
 use provider_auth_oauth::{
@@ -14,6 +13,7 @@ use super::plan::McpServer;
 use crate::config::Provider;
 use crate::error::BrokerError;
 use crate::login::{LoginPlan, LoginService, Method};
+use crate::oauth_endpoints::api_origin::named_api;
 use crate::store::audience::Audience;
 use crate::store::credential::Credential;
 use crate::store::secret::{Secret, Unknown};

@@ -7,6 +7,7 @@
 mod beside;
 mod entry;
 mod erase;
+mod field;
 mod kept;
 mod object;
 mod plan;
@@ -14,7 +15,6 @@ mod run;
 mod source;
 mod undo;
 
-use crate::store::Store;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use provider_auth_vault::{Disk, Vault, VaultError, VaultState};
 
 use crate::error::BrokerError;
 use crate::host::blocking;
+use crate::store::Store;
 use crate::store::accounts::{Accounts, record_id};
 
 /// What is to be migrated, and how.
@@ -32,28 +33,28 @@ pub struct MigrateOptions {
     /// The folder of OpenCode's files, instead of the usual one.
     pub dir: Option<PathBuf>,
     /// What is to be done.
-    pub task: Task,
+    pub direction: Direction,
     /// Only says what would be done.
     pub dry_run: bool,
     /// What becomes of the files.
-    pub fate: Fate,
+    pub source_action: SourceAction,
     /// Variables that hold API keys.
     pub keys: KeyVariables,
 }
 
 /// Which way to go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Task {
+pub enum Direction {
     /// From the files into the vault.
     #[default]
-    TakeOver,
+    IntoVault,
     /// Back to how it was before that.
     Undo,
 }
 
 /// What becomes of a file once every account of it was read back from the vault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Fate {
+pub enum SourceAction {
     /// It stays as it is.
     #[default]
     Keep,
@@ -197,9 +198,9 @@ impl MigrationService {
         self: &Arc<Self>,
         options: MigrateOptions,
     ) -> Result<MigrationReport, BrokerError> {
-        match options.task {
-            Task::TakeOver => self.take_over(options).await,
-            Task::Undo => self.undo_migration(options).await,
+        match options.direction {
+            Direction::IntoVault => self.take_over(options).await,
+            Direction::Undo => self.undo_migration(options).await,
         }
     }
 

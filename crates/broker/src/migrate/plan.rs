@@ -7,7 +7,7 @@ use provider_auth_policy::{AccountId, AccountKind, SharedState, Standing};
 
 use super::entry::{Entry, Meaning};
 use super::source::{Form, Source, Sources};
-use super::{EntryAction, Fate, SkippedEntry};
+use super::{EntryAction, SkippedEntry, SourceAction};
 use crate::migrate::MigrationService;
 use crate::store::accounts::{Accounts, Entry as Known};
 use crate::store::credential::Credential;
@@ -15,14 +15,14 @@ use crate::store::secret::fingerprint;
 
 /// What is to be done with all sources.
 pub(super) struct Plan {
-    pub(super) deeds: Vec<Deed>,
+    pub(super) changes: Vec<PlannedChange>,
     pub(super) files: Vec<FilePlan>,
     pub(super) names: Vec<String>,
     pub(super) skipped: Vec<SkippedEntry>,
 }
 
 /// What is to be done with an account.
-pub(super) struct Deed {
+pub(super) struct PlannedChange {
     pub(super) credential: Credential,
     pub(super) goal: Goal,
 }
@@ -32,7 +32,7 @@ pub(super) enum Goal {
     Update(AccountId),
     /// It is there.
     Leave(AccountId),
-    /// An earlier deed is about the same account.
+    /// An earlier change is about the same account.
     SameAs(usize),
 }
 
@@ -64,16 +64,16 @@ impl Goal {
 impl Plan {
     /// Whether the vault stays as it is.
     pub(super) fn changes_no_account(&self) -> bool {
-        let writes = |deed: &Deed| matches!(deed.goal, Goal::Add | Goal::Update(_));
-        !self.deeds.iter().any(writes)
+        let writes = |change: &PlannedChange| matches!(change.goal, Goal::Add | Goal::Update(_));
+        !self.changes.iter().any(writes)
     }
 }
 
 impl FilePlan {
     /// What the file is to hold: what it holds, or what is left.
-    pub(super) fn wanted(&self, fate: Fate) -> Option<&str> {
-        match (&self.left, fate) {
-            (Some(left), Fate::Backup | Fate::Remove) => left.as_deref(),
+    pub(super) fn wanted(&self, source_action: SourceAction) -> Option<&str> {
+        match (&self.left, source_action) {
+            (Some(left), SourceAction::Backup | SourceAction::Remove) => left.as_deref(),
             _ => Some(&self.source.text),
         }
     }
@@ -85,7 +85,7 @@ impl MigrationService {
     pub(super) fn plan(&self, sources: Sources, accounts: &Accounts) -> Plan {
         let now = self.store.now();
         let mut plan = Plan {
-            deeds: Vec::new(),
+            changes: Vec::new(),
             files: Vec::new(),
             names: sources
                 .found
@@ -120,8 +120,8 @@ impl MigrationService {
             for Entry { key, meaning } in entries {
                 match meaning {
                     Meaning::Account(credential) => {
-                        let goal = self.goal(&credential, &lookup, &plan.deeds);
-                        plan.deeds.push(Deed {
+                        let goal = self.goal(&credential, &lookup, &plan.changes);
+                        plan.changes.push(PlannedChange {
                             credential: *credential,
                             goal,
                         });
@@ -141,7 +141,7 @@ impl MigrationService {
         plan
     }
 
-    fn goal(&self, wanted: &Credential, lookup: &Lookup<'_>, deeds: &[Deed]) -> Goal {
+    fn goal(&self, wanted: &Credential, lookup: &Lookup<'_>, changes: &[PlannedChange]) -> Goal {
         if let Some(known) = lookup.same_entry(wanted) {
             let id = known.view.id.clone();
             // What stands beside a key is none of its secrets, and may have changed.
@@ -170,10 +170,10 @@ impl MigrationService {
                 Goal::Leave(id)
             };
         }
-        let is_repeated = |deed: &Deed| {
-            matches!(deed.goal, Goal::Add) && is_same_secret(&deed.credential, wanted)
+        let is_repeated = |change: &PlannedChange| {
+            matches!(change.goal, Goal::Add) && is_same_secret(&change.credential, wanted)
         };
-        deeds
+        changes
             .iter()
             .position(is_repeated)
             .map_or(Goal::Add, Goal::SameAs)

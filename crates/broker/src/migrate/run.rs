@@ -1,7 +1,6 @@
 //! The steps of a migration, in the order that loses nothing: keep the file, write the accounts, read them back, and only
 //! then touch the file.
 
-use crate::store::store_account::overwrite;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,9 +11,11 @@ use provider_auth_vault::{
 };
 
 use super::kept::{Label, kept_files};
-use super::plan::{Deed, FilePlan, Goal, Plan};
+use super::plan::{FilePlan, Goal, Plan, PlannedChange};
 use super::source::{Content, name_of, read};
-use super::{Fate, ImportedEntry, MigrateOptions, MigrationReport, SourceReport, SourceState};
+use super::{
+    ImportedEntry, MigrateOptions, MigrationReport, SourceAction, SourceReport, SourceState,
+};
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::migrate::MigrationService;
@@ -25,6 +26,7 @@ use crate::store::labels::free_label;
 use crate::store::locks::read_locked;
 use crate::store::moved_bundle;
 use crate::store::record_kind::record_kind;
+use crate::store::store_account::overwrite;
 
 /// Records that were written, with the generations that they have now.
 type Written = Vec<(AccountId, u64)>;
@@ -41,7 +43,7 @@ impl MigrationService {
         };
         let first = blocking(look).await?;
         // Without an account in them there is nothing to make a vault for.
-        if first.deeds.is_empty() || (options.dry_run && !self.has_vault().await?) {
+        if first.changes.is_empty() || (options.dry_run && !self.has_vault().await?) {
             return Ok(first.report(&options));
         }
         let vault = self.store.opened_interactive().await?;
@@ -52,7 +54,7 @@ impl MigrationService {
             };
             return Ok(blocking(look).await?.report(&options));
         }
-        if options.fate != Fate::Keep && vault.key_source() == KeySource::Memory {
+        if options.source_action != SourceAction::Keep && vault.key_source() == KeySource::Memory {
             return Err(BrokerError::InvalidArgument(
                 "source: expected keep, since the vault is in memory and ends with this process"
                     .to_owned(),
@@ -96,27 +98,29 @@ impl MigrationService {
         let accounts = self.all_accounts(vault)?;
         let plan = self.look(options, &accounts)?;
         let mut report = plan.report(options);
-        if plan.changes_no_account() && options.fate == Fate::Keep {
+        if plan.changes_no_account() && options.source_action == SourceAction::Keep {
             return Ok((report, Written::new()));
         }
-        self.keep_files(vault, &accounts, &plan, options.fate)?;
+        self.keep_files(vault, &accounts, &plan, options.source_action)?;
         let mut written = Written::new();
         let mut labels = HashSet::new();
-        for (place, deed) in plan.deeds.iter().enumerate() {
-            let account = match &deed.goal {
+        for (place, change) in plan.changes.iter().enumerate() {
+            let account = match &change.goal {
                 Goal::Add => {
-                    let label = label_of(&deed.credential, &accounts, &labels);
-                    labels.insert((deed.credential.provider.clone(), label.clone()));
-                    Some(self.add(vault, &deed.credential, label, &mut written)?)
+                    let label = label_of(&change.credential, &accounts, &labels);
+                    labels.insert((change.credential.provider.clone(), label.clone()));
+                    Some(self.add(vault, &change.credential, label, &mut written)?)
                 }
-                Goal::Update(id) => Some(self.update(vault, id, &deed.credential, &mut written)?),
-                Goal::Leave(id) => Some(self.find(vault, id, &deed.credential)?),
+                Goal::Update(id) => {
+                    Some(self.update(vault, id, &change.credential, &mut written)?)
+                }
+                Goal::Leave(id) => Some(self.find(vault, id, &change.credential)?),
                 Goal::SameAs(place) => report.imported[*place].account.clone(),
             };
             report.imported[place].account = account;
         }
         for (file, source) in plan.files.iter().zip(&mut report.sources) {
-            source.state = release(file, options.fate)?;
+            source.state = release(file, options.source_action)?;
         }
         Ok((report, written))
     }
@@ -127,7 +131,7 @@ impl MigrationService {
         vault: &Vault,
         accounts: &Accounts,
         plan: &Plan,
-        fate: Fate,
+        source_action: SourceAction,
     ) -> Result<(), BrokerError> {
         let known = kept_files(vault, accounts)?;
         for file in plan.files.iter().filter(|file| file.left.is_some()) {
@@ -137,8 +141,8 @@ impl MigrationService {
             let label = Label::new(
                 file.source.name.clone(),
                 name_of(path)?,
-                file.wanted(fate),
-                file.backup(fate),
+                file.wanted(source_action),
+                file.backup(source_action),
             );
             self.keep_file(vault, &known, &label, &file.source.text)?;
         }
@@ -232,48 +236,48 @@ fn label_of(
 impl Plan {
     /// What will have been done, as far as it is known beforehand.
     fn report(&self, options: &MigrateOptions) -> MigrationReport {
-        let imported = |deed: &Deed| ImportedEntry {
-            provider: deed.credential.provider.clone(),
-            kind: deed.credential.kind(),
-            account: deed.goal.account().cloned(),
-            action: deed.goal.action(),
+        let imported = |change: &PlannedChange| ImportedEntry {
+            provider: change.credential.provider.clone(),
+            kind: change.credential.kind(),
+            account: change.goal.account().cloned(),
+            action: change.goal.action(),
         };
-        let terms = |deed: &Deed| {
-            let terms = deed.credential.borrowed_terms()?;
-            Some((deed.credential.provider.clone(), terms))
+        let terms = |change: &PlannedChange| {
+            let terms = change.credential.borrowed_terms()?;
+            Some((change.credential.provider.clone(), terms))
         };
         MigrationReport {
-            terms: self.deeds.iter().filter_map(terms).collect(),
+            terms: self.changes.iter().filter_map(terms).collect(),
             files: self.names.clone(),
-            imported: self.deeds.iter().map(imported).collect(),
+            imported: self.changes.iter().map(imported).collect(),
             skipped: self.skipped.clone(),
             sources: self
                 .files
                 .iter()
-                .map(|file| file.report(options.fate))
+                .map(|file| file.report(options.source_action))
                 .collect(),
         }
     }
 }
 
 impl FilePlan {
-    fn report(&self, fate: Fate) -> SourceReport {
+    fn report(&self, source_action: SourceAction) -> SourceReport {
         SourceReport {
             file: self.source.name.clone(),
-            state: match (&self.left, fate) {
-                (None, _) | (_, Fate::Keep) => SourceState::Kept,
+            state: match (&self.left, source_action) {
+                (None, _) | (_, SourceAction::Keep) => SourceState::Kept,
                 (Some(None), _) => SourceState::Removed,
                 (Some(Some(_)), _) => SourceState::Rewritten,
             },
-            backup: self.backup(fate),
+            backup: self.backup(source_action),
             warning: self.source.warning,
         }
     }
 
     /// The path of the copy beside the file: the first that is free, or holds these very bytes.
-    fn backup(&self, fate: Fate) -> Option<String> {
+    fn backup(&self, source_action: SourceAction) -> Option<String> {
         let file = self.source.file.as_ref()?;
-        if fate != Fate::Backup || self.left.is_none() {
+        if source_action != SourceAction::Backup || self.left.is_none() {
             return None;
         }
         let name = |number: u32| match number {
@@ -290,9 +294,9 @@ impl FilePlan {
 }
 
 /// Takes out of a file what is in the vault. One that changed since it was read is left.
-fn release(plan: &FilePlan, fate: Fate) -> Result<SourceState, BrokerError> {
-    let (Some(file), Some(left), Fate::Backup | Fate::Remove) =
-        (&plan.source.file, &plan.left, fate)
+fn release(plan: &FilePlan, source_action: SourceAction) -> Result<SourceState, BrokerError> {
+    let (Some(file), Some(left), SourceAction::Backup | SourceAction::Remove) =
+        (&plan.source.file, &plan.left, source_action)
     else {
         return Ok(SourceState::Kept);
     };
@@ -309,7 +313,7 @@ fn release(plan: &FilePlan, fate: Fate) -> Result<SourceState, BrokerError> {
         // What an earlier run left that was killed here. The next one tries again.
         let _ = Disk.sweep(folder);
     }
-    if let Some(backup) = plan.backup(fate) {
+    if let Some(backup) = plan.backup(source_action) {
         write(Path::new(&backup), &plan.source.text)?;
     }
     match left {
@@ -349,7 +353,7 @@ mod tests {
     fn a_file_that_changed_since_it_was_read_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("auth.json");
-        for fate in [Fate::Backup, Fate::Remove] {
+        for source_action in [SourceAction::Backup, SourceAction::Remove] {
             for left in [None, Some("{}".to_owned())] {
                 let plan = FilePlan {
                     source: Source {
@@ -362,7 +366,7 @@ mod tests {
                     left: Some(left),
                 };
                 fs::write(&file, "as somebody wrote it").unwrap();
-                assert_eq!(release(&plan, fate).unwrap(), SourceState::Changed);
+                assert_eq!(release(&plan, source_action).unwrap(), SourceState::Changed);
                 assert_eq!(fs::read(&file).unwrap(), b"as somebody wrote it");
                 assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
             }

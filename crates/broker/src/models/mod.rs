@@ -10,8 +10,6 @@ mod fetch;
 mod fuzz;
 mod shape;
 
-use crate::request::RequestService;
-use crate::store::Store;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
@@ -26,6 +24,8 @@ use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::limits;
 use crate::request::AuthRequest;
+use crate::request::RequestService;
+use crate::store::Store;
 use crate::store::accounts::Entry;
 use cache::{Kept, Lists};
 

@@ -7,6 +7,7 @@
 mod exchange;
 mod grant;
 mod in_flight;
+mod locked;
 mod refusal;
 
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! The configuration as it counts beside the accounts that are there.
 
-use crate::store::Store;
 use std::sync::Arc;
 
 use super::accounts::Accounts;
 use crate::config::{Provider, Settings};
 use crate::error::BrokerError;
+use crate::store::Store;
 
 impl Store {
     /// The provider of this id: built in, configured, or defined by accounts that say themselves where they belong. One

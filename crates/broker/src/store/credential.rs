@@ -3,10 +3,6 @@
 //! This is the only place where secrets are written out, and only into the zeroized buffer that the vault seals.
 //! Fields that a newer version added are kept as they are.
 
-use crate::store::audience::Audience;
-use crate::store::secret::Secret;
-use crate::store::secret::Unknown;
-use crate::store::secret::fingerprint;
 use provider_auth_oauth::{Identity, Renewal, Tokens};
 use provider_auth_policy::{AccountId, AccountKind, AccountView, Timestamp};
 use provider_auth_vault::Record;
@@ -15,6 +11,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::providers;
+use crate::store::audience::Audience;
+use crate::store::secret::Secret;
+use crate::store::secret::Unknown;
+use crate::store::secret::fingerprint;
 
 /// An account as it lies in the vault.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use provider_auth_broker::{
-    AccountKind, AuthRequest, EntryAction, Fate, Filter, Force, KeyVariables, MigrateOptions,
-    MigrationReport, SourceState, Task,
+    AccountKind, AuthRequest, Direction, EntryAction, Filter, Force, KeyVariables, MigrateOptions,
+    MigrationReport, SourceAction, SourceState,
 };
 use serde_json::{Value, json};
 
@@ -58,16 +58,16 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap()
 }
 
-fn with(fate: Fate) -> MigrateOptions {
+fn with(source_action: SourceAction) -> MigrateOptions {
     MigrateOptions {
-        fate,
+        source_action,
         ..MigrateOptions::default()
     }
 }
 
 fn undo() -> MigrateOptions {
     MigrateOptions {
-        task: Task::Undo,
+        direction: Direction::Undo,
         ..MigrateOptions::default()
     }
 }

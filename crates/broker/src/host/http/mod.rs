@@ -25,10 +25,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
 use url::{Host, Url};
 
+use self::proxy::{Proxies, Proxy};
 use crate::host::resolver::{self, LeadsHome, LookUp, Resolver};
 use crate::limits;
-
-use self::proxy::{Proxies, Proxy};
 
 /// Sends requests. Costs nothing until the first one.
 pub(crate) struct HttpClient {

@@ -31,14 +31,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use url::{Host, Url};
 
+use self::connections::{Connection, Connections, Displaced, Stage};
+use self::head::{Expected, Head};
+use self::page::Page;
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::limits;
 use crate::login::deadline::LastAnswer;
-
-use self::connections::{Connection, Connections, Displaced, Stage};
-use self::head::{Expected, Head};
-use self::page::Page;
 
 /// Listens for the answer to one login. Dropping it closes the port, as [`close`](Self::close) does for a failed login.
 pub(crate) struct CallbackServer {

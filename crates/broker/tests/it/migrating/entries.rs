@@ -206,7 +206,7 @@ async fn what_is_not_understood_is_left_with_its_reason_and_without_its_secret()
         ),
     ] {
         let (world, file) = world_with(&json!({ name: entry }));
-        let report = run(&world.process(), with(Fate::Remove)).await;
+        let report = run(&world.process(), with(SourceAction::Remove)).await;
         assert!(report.imported.is_empty(), "{name} {entry}");
         let [skipped] = report.skipped.as_slice() else {
             panic!("{name} {entry}: {:?}", report.skipped);
@@ -236,7 +236,7 @@ async fn what_is_not_understood_is_left_with_its_reason_and_without_its_secret()
     ] {
         let world = World::new();
         write(&world, "mcp-auth.json", &pretty(&json!({ "notes": entry })));
-        let report = run(&world.process(), with(Fate::Remove)).await;
+        let report = run(&world.process(), with(SourceAction::Remove)).await;
         assert!(
             report.skipped[0].why.contains(why),
             "{entry}: {}",
@@ -278,7 +278,7 @@ async fn of_two_entries_with_one_name_the_later_counts_as_in_opencode() {
     let text = r#"{"acme":{"type":"api","key":"S3CRET-1"},"acme":{"type":"api","key":"S3CRET-2"}}"#;
     let file = write(&world, "auth.json", text);
     let process = world.process();
-    let report = run(&process, with(Fate::Remove)).await;
+    let report = run(&process, with(SourceAction::Remove)).await;
     assert_eq!(report.skipped[0].key, "acme");
     assert_eq!(process.token().await, "S3CRET-2");
     let left = "{\n  \"acme\": {\"type\":\"api\",\"key\":\"S3CRET-1\"}\n}";
@@ -310,7 +310,7 @@ async fn the_variable_hides_entries_of_the_file_and_a_broken_one_hides_none() {
     assert_eq!(actions(&report), [EntryAction::Added; 2]);
     assert_eq!(report.skipped[0].file, "OPENCODE_AUTH_CONTENT");
     let process = with_content(content);
-    let report = run(&process, with(Fate::Remove)).await;
+    let report = run(&process, with(SourceAction::Remove)).await;
     assert_eq!(actions(&report), [EntryAction::Added; 2]);
     assert_eq!(process.token().await, "S3CRET-variable");
     assert!(report.skipped[0].why.contains("OPENCODE_AUTH_CONTENT"));
@@ -428,7 +428,7 @@ async fn what_stands_beside_a_key_is_carried_and_given_back() {
     let (world, file) = world_with(&json!({ "anthropic": entry.clone() }));
     let whole = fs::read(&file).unwrap();
     let process = world.process();
-    let report = run(&process, with(Fate::Remove)).await;
+    let report = run(&process, with(SourceAction::Remove)).await;
     assert_eq!(actions(&report), [EntryAction::Added]);
     assert!(!file.exists());
     let given =
@@ -439,7 +439,7 @@ async fn what_stands_beside_a_key_is_carried_and_given_back() {
     let mut later = entry;
     later["metadata"]["gatewayId"] = json!("other");
     write(&world, "auth.json", &pretty(&json!({ "anthropic": later })));
-    let report = run(&process, with(Fate::Remove)).await;
+    let report = run(&process, with(SourceAction::Remove)).await;
     assert_eq!(actions(&report), [EntryAction::Updated]);
     let accounts = process.list_accounts(&Filter::default()).await.unwrap();
     assert_eq!(accounts.len(), 1);
@@ -452,7 +452,7 @@ async fn what_stands_beside_a_key_is_carried_and_given_back() {
     let process = world.process();
     let before = fs::read(&file).unwrap();
     assert_ne!(before, whole);
-    run(&process, with(Fate::Remove)).await;
+    run(&process, with(SourceAction::Remove)).await;
     run(&process, undo()).await;
     assert_eq!(fs::read(&file).unwrap(), before);
 }
@@ -493,7 +493,7 @@ async fn an_entry_with_something_that_would_be_lost_stays_and_says_what() {
     ] {
         let (world, file) = world_with(&json!({ key: entry }));
         let before = fs::read(&file).unwrap();
-        let report = run(&world.process(), with(Fate::Remove)).await;
+        let report = run(&world.process(), with(SourceAction::Remove)).await;
         assert!(report.imported.is_empty(), "{entry}");
         let [skipped] = &report.skipped[..] else {
             panic!("{entry}: one entry is skipped");
@@ -509,7 +509,7 @@ async fn an_entry_with_something_that_would_be_lost_stays_and_says_what() {
     let (world, file) = world_with(&json!({
         "anthropic": { "type": "api", "key": "k", "metadata": null, "gatewayId": null },
     }));
-    let report = run(&world.process(), with(Fate::Remove)).await;
+    let report = run(&world.process(), with(SourceAction::Remove)).await;
     assert_eq!((report.imported.len(), file.exists()), (1, false));
 }
 
@@ -524,7 +524,7 @@ async fn a_byte_order_mark_and_numbers_as_texts_are_understood() {
     let world = World::new();
     let file = write(&world, "auth.json", &text);
     let process = world.process();
-    let report = run(&process, with(Fate::Remove)).await;
+    let report = run(&process, with(SourceAction::Remove)).await;
     assert_eq!(actions(&report), [EntryAction::Added]);
     let accounts = process.list_accounts(&Filter::default()).await.unwrap();
     assert_eq!(accounts[0].expires_at.unwrap().as_millis(), IN_AN_HOUR);

@@ -51,27 +51,31 @@ fn without(auth: &Value, key: &str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn a_removed_account_leaves_no_token_behind_and_undo_brings_back_all_else_byte_for_byte() {
-    for fate in [Fate::Keep, Fate::Backup, Fate::Remove] {
+    for source_action in [
+        SourceAction::Keep,
+        SourceAction::Backup,
+        SourceAction::Remove,
+    ] {
         let auth = every_kind();
         let (world, file) = world_with(&auth);
         let process = world.process();
-        let report = run(&process, with(fate)).await;
+        let report = run(&process, with(source_action)).await;
         assert!(sealed(&world).contains("S3CRET-access-1"));
         remove(&process, &report, "acme").await;
         let left = sealed(&world);
         for token in ["S3CRET-access-1", "S3CRET-refresh-1"] {
-            assert!(!left.contains(token), "{fate:?}");
+            assert!(!left.contains(token), "{source_action:?}");
         }
-        assert_eq!(kept(&world), [without(&auth, "acme")], "{fate:?}");
+        assert_eq!(kept(&world), [without(&auth, "acme")], "{source_action:?}");
 
         let undone = run(&process, undo()).await;
-        let expected = match fate {
+        let expected = match source_action {
             // The file was never touched, so it has what it had.
-            Fate::Keep => (SourceState::Kept, pretty(&auth)),
+            SourceAction::Keep => (SourceState::Kept, pretty(&auth)),
             _ => (SourceState::Restored, without(&auth, "acme")),
         };
         let found = (undone.sources[0].state, fs::read_to_string(&file).unwrap());
-        assert_eq!(found, expected, "{fate:?}");
+        assert_eq!(found, expected, "{source_action:?}");
         assert_eq!(actions(&undone), [EntryAction::Removed; 2]);
         assert_eq!(undone.skipped.len(), 1);
         assert_eq!(undone.skipped[0].key, "acme");
@@ -80,7 +84,7 @@ async fn a_removed_account_leaves_no_token_behind_and_undo_brings_back_all_else_
         assert_eq!(kept(&world), Vec::<String>::new());
         // The copy that its owner asked for has the rest, and is named.
         let backup = undone.sources[0].backup.as_ref();
-        assert_eq!(backup.is_some(), fate == Fate::Backup);
+        assert_eq!(backup.is_some(), source_action == SourceAction::Backup);
         if let Some(backup) = backup {
             assert_eq!(fs::read_to_string(backup).unwrap(), pretty(&auth));
             assert!(undone.sources[0].warning.unwrap().contains("copy"));
@@ -97,7 +101,7 @@ async fn a_file_of_which_everything_was_removed_does_not_come_back() {
         json!({ "acme": login(1), "anthropic": { "type": "api", "key": format!("{MARK}-key") } });
     let (world, file) = world_with(&auth);
     let process = world.process();
-    let report = run(&process, with(Fate::Remove)).await;
+    let report = run(&process, with(SourceAction::Remove)).await;
     remove(&process, &report, "acme").await;
     remove(&process, &report, "anthropic").await;
     assert!(!sealed(&world).contains(MARK));
@@ -118,7 +122,7 @@ async fn the_entry_is_erased_also_where_the_account_was_renewed_renamed_or_its_p
             .remove_account(&known, Revoke::Locally)
             .await
             .unwrap();
-        let report = run(&process, with(Fate::Remove)).await;
+        let report = run(&process, with(SourceAction::Remove)).await;
         let id = report.imported[0].account.clone().unwrap();
         let mut last = world.process();
         match change {
@@ -143,7 +147,7 @@ async fn the_entry_is_erased_also_where_the_account_was_renewed_renamed_or_its_p
                 auth["acme"] = login(2);
                 auth["acme"]["expires"] = (IN_AN_HOUR + 1_000).into();
                 write(&world, "auth.json", &pretty(&auth));
-                let report = run(&process, with(Fate::Remove)).await;
+                let report = run(&process, with(SourceAction::Remove)).await;
                 assert_eq!(actions(&report)[0], EntryAction::Updated);
             }
         }
@@ -172,7 +176,7 @@ async fn what_is_not_of_the_account_stays_in_the_kept_file() {
         json!({ "type": "passkey", "data": [1.50, { "deep": format!("{MARK}-key") }] });
     let (world, file) = world_with(&auth);
     let process = world.process();
-    let report = run(&process, with(Fate::Remove)).await;
+    let report = run(&process, with(SourceAction::Remove)).await;
     assert_eq!(report.skipped[0].key, "strange");
     remove(&process, &report, "anthropic").await;
     assert_eq!(kept(&world), [without(&auth, "anthropic")]);
@@ -209,7 +213,7 @@ async fn a_copy_of_the_token_that_was_never_taken_over_goes_too() {
 async fn a_login_that_moves_into_a_bundle_leaves_the_kept_file() {
     let (world, _) = world_with(&every_kind());
     let process = world.process();
-    run(&process, with(Fate::Remove)).await;
+    run(&process, with(SourceAction::Remove)).await;
     process
         .export_vault(
             "correct horse battery staple".into(),
@@ -229,7 +233,7 @@ async fn after_a_removal_the_next_migration_takes_the_account_over_again() {
     let process = world.process();
     let report = run(&process, MigrateOptions::default()).await;
     remove(&process, &report, "acme").await;
-    let again = run(&process, with(Fate::Remove)).await;
+    let again = run(&process, with(SourceAction::Remove)).await;
     assert_eq!(actions(&again)[0], EntryAction::Added);
     assert_eq!(kept(&world), [pretty(&every_kind())]);
     run(&process, undo()).await;

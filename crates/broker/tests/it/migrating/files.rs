@@ -25,8 +25,8 @@ async fn a_second_run_changes_nothing_also_after_a_refresh_here() {
         .await
         .unwrap();
     assert_eq!(world.server.last("refresh_token"), "S3CRET-refresh-1");
-    for fate in [Fate::Keep, Fate::Remove] {
-        let report = run(&world.process(), with(fate)).await;
+    for source_action in [SourceAction::Keep, SourceAction::Remove] {
+        let report = run(&world.process(), with(source_action)).await;
         assert_eq!(actions(&report), [EntryAction::Unchanged]);
         assert_eq!(process.token().await, "S3CRET-access-ann-2");
     }
@@ -39,10 +39,14 @@ async fn a_second_run_changes_nothing_also_after_a_refresh_here() {
 async fn a_dry_run_writes_nothing_and_makes_no_vault() {
     let (world, file) = world_with(&every_kind());
     let before = fs::read(&file).unwrap();
-    for fate in [Fate::Keep, Fate::Backup, Fate::Remove] {
+    for source_action in [
+        SourceAction::Keep,
+        SourceAction::Backup,
+        SourceAction::Remove,
+    ] {
         let options = MigrateOptions {
             dry_run: true,
-            ..with(fate)
+            ..with(source_action)
         };
         let report = run(&world.process(), options).await;
         assert_eq!(actions(&report), [EntryAction::Added; 3]);
@@ -54,7 +58,7 @@ async fn a_dry_run_writes_nothing_and_makes_no_vault() {
     let vault = world.files();
     let options = MigrateOptions {
         dry_run: true,
-        ..with(Fate::Remove)
+        ..with(SourceAction::Remove)
     };
     let report = run(&process, options).await;
     assert_eq!(actions(&report), [EntryAction::Unchanged; 3]);
@@ -73,7 +77,7 @@ async fn a_dry_run_writes_nothing_and_makes_no_vault() {
 
 #[tokio::test(start_paused = true)]
 async fn only_what_was_understood_is_taken_out_of_a_file_and_undo_puts_it_back() {
-    for fate in [Fate::Remove, Fate::Backup] {
+    for source_action in [SourceAction::Remove, SourceAction::Backup] {
         let mut auth = every_kind();
         auth["acme"] = login(1);
         auth["strange"] =
@@ -88,7 +92,7 @@ async fn only_what_was_understood_is_taken_out_of_a_file_and_undo_puts_it_back()
         );
         let (before, only_before) = (fs::read(&file).unwrap(), fs::read(&only).unwrap());
         let process = world.process();
-        let report = run(&process, with(fate)).await;
+        let report = run(&process, with(source_action)).await;
         let states: Vec<_> = report.sources.iter().map(|source| source.state).collect();
         assert_eq!(states, [SourceState::Rewritten, SourceState::Removed]);
         let left: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
@@ -104,12 +108,12 @@ async fn only_what_was_understood_is_taken_out_of_a_file_and_undo_puts_it_back()
             .map(|entry| entry.key.as_str())
             .collect();
         assert_eq!(skipped, ["groq", "strange"]);
-        if fate == Fate::Backup {
+        if source_action == SourceAction::Backup {
             let backup = report.sources[0].backup.as_ref().unwrap();
             assert_eq!(fs::read(backup).unwrap(), before);
         }
         // Nothing is left to do, and the copy is not doubled.
-        let again = run(&process, with(fate)).await;
+        let again = run(&process, with(source_action)).await;
         assert!(again.imported.is_empty());
         assert_eq!(again.sources[0].state, SourceState::Kept);
 
@@ -127,7 +131,7 @@ async fn only_what_was_understood_is_taken_out_of_a_file_and_undo_puts_it_back()
         let report = run(&process, undo()).await;
         assert!(report.imported.is_empty() && report.sources.is_empty());
         assert_eq!(
-            actions(&run(&process, with(fate)).await),
+            actions(&run(&process, with(source_action)).await),
             [EntryAction::Added; 4]
         );
     }
@@ -144,7 +148,7 @@ async fn undo_leaves_a_file_that_somebody_has_written_since_and_an_account_that_
         .unwrap();
     let mut auth = every_kind();
     let file = write(&world, "auth.json", &pretty(&auth));
-    let report = run(&process, with(Fate::Remove)).await;
+    let report = run(&process, with(SourceAction::Remove)).await;
     fs::write(&file, "{}").unwrap();
     let undone = run(&process, undo()).await;
     assert_eq!(undone.sources[0].state, SourceState::Changed);
@@ -183,9 +187,9 @@ async fn two_migrations_at_once_double_nothing() {
     let processes = [world.process(), world.process(), world.process()];
     let [one, two, three] = &processes;
     let reports = tokio::join!(
-        run(one, with(Fate::Remove)),
-        run(two, with(Fate::Remove)),
-        run(three, with(Fate::Keep))
+        run(one, with(SourceAction::Remove)),
+        run(two, with(SourceAction::Remove)),
+        run(three, with(SourceAction::Keep))
     );
     let added = [&reports.0, &reports.1, &reports.2]
         .into_iter()
@@ -214,7 +218,7 @@ async fn a_file_that_holds_no_object_is_left_whole() {
             "mcp-auth.json",
             &pretty(&json!({ "notes": mcp(1) })),
         );
-        let report = run(&world.process(), with(Fate::Remove)).await;
+        let report = run(&world.process(), with(SourceAction::Remove)).await;
         assert_eq!(report.skipped[0].key, "");
         assert_eq!(report.skipped[0].why, "it is no JSON object");
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
@@ -226,7 +230,10 @@ async fn a_file_that_holds_no_object_is_left_whole() {
 async fn a_vault_in_memory_takes_accounts_and_no_files_place() {
     let (world, file) = world_with(&every_kind());
     let process = world.process_in(config(json!({})), "memory", &[]);
-    let refused = process.migrate(with(Fate::Remove)).await.unwrap_err();
+    let refused = process
+        .migrate(with(SourceAction::Remove))
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), "INVALID_ARGUMENT");
     assert!(file.exists());
     run(&process, MigrateOptions::default()).await;
@@ -267,7 +274,7 @@ async fn a_link_is_followed_to_the_file_and_a_file_that_others_can_read_is_told_
     fs::write(&file, &text).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let process = world.process();
-    let report = run(&process, with(Fate::Remove)).await;
+    let report = run(&process, with(SourceAction::Remove)).await;
     assert!(report.sources[0].warning.unwrap().contains("chmod 600"));
     assert!(link.is_symlink());
     assert_eq!(fs::read_to_string(&file).unwrap(), "{\n  \"x\": 1\n}");

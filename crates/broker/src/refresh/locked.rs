@@ -1,0 +1,148 @@
+//! A record under its lock, and what is clear about its refresh without asking the server.
+
+use std::sync::Arc;
+
+use provider_auth_policy::{AccountId, Freshness, Standing, Timestamp, freshness, is_set_back};
+use provider_auth_vault::{RecordGuard, RecordId, Vault};
+
+use super::Refresher;
+use super::in_flight::{Due, RefreshOutcome};
+use crate::error::BrokerError;
+use crate::host::blocking;
+use crate::store::credential::Credential;
+use crate::store::locks::read_locked;
+use crate::store::secret::{Secret, fingerprint};
+
+/// A record under its lock.
+pub(super) struct Locked {
+    pub(super) guard: RecordGuard,
+    pub(super) credential: Credential,
+    pub(super) generation: u64,
+    /// When somebody began to use this very refresh token and did not finish.
+    pub(super) pending: Option<Timestamp>,
+}
+
+impl Refresher {
+    /// The lock, and what the disk says under it. `None` when a refresh that can wait found somebody else at it.
+    pub(super) async fn lock_for(
+        self: &Arc<Self>,
+        vault: &Arc<Vault>,
+        record: &RecordId,
+        due: Due,
+    ) -> Result<Option<Locked>, BrokerError> {
+        let (store, vault, record) = (self.store.clone(), vault.clone(), *record);
+        blocking(move || {
+            let guard = match due {
+                Due::Soon => store.try_lock_record(&vault, &record)?,
+                _ => Some(store.lock_record(&vault, &record)?),
+            };
+            let Some(guard) = guard else { return Ok(None) };
+            // Whoever held the lock has noted what came of it before letting go.
+            store.reread_now(&vault)?;
+            let (credential, generation) = read_locked(&vault, &guard)?;
+            // A note that cannot be read is as good as one that was just written: an early try is what it asks for.
+            let pending = match vault.pending(&record) {
+                Ok(note) => note
+                    .filter(|note| note.generation == generation)
+                    .map(|note| Timestamp::from_millis(note.started_at)),
+                Err(_) => Some(Timestamp::from_millis(u64::MAX)),
+            };
+            Ok(Some(Locked {
+                guard,
+                credential,
+                generation,
+                pending,
+            }))
+        })
+        .await
+    }
+
+    /// What is clear without asking the server.
+    pub(super) fn known_outcome(
+        &self,
+        id: &AccountId,
+        due: Due,
+        locked: &Locked,
+        now: Timestamp,
+    ) -> Option<RefreshOutcome> {
+        let Locked {
+            credential,
+            generation,
+            pending,
+            ..
+        } = locked;
+        let freshness = freshness(credential.expires_at(), credential.obtained_at(), now);
+        // Whoever held the lock before may have done it.
+        let newer = match due {
+            Due::Soon => freshness == Freshness::Fresh,
+            Due::Stale | Due::CutShort => !matches!(freshness, Freshness::Stale { .. }),
+            Due::TokenRefused { token } | Due::Asked { token } => {
+                fingerprint(credential.bearer()) != token
+            }
+        };
+        let asked = matches!(due, Due::Asked { .. }) && !newer;
+        let postponed = |why: &str, retry_at| {
+            Some(RefreshOutcome::Postponed {
+                why: why.to_owned(),
+                retry_at,
+            })
+        };
+        self.store.state.read(|state| {
+            let failed_at = state.counters(id).refresh_rest.map(|rest| rest.observed_at);
+            // A note without an outcome: its process died, and an early second try may save the login.
+            let cut_short = pending
+                .is_some_and(|began_at| failed_at.is_none_or(|failed_at| failed_at < began_at));
+            if newer && !cut_short {
+                return Some(RefreshOutcome::Renewed);
+            }
+            match state.standing(id, *generation) {
+                Standing::NeedsLogin if !asked => return Some(RefreshOutcome::NeedsLogin),
+                Standing::RollbackSuspected if !asked => {
+                    return postponed(
+                        "its login seems to come from a restored copy of the vault, and using it could end the true one; refresh \
+                         it yourself, or sign in again",
+                        None,
+                    );
+                }
+                _ => {}
+            }
+            // By a clock that was set back, the time never comes; but a token that has ended is past it.
+            let has_ended = matches!(due, Due::TokenRefused { .. })
+                && is_set_back(credential.obtained_at(), now);
+            if let Some(earliest) = earliest_refresh_at(credential)
+                && now < earliest
+                && !has_ended
+            {
+                return postponed(
+                    "the provider allows no refresh before the token is about to end",
+                    Some(earliest),
+                );
+            }
+            if asked || cut_short {
+                return None;
+            }
+            match provider_auth_policy::refresh_allowed(state, id, now) {
+                Ok(()) => None,
+                Err(rest_until) => {
+                    let why = match provider_auth_policy::refused_since(state, id) {
+                        Some(_) => {
+                            "the login server refused to renew this login a moment ago; if it still does in a minute, sign in again"
+                        }
+                        None => "the last try failed a moment ago",
+                    };
+                    postponed(why, Some(rest_until))
+                }
+            }
+        })
+    }
+}
+
+fn earliest_refresh_at(credential: &Credential) -> Option<Timestamp> {
+    match credential.secret {
+        Secret::Oauth {
+            earliest_refresh_at,
+            ..
+        } => earliest_refresh_at,
+        _ => None,
+    }
+}
