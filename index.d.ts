@@ -37,6 +37,18 @@ export interface ConfigureOptions {
 
 export type KeySource = 'auto' | 'keychain' | 'env' | 'passphrase' | 'keyfile' | 'memory'
 
+/**
+ * How much is logged; each level holds those before it.
+ *
+ * - `none`: nothing
+ * - `error`: what went wrong for good, such as new tokens that the disk does not take
+ * - `warn`: what is odd, such as unknown keys of the configuration or a damaged record
+ * - `info`: logins, refreshes, switches and exhausted pools: which account, why, how they ended, how long they took
+ * - `debug`: each decision about a request or a refresh, with its inputs
+ * - `trace`: what each decision was made of: how every account of the pool stood, the limits that an answer told of
+ *
+ * Accounts are named by their ids. No line holds a secret.
+ */
 export type LogLevel = 'none' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
 
 export interface Config {

@@ -77,6 +77,7 @@ pub fn broker() -> Result<Arc<Broker>, BrokerError> {
     let inline = slot.inline.clone().unwrap_or_default();
     let broker = Broker::new(Host::system(), &inline, EVENTS.clone())?;
     logging::start(&broker.store().settings().log)?;
+    broker.store().log_warnings();
     slot.broker = Some(broker.clone());
     Ok(broker)
 }

@@ -17,6 +17,7 @@ mod run;
 mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinError;
@@ -24,10 +25,10 @@ use url::Url;
 
 use crate::config::mcp_server;
 use crate::error::BrokerError;
-use crate::limits;
 use crate::oauth_endpoints::OauthEndpoints;
 use crate::store::accounts::checked_name;
 use crate::store::{Account, Store};
+use crate::{limits, named};
 use deadline::{Deadline, LastAnswer};
 use flow::LoginFlow;
 use open_logins::{Login, OpenLogins, Outcome};
@@ -104,6 +105,12 @@ impl LoginService {
         };
         self.open.keep(number, login);
 
+        let began = self.store.uptime();
+        tracing::info!(
+            login = number, provider = %made.provider.id, namespace = made.namespace,
+            method = made.method.as_str(), expires_at = named::time(expires_at),
+            "a login waits for its answer"
+        );
         let client = made.is_registered().then(|| made.client.id.clone());
         let (logins, until) = (self.clone(), deadline.clone());
         let mut running = tokio::spawn(async move {
@@ -112,6 +119,7 @@ impl LoginService {
                 logins.forget_registration(&made.client.id).await;
             }
             logins.open.doubtful.lock().remove(&made.client.id);
+            logins.log_end(number, &made, &ended, began);
             ended.map_err(Arc::new)
         });
         let logins = self.clone();
@@ -136,6 +144,25 @@ impl LoginService {
             instructions: prompt.instructions + &reserve,
             ..prompt
         })
+    }
+
+    /// Writes down how a login ended, and how long that took.
+    fn log_end(
+        &self,
+        login: u64,
+        made: &LoginPlan,
+        ended: &Result<Account, BrokerError>,
+        began: Duration,
+    ) {
+        let took = self.store.uptime().saturating_sub(began);
+        tracing::info!(
+            login, provider = %made.provider.id, namespace = made.namespace,
+            method = made.method.as_str(),
+            account = ended.as_ref().ok().map(|account| account.id.as_str()),
+            error = ended.as_ref().err().map(BrokerError::code),
+            took_ms = u64::try_from(took.as_millis()).ok(),
+            "a login ended"
+        );
     }
 
     /// All that comes before the prompt: the vault, the server, the client, and the way to go.

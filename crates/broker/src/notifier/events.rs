@@ -53,24 +53,6 @@ impl EventKind {
             Self::Waiting => "waiting",
         }
     }
-
-    /// What the log says of it.
-    pub(super) fn as_sentence(self) -> &'static str {
-        match self {
-            Self::AccountAdded => "an account was stored",
-            Self::AccountRemoved => "an account was removed",
-            Self::Chosen => "an account was chosen, and its headers were handed out",
-            Self::Cooldown => "a cooldown begins",
-            Self::Exhausted => "a request was refused: no account can serve it",
-            Self::Failed => "an attempt failed",
-            Self::NeedsLogin => "an account cannot serve until a person acts",
-            Self::Refreshed => "an access token was refreshed",
-            Self::RefreshFailed => "an access token could not be refreshed; the login is kept",
-            Self::Rotated => "a request switched to another account",
-            Self::Served => "an attempt was answered with 2xx",
-            Self::Waiting => "a request waits",
-        }
-    }
 }
 
 /// One decision.

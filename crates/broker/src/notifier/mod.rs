@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::host::Clock;
+use crate::named;
 use figures::{Figures, PoolName};
 
 pub use events::{Event, EventKind, Events};
@@ -108,7 +109,7 @@ fn log(
     about: About<'_>,
 ) {
     macro_rules! line {
-        ($level:ident) => {
+        ($level:ident, $text:literal) => {
             tracing::$level!(
                 provider = %provider,
                 namespace = %namespace,
@@ -117,26 +118,26 @@ fn log(
                 reason = about.reason.map(Reason::as_str),
                 rule = about.rule.map(Rule::as_str),
                 action = about.action.map(tracing::field::debug),
-                until = about.until.map(Timestamp::as_millis),
+                until = about.until.map(named::time),
                 attempt = about.attempt,
-                "{}",
-                kind.as_sentence()
+                $text
             )
         };
     }
     match kind {
-        EventKind::AccountAdded
-        | EventKind::AccountRemoved
-        | EventKind::Exhausted
-        | EventKind::NeedsLogin
-        | EventKind::Rotated => line!(info),
-        // Where it is decided, a line of its own says more: the outcome of an exchange, whom an answer is charged to.
-        EventKind::Chosen
-        | EventKind::Cooldown
+        EventKind::AccountAdded => line!(info, "an account was stored"),
+        EventKind::AccountRemoved => line!(info, "an account was removed"),
+        EventKind::Exhausted => line!(info, "a request was refused: no account can serve it"),
+        EventKind::NeedsLogin => line!(info, "an account cannot serve until a person acts"),
+        EventKind::Chosen => line!(debug, "an account was chosen"),
+        EventKind::Waiting => line!(debug, "a request waits"),
+        // Where these are decided, a line says more: from whom a request switches, whom an answer is charged to, how an
+        // exchange ended.
+        EventKind::Cooldown
         | EventKind::Failed
         | EventKind::Refreshed
         | EventKind::RefreshFailed
-        | EventKind::Served
-        | EventKind::Waiting => line!(debug),
+        | EventKind::Rotated
+        | EventKind::Served => {}
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use provider_auth_oauth::OauthError;
-use provider_auth_policy::{AccountId, AccountView, Response, Signals, Timestamp, stated_wait};
+use provider_auth_policy::{AccountId, AccountView, Response, Signals, stated_wait};
 use provider_auth_vault::{Pending, RecordGuard, Vault, VaultError};
 
 use super::Refresher;
@@ -16,6 +16,7 @@ use super::locked::Locked;
 use super::refusal::{has_ended, is_refusal};
 use crate::error::BrokerError;
 use crate::host::blocking;
+use crate::named;
 use crate::notifier::EventKind;
 use crate::store::accounts::record_id;
 use crate::store::credential::Credential;
@@ -59,12 +60,12 @@ impl Refresher {
             due = due.as_str(),
             outcome = ended,
             why,
-            retry_at = retry_at.map(Timestamp::as_millis),
+            retry_at = retry_at.map(named::time),
             generation = entry.as_ref().map(|entry| entry.view.generation),
             expires_at = entry
                 .as_ref()
                 .and_then(|entry| entry.view.expires_at)
-                .map(Timestamp::as_millis),
+                .map(named::time),
             took_ms = u64::try_from(took.as_millis()).ok(),
             "a refresh ended"
         );

@@ -9,6 +9,7 @@ use super::Refresher;
 use super::in_flight::{Due, RefreshOutcome};
 use crate::error::BrokerError;
 use crate::host::blocking;
+use crate::named;
 use crate::store::credential::Credential;
 use crate::store::locks::read_locked;
 use crate::store::secret::{Secret, fingerprint};
@@ -81,6 +82,20 @@ impl Refresher {
             }
         };
         let asked = matches!(due, Due::Asked { .. }) && !newer;
+        tracing::debug!(
+            account = %id, due = due.as_str(), generation, ?freshness, newer,
+            cut_short = pending.is_some(),
+            "a refresh has the lock of its record"
+        );
+        tracing::trace!(
+            account = %id,
+            obtained_at = credential.obtained_at().map(named::time),
+            expires_at = credential.expires_at().map(named::time),
+            earliest_refresh_at = earliest_refresh_at(credential).map(named::time),
+            standing = ?self.store.state.read(|state| state.standing(id, *generation)),
+            began_at = pending.map(named::time),
+            "what a refresh was decided by"
+        );
         let postponed = |why: &str, retry_at| {
             Some(RefreshOutcome::Postponed {
                 why: why.to_owned(),

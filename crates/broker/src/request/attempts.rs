@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use provider_auth_policy::{AccountId, Request};
+use provider_auth_policy::{AccountId, Reason, Request};
 
 use crate::config::Provider;
 use crate::limits::{ANSWERED_ATTEMPTS, ATTEMPT_LIFE};
@@ -18,6 +18,8 @@ pub(crate) struct Attempt {
     /// By the clock that only goes forward: one that is set must not make an attempt look old.
     pub(crate) handed_out_at: Duration,
     pub(crate) answered: bool,
+    /// Why it failed.
+    pub(crate) failed_for: Option<Reason>,
 }
 
 /// All attempts of this process, by handle.

@@ -33,9 +33,9 @@ impl RequestService {
         self.store.opened().await?;
         let mut pending = match self.pending(asked) {
             Err(BrokerError::OriginNotAllowed(why)) => {
-                let (request, provider) = self.begun(asked)?;
+                let begun = self.begun(asked)?;
                 return Ok(Explained {
-                    trace: self.explain_refusal(&request, &provider),
+                    trace: self.explain_refusal(&begun.request, &begun.provider),
                     refusal: Some(why),
                 });
             }

@@ -94,7 +94,7 @@ impl RequestService {
     }
 
     fn count_request(&self, pending: &PendingRequest) {
-        if !pending.is_retry {
+        if pending.retried.is_none() {
             let request = &pending.request;
             let pool = (&request.provider, &request.namespace);
             self.store.notifier.count_request(pool);

@@ -32,6 +32,13 @@ pub(super) enum Step {
     Fail(BrokerError),
 }
 
+/// A request that is asked for, or retried.
+pub(super) struct Begun {
+    pub(super) request: Arc<Request>,
+    pub(super) provider: Arc<Provider>,
+    pub(super) retried: Option<(AccountId, Option<Reason>)>,
+}
+
 /// Whether a caller can be made to wait for the disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
@@ -40,17 +47,38 @@ pub(super) enum Pace {
 }
 
 impl RequestService {
-    /// The request that is asked for, or retried, and its provider.
-    pub(super) fn begun(
-        &self,
-        asked: &AuthRequest,
-    ) -> Result<(Arc<Request>, Arc<Provider>), BrokerError> {
+    /// The request that is asked for, or retried, on its way to where its URL says.
+    pub(crate) fn pending(&self, asked: &AuthRequest) -> Result<PendingRequest, BrokerError> {
+        let begun = self.begun(asked)?;
+        let origin = self.allowed_origin(&begun.provider, &asked.url)?;
+        Ok(PendingRequest {
+            request: begun.request,
+            provider: begun.provider,
+            origin,
+            url: asked.url.clone(),
+            retried: begun.retried,
+            explain: asked.explain,
+            trace: None,
+            spare_token: None,
+            refresh_failure: None,
+            renewed: Vec::new(),
+            probes: false,
+            waits_until: None,
+        })
+    }
+
+    /// The same, wherever it goes.
+    pub(super) fn begun(&self, asked: &AuthRequest) -> Result<Begun, BrokerError> {
         if let Some(handle) = &asked.retry_of {
             let attempts = self.attempts.lock();
             let attempt = attempts
                 .get(handle)
                 .ok_or_else(|| BrokerError::unknown_attempt(handle))?;
-            return Ok((attempt.request.clone(), attempt.provider.clone()));
+            return Ok(Begun {
+                request: attempt.request.clone(),
+                provider: attempt.provider.clone(),
+                retried: Some((attempt.account.clone(), attempt.failed_for)),
+            });
         }
         let provider = self.store.provider(&asked.provider)?;
         let namespace = provider.pool(asked.namespace.as_deref());
@@ -72,26 +100,10 @@ impl RequestService {
         .with_item(asked.bound_by.clone())
         .with_path(path_of(&asked.url));
         request.cache_life = asked.cache_ttl.as_deref().and_then(cache_life);
-        Ok((Arc::new(request), provider))
-    }
-
-    /// The same, on its way to where its URL says.
-    pub(crate) fn pending(&self, asked: &AuthRequest) -> Result<PendingRequest, BrokerError> {
-        let (request, provider) = self.begun(asked)?;
-        let origin = self.allowed_origin(&provider, &asked.url)?;
-        Ok(PendingRequest {
-            request,
+        Ok(Begun {
+            request: Arc::new(request),
             provider,
-            origin,
-            url: asked.url.clone(),
-            is_retry: asked.retry_of.is_some(),
-            explain: asked.explain,
-            trace: None,
-            spare_token: None,
-            refresh_failure: None,
-            renewed: Vec::new(),
-            probes: false,
-            waits_until: None,
+            retried: None,
         })
     }
 
@@ -261,6 +273,7 @@ impl RequestService {
             account: account.clone(),
             handed_out_at: self.store.uptime(),
             answered: false,
+            failed_for: None,
         };
         let (attempt, abandoned) = self.attempts.lock().keep(kept, entry.version);
         if !abandoned.is_empty() {
@@ -278,6 +291,16 @@ impl RequestService {
             .notifier
             .tell(EventKind::Chosen, pool, Some(account), about);
         if is_switch {
+            let from = pending.retried.as_ref();
+            tracing::info!(
+                provider = %pool.0,
+                namespace = %pool.1,
+                from = from.map(|(account, _)| tracing::field::display(account)),
+                reason = from.and_then(|(_, reason)| reason.map(Reason::as_str)),
+                to = %account,
+                model = about.model,
+                "a request switches to another account"
+            );
             self.store
                 .notifier
                 .tell(EventKind::Rotated, pool, Some(account), about);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use provider_auth_policy::{AccountId, Freshness, Request, Timestamp, Trace, freshness};
+use provider_auth_policy::{AccountId, Freshness, Reason, Request, Timestamp, Trace, freshness};
 
 use crate::config::{Origin, Provider};
 use crate::error::BrokerError;
@@ -80,7 +80,8 @@ pub(crate) struct PendingRequest {
     pub(crate) provider: Arc<Provider>,
     pub(crate) origin: Origin,
     pub(super) url: String,
-    pub(super) is_retry: bool,
+    /// The account of the attempt that this one retries, and why that failed.
+    pub(super) retried: Option<(AccountId, Option<Reason>)>,
     pub(crate) explain: bool,
     /// The last choice, explained.
     pub(super) trace: Option<Trace>,

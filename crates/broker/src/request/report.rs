@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use provider_auth_policy::{
-    AccountId, Action, Failure, KeptAnswer, Reaction, Reason, Request, Response, SharedState,
-    Timestamp, react,
+    AccountId, Action, Failure, KeptAnswer, OBSERVED_HEADERS, Reaction, Reason, Request, Response,
+    SharedState, Timestamp, react,
 };
 use secrecy::ExposeSecret as _;
 use tokio::runtime::Handle;
+use tracing::Level;
 
 use super::RequestService;
 use crate::error::BrokerError;
-use crate::limits;
 use crate::notifier::{About, EventKind};
 use crate::store::accounts::Entry;
+use crate::{limits, named};
 
 /// How an attempt ended.
 #[derive(Clone, Debug, Default)]
@@ -132,12 +133,13 @@ impl RequestService {
             forget_echoes(&mut change, looked.accounts.get(&account));
             (reaction, change)
         });
+        attempt.failed_for = (reaction.reason != Reason::Ok).then_some(reaction.reason);
         let request = attempt.request.clone();
         if reaction.action == Action::Deliver {
             attempts.settle(&report.attempt);
         }
         drop(attempts);
-        log(&request, &account, report.status, &reaction);
+        log(&request, &account, report, &reaction);
         self.tell_of(&request, &account, report, &reaction);
         let verdict = Verdict {
             action: reaction.action,
@@ -243,17 +245,38 @@ impl RequestService {
     }
 }
 
-/// Writes down why an attempt failed, and what is charged to whom.
-fn log(request: &Request, account: &AccountId, status: Option<u16>, reaction: &Reaction) {
+/// Writes down why an attempt failed, and what is charged to whom; at level `trace` also by what it was judged.
+fn log(request: &Request, account: &AccountId, report: &Report, reaction: &Reaction) {
     let provider = &request.provider;
+    let rests = reaction.cooldown.as_ref();
     if reaction.reason != Reason::Ok {
-        let rests = reaction.cooldown.as_ref();
         tracing::info!(
-            %provider, %account, status, reason = reaction.reason.as_str(),
+            %provider, %account, attempt = report.attempt, status = report.status,
+            reason = reaction.reason.as_str(),
             charged = rests.map(|(scope, _)| scope.to_string()),
-            until = rests.map(|(_, block)| block.until.as_millis()),
+            until = rests.map(|(_, block)| named::time(block.until)),
             retries = reaction.action == Action::Retry,
             "an attempt failed"
+        );
+    }
+    tracing::debug!(
+        %provider, %account, attempt = report.attempt, model = request.model.as_deref(),
+        status = report.status, failure = ?report.failure, attempts = request.attempts(),
+        waited_ms = millis(request.spent()), delay_ms = millis(reaction.delay),
+        reason = reaction.reason.as_str(), action = ?reaction.action,
+        retry_at = reaction.retry_at.map(named::time),
+        "an answer was judged"
+    );
+    if tracing::enabled!(Level::TRACE) {
+        let headers = OBSERVED_HEADERS
+            .iter()
+            .filter_map(|name| Some((*name, report.headers.get(*name)?)));
+        tracing::trace!(
+            attempt = report.attempt,
+            headers = ?headers.collect::<Vec<_>>(),
+            body_bytes = report.body.as_ref().map(String::len),
+            source = ?rests.map(|(_, block)| block.source),
+            "what an answer was judged by"
         );
     }
     for late in &reaction.late {
@@ -262,10 +285,14 @@ fn log(request: &Request, account: &AccountId, status: Option<u16>, reaction: &R
             %provider, account = %late.account,
             reason = rests.map(|(_, block)| block.reason.as_str()),
             charged = rests.map(|(scope, _)| scope.to_string()),
-            until = rests.map(|(_, block)| block.until.as_millis()),
+            until = rests.map(|(_, block)| named::time(block.until)),
             "an account is charged: another one has served what it refused"
         );
     }
+}
+
+fn millis(span: Duration) -> u64 {
+    span.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 /// Keeps no answer that repeats the credential it was sent: the shared state holds no secret.

@@ -78,9 +78,6 @@ impl Store {
         events: Arc<Events>,
     ) -> Result<Arc<Self>, BrokerError> {
         let settings = crate::config::load(&*host.env, inline)?;
-        for warning in &settings.warnings {
-            tracing::warn!("{warning}");
-        }
         let clock = host.clock.clone();
         Ok(Arc::new(Self {
             host,
@@ -98,6 +95,13 @@ impl Store {
             flush_due: AtomicBool::new(false),
             serial: AtomicU64::new(0),
         }))
+    }
+
+    /// Writes down what is odd about the configuration; once the log is open.
+    pub(crate) fn log_warnings(&self) {
+        for warning in &self.settings().warnings {
+            tracing::warn!("{warning}");
+        }
     }
 
     /// Has `recover` take over the refreshes that were cut short, whenever a vault is opened that has some.
