@@ -1,5 +1,5 @@
 /**
- * Moving in from OpenCode: generated files of every kind, as OpenCode writes them, each in a home of its own. What comes out
+ * Migration from OpenCode: generated files of every kind, as OpenCode writes them, each in a home of its own. What comes out
  * are accounts that serve; what is not understood stays in the file; nothing is lost or doubled, whatever goes wrong.
  */
 import assert from 'node:assert/strict'

@@ -18,7 +18,7 @@ const CALLS = [
 ]
 const FAILURES = ['signal=SIGKILL', 'error=EIO', 'error=ENOSPC']
 /** Longer than any lock is waited for. */
-const PATIENCE_MS = 60_000
+const TIMEOUT_MS = 60_000
 /** Runs at a time: each waits for the disk as often as it computes. */
 const WIDTH = 4
 
@@ -92,7 +92,7 @@ const DEEDS = {
       )
       if (isDone) assert.equal(rest.length, accounts.length)
     },
-    /** The way back brings what was not removed, and of the removed one nothing. */
+    /** An undo brings what was not removed, and of the removed one nothing. */
     last(dir) {
       migrateNow(dir, 'undo')
       const { local, ...rest } = LEGACY
@@ -304,7 +304,7 @@ async function perform(deed, ...injections) {
     isStuck = true
     // The one that is traced, which the first line names: `strace` ends with it, but not it with `strace`.
     process.kill(Number.parseInt(readFileSync(log, 'utf8'), 10), 'SIGKILL')
-  }, PATIENCE_MS)
+  }, TIMEOUT_MS)
   const ended = await traced.ended
   clearTimeout(limit)
   assert.ok(existsSync(log), ended.stderr)
@@ -322,7 +322,7 @@ function act(dir, [deed, ...args]) {
 
 /** How a process ended; one that takes too long is ended, and fails its test by its signal. */
 async function endOf({ child, ended }) {
-  const limit = setTimeout(() => child.kill('SIGTERM'), PATIENCE_MS)
+  const limit = setTimeout(() => child.kill('SIGTERM'), TIMEOUT_MS)
   const outcome = await ended
   clearTimeout(limit)
   assert.notEqual(outcome.signal, 'SIGTERM', 'it took more than a minute')

@@ -283,7 +283,7 @@ impl Broker {
         self.keys.add_slot(key_source, given).await
     }
 
-    /// Removes a way to the vault's key; false when there is none of that id.
+    /// Removes a way to the vault's key; false when no slot has that id.
     pub async fn remove_slot(&self, id: String) -> Result<bool, BrokerError> {
         self.keys.remove_slot(id).await
     }
@@ -293,7 +293,7 @@ impl Broker {
         self.status.pool_status(filter).await
     }
 
-    /// How the vault stands. Neither creates it nor asks anybody.
+    /// How the vault stands. It is not created, and no prompt is shown.
     pub async fn vault_status(&self) -> Result<VaultStatus, BrokerError> {
         self.status.vault_status().await
     }

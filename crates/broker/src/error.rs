@@ -81,7 +81,7 @@ pub enum BrokerError {
     /// The login could not be completed.
     #[error("the login failed: {0}")]
     LoginFailed(String),
-    /// Nobody finished the login in time.
+    /// The login was not finished in time.
     #[error("the login was not finished in time; start it again{}", .last.as_deref().map(|last| format!(". {last}")).unwrap_or_default())]
     LoginTimeout {
         /// What came last, and why it did not count.

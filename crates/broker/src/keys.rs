@@ -118,7 +118,7 @@ impl KeyService {
         Ok(blocking(move || vault.add_slot(key_source, &secrets)).await?)
     }
 
-    /// Removes a way to the vault's key; false when there is none of that id.
+    /// Removes a way to the vault's key; false when no slot has that id.
     pub(crate) async fn remove_slot(self: &Arc<Self>, id: String) -> Result<bool, BrokerError> {
         let vault = self.store.opened_interactive().await?;
         Ok(blocking(move || vault.remove_slot(&id)).await?)

@@ -66,13 +66,13 @@ pub(crate) const MODEL_PAGES: usize = 20;
 /// How long a list of models serves without a question to the provider.
 pub(crate) const MODELS_LIFE: Duration = Duration::from_hours(12);
 
-/// How long a list of models may take in all, with rotation, refresh and waits: nobody looks at a menu for longer.
+/// How long a list of models may take in all, with rotation, refresh and waits: a person does not look at a menu for longer.
 pub(crate) const MODELS_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Lists that are kept for one pool, the newest: each is of another account.
 pub(crate) const MODEL_LISTS: usize = 16;
 
-/// Bytes of a model's id or name; one that is longer is none that a person chooses.
+/// Bytes of a model's id or name; a person does not choose from longer ones.
 pub(crate) const MODEL_TEXT_LIMIT: usize = 256;
 
 /// How long a browser's launcher is watched for a failure: one that cannot open a page says so at once.

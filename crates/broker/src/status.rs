@@ -116,7 +116,7 @@ impl StatusService {
         Ok(statuses)
     }
 
-    /// How the vault stands. Neither creates it nor asks anybody.
+    /// How the vault stands. It is not created, and no prompt is shown.
     pub(crate) async fn vault_status(self: &Arc<Self>) -> Result<VaultStatus, BrokerError> {
         let (options, open) = (self.store.vault_options(), self.store.open_vault());
         let mut status = blocking(move || match open {

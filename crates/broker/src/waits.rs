@@ -25,7 +25,7 @@ impl Waits {
         number
     }
 
-    /// Runs `work` until it is done or called off. Without a number nobody calls it off.
+    /// Runs `work` until it is done or called off. Without a number it cannot be called off.
     pub async fn run<T>(
         &self,
         number: Option<u64>,

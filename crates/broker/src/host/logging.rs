@@ -42,7 +42,7 @@ pub(crate) fn start(settings: &LogSettings) -> Result<(), ConfigError> {
             let _ = tracing::subscriber::set_global_default(subscriber);
         }
         Err(PrivateFileError::Unsafe(why)) => return Err(refused(path, why)),
-        // A log that cannot be opened must not keep anybody from working.
+        // A log that cannot be opened must not keep its user from working.
         Err(_) => {}
     }
     *started = true;

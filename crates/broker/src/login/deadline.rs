@@ -29,7 +29,7 @@ impl LastAnswer {
     }
 }
 
-/// The end of a login's time, or of the user's patience.
+/// The end of a login's time, or its cancellation.
 #[derive(Clone)]
 pub(super) struct Deadline {
     pub(super) at: Timestamp,

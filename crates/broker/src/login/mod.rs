@@ -274,7 +274,7 @@ struct Begun {
     flow: LoginFlow,
 }
 
-/// How a login ended, be it by a panic.
+/// How a login ended, also by a panic.
 fn whole(ended: Result<Outcome, JoinError>) -> Outcome {
     let broken = |_| BrokerError::LoginFailed("it broke off".to_owned());
     ended.map_err(broken).map_err(Arc::new).flatten()

@@ -29,9 +29,9 @@ pub enum Method {
     Paste,
     /// A key that was made on the provider's page.
     ApiKey,
-    /// Nobody does: a token of another issuer names this machine or program (RFC 7523).
+    /// No person does: a token of another issuer names this machine or program (RFC 7523).
     Assertion,
-    /// Nobody does: the client signs in for itself (RFC 6749 §4.4).
+    /// No person does: the client signs in for itself (RFC 6749 §4.4).
     ClientCredentials,
 }
 
@@ -114,7 +114,7 @@ pub struct LoginPrompt {
     pub user_code: Option<String>,
     /// A sentence for the user.
     pub instructions: String,
-    /// When the code, or our patience, ends.
+    /// When the code ends, or the time that we give the login.
     pub expires_at: Timestamp,
 }
 

@@ -62,7 +62,7 @@ impl LoginService {
         Ok((Some(server), redirect))
     }
 
-    /// Registers the client of a login to an MCP server, where there is none yet.
+    /// Registers the client of a login to an MCP server, where it has no client yet.
     pub(super) async fn register(
         &self,
         made: &mut LoginPlan,

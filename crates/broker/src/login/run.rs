@@ -82,7 +82,7 @@ impl LoginService {
                 secrets,
                 redirect,
             } => {
-                // An answer for another client is none of ours, so the login stays open for the right one.
+                // An answer for another client does not count, so the login stays open for the right one.
                 let ours = |callback: Callback| {
                     callback.client(&made.server, &made.client)?;
                     Ok(callback)
@@ -133,7 +133,7 @@ impl LoginService {
                     }
                 };
                 if let Some(server) = server {
-                    // The page is on its way before anybody is told, since the process may end then.
+                    // The page is on its way before the caller is told, since the process may end then.
                     let connected = account.as_ref().map(|account| account.label.as_str());
                     let _ = server.close(connected.map_err(|_| code.as_deref())).await;
                 }

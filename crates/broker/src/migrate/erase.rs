@@ -1,7 +1,7 @@
 //! What leaves the vault leaves the kept files too: the entry that an account was made of, and whatever else of it is there.
 //!
-//! Everything else of a kept file stays as it is, so that the way back still brings it. An entry that is in the file itself
-//! stays here too, where the way back would else take it out of the file.
+//! Everything else of a kept file stays as it is, so that an undo still brings it. An entry that is in the file itself
+//! stays here too, where an undo would else take it out of the file.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -171,7 +171,7 @@ fn holds(value: &RawValue, tokens: &[[u8; 32]]) -> bool {
     }
 }
 
-/// The names of entries in the file itself, where the way back would write over it.
+/// The names of entries in the file itself, where an undo would write over it.
 fn names_in_file(kept: &Kept) -> HashSet<String> {
     let found = match read(Path::new(&kept.label.file)) {
         Ok(Content::Text(found)) => found.text,

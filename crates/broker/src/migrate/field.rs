@@ -39,7 +39,7 @@ pub(super) fn enterprise_origin(provider: &Provider, host: &str) -> Result<Origi
     })
 }
 
-/// What is stored of tokens whose age nobody knows.
+/// What is stored of tokens of unknown age.
 pub(super) fn secret_of(
     tokens: Tokens,
     client_secret: Option<SecretString>,

@@ -56,7 +56,7 @@ impl Label {
         let label = serde_json::to_vec(self).expect("a label has only string keys");
         let mut bytes = Zeroizing::new(Vec::with_capacity(label.len() + 1 + text.len()));
         bytes.extend_from_slice(&label);
-        // JSON has line breaks only where somebody asks for them.
+        // JSON has line breaks only if one asks for them.
         bytes.push(b'\n');
         bytes.extend_from_slice(text.as_bytes());
         bytes

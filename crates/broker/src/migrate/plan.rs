@@ -233,7 +233,7 @@ pub(super) fn is_same(known: &Credential, wanted: &Credential) -> bool {
         _ if wanted.lasting().is_some() && is_same_secret(known, wanted) => true,
         _ if wanted.kind() == AccountKind::Api => false,
         _ if one.subject.is_some() && two.subject.is_some() => known.is_same_record(wanted),
-        // Where nobody says who signed in, an entry of the same name in the same file does.
+        // Where it is not known who signed in, an entry of the same name in the same file does.
         (Some(from), Some(of)) => {
             (&from.file, &from.key) == (&of.file, &of.key)
                 && !differ(&one.organization, &two.organization)
@@ -266,7 +266,7 @@ fn is_newer(wanted: &Credential, known: &Known, state: &SharedState) -> bool {
     }
 }
 
-/// A file's content without the entries that are accounts: `None` when none is.
+/// A file's content without the entries that are accounts: `None` when no entry is.
 fn left_of(source: &Source, entries: &[Entry]) -> Option<Option<String>> {
     let is_taken = |entry: &Entry| matches!(entry.meaning, Meaning::Account(_));
     if !entries.iter().any(is_taken) {

@@ -204,7 +204,7 @@ impl MigrationService {
     }
 }
 
-/// Reads an account from the disk and compares. Whoever saw it may have renewed its tokens already; what it was made of
+/// Reads an account from the disk and compares. A process that saw it may have renewed its tokens already; what it was made of
 /// stays.
 fn read_back(
     vault: &Vault,

@@ -178,7 +178,7 @@ pub(super) fn read(path: &Path) -> Result<Content, BrokerError> {
         Err(error) => return Err(unreadable(error)),
     };
     let metadata = std::fs::metadata(&file).map_err(unreadable)?;
-    // Before it is opened: a pipe would wait for somebody to write.
+    // Before it is opened: a pipe would wait for a writer.
     if !metadata.is_file() {
         return Err(refused("is not a file"));
     }

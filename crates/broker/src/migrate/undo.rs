@@ -1,6 +1,6 @@
-//! The way back: files as they were, and out of the vault what is in them again.
+//! Undoing a migration: files as they were, and out of the vault what is in them again.
 //!
-//! An account is removed only if its very entry is in its file once more and nobody has changed the account since, so
+//! An account is removed only if its very entry is in its file once more and the account was not changed since, so
 //! each login is in one of the two places at any moment. One that was renewed here stays: the file's is spent.
 
 use std::collections::{BTreeSet, HashSet};
@@ -214,7 +214,7 @@ impl MigrationService {
     }
 }
 
-/// Puts a file back where it was, unless somebody has written there since.
+/// Puts a file back where it was, unless another program has written there since.
 fn restore(kept: &Kept, options: &MigrateOptions) -> Result<SourceState, BrokerError> {
     let (label, file) = (&kept.label, Path::new(&kept.label.file));
     let has_nothing = || Object::parse(&kept.text).is_some_and(|object| object.fields().is_empty());

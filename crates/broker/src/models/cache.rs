@@ -42,7 +42,7 @@ impl Kept {
 }
 
 impl Lists {
-    /// Reads a pool's lists. What cannot be read is none.
+    /// Reads a pool's lists. A file that cannot be read counts as an empty one.
     pub(super) fn read(vault: &Vault, pool: &[u8; 16]) -> Self {
         let nothing = || Self {
             format: FORMAT,

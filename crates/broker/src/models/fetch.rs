@@ -1,4 +1,4 @@
-//! Asks a provider for its list of models, with the credential of whoever the pool lends: as any request, with rotation,
+//! Asks a provider for its list of models, with the credential of the account that the pool lends: like any request, with rotation,
 //! refresh and cooldowns.
 //!
 //! No redirect is followed, so the credential stays on its origin. Further pages are asked for with the account that
@@ -156,7 +156,7 @@ fn is_elsewhere(status: StatusCode, page: &Result<Page, NoPage>) -> bool {
     ) || is_no_json()
 }
 
-/// The list, unless it names nobody: an empty one is of no use, and mostly a fault of the server or of the address.
+/// The list, unless it is empty: such a list is of no use, and mostly a fault of the server or of the address.
 fn some(
     provider: &Provider,
     address: &Url,

@@ -123,7 +123,7 @@ impl ModelService {
             if wanted.refresh == RefreshModels::WhenOld && kept.is_fresh(self.store.now()) {
                 return Ok(listed(kept.clone(), Staleness::Fresh));
             }
-            // Nobody can ask at once: a list at hand is worth more than a wait.
+            // No account can ask at once: a list at hand is worth more than a wait.
             if entitled.next.is_none() {
                 return Ok(listed(kept.clone(), Staleness::Stale));
             }

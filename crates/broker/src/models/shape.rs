@@ -113,7 +113,7 @@ fn text(value: Option<&Value>) -> Option<&str> {
 fn says(value: &Value, wanted: &str) -> bool {
     match value {
         Value::String(text) => text == wanted,
-        // Said by nobody: a seat without a policy has `null` there.
+        // Nothing is said: a seat without a policy has `null` there.
         Value::Null => true,
         Value::Bool(yes) => wanted == if *yes { "true" } else { "false" },
         _ => false,

@@ -109,7 +109,7 @@ impl Events {
         self.count.store(listeners.len(), Ordering::Release);
     }
 
-    /// Tells everyone; builds the event only when somebody listens.
+    /// Tells everyone; builds the event only when there is a listener.
     pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
         if self.count.load(Ordering::Acquire) == 0 {
             return;

@@ -24,7 +24,7 @@ impl OauthEndpoints {
             Ok(None) => {}
             // The token goes where the account was served before, and nowhere else.
             Err(host) => {
-                tracing::warn!(provider = %provider.id, %host, "the provider names an address that is none of its origins");
+                tracing::warn!(provider = %provider.id, %host, "the provider names an address outside its origins");
             }
         }
     }

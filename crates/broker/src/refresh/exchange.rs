@@ -186,7 +186,7 @@ impl Refresher {
             return Ok(RefreshOutcome::Renewed);
         }
         let outcome = self.login_ended(id, generation, vault).await;
-        // Only now: whoever gets the lock next must not spend the dead token again.
+        // Only now: the next holder of the lock must not spend the dead token again.
         drop(guard);
         outcome
     }
@@ -250,7 +250,7 @@ impl Refresher {
             false => provider_auth_policy::refresh_postponed(state, id, wait, now, jitter),
         });
         let until = provider_auth_policy::refresh_allowed(&change, id, now).err();
-        // Before the lock is free, so that whoever gets it next rests too.
+        // Before the lock is free, so that its next holder rests too.
         self.store.note(vault, &change).await;
         // Without an answer the server may have used the token up: the note stays, for an early second try.
         if !matches!(error, OauthError::Http(_)) {

@@ -43,7 +43,7 @@ impl TokenRequest {
         }
     }
 
-    /// Whether a refusal is the end of the login. An assertion is somebody else's, who issues the next one soon; a client
+    /// Whether a refusal is the end of the login. An assertion is another issuer's, which issues the next one soon; a client
     /// holds no grant that could be dead.
     pub(crate) fn ends_with_refusal(&self) -> bool {
         !matches!(self.means, Means::Assertion(_) | Means::Client(..))

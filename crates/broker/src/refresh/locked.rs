@@ -19,12 +19,12 @@ pub(super) struct Locked {
     pub(super) guard: RecordGuard,
     pub(super) credential: Credential,
     pub(super) generation: u64,
-    /// When somebody began to use this very refresh token and did not finish.
+    /// When a process began to use this very refresh token and did not finish.
     pub(super) pending: Option<Timestamp>,
 }
 
 impl Refresher {
-    /// The lock, and what the disk says under it. `None` when a refresh that can wait found somebody else at it.
+    /// The lock, and what the disk says under it. `None` when a refresh that can wait found another one under way.
     pub(super) async fn lock_for(
         self: &Arc<Self>,
         vault: &Arc<Vault>,
@@ -38,7 +38,7 @@ impl Refresher {
                 _ => Some(store.lock_record(&vault, &record)?),
             };
             let Some(guard) = guard else { return Ok(None) };
-            // Whoever held the lock has noted what came of it before letting go.
+            // The last holder of the lock noted the outcome before it let go.
             store.reread_now(&vault)?;
             let (credential, generation) = read_locked(&vault, &guard)?;
             // A note that cannot be read is as good as one that was just written: an early try is what it asks for.
@@ -73,7 +73,7 @@ impl Refresher {
             ..
         } = locked;
         let freshness = freshness(credential.expires_at(), credential.obtained_at(), now);
-        // Whoever held the lock before may have done it.
+        // The last holder of the lock may have renewed it.
         let newer = match due {
             Due::Soon => freshness == Freshness::Fresh,
             Due::Stale | Due::CutShort => !matches!(freshness, Freshness::Stale { .. }),

@@ -78,7 +78,7 @@ impl Attempts {
         }
     }
 
-    /// Forgets attempts past their life; returns the accounts of those that nobody ever answered.
+    /// Forgets attempts past their life; returns the accounts of those that were never reported.
     fn forget_old(&mut self, now: Duration) -> Vec<AccountId> {
         let mut abandoned = Vec::new();
         while let Some(&(handed_out_at, number)) = self.by_age.front() {

@@ -110,7 +110,7 @@ impl RequestService {
     }
 
     /// Waits for the second try of an exchange that was cut short, for an account of this pool; `false` when there is
-    /// none. Whoever has just opened the vault finds the account without a token, but not for long.
+    /// none. A process that has just opened the vault finds the account without a token, but not for long.
     pub(super) async fn recovered_for(&self, pending: &PendingRequest) -> bool {
         let accounts = self.store.accounts();
         let (roster, _) = accounts.pool(&pending.request.provider, &pending.request.namespace);

@@ -39,7 +39,7 @@ pub(crate) struct Audience {
     /// Whether that server named where it is renewed, and was neither on this machine nor in its network.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_elsewhere: bool,
-    /// How its client was registered, where nobody did it by hand.
+    /// How its client was registered, where it was not done by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) registration: Option<Registration>,
     /// The project's file that defined its provider, where one did: no other file may.

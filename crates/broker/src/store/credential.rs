@@ -157,7 +157,7 @@ impl Credential {
         matches!(self.secret, Secret::Oauth { by_assertion, by_client, .. } if by_assertion || by_client)
     }
 
-    /// Whether it is a login that another program made, with a client or at a server that nobody here knows. Those of an
+    /// Whether it is a login that another program made, with a client or at a server that is unknown here. Those of an
     /// MCP server can be found out from it.
     fn is_borrowed(&self) -> bool {
         let audience = &self.audience;

@@ -26,7 +26,7 @@ impl Store {
         }
     }
 
-    /// Like [`Store::lock_record`]; `None` when somebody else has the lock.
+    /// Like [`Store::lock_record`]; `None` when the lock is taken.
     pub(crate) fn try_lock_record(
         &self,
         vault: &Vault,

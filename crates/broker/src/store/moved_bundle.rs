@@ -24,7 +24,7 @@ pub(crate) fn labelled<'a>(
         accounts: accounts.map(AccountId::to_string).collect(),
     };
     let mut content = serde_json::to_vec(&label).expect("a label has only string keys");
-    // JSON has line breaks only where somebody asks for them.
+    // JSON has line breaks only if one asks for them.
     content.push(b'\n');
     content.extend_from_slice(bundle);
     content

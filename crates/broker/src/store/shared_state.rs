@@ -61,7 +61,7 @@ impl StateCache {
         self.views.lock().note(change);
     }
 
-    /// Whether nobody has replaced the file since it was last read; costs one stat.
+    /// Whether the file is the one that was last read; costs one stat.
     pub(crate) fn is_current(&self, vault: &Vault) -> bool {
         let stamp = vault.state_stamp();
         self.views.lock().seen.as_ref() == Some(&stamp)

@@ -1,8 +1,8 @@
 //! New tokens on their way to the disk.
 //!
 //! The server has replaced the old refresh token by the time they are here, so they must not be lost. A disk that
-//! refuses them, a full one most of all, is asked again every second and at the end of the process. Until then nobody
-//! uses them, and the record's lock stays with them: no other process may spend the old token again.
+//! refuses them, a full one most of all, is asked again every second and at the end of the process. Until then they are
+//! not used, and the record's lock stays with them: no other process may spend the old token again.
 
 use std::collections::HashMap;
 
@@ -70,7 +70,7 @@ impl UnsavedTokens {
         vault: &Vault,
         id: &RecordId,
     ) -> Result<Option<(RecordGuard, u64)>, VaultError> {
-        // Held during the write: whoever else wants the lock of this record must not wait for it in vain.
+        // Held during the write: another caller for the lock of this record must not wait for it in vain.
         let mut waiting = self.0.lock();
         let Some(unsaved) = waiting.get(id) else {
             return Ok(None);

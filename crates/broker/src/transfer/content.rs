@@ -1,4 +1,4 @@
-//! What is in a bundle, as text and as accounts. Fields and kinds of a later version are let be.
+//! What is in a bundle, as text and as accounts. Fields and kinds of a later version are left alone.
 
 use provider_auth_policy::{AccountId, Timestamp};
 use provider_auth_vault::{VaultError, open_bundle};
@@ -96,7 +96,7 @@ impl Item {
         } = &self.account;
         let is_name = |name: &String| checked_name("", Some(name.clone())).is_ok();
         if self.generation == 0 || record_id(&AccountId::from(self.id.as_str())).is_err() {
-            return Err("its id or its generation is none");
+            return Err("invalid record id or generation");
         }
         if ![provider, namespace, label].into_iter().all(is_name) {
             return Err("its provider, namespace or label is no name");

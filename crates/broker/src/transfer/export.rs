@@ -121,7 +121,7 @@ impl TransferService {
         }
     }
 
-    /// Locks the logins that can be moved. None is refreshed from here on.
+    /// Locks the logins that can be moved. They are not refreshed from here on.
     fn lock_for_export(
         &self,
         vault: &Vault,

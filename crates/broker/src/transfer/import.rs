@@ -29,7 +29,7 @@ pub struct Imported {
 /// What an import did with one account.
 #[derive(Clone, Debug)]
 pub struct ImportedAccount {
-    /// The account here; `None` when it was skipped and there is none.
+    /// The account here; `None` when it was skipped and is not here.
     pub id: Option<AccountId>,
     /// Provider id; empty for one that cannot be read.
     pub provider: String,

@@ -1,7 +1,7 @@
 //! The loopback port that a browser login comes back to (RFC 8252 §7.3).
 //!
 //! One task serves the port for as long as the [`CallbackServer`] lives, one client beside the other. It decides
-//! nothing about the login: a query is put to whoever waits, and who asks after the login was answered gets a 409.
+//! nothing about the login: a query is put to the login that waits, and a request after the login was answered gets a 409.
 //! Other programs of this machine can connect as well: every connection is accepted at once, and when there are too many,
 //! those that only stay make room.
 
@@ -53,7 +53,7 @@ impl CallbackServer {
     /// Listens where the first of these redirect URIs says whose port is free, exactly; on a free port where it names
     /// none, or where there are no redirect URIs.
     ///
-    /// `localhost` means both loopback addresses: nobody knows which one the browser takes, and no other program may
+    /// `localhost` means both loopback addresses: a browser may take either, and no other program may
     /// sit on the other.
     pub(crate) async fn bind(redirects: &[Url], last: LastAnswer) -> Result<Self, BrokerError> {
         let anywhere = [Url::parse("http://127.0.0.1/callback").expect("a constant URL")];
@@ -145,7 +145,7 @@ impl CallbackServer {
             };
             // The browser may have gone already; its answer counts all the same.
             let _ = reply.send(said);
-            // Whoever has asked meanwhile, or asks from now on, sees that nobody listens any more.
+            // A client that has asked meanwhile, or asks from now on, sees a closed port.
             self.questions.close();
             while self.questions.try_recv().is_ok() {}
             return answer;
@@ -166,7 +166,7 @@ impl CallbackServer {
     }
 }
 
-/// A query that came to the callback path, for whoever waits.
+/// A query that came to the callback path, for the login that waits.
 struct Question {
     query: String,
     reply: oneshot::Sender<Reply>,
@@ -313,7 +313,7 @@ async fn welcome(listeners: &[TcpListener], door: &Arc<Door>, clients: &mut Join
     }
 }
 
-/// Waits until the login has ended, or nobody is left to end it.
+/// Waits until the login has ended, or can end no more.
 async fn over(ended: &mut watch::Receiver<Option<Page>>) {
     let _ = ended.wait_for(Option::is_some).await;
 }
@@ -355,7 +355,7 @@ async fn visit(mut stream: TcpStream, connection: &Connection, door: &Door) {
             door.last.note(why);
             (page, Stage::Refused)
         }
-        // Too slow, or gone: there is nobody to answer.
+        // Too slow, or gone: no client waits for the answer.
         Ok(Ok(Head::Incomplete) | Err(_)) | Err(_) => return,
     };
     connection.enter(stage);
@@ -387,7 +387,7 @@ async fn read_head(stream: &mut TcpStream, expected: &Expected) -> io::Result<He
     }
 }
 
-/// Puts a query to whoever waits, and returns the page that it leads to.
+/// Puts a query to the login that waits, and returns the page that it leads to.
 async fn ask(query: String, connection: &Connection, door: &Door) -> (Page, Stage) {
     connection.enter(Stage::Judged);
     let (reply, replied) = oneshot::channel();

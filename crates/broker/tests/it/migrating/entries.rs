@@ -446,7 +446,7 @@ async fn what_stands_beside_a_key_is_carried_and_given_back() {
     assert_eq!(given(&accounts)["gatewayId"], json!("other"));
     no_file_of_the_vault_shows_a_secret(&world);
 
-    // The way back puts every byte where it was.
+    // An undo puts every byte where it was.
     let (world, file) =
         world_with(&json!({ "anthropic": { "type": "api", "key": "k", "metadata": beside } }));
     let process = world.process();

@@ -180,7 +180,7 @@ async fn what_is_not_of_the_account_stays_in_the_kept_file() {
     assert_eq!(report.skipped[0].key, "strange");
     remove(&process, &report, "anthropic").await;
     assert_eq!(kept(&world), [without(&auth, "anthropic")]);
-    // It is in the file itself, so the way back must not take it out of there.
+    // It is in the file itself, so an undo must not take it out of there.
     let undone = run(&process, undo()).await;
     assert_eq!(undone.sources[0].state, SourceState::Restored);
     assert_eq!(

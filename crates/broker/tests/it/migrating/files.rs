@@ -1,4 +1,4 @@
-//! What becomes of the files, and the way back.
+//! What becomes of the files, and undoing.
 
 use super::*;
 
