@@ -17,12 +17,11 @@ use crate::config::{Origin, Provider, Settings};
 use crate::credential::Credential;
 use crate::error::BrokerError;
 use crate::headers::HeaderSet;
-use crate::shown::is_deceptive;
+use crate::printable::is_deceptive;
 
 static LAST_VERSION: AtomicU64 = AtomicU64::new(0);
 
-/// The namespace of accounts that name none.
-pub(crate) const DEFAULT_NAMESPACE: &str = "default";
+pub(crate) use crate::config::DEFAULT_NAMESPACE;
 
 /// What one reading of the vault found.
 #[derive(Default)]

@@ -12,8 +12,8 @@ use crate::broker::Broker;
 use crate::config::{Origin, Provenance, Provider};
 use crate::error::BrokerError;
 use crate::lend::{Asked, AuthRequest};
+use crate::printable::{visible, visible_text};
 use crate::providers;
-use crate::shown::{visible, visible_text};
 
 /// Why a request would fare as it would.
 #[derive(Debug)]

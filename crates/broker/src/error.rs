@@ -13,8 +13,8 @@ use provider_auth_vault::VaultError;
 use crate::config::nearest::nearest;
 use crate::config::{ConfigError, Provenance, Provider};
 use crate::named;
+use crate::printable::visible;
 use crate::refusal::LocalRefusal;
-use crate::shown::visible;
 
 /// Why a call was refused or failed.
 #[derive(Debug, thiserror::Error)]

@@ -15,8 +15,8 @@ use crate::credential::{Credential, Secret};
 use crate::error::BrokerError;
 use crate::host::{Clock, Entropy};
 use crate::obtained::uuid;
+use crate::printable::visible_text;
 use crate::resource::name_resource;
-use crate::shown::visible_text;
 
 /// A client's key, and what a signature takes beside it.
 struct Signer {

@@ -42,6 +42,7 @@ mod obtained;
 mod opening;
 mod patience;
 mod portable;
+mod printable;
 mod providers;
 mod refresh;
 mod refusal;
@@ -51,7 +52,6 @@ mod renewal_refusal;
 mod report;
 mod resolver;
 mod resource;
-mod shown;
 mod status;
 mod trust;
 mod unsaved;
@@ -74,18 +74,21 @@ pub use migrate::{
 };
 pub use models::{Model, ModelList, ModelsRequest, RefreshModels};
 pub use portable::{Imported, ImportedAccount, Logins, Outcome, PassphraseRule};
+pub use printable::visible_text;
 pub use provider_auth_oauth::{FromNearby, Http, HttpError, Identity, Reach};
 pub use provider_auth_policy::{
     AccountKind, Action, Block, Chance, Failure, OBSERVED_HEADERS, Prospect, Reason, Rule, Scope,
     Selection, Source, Timestamp, Trace, Usage,
 };
 pub use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource, Quarantined};
-pub use providers::{BoundItems, ModelLists, OwnShape, StreamShape};
+pub use providers::{
+    BoundItems, ModelLists, OwnShape, SESSION_HEADERS, StreamShape, appended_headers, built_in_ids,
+    default_headers,
+};
 pub use refresh::Force;
 pub use refusal::LocalRefusal;
 pub use removal::Revoke;
 pub use report::{Report, Verdict};
 pub use secrecy::{ExposeSecret, SecretString};
-pub use shown::visible_text;
 pub use status::{PoolFigures, PoolStatus, ProviderSummary, VaultStatus};
 pub use waits::Waits;

@@ -10,7 +10,7 @@ use crate::config::{
     ConfigError, Origin, Project, ProjectFile, TrustState, TrustedFiles, project_places,
 };
 use crate::error::BrokerError;
-use crate::shown::{visible, visible_text};
+use crate::printable::{visible, visible_text};
 
 impl Broker {
     /// What the files of the project want now, and whether they are trusted. Reads files only; the vault stays as it is.

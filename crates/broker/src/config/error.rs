@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::shown::visible;
+use crate::printable::visible;
 
 /// A fault in the configuration. Its code is `INVALID_CONFIG`.
 ///

@@ -17,10 +17,10 @@ use super::error::ConfigError;
 use super::idle::Said;
 use super::oci::{self, OciFile};
 use super::origin::{Origin, safe_url};
-use super::provider::{CredentialForm, HeaderTemplate, Provenance, Provider};
+use super::provider::{HeaderTemplate, Provenance, Provider};
 use super::schema::{Layer, ProviderPatch, RotationPatch};
-use crate::providers::{self, Descriptor, KEY_HEADERS, Template};
-use crate::shown::visible;
+use crate::printable::visible;
+use crate::providers::{self, CredentialForm, Descriptor, KEY_HEADERS, Template};
 
 /// What the layers make without anything that needs trust.
 pub(super) struct Own {

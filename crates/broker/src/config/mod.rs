@@ -38,11 +38,13 @@ pub use merge::Selections;
 pub(crate) use origin::mcp_server;
 pub use origin::{BadUrl, Origin};
 pub use project::{Project, ProjectFile, TrustState};
-pub use provider::{CredentialForm, Grant, HeaderTemplate, Provenance, Provider};
+pub(crate) use provider::DEFAULT_NAMESPACE;
+pub use provider::{Grant, HeaderTemplate, Provenance, Provider};
 pub use secret::{SecretRef, SecretSource, resolve_secret};
 pub use wants::{HostUse, SecretUse, Want};
 
 use crate::host::Env;
+pub use crate::providers::CredentialForm;
 use error::Place;
 use places::Platform;
 pub(crate) use places::{data_home, expand, variable};

@@ -10,8 +10,10 @@ use url::Url;
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::secret::SecretRef;
-use crate::accounts::DEFAULT_NAMESPACE;
-use crate::providers::{BoundItems, ModelLists, OwnShape, StreamShape};
+use crate::providers::{BoundItems, CredentialForm, ModelLists, OwnShape, StreamShape};
+
+/// The pool of whatever names none.
+pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
 /// A provider, complete and checked.
 #[derive(Clone, Debug)]
@@ -150,16 +152,6 @@ pub struct HeaderTemplate {
     pub scheme: String,
     /// How the credential itself is written.
     pub form: CredentialForm,
-}
-
-/// How a credential itself is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CredentialForm {
-    /// As it is.
-    #[default]
-    Plain,
-    /// As the user name of HTTP Basic authentication, without a password (RFC 7617).
-    BasicUser,
 }
 
 /// Where a definition comes from.

@@ -12,7 +12,7 @@ use super::error::{ConfigError, Place};
 use super::limits::LONGEST_SECRET_FILE;
 use super::places::expand;
 use crate::host::Env;
-use crate::shown::{visible, visible_text};
+use crate::printable::{visible, visible_text};
 
 /// A secret that the configuration names; nothing is read before [`resolve_secret`].
 #[derive(Clone, Debug)]

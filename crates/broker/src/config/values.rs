@@ -16,8 +16,8 @@ use super::schema::is_reserved;
 use super::secret::{SecretRef, SecretSource, is_reference};
 use super::tree::{Content, Entry, Node};
 use crate::accounts::checked_name;
+use crate::printable::visible_text;
 use crate::providers;
-use crate::shown::visible_text;
 
 /// Headers that no credential can stand in, since the connection itself needs them.
 const RESERVED_HEADERS: &[&str] = &[

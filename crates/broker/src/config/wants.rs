@@ -11,7 +11,7 @@ use super::provider::Provider;
 use super::secret::SecretRef;
 use crate::host::Env;
 use crate::login::{Method, methods};
-use crate::shown::visible_text;
+use crate::printable::visible_text;
 
 /// What a project's file says of one provider.
 #[derive(Clone, Debug, Serialize)]

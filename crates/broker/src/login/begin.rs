@@ -17,8 +17,8 @@ use crate::config::{Grant, Provenance, Provider, resolve_secret};
 use crate::credential::Registration;
 use crate::error::BrokerError;
 use crate::obtained::uuid;
+use crate::printable::visible;
 use crate::resource::{McpServer, remedy};
-use crate::shown::visible;
 
 /// What a login is made of, once it is known to be possible.
 pub(crate) struct Making {

@@ -37,7 +37,8 @@ pub(crate) const OPENAI_SHAPED: BoundItems = BoundItems {
     ],
 };
 
-/// Files, containers and skills belong to a workspace. Signatures of thinking do not: Anthropic takes them from anybody.
+/// Files, containers and skills belong to a workspace. Signatures of thinking do not: Anthropic takes them from any
+/// account.
 pub(crate) const ANTHROPIC: BoundItems = BoundItems {
     fields: &[
         ("file_id", ""),
@@ -48,7 +49,7 @@ pub(crate) const ANTHROPIC: BoundItems = BoundItems {
     paths: &["/files/", "/messages/batches/", "/skills/"],
 };
 
-/// Signatures of thoughts, caches, and files as the API itself names them; links to elsewhere are anybody's.
+/// Signatures of thoughts, caches, and files as the API itself names them; links to elsewhere belong to no account.
 pub(crate) const GOOGLE: BoundItems = BoundItems {
     fields: &[
         ("thoughtSignature", ""),

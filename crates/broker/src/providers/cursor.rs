@@ -5,7 +5,10 @@
 use provider_auth_oauth::{Dialect, Meaning, PagePoll, Renewal};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, GENERIC, ModelLists, Template, pairs, status_means};
+use super::descriptor::{Descriptor, pairs, status_means};
+use super::generic::GENERIC;
+use super::headers::Template;
+use super::models::ModelLists;
 
 pub(crate) const CURSOR: Descriptor = Descriptor {
     id: "cursor",

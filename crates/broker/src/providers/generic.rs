@@ -3,7 +3,9 @@
 use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, Endpoints, ModelLists, Template};
+use super::descriptor::{Descriptor, Endpoints};
+use super::headers::Template;
+use super::models::ModelLists;
 use super::{bound, streams};
 
 pub(crate) const GENERIC: Descriptor = Descriptor {
@@ -18,6 +20,8 @@ pub(crate) const GENERIC: Descriptor = Descriptor {
     api_header: Template::BEARER,
     oauth_extra: &[],
     api_extra: &[],
+    appended_headers: &[],
+    default_headers: &[],
     models: &ModelLists::GENERIC,
     pool_logins: true,
     signals: &Signals::GENERIC,

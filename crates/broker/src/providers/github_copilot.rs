@@ -2,7 +2,9 @@
 
 use provider_auth_oauth::{Dialect, IdentityPaths, Meaning, Renewal};
 
-use super::{Descriptor, Endpoints, GENERIC, ModelLists, pairs, status_means, texts};
+use super::descriptor::{Descriptor, Endpoints, pairs, status_means, texts};
+use super::generic::GENERIC;
+use super::models::ModelLists;
 
 /// The version of the API that is spoken.
 const VERSION: &[(&str, &str)] = &[("x-github-api-version", "2026-06-01")];

@@ -3,7 +3,11 @@
 use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, Endpoints, GENERIC, ModelLists, Template, pairs, streams};
+use super::descriptor::{Descriptor, Endpoints, pairs};
+use super::generic::GENERIC;
+use super::headers::Template;
+use super::models::ModelLists;
+use super::streams;
 
 pub(crate) const GOOGLE: Descriptor = Descriptor {
     id: "google",

@@ -6,7 +6,8 @@
 use provider_auth_oauth::{Dialect, IdentityPaths, StepDialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, Endpoints, GENERIC, pairs, texts};
+use super::descriptor::{Descriptor, Endpoints, pairs, texts};
+use super::generic::GENERIC;
 
 pub(crate) const OCI_OIDC: Descriptor = Descriptor {
     id: "oci-oidc",

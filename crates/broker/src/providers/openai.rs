@@ -7,7 +7,10 @@ use provider_auth_oauth::{
     Dialect, ErrorRule, IdTokenCheck, IdentityPaths, IssuedClient, Meaning, StepDialect,
 };
 
-use super::{Descriptor, Endpoints, GENERIC, ModelLists, pairs, streams, texts};
+use super::descriptor::{Descriptor, Endpoints, pairs, texts};
+use super::generic::GENERIC;
+use super::models::ModelLists;
+use super::streams;
 
 /// The scope without which the API takes no token of a plan.
 const USE_OF_THE_PLAN: &str = "chatgpt.tokens.use.direct";
