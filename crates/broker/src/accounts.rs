@@ -13,11 +13,10 @@ use provider_auth_vault::{Record, RecordGuard, RecordId, Stamp, Vault, VaultErro
 
 use crate::account_calls::KEPT_FILE;
 use crate::broker::Broker;
-use crate::config::{Origin, Provider, Settings};
+use crate::config::{NAME_RULE, Origin, Provider, Settings, is_name};
 use crate::credential::Credential;
 use crate::error::BrokerError;
 use crate::headers::HeaderSet;
-use crate::printable::is_deceptive;
 
 static LAST_VERSION: AtomicU64 = AtomicU64::new(0);
 
@@ -500,20 +499,14 @@ pub(crate) fn record_id(id: &AccountId) -> Result<RecordId, BrokerError> {
         .map_err(|_| BrokerError::unknown_account(&id.to_string()))
 }
 
-/// Names are shown in terminals and matched by equality: short, and without control characters.
+/// The name of a pool or an account as a call passes it in; the error names it as `what`.
 pub(crate) fn checked_name(
     what: &str,
     name: Option<String>,
 ) -> Result<Option<String>, BrokerError> {
     match name {
-        Some(name)
-            if name.trim().is_empty()
-                || name.chars().count() > 200
-                || name.chars().any(|c| c.is_control() || is_deceptive(c)) =>
-        {
-            Err(BrokerError::InvalidArgument(format!(
-                "{what}: expected 1 to 200 characters, none of them a control character or one that turns the direction of writing"
-            )))
+        Some(name) if !is_name(&name) => {
+            Err(BrokerError::InvalidArgument(format!("{what}: {NAME_RULE}")))
         }
         name => Ok(name),
     }

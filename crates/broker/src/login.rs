@@ -21,45 +21,16 @@ use url::Url;
 
 use crate::accounts::{Account, checked_name};
 use crate::broker::Broker;
-use crate::config::{Grant, Provider, mcp_server};
+use crate::config::mcp_server;
 use crate::error::BrokerError;
 use crate::limits;
+
+pub use crate::config::Method;
 
 pub(crate) use self::begin::Making;
 use self::deadline::Deadline;
 pub(crate) use self::deadline::LastAnswer;
 use self::run::Work;
-
-/// How a person proves who they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// A page that answers on a loopback port (RFC 8252).
-    Browser,
-    /// A code that is entered on another device (RFC 8628).
-    Device,
-    /// A page whose answer is pasted here.
-    Paste,
-    /// A key that was made on the provider's page.
-    ApiKey,
-    /// Nobody does: a token of another issuer names this machine or program (RFC 7523).
-    Assertion,
-    /// Nobody does: the client signs in for itself (RFC 6749 §4.4).
-    ClientCredentials,
-}
-
-impl Method {
-    /// The name in JavaScript.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Browser => "browser",
-            Self::Device => "device",
-            Self::Paste => "paste",
-            Self::ApiKey => "api-key",
-            Self::Assertion => "assertion",
-            Self::ClientCredentials => "client-credentials",
-        }
-    }
-}
 
 /// What a login is asked for.
 #[derive(Clone, Debug, Default)]
@@ -138,37 +109,6 @@ impl Logins {
 
 /// A pasted text, and where to say that it cannot be used.
 type Pasted = (String, oneshot::Sender<BrokerError>);
-
-/// The ways to log in that a provider has under this configuration.
-pub(crate) fn methods(provider: &Provider) -> Vec<Method> {
-    let mut methods = Vec::new();
-    // A try says what is wrong with its file.
-    if provider.fault.is_some() {
-        return vec![Method::Browser];
-    }
-    if let Some(server) = &provider.server
-        && server.dialect.page_poll.is_some()
-    {
-        methods.push(Method::Device);
-    } else if let Some(server) = &provider.server
-        && (provider.client_id.is_some()
-            || server.dialect.issued_client.is_some()
-            || provider.resource.is_some())
-    {
-        let discovers = provider.discovers || provider.resource.is_some();
-        let knows = |endpoint: &Option<Url>| endpoint.is_some() || discovers;
-        if knows(&server.authorization_endpoint) && provider.allows(Grant::AuthorizationCode) {
-            methods.extend([Method::Browser, Method::Paste]);
-        }
-        if knows(&server.device_authorization_endpoint) && provider.allows(Grant::DeviceCode) {
-            methods.push(Method::Device);
-        }
-    }
-    if !provider.origins.is_empty() {
-        methods.push(Method::ApiKey);
-    }
-    methods
-}
 
 impl Broker {
     /// Begins a login and says what to show to the user.

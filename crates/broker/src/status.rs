@@ -233,7 +233,8 @@ impl Broker {
                 id: provider.id.to_string(),
                 resource: provider.resource.as_ref().map(Url::to_string),
                 origins: provider.origins.iter().map(ToString::to_string).collect(),
-                methods: crate::login::methods(&provider)
+                methods: provider
+                    .methods()
                     .into_iter()
                     .map(|method| method.as_str())
                     .collect(),

@@ -38,7 +38,10 @@ impl Broker {
     fn give_trust(&self, shown: Option<&[(PathBuf, String)]>) -> Result<Project, BrokerError> {
         let settings = self.reconfigure()?;
         let files = settings.project.files.iter();
-        let asking: Vec<ProjectFile> = files.filter(|file| file.asks()).cloned().collect();
+        let asking: Vec<ProjectFile> = files
+            .filter(|file| file.asks_for_trust())
+            .cloned()
+            .collect();
         for file in &asking {
             let was_shown = shown.is_none_or(|shown| {
                 shown
@@ -58,7 +61,9 @@ impl Broker {
             }
         }
         if !asking.is_empty() {
-            TrustedFiles::trust(&settings.dir, &asking, self.now())?;
+            let now = self.now();
+            let files: Vec<_> = asking.iter().map(|file| file.trusted_at(now)).collect();
+            TrustedFiles::trust(&settings.dir, &files)?;
         }
         self.trust_now()
     }
@@ -128,7 +133,7 @@ impl Broker {
         if self.accounts().has_own(id) {
             return Some(ConfigError::in_project(&file.file, id, TAKEN).into());
         }
-        file.asks().then(|| not_trusted(file, id))
+        file.asks_for_trust().then(|| not_trusted(file, id))
     }
 
     /// The refusal of an address; where only the project's file names it, it says so.
@@ -147,7 +152,9 @@ impl Broker {
                     visible(&file.file)
                 ))
             }
-            (BrokerError::OriginNotAllowed(_), Some(file)) if file.asks() => not_trusted(file, id),
+            (BrokerError::OriginNotAllowed(_), Some(file)) if file.asks_for_trust() => {
+                not_trusted(file, id)
+            }
             (error, _) => error,
         }
     }
@@ -175,6 +182,6 @@ fn not_trusted(file: &ProjectFile, id: &str) -> BrokerError {
         provider: id.to_owned(),
         file: file.file.clone(),
         changed: file.state == TrustState::Changed,
-        wants: file.told(id),
+        wants: file.summary(id),
     }
 }

@@ -12,7 +12,7 @@ use super::origin::Origin;
 use super::secret::SecretRef;
 use crate::providers::{BoundItems, CredentialForm, ModelLists, OwnShape, StreamShape};
 
-/// The pool of whatever names none.
+/// The pool of requests, logins and accounts that name none.
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
 /// A provider, complete and checked.
@@ -44,7 +44,7 @@ pub struct Provider {
     pub assertion: Option<SecretRef>,
     /// The grants that a login may use; `None` for every one that server and client allow.
     pub grants: Option<Vec<Grant>>,
-    /// Whether its issuer is asked for endpoints that nobody named.
+    /// Whether its issuer is asked for endpoints that the configuration leaves out.
     pub discovers: bool,
     /// Where its credentials may go; empty for one that still has to be told.
     pub origins: Vec<Origin>,
@@ -54,8 +54,8 @@ pub struct Provider {
     pub oauth_header: HeaderTemplate,
     /// How an API key is sent.
     pub api_header: HeaderTemplate,
-    /// Further headers beside an access token. The caller's own value wins, save that of `anthropic-beta`, to which
-    /// ours is appended.
+    /// Further headers beside an access token. Which of a caller's own are kept, the descriptors say: see
+    /// [`appended_headers`](crate::appended_headers) and [`default_headers`](crate::default_headers).
     pub oauth_extra: Vec<(String, String)>,
     /// Further headers beside an API key, under the same rule.
     pub api_extra: Vec<(String, String)>,
@@ -91,8 +91,8 @@ pub struct Provider {
     /// Where a file that defines it was looked for, of a provider that has one.
     pub searched: Vec<PathBuf>,
     /// Keys that are set and have no effect.
-    pub idle: Vec<ConfigError>,
-    /// What is wrong with that file; whoever uses the provider is told.
+    pub unused_keys: Vec<ConfigError>,
+    /// What is wrong with that file; each use of the provider fails with it.
     pub fault: Option<ConfigError>,
 }
 
@@ -105,15 +105,15 @@ impl Provider {
         }
     }
 
-    /// Keeps what a project's file has read for it from files of ours.
-    pub(super) fn bar(&mut self, ours: &Arc<[PathBuf]>) {
+    /// Forbids a project's file to have files of ours read for it.
+    pub(super) fn protect(&mut self, ours: &Arc<[PathBuf]>) {
         let secrets = [
             &mut self.client_secret,
             &mut self.private_key,
             &mut self.assertion,
         ];
         for secret in secrets.into_iter().flatten() {
-            secret.barred = ours.clone();
+            secret.protected = ours.clone();
         }
     }
 
@@ -162,7 +162,7 @@ pub enum Provenance {
     BuiltIn,
     /// The user's own config file.
     User(PathBuf),
-    /// The config file of the project that is worked on; it may be anybody's.
+    /// The config file of the project that is worked on; anyone may have written it.
     Project(PathBuf),
     /// The options of `configure`.
     Inline,

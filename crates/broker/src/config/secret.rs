@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::error::{ConfigError, Place};
 use super::limits::LONGEST_SECRET_FILE;
-use super::places::expand;
+use super::paths::expand;
 use crate::host::Env;
 use crate::printable::{visible, visible_text};
 
@@ -22,7 +22,7 @@ pub struct SecretRef {
     /// Whether a project's file says so. It is read only where a person has trusted that file, and only what is the user's own.
     pub from_project: bool,
     /// Files and folders of ours, which a project's file may not have read.
-    pub(super) barred: Arc<[PathBuf]>,
+    pub(super) protected: Arc<[PathBuf]>,
     pub(super) place: Place,
 }
 
@@ -137,7 +137,7 @@ fn bare(text: &str) -> &str {
 }
 
 /// What is read for a definition that a project's file has a part in.
-pub(super) struct Reading {
+pub(super) struct SecretReading {
     /// `file`, `variable` or `configuration`.
     pub(super) kind: &'static str,
     /// The true path, the variable, or the configuration that has it in clear.
@@ -148,7 +148,7 @@ pub(super) struct Reading {
 
 impl SecretRef {
     /// What is read for this; `None` for a text that stands in the project's file itself.
-    pub(super) fn reading(&self, env: &dyn Env) -> Option<Reading> {
+    pub(super) fn reading(&self, env: &dyn Env) -> Option<SecretReading> {
         let (kind, name) = match &self.source {
             SecretSource::Plain(_) if self.from_project => return None,
             SecretSource::Plain(_) => ("configuration", self.place.names_file()),
@@ -161,7 +161,7 @@ impl SecretRef {
             SecretSource::Env(name) => is_ours(name).then(|| OURS.to_owned()),
             SecretSource::File(path) => self.open_own(&expand(env, path), env).err(),
         };
-        Some(Reading {
+        Some(SecretReading {
             kind,
             name,
             refusal,
@@ -194,7 +194,7 @@ impl SecretRef {
                 "is made by the system; a project's file may name your own files only".into(),
             );
         }
-        if self.barred.iter().any(|ours| place.starts_with(ours)) {
+        if self.protected.iter().any(|ours| place.starts_with(ours)) {
             return Err(
                 "is one of provider-auth's own; a project's file may name none of them".into(),
             );

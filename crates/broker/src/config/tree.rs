@@ -111,6 +111,55 @@ impl Node {
     }
 }
 
+impl Node {
+    pub(super) fn text(&self) -> Result<&str, ConfigError> {
+        match &self.value {
+            Content::Text(text) => Ok(text),
+            _ => Err(self.expected("a string")),
+        }
+    }
+
+    pub(super) fn flag(&self) -> Result<bool, ConfigError> {
+        match self.value {
+            Content::Flag(flag) => Ok(flag),
+            _ => Err(self.expected("true or false")),
+        }
+    }
+
+    pub(super) fn list(&self) -> Result<&[Self], ConfigError> {
+        match &self.value {
+            Content::List(items) => Ok(items),
+            _ => Err(self.expected("a list")),
+        }
+    }
+
+    pub(super) fn object(&self) -> Result<&[Entry], ConfigError> {
+        match &self.value {
+            Content::Object(entries) => Ok(entries),
+            _ => Err(self.expected("an object")),
+        }
+    }
+
+    pub(super) fn whole(&self, least: u64, most: u64) -> Result<u64, ConfigError> {
+        match self.value {
+            Content::Number(number)
+                if number.fract() == 0.0 && number >= least as f64 && number <= most as f64 =>
+            {
+                Ok(number as u64)
+            }
+            Content::Number(_) => Err(self
+                .place
+                .fault(format!("expected a whole number from {least} to {most}"))),
+            _ => Err(self.expected("a number")),
+        }
+    }
+
+    fn expected(&self, what: &str) -> ConfigError {
+        self.place
+            .fault(format!("expected {what}, found {}", self.kind()))
+    }
+}
+
 fn inline(place: Place, value: &Value) -> Node {
     let content = match value {
         Value::Null => Content::Null,

@@ -3,21 +3,27 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
 
-mod dialects;
+mod combinations;
+mod contract;
+mod dialect;
+mod disclosure;
 mod faults;
 mod files;
 mod fuzz;
-mod idle;
 mod layers;
 mod oci;
+#[cfg(unix)]
+mod ownership;
 mod project;
-mod schemas;
+mod unused_keys;
+
 mod secrets;
+mod trust;
 
 /// A home folder, a project in a repository, and variables.
 struct Surroundings {
@@ -71,10 +77,11 @@ impl Surroundings {
     /// As after a person has trusted the files of the project.
     fn trusted(self) -> Self {
         let settings = self.load().unwrap();
-        let asking = settings.project.files.into_iter();
-        let asking: Vec<ProjectFile> = asking.filter(ProjectFile::asks).collect();
         let now = provider_auth_policy::Timestamp::from_millis(1);
-        TrustedFiles::trust(&settings.dir, &asking, now).unwrap();
+        let files = settings.project.files.iter();
+        let asking = files.filter(|file| file.asks_for_trust());
+        let asking: Vec<_> = asking.map(|file| file.trusted_at(now)).collect();
+        TrustedFiles::trust(&settings.dir, &asking).unwrap();
         self
     }
 
@@ -135,4 +142,26 @@ fn fault_of(keys: Value) -> ConfigError {
         .extend(keys.as_object().unwrap().clone());
     let config = json!({ "providers": { "acme": acme } });
     Surroundings::new().load_with(config).expect_err("a fault")
+}
+
+/// A file that sets these keys of a provider.
+fn defining(id: &str, patch: Value) -> String {
+    json!({ "providers": { id: patch } }).to_string()
+}
+
+/// The one file of the project.
+#[track_caller]
+fn file(settings: &Settings) -> &ProjectFile {
+    let [file] = &settings.project.files[..] else {
+        panic!("{:?}", settings.project.files);
+    };
+    file
+}
+
+#[track_caller]
+fn check_fault(keys: Value, path: &str, why: &str) {
+    let fault = fault_of(keys);
+    assert_eq!(fault.path, path, "{fault}");
+    assert!(fault.why.contains(why), "{fault}");
+    assert_eq!((fault.file, fault.line), (None, None));
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::*;
-use crate::config::{dialect, oci, schema};
+use crate::config::keys::Table as _;
+use crate::config::provider_keys::{self, ProviderKeys};
+use crate::config::{dialect, oci};
 
 /// A value for each key, with what else it takes to be set. Keys below `params` and `dialect` have theirs too.
 fn value(key: &str) -> Value {
@@ -99,7 +101,7 @@ fn named(warning: &str) -> String {
 }
 
 /// Sets every key there is, one at a time, and returns those that a warning names.
-fn idle(id: &str, base: Value) -> BTreeSet<String> {
+fn unused(id: &str, base: Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut set = |path: &[&str], value: Value| {
         let named = outcome(id, &base, path, value);
@@ -112,13 +114,13 @@ fn idle(id: &str, base: Value) -> BTreeSet<String> {
         }
         found.extend(named.into_iter().filter(|name| name != "refused"));
     };
-    for key in schema::PROVIDER_KEYS {
+    for key in ProviderKeys::NAMES {
         set(&[key], value(key));
     }
-    for step in schema::STEPS {
+    for step in provider_keys::STEPS {
         set(&["params", step], json!({ "a": "b" }));
     }
-    for key in dialect::KEYS {
+    for key in dialect::DialectKeys::NAMES {
         set(&["dialect", key], of_dialect(key));
     }
     found
@@ -130,7 +132,7 @@ fn check(id: &str, base: Value, expect: &[&str]) {
         .iter()
         .map(|key| (*key).to_owned())
         .collect::<BTreeSet<_>>();
-    assert_eq!(idle(id, base), expect);
+    assert_eq!(unused(id, base), expect);
 }
 
 #[test]

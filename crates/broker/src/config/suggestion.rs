@@ -4,7 +4,7 @@ use super::limits::NEAREST_KEY;
 
 /// The known name nearest to the written one, if any is near. Case, dashes and underscores make no difference, so
 /// that `client_id` is taken for `clientId`.
-pub fn nearest<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
+pub fn suggestion<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
     let written = plain(written);
     let distances = names
         .iter()
@@ -13,6 +13,13 @@ pub fn nearest<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
         .filter(|(distance, name)| *distance <= NEAREST_KEY.min(name.len() / 3))
         .min()
         .map(|(_, name)| name)
+}
+
+/// The suggestion as a message goes on; empty where no name is near.
+pub(super) fn hint(written: &str, names: &[&str]) -> String {
+    suggestion(written, names)
+        .map(|name| format!("; did you mean {name}?"))
+        .unwrap_or_default()
 }
 
 /// The letters that count; no name is near to a very long one, so what comes after is cut.
@@ -69,7 +76,7 @@ mod tests {
             ("x", None),
             ("apiKey", None),
         ] {
-            assert_eq!(nearest(written, &names), expect, "{written}");
+            assert_eq!(suggestion(written, &names), expect, "{written}");
         }
     }
 
