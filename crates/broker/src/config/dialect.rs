@@ -21,7 +21,8 @@ use super::values::{
 keys! {
     /// What a layer sets for the dialect of a server.
     DialectKeys(node, context) {
-        /// Where the endpoints are looked up: nowhere (false), at the standard places (true), or in a document of its own.
+        /// Where the endpoints are looked up: nowhere (false), at the standard places (true), or in
+        /// a document of its own.
         "discovery" discovery: Option<Discovery> = discovery(node, context);
         /// Further names under which the server calls itself, or any.
         "issuers" issuers: Option<Issuers> = issuers(node);
@@ -33,9 +34,10 @@ keys! {
             = by_name(node, STEPS, context.warnings, |_, of_step| headers(of_step));
         /// Send state in the code exchange too.
         "stateInTokenBody" state_in_token_body: Option<bool> = node.flag();
-        /// What is checked of an id token: nothing, its nonce, also issuer, audience and time, or its signature too.
+        /// What is checked of an id token: nothing, its nonce, also issuer, audience and time, or
+        /// its signature too.
         "idToken" id_token: Option<IdTokenCheck> = choice(node, ID_TOKEN_CHECKS);
-        /// Send the access token to jwksUri, for a server that shows its keys to nobody else.
+        /// Send the access token to jwksUri, for a server that shows its keys only to its users.
         "jwksNeedsToken" jwks_needs_token: Option<bool> = node.flag();
         /// The server issues the client with the first login.
         "issuedClient" issued_client: Option<IssuedClient> = issued_client(node, context);
@@ -52,7 +54,8 @@ keys! {
         "renewal" renewal: Option<Renewal> = choice(node, RENEWALS);
         /// A field that, when it is true in a good answer, says that the login is over.
         "endedField" ended_field: Option<String> = word(node);
-        /// JSON pointer in a token response to the address of the API, which must be one of origins.
+        /// JSON pointer in a token response to the address of the API, which must be one of
+        /// origins.
         "apiUrl" api_url: Option<String> = pointer(node);
         /// JSON pointers to who signed in.
         "identity" identity: IdentityKeys = IdentityKeys::read(node, context);

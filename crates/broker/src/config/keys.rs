@@ -1,10 +1,10 @@
 //! How the keys of an object of the configuration are defined: once each, as a row of a table.
 //!
-//! The macro [`keys!`] makes of such a table the type that holds what is set, the list of known names, the reader, and how a
-//! later layer is laid over an earlier one. The JSON Schema and `index.d.ts` are held to the same tables by
-//! `tests/contract.rs`.
+//! The macro [`keys!`] makes of such a table the type that holds what is set, the list of known
+//! names, the reader, and how a later layer is laid over an earlier one. The JSON Schema and
+//! `index.d.ts` are held to the same tables by `tests/contract/`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::error::ConfigError;
 use super::limits::MOST_HINTS;
@@ -27,7 +27,8 @@ pub(super) struct Key {
 /// What a key of a provider is about, where a rule depends on that.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Chooses among a provider's accounts, and says nothing of where credentials go: a project's file may set it untrusted.
+    /// Chooses among a provider's accounts, and says nothing of where credentials go: a project's
+    /// file may set it untrusted.
     ChoosesAccounts,
     /// Shapes requests and answers: a login is made for these, too.
     ShapesRequests,
@@ -45,11 +46,12 @@ impl Key {
 pub(super) struct Context<'a> {
     /// Where the value comes from.
     pub(super) from: &'a Provenance,
-    /// Where what is odd but no fault is noted.
+    /// Where warnings are noted.
     pub(super) warnings: &'a mut Vec<String>,
 }
 
-/// Defines the keys of an object. A row is: what the key is for, its name, its field, and how it is read; then its roles.
+/// Defines the keys of an object. A row is: what the key is for, its name, its field, and how it is
+/// read; then its roles.
 macro_rules! keys {
     (
         $(#[$attribute:meta])*
@@ -64,7 +66,8 @@ macro_rules! keys {
         }
 
         impl $object {
-            /// Reads the object that stands here. An unknown key is a warning: it may belong to a newer version.
+            /// Reads the object that stands here. An unknown key is a warning: it may belong to a
+            /// newer version.
             pub(super) fn read(
                 node: &$crate::config::tree::Node,
                 $context: &mut $crate::config::keys::Context<'_>,
@@ -126,12 +129,6 @@ impl<T> Lay for Option<T> {
 
 /// Lists add up, the earliest layer's first.
 impl<T> Lay for Vec<T> {
-    fn lay(&mut self, later: Self) {
-        self.extend(later);
-    }
-}
-
-impl<T: Ord> Lay for BTreeSet<T> {
     fn lay(&mut self, later: Self) {
         self.extend(later);
     }

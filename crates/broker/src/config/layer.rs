@@ -1,4 +1,5 @@
-//! One layer of configuration: what a file or an inline value says of providers, read but not yet merged.
+//! One layer of configuration: what a file or an inline value says of providers, read but not yet
+//! merged.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,7 +21,8 @@ use crate::providers;
 pub(super) struct Layer {
     pub(super) provenance: Provenance,
     pub(super) providers: BTreeMap<String, ProviderPatch>,
-    /// Whether it gives way to a project's file that defines the same provider, instead of ruling that out.
+    /// Whether it gives way to a project's file that defines the same provider, instead of ruling
+    /// that out.
     pub(super) gives_way: bool,
 }
 
@@ -36,7 +38,8 @@ pub(super) struct ProviderPatch {
     pub(super) place: Place,
     /// What is set.
     pub(super) keys: ProviderKeys,
-    /// Where each key that is set stands, also those below `params` and `dialect`: `jwksUri`, `dialect.headers.token`.
+    /// Where each key that is set stands, also those below `params` and `dialect`: `jwksUri`,
+    /// `dialect.headers.token`.
     pub(super) places: BTreeMap<String, Place>,
     /// A hash of the keys that shape requests and answers; of a project's file only.
     pub(super) shape: Option<String>,
@@ -49,11 +52,10 @@ pub(super) struct ProviderPatch {
 impl ProviderPatch {
     /// Whether it says more than which accounts serve, and how they take turns.
     pub(super) fn defines(&self) -> bool {
-        let chooses = |key: &&str| {
-            let mut keys = ProviderKeys::KEYS.iter();
-            keys.any(|known| known.name == *key && known.has(Role::ChoosesAccounts))
-        };
-        self.names().any(|key| !chooses(&key))
+        let mut defining = ProviderKeys::KEYS
+            .iter()
+            .filter(|key| !key.has(Role::ChoosesAccounts));
+        defining.any(|key| self.places.contains_key(key.name))
     }
 
     /// The names of the provider's keys that are set, in alphabetical order.
@@ -88,7 +90,8 @@ impl ProviderPatch {
                 namespace: keys.namespace.clone(),
                 account: keys.account.clone(),
                 rotation: RotationKeys {
-                    // To let logins stand in for one another is between the user and the provider, whose terms may forbid it.
+                    // To let logins stand in for one another is between the user and the provider,
+                    // whose terms may forbid it.
                     rotate: keys.rotation.rotate.filter(|rotates| !rotates),
                     ..keys.rotation.clone()
                 },

@@ -5,20 +5,20 @@ use std::path::PathBuf;
 /// What is logged, and where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogSettings {
-    /// The least grave events that are logged.
+    /// Events of this level and above are logged.
     pub level: LogLevel,
     /// The file that is appended to.
     pub file: Option<PathBuf>,
 }
 
-/// The least grave events that are logged.
+/// How grave an event has to be to be logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogLevel {
     /// Nothing is logged.
     None,
     /// What went wrong for good.
     Error,
-    /// And what is odd.
+    /// And what deserves a look.
     #[default]
     Warn,
     /// And what changed: logins, refreshes, switches.

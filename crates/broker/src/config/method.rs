@@ -39,7 +39,7 @@ impl Provider {
     /// The ways to log in that it has under this configuration.
     pub(crate) fn methods(&self) -> Vec<Method> {
         let mut methods = Vec::new();
-        // A try says what is wrong with its file.
+        // An attempt to log in says what is wrong with its file.
         if self.fault.is_some() {
             return vec![Method::Browser];
         }

@@ -1,9 +1,9 @@
-//! Reads the configuration: built-in providers, `oci-auth.config.jsonc`, the user's file, the project's file, the
-//! environment, `configure`.
+//! Reads the configuration: built-in providers, `oci-auth.config.jsonc`, the user's file, the
+//! project's file, the environment, `configure`.
 //!
-//! Later ones win. Everything is checked here, once, and handed on as types that need no second look; a fault names
-//! its file, line, column and JSON path. Anyone may have written a project's file, so it chooses among accounts; what
-//! else it wants waits for a person's trust.
+//! Later ones win. Everything is checked here, once, and handed on as types that need no second
+//! look; a fault names its file, line, column and JSON path. Anyone may have written a project's
+//! file, so it chooses among accounts; what else it wants waits for a person's trust.
 
 mod dialect;
 mod error;
@@ -69,7 +69,8 @@ pub struct Settings {
     pub key_source: KeySource,
     /// Whether the folder may be on a network file system.
     pub allow_network_fs: bool,
-    /// What the environment says about the vault key; `OPENCODE_VAULT_KEY` stands in for `PROVIDER_AUTH_KEY`.
+    /// What the environment says about the vault key; `OPENCODE_VAULT_KEY` stands in for
+    /// `PROVIDER_AUTH_KEY`.
     pub key: KeySecrets,
     /// What is logged, and where.
     pub log: LogSettings,
@@ -188,8 +189,9 @@ impl Settings {
         self.providers.values().chain(self.project.definitions())
     }
 
-    /// The provider as a trusted file of the project defines it, else as it is built in or configured. `has_own_accounts`:
-    /// it has accounts that were made without a project, so that no project may define it.
+    /// The provider as a trusted file of the project defines it, else as it is built in or
+    /// configured. `has_own_accounts`: it has accounts that were made without a project, so that no
+    /// project may define it.
     pub(crate) fn provider(
         &self,
         id: &str,

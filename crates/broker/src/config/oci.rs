@@ -1,7 +1,8 @@
 //! An application in an Oracle Cloud identity domain, as `oci-auth.config.jsonc` describes it.
 //!
-//! The file has keys of its own and makes a layer of one provider, `oci-oidc`. What is wrong in it is collected and said at
-//! once, when that provider is used: a template that a project ships does no harm to the other ones.
+//! The file has keys of its own and makes a layer of one provider, `oci-oidc`. What is wrong in it
+//! is collected and said at once, when that provider is used: a template that a project ships does
+//! no harm to the other ones.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,8 @@ pub(super) const KEYS: &[&str] = &[
     "$schema",
 ];
 
-/// Under which keys of a provider they stand, so that a fault which shows later names its place here.
+/// Under which keys of a provider they stand, so that a fault which shows later names its place
+/// here.
 const SAME_AS: &[(&str, &str)] = &[
     ("domain_url", "issuer"),
     ("client_id", "clientId"),
@@ -65,7 +67,7 @@ pub(super) const APPLICATIONS: &[(&str, Application)] = &[
     ("mobile_app", Application::Mobile),
 ];
 
-/// What a file says, or that there is none.
+/// What a file says; its default, where there is no file.
 pub(super) struct OciFile {
     provenance: Provenance,
     /// What it says of the provider, or all that is wrong with it.
@@ -100,7 +102,7 @@ pub(super) fn read(
 }
 
 impl OciFile {
-    /// A file of which no more is known than what is wrong with it.
+    /// A file with a fault, of which nothing is used.
     fn faulty(fault: ConfigError) -> Self {
         let mut file = Self::default();
         file.patch.fault = Some(fault);
@@ -160,22 +162,21 @@ struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     fn provider(&mut self, from: &Provenance) -> ProviderPatch {
-        let mut keys = ProviderKeys::default();
-        keys.issuer = self.required("domain_url", domain);
-        keys.client_id = self.required("client_id", word);
+        let issuer = self.required("domain_url", domain);
+        let client_id = self.required("client_id", word);
         let base = self.required("llm_base_url", endpoint);
-        keys.origins = base
+        let origins = base
             .as_ref()
             .map(|base| Origin::of(base).into_iter().collect());
         // Of a bare host, the list lies where it does for any.
         let base = base.filter(|base| base.path() != "/");
-        keys.models_url = base.map(|mut base| {
+        let models_url = base.map(|mut base| {
             let path = format!("{}/models", base.path().trim_end_matches('/'));
             base.set_path(&path);
             base
         });
-        keys.redirect_uri = self.optional("redirect_uri", redirect_uri);
-        keys.scopes = self.optional("scope", |node| {
+        let redirect_uri = self.optional("redirect_uri", redirect_uri);
+        let scopes = self.optional("scope", |node| {
             node.text()?
                 .split_ascii_whitespace()
                 .map(|scope| scope_of(&node.place, scope))
@@ -186,29 +187,39 @@ impl<'a> Keys<'a> {
                 one_of(&node.place, node.text()?, APPLICATIONS)
             })
             .unwrap_or(Application::Confidential);
-        match application {
-            Application::Confidential => {
-                keys.client_secret = self.required("client_secret", |node| secret(node, from));
-                keys.client_auth = Some(ClientAuth::Basic);
-                keys.grants = Some(vec![Grant::AuthorizationCode]);
-            }
+        let (client_auth, grant) = match application {
+            Application::Confidential => (ClientAuth::Basic, Grant::AuthorizationCode),
+            Application::Mobile => (ClientAuth::None, Grant::DeviceCode),
+        };
+        let client_secret = match application {
+            Application::Confidential => self.required("client_secret", |node| secret(node, from)),
             Application::Mobile => {
-                if let Some(node) = self.node("client_secret") {
-                    self.problems.push(node.place.fault(
-                        "a mobile_app has no secret: remove it, or set auth_method to confidential_app",
-                    ));
-                }
-                keys.client_auth = Some(ClientAuth::None);
-                keys.grants = Some(vec![Grant::DeviceCode]);
+                let node = self.node("client_secret");
+                self.problems.extend(node.map(|node| {
+                    let why = "a mobile_app has no secret: remove it, or set auth_method to confidential_app";
+                    node.place.fault(why)
+                }));
+                None
             }
-        }
+        };
         let places = SAME_AS.iter().filter_map(|(key, ours)| {
             let node = self.node(key)?;
             Some(((*ours).to_owned(), node.place.clone()))
         });
         ProviderPatch {
             place: self.place.clone(),
-            keys,
+            keys: ProviderKeys {
+                issuer,
+                client_id,
+                client_secret,
+                client_auth: Some(client_auth),
+                grants: Some(vec![grant]),
+                scopes,
+                redirect_uri,
+                origins,
+                models_url,
+                ..ProviderKeys::default()
+            },
             places: places.collect(),
             ..ProviderPatch::default()
         }
@@ -256,7 +267,8 @@ impl<'a> Keys<'a> {
         true
     }
 
-    /// The value of a key; an empty text counts as none, since that is how templates leave out.
+    /// The value of a key; an empty text counts as not set, since templates leave keys out that
+    /// way.
     fn node(&self, key: &str) -> Option<&'a Node> {
         let entry = self.entries.iter().find(|(known, _)| *known == key);
         let node = entry.map(|(_, entry)| &entry.node);
@@ -301,8 +313,8 @@ fn domain(node: &Node) -> Result<url::Url, ConfigError> {
     Ok(url)
 }
 
-/// Whether a template was not filled in: `<your-client-id>`, also within a URL or a reference. A secret may hold such
-/// brackets by chance, so there only the whole text counts.
+/// Whether a template was not filled in: `<your-client-id>`, also within a URL or a reference. A
+/// secret may hold such brackets by chance, so there only the whole text counts.
 fn is_placeholder(node: &Node) -> bool {
     let Content::Text(text) = &node.value else {
         return false;
@@ -317,7 +329,7 @@ fn is_placeholder(node: &Node) -> bool {
     })
 }
 
-/// One fault that says them all; `None` where there is none.
+/// All faults in one; `None` without any.
 fn joined(problems: Vec<ConfigError>) -> Option<ConfigError> {
     let mut problems = problems.into_iter();
     let mut first = problems.next()?;

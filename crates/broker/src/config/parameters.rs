@@ -25,7 +25,8 @@ pub(super) const RESERVED: &[&str] = &[
     "state",
 ];
 
-/// Whether a parameter is one of those, as servers read names: some take no notice of case, or know lists by brackets.
+/// Whether a parameter is one of those, as servers read names: some take no notice of case, or know
+/// lists by brackets.
 pub(super) fn is_reserved(name: &str) -> bool {
     let name = name.split('[').next().unwrap_or(name);
     let name = name.trim().to_ascii_lowercase();

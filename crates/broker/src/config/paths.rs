@@ -34,12 +34,14 @@ impl Platform {
     };
 }
 
-/// The value of a variable; an empty one counts as unset, since that is how scripts unset variables.
+/// The value of a variable; an empty one counts as unset, since that is how scripts unset
+/// variables.
 pub(crate) fn variable(env: &dyn Env, name: &str) -> Option<String> {
     env.var(name).filter(|value| !value.is_empty())
 }
 
-/// Makes a path absolute: `~/` is the home folder, and a relative path starts from the working folder.
+/// Makes a path absolute: `~/` is the home folder, and a relative path starts from the working
+/// folder.
 pub(crate) fn expand(env: &dyn Env, path: &Path) -> PathBuf {
     let (base, rest) = match path.strip_prefix("~") {
         Ok(rest) => (env.home_dir(), rest),
@@ -48,7 +50,8 @@ pub(crate) fn expand(env: &dyn Env, path: &Path) -> PathBuf {
     base.map_or_else(|| path.to_owned(), |base| base.join(rest))
 }
 
-/// The folder of the vault when none is configured; `None` when the environment names no home folder.
+/// The folder of the vault when none is configured; `None` when the environment names no home
+/// folder.
 pub(super) fn default_dir(env: &dyn Env, platform: Platform) -> Option<PathBuf> {
     let base = match platform {
         Platform::Windows => folder(env, "LOCALAPPDATA").or_else(|| in_home(env, "AppData/Local")),
@@ -89,11 +92,12 @@ pub(super) struct ProjectPath {
     pub(super) fault: Option<&'static str>,
 }
 
-/// Where a project's file of this name may lie, nearest first: the working folder and its parents up to the repository's root.
+/// Where a project's file of this name may lie, nearest first: the working folder and its parents
+/// up to the repository's root.
 ///
-/// Outside a repository only the working folder counts: its parents, such as `/tmp`, may belong to others. A `.git` that
-/// another user may have made makes no repository, and a file that another user may have made does not count, as git's
-/// `safe.directory` has it.
+/// Outside a repository only the working folder counts: its parents, such as `/tmp`, may belong to
+/// others. A `.git` that another user may have made makes no repository, and a file that another
+/// user may have made does not count, as git's `safe.directory` has it.
 pub(super) fn project_files(env: &dyn Env, name: &str) -> Vec<ProjectPath> {
     let Some(here) = env.current_dir() else {
         return Vec::new();
@@ -135,7 +139,7 @@ fn others_hand(env: &dyn Env, path: &Path) -> Option<&'static str> {
         .find_map(|metadata| authorship_fault(&metadata, invoker))
 }
 
-/// The files and folders that hold what is ours to keep: the vault, its key beside it, its passphrase.
+/// The files and folders that hold our own secrets: the vault, its key beside it, its passphrase.
 pub(super) fn ours(dir: &Path, passphrase_file: Option<&Path>) -> Arc<[PathBuf]> {
     let mut key = dir.as_os_str().to_owned();
     key.push(".key");

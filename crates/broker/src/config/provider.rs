@@ -12,7 +12,7 @@ use super::origin::Origin;
 use super::secret::SecretRef;
 use crate::providers::{BoundItems, CredentialForm, ModelLists, OwnShape, StreamShape};
 
-/// The pool of requests, logins and accounts that name none.
+/// The pool of requests, logins and accounts that do not name one.
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
 /// A provider, complete and checked.
@@ -20,7 +20,7 @@ pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 pub struct Provider {
     /// Its id.
     pub id: Arc<str>,
-    /// The MCP server that its logins are for; of another provider, none.
+    /// The MCP server that its logins are for; `None` for any other provider.
     pub resource: Option<Url>,
     /// Its authorization server; `None` when it offers no login, so that only API keys serve.
     pub server: Option<Server>,
@@ -46,7 +46,7 @@ pub struct Provider {
     pub grants: Option<Vec<Grant>>,
     /// Whether its issuer is asked for endpoints that the configuration leaves out.
     pub discovers: bool,
-    /// Where its credentials may go; empty for one that still has to be told.
+    /// Where its credentials may go; empty while the user has not said.
     pub origins: Vec<Origin>,
     /// Those of them that were added to the list, such as that of a gateway in front of it.
     pub extra_origins: Vec<Origin>,
@@ -54,8 +54,9 @@ pub struct Provider {
     pub oauth_header: HeaderTemplate,
     /// How an API key is sent.
     pub api_header: HeaderTemplate,
-    /// Further headers beside an access token. Which of a caller's own are kept, the descriptors say: see
-    /// [`appended_headers`](crate::appended_headers) and [`default_headers`](crate::default_headers).
+    /// Further headers beside an access token. Which of a caller's own are kept, the descriptors
+    /// say: see [`appended_headers`](crate::appended_headers) and
+    /// [`default_headers`](crate::default_headers).
     pub oauth_extra: Vec<(String, String)>,
     /// Further headers beside an API key, under the same rule.
     pub api_extra: Vec<(String, String)>,
@@ -69,7 +70,7 @@ pub struct Provider {
     pub models_shape: Option<OwnShape>,
     /// How its pools rotate.
     pub rotation: Rotation,
-    /// The pool of requests and logins that name none.
+    /// The pool of requests and logins that do not name one.
     pub namespace: Option<String>,
     /// The account, by id or label, of requests that name neither account nor pool.
     pub account: Option<String>,
@@ -97,7 +98,8 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Whether a login may use this grant. A client speaks for itself only where that was asked for.
+    /// Whether a login may use this grant. A client speaks for itself only where that was asked
+    /// for.
     pub(crate) fn allows(&self, grant: Grant) -> bool {
         match &self.grants {
             Some(grants) => grants.contains(&grant),
@@ -123,7 +125,8 @@ impl Provider {
         configured.unwrap_or(DEFAULT_NAMESPACE)
     }
 
-    /// The redirect URIs registered with the server, in the order in which they are tried; none for any free port.
+    /// The redirect URIs registered with the server, in the order in which they are tried; empty
+    /// for any free port.
     pub(crate) fn redirect_uris(&self) -> impl Iterator<Item = &Url> {
         self.redirect_uri.iter().chain(&self.fallback_redirect_uris)
     }

@@ -1,4 +1,5 @@
-//! The keys of `config.jsonc` and `provider-auth.jsonc`: of the file, of a provider, and of the objects in it.
+//! The keys of `config.jsonc` and `provider-auth.jsonc`: of the file, of a provider, and of the
+//! objects in it.
 
 use std::collections::BTreeMap;
 
@@ -27,9 +28,11 @@ pub(super) const ROOT: &[&str] = &["providers", "$schema"];
 keys! {
     /// What a layer sets for one provider.
     ProviderKeys(node, context) {
-        /// Start from this built-in descriptor. Default: the provider's own id if built in, else generic.
+        /// Start from this built-in descriptor. Default: the provider's own id if built in, else
+        /// generic.
         "extends" extends: Option<&'static Descriptor> = base(node);
-        /// Address of an MCP server, with "extends": "mcp" only: a login finds out there where one signs in.
+        /// Address of an MCP server, with "extends": "mcp" only: a login finds out there where one
+        /// signs in.
         "resource" resource: Option<Url> = resource(node);
         /// OIDC issuer: endpoints that are not set are discovered from it.
         "issuer" issuer: Option<Url> = issuer(node), OfLogin;
@@ -57,27 +60,30 @@ keys! {
         "privateKey" private_key: Option<SecretRef> = secret(node, context.from), OfLogin;
         /// Which of the client's keys that is (kid).
         "privateKeyId" private_key_id: Option<String> = word(node), OfLogin;
-        /// How the client authenticates at the token endpoint. Default: private_key_jwt with a key, basic with a secret (post of
-        /// google), else none.
+        /// How the client authenticates at the token endpoint. Default: private_key_jwt with a key,
+        /// basic with a secret (post of google), else none.
         "clientAuth" client_auth: Option<ClientAuth> = choice(node, CLIENT_AUTH), OfLogin;
-        /// The grants that a login may use. Default: every one but client_credentials that server and client allow.
+        /// The grants that a login may use. Default: every one but client_credentials that server
+        /// and client allow.
         "grants" grants: Option<Vec<Grant>> = list(node, |grant| choice(grant, GRANTS)), OfLogin;
         /// Scopes that a login asks for.
         "scopes" scopes: Option<Vec<String>> = list(node, scope), OfLogin;
-        /// Extra parameters per step, for servers that want them; null leaves out one that the login would send by itself, as
-        /// resource for an MCP server.
+        /// Extra parameters per step, for servers that want them; null leaves out one that the
+        /// login would send by itself, as resource for an MCP server.
         "params" params: Vec<(&'static str, BTreeMap<String, Option<String>>)>
             = by_name(node, STEPS, context.warnings, |step, of_step| parameters(of_step, step)), OfLogin, ShapesRequests;
         /// How the server differs from the standards.
         "dialect" dialect: DialectKeys = DialectKeys::read(node, context), OfLogin, ShapesRequests;
-        /// Exact redirect URI registered with the server. Default: http://127.0.0.1:<free port>/callback.
+        /// Exact redirect URI registered with the server. Default: http://127.0.0.1:<free
+        /// port>/callback.
         "redirectUri" redirect_uri: Option<Url> = redirect_uri(node), OfLogin;
-        /// Further registered redirect URIs, tried in this order when the port of redirectUri is busy.
+        /// Further registered redirect URIs, tried in this order when the port of redirectUri is
+        /// busy.
         "fallbackRedirectUris" fallback_redirect_uris: Option<Vec<Url>> = list(node, redirect_uri), OfLogin;
         /// Origins that may receive this provider's credentials. A request elsewhere gets none.
         "origins" origins: Option<Vec<Origin>> = origins(node);
-        /// Further origins that may receive this provider's credentials, such as that of a gateway in front of a built-in
-        /// provider: added to its own, where origins replaces them.
+        /// Further origins that may receive this provider's credentials, such as that of a gateway
+        /// in front of a built-in provider: added to its own, where origins replaces them.
         "extraOrigins" extra_origins: Vec<Origin> = origins(node);
         /// Header that carries the credential.
         "header" header: Option<String> = header(node), ShapesRequests;
@@ -87,13 +93,15 @@ keys! {
         "headers" headers: BTreeMap<String, String> = headers(node), ShapesRequests;
         /// Further headers to delete first: where an SDK puts a key beside the usual places.
         "strip" strip: Vec<String> = list(node, header), ShapesRequests;
-        /// Where the models are listed, on one of the origins. Default: /models, then /v1/models on the first origin.
+        /// Where the models are listed, on one of the origins. Default: /models, then /v1/models on
+        /// the first origin.
         "modelsUrl" models_url: Option<Url> = endpoint(node);
-        /// The form of that list, where it is none of the known ones, as JSON pointers.
+        /// The form of that list, where it is not one of the known ones, as JSON pointers.
         "modelsShape" models_shape: Option<OwnShape> = models_shape(node, context);
-        /// What refusals of the API mean, before what is known of them; the first that fits decides.
+        /// What refusals of the API mean, before what is known of them; the first that fits
+        /// decides.
         "limits" limits: FirstMatch<LimitRule> = list(node, |rule| limit(rule, context));
-        /// The pool of requests, logins and added keys that name none.
+        /// The pool of requests, logins and added keys that do not name one.
         "namespace" namespace: Option<String> = name(node), ChoosesAccounts;
         /// The account, by id or label, of requests that name neither an account nor a pool.
         "account" account: Option<String> = name(node), ChoosesAccounts;
@@ -109,7 +117,8 @@ keys! {
         "mode" mode: Option<Mode> = choice(node, MODES);
         /// Which account serves next.
         "strategy" strategy: Option<Strategy> = choice(node, STRATEGIES);
-        /// Whether a request may move to another account of the same pool. Default: true; of openai, for API keys only.
+        /// Whether a request may move to another account of the same pool. Default: true; of
+        /// openai, for API keys only.
         "rotate" rotate: Option<bool> = node.flag();
         /// Attempts of one request, all accounts together. Default: min(2 * eligible + 2, 8).
         "maxAttempts" max_attempts: Option<u64> = node.whole(1, MOST_ATTEMPTS);
@@ -149,7 +158,8 @@ keys! {
         "means" means: Option<Reason> = choice(node, REASONS);
         /// What it is about. Default: what is usual for the reason.
         "scope" scope: Option<Reach> = choice(node, REACHES);
-        /// JSON pointer to how long to stay away: seconds, a span such as 6m0s, a Unix time, or a date and time.
+        /// JSON pointer to how long to stay away: seconds, a span such as 6m0s, a Unix time, or a
+        /// date and time.
         "waitPath" wait_path: Option<String> = pointer(node);
     }
 }
@@ -208,7 +218,8 @@ fn base(node: &Node) -> Result<&'static Descriptor, ConfigError> {
     choice(node, &choices)
 }
 
-/// The form of a list of models. An empty pointer is the whole: a list that nothing is around, an entry that is the id.
+/// The form of a list of models. An empty pointer means the whole: the answer is the list, or the
+/// entry is the id.
 fn models_shape(node: &Node, context: &mut Context<'_>) -> Result<OwnShape, ConfigError> {
     let keys = ModelsShapeKeys::read(node, context)?;
     let usual = OwnShape::default();

@@ -44,9 +44,8 @@ impl Sources {
         };
         let found = self.file(&file, Provenance::User(file.clone()))?;
         if must_exist && !found {
-            return Err(
-                Place::file(&file).fault("PROVIDER_AUTH_CONFIG names this file, and there is none")
-            );
+            return Err(Place::file(&file)
+                .fault("PROVIDER_AUTH_CONFIG names this file, and it does not exist"));
         }
         Ok(Some(file))
     }
@@ -76,8 +75,8 @@ impl Sources {
         Ok(())
     }
 
-    /// Reads the `oci-auth.config.jsonc` beside OpenCode's own configuration, as the weakest layer, and the nearest one of the
-    /// project, which defines its provider by itself.
+    /// Reads the `oci-auth.config.jsonc` beside OpenCode's own configuration, as the weakest layer,
+    /// and the nearest one of the project, which defines its provider by itself.
     pub(super) fn oci_files(&mut self, env: &dyn Env) {
         let users = paths::opencode_file(env, oci::FILE);
         let mut searched = Vec::new();
@@ -114,7 +113,8 @@ impl Sources {
             Some(file) if file.patch.fault.is_none() => {
                 self.project_definitions.push(file.into_layer(Vec::new()));
             }
-            // A project's file with a fault is of no effect; a use of its provider says what is wrong with it.
+            // A project's file with a fault is of no effect; a use of its provider says what is
+            // wrong with it.
             Some(file) if weakest.is_none() => weakest = Some(file),
             _ => {}
         }

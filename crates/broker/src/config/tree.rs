@@ -1,7 +1,7 @@
 //! Configuration as a tree in which every value knows where it stands.
 //!
-//! A file and an inline value become the same tree, so that one validator serves both. Nothing here implements
-//! `Debug`, since any text may be a secret.
+//! A file and an inline value become the same tree, so that one validator serves both. Nothing here
+//! implements `Debug`, since any text may be a secret.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -36,7 +36,8 @@ pub(super) struct Entry {
     pub(super) node: Node,
 }
 
-/// Reads JSON with comments and trailing commas; nothing else of JSON5. An empty file is an empty object.
+/// Reads JSON with comments and trailing commas; nothing else of JSON5. An empty file is an empty
+/// object.
 pub(super) fn parse_file(file: &Path, text: &str) -> Result<Node, ConfigError> {
     let options = ParseOptions {
         allow_comments: true,

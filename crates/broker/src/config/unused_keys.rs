@@ -1,5 +1,5 @@
-//! Keys that are set and have no effect where they stand. Each is a warning that names it: a key that is accepted and
-//! ignored looks like one that works.
+//! Keys that are set and have no effect where they stand. Each is a warning that names it: a key
+//! that is accepted and ignored looks like one that works.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,8 @@ use super::keys::{Role, Table as _};
 use super::provider::{Grant, Provider};
 use super::provider_keys::ProviderKeys;
 
-/// Those of the keys that are set (`jwksUri`, `dialect.issuers`, `params.device`) which have no effect for this provider.
+/// Those of the keys that are set (`jwksUri`, `dialect.issuers`, `params.device`) which have no
+/// effect for this provider.
 pub(super) fn unused_keys(set: &BTreeMap<String, Place>, provider: &Provider) -> Vec<ConfigError> {
     let without_effect = without_effect(provider, set.contains_key("issuer"));
     let faults = without_effect.into_iter().filter_map(|(key, why)| {
@@ -154,7 +155,7 @@ impl<'a> Login<'a> {
         note(
             self.provider.client_auth == ClientAuth::None,
             &["clientSecret"],
-            "clientAuth is none, so that no secret is sent",
+            "clientAuth is none, so no secret is sent",
         );
         note(
             self.provider.client_auth == ClientAuth::PrivateKeyJwt,
@@ -210,7 +211,7 @@ impl<'a> Login<'a> {
             !self.looks_up && dialect.discovery != Discovery::Never,
             &["dialect.discovery"],
             match self.has_issuer || self.is_mcp {
-                true => "every endpoint is named, so that none is looked up",
+                true => "every endpoint is named, so no lookup is made",
                 false => "no endpoint is looked up without an issuer; set issuer",
             },
         );
@@ -219,7 +220,7 @@ impl<'a> Login<'a> {
                 && !self.looks_up
                 && dialect.id_token < IdTokenCheck::Claims,
             &["dialect.issuers"],
-            "nothing is compared with the name of the login server; set issuer",
+            "the name of the login server is not checked; set issuer",
         );
         let are_of_polls = dialect
             .errors

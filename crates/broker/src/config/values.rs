@@ -1,6 +1,7 @@
 //! The kinds of value that the configuration knows, each checked where it stands.
 //!
-//! What passes here is a type that needs no second look; a fault says what would have fitted, and repeats nothing.
+//! What passes here is a type that needs no second look; a fault says what was expected, and never
+//! repeats the value.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,7 +32,8 @@ const RESERVED_HEADERS: &[&str] = &[
     "upgrade",
 ];
 
-/// An address of a login server. Its query says nothing that the flow itself does: who gets the code is not hidden there.
+/// An address of a login server. Its query sets no parameter of the flow itself, so that it cannot
+/// hide where the code goes.
 pub(super) fn endpoint(node: &Node) -> Result<Url, ConfigError> {
     let url = address(node)?;
     let reserved = url.query_pairs().find(|(name, _)| is_reserved(name));
@@ -51,7 +53,8 @@ fn address(node: &Node) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
-/// What stands before the query names the server; the query may hold a secret, and chooses no more than tools.
+/// What stands before the query names the server; the query may hold a secret, and chooses no more
+/// than tools.
 pub(super) fn resource(node: &Node) -> Result<Url, ConfigError> {
     mcp_server(node.text()?).map_err(|bad| node.place.fault(bad.to_string()))
 }
@@ -69,7 +72,8 @@ pub(super) fn issuer(node: &Node) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
-/// Servers compare redirect URIs letter by letter, so one that we would send in another spelling is refused.
+/// Servers compare redirect URIs letter by letter, so one that we would send in another spelling is
+/// refused.
 pub(super) fn redirect_uri(node: &Node) -> Result<Url, ConfigError> {
     let url = endpoint(node)?;
     if url.as_str() != node.text()? {
@@ -85,7 +89,8 @@ pub(super) fn redirect_uri(node: &Node) -> Result<Url, ConfigError> {
 pub(crate) const NAME_RULE: &str = "expected 1 to 200 characters, none of them a control character or one that turns the \
                                     direction of writing";
 
-/// Whether a text can be the name of a pool or the label of an account: they are shown in terminals and matched by equality.
+/// Whether a text can be the name of a pool or the label of an account: they are shown in terminals
+/// and matched by equality.
 pub(crate) fn is_name(text: &str) -> bool {
     !text.trim().is_empty()
         && text.chars().count() <= LONGEST_NAME
@@ -140,7 +145,7 @@ pub(super) fn secret(node: &Node, from: &Provenance) -> Result<SecretRef, Config
     })
 }
 
-/// Further headers of each request. A credential is none of them: it would go unsealed.
+/// Further headers of each request. None may be a credential, which would be stored unencrypted.
 pub(super) fn headers(node: &Node) -> Result<BTreeMap<String, String>, ConfigError> {
     let mut headers = BTreeMap::new();
     for Entry { key, place, node } in node.object()? {
@@ -208,7 +213,7 @@ pub(super) fn scheme(node: &Node) -> Result<String, ConfigError> {
     Ok(scheme.to_owned())
 }
 
-/// A text that is not empty and no reference: a reference here would be sent as it stands.
+/// A text that is neither empty nor a reference: a reference here would be sent as it stands.
 pub(super) fn word(node: &Node) -> Result<String, ConfigError> {
     let text = node.text()?;
     if text.is_empty() || text.chars().any(char::is_control) {

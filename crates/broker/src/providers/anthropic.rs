@@ -1,7 +1,8 @@
 //! Anthropic: API keys of the Console, and workload identity federation.
 //!
-//! Logins with a Claude plan are for Anthropic's own applications, so no page to sign in on is named here. A user with
-//! a client of their own names its endpoints; requests are then in the form that this server wants.
+//! Logins with a Claude plan are for Anthropic's own applications, so no page to sign in on is
+//! named here. A user with a client of their own names its endpoints; requests are then in the form
+//! that this server wants.
 
 use provider_auth_oauth::{Dialect, Encoding, IdentityPaths, StepDialect};
 use provider_auth_policy::Signals;

@@ -1,4 +1,5 @@
-//! Azure: a resource of Azure OpenAI, with its key. Each resource has its own host, so the origins come from the user.
+//! Azure: a resource of Azure OpenAI, with its key. Each resource has its own host, so the origins
+//! come from the user.
 
 use super::descriptor::Descriptor;
 use super::generic::GENERIC;

@@ -1,4 +1,5 @@
-//! Cursor: keys of the dashboard, for its official API. That API runs agents; it serves no chat completions.
+//! Cursor: keys of the dashboard, for its official API. That API runs agents; it serves no chat
+//! completions.
 //!
 //! Its login is for its own programs, so no server is named here.
 

@@ -14,7 +14,8 @@ pub(crate) struct Descriptor {
     pub(crate) id: &'static str,
     /// Where logins happen; [`Endpoints::NONE`] unless every user may get a client there.
     pub(crate) endpoints: Endpoints,
-    /// The redirect URI of a login that configures none; another port is taken where its own is in use.
+    /// The redirect URI of a login without a configured one; another port is taken where its own is
+    /// in use.
     pub(crate) callback: Option<&'static str>,
     pub(crate) dialect: fn() -> Dialect,
     /// How a client that has a secret authenticates.
@@ -33,20 +34,23 @@ pub(crate) struct Descriptor {
     pub(crate) default_headers: &'static [&'static str],
     /// Where its models are listed, and in which form.
     pub(crate) models: &'static ModelLists,
-    /// Whether several logins of a pool stand in for one another: false where the terms do not offer it.
+    /// Whether several logins of a pool stand in for one another: false where the terms do not
+    /// offer it.
     pub(crate) pool_logins: bool,
     pub(crate) signals: &'static Signals,
     /// What in a request only the account that made it can serve.
     pub(crate) bound_items: &'static BoundItems,
-    /// How its event streams look; none where they are not answers that could be asked for again.
+    /// How its event streams look; empty where a broken stream must not be asked for again.
     pub(crate) streams: &'static [StreamShape],
-    /// Parameters of a URL's query in which SDKs send a key: deleted, as [`KEY_HEADERS`](super::KEY_HEADERS) are.
+    /// Parameters of a URL's query in which SDKs send a key: deleted, as
+    /// [`KEY_HEADERS`](super::KEY_HEADERS) are.
     pub(crate) key_parameters: &'static [&'static str],
-    /// Variables in which programs look for an API key of it; of several, the usual one comes first.
+    /// Variables in which programs look for an API key of it; of several, the usual one comes
+    /// first.
     pub(crate) key_variables: &'static [&'static str],
     /// Other ids under which OpenCode keeps its credentials.
     pub(crate) opencode_ids: &'static [&'static str],
-    /// A sentence and a link for who wants to log in but has no client id.
+    /// A sentence and a link for users who want to log in but have no client id.
     pub(crate) terms: Option<&'static str>,
 }
 

@@ -1,4 +1,5 @@
-//! The base of every provider that is not built in: RFC 6749 and RFC 6750, nothing assumed beyond them.
+//! The base of every provider that is not built in: RFC 6749 and RFC 6750, nothing assumed beyond
+//! them.
 
 use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;

@@ -12,7 +12,8 @@ use super::streams;
 pub(crate) const GOOGLE: Descriptor = Descriptor {
     id: "google",
     endpoints: Endpoints {
-        // Nothing is discovered: its device endpoint, which discovery would add, does not grant these scopes.
+        // Nothing is discovered: its device endpoint, which discovery would add, does not grant
+        // these scopes.
         authorization: Some("https://accounts.google.com/o/oauth2/v2/auth"),
         token: Some("https://oauth2.googleapis.com/token"),
         revocation: Some("https://oauth2.googleapis.com/revoke"),
@@ -27,7 +28,8 @@ pub(crate) const GOOGLE: Descriptor = Descriptor {
         "https://www.googleapis.com/auth/cloud-platform",
     ],
     origins: &["https://generativelanguage.googleapis.com"],
-    // A key as a Bearer token is taken on the OpenAI-compatible paths only; this header, everywhere.
+    // A key as a Bearer token is taken on the OpenAI-compatible paths only; this header,
+    // everywhere.
     api_header: Template::bare("x-goog-api-key"),
     models: &ModelLists::GOOGLE,
     signals: &Signals::GOOGLE,

@@ -1,4 +1,5 @@
-//! The headers of requests: how a credential is written into one, and which ones hold more than the provider's own.
+//! The headers of requests: how a credential is written into one, and which ones hold more than the
+//! provider's own.
 
 /// How a credential itself is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,12 +44,13 @@ impl Template {
     }
 }
 
-/// The headers in which SDKs send a key. All are deleted before ours is set: a placeholder that stays behind would
-/// reach the provider, and some providers refuse two credentials in one request.
+/// The headers in which SDKs send a key. All are deleted before ours is set: a placeholder that
+/// stays behind would reach the provider, and some providers refuse two credentials in one request.
 pub(crate) const KEY_HEADERS: &[&str] =
     &["api-key", "authorization", "x-api-key", "x-goog-api-key"];
 
-/// The headers in which hosts name the conversation that a request belongs to; the first one that is set counts.
+/// The headers in which hosts name the conversation that a request belongs to; the first one that
+/// is set counts.
 pub const SESSION_HEADERS: &[&str] = &[
     "x-session-id",
     "x-session-affinity",

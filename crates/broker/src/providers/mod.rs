@@ -1,8 +1,8 @@
 //! The providers known out of the box: one file each, and nothing in it but data.
 //!
-//! A descriptor says where a provider's API lives, how a credential is written into its requests and, where the
-//! provider lets every user register a client, where its logins happen. No client id is shipped: a login uses a client
-//! that the user registered.
+//! A descriptor says where a provider's API lives, how a credential is written into its requests
+//! and, where the provider lets every user register a client, where its logins happen. No client id
+//! is shipped: a login uses a client that the user registered.
 
 mod anthropic;
 mod azure;

@@ -1,7 +1,8 @@
 //! Oracle Cloud: an application in an identity domain of one's own.
 //!
-//! Each tenancy has its own domain and its own services, so issuer, client and origins all come from the user. The
-//! endpoints lie at the same paths of every domain; its discovery document names another issuer and leaves some out.
+//! Each tenancy has its own domain and its own services, so issuer, client and origins all come
+//! from the user. The endpoints lie at the same paths of every domain; its discovery document names
+//! another issuer and leaves some out.
 
 use provider_auth_oauth::{Dialect, IdentityPaths, StepDialect};
 use provider_auth_policy::Signals;

@@ -1,7 +1,7 @@
 //! OpenAI: API keys of the platform, and Sign in with ChatGPT for open-source and local programs.
 //!
-//! A first sign-in asks under the name of the program, and the answer issues a client for this installation. What the
-//! plan allows is then used in the open, under that name.
+//! A first sign-in asks under the name of the program, and the answer issues a client for this
+//! installation. What the plan allows is then used in the open, under that name.
 
 use provider_auth_oauth::{
     Dialect, ErrorRule, IdTokenCheck, IdentityPaths, IssuedClient, Meaning, StepDialect,

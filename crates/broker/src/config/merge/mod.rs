@@ -1,7 +1,8 @@
 //! Lays the layers of configuration over the built-in providers; later layers win.
 //!
-//! Here stands the rule that a repository one has cloned is not the user: its file chooses among the accounts of known
-//! providers. What else it says is a definition of its own, which counts once a person has trusted the file.
+//! Here stands the rule that a repository one has cloned is not the user: its file chooses among
+//! the accounts of known providers. What else it says is a definition of its own, which counts once
+//! a person has trusted the file.
 
 mod provider;
 mod server;
@@ -58,7 +59,8 @@ pub(super) fn users(layers: &[Layer]) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Makes the providers of these layers, first the weakest. Of a project's layer only what chooses among accounts is taken.
+/// Makes the providers of these layers, first the weakest. Of a project's layer only what chooses
+/// among accounts is taken.
 pub(super) fn merge(layers: &[Layer]) -> Result<WithoutTrust, ConfigError> {
     let users = users(layers);
     let mut merged: BTreeMap<String, Merged> = providers::built_in_ids()
@@ -90,7 +92,8 @@ pub(super) fn merge(layers: &[Layer]) -> Result<WithoutTrust, ConfigError> {
     })
 }
 
-/// Makes the provider that all layers define together, the project's file `file` with all that it says.
+/// Makes the provider that all layers define together, the project's file `file` with all that it
+/// says.
 pub(super) fn definition(id: &str, layers: &[Layer], file: &Path) -> Result<Provider, ConfigError> {
     let mut merged = Merged::default();
     for layer in layers {
@@ -101,7 +104,8 @@ pub(super) fn definition(id: &str, layers: &[Layer], file: &Path) -> Result<Prov
     merged.of_project(id, file)
 }
 
-/// Makes the provider that a project's file defines by itself; the layers choose among its accounts.
+/// Makes the provider that a project's file defines by itself; the layers choose among its
+/// accounts.
 pub(super) fn definition_by(
     file: &Path,
     id: &str,
@@ -161,7 +165,8 @@ impl Merged {
 }
 
 impl Provider {
-    /// A provider of which no more is known than where the credentials of its accounts may go; `None` if nowhere.
+    /// A provider of which no more is known than where the credentials of its accounts may go;
+    /// `None` if nowhere.
     pub(crate) fn of_accounts(
         id: &str,
         origins: BTreeSet<Origin>,

@@ -98,7 +98,7 @@ pub(super) fn made(
     Ok(provider)
 }
 
-/// An MCP server has an address, and nothing else has.
+/// An MCP server has an address; other providers have none.
 fn check_resource(base: &Descriptor, patch: &ProviderPatch) -> Result<(), ConfigError> {
     let is_mcp = base.id == providers::MCP.id;
     match patch.places.get("resource") {
@@ -136,14 +136,14 @@ fn origins(
     if origins.is_empty() && required {
         return Err(patch.place.missing("origins").fault(
             "add the origins that may receive the credentials, such as [\"https://api.example.com\"]: a credential never goes to a \
-             host that nobody named",
+             host that the configuration does not name",
         ));
     }
     Ok(origins)
 }
 
-/// The list of models lies where the descriptor has it, on the first origin. It is fetched with a credential, so it
-/// must lie on one of the origins.
+/// The list of models lies where the descriptor has it, on the first origin. It is fetched with a
+/// credential, so it must lie on one of the origins.
 fn models_urls(
     base: &Descriptor,
     patch: &ProviderPatch,
@@ -163,7 +163,8 @@ fn models_urls(
     Err(place.fault("the list of models is fetched with a credential, so it must lie on one of the provider's origins"))
 }
 
-/// A header of one's own starts from the scheme `Bearer`, as documented, whatever the descriptor's header had.
+/// A header of one's own starts from the scheme `Bearer`, as documented, whatever the descriptor's
+/// header had.
 fn header(base: Template, patch: &ProviderPatch) -> HeaderTemplate {
     let (name, scheme) = match &patch.keys.header {
         Some(name) => (name.as_str(), "Bearer"),

@@ -11,26 +11,28 @@ use crate::config::layer::ProviderPatch;
 use crate::config::origin::safe_url;
 use crate::providers::Descriptor;
 
-/// The authorization server, where the descriptor or the user names one; that of an MCP server is known at login.
+/// The authorization server, where the descriptor or the user names one; that of an MCP server is
+/// known at login.
 ///
-/// An issuer of one's own is another server: of the descriptor's endpoints only those are mixed in that are paths on it.
+/// An issuer of one's own is another server: of the descriptor's endpoints only those are mixed in
+/// that are paths on it.
 pub(super) fn server(
     base: &Descriptor,
     patch: &ProviderPatch,
 ) -> Result<Option<Server>, ConfigError> {
-    let endpoints = base.endpoints;
+    let (keys, endpoints) = (&patch.keys, base.endpoints);
     let built_in = |text: Option<&str>| {
         let text = text?;
-        match (&patch.keys.issuer, text.starts_with('/')) {
+        match (&keys.issuer, text.starts_with('/')) {
             (Some(issuer), true) => issuer.join(text).ok(),
             (None, false) => safe_url(text).ok(),
             _ => None,
         }
     };
     let mut dialect = (base.dialect)();
-    patch.keys.dialect.clone().apply(&mut dialect);
+    keys.dialect.clone().apply(&mut dialect);
     let mut params: BTreeMap<&str, BTreeMap<&String, &Option<String>>> = BTreeMap::new();
-    for (step, of_layer) in &patch.keys.params {
+    for (step, of_layer) in &keys.params {
         params.entry(step).or_default().extend(of_layer);
     }
     for (step, params) in params {
@@ -49,52 +51,24 @@ pub(super) fn server(
             }
         }
     }
+    let either = |set: &Option<Url>, text| set.clone().or_else(|| built_in(text));
     let server = Server {
-        issuer: patch
-            .keys
-            .issuer
-            .clone()
-            .or_else(|| built_in(endpoints.issuer)),
-        authorization_endpoint: patch
-            .keys
-            .authorization_endpoint
-            .clone()
-            .or_else(|| built_in(endpoints.authorization)),
-        token_endpoint: patch
-            .keys
-            .token_endpoint
-            .clone()
-            .or_else(|| built_in(endpoints.token)),
-        device_authorization_endpoint: patch
-            .keys
-            .device_authorization_endpoint
-            .clone()
-            .or_else(|| built_in(endpoints.device)),
-        revocation_endpoint: patch
-            .keys
-            .revocation_endpoint
-            .clone()
-            .or_else(|| built_in(endpoints.revocation)),
-        userinfo_endpoint: patch
-            .keys
-            .userinfo_endpoint
-            .clone()
-            .or_else(|| built_in(endpoints.userinfo)),
-        exchange_endpoint: patch
-            .keys
-            .exchange_endpoint
-            .clone()
-            .or_else(|| built_in(endpoints.exchange)),
-        jwks_uri: patch
-            .keys
-            .jwks_uri
-            .clone()
-            .or_else(|| built_in(endpoints.jwks)),
+        issuer: either(&keys.issuer, endpoints.issuer),
+        authorization_endpoint: either(&keys.authorization_endpoint, endpoints.authorization),
+        token_endpoint: either(&keys.token_endpoint, endpoints.token),
+        device_authorization_endpoint: either(
+            &keys.device_authorization_endpoint,
+            endpoints.device,
+        ),
+        revocation_endpoint: either(&keys.revocation_endpoint, endpoints.revocation),
+        userinfo_endpoint: either(&keys.userinfo_endpoint, endpoints.userinfo),
+        exchange_endpoint: either(&keys.exchange_endpoint, endpoints.exchange),
+        jwks_uri: either(&keys.jwks_uri, endpoints.jwks),
         dialect,
         ..Server::default()
     };
-    let is_found = patch.keys.issuer.is_some() && server.dialect.discovery != Discovery::Never;
-    if is_found || server.token_endpoint.is_some() || patch.keys.resource.is_some() {
+    let is_found = keys.issuer.is_some() && server.dialect.discovery != Discovery::Never;
+    if is_found || server.token_endpoint.is_some() || keys.resource.is_some() {
         return Ok(Some(server));
     }
     let is_endpoint = |key: &str| key.ends_with("Endpoint") && !key.contains('.');
@@ -106,7 +80,8 @@ pub(super) fn server(
     }
 }
 
-/// Those of the user, else the descriptor's: its own port first, and any other where that one is busy.
+/// Those of the user, else the descriptor's: its own port first, and any other where that one is
+/// busy.
 pub(super) fn redirect_uris(base: &Descriptor, patch: &ProviderPatch) -> Vec<Url> {
     let fallbacks = patch.keys.fallback_redirect_uris.iter().flatten().cloned();
     let users: Vec<Url> = patch

@@ -30,7 +30,7 @@ pub struct ProjectFile {
     pub(super) definitions: BTreeMap<String, Definition>,
 }
 
-/// A provider as a project's file would have it, or what is wrong with that.
+/// A provider as a project's file defines it, or the fault of that definition.
 pub(crate) type Definition = Result<Arc<Provider>, ConfigError>;
 
 impl ProjectFile {
@@ -110,10 +110,10 @@ impl ProjectFile {
         });
         let sets = format!("to set {}", found.sets.join(", "));
         let all: Vec<String> = reads.chain(hosts).chain([sets]).collect();
-        let told = all[..all.len().min(MOST_TOLD)].join("; ");
+        let named = all[..all.len().min(MOST_TOLD)].join("; ");
         match all.len().saturating_sub(MOST_TOLD) {
-            0 => told,
-            more => format!("{told}; and {more} things more"),
+            0 => named,
+            more => format!("{named}; and {more} more things"),
         }
     }
 }

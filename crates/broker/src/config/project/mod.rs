@@ -1,7 +1,8 @@
 //! What the files of a project want that needs trust, and whether they have it.
 //!
-//! Anyone may have written such a file. What it wants is worked out as it would take effect, with the endpoints of the merged
-//! provider and true paths, and a person is shown that. Their trust is good for this very content and this very list.
+//! Anyone may have written such a file. What it wants is worked out as it would take effect, with
+//! the endpoints of the merged provider and true paths, and a person is shown that. Their trust is
+//! good for this very content and this very list.
 
 mod file;
 mod provider;
@@ -38,7 +39,8 @@ pub struct Project {
 type Make<'a> = dyn Fn(&Path, &str, &ProviderPatch) -> Result<Provider, ConfigError> + 'a;
 
 impl Project {
-    /// What the project's files want beyond choosing among accounts, and whether a person agreed. What has no effect is a warning.
+    /// What the project's files want beyond choosing among accounts, and whether a person agreed.
+    /// What has no effect is a warning.
     pub(super) fn of(
         sources: &mut Sources,
         untrusted: &WithoutTrust,

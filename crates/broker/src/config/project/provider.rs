@@ -1,5 +1,5 @@
-//! What a person is shown of a provider that a project's file defines: every host by what it gets, every file and variable
-//! that is read.
+//! What a person is shown of a provider that a project's file defines: every host by what it gets,
+//! every file and variable that is read.
 
 use std::collections::BTreeSet;
 
@@ -51,7 +51,8 @@ pub struct SecretUse {
     pub kind: &'static str,
     /// The true path, the name of the variable, or which configuration.
     pub name: String,
-    /// Why it will not be read, trusted or not. It only ever takes away, so trust does not depend on it.
+    /// Why it will not be read, trusted or not. It only ever takes away, so trust does not depend
+    /// on it.
     #[serde(skip)]
     pub refusal: Option<String>,
 }
@@ -73,7 +74,7 @@ pub(super) fn disclosed(
     }
 }
 
-/// Every host that gets something worth having under this definition, or says who does.
+/// Every host that gets a code, a token or a key under this definition, or says which host does.
 fn hosts(provider: &Provider) -> Vec<HostUse> {
     let no_server = Server::default();
     let server = provider.server.as_ref().unwrap_or(&no_server);

@@ -1,4 +1,5 @@
-//! Which files of projects a person has trusted: kept in the vault's folder, which is the user's own.
+//! Which files of projects a person has trusted: kept in the vault's folder, which is the user's
+//! own.
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +14,12 @@ const FILE: &str = "trust.json";
 /// Whether a project's file has a person's trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrustState {
-    /// It wants nothing that needs trust.
+    /// Nothing in it needs trust.
     Unneeded,
     /// Never given: what it wants has no effect.
     Untrusted,
-    /// Given to another content of the file, or for less than it wants now: what it wants has no effect.
+    /// Given to another content of the file, or for less than it wants now: what it wants has no
+    /// effect.
     Changed,
     /// Given: what it wants is in effect.
     Trusted,
@@ -59,7 +61,8 @@ pub(crate) struct TrustedFile {
 }
 
 impl TrustedFiles {
-    /// Reads what is kept in this folder. What cannot be read, or may have been written by another user, counts as no trust.
+    /// Reads what is kept in this folder. What cannot be read, or may have been written by another
+    /// user, counts as no trust.
     pub(crate) fn read(dir: &Path) -> Self {
         let read = || -> Option<Self> {
             let dir = Disk.resolve(dir, NetworkFolders::Allowed).ok()??;

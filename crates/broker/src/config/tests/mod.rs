@@ -1,4 +1,5 @@
-//! The configuration from files to settings, over real folders and an environment made up for each test.
+//! The configuration from files to settings, over real folders and an environment made up for each
+//! test.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
-//! `oci-auth.config.jsonc`: where it is looked for, what it makes, and what a project's one may not do.
+//! `oci-auth.config.jsonc`: where it is looked for, what it makes, and what a project's one may not
+//! do.
 
 use std::path::Path;
 

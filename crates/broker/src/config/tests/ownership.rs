@@ -1,4 +1,5 @@
-//! Files that another user may have made or that lead elsewhere: what a project's file may not be, and may not have read.
+//! Files that another user may have made or that lead elsewhere: what a project's file may not be,
+//! and may not have read.
 
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 

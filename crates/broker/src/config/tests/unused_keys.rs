@@ -1,4 +1,5 @@
-//! No key is taken and ignored: for each kind of provider, each key takes effect, is refused, or is a warning that names it.
+//! No key is taken and ignored: for each kind of provider, each key takes effect, is refused, or is
+//! a warning that names it.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,8 @@ use crate::config::keys::Table as _;
 use crate::config::provider_keys::{self, ProviderKeys};
 use crate::config::{dialect, oci};
 
-/// A value for each key, with what else it takes to be set. Keys below `params` and `dialect` have theirs too.
+/// A value for each key, with what else it takes to be set. Keys below `params` and `dialect` have
+/// theirs too.
 fn value(key: &str) -> Value {
     match key {
         "extends" => json!("generic"),

@@ -35,7 +35,7 @@ pub(super) enum Form {
     Number,
     Headers,
     Choice(Vec<&'static str>),
-    List(Box<Form>),
+    List(Box<Self>),
 }
 
 impl Form {

@@ -1,5 +1,5 @@
-//! The tables of keys, the JSON Schemas that editors use, and the types of `index.d.ts`: each knows the keys, the choices and
-//! the forms of the others.
+//! The tables of keys, the JSON Schemas that editors use, and the types of `index.d.ts`: each knows
+//! the keys, the choices and the forms of the others.
 
 mod form;
 mod schema;
@@ -14,7 +14,8 @@ use serde_json::Value;
 
 const CONFIG: &str = include_str!("../../../../../../schemas/config.schema.json");
 
-/// A table, where the JSON Schema has it, and where `index.d.ts` does: an interface, or the member of one.
+/// A table, where the JSON Schema has it, and where `index.d.ts` does: an interface, or the member
+/// of one.
 type Row = (&'static [Key], &'static str, &'static str, &'static str);
 
 const TABLES: &[Row] = &[

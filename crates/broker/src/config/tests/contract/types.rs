@@ -8,7 +8,8 @@ use super::form::{Form, TYPES, literals};
 use super::{CONFIG, TABLES, at, parsed};
 use crate::config::{dialect, provider_keys};
 
-/// The members of an interface, each with its type; of an optional one, the name ends with a question mark.
+/// The members of an interface, each with its type; of an optional one, the name ends with a
+/// question mark.
 fn members(interface: &str) -> Vec<(String, String)> {
     let head = format!("export interface {interface} {{\n");
     let (_, body) = TYPES.split_once(&head).expect("an interface");
