@@ -15,7 +15,7 @@ use std::sync::Arc;
 use provider_auth_oauth::Server;
 use url::Url;
 
-use self::provider::made;
+use self::provider::build;
 use super::error::ConfigError;
 use super::keys::Lay as _;
 use super::layer::{Layer, ProviderPatch};
@@ -160,7 +160,7 @@ impl Merged {
     }
 
     fn provider(self, id: &str) -> Result<Provider, ConfigError> {
-        made(id, self.patch, self.provenance)
+        build(id, self.patch, self.provenance)
     }
 }
 

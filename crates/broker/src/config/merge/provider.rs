@@ -16,7 +16,7 @@ use crate::config::unused_keys::unused_keys;
 use crate::providers::{self, CredentialForm, Descriptor, KEY_HEADERS, Template};
 
 /// Makes the provider of this id.
-pub(super) fn made(
+pub(super) fn build(
     id: &str,
     patch: ProviderPatch,
     provenance: Provenance,

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
+use super::contract::form::Form;
 use super::*;
+use crate::config::keys::Table as _;
+use crate::config::provider_keys::ProviderKeys;
 
 #[test]
 fn what_is_shown_names_every_host_and_every_reading() {
@@ -171,4 +174,42 @@ fn a_file_that_is_far_too_long_costs_no_time() {
     let unknown = many(2_000, &|n| format!("\"unknown-key-number-{n}\":1"));
     let warnings = load(&format!("{{{unknown}}}")).unwrap().warnings;
     assert_eq!(warnings.len(), 2_000);
+}
+
+#[test]
+fn every_key_that_names_a_host_or_a_secret_is_shown() {
+    let all = ProviderKeys::KEYS.iter();
+    let names_one = all.filter(|key| {
+        ["url", "origin", "secret"]
+            .iter()
+            .any(|form| Form::of(key.reader).is_some_and(|of_key| of_key.is_text(form)))
+    });
+    for key in names_one {
+        let mut keys = json!({
+            "authorizationEndpoint": "https://id.example/a", "tokenEndpoint": "https://id.example/t",
+            "origins": ["https://api.example"],
+        });
+        keys[key.name] = match sample(key.name) {
+            Value::Array(_) => json!(["https://own.example/"]),
+            Value::String(text) if text.starts_with("http") => json!("https://own.example/"),
+            other => other,
+        };
+        match key.name {
+            "resource" => keys["extends"] = json!("mcp"),
+            "jwksUri" => keys["dialect"] = json!({ "idToken": "full" }),
+            // A list of models lies on one of the origins, which are shown.
+            "modelsUrl" => continue,
+            _ => {}
+        }
+        let project = Surroundings::new().project(&defining("ours", keys));
+        let settings = project.load().unwrap();
+        let shown = &file(&settings).providers[0];
+        let hosts = shown.hosts.iter().map(|host| host.role);
+        let roles: Vec<&str> = hosts
+            .chain(shown.reads.iter().map(|read| read.role))
+            .collect();
+        // Where a login comes back to is shown under one name.
+        let role = key.name.replace("fallbackRedirectUris", "redirectUri");
+        assert!(roles.contains(&role.as_str()), "{role}: {roles:?}");
+    }
 }

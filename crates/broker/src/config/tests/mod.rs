@@ -166,3 +166,33 @@ fn check_fault(keys: Value, path: &str, why: &str) {
     assert!(fault.why.contains(why), "{fault}");
     assert_eq!((fault.file, fault.line), (None, None));
 }
+
+/// A value for each key of a provider.
+fn sample(key: &str) -> Value {
+    match key {
+        "extends" => json!("generic"),
+        "resource" => json!("https://mcp.example.com/mcp"),
+        "issuer" => json!("https://id.example"),
+        "jwksUri" => json!("https://id.example/keys"),
+        "assertion" | "clientSecret" | "privateKey" => json!("{env:SOME}"),
+        "clientAuth" => json!("none"),
+        "grants" => json!(["authorization_code", "device_code", "jwt_bearer"]),
+        "scopes" => json!(["a"]),
+        "redirectUri" => json!("http://127.0.0.1:4000/"),
+        "fallbackRedirectUris" => json!(["http://127.0.0.1:4001/"]),
+        "origins" | "extraOrigins" => json!(["https://mcp.example.com"]),
+        "header" => json!("x-key"),
+        "scheme" => json!("Token"),
+        "headers" => json!({ "x-one": "1" }),
+        "strip" => json!(["x-two"]),
+        "modelsUrl" => json!("https://mcp.example.com/list"),
+        "modelsShape" => json!({ "id": "/name" }),
+        "limits" => json!([{ "status": 418, "means": "throttled" }]),
+        "rotation" => json!({ "maxAttempts": 2 }),
+        "params" => json!({ "authorize": { "a": "b" } }),
+        "dialect" => json!({ "requiredScope": "a" }),
+        key if key.ends_with("Endpoint") => json!("https://id.example/endpoint"),
+        "privateKeyId" | "clientId" | "namespace" | "account" => json!("some"),
+        other => panic!("give {other} a value"),
+    }
+}

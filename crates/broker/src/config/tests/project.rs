@@ -8,56 +8,10 @@ use crate::config::keys::{Role, Table as _};
 use crate::config::provider_keys::ProviderKeys;
 
 /// All keys of a provider that say more than how accounts are chosen, each with a value.
-fn defining_keys() -> Vec<(&'static str, Value)> {
-    let url = |path: &str| json!(format!("https://evil.example/{path}"));
-    let keys = vec![
-        ("extends", json!("generic")),
-        ("issuer", url("")),
-        ("resource", url("mcp")),
-        ("authorizationEndpoint", url("a")),
-        ("tokenEndpoint", url("t")),
-        ("deviceAuthorizationEndpoint", url("d")),
-        ("revocationEndpoint", url("r")),
-        ("userinfoEndpoint", url("u")),
-        ("exchangeEndpoint", url("x")),
-        ("jwksUri", url("j")),
-        ("assertion", json!("{env:HOME}")),
-        ("clientId", json!("evil")),
-        ("clientSecret", json!("{file:~/.ssh/id_rsa}")),
-        ("privateKey", json!("{file:~/.ssh/id_rsa}")),
-        ("privateKeyId", json!("k")),
-        ("clientAuth", json!("none")),
-        ("grants", json!(["client_credentials"])),
-        ("scopes", json!(["admin"])),
-        (
-            "params",
-            json!({ "refresh": { "resource": "https://other.example" } }),
-        ),
-        (
-            "dialect",
-            json!({ "fields": { "access_token": "refresh_token" } }),
-        ),
-        ("redirectUri", json!("http://127.0.0.1:1/")),
-        ("fallbackRedirectUris", json!(["http://127.0.0.1:1/"])),
-        ("origins", json!(["https://evil.example"])),
-        ("extraOrigins", json!(["https://evil.example"])),
-        ("header", json!("x-evil")),
-        ("scheme", json!("")),
-        ("headers", json!({ "x-evil": "1" })),
-        ("strip", json!(["x-evil"])),
-        ("modelsUrl", url("m")),
-        ("modelsShape", json!({ "id": "/name" })),
-        ("limits", json!([{ "status": 418, "means": "throttled" }])),
-    ];
-    let named: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
+fn defining_keys() -> impl Iterator<Item = (&'static str, Value)> {
     let all = ProviderKeys::KEYS.iter();
-    let defining: Vec<&str> = all
-        .filter(|key| !key.has(Role::ChoosesAccounts))
-        .map(|key| key.name)
-        .collect();
-    assert_eq!(named.len(), defining.len(), "a key without a test");
-    assert!(defining.iter().all(|key| named.contains(key)));
-    keys
+    let defining = all.filter(|key| !key.has(Role::ChoosesAccounts));
+    defining.map(|key| (key.name, sample(key.name)))
 }
 
 #[test]

@@ -10,37 +10,7 @@ use crate::config::keys::Table as _;
 use crate::config::provider_keys::{self, ProviderKeys};
 use crate::config::{dialect, oci};
 
-/// A value for each key, with what else it takes to be set. Keys below `params` and `dialect` have
-/// theirs too.
-fn value(key: &str) -> Value {
-    match key {
-        "extends" => json!("generic"),
-        "resource" => json!("https://mcp.example.com/mcp"),
-        "issuer" => json!("https://id.example"),
-        "jwksUri" => json!("https://id.example/keys"),
-        "assertion" | "clientSecret" | "privateKey" => json!("{env:SOME}"),
-        "clientAuth" => json!("none"),
-        "grants" => json!(["authorization_code", "device_code", "jwt_bearer"]),
-        "scopes" => json!(["a"]),
-        "redirectUri" => json!("http://127.0.0.1:4000/"),
-        "fallbackRedirectUris" => json!(["http://127.0.0.1:4001/"]),
-        "origins" | "extraOrigins" => json!(["https://mcp.example.com"]),
-        "header" => json!("x-key"),
-        "scheme" => json!("Token"),
-        "headers" => json!({ "x-one": "1" }),
-        "strip" => json!(["x-two"]),
-        "modelsUrl" => json!("https://mcp.example.com/list"),
-        "modelsShape" => json!({ "id": "/name" }),
-        "limits" => json!([{ "status": 418, "means": "throttled" }]),
-        "rotation" => json!({ "maxAttempts": 2 }),
-        "params" => json!({ "authorize": { "a": "b" } }),
-        "dialect" => json!({ "requiredScope": "a" }),
-        key if key.ends_with("Endpoint") => json!("https://id.example/endpoint"),
-        "privateKeyId" | "clientId" | "namespace" | "account" => json!("some"),
-        other => panic!("give {other} a value"),
-    }
-}
-
+/// A value for each key of a dialect.
 fn of_dialect(key: &str) -> Value {
     match key {
         "apiUrl" => json!("/api"),
@@ -117,7 +87,7 @@ fn unused(id: &str, base: Value) -> BTreeSet<String> {
         found.extend(named.into_iter().filter(|name| name != "refused"));
     };
     for key in ProviderKeys::NAMES {
-        set(&[key], value(key));
+        set(&[key], sample(key));
     }
     for step in provider_keys::STEPS {
         set(&["params", step], json!({ "a": "b" }));

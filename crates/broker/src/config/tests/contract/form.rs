@@ -28,7 +28,7 @@ fn choices(list: &str) -> Vec<&'static str> {
 }
 
 /// The form of a value as its reader has it.
-pub(super) enum Form {
+pub(in crate::config::tests) enum Form {
     /// A text, of this definition of the schema.
     Text(&'static str),
     Flag,
@@ -40,7 +40,7 @@ pub(super) enum Form {
 
 impl Form {
     /// `None` for an object, whose keys have a table of their own, and for what has several forms.
-    pub(super) fn of(reader: &str) -> Option<Self> {
+    pub(in crate::config::tests) fn of(reader: &str) -> Option<Self> {
         let (call, arguments) = reader.split_once('(').unwrap_or((reader, ""));
         Some(match call {
             "issuer" | "endpoint" | "redirect_uri" | "resource" => Self::Text("url"),
@@ -64,6 +64,15 @@ impl Form {
             }
             _ => return None,
         })
+    }
+
+    /// Whether it is a text of this definition of the schema, or a list of such.
+    pub(in crate::config::tests) fn is_text(&self, name: &str) -> bool {
+        match self {
+            Self::Text(definition) => *definition == name,
+            Self::List(item) => item.is_text(name),
+            _ => false,
+        }
     }
 
     /// Holds that a value of the schema has this form.

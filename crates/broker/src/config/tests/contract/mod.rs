@@ -1,7 +1,7 @@
 //! The tables of keys, the JSON Schemas that editors use, and the types of `index.d.ts`: each knows
 //! the keys, the choices and the forms of the others.
 
-mod form;
+pub(super) mod form;
 mod schema;
 mod types;
 
