@@ -21,9 +21,9 @@ use crate::providers;
 pub(super) struct Layer {
     pub(super) provenance: Provenance,
     pub(super) providers: BTreeMap<String, ProviderPatch>,
-    /// Whether it gives way to a project's file that defines the same provider, instead of ruling
-    /// that out.
-    pub(super) gives_way: bool,
+    /// Whether the file is about one provider and nothing else. Of the user, it does not keep a project
+    /// from defining that provider; of a project, it is a definition by itself.
+    pub(super) dedicated: bool,
 }
 
 impl Layer {
@@ -135,7 +135,7 @@ pub(super) fn read(
     let mut layer = Layer {
         provenance,
         providers: BTreeMap::new(),
-        gives_way: false,
+        dedicated: false,
     };
     for (key, Entry { node, .. }) in known(root, ROOT, warnings)? {
         if key != "providers" {

@@ -148,7 +148,7 @@ impl OciFile {
         Layer {
             provenance: self.provenance,
             providers: [(PROVIDER.to_owned(), self.patch)].into(),
-            gives_way: true,
+            dedicated: true,
         }
     }
 }

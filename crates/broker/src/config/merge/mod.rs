@@ -51,7 +51,7 @@ impl fmt::Debug for Selections {
 pub(super) fn users(layers: &[Layer]) -> BTreeSet<&str> {
     layers
         .iter()
-        .filter(|layer| !layer.is_project() && !layer.gives_way)
+        .filter(|layer| !layer.is_project() && !layer.dedicated)
         .flat_map(|layer| &layer.providers)
         // Which accounts serve may be said of any, also of one that only its accounts define.
         .filter(|(_, patch)| patch.defines() || patch.places.is_empty())

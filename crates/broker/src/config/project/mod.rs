@@ -9,13 +9,13 @@ mod provider;
 mod trust;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::file::Definition;
 use self::provider::disclosed;
-use super::error::{ConfigError, Place};
-use super::layer::ProviderPatch;
+use super::error::Place;
+use super::layer::Layer;
 use super::merge::{self, WithoutTrust};
 use super::provider::{Provenance, Provider};
 use super::sources::Sources;
@@ -34,9 +34,6 @@ pub struct Project {
     /// Each of them that is there.
     pub files: Vec<ProjectFile>,
 }
-
-/// Makes the definition of a provider by a project's file.
-type Make<'a> = dyn Fn(&Path, &str, &ProviderPatch) -> Result<Provider, ConfigError> + 'a;
 
 impl Project {
     /// What the project's files want beyond choosing among accounts, and whether a person agreed.
@@ -58,40 +55,28 @@ impl Project {
         } = sources;
         let users = merge::users(layers);
         let is_known = |id: &str| users.contains(id) || providers::built_in(id).is_some();
-        let projects = layers.iter().filter(|layer| layer.is_project());
-        for patch in projects.flat_map(|layer| layer.providers.values()) {
-            if patch.keys.rotation.rotate == Some(true) && !patch.defines() {
-                let why = "rotate: no effect, since a project's file may keep logins apart, and not let them stand in for one another";
-                warnings.push(patch.place_of("rotation").fault(why).to_string());
-            }
-        }
-        let merged = |file: &Path, id: &str, _: &ProviderPatch| merge::definition(id, layers, file);
-        let alone = |file: &Path, id: &str, patch: &ProviderPatch| {
-            match users.contains(id) {
-            true => Err(Place::file(file).fault(format!(
-                "your own configuration sets {id}, and a project file may not change that; remove one of the two"
-            ))),
-            false => merge::definition_by(file, id, patch, layers),
-        }
-        };
-        let merged = layers.iter().map(|layer| (layer, &merged as &Make<'_>));
-        let alone = project_definitions
-            .iter()
-            .map(|layer| (layer, &alone as &Make<'_>));
+        warnings.extend(vain_rotations(layers));
         let mut files = Vec::new();
-        for (layer, make) in merged.chain(alone) {
+        for layer in layers.iter().chain(&*project_definitions) {
             let Provenance::Project(file) = &layer.provenance else {
                 continue;
             };
             let (mut wanted, mut definitions) = (Vec::new(), BTreeMap::new());
             for (id, patch) in layer.providers.iter().filter(|(_, patch)| patch.defines()) {
-                let mut made = make(file, id, patch);
+                let mut made = match layer.dedicated {
+                    true if users.contains(id.as_str()) => Err(Place::file(file).fault(format!(
+                        "your own configuration sets {id}, and a project file may not change \
+                             that; remove one of the two"
+                    ))),
+                    true => merge::definition_by(file, id, patch, layers),
+                    false => merge::definition(id, layers, file),
+                };
                 match &mut made {
                     Ok(provider) => {
                         provider.protect(protected);
                         let names = patch.names().collect();
                         wanted.push(disclosed(provider, is_known(id), names, env));
-                        // Of the user's own files that is said already.
+                        // Those of the user's own files are warned of already.
                         let unused = provider.unused_keys.iter();
                         let unused = unused.filter(|key| key.file.as_ref() == Some(file));
                         warnings.extend(unused.map(ToString::to_string));
@@ -100,20 +85,15 @@ impl Project {
                 }
                 definitions.insert(id.clone(), made.map(Arc::new));
             }
-            let hash = hashes.get(file).cloned().unwrap_or_default();
-            files.push(ProjectFile::of(
-                file.clone(),
-                hash,
-                wanted,
-                definitions,
-                trusted,
-            ));
+            let (file, hash) = (file.clone(), hashes.get(file).cloned().unwrap_or_default());
+            files.push(ProjectFile::of(file, hash, wanted, definitions, trusted));
         }
         let known: Vec<&str> = untrusted.providers.keys().map(String::as_str).collect();
         let defined = |id: &str| files.iter().any(|file| file.definitions.contains_key(id));
         for id in untrusted.selections.ids().filter(|id| !defined(id)) {
             warnings.push(format!(
-                "providers.{id}: not defined anywhere, so this is of use only to accounts that say themselves where they belong{}",
+                "providers.{id}: not defined anywhere, so this is of use only to accounts that \
+                 say themselves where they belong{}",
                 hint(id, &known)
             ));
         }
@@ -124,7 +104,8 @@ impl Project {
                 .map(|known| &*known.provider)
                 .collect();
             let why = format!(
-                "not trusted, so what it says of {} has no effect, save how accounts are chosen; projectTrust() shows what it wants",
+                "not trusted, so what it says of {} has no effect, save how accounts are chosen; \
+                 projectTrust() shows what it wants",
                 ids.join(", ")
             );
             warnings.push(Place::file(&file.file).fault(why).to_string());
@@ -163,4 +144,16 @@ impl Project {
             .iter()
             .find_map(|file| Some((file, file.definitions.get(id)?)))
     }
+}
+
+/// A warning for each `rotate` of a project's file that lets logins stand in for one another.
+fn vain_rotations(layers: &[Layer]) -> impl Iterator<Item = String> {
+    let projects = layers.iter().filter(|layer| layer.is_project());
+    let patches = projects.flat_map(|layer| layer.providers.values());
+    let vain = patches.filter(|patch| patch.keys.rotation.rotate == Some(true) && !patch.defines());
+    vain.map(|patch| {
+        let why = "rotate: no effect, since a project's file may keep logins apart, and not let \
+                   them stand in for one another";
+        patch.place_of("rotation").fault(why).to_string()
+    })
 }
