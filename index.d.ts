@@ -180,7 +180,7 @@ export interface DialectConfig {
    * (RS256 and ES256, with the keys of `jwksUri`). With the last two, a login without an id token fails.
    */
   idToken?: 'off' | 'nonce' | 'claims' | 'full'
-  /** Send the access token to `jwksUri`, for a server that shows its keys to nobody else. */
+  /** Send the access token to `jwksUri`, for a server that shows its keys only to its users. */
   jwksNeedsToken?: boolean
   /**
    * The server issues the client with the first login: `firstId` asks, the callback brings the `client_id` to use from then on.

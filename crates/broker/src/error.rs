@@ -10,11 +10,11 @@ use provider_auth_oauth::{CallbackError, OauthError};
 use provider_auth_policy::{AccountId, AccountView, Standing, Timestamp};
 use provider_auth_vault::VaultError;
 
-use crate::config::nearest::nearest;
+use crate::config::suggestion;
 use crate::config::{ConfigError, Provenance, Provider};
 use crate::named;
+use crate::printable::visible;
 use crate::refusal::LocalRefusal;
-use crate::shown::visible;
 
 /// Why a call was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -271,7 +271,7 @@ impl BrokerError {
 
     /// Says that a call knows no such option, and which one was probably meant.
     pub fn unknown_option(call: &str, written: &str, known: &[&str]) -> Self {
-        let meant = match nearest(written, known) {
+        let meant = match suggestion(written, known) {
             Some(name) => format!("did you mean {name}?"),
             None => format!("it takes {}", known.join(", ")),
         };

@@ -1,7 +1,8 @@
-//! What the surroundings of the process offer: variables, well-known folders, time, entropy, network.
+//! What the surroundings of the process offer: variables, well-known folders, time, entropy,
+//! network.
 //!
-//! Everything else in this crate is handed a [`Host`] and reads nothing by itself, so that each rule can be tested
-//! without touching the real ones.
+//! Everything else in this crate is handed a [`Host`] and reads nothing by itself, so that each
+//! rule can be tested without touching the real ones.
 
 mod blocking;
 mod display;
@@ -26,7 +27,7 @@ use crate::limits;
 pub trait Env: Send + Sync {
     /// The value of a variable; `None` when it is unset or not Unicode.
     fn var(&self, name: &str) -> Option<String>;
-    /// The names of all variables that are set; none, where they cannot be listed.
+    /// The names of all variables that are set; empty where they cannot be listed.
     fn names(&self) -> Vec<String> {
         Vec::new()
     }

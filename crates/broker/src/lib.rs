@@ -20,11 +20,11 @@ mod models;
 mod named;
 mod notifier;
 mod oauth_endpoints;
+mod printable;
 mod providers;
 mod refresh;
 mod refusal;
 mod request;
-mod shown;
 mod status;
 mod store;
 mod transfer;
@@ -43,17 +43,20 @@ pub use migrate::{
 };
 pub use models::{Model, ModelList, ModelsRequest, RefreshModels};
 pub use notifier::{Event, EventKind, Events, PoolFigures};
+pub use printable::visible_text;
 pub use provider_auth_oauth::{FromNearby, Http, HttpError, Identity, Reach};
 pub use provider_auth_policy::{
     AccountKind, Action, Block, Chance, Failure, OBSERVED_HEADERS, Prospect, Reason, Rule, Scope,
     Selection, Source, Timestamp, Trace, Usage,
 };
 pub use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource, Quarantined};
-pub use providers::{BoundItems, ModelLists, OwnShape, StreamShape};
+pub use providers::{
+    BoundItems, ModelLists, OwnShape, SESSION_HEADERS, StreamShape, appended_headers, built_in_ids,
+    default_headers,
+};
 pub use refusal::LocalRefusal;
 pub use request::{AuthRequest, Explained, Lease, Report, Verdict};
 pub use secrecy::{ExposeSecret, SecretString};
-pub use shown::visible_text;
 pub use status::{PoolStatus, ProviderSummary, VaultStatus};
 pub use store::{Account, Filter, HeaderSet};
 pub use transfer::{Imported, ImportedAccount, Logins, Outcome, PassphraseRule};

@@ -9,7 +9,6 @@ use url::Url;
 
 use crate::error::BrokerError;
 use crate::host::blocking;
-use crate::login::methods;
 use crate::notifier::PoolFigures;
 use crate::request::RequestService;
 use crate::store::{Account, Filter, Store};
@@ -155,7 +154,8 @@ impl StatusService {
                 id: provider.id.to_string(),
                 resource: provider.resource.as_ref().map(Url::to_string),
                 origins: provider.origins.iter().map(ToString::to_string).collect(),
-                methods: methods(&provider)
+                methods: provider
+                    .methods()
                     .into_iter()
                     .map(|method| method.as_str())
                     .collect(),

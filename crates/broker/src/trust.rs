@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::{Project, ProjectFile, TrustedFiles, project_places};
 use crate::error::BrokerError;
 use crate::host::blocking;
-use crate::shown::visible;
+use crate::printable::visible;
 use crate::store::Store;
 
 /// What a person trusts the project's files with.
@@ -44,7 +44,10 @@ impl ProjectTrust {
     fn give_trust(&self, shown: Option<&[(PathBuf, String)]>) -> Result<Project, BrokerError> {
         let settings = self.store.reconfigure()?;
         let files = settings.project.files.iter();
-        let asking: Vec<ProjectFile> = files.filter(|file| file.asks()).cloned().collect();
+        let asking: Vec<ProjectFile> = files
+            .filter(|file| file.asks_for_trust())
+            .cloned()
+            .collect();
         for file in &asking {
             let was_shown = shown.is_none_or(|shown| {
                 shown
@@ -64,7 +67,9 @@ impl ProjectTrust {
             }
         }
         if !asking.is_empty() {
-            TrustedFiles::trust(&settings.dir, &asking, self.store.now())?;
+            let now = self.store.now();
+            let files: Vec<_> = asking.iter().map(|file| file.trusted_at(now)).collect();
+            TrustedFiles::trust(&settings.dir, &files)?;
         }
         self.trust_now()
     }

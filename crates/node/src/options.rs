@@ -3,7 +3,7 @@
 use napi::bindgen_prelude::*;
 use napi::{KeyCollectionMode, KeyConversion, KeyFilter, ValueType};
 use provider_auth_broker::BrokerError;
-use provider_auth_broker::config::nearest::nearest;
+use provider_auth_broker::config::suggestion;
 
 use crate::arguments::Options;
 use crate::objects::{is_plain, property};
@@ -149,7 +149,7 @@ fn check(call: &str, object: &Object<'_>) -> std::result::Result<(), BrokerError
         }
         let is_refused = is_plain
             || name.starts_with(char::is_alphabetic)
-                && nearest(&name, known).is_some_and(|meant| !has(object, meant));
+                && suggestion(&name, known).is_some_and(|meant| !has(object, meant));
         if is_refused {
             return Err(BrokerError::unknown_option(call, &name, known));
         }

@@ -485,7 +485,10 @@ pub(crate) fn project_trust(project: &broker::config::Project) -> Value {
     present([
         (
             "trusted",
-            (!files.clone().any(broker::config::ProjectFile::asks)).into(),
+            (!files
+                .clone()
+                .any(broker::config::ProjectFile::asks_for_trust))
+            .into(),
         ),
         ("files", files.map(project_file).collect()),
     ])
@@ -502,11 +505,11 @@ fn project_file(file: &broker::config::ProjectFile) -> Value {
         ("why", why),
         ("sha256", file.sha256.clone().into()),
         ("shown", file.shown.clone().into()),
-        ("providers", file.wants.iter().map(want).collect()),
+        ("providers", file.providers.iter().map(want).collect()),
     ])
 }
 
-fn want(want: &broker::config::Want) -> Value {
+fn want(want: &broker::config::ProjectProvider) -> Value {
     let host = |host: &broker::config::HostUse| {
         present([
             ("origin", host.origin.clone().into()),

@@ -1,8 +1,6 @@
 //! How a server differs from the standard, as the key `dialect` says it.
-//!
-//! Each key becomes a [`Setting`], and those of all layers are applied to the descriptor's own dialect in their order,
-//! so that the last one wins.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use provider_auth_oauth::{
@@ -12,30 +10,124 @@ use provider_auth_oauth::{
 use url::Url;
 
 use super::error::ConfigError;
+use super::keys::{Context, FirstMatch, Lay as _, keys};
 use super::limits::{LONGEST_POLL_PAUSE, SHORTEST_POLL_PAUSE};
-use super::tree::{Content, Entry, Node};
-use super::values::{choice, endpoint, headers, issuer, known, pointer, scope, word};
+use super::parameters::parameters;
+use super::tree::{Content, Node};
+use super::values::{
+    by_name, choice, endpoint, headers, issuer, list, millis, pointer, scope, word,
+};
 
-/// The keys of a dialect.
-pub(super) const KEYS: &[&str] = &[
-    "apiUrl",
-    "devicePkce",
-    "discovery",
-    "encoding",
-    "endedField",
-    "errors",
-    "fields",
-    "headers",
-    "idToken",
-    "identity",
-    "issuedClient",
-    "issuers",
-    "jwksNeedsToken",
-    "poll",
-    "renewal",
-    "requiredScope",
-    "stateInTokenBody",
-];
+keys! {
+    /// What a layer sets for the dialect of a server.
+    DialectKeys(node, context) {
+        /// Where the endpoints are looked up: nowhere (false), at the standard places (true), or in
+        /// a document of its own.
+        "discovery" discovery: Option<Discovery> = discovery(node, context);
+        /// Further names under which the server calls itself, or any.
+        "issuers" issuers: Option<Issuers> = issuers(node);
+        /// Encoding of the request bodies. Default: form.
+        "encoding" encoding: Vec<(&'static str, Encoding)>
+            = by_name(node, STEPS, context.warnings, |_, of_step| choice(of_step, ENCODINGS));
+        /// Further headers of these requests. None may hold a credential.
+        "headers" headers: Vec<(&'static str, BTreeMap<String, String>)>
+            = by_name(node, STEPS, context.warnings, |_, of_step| headers(of_step));
+        /// Send state in the code exchange too.
+        "stateInTokenBody" state_in_token_body: Option<bool> = node.flag();
+        /// What is checked of an id token: nothing, its nonce, also issuer, audience and time, or
+        /// its signature too.
+        "idToken" id_token: Option<IdTokenCheck> = choice(node, ID_TOKEN_CHECKS);
+        /// Send the access token to jwksUri, for a server that shows its keys only to its users.
+        "jwksNeedsToken" jwks_needs_token: Option<bool> = node.flag();
+        /// The server issues the client with the first login.
+        "issuedClient" issued_client: Option<IssuedClient> = issued_client(node, context);
+        /// Send a PKCE challenge with the start of a device login, and the verifier with each poll.
+        "devicePkce" device_pkce: Option<bool> = node.flag();
+        /// What refusals mean, before the standard's names; the first that fits decides.
+        "errors" errors: FirstMatch<ErrorRule> = list(node, |rule| error_rule(rule, context));
+        /// The pauses of a device login, in milliseconds; rounded up to whole seconds.
+        "poll" poll: PollKeys = PollKeys::read(node, context);
+        /// Names of the fields of a token response: the standard's, then the server's.
+        "fields" fields: Vec<(&'static str, String)>
+            = by_name(node, FIELDS, context.warnings, |_, theirs| word(theirs));
+        /// How the next access token is obtained.
+        "renewal" renewal: Option<Renewal> = choice(node, RENEWALS);
+        /// A field that, when it is true in a good answer, says that the login is over.
+        "endedField" ended_field: Option<String> = word(node);
+        /// JSON pointer in a token response to the address of the API, which must be one of
+        /// origins.
+        "apiUrl" api_url: Option<String> = pointer(node);
+        /// JSON pointers to who signed in.
+        "identity" identity: IdentityKeys = IdentityKeys::read(node, context);
+        /// A scope without which a login is of no use.
+        "requiredScope" required_scope: Option<String> = scope(node);
+    }
+}
+
+keys! {
+    /// Where the metadata of a server lie.
+    DiscoveryKeys(node, context) {
+        /// Where the document lies. Default: the standard places.
+        "url" url: Option<Url> = endpoint(node);
+        /// The key under which the metadata stand in it.
+        "key" key: Option<String> = word(node);
+    }
+}
+
+keys! {
+    /// A client that the server issues.
+    IssuedClientKeys(node, context) {
+        /// The client id that asks for the first login.
+        "firstId" first_id: Option<String> = word(node);
+        /// Name of the parameter that says which installation asks, as a UUID.
+        "installation" installation: Option<String> = word(node);
+        /// Further parameters of the first page.
+        "params" params: BTreeMap<String, Option<String>> = parameters(node, "authorize");
+    }
+}
+
+keys! {
+    /// What a refusal means.
+    ErrorKeys(node, context) {
+        /// HTTP status; any when left out.
+        "status" status: Option<u64> = node.whole(200, 599);
+        /// Error name; any when left out.
+        "error" error: Option<String> = word(node);
+        /// All but invalid_grant are of device polls.
+        "means" means: Option<Meaning> = choice(node, MEANINGS);
+    }
+}
+
+keys! {
+    /// The pauses of a device login.
+    PollKeys(node, context) {
+        /// Between two polls, where the server names no pause.
+        "intervalMs" interval: Option<Duration> = pause(node, SHORTEST_POLL_PAUSE);
+        /// What each slow_down adds.
+        "slowDownMs" slow_down: Option<Duration> = pause(node, Duration::ZERO);
+    }
+}
+
+keys! {
+    /// Where an answer says who signed in.
+    IdentityKeys(node, context) {
+        /// Tried in this order.
+        "subject" subject: Option<Vec<String>> = list(node, pointer);
+        /// Tried in this order.
+        "organization" organization: Option<Vec<String>> = list(node, pointer);
+        /// Tried in this order.
+        "email" email: Option<Vec<String>> = list(node, pointer);
+        /// Tried in this order.
+        "plan" plan: Option<Vec<String>> = list(node, pointer);
+    }
+}
+
+/// The names that a server may use for itself.
+#[derive(Clone)]
+pub(super) enum Issuers {
+    Any,
+    Named(Vec<Url>),
+}
 
 /// The steps whose requests have an encoding and headers of their own.
 pub(super) const STEPS: &[&str] = &["device", "token", "refresh", "assertion", "revoke"];
@@ -50,12 +142,6 @@ pub(super) const FIELDS: &[&str] = &[
     "expires_at",
     "scope",
 ];
-
-pub(super) const DISCOVERY_KEYS: &[&str] = &["url", "key"];
-pub(super) const ERROR_KEYS: &[&str] = &["status", "error", "means"];
-pub(super) const IDENTITY_KEYS: &[&str] = &["subject", "organization", "email", "plan"];
-pub(super) const ISSUED_CLIENT_KEYS: &[&str] = &["firstId", "params", "installation"];
-pub(super) const POLL_KEYS: &[&str] = &["intervalMs", "slowDownMs"];
 
 pub(super) const ENCODINGS: &[(&str, Encoding)] =
     &[("form", Encoding::Form), ("json", Encoding::Json)];
@@ -84,77 +170,52 @@ pub(super) const RENEWALS: &[(&str, Renewal)] = &[
 /// The word for a server that may name itself as it likes.
 pub(super) const ANY_ISSUER: &[(&str, ())] = &[("any", ())];
 
-/// One difference.
-#[derive(Clone)]
-pub(super) enum Setting {
-    ApiUrl(String),
-    DevicePkce(bool),
-    Discovery(Discovery),
-    Encoding(&'static str, Encoding),
-    EndedField(String),
-    Errors(Vec<ErrorRule>),
-    Field {
-        ours: &'static str,
-        theirs: String,
-    },
-    Headers(&'static str, Vec<(String, String)>),
-    IdToken(IdTokenCheck),
-    Identity(&'static str, Vec<String>),
-    IssuedClient(IssuedClient),
-    /// `None` is any.
-    Issuers(Option<Vec<Url>>),
-    JwksNeedsToken(bool),
-    PollInterval(Duration),
-    SlowDown(Duration),
-    Renewal(Renewal),
-    RequiredScope(String),
-    StateInTokenBody(bool),
-}
-
-impl Setting {
-    /// Writes the difference into a dialect.
+impl DialectKeys {
+    /// Writes the differences into a descriptor's own dialect.
     pub(super) fn apply(self, dialect: &mut Dialect) {
-        match self {
-            Self::ApiUrl(path) => dialect.api_url = Some(path),
-            Self::DevicePkce(wanted) => dialect.device_pkce = wanted,
-            Self::Discovery(discovery) => dialect.discovery = discovery,
-            Self::Encoding(name, encoding) => step(dialect, name).encoding = encoding,
-            Self::EndedField(field) => dialect.ended = Some(field),
-            // Before those of the descriptor, since the first rule that fits decides.
-            Self::Errors(rules) => {
-                dialect.errors.splice(0..0, rules);
+        fn set<T>(to: &mut T, value: Option<T>) {
+            if let Some(value) = value {
+                *to = value;
             }
-            Self::Field { ours, theirs } => {
-                dialect.rename.retain(|(_, name)| name != ours);
-                dialect.rename.push((theirs, ours.to_owned()));
-            }
-            Self::Headers(name, headers) => {
-                let to = &mut step(dialect, name).headers;
-                to.retain(|(name, _)| headers.iter().all(|(new, _)| new != name));
-                to.extend(headers);
-            }
-            Self::IdToken(check) => dialect.id_token = check,
-            Self::Identity(name, paths) => {
-                let identity = &mut dialect.identity;
-                *match name {
-                    "subject" => &mut identity.subject,
-                    "organization" => &mut identity.organization,
-                    "email" => &mut identity.email,
-                    _ => &mut identity.plan,
-                } = paths;
-            }
-            Self::IssuedClient(issued) => dialect.issued_client = Some(issued),
-            Self::Issuers(issuers) => {
-                dialect.any_issuer = issuers.is_none();
-                dialect.issuers = issuers.unwrap_or_default();
-            }
-            Self::JwksNeedsToken(needed) => dialect.jwks_needs_token = needed,
-            Self::PollInterval(pause) => dialect.poll_interval = Some(pause),
-            Self::SlowDown(growth) => dialect.slow_down = Some(growth),
-            Self::Renewal(renewal) => dialect.renewal = renewal,
-            Self::RequiredScope(scope) => dialect.required_scope = Some(scope),
-            Self::StateInTokenBody(wanted) => dialect.state_in_token_body = wanted,
         }
+        set(&mut dialect.discovery, self.discovery);
+        match self.issuers {
+            None => {}
+            Some(Issuers::Any) => (dialect.any_issuer, dialect.issuers) = (true, Vec::new()),
+            Some(Issuers::Named(issuers)) => {
+                (dialect.any_issuer, dialect.issuers) = (false, issuers);
+            }
+        }
+        for (name, encoding) in self.encoding {
+            step(dialect, name).encoding = encoding;
+        }
+        for (name, headers) in self.headers {
+            let to = &mut step(dialect, name).headers;
+            to.retain(|(name, _)| !headers.contains_key(name));
+            to.extend(headers);
+        }
+        set(&mut dialect.state_in_token_body, self.state_in_token_body);
+        set(&mut dialect.id_token, self.id_token);
+        set(&mut dialect.jwks_needs_token, self.jwks_needs_token);
+        set(&mut dialect.device_pkce, self.device_pkce);
+        // Before those of the descriptor, since the first rule that fits decides.
+        dialect.errors.splice(0..0, self.errors.0);
+        for (ours, theirs) in self.fields {
+            dialect.rename.retain(|(_, name)| name != ours);
+            dialect.rename.push((theirs, ours.to_owned()));
+        }
+        set(&mut dialect.renewal, self.renewal);
+        let identity = &mut dialect.identity;
+        set(&mut identity.subject, self.identity.subject);
+        set(&mut identity.organization, self.identity.organization);
+        set(&mut identity.email, self.identity.email);
+        set(&mut identity.plan, self.identity.plan);
+        dialect.issued_client.lay(self.issued_client);
+        dialect.poll_interval.lay(self.poll.interval);
+        dialect.slow_down.lay(self.poll.slow_down);
+        dialect.ended.lay(self.ended_field);
+        dialect.api_url.lay(self.api_url);
+        dialect.required_scope.lay(self.required_scope);
     }
 }
 
@@ -169,146 +230,54 @@ pub(super) fn step<'a>(dialect: &'a mut Dialect, name: &str) -> &'a mut StepDial
     }
 }
 
-/// Reads the key `dialect`.
-pub(super) fn read(node: &Node, warnings: &mut Vec<String>) -> Result<Vec<Setting>, ConfigError> {
-    let mut settings = Vec::new();
-    for (key, Entry { node, .. }) in known(node, KEYS, warnings)? {
-        settings.extend(match key {
-            "apiUrl" => vec![Setting::ApiUrl(pointer(node)?)],
-            "devicePkce" => vec![Setting::DevicePkce(node.flag()?)],
-            "discovery" => vec![Setting::Discovery(discovery(node, warnings)?)],
-            "encoding" => known(node, STEPS, warnings)?
-                .into_iter()
-                .map(|(step, entry)| Ok(Setting::Encoding(step, choice(&entry.node, ENCODINGS)?)))
-                .collect::<Result<_, _>>()?,
-            "endedField" => vec![Setting::EndedField(word(node)?.to_owned())],
-            "errors" => {
-                let rules: Result<_, _> = node
-                    .list()?
-                    .iter()
-                    .map(|item| error_rule(item, warnings))
-                    .collect();
-                vec![Setting::Errors(rules?)]
-            }
-            "fields" => known(node, FIELDS, warnings)?
-                .into_iter()
-                .map(|(ours, entry)| {
-                    let theirs = word(&entry.node)?.to_owned();
-                    Ok(Setting::Field { ours, theirs })
-                })
-                .collect::<Result<_, _>>()?,
-            "headers" => known(node, STEPS, warnings)?
-                .into_iter()
-                .map(|(step, entry)| {
-                    let headers = headers(&entry.node)?.into_iter().collect();
-                    Ok(Setting::Headers(step, headers))
-                })
-                .collect::<Result<_, _>>()?,
-            "idToken" => vec![Setting::IdToken(choice(node, ID_TOKEN_CHECKS)?)],
-            "identity" => known(node, IDENTITY_KEYS, warnings)?
-                .into_iter()
-                .map(|(name, entry)| {
-                    let paths: Result<_, _> = entry.node.list()?.iter().map(pointer).collect();
-                    Ok(Setting::Identity(name, paths?))
-                })
-                .collect::<Result<_, _>>()?,
-            "issuedClient" => vec![Setting::IssuedClient(issued_client(node, warnings)?)],
-            "issuers" => vec![Setting::Issuers(issuers(node)?)],
-            "jwksNeedsToken" => vec![Setting::JwksNeedsToken(node.flag()?)],
-            "poll" => known(node, POLL_KEYS, warnings)?
-                .into_iter()
-                .map(|(key, entry)| match key {
-                    "intervalMs" => Ok(Setting::PollInterval(pause(
-                        &entry.node,
-                        SHORTEST_POLL_PAUSE,
-                    )?)),
-                    _ => Ok(Setting::SlowDown(pause(&entry.node, Duration::ZERO)?)),
-                })
-                .collect::<Result<_, _>>()?,
-            "renewal" => vec![Setting::Renewal(choice(node, RENEWALS)?)],
-            "requiredScope" => vec![Setting::RequiredScope(scope(node)?)],
-            _ => vec![Setting::StateInTokenBody(node.flag()?)],
-        });
-    }
-    Ok(settings)
-}
-
-fn discovery(node: &Node, warnings: &mut Vec<String>) -> Result<Discovery, ConfigError> {
-    if let Content::Flag(wanted) = node.value {
-        return Ok(match wanted {
-            true => Discovery::Standard,
-            false => Discovery::Never,
-        });
-    }
-    let (mut url, mut key) = (None, None);
-    for (name, Entry { node, .. }) in known(node, DISCOVERY_KEYS, warnings)? {
-        match name {
-            "url" => url = Some(endpoint(node)?),
-            _ => key = Some(word(node)?.to_owned()),
+fn discovery(node: &Node, context: &mut Context<'_>) -> Result<Discovery, ConfigError> {
+    match node.value {
+        Content::Flag(true) => Ok(Discovery::Standard),
+        Content::Flag(false) => Ok(Discovery::Never),
+        _ => {
+            let DiscoveryKeys { url, key } = DiscoveryKeys::read(node, context)?;
+            Ok(Discovery::Document { url, key })
         }
     }
-    Ok(Discovery::Document { url, key })
 }
 
-fn error_rule(node: &Node, warnings: &mut Vec<String>) -> Result<ErrorRule, ConfigError> {
-    let (mut status, mut error, mut means) = (None, None, None);
-    for (key, Entry { node, .. }) in known(node, ERROR_KEYS, warnings)? {
-        match key {
-            "status" => status = u16::try_from(node.whole(200, 599)?).ok(),
-            "error" => error = Some(word(node)?.to_owned()),
-            _ => means = Some(choice(node, MEANINGS)?),
-        }
-    }
-    if status.is_none() && error.is_none() {
+fn error_rule(node: &Node, context: &mut Context<'_>) -> Result<ErrorRule, ConfigError> {
+    let keys = ErrorKeys::read(node, context)?;
+    if keys.status.is_none() && keys.error.is_none() {
         return Err(node
             .place
             .fault("expected a status, an error, or both: this would mean every refusal"));
     }
-    let meaning = means.ok_or_else(|| node.place.missing("means").fault("missing"))?;
+    let missing = || node.place.missing("means").fault("missing");
     Ok(ErrorRule {
-        status,
-        error,
-        meaning,
+        status: keys.status.and_then(|status| u16::try_from(status).ok()),
+        error: keys.error,
+        meaning: keys.means.ok_or_else(missing)?,
     })
 }
 
-fn issued_client(node: &Node, warnings: &mut Vec<String>) -> Result<IssuedClient, ConfigError> {
-    let (mut first_id, mut params, mut installation) = (None, Vec::new(), None);
-    for (key, Entry { node, .. }) in known(node, ISSUED_CLIENT_KEYS, warnings)? {
-        match key {
-            "firstId" => first_id = Some(word(node)?.to_owned()),
-            "installation" => installation = Some(word(node)?.to_owned()),
-            _ => {
-                params = super::schema::parameters(node, "authorize")?
-                    .into_iter()
-                    .filter_map(|(name, value)| Some((name, value?)))
-                    .collect()
-            }
-        }
-    }
+fn issued_client(node: &Node, context: &mut Context<'_>) -> Result<IssuedClient, ConfigError> {
+    let keys = IssuedClientKeys::read(node, context)?;
     let missing = |key: &str| node.place.missing(key).fault("missing");
+    let params = keys.params.into_iter();
     Ok(IssuedClient {
-        first_id: first_id.ok_or_else(|| missing("firstId"))?,
-        params,
-        installation: installation.ok_or_else(|| missing("installation"))?,
+        first_id: keys.first_id.ok_or_else(|| missing("firstId"))?,
+        params: params
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect(),
+        installation: keys.installation.ok_or_else(|| missing("installation"))?,
     })
 }
 
-fn issuers(node: &Node) -> Result<Option<Vec<Url>>, ConfigError> {
-    if matches!(node.value, Content::Text(_)) {
-        choice(node, ANY_ISSUER)?;
-        return Ok(None);
+fn issuers(node: &Node) -> Result<Issuers, ConfigError> {
+    match node.value {
+        Content::Text(_) => choice(node, ANY_ISSUER).map(|()| Issuers::Any),
+        _ => list(node, issuer).map(Issuers::Named),
     }
-    node.list()?
-        .iter()
-        .map(issuer)
-        .collect::<Result<_, _>>()
-        .map(Some)
 }
 
 fn pause(node: &Node, shortest: Duration) -> Result<Duration, ConfigError> {
-    let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-    let millis = node.whole(millis(shortest), millis(LONGEST_POLL_PAUSE))?;
+    let pause = node.whole(millis(shortest), millis(LONGEST_POLL_PAUSE))?;
     // Servers count in seconds.
-    Ok(Duration::from_secs(millis.div_ceil(1000)))
+    Ok(Duration::from_secs(pause.div_ceil(1000)))
 }

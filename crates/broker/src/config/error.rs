@@ -4,11 +4,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::shown::visible;
+use crate::printable::visible;
 
 /// A fault in the configuration. Its code is `INVALID_CONFIG`.
 ///
-/// No value of the configuration is repeated in it, since any of them may be a secret in the wrong place.
+/// No value of the configuration is repeated in it, since any of them may be a secret in the wrong
+/// place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigError {
@@ -18,7 +19,8 @@ pub struct ConfigError {
     pub line: Option<usize>,
     /// Column in the line, in characters, from 1.
     pub column: Option<usize>,
-    /// JSON path, such as `providers.acme.tokenEndpoint`, or the name of the variable; empty for a file as a whole.
+    /// JSON path, such as `providers.acme.tokenEndpoint`, or the name of the variable; empty for a
+    /// file as a whole.
     pub path: String,
     /// What is wrong and, where it helps, what to do.
     pub why: String,
@@ -78,7 +80,8 @@ pub(super) struct Place {
     path: Option<Arc<Step>>,
 }
 
-/// A step of a JSON path. Steps are shared, so that a long key costs its length once and not once per child.
+/// A step of a JSON path. Steps are shared, so that a long key costs its length once and not once
+/// per child.
 #[derive(Debug)]
 struct Step {
     parent: Option<Arc<Self>>,
@@ -167,7 +170,7 @@ impl Place {
     }
 }
 
-/// Writes a path as in `providers.acme.scopes[1]`; a key that is no plain word is quoted.
+/// Writes a path as in `providers.acme.scopes[1]`; a key that is not a plain word is quoted.
 fn written(step: Option<&Step>) -> String {
     let mut steps: Vec<&Name> = std::iter::successors(step, |step| step.parent.as_deref())
         .map(|step| &step.name)

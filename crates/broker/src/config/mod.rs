@@ -1,85 +1,63 @@
-//! Reads the configuration: built-in providers, `oci-auth.config.jsonc`, the user's file, the project's file, the
-//! environment, `configure`.
+//! Reads the configuration: built-in providers, `oci-auth.config.jsonc`, the user's file, the
+//! project's file, the environment, `configure`.
 //!
-//! Later ones win. Everything is checked here, once, and handed on as types that need no second look; a fault names
-//! its file, line, column and JSON path. A project's file, which may be anybody's, chooses among accounts; what else it wants
-//! waits for a person's trust.
+//! Later ones win. Everything is checked here, once, and handed on as types that need no second
+//! look; a fault names its file, line, column and JSON path. Anyone may have written a project's
+//! file, so it chooses among accounts; what else it wants waits for a person's trust.
 
 mod dialect;
 mod error;
-mod idle;
+mod inline;
+mod keys;
+mod layer;
 mod limits;
+mod log;
 mod merge;
-pub mod nearest;
+mod method;
 mod oci;
 mod origin;
-mod places;
+mod parameters;
+mod paths;
 mod project;
 mod provider;
-mod reading;
-mod schema;
+mod provider_keys;
 mod secret;
+mod sources;
+mod suggestion;
 mod tree;
-mod trust;
+mod unused_keys;
 mod values;
-mod wants;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use provider_auth_vault::{KeySecrets, KeySource};
 use secrecy::SecretString;
-use serde_json::Value;
 
 pub use error::ConfigError;
+pub use inline::Inline;
+use log::LOG_LEVELS;
+pub use log::{LogLevel, LogSettings};
 pub use merge::Selections;
+pub use method::Method;
 pub(crate) use origin::mcp_server;
 pub use origin::{BadUrl, Origin};
-pub use project::{Project, ProjectFile, TrustState};
-pub use provider::{CredentialForm, Grant, HeaderTemplate, Provenance, Provider};
+pub(crate) use project::TrustedFiles;
+pub use project::{HostUse, Project, ProjectFile, ProjectProvider, SecretUse, TrustState};
+pub(crate) use provider::DEFAULT_NAMESPACE;
+pub use provider::{Grant, HeaderTemplate, Provenance, Provider};
 pub use secret::{SecretRef, SecretSource, resolve_secret};
-pub use wants::{HostUse, SecretUse, Want};
+pub use suggestion::suggestion;
+pub(crate) use values::{NAME_RULE, is_name};
 
 use crate::host::Env;
+pub use crate::providers::CredentialForm;
 use error::Place;
-use places::Platform;
-pub(crate) use places::{data_home, expand, variable};
-use reading::Reading;
-
-pub(crate) use trust::TrustedFiles;
+use paths::Platform;
+pub(crate) use paths::{data_home, expand, variable};
+use sources::Sources;
 use values::one_of;
-
-/// The options of `configure`.
-#[derive(Clone, Default, PartialEq)]
-pub struct Inline {
-    /// Folder of the vault.
-    pub dir: Option<PathBuf>,
-    /// Name of a key source.
-    pub key_source: Option<String>,
-    /// Name of a log level.
-    pub log_level: Option<String>,
-    /// Log file.
-    pub log_file: Option<PathBuf>,
-    /// Whether the folder may be on a network file system.
-    pub allow_network_fs: Option<bool>,
-    /// Configuration of the same shape as a config file.
-    pub config: Option<Value>,
-}
-
-/// The configuration may hold a client secret, so it is left out.
-impl fmt::Debug for Inline {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inline")
-            .field("dir", &self.dir)
-            .field("key_source", &self.key_source)
-            .field("log_level", &self.log_level)
-            .field("log_file", &self.log_file)
-            .field("allow_network_fs", &self.allow_network_fs)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Everything that is configured.
 #[derive(Clone, Debug)]
@@ -91,49 +69,21 @@ pub struct Settings {
     pub key_source: KeySource,
     /// Whether the folder may be on a network file system.
     pub allow_network_fs: bool,
-    /// What the environment says about the vault key; `OPENCODE_VAULT_KEY` stands in for `PROVIDER_AUTH_KEY`.
+    /// What the environment says about the vault key; `OPENCODE_VAULT_KEY` stands in for
+    /// `PROVIDER_AUTH_KEY`.
     pub key: KeySecrets,
     /// What is logged, and where.
     pub log: LogSettings,
     /// Every provider that is built in or that the user configured, by id.
     pub providers: BTreeMap<String, Arc<Provider>>,
-    /// What is said of the accounts of other providers.
+    /// How accounts of other providers are chosen.
     pub selections: Selections,
     /// The files of the project, and what they want.
     pub project: Project,
-    /// What is odd but no fault, such as unknown keys.
+    /// What is odd and does not keep the configuration from use, such as unknown keys.
     pub warnings: Vec<String>,
-    /// Every config file that was looked for, there or not: when none changed, neither did the configuration.
-    pub files: Vec<PathBuf>,
     /// The user's own config file, there or not, where a place for it is known.
     pub user_file: Option<PathBuf>,
-}
-
-/// What is logged, and where.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LogSettings {
-    /// The least grave events that are logged.
-    pub level: LogLevel,
-    /// The file that is appended to.
-    pub file: Option<PathBuf>,
-}
-
-/// The least grave events that are logged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Nothing is logged.
-    None,
-    /// What went wrong for good.
-    Error,
-    /// And what is odd.
-    #[default]
-    Warn,
-    /// And what changed: logins, refreshes, switches.
-    Info,
-    /// And each decision with its inputs.
-    Debug,
-    /// And what each decision was made of.
-    Trace,
 }
 
 const KEY_SOURCES: &[(&str, KeySource)] = &[
@@ -147,23 +97,14 @@ const KEY_SOURCES: &[(&str, KeySource)] = &[
 
 const FLAGS: &[(&str, bool)] = &[("1", true), ("0", false)];
 
-const LOG_LEVELS: &[(&str, LogLevel)] = &[
-    ("none", LogLevel::None),
-    ("error", LogLevel::Error),
-    ("warn", LogLevel::Warn),
-    ("info", LogLevel::Info),
-    ("debug", LogLevel::Debug),
-    ("trace", LogLevel::Trace),
-];
-
 /// Reads the whole configuration.
 pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
     check(inline)?;
-    let mut reading = Reading::default();
-    let user_file = reading.user_file(env)?;
-    reading.project_file(env, user_file.as_deref())?;
-    reading.oci_files(env);
-    reading.inline(inline)?;
+    let mut sources = Sources::default();
+    let user_file = sources.user_file(env)?;
+    sources.project_file(env, user_file.as_deref())?;
+    sources.oci_files(env);
+    sources.inline(inline)?;
 
     let path = |inline: Option<&PathBuf>, name: &str| {
         inline
@@ -173,18 +114,21 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
     };
     let secret = |name: &str| variable(env, name).map(SecretString::from);
     let dir = path(inline.dir.as_ref(), "PROVIDER_AUTH_DIR")
-        .or_else(|| places::default_dir(env, Platform::HERE))
+        .or_else(|| paths::default_dir(env, Platform::HERE))
         .ok_or_else(|| {
             Place::option("PROVIDER_AUTH_DIR")
                 .fault("set this variable to a folder, since no home folder is known")
         })?;
-    let oci_log = reading.oci.log();
-    let own = merge::merge(&reading.layers, &reading.oci)?;
-    let idle = own.providers.values().flat_map(|provider| &provider.idle);
-    reading.warnings.extend(idle.map(ToString::to_string));
+    let untrusted = merge::merge(&sources.layers)?;
+    let unused = untrusted
+        .providers
+        .values()
+        .flat_map(|known| &known.unused_keys);
+    sources.warnings.extend(unused.map(ToString::to_string));
     let passphrase_file = path(None, "PROVIDER_AUTH_PASSPHRASE_FILE");
-    let barred = places::ours(&dir, passphrase_file.as_deref());
-    let project = Project::of(&mut reading, &own, &TrustedFiles::read(&dir), &barred, env);
+    let protected = paths::ours(&dir, passphrase_file.as_deref());
+    let trusted = TrustedFiles::read(&dir);
+    let project = Project::of(&mut sources, &untrusted, &trusted, &protected, env);
     Ok(Settings {
         dir,
         key_source: choice(
@@ -215,22 +159,21 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
                 "PROVIDER_AUTH_LOG",
                 LOG_LEVELS,
             )?
-            .unwrap_or(oci_log.level),
+            .unwrap_or(sources.log.level),
             file: path(inline.log_file.as_ref(), "PROVIDER_AUTH_LOG_FILE")
-                .or_else(|| oci_log.file.map(|file| expand(env, &file))),
+                .or_else(|| sources.log.file.map(|file| expand(env, &file))),
         },
-        providers: own.providers,
-        selections: own.selections,
+        providers: untrusted.providers,
+        selections: untrusted.selections,
         project,
-        warnings: reading.warnings,
-        files: reading.files,
+        warnings: sources.warnings,
         user_file,
     })
 }
 
 /// Checks the options of `configure` by themselves, without reading anything else.
 pub fn check(inline: &Inline) -> Result<(), ConfigError> {
-    Reading::default().inline(inline)?;
+    Sources::default().inline(inline)?;
     if let Some(name) = &inline.key_source {
         one_of(&Place::option("keySource"), name, KEY_SOURCES)?;
     }
@@ -246,15 +189,16 @@ impl Settings {
         self.providers.values().chain(self.project.definitions())
     }
 
-    /// The provider as a trusted file of the project defines it, else as it is built in or configured. `taken`: it has accounts
-    /// that were made without a project, so that it is not a project's to define.
+    /// The provider as a trusted file of the project defines it, else as it is built in or
+    /// configured. `has_own_accounts`: it has accounts that were made without a project, so that no
+    /// project may define it.
     pub(crate) fn provider(
         &self,
         id: &str,
-        taken: impl FnOnce() -> bool,
+        has_own_accounts: impl FnOnce() -> bool,
     ) -> Option<Result<Arc<Provider>, ConfigError>> {
         match self.project.definition(id) {
-            Some(made) if !taken() => Some(made.clone()),
+            Some(made) if !has_own_accounts() => Some(made.clone()),
             _ => self.providers.get(id).cloned().map(Ok),
         }
     }
@@ -262,10 +206,10 @@ impl Settings {
 
 /// The true paths of all files that may be the project's.
 pub(crate) fn project_places(env: &dyn Env) -> Vec<PathBuf> {
-    let names = [places::PROJECT_FILE, oci::FILE];
+    let names = [paths::PROJECT_FILE, oci::FILE];
     let places = names
         .into_iter()
-        .flat_map(|name| places::project_files(env, name));
+        .flat_map(|name| paths::project_files(env, name));
     places
         .flat_map(|place| {
             let folder = place

@@ -1,23 +1,27 @@
 //! An application in an Oracle Cloud identity domain, as `oci-auth.config.jsonc` describes it.
 //!
-//! The file has keys of its own and makes one provider, `oci-oidc`. What is wrong in it is collected and told at once,
-//! to whoever uses that provider: a template that a project ships keeps nobody from the other ones.
+//! The file has keys of its own and makes a layer of one provider, `oci-oidc`. What is wrong in it
+//! is collected and said at once, when that provider is used: a template that a project ships does
+//! no harm to the other ones.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use provider_auth_oauth::ClientAuth;
 
 use super::error::{ConfigError, Place};
+use super::keys::known;
+use super::layer::{Layer, ProviderPatch};
+use super::log::{LOG_LEVELS, LogLevel, LogSettings};
 use super::origin::Origin;
 use super::provider::{Grant, Provenance};
-use super::schema::ProviderPatch;
+use super::provider_keys::ProviderKeys;
 use super::secret::is_reference;
-use super::tree::{Content, Entry, Node};
-use super::values::{endpoint, known, one_of, redirect_uri, scope_of, secret, word};
-use super::{LOG_LEVELS, LogLevel, LogSettings};
+use super::tree::{self, Content, Entry, Node};
+use super::values::{endpoint, one_of, redirect_uri, scope_of, secret, word};
+use crate::printable::visible;
 
 /// The provider that the file makes.
-pub(super) const PROVIDER: &str = "oci-oidc";
+const PROVIDER: &str = "oci-oidc";
 
 /// The file's name, in a project and in OpenCode's folder.
 pub(super) const FILE: &str = "oci-auth.config.jsonc";
@@ -36,7 +40,8 @@ pub(super) const KEYS: &[&str] = &[
     "$schema",
 ];
 
-/// Under which keys of a provider they stand, so that a fault which shows later names its place here.
+/// Under which keys of a provider they stand, so that a fault which shows later names its place
+/// here.
 const SAME_AS: &[(&str, &str)] = &[
     ("domain_url", "issuer"),
     ("client_id", "clientId"),
@@ -62,69 +67,88 @@ pub(super) const APPLICATIONS: &[(&str, Application)] = &[
     ("mobile_app", Application::Mobile),
 ];
 
-/// What the search for the file brought.
-#[derive(Clone, Default)]
+/// What a file says; its default, where there is no file.
 pub(super) struct OciFile {
-    /// Where it was looked for, in this order.
-    pub(super) searched: Vec<PathBuf>,
-    /// What it says; `None` when there is none.
-    pub(super) found: Option<Found>,
+    provenance: Provenance,
+    /// What it says of the provider, or all that is wrong with it.
+    pub(super) patch: ProviderPatch,
+    pub(super) log: LogSettings,
 }
 
-/// What the file says.
-#[derive(Clone)]
-pub(super) struct Found {
-    pub(super) provenance: Provenance,
-    /// What it says of the provider, or all that is wrong with it.
-    pub(super) provider: Result<ProviderPatch, ConfigError>,
-    pub(super) log_level: Option<LogLevel>,
-    pub(super) log_file: Option<PathBuf>,
+impl Default for OciFile {
+    fn default() -> Self {
+        Self {
+            provenance: Provenance::BuiltIn,
+            patch: ProviderPatch::default(),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+/// Reads the text of a file; `None` where there is no file.
+pub(super) fn read(
+    file: &Path,
+    text: Result<Option<String>, ConfigError>,
+    provenance: Provenance,
+    warnings: &mut Vec<String>,
+) -> Option<OciFile> {
+    let tree = match text {
+        Ok(None) => return None,
+        Ok(Some(text)) => tree::parse_file(file, &text),
+        Err(fault) => Err(fault),
+    };
+    let read = tree.and_then(|root| OciFile::of(&root, provenance, warnings));
+    Some(read.unwrap_or_else(OciFile::faulty))
 }
 
 impl OciFile {
-    /// What is logged where neither the environment nor `configure` says.
-    pub(super) fn log(&self) -> LogSettings {
-        let found = self.found.as_ref();
-        LogSettings {
-            level: found.and_then(|found| found.log_level).unwrap_or_default(),
-            file: found.and_then(|found| found.log_file.clone()),
-        }
-    }
-}
-
-impl Found {
-    /// A file that cannot be read.
-    pub(super) fn faulty(provenance: Provenance, fault: ConfigError) -> Self {
-        Self {
-            provenance,
-            provider: Err(fault),
-            log_level: None,
-            log_file: None,
-        }
+    /// A file with a fault, of which nothing is used.
+    fn faulty(fault: ConfigError) -> Self {
+        let mut file = Self::default();
+        file.patch.fault = Some(fault);
+        file
     }
 
-    /// Reads the file.
-    pub(super) fn read(root: &Node, provenance: Provenance, warnings: &mut Vec<String>) -> Self {
-        let entries = match known(root, KEYS, warnings) {
-            Ok(entries) => entries,
-            Err(fault) => return Self::faulty(provenance, fault),
-        };
+    fn of(
+        root: &Node,
+        provenance: Provenance,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, ConfigError> {
         let mut keys = Keys {
             place: &root.place,
-            entries,
+            entries: known(root, KEYS, warnings)?,
             problems: Vec::new(),
         };
-        let log_level = keys.log_level(&provenance, warnings);
-        let log_file = keys.log_file(&provenance, warnings);
+        let log = LogSettings {
+            level: keys.log_level(&provenance, warnings).unwrap_or_default(),
+            file: keys.log_file(&provenance, warnings),
+        };
         let patch = keys.provider(&provenance);
-        Self {
-            provider: match keys.problems.is_empty() {
-                true => Ok(patch),
-                false => Err(joined(keys.problems)),
+        Ok(match joined(keys.problems) {
+            Some(fault) => Self {
+                log,
+                ..Self::faulty(fault)
             },
-            provenance,
-            log_level,
-            log_file,
+            None => Self {
+                provenance,
+                patch,
+                log,
+            },
+        })
+    }
+
+    /// The layer that it makes. `searched`: where it was looked for.
+    pub(super) fn into_layer(mut self, searched: Vec<PathBuf>) -> Layer {
+        if let Some(fault) = &mut self.patch.fault {
+            let places: Vec<String> = searched.iter().map(|path| visible(path)).collect();
+            let places = places.join(", ");
+            fault.why.push_str(&format!(". Searched: {places}"));
+        }
+        self.patch.searched = searched;
+        Layer {
+            provenance: self.provenance,
+            providers: [(PROVIDER.to_owned(), self.patch)].into(),
+            dedicated: true,
         }
     }
 }
@@ -138,31 +162,21 @@ struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     fn provider(&mut self, from: &Provenance) -> ProviderPatch {
-        let mut patch = ProviderPatch {
-            place: self.place.clone(),
-            ..ProviderPatch::default()
-        };
-        for (key, ours) in SAME_AS {
-            let node = self.node(key);
-            patch
-                .keys
-                .extend(node.map(|node| (*ours, node.place.clone())));
-        }
-        patch.issuer = self.required("domain_url", domain);
-        patch.client_id = self.required("client_id", |node| Ok(word(node)?.to_owned()));
+        let issuer = self.required("domain_url", domain);
+        let client_id = self.required("client_id", word);
         let base = self.required("llm_base_url", endpoint);
-        patch.origins = base
+        let origins = base
             .as_ref()
             .map(|base| Origin::of(base).into_iter().collect());
         // Of a bare host, the list lies where it does for any.
         let base = base.filter(|base| base.path() != "/");
-        patch.models_url = base.map(|mut base| {
+        let models_url = base.map(|mut base| {
             let path = format!("{}/models", base.path().trim_end_matches('/'));
             base.set_path(&path);
             base
         });
-        patch.redirect_uri = self.optional("redirect_uri", redirect_uri);
-        patch.scopes = self.optional("scope", |node| {
+        let redirect_uri = self.optional("redirect_uri", redirect_uri);
+        let scopes = self.optional("scope", |node| {
             node.text()?
                 .split_ascii_whitespace()
                 .map(|scope| scope_of(&node.place, scope))
@@ -173,23 +187,42 @@ impl<'a> Keys<'a> {
                 one_of(&node.place, node.text()?, APPLICATIONS)
             })
             .unwrap_or(Application::Confidential);
-        match application {
-            Application::Confidential => {
-                patch.client_secret = self.required("client_secret", |node| secret(node, from));
-                patch.client_auth = Some(ClientAuth::Basic);
-                patch.grants = Some(vec![Grant::AuthorizationCode]);
-            }
+        let (client_auth, grant) = match application {
+            Application::Confidential => (ClientAuth::Basic, Grant::AuthorizationCode),
+            Application::Mobile => (ClientAuth::None, Grant::DeviceCode),
+        };
+        let client_secret = match application {
+            Application::Confidential => self.required("client_secret", |node| secret(node, from)),
             Application::Mobile => {
-                if let Some(node) = self.node("client_secret") {
-                    self.problems.push(node.place.fault(
-                        "a mobile_app has no secret: remove it, or set auth_method to confidential_app",
-                    ));
-                }
-                patch.client_auth = Some(ClientAuth::None);
-                patch.grants = Some(vec![Grant::DeviceCode]);
+                let node = self.node("client_secret");
+                self.problems.extend(node.map(|node| {
+                    let why = "a mobile_app has no secret: remove it, or set auth_method to confidential_app";
+                    node.place.fault(why)
+                }));
+                None
             }
+        };
+        let places = SAME_AS.iter().filter_map(|(key, ours)| {
+            let node = self.node(key)?;
+            Some(((*ours).to_owned(), node.place.clone()))
+        });
+        ProviderPatch {
+            place: self.place.clone(),
+            keys: ProviderKeys {
+                issuer,
+                client_id,
+                client_secret,
+                client_auth: Some(client_auth),
+                grants: Some(vec![grant]),
+                scopes,
+                redirect_uri,
+                origins,
+                models_url,
+                ..ProviderKeys::default()
+            },
+            places: places.collect(),
+            ..ProviderPatch::default()
         }
-        patch
     }
 
     /// What is logged. A project's wish is not followed: how much is written is the user's choice.
@@ -234,7 +267,8 @@ impl<'a> Keys<'a> {
         true
     }
 
-    /// The value of a key; an empty text counts as none, since that is how templates leave out.
+    /// The value of a key; an empty text counts as not set, since templates leave keys out that
+    /// way.
     fn node(&self, key: &str) -> Option<&'a Node> {
         let entry = self.entries.iter().find(|(known, _)| *known == key);
         let node = entry.map(|(_, entry)| &entry.node);
@@ -279,8 +313,8 @@ fn domain(node: &Node) -> Result<url::Url, ConfigError> {
     Ok(url)
 }
 
-/// Whether a template was not filled in: `<your-client-id>`, also within a URL or a reference. A secret may hold such
-/// brackets by chance, so there only the whole text counts.
+/// Whether a template was not filled in: `<your-client-id>`, also within a URL or a reference. A
+/// secret may hold such brackets by chance, so there only the whole text counts.
 fn is_placeholder(node: &Node) -> bool {
     let Content::Text(text) = &node.value else {
         return false;
@@ -295,10 +329,10 @@ fn is_placeholder(node: &Node) -> bool {
     })
 }
 
-/// One fault of all.
-fn joined(problems: Vec<ConfigError>) -> ConfigError {
+/// All faults in one; `None` without any.
+fn joined(problems: Vec<ConfigError>) -> Option<ConfigError> {
     let mut problems = problems.into_iter();
-    let mut first = problems.next().expect("there is a problem to tell of");
+    let mut first = problems.next()?;
     for ConfigError {
         line,
         column,
@@ -311,5 +345,5 @@ fn joined(problems: Vec<ConfigError>) -> ConfigError {
         let at = place.map_or_else(String::new, |(line, column)| format!(" ({line}:{column})"));
         first.why.push_str(&format!("; {path}{at}: {why}"));
     }
-    first
+    Some(first)
 }

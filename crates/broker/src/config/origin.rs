@@ -8,8 +8,8 @@ use url::Url;
 
 /// An origin that may receive credentials: `scheme://host[:port]`.
 ///
-/// The scheme is https, or http to this machine; the host is lower-case and a default port is left out, so that
-/// equal origins are equal texts.
+/// The scheme is https, or http to this machine; the host is lower-case and a default port is left
+/// out, so that equal origins are equal texts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Origin(String);
@@ -97,7 +97,8 @@ pub(super) fn safe_url(text: &str) -> Result<Url, BadUrl> {
     }
 }
 
-/// Reads the address of an MCP server, without its query: that names no other server, and may hold a secret.
+/// Reads the address of an MCP server, without its query: that names no other server, and may hold
+/// a secret.
 pub(crate) fn mcp_server(text: &str) -> Result<Url, BadUrl> {
     let mut url = safe_url(text)?;
     url.set_query(None);

@@ -10,15 +10,17 @@ use url::Url;
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::secret::SecretRef;
-use crate::providers::{BoundItems, ModelLists, OwnShape, StreamShape};
-use crate::store::accounts::DEFAULT_NAMESPACE;
+use crate::providers::{BoundItems, CredentialForm, ModelLists, OwnShape, StreamShape};
+
+/// The pool of requests, logins and accounts that do not name one.
+pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
 /// A provider, complete and checked.
 #[derive(Clone, Debug)]
 pub struct Provider {
     /// Its id.
     pub id: Arc<str>,
-    /// The MCP server that its logins are for; of another provider, none.
+    /// The MCP server that its logins are for; `None` for any other provider.
     pub resource: Option<Url>,
     /// Its authorization server; `None` when it offers no login, so that only API keys serve.
     pub server: Option<Server>,
@@ -42,9 +44,9 @@ pub struct Provider {
     pub assertion: Option<SecretRef>,
     /// The grants that a login may use; `None` for every one that server and client allow.
     pub grants: Option<Vec<Grant>>,
-    /// Whether its issuer is asked for endpoints that nobody named.
+    /// Whether its issuer is asked for endpoints that the configuration leaves out.
     pub discovers: bool,
-    /// Where its credentials may go; empty for one that still has to be told.
+    /// Where its credentials may go; empty while the user has not said.
     pub origins: Vec<Origin>,
     /// Those of them that were added to the list, such as that of a gateway in front of it.
     pub extra_origins: Vec<Origin>,
@@ -52,8 +54,9 @@ pub struct Provider {
     pub oauth_header: HeaderTemplate,
     /// How an API key is sent.
     pub api_header: HeaderTemplate,
-    /// Further headers beside an access token. The caller's own value wins, save that of `anthropic-beta`, to which
-    /// ours is appended.
+    /// Further headers beside an access token. Which of a caller's own are kept, the descriptors
+    /// say: see [`appended_headers`](crate::appended_headers) and
+    /// [`default_headers`](crate::default_headers).
     pub oauth_extra: Vec<(String, String)>,
     /// Further headers beside an API key, under the same rule.
     pub api_extra: Vec<(String, String)>,
@@ -67,7 +70,7 @@ pub struct Provider {
     pub models_shape: Option<OwnShape>,
     /// How its pools rotate.
     pub rotation: Rotation,
-    /// The pool of requests and logins that name none.
+    /// The pool of requests and logins that do not name one.
     pub namespace: Option<String>,
     /// The account, by id or label, of requests that name neither account nor pool.
     pub account: Option<String>,
@@ -89,13 +92,14 @@ pub struct Provider {
     /// Where a file that defines it was looked for, of a provider that has one.
     pub searched: Vec<PathBuf>,
     /// Keys that are set and have no effect.
-    pub idle: Vec<ConfigError>,
-    /// What is wrong with that file; whoever uses the provider is told.
+    pub unused_keys: Vec<ConfigError>,
+    /// What is wrong with that file; each use of the provider fails with it.
     pub fault: Option<ConfigError>,
 }
 
 impl Provider {
-    /// Whether a login may use this grant. A client speaks for itself only where that was asked for.
+    /// Whether a login may use this grant. A client speaks for itself only where that was asked
+    /// for.
     pub(crate) fn allows(&self, grant: Grant) -> bool {
         match &self.grants {
             Some(grants) => grants.contains(&grant),
@@ -103,15 +107,15 @@ impl Provider {
         }
     }
 
-    /// Keeps what a project's file has read for it from files of ours.
-    pub(super) fn bar(&mut self, ours: &Arc<[PathBuf]>) {
+    /// Forbids a project's file to have files of ours read for it.
+    pub(super) fn protect(&mut self, ours: &Arc<[PathBuf]>) {
         let secrets = [
             &mut self.client_secret,
             &mut self.private_key,
             &mut self.assertion,
         ];
         for secret in secrets.into_iter().flatten() {
-            secret.barred = ours.clone();
+            secret.protected = ours.clone();
         }
     }
 
@@ -121,7 +125,8 @@ impl Provider {
         configured.unwrap_or(DEFAULT_NAMESPACE)
     }
 
-    /// The redirect URIs registered with the server, in the order in which they are tried; none for any free port.
+    /// The redirect URIs registered with the server, in the order in which they are tried; empty
+    /// for any free port.
     pub(crate) fn redirect_uris(&self) -> impl Iterator<Item = &Url> {
         self.redirect_uri.iter().chain(&self.fallback_redirect_uris)
     }
@@ -152,16 +157,6 @@ pub struct HeaderTemplate {
     pub form: CredentialForm,
 }
 
-/// How a credential itself is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CredentialForm {
-    /// As it is.
-    #[default]
-    Plain,
-    /// As the user name of HTTP Basic authentication, without a password (RFC 7617).
-    BasicUser,
-}
-
 /// Where a definition comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -170,7 +165,7 @@ pub enum Provenance {
     BuiltIn,
     /// The user's own config file.
     User(PathBuf),
-    /// The config file of the project that is worked on; it may be anybody's.
+    /// The config file of the project that is worked on; anyone may have written it.
     Project(PathBuf),
     /// The options of `configure`.
     Inline,

@@ -10,19 +10,20 @@ use secrecy::SecretString;
 
 use super::error::{ConfigError, Place};
 use super::limits::LONGEST_SECRET_FILE;
-use super::places::expand;
+use super::paths::expand;
 use crate::host::Env;
-use crate::shown::{visible, visible_text};
+use crate::printable::{visible, visible_text};
 
 /// A secret that the configuration names; nothing is read before [`resolve_secret`].
 #[derive(Clone, Debug)]
 pub struct SecretRef {
     /// Where the secret is.
     pub source: SecretSource,
-    /// Whether a project's file says so. It is read only where a person has trusted that file, and only what is the user's own.
+    /// Whether a project's file says so. It is read only where a person has trusted that file, and
+    /// only what is the user's own.
     pub from_project: bool,
     /// Files and folders of ours, which a project's file may not have read.
-    pub(super) barred: Arc<[PathBuf]>,
+    pub(super) protected: Arc<[PathBuf]>,
     pub(super) place: Place,
 }
 
@@ -79,8 +80,9 @@ fn reference(text: &str) -> Option<(Kind, &str)> {
 
 /// Reads a secret from where it is.
 ///
-/// Of a file and of a variable alike, one line break at the end and a byte order mark are not part of the secret. A file must be
-/// a regular one of at most 64 KiB, so that a mistaken path neither blocks nor floods.
+/// Of a file and of a variable alike, one line break at the end and a byte order mark are not part
+/// of the secret. A file must be a regular one of at most 64 KiB, so that a mistaken path neither
+/// blocks nor floods.
 pub fn resolve_secret(secret: &SecretRef, env: &dyn Env) -> Result<SecretString, ConfigError> {
     let fault = |why: String| secret.place.fault(why);
     match &secret.source {
@@ -137,7 +139,7 @@ fn bare(text: &str) -> &str {
 }
 
 /// What is read for a definition that a project's file has a part in.
-pub(super) struct Reading {
+pub(super) struct SecretReading {
     /// `file`, `variable` or `configuration`.
     pub(super) kind: &'static str,
     /// The true path, the variable, or the configuration that has it in clear.
@@ -148,7 +150,7 @@ pub(super) struct Reading {
 
 impl SecretRef {
     /// What is read for this; `None` for a text that stands in the project's file itself.
-    pub(super) fn reading(&self, env: &dyn Env) -> Option<Reading> {
+    pub(super) fn reading(&self, env: &dyn Env) -> Option<SecretReading> {
         let (kind, name) = match &self.source {
             SecretSource::Plain(_) if self.from_project => return None,
             SecretSource::Plain(_) => ("configuration", self.place.names_file()),
@@ -161,7 +163,7 @@ impl SecretRef {
             SecretSource::Env(name) => is_ours(name).then(|| OURS.to_owned()),
             SecretSource::File(path) => self.open_own(&expand(env, path), env).err(),
         };
-        Some(Reading {
+        Some(SecretReading {
             kind,
             name,
             refusal,
@@ -179,14 +181,14 @@ fn is_ours(name: &str) -> bool {
         || matches!(&*name, "OPENCODE_VAULT_KEY" | "OPENCODE_AUTH_CONTENT")
 }
 
-/// Folders whose files are no files: what they hold is made up by the system, of other secrets too.
+/// Folders whose files the system makes up, of other secrets too.
 const MADE_UP: &[&str] = &["/proc", "/dev", "/sys"];
 
 impl SecretRef {
-    /// Opens a file that a project's file names: a regular one of the user's own, under one name, behind no link, and none that
-    /// the system makes or that we keep.
+    /// Opens a file that a project's file names. It has to be a regular file of the user's own,
+    /// with one name, not reached by a link, not made up by the system, and not one of ours.
     fn open_own(&self, path: &Path, env: &dyn Env) -> Result<File, String> {
-        let told = |error: std::io::Error| format!("cannot be read: {error}");
+        let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
         let place = true_path(path);
         let is_under = |folder: &&str| path.starts_with(folder) || place.starts_with(folder);
         if MADE_UP.iter().any(is_under) || is_made_up(&place) {
@@ -194,15 +196,15 @@ impl SecretRef {
                 "is made by the system; a project's file may name your own files only".into(),
             );
         }
-        if self.barred.iter().any(|ours| place.starts_with(ours)) {
+        if self.protected.iter().any(|ours| place.starts_with(ours)) {
             return Err(
-                "is one of provider-auth's own; a project's file may name none of them".into(),
+                "is one of provider-auth's own; a project's file may not name those".into(),
             );
         }
-        let found = std::fs::symlink_metadata(path).map_err(told)?;
+        let found = std::fs::symlink_metadata(path).map_err(unreadable)?;
         if found.is_symlink() || self.bases(env).iter().any(|base| has_link(base, path)) {
             return Err(format!(
-                "is reached by a link, to {}; a project's file may name no links",
+                "is reached by a link, to {}; a project's file may not name links",
                 visible(&place)
             ));
         }
@@ -223,16 +225,18 @@ impl SecretRef {
         if found.len() > LONGEST_SECRET_FILE {
             return Err(format!("is longer than {LONGEST_SECRET_FILE} bytes"));
         }
-        let open = File::open(path).map_err(told)?;
-        // The file that was looked at is the file that is read, even if another one takes its place meanwhile.
-        let opened = open.metadata().map_err(told)?;
+        let open = File::open(path).map_err(unreadable)?;
+        // The file that was looked at is the file that is read, even if another one takes its place
+        // meanwhile.
+        let opened = open.metadata().map_err(unreadable)?;
         match is_same(&found, &opened) {
             true => Ok(open),
             false => Err("was replaced while it was being opened".into()),
         }
     }
 
-    /// The folders below which each link counts: the project's and the home folder. Links above them are the system's.
+    /// The folders below which each link counts: the project's and the home folder. Links above
+    /// them are the system's.
     fn bases(&self, env: &dyn Env) -> Vec<PathBuf> {
         let named = self.place.folder().into_iter().chain(env.home_dir());
         let named = named.filter(|folder| folder.parent().is_some());

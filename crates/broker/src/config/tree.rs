@@ -1,7 +1,7 @@
 //! Configuration as a tree in which every value knows where it stands.
 //!
-//! A file and an inline value become the same tree, so that one validator serves both. Nothing here implements
-//! `Debug`, since any text may be a secret.
+//! A file and an inline value become the same tree, so that one validator serves both. Nothing here
+//! implements `Debug`, since any text may be a secret.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -36,7 +36,8 @@ pub(super) struct Entry {
     pub(super) node: Node,
 }
 
-/// Reads JSON with comments and trailing commas; nothing else of JSON5. An empty file is an empty object.
+/// Reads JSON with comments and trailing commas; nothing else of JSON5. An empty file is an empty
+/// object.
 pub(super) fn parse_file(file: &Path, text: &str) -> Result<Node, ConfigError> {
     let options = ParseOptions {
         allow_comments: true,
@@ -108,6 +109,55 @@ impl Node {
                 format!("{{{}}}", entries.join(","))
             }
         }
+    }
+}
+
+impl Node {
+    pub(super) fn text(&self) -> Result<&str, ConfigError> {
+        match &self.value {
+            Content::Text(text) => Ok(text),
+            _ => Err(self.expected("a string")),
+        }
+    }
+
+    pub(super) fn flag(&self) -> Result<bool, ConfigError> {
+        match self.value {
+            Content::Flag(flag) => Ok(flag),
+            _ => Err(self.expected("true or false")),
+        }
+    }
+
+    pub(super) fn list(&self) -> Result<&[Self], ConfigError> {
+        match &self.value {
+            Content::List(items) => Ok(items),
+            _ => Err(self.expected("a list")),
+        }
+    }
+
+    pub(super) fn object(&self) -> Result<&[Entry], ConfigError> {
+        match &self.value {
+            Content::Object(entries) => Ok(entries),
+            _ => Err(self.expected("an object")),
+        }
+    }
+
+    pub(super) fn whole(&self, least: u64, most: u64) -> Result<u64, ConfigError> {
+        match self.value {
+            Content::Number(number)
+                if number.fract() == 0.0 && number >= least as f64 && number <= most as f64 =>
+            {
+                Ok(number as u64)
+            }
+            Content::Number(_) => Err(self
+                .place
+                .fault(format!("expected a whole number from {least} to {most}"))),
+            _ => Err(self.expected("a number")),
+        }
+    }
+
+    fn expected(&self, what: &str) -> ConfigError {
+        self.place
+            .fault(format!("expected {what}, found {}", self.kind()))
     }
 }
 

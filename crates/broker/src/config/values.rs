@@ -1,23 +1,25 @@
 //! The kinds of value that the configuration knows, each checked where it stands.
 //!
-//! What passes here is a type that needs no second look; a fault says what would have fitted, and repeats nothing.
+//! What passes here is a type that needs no second look; a fault says what was expected, and never
+//! repeats the value.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::HeaderName;
 use url::Url;
 
 use super::error::{ConfigError, Place};
-use super::limits::MOST_HINTS;
-use super::nearest::nearest;
+use super::keys::known;
+use super::limits::LONGEST_NAME;
 use super::origin::{Origin, mcp_server, safe_url};
+use super::parameters::is_reserved;
 use super::provider::Provenance;
-use super::schema::is_reserved;
 use super::secret::{SecretRef, SecretSource, is_reference};
-use super::tree::{Content, Entry, Node};
+use super::suggestion::hint;
+use super::tree::{Entry, Node};
+use crate::printable::{is_deceptive, visible_text};
 use crate::providers;
-use crate::shown::visible_text;
-use crate::store::accounts::checked_name;
 
 /// Headers that no credential can stand in, since the connection itself needs them.
 const RESERVED_HEADERS: &[&str] = &[
@@ -30,7 +32,8 @@ const RESERVED_HEADERS: &[&str] = &[
     "upgrade",
 ];
 
-/// An address of a login server. Its query says nothing that the flow itself does: who gets the code is not hidden there.
+/// An address of a login server. Its query sets no parameter of the flow itself, so that it cannot
+/// hide where the code goes.
 pub(super) fn endpoint(node: &Node) -> Result<Url, ConfigError> {
     let url = address(node)?;
     let reserved = url.query_pairs().find(|(name, _)| is_reserved(name));
@@ -50,7 +53,8 @@ fn address(node: &Node) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
-/// What stands before the query names the server; the query may hold a secret, and chooses no more than tools.
+/// What stands before the query names the server; the query may hold a secret, and chooses no more
+/// than tools.
 pub(super) fn resource(node: &Node) -> Result<Url, ConfigError> {
     mcp_server(node.text()?).map_err(|bad| node.place.fault(bad.to_string()))
 }
@@ -68,7 +72,8 @@ pub(super) fn issuer(node: &Node) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
-/// Servers compare redirect URIs letter by letter, so one that we would send in another spelling is refused.
+/// Servers compare redirect URIs letter by letter, so one that we would send in another spelling is
+/// refused.
 pub(super) fn redirect_uri(node: &Node) -> Result<Url, ConfigError> {
     let url = endpoint(node)?;
     if url.as_str() != node.text()? {
@@ -80,15 +85,25 @@ pub(super) fn redirect_uri(node: &Node) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
+/// What [`is_name`] takes.
+pub(crate) const NAME_RULE: &str = "expected 1 to 200 characters, none of them a control character or one that turns the \
+                                    direction of writing";
+
+/// Whether a text can be the name of a pool or the label of an account: they are shown in terminals
+/// and matched by equality.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.trim().is_empty()
+        && text.chars().count() <= LONGEST_NAME
+        && !text.chars().any(|c| c.is_control() || is_deceptive(c))
+}
+
 /// The name of a pool, or the id or label of an account.
 pub(super) fn name(node: &Node) -> Result<String, ConfigError> {
-    let name = node.text()?.to_owned();
-    checked_name("", Some(name.clone()))
-        .map(|_| name)
-        .map_err(|_| {
-            node.place
-                .fault("expected 1 to 200 characters, none of them a control character or one that turns the direction of writing")
-        })
+    let name = node.text()?;
+    match is_name(name) {
+        true => Ok(name.to_owned()),
+        false => Err(node.place.fault(NAME_RULE)),
+    }
 }
 
 /// Bytes as hex.
@@ -125,12 +140,12 @@ pub(super) fn secret(node: &Node, from: &Provenance) -> Result<SecretRef, Config
     Ok(SecretRef {
         source,
         from_project,
-        barred: [].into(),
+        protected: [].into(),
         place: node.place.clone(),
     })
 }
 
-/// Further headers of each request. A credential is none of them: it would go unsealed.
+/// Further headers of each request. None may be a credential, which would be stored unencrypted.
 pub(super) fn headers(node: &Node) -> Result<BTreeMap<String, String>, ConfigError> {
     let mut headers = BTreeMap::new();
     for Entry { key, place, node } in node.object()? {
@@ -198,8 +213,8 @@ pub(super) fn scheme(node: &Node) -> Result<String, ConfigError> {
     Ok(scheme.to_owned())
 }
 
-/// A text that is not empty and no reference: a reference here would be sent as it stands.
-pub(super) fn word(node: &Node) -> Result<&str, ConfigError> {
+/// A text that is neither empty nor a reference: a reference here would be sent as it stands.
+pub(super) fn word(node: &Node) -> Result<String, ConfigError> {
     let text = node.text()?;
     if text.is_empty() || text.chars().any(char::is_control) {
         return Err(node
@@ -211,7 +226,7 @@ pub(super) fn word(node: &Node) -> Result<&str, ConfigError> {
             .place
             .fault("{env:…} and {file:…} are read in clientSecret only"));
     }
-    Ok(text)
+    Ok(text.to_owned())
 }
 
 /// A JSON pointer (RFC 6901) to a value of a document.
@@ -222,7 +237,33 @@ pub(super) fn pointer(node: &Node) -> Result<String, ConfigError> {
             .place
             .fault("expected a JSON pointer such as /account/id"));
     }
-    Ok(text.to_owned())
+    Ok(text)
+}
+
+/// A list whose items are all read like this.
+pub(super) fn list<T>(
+    node: &Node,
+    read: impl FnMut(&Node) -> Result<T, ConfigError>,
+) -> Result<Vec<T>, ConfigError> {
+    node.list()?.iter().map(read).collect()
+}
+
+/// An object of known names whose values are all read like this, in the order of the file.
+pub(super) fn by_name<T>(
+    node: &Node,
+    names: &[&'static str],
+    warnings: &mut Vec<String>,
+    mut read: impl FnMut(&'static str, &Node) -> Result<T, ConfigError>,
+) -> Result<Vec<(&'static str, T)>, ConfigError> {
+    let entries = known(node, names, warnings)?.into_iter();
+    entries
+        .map(|(name, Entry { node, .. })| Ok((name, read(name, node)?)))
+        .collect()
+}
+
+/// The whole milliseconds of a span of the configuration's limits.
+pub(super) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 pub(super) fn choice<T: Copy>(node: &Node, choices: &[(&str, T)]) -> Result<T, ConfigError> {
@@ -244,81 +285,4 @@ pub(super) fn one_of<T: Copy>(
         names.join(", "),
         hint(written, &names)
     )))
-}
-
-pub(super) fn hint(written: &str, names: &[&str]) -> String {
-    nearest(written, names)
-        .map(|name| format!("; did you mean {name}?"))
-        .unwrap_or_default()
-}
-
-/// The entries whose key is known; of the others, a warning that names the nearest one.
-pub(super) fn known<'a>(
-    node: &'a Node,
-    keys: &[&'static str],
-    warnings: &mut Vec<String>,
-) -> Result<Vec<(&'static str, &'a Entry)>, ConfigError> {
-    let mut found = Vec::new();
-    for entry in node.object()? {
-        if let Some(key) = keys.iter().find(|key| **key == entry.key) {
-            found.push((*key, entry));
-        } else {
-            let hint = match warnings.len() < MOST_HINTS {
-                true => hint(&entry.key, keys),
-                false => String::new(),
-            };
-            let fault = entry.place.fault(format!("unknown key{hint}"));
-            warnings.push(fault.to_string());
-        }
-    }
-    Ok(found)
-}
-
-impl Node {
-    pub(super) fn text(&self) -> Result<&str, ConfigError> {
-        match &self.value {
-            Content::Text(text) => Ok(text),
-            _ => Err(self.expected("a string")),
-        }
-    }
-
-    pub(super) fn flag(&self) -> Result<bool, ConfigError> {
-        match self.value {
-            Content::Flag(flag) => Ok(flag),
-            _ => Err(self.expected("true or false")),
-        }
-    }
-
-    pub(super) fn list(&self) -> Result<&[Self], ConfigError> {
-        match &self.value {
-            Content::List(items) => Ok(items),
-            _ => Err(self.expected("a list")),
-        }
-    }
-
-    pub(super) fn object(&self) -> Result<&[Entry], ConfigError> {
-        match &self.value {
-            Content::Object(entries) => Ok(entries),
-            _ => Err(self.expected("an object")),
-        }
-    }
-
-    pub(super) fn whole(&self, least: u64, most: u64) -> Result<u64, ConfigError> {
-        match self.value {
-            Content::Number(number)
-                if number.fract() == 0.0 && number >= least as f64 && number <= most as f64 =>
-            {
-                Ok(number as u64)
-            }
-            Content::Number(_) => Err(self
-                .place
-                .fault(format!("expected a whole number from {least} to {most}"))),
-            _ => Err(self.expected("a number")),
-        }
-    }
-
-    fn expected(&self, what: &str) -> ConfigError {
-        self.place
-            .fault(format!("expected {what}, found {}", self.kind()))
-    }
 }

@@ -10,8 +10,9 @@ use uuid::Builder;
 
 use super::LoginService;
 use super::flow::LoginFlow;
-use super::plan::{LoginPlan, LoginPrompt, Method};
+use super::plan::{LoginPlan, LoginPrompt};
 use super::remedy::remedy;
+use crate::config::Method;
 use crate::config::{Grant, Provider, resolve_secret};
 use crate::error::BrokerError;
 use crate::host::has_display;

@@ -34,9 +34,8 @@ use flow::LoginFlow;
 use open_logins::{Login, OpenLogins, Outcome};
 use plan::LoginPlan;
 
-pub use plan::{LoginOptions, LoginPrompt, Method};
-
-pub(crate) use plan::methods;
+pub use crate::config::Method;
+pub use plan::{LoginOptions, LoginPrompt};
 
 /// Logs accounts in to one store.
 pub(crate) struct LoginService {

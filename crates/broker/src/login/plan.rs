@@ -11,74 +11,12 @@ use url::Url;
 
 use super::deadline::LastAnswer;
 use super::mix_up::whereabouts;
-use crate::config::{Grant, Provenance, Provider};
+use crate::config::{Method, Provenance, Provider};
 use crate::error::BrokerError;
 use crate::host::Host;
 use crate::oauth_endpoints::bounds::Bounds;
-use crate::shown::visible;
+use crate::printable::visible;
 use crate::store::audience::Registration;
-
-/// How a person proves who they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// A page that answers on a loopback port (RFC 8252).
-    Browser,
-    /// A code that is entered on another device (RFC 8628).
-    Device,
-    /// A page whose answer is pasted here.
-    Paste,
-    /// A key that was made on the provider's page.
-    ApiKey,
-    /// No person does: a token of another issuer names this machine or program (RFC 7523).
-    Assertion,
-    /// No person does: the client signs in for itself (RFC 6749 §4.4).
-    ClientCredentials,
-}
-
-impl Method {
-    /// The name in JavaScript.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Browser => "browser",
-            Self::Device => "device",
-            Self::Paste => "paste",
-            Self::ApiKey => "api-key",
-            Self::Assertion => "assertion",
-            Self::ClientCredentials => "client-credentials",
-        }
-    }
-}
-
-/// The ways to log in that a provider has under this configuration.
-pub(crate) fn methods(provider: &Provider) -> Vec<Method> {
-    let mut methods = Vec::new();
-    // A try says what is wrong with its file.
-    if provider.fault.is_some() {
-        return vec![Method::Browser];
-    }
-    if let Some(server) = &provider.server
-        && server.dialect.page_poll.is_some()
-    {
-        methods.push(Method::Device);
-    } else if let Some(server) = &provider.server
-        && (provider.client_id.is_some()
-            || server.dialect.issued_client.is_some()
-            || provider.resource.is_some())
-    {
-        let discovers = provider.discovers || provider.resource.is_some();
-        let knows = |endpoint: &Option<Url>| endpoint.is_some() || discovers;
-        if knows(&server.authorization_endpoint) && provider.allows(Grant::AuthorizationCode) {
-            methods.extend([Method::Browser, Method::Paste]);
-        }
-        if knows(&server.device_authorization_endpoint) && provider.allows(Grant::DeviceCode) {
-            methods.push(Method::Device);
-        }
-    }
-    if !provider.origins.is_empty() {
-        methods.push(Method::ApiKey);
-    }
-    methods
-}
 
 /// What a login is asked for.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,8 @@ use url::Url;
 use super::LoginService;
 use super::callback::CallbackServer;
 use super::mix_up::redirect_of;
-use super::plan::{LoginPlan, Method};
+use super::plan::LoginPlan;
+use crate::config::Method;
 use crate::error::BrokerError;
 
 impl LoginPlan {

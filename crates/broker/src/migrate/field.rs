@@ -1,13 +1,14 @@
 //! What the fields of an entry say, each checked.
 
-use super::object::{NotA, Object};
-use crate::config::{Origin, Provider};
-use crate::store::HeaderSet;
-use crate::store::secret::Secret;
 use provider_auth_oauth::Tokens;
 use provider_auth_policy::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
+
+use super::object::{NotA, Object};
+use crate::config::{Origin, Provider};
+use crate::store::HeaderSet;
+use crate::store::secret::Secret;
 
 /// Why an entry is not taken over; no word of its values.
 pub(super) type Unclear = String;

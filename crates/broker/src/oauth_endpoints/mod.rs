@@ -16,7 +16,7 @@ use url::Url;
 use crate::config::{Provider, resolve_secret};
 use crate::error::BrokerError;
 use crate::host::{Clock, Entropy};
-use crate::shown::visible_text;
+use crate::printable::visible_text;
 use crate::store::Store;
 use crate::store::credential::Credential;
 use crate::store::secret::Secret;

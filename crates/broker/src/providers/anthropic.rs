@@ -1,12 +1,17 @@
 //! Anthropic: API keys of the Console, and workload identity federation.
 //!
-//! Logins with a Claude plan are for Anthropic's own applications, so no page to sign in on is named here. Whoever holds
-//! a client of their own names its endpoints; it is then spoken to as that server wants it.
+//! Logins with a Claude plan are for Anthropic's own applications, so no page to sign in on is
+//! named here. A user with a client of their own names its endpoints; requests are then in the form
+//! that this server wants.
 
 use provider_auth_oauth::{Dialect, Encoding, IdentityPaths, StepDialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, Endpoints, GENERIC, ModelLists, Template, pairs, streams, texts};
+use super::descriptor::{Descriptor, Endpoints, pairs, texts};
+use super::generic::GENERIC;
+use super::headers::Template;
+use super::models::ModelLists;
+use super::streams;
 
 pub(crate) const ANTHROPIC: Descriptor = Descriptor {
     id: "anthropic",
@@ -22,6 +27,10 @@ pub(crate) const ANTHROPIC: Descriptor = Descriptor {
         ("anthropic-version", "2023-06-01"),
         ("anthropic-beta", "oauth-2025-04-20"),
     ],
+    // A list of opt-ins: the caller's and ours are both needed.
+    appended_headers: &["anthropic-beta"],
+    // A caller may speak another version of the API.
+    default_headers: &["anthropic-version"],
     models: &ModelLists::ANTHROPIC,
     signals: &Signals::ANTHROPIC,
     bound_items: &super::bound::ANTHROPIC,

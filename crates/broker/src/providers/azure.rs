@@ -1,6 +1,10 @@
-//! Azure: a resource of Azure OpenAI, with its key. Each resource has its own host, so the origins come from the user.
+//! Azure: a resource of Azure OpenAI, with its key. Each resource has its own host, so the origins
+//! come from the user.
 
-use super::{Descriptor, GENERIC, ModelLists, Template};
+use super::descriptor::Descriptor;
+use super::generic::GENERIC;
+use super::headers::Template;
+use super::models::ModelLists;
 
 pub(crate) const AZURE: Descriptor = Descriptor {
     id: "azure",

@@ -1,7 +1,8 @@
 //! What in a request only the account that made it can serve, as lists.
 //!
-//! A field counts when its value is a text, or a list of texts, that begins as the list says. What tools are passed and
-//! what they answer is the caller's own and never looked at; see `npm/src/bound.ts`.
+//! A field counts when its value is a text, or a list of texts, that begins as the list says. What
+//! tools are passed and what they answer is the caller's own and never looked at; see
+//! `npm/src/bound.ts`.
 
 /// The items of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +13,8 @@ pub struct BoundItems {
     pub paths: &'static [&'static str],
 }
 
-/// OpenAI's shapes: stored responses, reasoning that is encrypted for the organisation, files and what is made of them.
+/// OpenAI's shapes: stored responses, reasoning that is encrypted for the organisation, files and
+/// what is made of them.
 pub(crate) const OPENAI_SHAPED: BoundItems = BoundItems {
     fields: &[
         ("previous_response_id", ""),
@@ -37,7 +39,8 @@ pub(crate) const OPENAI_SHAPED: BoundItems = BoundItems {
     ],
 };
 
-/// Files, containers and skills belong to a workspace. Signatures of thinking do not: Anthropic takes them from anybody.
+/// Files, containers and skills belong to a workspace. Signatures of thinking do not: Anthropic
+/// takes them from any account.
 pub(crate) const ANTHROPIC: BoundItems = BoundItems {
     fields: &[
         ("file_id", ""),
@@ -48,7 +51,8 @@ pub(crate) const ANTHROPIC: BoundItems = BoundItems {
     paths: &["/files/", "/messages/batches/", "/skills/"],
 };
 
-/// Signatures of thoughts, caches, and files as the API itself names them; links to elsewhere are anybody's.
+/// Signatures of thoughts, caches, and files as the API itself names them; links to elsewhere
+/// belong to no account.
 pub(crate) const GOOGLE: BoundItems = BoundItems {
     fields: &[
         ("thoughtSignature", ""),

@@ -1,11 +1,15 @@
-//! Cursor: keys of the dashboard, for its official API. That API runs agents; it serves no chat completions.
+//! Cursor: keys of the dashboard, for its official API. That API runs agents; it serves no chat
+//! completions.
 //!
 //! Its login is for its own programs, so no server is named here.
 
 use provider_auth_oauth::{Dialect, Meaning, PagePoll, Renewal};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, GENERIC, ModelLists, Template, pairs, status_means};
+use super::descriptor::{Descriptor, pairs, status_means};
+use super::generic::GENERIC;
+use super::headers::Template;
+use super::models::ModelLists;
 
 pub(crate) const CURSOR: Descriptor = Descriptor {
     id: "cursor",

@@ -1,9 +1,13 @@
-//! The base of every provider that is not built in: RFC 6749 and RFC 6750, nothing assumed beyond them.
+//! The base of every provider that is not built in: RFC 6749 and RFC 6750, nothing assumed beyond
+//! them.
 
 use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, Endpoints, ModelLists, Template, bound, streams};
+use super::descriptor::{Descriptor, Endpoints};
+use super::headers::Template;
+use super::models::ModelLists;
+use super::{bound, streams};
 
 pub(crate) const GENERIC: Descriptor = Descriptor {
     id: "generic",
@@ -17,6 +21,8 @@ pub(crate) const GENERIC: Descriptor = Descriptor {
     api_header: Template::BEARER,
     oauth_extra: &[],
     api_extra: &[],
+    appended_headers: &[],
+    default_headers: &[],
     models: &ModelLists::GENERIC,
     pool_logins: true,
     signals: &Signals::GENERIC,

@@ -1,8 +1,11 @@
-//! GitHub Copilot: a GitHub app of one's own signs in, and its token is exchanged for one of Copilot's.
+//! GitHub Copilot: a GitHub app of one's own signs in, and its token is exchanged for one of
+//! Copilot's.
 
 use provider_auth_oauth::{Dialect, IdentityPaths, Meaning, Renewal};
 
-use super::{Descriptor, Endpoints, GENERIC, ModelLists, pairs, status_means, texts};
+use super::descriptor::{Descriptor, Endpoints, pairs, status_means, texts};
+use super::generic::GENERIC;
+use super::models::ModelLists;
 
 /// The version of the API that is spoken.
 const VERSION: &[(&str, &str)] = &[("x-github-api-version", "2026-06-01")];
@@ -36,7 +39,8 @@ pub(crate) const GITHUB_COPILOT: Descriptor = Descriptor {
     ..GENERIC
 };
 
-/// Copilot's token lives for half an hour; the app's, which does not end, brings the next one until it is revoked.
+/// Copilot's token lives for half an hour; the app's, which does not end, brings the next one until
+/// it is revoked.
 fn dialect() -> Dialect {
     Dialect {
         rename: pairs([("token", "access_token")]),
@@ -46,7 +50,8 @@ fn dialect() -> Dialect {
             ..IdentityPaths::default()
         },
         renewal: Renewal::ExchangeLogin,
-        // Tokens of most apps are not exchanged: they go to the API themselves, at the first of the origins.
+        // Tokens of most apps are not exchanged: they go to the API themselves, at the first of the
+        // origins.
         no_exchange: Some(404),
         api_url: Some("/endpoints/api".to_owned()),
         ..Dialect::default()

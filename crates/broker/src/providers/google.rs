@@ -3,12 +3,17 @@
 use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, Endpoints, GENERIC, ModelLists, Template, pairs, streams};
+use super::descriptor::{Descriptor, Endpoints, pairs};
+use super::generic::GENERIC;
+use super::headers::Template;
+use super::models::ModelLists;
+use super::streams;
 
 pub(crate) const GOOGLE: Descriptor = Descriptor {
     id: "google",
     endpoints: Endpoints {
-        // Nothing is discovered: its device endpoint, which discovery would add, does not grant these scopes.
+        // Nothing is discovered: its device endpoint, which discovery would add, does not grant
+        // these scopes.
         authorization: Some("https://accounts.google.com/o/oauth2/v2/auth"),
         token: Some("https://oauth2.googleapis.com/token"),
         revocation: Some("https://oauth2.googleapis.com/revoke"),
@@ -23,7 +28,8 @@ pub(crate) const GOOGLE: Descriptor = Descriptor {
         "https://www.googleapis.com/auth/cloud-platform",
     ],
     origins: &["https://generativelanguage.googleapis.com"],
-    // A key as a Bearer token is taken on the OpenAI-compatible paths only; this header, everywhere.
+    // A key as a Bearer token is taken on the OpenAI-compatible paths only; this header,
+    // everywhere.
     api_header: Template::bare("x-goog-api-key"),
     models: &ModelLists::GOOGLE,
     signals: &Signals::GOOGLE,

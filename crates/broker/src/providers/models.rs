@@ -1,4 +1,5 @@
-//! Where providers list their models and how the lists are written, as data. What reads them is `models/shape.rs`.
+//! Where providers list their models and how the lists are written, as data. What reads them is
+//! `models/shape.rs`.
 
 /// The lists of a provider.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +75,8 @@ impl OwnShape {
 /// How the next page of a list is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NextPage {
-    /// Where the page says whether there is a next one; one that has no such field says it by its cursor.
+    /// Where the page says whether there is a next one; one that has no such field says it by its
+    /// cursor.
     pub(crate) more: Option<&'static str>,
     /// Where the page has what asks for the next one.
     pub(crate) cursor: &'static str,
@@ -82,7 +84,7 @@ pub(crate) struct NextPage {
     pub(crate) parameter: &'static str,
 }
 
-/// The list of OpenAI, with the further fields of those who took it over.
+/// The list of OpenAI, with the further fields of servers that copied it.
 const OPENAI: Shape<'static> = Shape {
     entries: "/data",
     id: "/id",

@@ -1,12 +1,14 @@
 //! Oracle Cloud: an application in an identity domain of one's own.
 //!
-//! Each tenancy has its own domain and its own services, so issuer, client and origins all come from the user. The
-//! endpoints lie at the same paths of every domain; its discovery document names another issuer and leaves some out.
+//! Each tenancy has its own domain and its own services, so issuer, client and origins all come
+//! from the user. The endpoints lie at the same paths of every domain; its discovery document names
+//! another issuer and leaves some out.
 
 use provider_auth_oauth::{Dialect, IdentityPaths, StepDialect};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, Endpoints, GENERIC, pairs, texts};
+use super::descriptor::{Descriptor, Endpoints, pairs, texts};
+use super::generic::GENERIC;
 
 pub(crate) const OCI_OIDC: Descriptor = Descriptor {
     id: "oci-oidc",

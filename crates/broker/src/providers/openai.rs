@@ -1,13 +1,16 @@
 //! OpenAI: API keys of the platform, and Sign in with ChatGPT for open-source and local programs.
 //!
-//! A first sign-in asks under the name of the program, and the answer issues a client for this installation. What the
-//! plan allows is then used in the open, under that name.
+//! A first sign-in asks under the name of the program, and the answer issues a client for this
+//! installation. What the plan allows is then used in the open, under that name.
 
 use provider_auth_oauth::{
     Dialect, ErrorRule, IdTokenCheck, IdentityPaths, IssuedClient, Meaning, StepDialect,
 };
 
-use super::{Descriptor, Endpoints, GENERIC, ModelLists, pairs, streams, texts};
+use super::descriptor::{Descriptor, Endpoints, pairs, texts};
+use super::generic::GENERIC;
+use super::models::ModelLists;
+use super::streams;
 
 /// The scope without which the API takes no token of a plan.
 const USE_OF_THE_PLAN: &str = "chatgpt.tokens.use.direct";

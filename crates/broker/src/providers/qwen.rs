@@ -1,12 +1,14 @@
 //! Qwen: keys of Alibaba's Model Studio and of its Coding Plan.
 //!
-//! Its login ended on 15 April 2026 and was for a client of its own, so no server is named here. Whoever runs one of
-//! the same kind names its endpoints.
+//! Its login ended on 15 April 2026 and was for a client of its own, so no server is named here. A
+//! user who runs one of the same kind names its endpoints.
 
 use provider_auth_oauth::{Dialect, Meaning};
 use provider_auth_policy::Signals;
 
-use super::{Descriptor, GENERIC, ModelLists, status_means};
+use super::descriptor::{Descriptor, status_means};
+use super::generic::GENERIC;
+use super::models::ModelLists;
 
 pub(crate) const QWEN: Descriptor = Descriptor {
     id: "qwen",

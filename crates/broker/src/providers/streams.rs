@@ -1,17 +1,19 @@
 //! Which events of a stream carry no output, by the shape of the API, as lists.
 //!
-//! Until output came, another account can serve the same request; see `npm/src/sse.ts`, which holds a stream that long.
+//! Until output came, another account can serve the same request; see `npm/src/sse.ts`, which holds
+//! a stream that long.
 
 /// The events of one API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamShape {
-    /// Events that carry no output, by name or `type`, each with its member that would hold some; empty for none.
+    /// Events that carry no output, by name or `type`, each with its member that would hold some;
+    /// empty for none.
     pub silent: &'static [(&'static str, &'static str)],
     /// Events that say that the answer failed, by name or `type`.
     pub failed: &'static [&'static str],
     /// The list of a chunk without a type whose entries hold its output.
     pub chunks: &'static [&'static str],
-    /// What describes output and is none, wherever it stands.
+    /// Members that describe output and hold none of it, wherever they stand.
     pub labels: &'static [&'static str],
 }
 
@@ -51,7 +53,7 @@ pub(crate) const MESSAGES: StreamShape = StreamShape {
     ..NONE
 };
 
-/// Chat completions, of OpenAI and all who serve the same.
+/// Chat completions, of OpenAI and all servers with the same API.
 pub(crate) const CHAT: StreamShape = StreamShape {
     silent: &[("ping", "")],
     chunks: &["choices"],

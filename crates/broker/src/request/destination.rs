@@ -11,8 +11,8 @@ use super::RequestService;
 use super::pending::{AuthRequest, PendingRequest};
 use crate::config::{Origin, Provenance, Provider};
 use crate::error::BrokerError;
+use crate::printable::{visible, visible_text};
 use crate::providers;
-use crate::shown::{visible, visible_text};
 use crate::store::accounts::Accounts;
 
 /// Why a request would fare as it would.

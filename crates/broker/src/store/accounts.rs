@@ -11,13 +11,11 @@ use super::credential::Credential;
 use super::headers::HeaderSet;
 use crate::config::{Origin, Provider, Settings};
 use crate::error::BrokerError;
-use crate::shown::is_deceptive;
 use crate::store::record_kind::KEPT_FILE;
 
 static LAST_VERSION: AtomicU64 = AtomicU64::new(0);
 
-/// The namespace of accounts that name none.
-pub(crate) const DEFAULT_NAMESPACE: &str = "default";
+pub(crate) use crate::config::DEFAULT_NAMESPACE;
 
 /// What one reading of the vault found.
 #[derive(Default)]
@@ -310,14 +308,9 @@ pub(crate) fn checked_name(
     name: Option<String>,
 ) -> Result<Option<String>, BrokerError> {
     match name {
-        Some(name)
-            if name.trim().is_empty()
-                || name.chars().count() > 200
-                || name.chars().any(|c| c.is_control() || is_deceptive(c)) =>
-        {
-            Err(BrokerError::InvalidArgument(format!(
-                "{what}: expected 1 to 200 characters, none of them a control character or one that turns the direction of writing"
-            )))
+        Some(name) if !crate::config::is_name(&name) => {
+            let rule = crate::config::NAME_RULE;
+            Err(BrokerError::InvalidArgument(format!("{what}: {rule}")))
         }
         name => Ok(name),
     }

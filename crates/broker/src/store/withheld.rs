@@ -5,7 +5,7 @@ use url::Url;
 use super::Store;
 use crate::config::{ConfigError, Origin, ProjectFile, TrustState, TrustedFiles};
 use crate::error::BrokerError;
-use crate::shown::{visible, visible_text};
+use crate::printable::{visible, visible_text};
 
 impl Store {
     /// Why a provider of this id is of no use.
@@ -61,7 +61,7 @@ impl Store {
         if self.accounts().has_own(id) {
             return Some(ConfigError::in_project(&file.file, id, TAKEN).into());
         }
-        file.asks().then(|| not_trusted(file, id))
+        file.asks_for_trust().then(|| not_trusted(file, id))
     }
 
     /// The refusal of an address; where only the project's file names it, it says so.
@@ -80,7 +80,9 @@ impl Store {
                     visible(&file.file)
                 ))
             }
-            (BrokerError::OriginNotAllowed(_), Some(file)) if file.asks() => not_trusted(file, id),
+            (BrokerError::OriginNotAllowed(_), Some(file)) if file.asks_for_trust() => {
+                not_trusted(file, id)
+            }
             (error, _) => error,
         }
     }
@@ -108,6 +110,6 @@ fn not_trusted(file: &ProjectFile, id: &str) -> BrokerError {
         provider: id.to_owned(),
         file: file.file.clone(),
         changed: file.state == TrustState::Changed,
-        wants: file.told(id),
+        wants: file.summary(id),
     }
 }

@@ -256,7 +256,7 @@ async fn trust_is_taken_back_by_place_be_the_file_there_or_not() {
     world.project_is_gone();
     process.untrust_project().await.unwrap();
     says(&world, json!({}));
-    assert!(process.project_trust().await.unwrap().files[0].asks());
+    assert!(process.project_trust().await.unwrap().files[0].asks_for_trust());
     trust(&process).await;
     world.project_reads("{ \"providers\": ");
     assert_eq!(
@@ -264,7 +264,7 @@ async fn trust_is_taken_back_by_place_be_the_file_there_or_not() {
         "INVALID_CONFIG"
     );
     says(&world, json!({}));
-    assert!(process.project_trust().await.unwrap().files[0].asks());
+    assert!(process.project_trust().await.unwrap().files[0].asks_for_trust());
 }
 
 #[tokio::test(start_paused = true)]
@@ -320,7 +320,7 @@ async fn a_file_that_is_not_as_it_was_shown_is_not_trusted() {
         .unwrap_err();
     assert_eq!(refused.code(), "INVALID_ARGUMENT");
     assert!(refused.to_string().contains("not as it was shown"));
-    assert!(process.project_trust().await.unwrap().files[0].asks());
+    assert!(process.project_trust().await.unwrap().files[0].asks_for_trust());
     says(&world, json!({}));
     process.trust_project(Some(shown)).await.unwrap();
     assert!(
@@ -339,7 +339,7 @@ async fn trust_that_is_taken_back_is_asked_for_again() {
     trust(&process).await;
     process.log_in("ann").await;
     let project = process.untrust_project().await.unwrap();
-    assert!(project.files[0].asks());
+    assert!(project.files[0].asks_for_trust());
     assert_eq!(refused(&process).await.code(), "PROJECT_NOT_TRUSTED");
     trust(&process).await;
     assert!(process.lend().await.is_ok());

@@ -4,7 +4,9 @@ use provider_auth_fuzz::Target;
 use provider_auth_oauth::is_https_or_loopback;
 
 use super::*;
-use crate::config::{dialect, oci, schema};
+use crate::config::keys::Table as _;
+use crate::config::provider_keys::{self, ProviderKeys, RotationKeys};
+use crate::config::{dialect, oci};
 
 /// What stands in config files beside the keys that the parser knows.
 const WORDS: &[&str] = &[
@@ -56,11 +58,11 @@ fn no_config_file_breaks_the_rules_and_no_project_file_moves_a_known_provider() 
     let (known, beside_oci) = (providers_of(&as_project), providers_of(&as_oci));
     let words = [
         WORDS,
-        schema::PROVIDER_KEYS,
-        schema::ROTATION_KEYS,
-        schema::LIMIT_KEYS,
-        schema::SHAPE_KEYS,
-        dialect::KEYS,
+        ProviderKeys::NAMES,
+        RotationKeys::NAMES,
+        provider_keys::LimitKeys::NAMES,
+        provider_keys::ModelsShapeKeys::NAMES,
+        dialect::DialectKeys::NAMES,
         oci::KEYS,
     ]
     .concat();

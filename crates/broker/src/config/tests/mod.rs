@@ -1,23 +1,30 @@
-//! The configuration from files to settings, over real folders and an environment made up for each test.
+//! The configuration from files to settings, over real folders and an environment made up for each
+//! test.
 
 use std::collections::BTreeMap;
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
 
-mod dialects;
+mod combinations;
+mod contract;
+mod dialect;
+mod disclosure;
 mod faults;
 mod files;
 mod fuzz;
-mod idle;
 mod layers;
 mod oci;
+#[cfg(unix)]
+mod ownership;
 mod project;
-mod schemas;
+mod unused_keys;
+
 mod secrets;
+mod trust;
 
 /// A home folder, a project in a repository, and variables.
 struct Surroundings {
@@ -71,10 +78,11 @@ impl Surroundings {
     /// As after a person has trusted the files of the project.
     fn trusted(self) -> Self {
         let settings = self.load().unwrap();
-        let asking = settings.project.files.into_iter();
-        let asking: Vec<ProjectFile> = asking.filter(ProjectFile::asks).collect();
         let now = provider_auth_policy::Timestamp::from_millis(1);
-        TrustedFiles::trust(&settings.dir, &asking, now).unwrap();
+        let files = settings.project.files.iter();
+        let asking = files.filter(|file| file.asks_for_trust());
+        let asking: Vec<_> = asking.map(|file| file.trusted_at(now)).collect();
+        TrustedFiles::trust(&settings.dir, &asking).unwrap();
         self
     }
 
@@ -135,4 +143,56 @@ fn fault_of(keys: Value) -> ConfigError {
         .extend(keys.as_object().unwrap().clone());
     let config = json!({ "providers": { "acme": acme } });
     Surroundings::new().load_with(config).expect_err("a fault")
+}
+
+/// A file that sets these keys of a provider.
+fn defining(id: &str, patch: Value) -> String {
+    json!({ "providers": { id: patch } }).to_string()
+}
+
+/// The one file of the project.
+#[track_caller]
+fn file(settings: &Settings) -> &ProjectFile {
+    let [file] = &settings.project.files[..] else {
+        panic!("{:?}", settings.project.files);
+    };
+    file
+}
+
+#[track_caller]
+fn check_fault(keys: Value, path: &str, why: &str) {
+    let fault = fault_of(keys);
+    assert_eq!(fault.path, path, "{fault}");
+    assert!(fault.why.contains(why), "{fault}");
+    assert_eq!((fault.file, fault.line), (None, None));
+}
+
+/// A value for each key of a provider.
+fn sample(key: &str) -> Value {
+    match key {
+        "extends" => json!("generic"),
+        "resource" => json!("https://mcp.example.com/mcp"),
+        "issuer" => json!("https://id.example"),
+        "jwksUri" => json!("https://id.example/keys"),
+        "assertion" | "clientSecret" | "privateKey" => json!("{env:SOME}"),
+        "clientAuth" => json!("none"),
+        "grants" => json!(["authorization_code", "device_code", "jwt_bearer"]),
+        "scopes" => json!(["a"]),
+        "redirectUri" => json!("http://127.0.0.1:4000/"),
+        "fallbackRedirectUris" => json!(["http://127.0.0.1:4001/"]),
+        "origins" | "extraOrigins" => json!(["https://mcp.example.com"]),
+        "header" => json!("x-key"),
+        "scheme" => json!("Token"),
+        "headers" => json!({ "x-one": "1" }),
+        "strip" => json!(["x-two"]),
+        "modelsUrl" => json!("https://mcp.example.com/list"),
+        "modelsShape" => json!({ "id": "/name" }),
+        "limits" => json!([{ "status": 418, "means": "throttled" }]),
+        "rotation" => json!({ "maxAttempts": 2 }),
+        "params" => json!({ "authorize": { "a": "b" } }),
+        "dialect" => json!({ "requiredScope": "a" }),
+        key if key.ends_with("Endpoint") => json!("https://id.example/endpoint"),
+        "privateKeyId" | "clientId" | "namespace" | "account" => json!("some"),
+        other => panic!("give {other} a value"),
+    }
 }

@@ -1,4 +1,5 @@
-//! `oci-auth.config.jsonc`: where it is looked for, what it makes, and what a project's one may not do.
+//! `oci-auth.config.jsonc`: where it is looked for, what it makes, and what a project's one may not
+//! do.
 
 use std::path::Path;
 
@@ -168,7 +169,7 @@ fn a_project_file_changes_nothing_of_what_the_user_has_set() {
         .user(&own.to_string())
         .load()
         .unwrap();
-    assert!(!settings.project.files[0].asks());
+    assert!(!settings.project.files[0].asks_for_trust());
     assert!(settings.warnings[0].contains("a project file may not change that"));
     let oci = provider(&settings, "oci-oidc");
     assert_eq!(origins(&oci), ["https://mine.example"]);

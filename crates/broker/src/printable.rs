@@ -1,4 +1,4 @@
-//! Text of others as a person may be shown it: on a terminal, in a dialog, in a log.
+//! Makes text of unknown origin safe to print: on a terminal, in a dialog, in a log.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ pub(crate) fn visible(path: &Path) -> String {
     visible_text(&path.to_string_lossy())
 }
 
-/// The text with what would not be seen, or would change what is seen around it, written out: control characters, and those
-/// that turn the direction of writing, join or hide.
+/// The text with invisible and deceptive characters written out: control characters, and those that
+/// turn the direction of writing, join or hide.
 pub fn visible_text(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut before = ' ';
@@ -24,7 +24,8 @@ pub fn visible_text(text: &str) -> String {
     shown
 }
 
-/// Whether a character changes how what is around it looks: it turns the direction of writing, or breaks the line.
+/// Whether a character changes how what is around it looks: it turns the direction of writing, or
+/// breaks the line.
 pub(crate) fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

@@ -1,4 +1,5 @@
-//! Which files of projects a person has trusted: kept in the vault's folder, which is the user's own.
+//! Which files of projects a person has trusted: kept in the vault's folder, which is the user's
+//! own.
 
 use std::path::{Path, PathBuf};
 
@@ -8,9 +9,36 @@ use provider_auth_vault::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::project::{ProjectFile, TrustState};
-
 const FILE: &str = "trust.json";
+
+/// Whether a project's file has a person's trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrustState {
+    /// Nothing in it needs trust.
+    Unneeded,
+    /// Never given: what it wants has no effect.
+    Untrusted,
+    /// Given to another content of the file, or for less than it wants now: what it wants has no
+    /// effect.
+    Changed,
+    /// Given: what it wants is in effect.
+    Trusted,
+    /// Another user may have made the file, so that it does not count at all.
+    Ignored(&'static str),
+}
+
+impl TrustState {
+    /// The name in JavaScript.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unneeded => "unneeded",
+            Self::Untrusted => "untrusted",
+            Self::Changed => "changed",
+            Self::Trusted => "trusted",
+            Self::Ignored(_) => "ignored",
+        }
+    }
+}
 
 /// The files that a person has trusted.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -19,17 +47,22 @@ pub(crate) struct TrustedFiles {
     files: Vec<TrustedFile>,
 }
 
+/// A file as it was when a person trusted it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct TrustedFile {
-    file: PathBuf,
-    sha256: String,
-    /// Of what was shown before.
-    shown: String,
-    at: Timestamp,
+pub(crate) struct TrustedFile {
+    /// Its true path.
+    pub(crate) file: PathBuf,
+    /// SHA-256 of its content, in hex.
+    pub(crate) sha256: String,
+    /// A hash of what was shown before.
+    pub(crate) shown: String,
+    /// When.
+    pub(crate) at: Timestamp,
 }
 
 impl TrustedFiles {
-    /// Reads what is kept in this folder. What cannot be read, or may be of another's making, counts as no trust.
+    /// Reads what is kept in this folder. What cannot be read, or may have been written by another
+    /// user, counts as no trust.
     pub(crate) fn read(dir: &Path) -> Self {
         let read = || -> Option<Self> {
             let dir = Disk.resolve(dir, NetworkFolders::Allowed).ok()??;
@@ -59,21 +92,12 @@ impl TrustedFiles {
         }
     }
 
-    /// Keeps that these files are trusted as they were shown.
-    pub(crate) fn trust(
-        dir: &Path,
-        files: &[ProjectFile],
-        now: Timestamp,
-    ) -> Result<(), VaultError> {
+    /// Keeps that these files are trusted.
+    pub(crate) fn trust(dir: &Path, files: &[TrustedFile]) -> Result<(), VaultError> {
         Self::change(dir, |trusted| {
             for file in files {
                 trusted.files.retain(|other| other.file != file.file);
-                trusted.files.push(TrustedFile {
-                    file: file.file.clone(),
-                    sha256: file.sha256.clone(),
-                    shown: file.shown.clone(),
-                    at: now,
-                });
+                trusted.files.push(file.clone());
             }
         })
     }

@@ -1,42 +1,16 @@
-//! No key is taken and ignored: for each kind of provider, each key takes effect, is refused, or is a warning that names it.
+//! No key is taken and ignored: for each kind of provider, each key takes effect, is refused, or is
+//! a warning that names it.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
 use super::*;
-use crate::config::{dialect, oci, schema};
+use crate::config::keys::Table as _;
+use crate::config::provider_keys::{self, ProviderKeys};
+use crate::config::{dialect, oci};
 
-/// A value for each key, with what else it takes to be set. Keys below `params` and `dialect` have theirs too.
-fn value(key: &str) -> Value {
-    match key {
-        "extends" => json!("generic"),
-        "resource" => json!("https://mcp.example.com/mcp"),
-        "issuer" => json!("https://id.example"),
-        "jwksUri" => json!("https://id.example/keys"),
-        "assertion" | "clientSecret" | "privateKey" => json!("{env:SOME}"),
-        "clientAuth" => json!("none"),
-        "grants" => json!(["authorization_code", "device_code", "jwt_bearer"]),
-        "scopes" => json!(["a"]),
-        "redirectUri" => json!("http://127.0.0.1:4000/"),
-        "fallbackRedirectUris" => json!(["http://127.0.0.1:4001/"]),
-        "origins" | "extraOrigins" => json!(["https://mcp.example.com"]),
-        "header" => json!("x-key"),
-        "scheme" => json!("Token"),
-        "headers" => json!({ "x-one": "1" }),
-        "strip" => json!(["x-two"]),
-        "modelsUrl" => json!("https://mcp.example.com/list"),
-        "modelsShape" => json!({ "id": "/name" }),
-        "limits" => json!([{ "status": 418, "means": "throttled" }]),
-        "rotation" => json!({ "maxAttempts": 2 }),
-        "params" => json!({ "authorize": { "a": "b" } }),
-        "dialect" => json!({ "requiredScope": "a" }),
-        key if key.ends_with("Endpoint") => json!("https://id.example/endpoint"),
-        "privateKeyId" | "clientId" | "namespace" | "account" => json!("some"),
-        other => panic!("give {other} a value"),
-    }
-}
-
+/// A value for each key of a dialect.
 fn of_dialect(key: &str) -> Value {
     match key {
         "apiUrl" => json!("/api"),
@@ -99,7 +73,7 @@ fn named(warning: &str) -> String {
 }
 
 /// Sets every key there is, one at a time, and returns those that a warning names.
-fn idle(id: &str, base: Value) -> BTreeSet<String> {
+fn unused(id: &str, base: Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut set = |path: &[&str], value: Value| {
         let named = outcome(id, &base, path, value);
@@ -112,13 +86,13 @@ fn idle(id: &str, base: Value) -> BTreeSet<String> {
         }
         found.extend(named.into_iter().filter(|name| name != "refused"));
     };
-    for key in schema::PROVIDER_KEYS {
-        set(&[key], value(key));
+    for key in ProviderKeys::NAMES {
+        set(&[key], sample(key));
     }
-    for step in schema::STEPS {
+    for step in provider_keys::STEPS {
         set(&["params", step], json!({ "a": "b" }));
     }
-    for key in dialect::KEYS {
+    for key in dialect::DialectKeys::NAMES {
         set(&["dialect", key], of_dialect(key));
     }
     found
@@ -130,7 +104,7 @@ fn check(id: &str, base: Value, expect: &[&str]) {
         .iter()
         .map(|key| (*key).to_owned())
         .collect::<BTreeSet<_>>();
-    assert_eq!(idle(id, base), expect);
+    assert_eq!(unused(id, base), expect);
 }
 
 #[test]

@@ -34,12 +34,14 @@ impl Platform {
     };
 }
 
-/// The value of a variable; an empty one counts as unset, since that is how scripts unset variables.
+/// The value of a variable; an empty one counts as unset, since that is how scripts unset
+/// variables.
 pub(crate) fn variable(env: &dyn Env, name: &str) -> Option<String> {
     env.var(name).filter(|value| !value.is_empty())
 }
 
-/// Makes a path absolute: `~/` is the home folder, and a relative path starts from the working folder.
+/// Makes a path absolute: `~/` is the home folder, and a relative path starts from the working
+/// folder.
 pub(crate) fn expand(env: &dyn Env, path: &Path) -> PathBuf {
     let (base, rest) = match path.strip_prefix("~") {
         Ok(rest) => (env.home_dir(), rest),
@@ -48,7 +50,8 @@ pub(crate) fn expand(env: &dyn Env, path: &Path) -> PathBuf {
     base.map_or_else(|| path.to_owned(), |base| base.join(rest))
 }
 
-/// The folder of the vault when nobody names one; `None` when the environment names no home folder.
+/// The folder of the vault when none is configured; `None` when the environment names no home
+/// folder.
 pub(super) fn default_dir(env: &dyn Env, platform: Platform) -> Option<PathBuf> {
     let base = match platform {
         Platform::Windows => folder(env, "LOCALAPPDATA").or_else(|| in_home(env, "AppData/Local")),
@@ -65,7 +68,7 @@ pub(crate) fn data_home(env: &dyn Env) -> Option<PathBuf> {
     folder(env, "XDG_DATA_HOME").or_else(|| in_home(env, ".local/share"))
 }
 
-/// The user's config file when nobody names one.
+/// The user's config file when none is configured.
 pub(super) fn default_user_file(env: &dyn Env, platform: Platform) -> Option<PathBuf> {
     let base = match platform {
         Platform::Windows => folder(env, "APPDATA").or_else(|| in_home(env, "AppData/Roaming")),
@@ -83,40 +86,41 @@ pub(super) fn opencode_file(env: &dyn Env, name: &str) -> Option<PathBuf> {
 }
 
 /// A place where a project's file may lie.
-pub(super) struct ProjectPlace {
+pub(super) struct ProjectPath {
     pub(super) file: PathBuf,
     /// Why a file that is there does not count.
     pub(super) fault: Option<&'static str>,
 }
 
-/// Where a project's file of this name may lie, nearest first: the working folder and its parents up to the repository's root.
+/// Where a project's file of this name may lie, nearest first: the working folder and its parents
+/// up to the repository's root.
 ///
-/// Outside a repository only the working folder counts: its parents, such as `/tmp`, may be anybody's. A `.git` that
-/// somebody else may have made makes no repository, and a file that somebody else may have made does not count, as git's
-/// `safe.directory` has it.
-pub(super) fn project_files(env: &dyn Env, name: &str) -> Vec<ProjectPlace> {
+/// Outside a repository only the working folder counts: its parents, such as `/tmp`, may belong to
+/// others. A `.git` that another user may have made makes no repository, and a file that another
+/// user may have made does not count, as git's `safe.directory` has it.
+pub(super) fn project_files(env: &dyn Env, name: &str) -> Vec<ProjectPath> {
     let Some(here) = env.current_dir() else {
         return Vec::new();
     };
-    let is_root = |place: &ProjectPlace| place.fault.is_none() && place.file.exists();
+    let is_root = |place: &ProjectPath| place.fault.is_none() && place.file.exists();
     let root = here
         .ancestors()
-        .position(|folder| is_root(&ProjectPlace::at(env, folder.join(".git"))));
+        .position(|folder| is_root(&ProjectPath::at(env, folder.join(".git"))));
     here.ancestors()
         .take(root.unwrap_or(0) + 1)
-        .map(|folder| ProjectPlace::at(env, folder.join(name)))
+        .map(|folder| ProjectPath::at(env, folder.join(name)))
         .collect()
 }
 
-/// The nearest `.git` that makes no repository, since somebody else may have made it.
-pub(super) fn ignored_git(env: &dyn Env) -> Option<ProjectPlace> {
+/// The nearest `.git` that makes no repository, since another user may have made it.
+pub(super) fn ignored_git(env: &dyn Env) -> Option<ProjectPath> {
     let here = env.current_dir()?;
     let mut gits = here.ancestors().map(|folder| folder.join(".git"));
     let nearest = gits.find(|git| git.exists())?;
-    Some(ProjectPlace::at(env, nearest)).filter(|place| place.fault.is_some())
+    Some(ProjectPath::at(env, nearest)).filter(|place| place.fault.is_some())
 }
 
-impl ProjectPlace {
+impl ProjectPath {
     fn at(env: &dyn Env, file: PathBuf) -> Self {
         Self {
             fault: others_hand(env, &file),
@@ -125,7 +129,7 @@ impl ProjectPlace {
     }
 }
 
-/// Why somebody else may have written what lies at a path, or the link that lies there.
+/// Why another user may have written what lies at a path, or the link that lies there.
 fn others_hand(env: &dyn Env, path: &Path) -> Option<&'static str> {
     let invoker = variable(env, "SUDO_UID").and_then(|uid| uid.parse().ok());
     let looks = [std::fs::symlink_metadata(path), std::fs::metadata(path)];
@@ -135,7 +139,7 @@ fn others_hand(env: &dyn Env, path: &Path) -> Option<&'static str> {
         .find_map(|metadata| authorship_fault(&metadata, invoker))
 }
 
-/// The files and folders that hold what is ours to keep: the vault, its key beside it, its passphrase.
+/// The files and folders that hold our own secrets: the vault, its key beside it, its passphrase.
 pub(super) fn ours(dir: &Path, passphrase_file: Option<&Path>) -> Arc<[PathBuf]> {
     let mut key = dir.as_os_str().to_owned();
     key.push(".key");

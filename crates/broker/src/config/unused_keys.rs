@@ -1,72 +1,49 @@
-//! Keys that are set and have no effect where they stand. Each is a warning that names it: a key that is taken and ignored
-//! looks like one that works.
+//! Keys that are set and have no effect where they stand. Each is a warning that names it: a key
+//! that is accepted and ignored looks like one that works.
 
 use std::collections::BTreeMap;
 
 use provider_auth_oauth::{ClientAuth, Discovery, IdTokenCheck, Meaning, Renewal, Server};
 
 use super::error::{ConfigError, Place};
+use super::keys::{Role, Table as _};
 use super::provider::{Grant, Provider};
-use super::schema::ProviderPatch;
+use super::provider_keys::ProviderKeys;
 
-/// What the layers set for a provider, by key (`jwksUri`, `dialect.issuers`, `params.device`), each with its place.
-pub(super) struct Said {
-    keys: BTreeMap<String, Place>,
-    has_issuer: bool,
+/// Those of the keys that are set (`jwksUri`, `dialect.issuers`, `params.device`) which have no
+/// effect for this provider.
+pub(super) fn unused_keys(set: &BTreeMap<String, Place>, provider: &Provider) -> Vec<ConfigError> {
+    let without_effect = without_effect(provider, set.contains_key("issuer"));
+    let faults = without_effect.into_iter().filter_map(|(key, why)| {
+        let place = set.get(key)?;
+        Some(place.fault(format!("without effect: {why}")))
+    });
+    faults.collect()
 }
 
-impl Said {
-    pub(super) fn of(patch: &ProviderPatch) -> Self {
-        let keys = patch.keys.iter();
-        let keys = keys.map(|(key, place)| ((*key).to_owned(), place.clone()));
-        let parts = patch.parts.iter();
-        let parts = parts.map(|(key, place)| (key.clone(), place.clone()));
-        Self {
-            keys: keys.chain(parts).collect(),
-            has_issuer: patch.issuer.is_some(),
-        }
+/// The keys that have no effect for this provider, set or not.
+pub(super) fn without_effect(provider: &Provider, has_issuer: bool) -> Vec<Unused> {
+    let mut found = match &provider.server {
+        None => without_login(),
+        Some(server) => Login::of(provider, server, has_issuer).unused(),
+    };
+    if provider.models_urls.is_empty() {
+        found.push(("modelsShape", "it has no list of models; set modelsUrl"));
     }
-
-    /// Those that have no effect for this provider.
-    pub(super) fn idle(&self, provider: &Provider) -> Vec<ConfigError> {
-        let mut found = match &provider.server {
-            None => without_login(),
-            Some(server) => Login::of(self, provider, server).idle(),
-        };
-        if provider.models_urls.is_empty() {
-            found.push(("modelsShape", "it has no list of models; set modelsUrl"));
-        }
-        let told = found.into_iter().filter_map(|(key, why)| {
-            let place = self.keys.get(key)?;
-            Some(place.fault(format!("without effect: {why}")))
-        });
-        told.collect()
-    }
+    found
 }
 
-type Idle = (&'static str, &'static str);
+/// A key, and why it has no effect.
+pub(super) type Unused = (&'static str, &'static str);
 
 /// Of a provider that has no login, every key of a login.
-fn without_login() -> Vec<Idle> {
-    const KEYS: &[&str] = &[
-        "issuer",
-        "jwksUri",
-        "assertion",
-        "clientId",
-        "clientSecret",
-        "privateKey",
-        "privateKeyId",
-        "clientAuth",
-        "grants",
-        "scopes",
-        "params",
-        "dialect",
-        "redirectUri",
-        "fallbackRedirectUris",
-    ];
+fn without_login() -> Vec<Unused> {
     let why = "no login server of this provider is known, so only API keys serve; set issuer, or authorizationEndpoint and \
                tokenEndpoint";
-    KEYS.iter().map(|key| (*key, why)).collect()
+    let of_login = ProviderKeys::KEYS
+        .iter()
+        .filter(|key| key.has(Role::OfLogin));
+    of_login.map(|key| (key.name, why)).collect()
 }
 
 /// The ways in which a login at a provider can go.
@@ -86,7 +63,7 @@ struct Login<'a> {
 }
 
 impl<'a> Login<'a> {
-    fn of(said: &Said, provider: &'a Provider, server: &'a Server) -> Self {
+    fn of(provider: &'a Provider, server: &'a Server, has_issuer: bool) -> Self {
         let is_mcp = provider.resource.is_some();
         let is_named = server.authorization_endpoint.is_some() && server.token_endpoint.is_some();
         let is_wanted = server.dialect.discovery != Discovery::Never;
@@ -111,14 +88,14 @@ impl<'a> Login<'a> {
             is_mcp,
             looks_up,
             polls_page,
-            has_issuer: said.has_issuer,
+            has_issuer,
         }
     }
 
-    fn idle(&self) -> Vec<Idle> {
+    fn unused(&self) -> Vec<Unused> {
         let mut found = Vec::new();
-        let mut note = |is_idle: bool, keys: &[&'static str], why: &'static str| {
-            found.extend(keys.iter().filter(|_| is_idle).map(|key| (*key, why)));
+        let mut note = |is_unused: bool, keys: &[&'static str], why: &'static str| {
+            found.extend(keys.iter().filter(|_| is_unused).map(|key| (*key, why)));
         };
         let dialect = &self.server.dialect;
         let checks_signature = dialect.id_token == IdTokenCheck::Signature;
@@ -178,7 +155,7 @@ impl<'a> Login<'a> {
         note(
             self.provider.client_auth == ClientAuth::None,
             &["clientSecret"],
-            "clientAuth is none, so that no secret is sent",
+            "clientAuth is none, so no secret is sent",
         );
         note(
             self.provider.client_auth == ClientAuth::PrivateKeyJwt,
@@ -234,7 +211,7 @@ impl<'a> Login<'a> {
             !self.looks_up && dialect.discovery != Discovery::Never,
             &["dialect.discovery"],
             match self.has_issuer || self.is_mcp {
-                true => "every endpoint is named, so that none is looked up",
+                true => "every endpoint is named, so no lookup is made",
                 false => "no endpoint is looked up without an issuer; set issuer",
             },
         );
@@ -243,7 +220,7 @@ impl<'a> Login<'a> {
                 && !self.looks_up
                 && dialect.id_token < IdTokenCheck::Claims,
             &["dialect.issuers"],
-            "nothing is compared with the name of the login server; set issuer",
+            "the name of the login server is not checked; set issuer",
         );
         let are_of_polls = dialect
             .errors

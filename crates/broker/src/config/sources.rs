@@ -5,45 +5,47 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::Inline;
 use super::error::{ConfigError, Place};
+use super::inline::Inline;
+use super::layer::{self, Layer};
 use super::limits::{LONGEST_CONFIG_FILE, LONGEST_PROJECT_FILE};
-use super::oci::{self, OciFile};
-use super::places::{self, Platform, expand, variable};
+use super::log::LogSettings;
+use super::oci;
+use super::paths::{self, Platform, expand, variable};
 use super::provider::Provenance;
-use super::schema::{self, Layer};
+
 use super::tree::{self, Node};
 use super::values::hex;
 use crate::host::Env;
 
 /// What has been read so far.
 #[derive(Default)]
-pub(super) struct Reading {
+pub(super) struct Sources {
+    /// First the weakest.
     pub(super) layers: Vec<Layer>,
-    pub(super) oci: OciFile,
-    /// The project's own Oracle file.
-    pub(super) project_oci: Option<oci::Found>,
+    /// What files of the project say that define a provider by themselves, without the layers.
+    pub(super) project_definitions: Vec<Layer>,
+    /// What is logged where neither the environment nor `configure` says.
+    pub(super) log: LogSettings,
     /// The true path and the hash of each project file that was read.
     pub(super) hashes: BTreeMap<PathBuf, String>,
     /// Project files that do not count, and why.
     pub(super) ignored: Vec<(PathBuf, &'static str)>,
     pub(super) warnings: Vec<String>,
-    pub(super) files: Vec<PathBuf>,
 }
 
-impl Reading {
+impl Sources {
     /// Reads the user's file. It may be absent, unless the user says where it is.
     pub(super) fn user_file(&mut self, env: &dyn Env) -> Result<Option<PathBuf>, ConfigError> {
         let named = variable(env, "PROVIDER_AUTH_CONFIG").map(|path| expand(env, Path::new(&path)));
         let must_exist = named.is_some();
-        let Some(file) = named.or_else(|| places::default_user_file(env, Platform::HERE)) else {
+        let Some(file) = named.or_else(|| paths::default_user_file(env, Platform::HERE)) else {
             return Ok(None);
         };
         let found = self.file(&file, Provenance::User(file.clone()))?;
         if must_exist && !found {
-            return Err(
-                Place::file(&file).fault("PROVIDER_AUTH_CONFIG names this file, and there is none")
-            );
+            return Err(Place::file(&file)
+                .fault("PROVIDER_AUTH_CONFIG names this file, and it does not exist"));
         }
         Ok(Some(file))
     }
@@ -54,18 +56,17 @@ impl Reading {
         env: &dyn Env,
         user_file: Option<&Path>,
     ) -> Result<(), ConfigError> {
-        if let Some(git) = places::ignored_git(env) {
+        if let Some(git) = paths::ignored_git(env) {
             self.ignores(&git);
         }
-        for place in places::project_files(env, places::PROJECT_FILE) {
-            if user_file.is_some_and(|user_file| places::same_file(user_file, &place.file)) {
+        for place in paths::project_files(env, paths::PROJECT_FILE) {
+            if user_file.is_some_and(|user_file| paths::same_file(user_file, &place.file)) {
                 return Ok(());
             }
-            self.files.push(place.file.clone());
             if self.ignores(&place) {
                 continue;
             }
-            let Some(text) = places::read(&place.file, LONGEST_PROJECT_FILE)? else {
+            let Some(text) = paths::read(&place.file, LONGEST_PROJECT_FILE)? else {
                 continue;
             };
             let provenance = self.of_project(&place.file, &text);
@@ -74,59 +75,56 @@ impl Reading {
         Ok(())
     }
 
-    /// Reads the `oci-auth.config.jsonc` beside OpenCode's own configuration, and the nearest one of the project.
+    /// Reads the `oci-auth.config.jsonc` beside OpenCode's own configuration, as the weakest layer,
+    /// and the nearest one of the project, which defines its provider by itself.
     pub(super) fn oci_files(&mut self, env: &dyn Env) {
-        let users = places::opencode_file(env, oci::FILE);
-        for place in places::project_files(env, oci::FILE) {
+        let users = paths::opencode_file(env, oci::FILE);
+        let mut searched = Vec::new();
+        let mut projects = None;
+        for place in paths::project_files(env, oci::FILE) {
             let is_users =
-                |users: &PathBuf| *users == place.file || places::same_file(users, &place.file);
+                |users: &PathBuf| *users == place.file || paths::same_file(users, &place.file);
             if users.as_ref().is_some_and(is_users) {
                 continue;
             }
-            self.files.push(place.file.clone());
-            self.oci.searched.push(place.file.clone());
-            if self.project_oci.is_some() || self.ignores(&place) {
+            searched.push(place.file.clone());
+            if projects.is_some() || self.ignores(&place) {
                 continue;
             }
-            let text = places::read(&place.file, LONGEST_PROJECT_FILE);
+            let text = paths::read(&place.file, LONGEST_PROJECT_FILE);
             let provenance = match &text {
                 Ok(Some(text)) => self.of_project(&place.file, text),
                 _ => Provenance::Project(place.file.clone()),
             };
-            self.project_oci = self.oci_found(&place.file, text, provenance);
+            projects = oci::read(&place.file, text, provenance, &mut self.warnings);
         }
+        let mut weakest = None;
         if let Some(file) = users {
-            self.files.push(file.clone());
-            self.oci.searched.push(file.clone());
-            let text = places::read(&file, LONGEST_CONFIG_FILE);
-            self.oci.found = self.oci_found(&file, text, Provenance::User(file.clone()));
+            searched.push(file.clone());
+            let text = paths::read(&file, LONGEST_CONFIG_FILE);
+            weakest = oci::read(
+                &file,
+                text,
+                Provenance::User(file.clone()),
+                &mut self.warnings,
+            );
         }
-        // A project's file with a fault is of no effect; who needs it is told what is wrong with it.
-        if self.oci.found.is_none() {
-            let faulty = self.project_oci.take_if(|found| found.provider.is_err());
-            self.oci.found = faulty;
+        match projects {
+            Some(file) if file.patch.fault.is_none() => {
+                self.project_definitions.push(file.into_layer(Vec::new()));
+            }
+            // A project's file with a fault is of no effect; a use of its provider says what is
+            // wrong with it.
+            Some(file) if weakest.is_none() => weakest = Some(file),
+            _ => {}
         }
+        let weakest = weakest.unwrap_or_default();
+        self.log = weakest.log.clone();
+        self.layers.insert(0, weakest.into_layer(searched));
     }
 
-    fn oci_found(
-        &mut self,
-        file: &Path,
-        text: Result<Option<String>, ConfigError>,
-        provenance: Provenance,
-    ) -> Option<oci::Found> {
-        let tree = match text {
-            Ok(None) => return None,
-            Ok(Some(text)) => tree::parse_file(file, &text),
-            Err(fault) => Err(fault),
-        };
-        Some(match tree {
-            Ok(root) => oci::Found::read(&root, provenance, &mut self.warnings),
-            Err(fault) => oci::Found::faulty(provenance, fault),
-        })
-    }
-
-    /// Whether a project file is passed over, since somebody else may have made it.
-    fn ignores(&mut self, place: &places::ProjectPlace) -> bool {
+    /// Whether a project file is passed over, since another user may have made it.
+    fn ignores(&mut self, place: &paths::ProjectPath) -> bool {
         let Some(why) = place.fault else {
             return false;
         };
@@ -154,14 +152,13 @@ impl Reading {
 
     fn layer(&mut self, root: &Node, provenance: Provenance) -> Result<(), ConfigError> {
         self.layers
-            .push(schema::read(root, provenance, &mut self.warnings)?);
+            .push(layer::read(root, provenance, &mut self.warnings)?);
         Ok(())
     }
 
     /// Reads one file and says whether it was there.
     fn file(&mut self, file: &Path, provenance: Provenance) -> Result<bool, ConfigError> {
-        self.files.push(file.to_owned());
-        let Some(text) = places::read(file, LONGEST_CONFIG_FILE)? else {
+        let Some(text) = paths::read(file, LONGEST_CONFIG_FILE)? else {
             return Ok(false);
         };
         self.layer(&tree::parse_file(file, &text)?, provenance)?;

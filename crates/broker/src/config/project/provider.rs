@@ -1,4 +1,5 @@
-//! What a definition by a project's file comes to: every host by what it gets, every file and variable that is read.
+//! What a person is shown of a provider that a project's file defines: every host by what it gets,
+//! every file and variable that is read.
 
 use std::collections::BTreeSet;
 
@@ -6,16 +7,16 @@ use provider_auth_oauth::{Discovery, Server, is_loopback};
 use serde::Serialize;
 use url::Url;
 
-use super::origin::Origin;
-use super::provider::Provider;
-use super::secret::SecretRef;
+use crate::config::method::Method;
+use crate::config::origin::Origin;
+use crate::config::provider::Provider;
+use crate::config::secret::SecretRef;
 use crate::host::Env;
-use crate::login::{Method, methods};
-use crate::shown::visible_text;
+use crate::printable::visible_text;
 
 /// What a project's file says of one provider.
 #[derive(Clone, Debug, Serialize)]
-pub struct Want {
+pub struct ProjectProvider {
     /// The provider.
     pub provider: String,
     /// Whether the user's configuration or the product knows it without the file.
@@ -50,29 +51,30 @@ pub struct SecretUse {
     pub kind: &'static str,
     /// The true path, the name of the variable, or which configuration.
     pub name: String,
-    /// Why it will not be read, trusted or not. No part of what is trusted, since it only ever takes away.
+    /// Why it will not be read, trusted or not. It only ever takes away, so trust does not depend
+    /// on it.
     #[serde(skip)]
     pub refusal: Option<String>,
 }
 
-/// Works out what a definition comes to.
-pub(super) fn want(
+/// What a definition comes to.
+pub(super) fn disclosed(
     provider: &Provider,
     known: bool,
     sets: Vec<&'static str>,
     env: &dyn Env,
-) -> Want {
-    Want {
+) -> ProjectProvider {
+    ProjectProvider {
         provider: visible_text(&provider.id),
         known,
         sets,
         hosts: hosts(provider),
         reads: reads(provider, env),
-        methods: methods(provider).into_iter().map(Method::as_str).collect(),
+        methods: provider.methods().into_iter().map(Method::as_str).collect(),
     }
 }
 
-/// Every host that gets something worth having under this definition, or says who does.
+/// Every host that gets a code, a token or a key under this definition, or says which host does.
 fn hosts(provider: &Provider) -> Vec<HostUse> {
     let no_server = Server::default();
     let server = provider.server.as_ref().unwrap_or(&no_server);
