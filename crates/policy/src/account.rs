@@ -110,6 +110,23 @@ pub struct AccountView {
     pub readable: bool,
 }
 
+impl AccountView {
+    /// Logins serve before API keys, which are paid for by the request.
+    pub(crate) fn tier(&self) -> u8 {
+        u8::from(self.kind == AccountKind::Api)
+    }
+
+    /// Orders accounts as the user does: by priority, then by age.
+    pub(crate) fn seniority(&self) -> (i64, Timestamp, AccountId) {
+        (self.priority, self.created_at, self.id.clone())
+    }
+
+    /// Tells whether the token has ended and no other can be had without the user.
+    pub(crate) fn is_lapsed(&self, now: Timestamp) -> bool {
+        !self.refreshable && self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
 /// How much life an access token has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {

@@ -54,65 +54,52 @@
 //! ```
 
 mod account;
-mod answered;
-mod block;
-mod bound;
-mod changes;
-mod classify;
-mod clearing;
-mod codes;
-mod doubt;
-mod explain;
-mod hindrance;
-mod index;
-mod judge;
+mod affinity;
+mod clear;
+mod jitter;
+mod keys;
 pub mod limits;
-mod lots;
-mod meters;
-mod of_request;
-mod path;
 mod pool;
-mod quota;
-mod ratelimit;
 mod react;
 mod reason;
 mod refresh;
-mod refused;
 mod request;
 mod response;
 mod rotation;
-mod rpc;
 mod select;
 mod signals;
 mod state;
 mod time;
-mod traffic;
-mod wait;
 
 pub use account::{AccountId, AccountKind, AccountView, Freshness, Roster, freshness, is_set_back};
-pub use block::{Block, KeptAnswer, Scope};
-pub use bound::{Maker, hold};
-pub use clearing::{clear, trusted};
-pub use doubt::LateCharge;
-pub use explain::{Chance, Prospect, Trace, explain};
-pub use hindrance::renewal_rest;
-pub use index::Indexes;
-pub use meters::OBSERVED_HEADERS;
-pub use pool::{AccountStateName, Pool, account_state, serving_order};
-pub use react::{Action, Reaction, react};
+pub use affinity::hold;
+pub use clear::{clear, trusted};
+pub use pool::Pool;
+pub use pool::account_state::{AccountStateName, account_state};
+pub use pool::obstacle::renewal_rest;
+pub use pool::ranks::serving_order;
+pub use pool::traffic::Traffic;
+pub use react::react;
+pub use react::reaction::{Action, Reaction};
 pub use reason::{Reason, Source, Standing};
 pub use refresh::{
     is_refused_for_good, refresh_allowed, refresh_postponed, refresh_refused, refresh_rejected,
     refreshed, refused_since, rewritten,
 };
 pub use request::Request;
+pub use request::doubt::LateCharge;
+pub use response::wait::{cache_life, server_time, stated_wait};
 pub use response::{Failure, Response};
 pub use rotation::{Mode, Rotation, Strategy};
+pub use select::explain::{Chance, Prospect, Trace, explain};
+pub use select::index::Indexes;
 pub use select::{Rule, Selection, claim_probe, kept_answer, select};
+pub use signals::observed::OBSERVED_HEADERS;
 pub use signals::{LimitRule, Mark, Meter, Reach, Signals, UsedUnit, WaitUnit, Window};
-pub use state::{
-    AccountState, Binding, PoolState, RefreshRest, Refusal, SharedState, StandingMark, Usage,
-};
+pub use state::SharedState;
+pub use state::account_stats::{AccountState, RefreshRest, Refusal, StandingMark, Usage};
+pub use state::binding::{Binding, Maker};
+pub use state::block::{Block, KeptAnswer};
+pub use state::pool_order::PoolState;
+pub use state::scope::Scope;
 pub use time::Timestamp;
-pub use traffic::Traffic;
-pub use wait::{cache_life, server_time, stated_wait};

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::account::{AccountId, AccountView};
-use crate::classify::{fraction, put_off};
+use crate::jitter::{fraction, put_off};
 use crate::limits;
 use crate::reason::Standing;
-use crate::state::{AccountState, RefreshRest, SharedState, StandingMark};
+use crate::state::SharedState;
+use crate::state::account_stats::{AccountState, RefreshRest, StandingMark};
 use crate::time::Timestamp;
 
 /// Returns the change after the server rejected the refresh token for good: the account needs a
@@ -152,17 +153,6 @@ pub fn rewritten(state: &SharedState, id: &AccountId, generation: u64) -> Shared
             ..AccountState::default()
         },
     )
-}
-
-impl RefreshRest {
-    fn is_live(&self, now: Timestamp) -> bool {
-        now < self.ends_at() && self.observed_at <= now + limits::CLOCK_JUMP
-    }
-
-    pub(crate) fn ends_at(&self) -> Timestamp {
-        let longest = self.observed_at + limits::UNKNOWN_LONGEST + limits::JITTER_LONGEST;
-        self.until.min(longest)
-    }
 }
 
 fn change(id: &AccountId, account: AccountState) -> SharedState {

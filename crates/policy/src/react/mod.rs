@@ -1,0 +1,315 @@
+//! What follows from the end of an attempt: what is learned, and what happens next.
+
+pub(crate) mod answer;
+pub(crate) mod finding;
+pub(crate) mod judge;
+pub(crate) mod reaction;
+pub(crate) mod refused;
+
+use std::time::Duration;
+
+use crate::account::AccountId;
+use crate::jitter::put_off;
+use crate::keys::pool_key;
+use crate::limits;
+use crate::pool::Pool;
+use crate::react::answer::{answered, kept};
+use crate::react::finding::{Case, Finding, Step};
+use crate::react::reaction::{Action, Reaction};
+use crate::reason::Reason;
+use crate::request::doubt::{Charged, Doubt, Said, Whom};
+use crate::request::{Next, Request};
+use crate::response::Response;
+use crate::response::classify::classify;
+use crate::response::quota::usage;
+use crate::rotation::Strategy;
+use crate::select::{fits_hold, fits_wait, is_free};
+use crate::signals::Signals;
+use crate::state::SharedState;
+use crate::state::account_stats::{AccountState, StandingMark};
+use crate::state::pool_order::PoolState;
+use crate::time::Timestamp;
+
+/// Decides what follows from the end of an attempt with this account.
+///
+/// `jitter` is a random number from 0 to 1. The delay of a retry is already counted as waited.
+pub fn react(
+    pool: &Pool<'_>,
+    request: &mut Request,
+    account: &AccountId,
+    signals: &Signals,
+    response: &Response<'_>,
+    jitter: f64,
+) -> Reaction {
+    let outcome = classify(signals, response, pool.now);
+    let mut learned = AccountState {
+        last_status: response.status,
+        last_at: pool.now,
+        usage: usage(signals, response, pool.now)
+            .map(|(window, usage)| (window.to_owned(), usage))
+            .collect(),
+        ..AccountState::default()
+    };
+    match outcome.reason {
+        Reason::Ok => {
+            learned.successes = 1;
+            return answered(pool, request, account, signals, response, learned);
+        }
+        Reason::ClientError => {}
+        _ => learned.failures = 1,
+    }
+    let case = Case {
+        pool,
+        account,
+        view: pool.roster.get(account),
+        jitter,
+        status: response.status,
+        answer: kept(response),
+    };
+    let mut finding = case.judge(request, &outcome);
+    if response.broke_off() {
+        finding.step = Step::Deliver;
+    }
+    let said = Said::by(&outcome, response.status);
+    case.follow(request, finding, learned, said)
+}
+
+impl Case<'_> {
+    /// Says what comes next, and what is charged now, later or never.
+    fn follow(
+        &self,
+        request: &mut Request,
+        mut finding: Finding,
+        learned: AccountState,
+        said: Said,
+    ) -> Reaction {
+        let Some(ask) = finding.ask.take() else {
+            return self.charge(request, finding, learned);
+        };
+        let same = request
+            .doubts()
+            .iter()
+            .any(|doubt| doubt.account != *self.account && doubt.said == said);
+        if same && ask.whom == Whom::One {
+            finding.step = Step::Deliver;
+        }
+        let first = match ask.charged {
+            Charged::AtOnce => finding.clone().with(ask.proven.clone()),
+            Charged::Later => finding.clone(),
+        };
+        let reaction = self.charge(request, first, learned.clone());
+        if reaction.action == Action::Retry {
+            let doubt = Doubt {
+                account: self.account.clone(),
+                generation: self.generation(request),
+                said,
+                at: self.pool.now,
+                charged: ask.charged,
+                charge: ask.proven,
+            };
+            request.doubts_mut().push(doubt);
+            return reaction;
+        }
+        finding.step = Step::Deliver;
+        if same {
+            let mut reaction = self.charge(request, finding, learned);
+            let settled = request
+                .doubts_mut()
+                .extract_if(.., |doubt| doubt.said == said);
+            for doubt in settled {
+                doubt.take_back(self.pool.now, &mut reaction.delta);
+                reaction.durable |= doubt.charged == Charged::AtOnce;
+            }
+            return reaction;
+        }
+        // No account is left to ask.
+        self.charge(request, finding.with(ask.alone), learned)
+    }
+
+    /// Charges what was found, applies budgets to the step, and writes down what comes next.
+    fn charge(
+        &self,
+        request: &mut Request,
+        finding: Finding,
+        mut learned: AccountState,
+    ) -> Reaction {
+        let now = self.pool.now;
+        learned.refused = finding.refusal;
+        learned.standing = finding.standing.map(|standing| StandingMark {
+            generation: self.generation(request),
+            observed_at: now,
+            standing,
+        });
+        let mut delta = SharedState::default();
+        delta.accounts.insert(self.account.clone(), learned);
+        if let Some((scope, block)) = &finding.block {
+            delta.blocks.insert(scope.key(), block.clone());
+            if finding.reason.is_limit() && !scope.spans_accounts() {
+                self.move_to_back(request, &mut delta);
+            }
+        }
+        let state = self.pool.state.after(&delta);
+        let after = Pool {
+            state: &state,
+            ..*self.pool
+        };
+        let mut reaction = Reaction {
+            action: Action::Deliver,
+            delay: Duration::ZERO,
+            reason: finding.reason,
+            cooldown_until: self
+                .view
+                .filter(|_| finding.block.is_some())
+                .and_then(|view| after.hindrance(view, request))
+                .map(|hindrance| hindrance.until),
+            retry_at: None,
+            durable: finding.block.is_some() || finding.standing.is_some(),
+            delta,
+            cooldown: finding.block,
+            waits: false,
+            rotated: false,
+            freed: false,
+            late: Vec::new(),
+        };
+        let has_attempts = request.attempts() < after.attempts_allowed(request);
+        let took = has_attempts && self.take_step(&after, request, finding.step, &mut reaction);
+        if took {
+            reaction.action = Action::Retry;
+        } else if finding.reason.is_limit() {
+            reaction.retry_at = after.soonest(request);
+            if self.is_kept_from_others(&after, request) {
+                reaction.reason = Reason::AccountBound;
+            }
+        }
+        reaction
+    }
+
+    /// Tells whether another account could serve, were it not for an item that this one made.
+    fn is_kept_from_others(&self, after: &Pool<'_>, request: &Request) -> bool {
+        let free = request.clone().let_go();
+        request.keeper().is_some()
+            && after
+                .serving(&free)
+                .iter()
+                .any(|account| is_free(after, &free, account))
+    }
+
+    /// Takes the step if the budgets allow it, or the next best one; `after` knows what was learned.
+    fn take_step(
+        &self,
+        after: &Pool<'_>,
+        request: &mut Request,
+        step: Step,
+        reaction: &mut Reaction,
+    ) -> bool {
+        let now = after.now;
+        match step {
+            Step::Deliver => false,
+            Step::Refresh => {
+                request.set_next(Next {
+                    account: self.account.clone(),
+                    decided_at: now,
+                    after_refresh: Some(self.generation(request)),
+                });
+                true
+            }
+            Step::BackOff(delay) if fits_wait(after, request, now + delay) => {
+                reaction.delay = delay;
+                self.wait_for(request, self.account, delay, now);
+                true
+            }
+            Step::BackOff(_) if reaction.reason == Reason::Network => false,
+            Step::SitOut if self.is_short(after, request, reaction.cooldown_until) => {
+                reaction.delay = now.until(reaction.cooldown_until.unwrap_or(now));
+                reaction.waits = true;
+                self.wait_for(request, self.account, reaction.delay, now);
+                true
+            }
+            Step::BackOff(_) | Step::HopOnce => {
+                let may_hop = request.overload_hops() < limits::MAX_OVERLOAD_HOPS;
+                let hops = may_hop && self.hop(after, request, reaction);
+                if hops {
+                    request.count_overload_hop();
+                }
+                hops
+            }
+            Step::SitOut | Step::Hop => self.hop(after, request, reaction),
+        }
+    }
+
+    /// Tells whether the account's rest, a stronger block included, is short enough to be sat out.
+    fn is_short(&self, after: &Pool<'_>, request: &Request, until: Option<Timestamp>) -> bool {
+        until.is_some_and(|until| {
+            after.now.until(until) <= put_off(limits::SHORT_WAIT, 1.0)
+                && fits_wait(after, request, until)
+        })
+    }
+
+    /// Goes to an account that is free, else waits for the soonest that will be.
+    fn hop(&self, after: &Pool<'_>, request: &mut Request, reaction: &mut Reaction) -> bool {
+        let serving = after.serving(request);
+        if serving
+            .iter()
+            .any(|account| is_free(after, request, account))
+        {
+            reaction.rotated = true;
+            return true;
+        }
+        let may_move = after.may_move(request);
+        let soonest = serving
+            .iter()
+            .filter(|account| match account.id == *self.account {
+                true => reaction.reason.is_limit(),
+                // Who may be right about this request says the same after a rest.
+                false => may_move && !request.doubts().iter().any(|d| d.account == account.id),
+            })
+            .filter_map(|account| Some((after.hindrance(account, request)?, &account.id)))
+            // Money does not come back by itself.
+            .filter(|(hindrance, _)| hindrance.reason != Reason::OutOfCredit)
+            .filter(|(hindrance, _)| {
+                fits_wait(after, request, hindrance.until)
+                    || (hindrance.reason.is_limit() && fits_hold(after, request, hindrance.until))
+            })
+            .min_by_key(|(hindrance, id)| (hindrance.until, *id));
+        let Some((hindrance, id)) = soonest else {
+            return false;
+        };
+        reaction.delay = after.now.until(hindrance.until);
+        reaction.waits = true;
+        reaction.rotated = id != self.account;
+        self.wait_for(request, id, reaction.delay, after.now);
+        true
+    }
+
+    fn wait_for(&self, request: &mut Request, id: &AccountId, delay: Duration, now: Timestamp) {
+        request.waited(delay);
+        request.set_next(Next {
+            account: id.clone(),
+            decided_at: now,
+            after_refresh: None,
+        });
+    }
+
+    /// An account that met a limit goes to the back of the pool's order.
+    fn move_to_back(&self, request: &Request, delta: &mut SharedState) {
+        let strategy = self.pool.rotation.strategy;
+        if !matches!(strategy, Strategy::FillFirst | Strategy::RoundRobin) {
+            return;
+        }
+        let mut order: Vec<AccountId> = self
+            .pool
+            .order(&request.provider, &request.namespace)
+            .into_iter()
+            .cloned()
+            .collect();
+        order.retain(|id| id != self.account);
+        order.push(self.account.clone());
+        let pool = PoolState {
+            moved_at: self.pool.now,
+            order,
+            ..PoolState::default()
+        };
+        let key = pool_key(&request.provider, &request.namespace);
+        delta.pools.insert(key, pool);
+    }
+}

@@ -1,0 +1,385 @@
+//! Which account serves next.
+
+pub(crate) mod explain;
+pub(crate) mod index;
+
+use crate::account::{AccountId, AccountView};
+use crate::limits;
+use crate::pool::Pool;
+use crate::pool::obstacle::Hindrance;
+use crate::pool::ranks::Ranks;
+use crate::pool::rendezvous::{Lot, Lots};
+use crate::reason::{Reason, Standing};
+use crate::request::Request;
+use crate::state::SharedState;
+use crate::state::block::KeptAnswer;
+use crate::time::Timestamp;
+
+/// Which account serves next, or why none does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// This account serves.
+    Serve {
+        /// The account.
+        account: AccountId,
+        /// Why this one.
+        rule: Rule,
+    },
+    /// Nobody can serve now, but waiting is worth it. Then select again.
+    Wait {
+        /// When to select again.
+        until: Timestamp,
+        /// Who is expected to serve.
+        account: Option<AccountId>,
+    },
+    /// Nobody can serve now.
+    Exhausted {
+        /// When the soonest account can, where it is time that keeps it.
+        retry_at: Option<Timestamp>,
+        /// What keeps that account, else what keeps all.
+        reason: Reason,
+    },
+    /// Nobody can serve until the user does something.
+    NeedsLogin {
+        /// The accounts that would serve.
+        accounts: Vec<AccountId>,
+        /// What is wrong with the first of them.
+        reason: Standing,
+    },
+    /// The credentials of all accounts must not go where the request goes.
+    OriginRefused,
+    /// The pool has no account that may serve.
+    NoAccount,
+    /// The pin names no account.
+    UnknownAccount,
+}
+
+/// Why an account was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// The session is bound to it.
+    Bound,
+    /// The request names it.
+    Pinned,
+    /// The last reaction said so: after a wait, a back-off or a refresh.
+    Resend,
+    /// A new session, by the pool's strategy.
+    Strategy,
+    /// The session or the request moves here from an account that cannot serve it.
+    Switched,
+    /// Nobody else can serve, and the belief that this one cannot is old enough to be tested.
+    /// Merge [`claim_probe`] at once, so that no other request does the same.
+    Probe,
+}
+
+/// Chooses the account that serves next.
+///
+/// Without a binding that holds, every account is looked at; [`Indexes`](crate::Indexes) spare that.
+pub fn select(pool: &Pool<'_>, request: &Request) -> Selection {
+    choose(pool, request, |_| None)
+}
+
+/// Chooses with the help of an index, which may name the best account that is free.
+pub(crate) fn choose<'a>(
+    pool: &Pool<'a>,
+    request: &Request,
+    indexed: impl FnOnce(&Pool<'a>) -> Option<&'a AccountView>,
+) -> Selection {
+    if request.attempts() > 0 && request.attempts() >= pool.attempts_allowed(request) {
+        return exhausted(pool, request);
+    }
+    if let Some(account) = named_by_reaction(pool, request) {
+        let rule = match request.has_served(&account.id) {
+            true => Rule::Resend,
+            false => Rule::Switched,
+        };
+        return serve(account, rule);
+    }
+    let bound = bound(pool, request);
+    if let Some(account) = bound
+        && is_free(pool, request, account)
+    {
+        return serve(account, Rule::Bound);
+    }
+    if let Some(best) = indexed(pool) {
+        return admit(pool, request, bound, best);
+    }
+    let serving = pool.serving(request);
+    if serving.is_empty() {
+        return nobody(pool, request);
+    }
+    let ranks = pool.ranks(request);
+    match best(pool, request, &serving, &ranks) {
+        Some(account) => admit(pool, request, bound, account),
+        None => later(pool, request, bound, &serving, &ranks),
+    }
+}
+
+/// Returns the account of the lowest rank that is free; among equals lots are drawn.
+fn best<'a>(
+    pool: &Pool<'_>,
+    request: &Request,
+    serving: &[&'a AccountView],
+    ranks: &Ranks<'_>,
+) -> Option<&'a AccountView> {
+    let mut least = None;
+    let mut equals: Vec<Lot> = Vec::new();
+    for (place, account) in serving.iter().enumerate() {
+        if !is_free(pool, request, account) {
+            continue;
+        }
+        let rank = ranks.of(account);
+        if least.is_none_or(|least| rank < least) {
+            least = Some(rank);
+            equals.clear();
+        }
+        if least == Some(rank) {
+            equals.push(Lot::new(account.id.as_str(), place));
+        }
+    }
+    let lots: Lots = equals.into_iter().collect();
+    lots.draw(ranks.session, &[]).map(|place| serving[place])
+}
+
+/// Sends the request to the account, or lets it wait where a switch lets arrivals in one by one.
+fn admit(
+    pool: &Pool<'_>,
+    request: &Request,
+    bound: Option<&AccountView>,
+    account: &AccountView,
+) -> Selection {
+    if request.pin.is_some() {
+        return serve(account, Rule::Pinned);
+    }
+    let moves = request.attempts() > 0 || bound.is_some_and(|b| b.id != account.id);
+    let admitted = pool.traffic.admits_at(&account.id, pool.now);
+    match admitted.filter(|at| fits_wait(pool, request, *at)) {
+        Some(until) => Selection::Wait {
+            until,
+            account: Some(account.id.clone()),
+        },
+        None if moves => serve(account, Rule::Switched),
+        None => serve(account, Rule::Strategy),
+    }
+}
+
+/// Returns the change that claims a probe of this account for one request in the whole fleet.
+pub fn claim_probe(pool: &Pool<'_>, request: &Request, account: &AccountId) -> SharedState {
+    let mut delta = SharedState::default();
+    for (key, block) in pool
+        .state
+        .touched(account, &request.provider, request.aim())
+    {
+        if block.live_until(pool.now).is_some() {
+            let mut claimed = block.clone();
+            claimed.probes = claimed.probes.saturating_add(1);
+            claimed.probed_at = pool.now;
+            delta.blocks.insert(key.clone(), claimed);
+        }
+    }
+    delta
+}
+
+/// Tells whether a wait until then fits what the request may still spend.
+pub(crate) fn fits_wait(pool: &Pool<'_>, request: &Request, until: Timestamp) -> bool {
+    let left = pool.rotation.max_wait.saturating_sub(request.spent());
+    pool.now.until(until) <= left
+}
+
+/// Tells whether the request asked to be held, and may be until then.
+pub(crate) fn fits_hold(pool: &Pool<'_>, request: &Request, until: Timestamp) -> bool {
+    let left = limits::LONGEST_HOLD.saturating_sub(request.spent());
+    pool.rotation.hold_until_reset && pool.now.until(until) <= left
+}
+
+/// Tells whether the account can take the request now and was not handed it before.
+pub(crate) fn is_free(pool: &Pool<'_>, request: &Request, account: &AccountView) -> bool {
+    !request.has_served(&account.id)
+        && (request.attempts() == 0 || pool.may_move(request))
+        && pool.hindrance(account, request).is_none()
+}
+
+fn serve(account: &AccountView, rule: Rule) -> Selection {
+    Selection::Serve {
+        account: account.id.clone(),
+        rule,
+    }
+}
+
+/// Returns the account that the last reaction named, unless something new stands in its way.
+fn named_by_reaction<'a>(pool: &Pool<'a>, request: &Request) -> Option<&'a AccountView> {
+    let next = request.next()?;
+    let account = pool.roster.get(&next.account)?;
+    let serves = pool.fits(account, request)
+        && request.admits(&account.id)
+        && pool.standing(account) == Standing::Serving;
+    let mut blocks = pool
+        .state
+        .touched(&account.id, &account.provider, request.aim());
+    let newly_blocked = blocks.any(|(_, block)| {
+        block.live_until(pool.now).is_some() && block.observed_at > next.decided_at
+    });
+    (serves && !newly_blocked).then_some(account)
+}
+
+/// Returns the account that the request keeps or its session is bound to, if it is still one that may serve.
+pub(crate) fn bound<'a>(pool: &Pool<'a>, request: &Request) -> Option<&'a AccountView> {
+    if request.pin.is_some() || !pool.rotation.rotate {
+        return None;
+    }
+    let id = match request.keeper() {
+        Some(keeper) => keeper,
+        None if !pool.binds(request) => return None,
+        None => pool.state.binding(request.binding_key(), pool.now)?,
+    };
+    let account = pool.roster.get(id)?;
+    // A session may be bound to a login from when those of the pool stood in for one another.
+    let is_member = || pool.members(request).iter().any(|member| member.id == *id);
+    let serves = pool.fits(account, request)
+        && (pool.rotation.pool_logins || is_member())
+        && request.admits(id)
+        && pool.standing(account) == Standing::Serving;
+    serves.then_some(account)
+}
+
+/// Decides when everybody who serves is blocked or was tried.
+fn later(
+    pool: &Pool<'_>,
+    request: &Request,
+    bound: Option<&AccountView>,
+    serving: &[&AccountView],
+    ranks: &Ranks<'_>,
+) -> Selection {
+    let named = request.next().map(|next| &next.account);
+    let may_move = request.attempts() == 0 || pool.may_move(request);
+    let hindered: Vec<_> = serving
+        .iter()
+        .filter(|account| {
+            named == Some(&account.id) || (may_move && !request.has_served(&account.id))
+        })
+        .filter_map(|account| Some((*account, pool.hindrance(account, request)?)))
+        .collect();
+    // What the login server refuses is not waited for: the try says at once that it does.
+    let (refused, hindered): (Vec<_>, Vec<_>) = hindered
+        .into_iter()
+        .partition(|(account, hindrance)| pool.is_refused(account, hindrance));
+    if let ([(account, _), ..], []) = (&refused[..], &hindered[..]) {
+        return serve(account, Rule::Strategy);
+    }
+    // Only what time cures is waited for.
+    let soonest = hindered
+        .iter()
+        .filter(|(_, hindrance)| hindrance.passes())
+        .min_by_key(|(account, hindrance)| (hindrance.until, &account.id));
+    let wait = |until, account: &AccountView| Selection::Wait {
+        until,
+        account: Some(account.id.clone()),
+    };
+    let soonest_probe = |counts: fn(&Hindrance) -> bool| {
+        hindered
+            .iter()
+            .filter(|(_, hindrance)| counts(hindrance))
+            .filter_map(|(account, hindrance)| Some((hindrance.probe_at?, *account)))
+            .map(|(at, account)| (at.max(pool.now), account))
+            .min_by_key(|(at, account)| (*at, ranks.in_full(account)))
+    };
+    // This request does not wait for what another request may have caused.
+    let is_due = |hindrance: &Hindrance| {
+        hindrance.doubtful && hindrance.probe_at.is_some_and(|at| at <= pool.now)
+    };
+    // Of several, the one where the conversation's prompt cache is warm.
+    let warm = hindered.iter().find(|(account, hindrance)| {
+        is_due(hindrance) && bound.is_some_and(|bound| bound.id == account.id)
+    });
+    if let Some((account, _)) = warm {
+        return serve(account, Rule::Probe);
+    }
+    if let Some((at, account)) = soonest_probe(|hindrance| hindrance.doubtful)
+        && at <= pool.now
+    {
+        return serve(account, Rule::Probe);
+    }
+    if let Some((account, hindrance)) = soonest
+        && fits_wait(pool, request, hindrance.until)
+    {
+        return wait(hindrance.until, account);
+    }
+    if let Some((at, account)) = soonest_probe(|h| h.doubtful && h.reason.is_limit())
+        && fits_wait(pool, request, at)
+    {
+        return wait(at, account);
+    }
+    match soonest_probe(|_| true) {
+        Some((at, account)) if at <= pool.now => serve(account, Rule::Probe),
+        Some((at, account))
+            if soonest.is_none_or(|(_, hindrance)| at < hindrance.until)
+                && fits_hold(pool, request, at) =>
+        {
+            wait(at, account)
+        }
+        _ => match soonest {
+            Some((account, hindrance)) if fits_hold(pool, request, hindrance.until) => {
+                wait(hindrance.until, account)
+            }
+            _ => exhausted(pool, request),
+        },
+    }
+}
+
+fn exhausted(pool: &Pool<'_>, request: &Request) -> Selection {
+    let soonest = soonest(pool, request);
+    Selection::Exhausted {
+        retry_at: pool.soonest(request),
+        reason: soonest.map_or(Reason::Exhausted, |(hindrance, _)| hindrance.reason),
+    }
+}
+
+/// Returns what keeps the account that can serve soonest: of what time cures, if there is any, else of all.
+fn soonest<'a>(pool: &Pool<'a>, request: &Request) -> Option<(Hindrance, &'a AccountView)> {
+    let serving = pool.serving(request).into_iter();
+    let hindered = serving.filter_map(|account| Some((pool.hindrance(account, request)?, account)));
+    hindered.min_by_key(|(hindrance, _)| (!hindrance.passes(), hindrance.until))
+}
+
+/// Returns what the provider said of a request that no account can serve, where it would say the same again.
+pub fn kept_answer(pool: &Pool<'_>, request: &Request) -> Option<KeptAnswer> {
+    let (hindrance, account) = soonest(pool, request)?;
+    (hindrance.reason == Reason::NotEntitled).then(|| pool.answer(account, request))?
+}
+
+/// Says why no account can serve, not even later.
+fn nobody(pool: &Pool<'_>, request: &Request) -> Selection {
+    if let Some(pin) = &request.pin
+        && pool.roster.find(pin).is_none()
+    {
+        return Selection::UnknownAccount;
+    }
+    let members = pool.members(request);
+    let Some(first) = members.first() else {
+        let is_refused = |account: &AccountView| {
+            let pinned = request.pin.as_deref().and_then(|pin| pool.roster.find(pin));
+            pool.fits(account, request) && pinned.is_none_or(|pinned| pinned.id == account.id)
+        };
+        return match pool.roster.iter().any(is_refused) {
+            true => Selection::OriginRefused,
+            false => Selection::NoAccount,
+        };
+    };
+    let reason = pool.standing(first);
+    let unfit = members
+        .iter()
+        .filter(|account| pool.standing(account) != Standing::Serving);
+    let accounts: Vec<AccountId> = unfit.map(|account| account.id.clone()).collect();
+    if accounts.len() < members.len() {
+        // Some do serve, but their tokens could not be refreshed for this request.
+        return Selection::Exhausted {
+            retry_at: members
+                .iter()
+                .filter_map(|account| pool.hindrance(account, request))
+                .map(|hindrance| hindrance.until)
+                .min(),
+            reason: Reason::TokenExpired,
+        };
+    }
+    Selection::NeedsLogin { accounts, reason }
+}
