@@ -165,9 +165,7 @@ fn state(views: &[AccountView]) -> SharedState {
             0 => {
                 let until = START + Duration::from_secs(3_600 + number as u64);
                 let block = Block::new(until, Reason::QuotaExhausted, Source::Header, START);
-                state
-                    .blocks
-                    .insert(Scope::Account(view.id.clone()).key(), block);
+                state.blocks.insert(Scope::Account(view.id.clone()), block);
             }
             1..6 => {
                 let usage = Usage {

@@ -22,7 +22,7 @@ pub fn clear<'a>(
     for account in accounts.clone() {
         for (scope, block) in state.cooldowns(account, now) {
             let at = now.max(block.observed_at + Duration::from_millis(1));
-            delta.blocks.insert(scope.key(), Block::clear(at));
+            delta.blocks.insert(scope.clone(), Block::clear(at));
         }
     }
     let mut count = delta.blocks.len();

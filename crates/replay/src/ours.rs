@@ -161,7 +161,7 @@ impl Rotator for Ours {
         let pool = self.pool(now);
         let reaction = react(&pool, &mut request, &id, &self.signals, &response, jitter);
         if let Some((scope, _)) = &reaction.cooldown {
-            let known = self.state.blocks.get(&scope.key());
+            let known = self.state.blocks.get(scope);
             let stood = known.is_some_and(|block| block.live_until(now).is_some());
             self.blocks_set += u32::from(!stood);
         }

@@ -6,7 +6,7 @@ use crate::account::AccountView;
 use crate::pool::obstacle::hindrance;
 use crate::reason::{Reason, Standing};
 use crate::state::SharedState;
-use crate::state::scope::Aim;
+use crate::state::scope::Target;
 use crate::time::Timestamp;
 
 /// How an account stands, in one public word.
@@ -73,7 +73,7 @@ pub fn account_state(
         Standing::Serving if account.is_lapsed(now) => return AccountStateName::NeedsLogin,
         Standing::Serving => {}
     }
-    match hindrance(state, account, Aim::default(), now).map(|hindrance| hindrance.reason) {
+    match hindrance(state, account, Target::default(), now).map(|hindrance| hindrance.reason) {
         None => AccountStateName::Ready,
         Some(Reason::OutOfCredit) => AccountStateName::OutOfCredit,
         Some(Reason::QuotaExhausted) => AccountStateName::Exhausted,

@@ -17,7 +17,7 @@ use crate::request::Request;
 use crate::rotation::{Mode, Rotation, Strategy};
 use crate::state::SharedState;
 use crate::state::block::{Block, KeptAnswer};
-use crate::state::scope::{Aim, Scope};
+use crate::state::scope::{Scope, Target};
 use crate::time::Timestamp;
 
 /// Everything that a decision about a pool is made from.
@@ -61,7 +61,7 @@ impl<'a> Pool<'a> {
 
     /// Returns why the account cannot serve the request now, or `None` when it can.
     pub(crate) fn hindrance(&self, account: &AccountView, request: &Request) -> Option<Hindrance> {
-        hindrance(self.state, account, request.aim(), self.now)
+        hindrance(self.state, account, request.target(), self.now)
     }
 
     /// Tells whether what hinders the account is that its login server refuses to renew it.
@@ -71,11 +71,15 @@ impl<'a> Pool<'a> {
     }
 
     /// Returns when time alone will next change how the account stands or ranks.
-    pub(crate) fn next_change(&self, account: &AccountView, aim: Aim<'_>) -> Option<Timestamp> {
+    pub(crate) fn next_change(
+        &self,
+        account: &AccountView,
+        target: Target<'_>,
+    ) -> Option<Timestamp> {
         let known = self.state.counters(&account.id);
         let blocks = self
             .state
-            .touched(&account.id, &account.provider, aim)
+            .blocks_for(&account.id, &account.provider, target)
             .map(|(_, block)| (block.ends_at(), block.observed_at));
         let rest = known.refresh_rest;
         let rest = rest.map(|rest| (rest.ends_at(), rest.observed_at));
@@ -175,7 +179,7 @@ impl<'a> Pool<'a> {
     pub(crate) fn answer(&self, account: &AccountView, request: &Request) -> Option<KeptAnswer> {
         let mut blocks = self
             .state
-            .touched(&account.id, &account.provider, request.aim())
+            .blocks_for(&account.id, &account.provider, request.target())
             .filter(|(_, block)| block.live_until(self.now).is_some());
         blocks.find_map(|(_, block)| block.answer.clone())
     }
@@ -185,34 +189,14 @@ impl<'a> Pool<'a> {
         &self,
         account: &AccountView,
         request: &Request,
-    ) -> Option<(Scope, &'a Block)> {
+    ) -> Option<(&'a Scope, &'a Block)> {
         let blocks = self
             .state
-            .touched(&account.id, &account.provider, request.aim());
-        let (key, block) = blocks
-            .filter_map(|(key, block)| Some((block.live_until(self.now)?, key, block)))
+            .blocks_for(&account.id, &account.provider, request.target());
+        blocks
+            .filter_map(|(scope, block)| Some((block.live_until(self.now)?, scope, block)))
             .max_by_key(|(until, ..)| *until)
-            .map(|(_, key, block)| (key, block))?;
-        let scopes = [
-            Some(Scope::Account(account.id.clone())),
-            Some(Scope::Egress(account.provider.clone())),
-            request
-                .model
-                .clone()
-                .map(|model| Scope::Model(account.id.clone(), model)),
-            request
-                .model
-                .clone()
-                .map(|model| Scope::ProviderModel(account.provider.clone(), model)),
-            request
-                .path()
-                .map(|path| Scope::Path(account.id.clone(), path.to_owned())),
-        ];
-        let scope = scopes
-            .into_iter()
-            .flatten()
-            .find(|scope| scope.key() == *key)?;
-        Some((scope, block))
+            .map(|(_, scope, block)| (scope, block))
     }
 
     /// Returns the soonest time at which any account can serve the request, of those that time alone keeps from it.

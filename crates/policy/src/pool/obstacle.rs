@@ -4,7 +4,7 @@ use crate::account::{AccountView, Freshness, freshness};
 use crate::reason::Reason;
 use crate::refresh::refresh_allowed;
 use crate::state::SharedState;
-use crate::state::scope::Aim;
+use crate::state::scope::Target;
 use crate::time::Timestamp;
 
 /// Why an account cannot serve a request now, and until when.
@@ -43,11 +43,11 @@ pub fn renewal_rest(
 pub(crate) fn hindrance(
     state: &SharedState,
     account: &AccountView,
-    aim: Aim<'_>,
+    target: Target<'_>,
     now: Timestamp,
 ) -> Option<Hindrance> {
     let mut longest: Option<Hindrance> = None;
-    for (_, block) in state.touched(&account.id, &account.provider, aim) {
+    for (_, block) in state.blocks_for(&account.id, &account.provider, target) {
         let Some(until) = block.live_until(now) else {
             continue;
         };

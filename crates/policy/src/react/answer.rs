@@ -53,7 +53,7 @@ pub(crate) fn answered(
     let mut freed = false;
     for (key, block) in pool
         .state
-        .touched(account, &request.provider, request.aim())
+        .blocks_for(account, &request.provider, request.target())
     {
         if block.is_clear() {
             continue;

@@ -116,7 +116,7 @@ impl Case<'_> {
     /// Returns the next rest of a scope that states no time.
     pub(crate) fn rest_on(&self, scope: &Scope, reason: Reason, ladder: &[Duration]) -> Block {
         let now = self.pool.now;
-        let known = self.pool.state.blocks.get(&scope.key());
+        let known = self.pool.state.blocks.get(scope);
         let level = known.map_or(0, |block| block.next_level(reason, now));
         let until = now + put_off(rung(ladder, level), self.jitter);
         Block {

@@ -209,7 +209,7 @@ impl Case<'_> {
         ladder: &[Duration],
     ) -> Finding {
         let now = self.pool.now;
-        let known = self.pool.state.blocks.get(&scope.key());
+        let known = self.pool.state.blocks.get(&scope);
         let again = known
             .filter(|known| self.tries(request) > 1 && known.reason == reason && !known.is_clear());
         let block = match again {

@@ -143,7 +143,7 @@ impl Case<'_> {
         let mut delta = SharedState::default();
         delta.accounts.insert(self.account.clone(), learned);
         if let Some((scope, block)) = &finding.block {
-            delta.blocks.insert(scope.key(), block.clone());
+            delta.blocks.insert(scope.clone(), block.clone());
             if finding.reason.is_limit() && !scope.spans_accounts() {
                 self.move_to_back(request, &mut delta);
             }

@@ -106,7 +106,7 @@ impl Doubt {
         let mut change = SharedState::default();
         change.accounts.insert(self.account.clone(), known);
         if let Some((scope, _)) = &self.charge.block {
-            change.blocks.insert(scope.key(), Block::clear(now));
+            change.blocks.insert(scope.clone(), Block::clear(now));
         }
         delta.merge(&change);
     }
@@ -130,7 +130,7 @@ impl Doubt {
         let mut change = SharedState::default();
         change.accounts.insert(self.account.clone(), known);
         if let Some((scope, block)) = &block {
-            change.blocks.insert(scope.key(), block.clone());
+            change.blocks.insert(scope.clone(), block.clone());
         }
         delta.merge(&change);
         LateCharge {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::account::AccountId;
 use crate::keys::{conversation_key, hash, push_hex};
 use crate::request::doubt::Doubt;
-use crate::state::scope::Aim;
+use crate::state::scope::Target;
 use crate::time::Timestamp;
 
 /// One caller's request across its attempts.
@@ -224,8 +224,8 @@ impl Request {
     }
 
     /// Returns what of the request a block may be about.
-    pub(crate) fn aim(&self) -> Aim<'_> {
-        Aim {
+    pub(crate) fn target(&self) -> Target<'_> {
+        Target {
             model: self.model.as_deref(),
             path: self.path.as_deref(),
         }

@@ -53,9 +53,9 @@ impl Indexes {
         for id in delta.accounts.keys() {
             self.changes.note(id);
         }
-        for key in delta.blocks.keys() {
-            match account_of(key) {
-                Some(id) => self.changes.note(&id),
+        for scope in delta.blocks.keys() {
+            match scope.account() {
+                Some(id) => self.changes.note(id),
                 None => spans_accounts = true,
             }
         }
@@ -210,7 +210,7 @@ impl Index {
                 && pool.hindrance(account, request).is_none()
         };
         let rank = view.filter(serves).map(|account| ranks.of(account));
-        let due = view.and_then(|account| pool.next_change(account, request.aim()));
+        let due = view.and_then(|account| pool.next_change(account, request.target()));
         let lot = member.lot;
         let (old_rank, old_due) = (member.rank, member.due);
         if rank != old_rank {
@@ -253,15 +253,5 @@ impl Index {
 
     fn place(&self, id: &AccountId) -> Result<usize, usize> {
         self.accounts.binary_search_by(|member| member.id.cmp(id))
-    }
-}
-
-/// Returns the account that a block's key names; one of a whole provider names none.
-fn account_of(key: &str) -> Option<AccountId> {
-    let (scope, rest) = key.split_once(':')?;
-    match scope {
-        "account" => Some(rest.into()),
-        "model" | "path" => rest.split_once(':').map(|(id, _)| id.into()),
-        _ => None,
     }
 }

@@ -168,7 +168,7 @@ pub fn claim_probe(pool: &Pool<'_>, request: &Request, account: &AccountId) -> S
     let mut delta = SharedState::default();
     for (key, block) in pool
         .state
-        .touched(account, &request.provider, request.aim())
+        .blocks_for(account, &request.provider, request.target())
     {
         if block.live_until(pool.now).is_some() {
             let mut claimed = block.clone();
@@ -215,7 +215,7 @@ fn named_by_reaction<'a>(pool: &Pool<'a>, request: &Request) -> Option<&'a Accou
         && pool.standing(account) == Standing::Serving;
     let mut blocks = pool
         .state
-        .touched(&account.id, &account.provider, request.aim());
+        .blocks_for(&account.id, &account.provider, request.target());
     let newly_blocked = blocks.any(|(_, block)| {
         block.live_until(pool.now).is_some() && block.observed_at > next.decided_at
     });

@@ -11,7 +11,7 @@ pub(crate) mod scope;
 pub(crate) mod unknown;
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -23,7 +23,7 @@ use crate::state::account_stats::{AccountState, Usage};
 use crate::state::binding::{Binding, Maker};
 use crate::state::block::Block;
 use crate::state::pool_order::PoolState;
-use crate::state::scope::{Aim, Scope};
+use crate::state::scope::{Scope, Target};
 use crate::state::unknown::merge_unknown;
 use crate::time::Timestamp;
 
@@ -39,9 +39,9 @@ pub struct SharedState {
     /// What is known of each account.
     #[serde(default, deserialize_with = "unknown::readable")]
     pub accounts: BTreeMap<AccountId, AccountState>,
-    /// Blocks by [`Scope::key`].
+    /// What is believed to refuse, and until when.
     #[serde(default, deserialize_with = "unknown::readable")]
-    pub blocks: BTreeMap<String, Block>,
+    pub blocks: BTreeMap<Scope, Block>,
     /// Which account serves which session, by a hash of pool, session and model.
     #[serde(default, deserialize_with = "unknown::readable")]
     pub bindings: BTreeMap<String, Binding>,
@@ -215,33 +215,29 @@ impl SharedState {
 
     /// Returns the live blocks that an account meets, whatever the model.
     pub fn cooldowns(&self, account: &AccountView, now: Timestamp) -> Vec<(Scope, Block)> {
-        let models = format!("model:{}:", account.id);
-        let paths = format!("path:{}:", account.id);
-        let provider_models = format!("provider-model:{}:", account.provider);
-        let whole = [
-            Scope::Account(account.id.clone()),
-            Scope::Egress(account.provider.clone()),
-        ]
-        .into_iter()
-        .filter_map(|scope| Some((self.blocks.get_key_value(&scope.key())?.1, scope)));
-        let by_model = self.under(&models).map(|(model, block)| {
-            let scope = Scope::Model(account.id.clone(), model.to_owned());
-            (block, scope)
-        });
-        let by_path = self.under(&paths).map(|(path, block)| {
-            let scope = Scope::Path(account.id.clone(), path.to_owned());
-            (block, scope)
-        });
-        let by_provider = self.under(&provider_models).map(|(model, block)| {
-            let scope = Scope::ProviderModel(account.provider.clone(), model.to_owned());
-            (block, scope)
-        });
+        let (id, provider) = (&account.id, &account.provider);
+        let none = String::new;
+        let whole = [Scope::Account(id.clone()), Scope::Egress(provider.clone())];
+        let whole = whole
+            .into_iter()
+            .filter_map(|scope| self.blocks.get_key_value(&scope));
+        let models = self.blocks.range(Scope::Model(id.clone(), none())..);
+        let models =
+            models.take_while(|(scope, _)| matches!(scope, Scope::Model(of, _) if of == id));
+        let paths = self.blocks.range(Scope::Path(id.clone(), none())..);
+        let paths = paths.take_while(|(scope, _)| matches!(scope, Scope::Path(of, _) if of == id));
+        let of_provider = self
+            .blocks
+            .range(Scope::ProviderModel(provider.clone(), none())..);
+        let of_provider = of_provider.take_while(
+            |(scope, _)| matches!(scope, Scope::ProviderModel(of, _) if of == provider),
+        );
         whole
-            .chain(by_model)
-            .chain(by_path)
-            .chain(by_provider)
-            .filter(|(block, _)| block.live_until(now).is_some())
-            .map(|(block, scope)| (scope, block.clone()))
+            .chain(models)
+            .chain(paths)
+            .chain(of_provider)
+            .filter(|(_, block)| block.live_until(now).is_some())
+            .map(|(scope, block)| (scope.clone(), block.clone()))
             .collect()
     }
 
@@ -254,35 +250,19 @@ impl SharedState {
         self.bindings.get(key).filter(|binding| binding.lives(now))
     }
 
-    /// Returns the keys and blocks, dead or alive, of every scope that a request to this account touches.
-    pub(crate) fn touched<'a>(
+    /// Returns the blocks, live or over, of every scope that stands in the way of a request to this account.
+    pub(crate) fn blocks_for<'a>(
         &'a self,
-        id: &AccountId,
-        provider: &str,
-        aim: Aim<'_>,
-    ) -> impl Iterator<Item = (&'a String, &'a Block)> + use<'a> {
-        // Most of the time nothing is blocked anywhere: build no key then.
-        let keys = (!self.blocks.is_empty()).then(|| {
-            [
-                Some(scope::account_key(id)),
-                aim.model.map(|model| scope::model_key(id, model)),
-                aim.path.map(|path| scope::path_key(id, path)),
-                aim.model
-                    .map(|model| scope::provider_model_key(provider, model)),
-                Some(scope::egress_key(provider)),
-            ]
-        });
-        keys.into_iter()
+        account: &AccountId,
+        provider: &Arc<str>,
+        target: Target<'_>,
+    ) -> impl Iterator<Item = (&'a Scope, &'a Block)> + use<'a> {
+        // Most of the time nothing is blocked anywhere: build no scope then.
+        let scopes = (!self.blocks.is_empty()).then(|| target.scopes(account, provider));
+        scopes
+            .into_iter()
             .flatten()
-            .flatten()
-            .filter_map(|key| self.blocks.get_key_value(&key))
-    }
-
-    /// Returns the blocks whose key begins so, by the rest of their key.
-    fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Block)> {
-        self.blocks
-            .range(prefix.to_owned()..)
-            .map_while(move |(key, block)| Some((key.strip_prefix(prefix)?, block)))
+            .filter_map(|scope| self.blocks.get_key_value(&scope))
     }
 }
 

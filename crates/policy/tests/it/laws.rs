@@ -196,7 +196,8 @@ fn states() -> impl Strategy<Value = SharedState> {
         prop::sample::select(vec!["account:a", "account:b", "model:a:large"])
             .prop_map(str::to_owned)
     };
-    let blocks = prop::collection::btree_map(keys(), blocks(), 0..3);
+    let scopes = keys().prop_map(Scope::from);
+    let blocks = prop::collection::btree_map(scopes, blocks(), 0..3);
     let binding = (0..50_u64, 0..50_u64, prop::sample::select(vec!["a", "b"]));
     let bindings = prop::collection::btree_map(keys(), binding, 0..3);
     let account = (
@@ -276,14 +277,14 @@ proptest! {
             world.probed.clear();
             world.send(&mut request);
             let still = before.iter().filter(|(_, block)| block.live_until(world.now).is_some());
-            for (key, block) in still {
-                let stands = world.state.blocks.get(key).is_some_and(|after| after.until >= block.until);
+            for (scope, block) in still {
+                let stands = world.state.blocks.get(scope).is_some_and(|after| after.until >= block.until);
                 // A probe of one account tells of what it shares with the others as well.
-                let probed = world.probed.iter().any(|id| {
-                    !key.starts_with("account:") && !key.starts_with("model:")
-                        || key.split(':').nth(1) == Some(id.as_str())
+                let probed = world.probed.iter().any(|id| match scope {
+                    Scope::Account(of) | Scope::Model(of, _) => of == id,
+                    _ => true,
                 });
-                prop_assert!(stands || probed, "{key} ended early: {}", world.trace);
+                prop_assert!(stands || probed, "{scope:?} ended early: {}", world.trace);
             }
         }
     }
@@ -338,12 +339,12 @@ proptest! {
     fn a_block_is_never_shortened_but_by_newer_news_that_it_is_over(one in blocks(), other in blocks()) {
         prop_assume!(!one.is_clear());
         let holding = |block: &Block| SharedState {
-            blocks: BTreeMap::from([("account:a".to_owned(), block.clone())]),
+            blocks: BTreeMap::from([("account:a".into(), block.clone())]),
             ..SharedState::default()
         };
         let after = merged(&holding(&one), &holding(&other));
         let is_news = other.is_clear() && other.observed_at > one.observed_at;
-        prop_assert!(is_news || after.blocks["account:a"].until >= one.until);
+        prop_assert!(is_news || after.blocks[&Scope::from("account:a")].until >= one.until);
     }
 
     #[test]

@@ -9,15 +9,15 @@ use crate::world::*;
 fn check(answer: Answer, trace: &str, block: Option<(&str, u64, Reason, Source)>) {
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [answer]);
     world.check(request(), trace);
-    let blocks: Vec<_> = world.state.blocks.iter().collect();
+    let blocks = world.state.blocks.iter();
     let found: Vec<_> = blocks
-        .iter()
-        .map(|(key, block)| {
+        .map(|(scope, block)| {
             let span = block.observed_at.until(block.until).as_secs();
-            (key.as_str(), span, block.reason, block.source)
+            (scope.clone(), span, block.reason, block.source)
         })
         .collect();
-    assert_eq!(found, Vec::from_iter(block));
+    let expected = block.map(|(scope, span, reason, source)| (scope.into(), span, reason, source));
+    assert_eq!(found, Vec::from_iter(expected));
 }
 
 const HOPPED: &str = "a:429 b:200 ok";
@@ -49,7 +49,7 @@ fn a_short_throttle_behind_a_stronger_block_is_not_sat_out() {
     let throttle = status(429).header("retry-after", 1);
     let reaction = world.report(&mut slow, &"a".into(), &throttle);
     assert_eq!((reaction.action, reaction.rotated), (Action::Retry, true));
-    assert!(world.state.blocks["account:a"].until > at(590_000));
+    assert!(world.state.blocks[&Scope::from("account:a")].until > at(590_000));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn without_a_model_a_throttle_blocks_the_account() {
     let throttle = status(429).header("retry-after", 30);
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [throttle]);
     world.check(Request::new("acme", "default", None, None, None), HOPPED);
-    assert!(world.state.blocks.contains_key("account:a"));
+    assert!(world.state.blocks.contains_key(&Scope::from("account:a")));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_quota_lasts_until_the_latest_reset_of_the_refused_windows() {
         .header("retry-after", 70);
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [spent]);
     world.check(request(), HOPPED);
-    let block = &world.state.blocks["account:a"];
+    let block = &world.state.blocks[&Scope::from("account:a")];
     assert_eq!(block.until, at(500_001_000));
     assert_eq!(block.source, Source::Header);
 }
@@ -247,7 +247,7 @@ fn a_message_says_how_long_where_the_table_names_the_phrase_and_never_what() {
     world.signals.wait_phrases = &["Your quota will reset after ", "Please retry in "];
     world.check(request(), "a:400 client_error");
     world.check(request(), HOPPED);
-    let block = &world.state.blocks["model:a:large"];
+    let block = &world.state.blocks[&Scope::from("model:a:large")];
     assert_eq!(block.observed_at.until(block.until), seconds(6_236));
 }
 
@@ -285,7 +285,7 @@ fn a_silent_limit_climbs_the_ladder_one_step_per_block_window() {
         world.send(&mut one);
         world.report(&mut two, &"a".into(), &status(429));
         world.answers.clear();
-        let block = &world.state.blocks["model:a:large"];
+        let block = &world.state.blocks[&Scope::from("model:a:large")];
         spans.push(block.observed_at.until(block.until).as_secs());
         world.now = block.until;
     }
@@ -296,7 +296,7 @@ fn a_silent_limit_climbs_the_ladder_one_step_per_block_window() {
 fn ten_quiet_minutes_or_a_success_begin_the_ladder_anew() {
     let mut world = World::new([oauth("a")]).rotation(|rotation| rotation.max_wait = seconds(0));
     let span = |world: &World| {
-        let block = &world.state.blocks["model:a:large"];
+        let block = &world.state.blocks[&Scope::from("model:a:large")];
         block.observed_at.until(block.until).as_secs()
     };
     for expect in [10, 30] {
@@ -328,12 +328,15 @@ fn a_burst_that_is_answered_in_part_does_not_climb_the_ladder() {
         }
         world.pass(seconds(1));
         world.report(&mut refused, &"a".into(), &status(429));
-        let until = world.state.blocks["model:a:large"].until;
+        let until = world.state.blocks[&Scope::from("model:a:large")].until;
         assert_eq!(world.now.until(until), seconds(10));
         // The answer to the older question neither ends the block nor leaves it as it was.
         world.pass(seconds(1));
         world.report(&mut slow, &"a".into(), &status(200));
-        assert_eq!(world.state.blocks["model:a:large"].until, until);
+        assert_eq!(
+            world.state.blocks[&Scope::from("model:a:large")].until,
+            until
+        );
         world.now = until;
     }
 }
@@ -347,7 +350,7 @@ fn an_account_that_a_code_calls_without_credit_rests_an_hour_and_then_a_day() {
     world.check(session("one"), HOPPED);
     world.pass(seconds(3_600));
     world.check(session("two"), HOPPED);
-    let block = &world.state.blocks["account:a"];
+    let block = &world.state.blocks[&Scope::from("account:a")];
     assert_eq!(block.observed_at.until(block.until), seconds(86_400));
 }
 
@@ -357,7 +360,7 @@ fn an_account_that_answers_402_rests_a_minute_and_then_longer_and_longer() {
     for span in [60, 600, 3_600, 86_400, 86_400] {
         world = world.answers("a", [status(402)]);
         world.check(session(&format!("after {span}")), "a:402 b:200 ok");
-        let block = &world.state.blocks["account:a"];
+        let block = &world.state.blocks[&Scope::from("account:a")];
         assert_eq!(block.observed_at.until(block.until), seconds(span));
         world.now = block.until;
         world.state.bindings.clear();
@@ -376,7 +379,10 @@ fn a_fresh_token_that_is_refused_rests_the_account_and_a_second_asks_for_login()
     let refused = [status(401), status(401), status(401), status(401)];
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", refused);
     world.check(session("one"), "a:401 refresh a:401 b:200 ok");
-    assert_eq!(world.state.blocks["account:a"].until, at(30_002));
+    assert_eq!(
+        world.state.blocks[&Scope::from("account:a")].until,
+        at(30_002)
+    );
     world.pass(seconds(31));
     world.check(session("two"), "a:401 refresh a:401 b:200 ok");
     assert_eq!(world.state.standing(&"a".into(), 3), Standing::NeedsLogin);
@@ -431,7 +437,10 @@ fn a_refused_key_asks_for_login_and_is_not_refreshed() {
 fn an_unexplained_403_is_refreshed_when_the_token_is_old_and_then_rests() {
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", vec![status(403); 2]);
     world.check(request(), "a:403 refresh a:403 b:200 ok");
-    assert_eq!(world.state.blocks["account:a"].until, at(300_002));
+    assert_eq!(
+        world.state.blocks[&Scope::from("account:a")].until,
+        at(300_002)
+    );
     let mut young = World::new([oauth("a"), oauth("b")]).answers("a", [status(403)]);
     young.accounts[0].obtained_at = Some(at(0));
     young.check(request(), "a:403 b:200 ok");
@@ -471,7 +480,7 @@ fn a_model_that_an_account_lacks_is_asked_of_those_not_known_to_lack_it() {
         world.check(session("one"), "a:200 ok");
         world = world.answers("a", [lacks(status_code)]);
         world.check(session("two"), &hopped);
-        let block = &world.state.blocks["model:a:large"];
+        let block = &world.state.blocks[&Scope::from("model:a:large")];
         assert_eq!(block.observed_at.until(block.until), seconds(hours * 3_600));
     }
     let mut world = World::new([oauth("a"), oauth("b")])
@@ -631,5 +640,8 @@ fn jitter_only_lengthens() {
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [throttle]);
     world.jitter = 1.0;
     world.check(request(), HOPPED);
-    assert_eq!(world.state.blocks["model:a:large"].until, at(63_001));
+    assert_eq!(
+        world.state.blocks[&Scope::from("model:a:large")].until,
+        at(63_001)
+    );
 }

@@ -24,7 +24,7 @@ fn check_join(one: Block, other: Block, until: u64) {
         let again = one.clone();
         one.merge(&other);
         assert_eq!(one, again);
-        assert_eq!(one.blocks["account:a"].until, at(until));
+        assert_eq!(one.blocks[&Scope::from("account:a")].until, at(until));
     }
 }
 
@@ -68,6 +68,7 @@ fn what_is_unknown_is_kept_and_what_is_unreadable_is_dropped() {
         "blocks": {
             "account:gone": { "until": 9, "reason": "throttled", "source": "header", "observed_at": 5, "future": 2 },
             "account:broken": { "until": 9, "reason": "not yet invented", "source": "header", "observed_at": 5 },
+            "region:eu:acme": { "until": 9, "reason": "throttled", "source": "header", "observed_at": 5 },
         },
         "bindings": [],
         "pools": { "p/n": { "order": ["gone"], "moved_at": 7 } },
@@ -78,6 +79,7 @@ fn what_is_unknown_is_kept_and_what_is_unreadable_is_dropped() {
     assert_eq!(again["future"], json!({ "x": 1 }));
     assert_eq!(again["accounts"]["gone"]["future"], json!(true));
     assert_eq!(again["blocks"]["account:gone"]["future"], json!(2));
+    assert_eq!(again["blocks"]["region:eu:acme"]["until"], 9);
     assert!(again["accounts"].get("broken").is_none());
     assert!(again["blocks"].get("account:broken").is_none());
     assert_eq!(again["pools"]["p/n"]["order"], json!(["gone"]));
@@ -170,7 +172,7 @@ fn cooldowns_name_what_they_are_about() {
         Scope::Model("ab".into(), "m".into()),
     ];
     for scope in scopes.iter().chain(&others) {
-        world.state.blocks.insert(scope.key(), block(1_000, 0));
+        world.state.blocks.insert(scope.clone(), block(1_000, 0));
     }
     let found = world.state.cooldowns(&world.accounts[0], at(1));
     let found: Vec<Scope> = found.into_iter().map(|(scope, _)| scope).collect();
@@ -218,7 +220,7 @@ fn a_state_of_an_earlier_version_is_read_and_one_of_this_version_by_it() {
     let known = state.counters(&"a".into());
     assert_eq!(known.refused.map(|refusal| refusal.path), Some(None));
     assert_eq!(known.trusted_at, Timestamp::default());
-    let block = &state.blocks["account:a"];
+    let block = &state.blocks[&Scope::from("account:a")];
     assert!(!block.doubtful && block.status.is_none() && block.answer.is_none());
     assert!(state.served.is_empty());
     // What is new stands in fields that an earlier version keeps, and under keys that it never looks up.
