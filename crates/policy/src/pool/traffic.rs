@@ -78,7 +78,7 @@ impl Traffic {
     }
 
     /// Returns how many attempts are under way with this account.
-    pub fn in_flight(&self, id: &AccountId) -> u32 {
+    pub(crate) fn in_flight(&self, id: &AccountId) -> u32 {
         self.lanes.get(id).map_or(0, |lane| lane.in_flight)
     }
 

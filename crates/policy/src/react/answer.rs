@@ -115,7 +115,6 @@ pub(crate) fn answered(
         durable: false,
         cooldown: None,
         waits: false,
-        rotated: false,
         freed,
         late,
     }

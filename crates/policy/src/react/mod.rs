@@ -167,7 +167,6 @@ impl Case<'_> {
             delta,
             cooldown: finding.block,
             waits: false,
-            rotated: false,
             freed: false,
             late: Vec::new(),
         };
@@ -252,7 +251,6 @@ impl Case<'_> {
             .iter()
             .any(|account| is_free(after, request, account))
         {
-            reaction.rotated = true;
             return true;
         }
         let may_move = after.may_move(request);
@@ -276,7 +274,6 @@ impl Case<'_> {
         };
         reaction.delay = after.now.until(hindrance.until);
         reaction.waits = true;
-        reaction.rotated = id != self.account;
         self.wait_for(request, id, reaction.delay, after.now);
         true
     }

@@ -39,8 +39,6 @@ pub struct Reaction {
     pub cooldown: Option<(Scope, Block)>,
     /// True when the delay is spent waiting for an account to become free.
     pub waits: bool,
-    /// True when another account serves next.
-    pub rotated: bool,
     /// True when what stood in the way of others is over.
     pub freed: bool,
     /// What other accounts are charged for that refused this very request.

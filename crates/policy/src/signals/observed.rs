@@ -1,77 +1,54 @@
 //! The names of all response headers that are read.
 
-/// The name of every response header that [`react`](crate::react()) may read, in lower case.
-pub const OBSERVED_HEADERS: &[&str] = &[
+use std::sync::LazyLock;
+
+use crate::signals::{Meter, Signals, Window};
+
+/// Headers that are read whichever the provider.
+const OF_ALL: &[&str] = &[
     "content-type",
     "date",
     "retry-after",
     "retry-after-ms",
     "www-authenticate",
     "x-should-retry",
-    "anthropic-ratelimit-unified-status",
-    "anthropic-ratelimit-unified-reset",
-    "anthropic-ratelimit-unified-5h-status",
-    "anthropic-ratelimit-unified-5h-reset",
-    "anthropic-ratelimit-unified-5h-utilization",
-    "anthropic-ratelimit-unified-7d-status",
-    "anthropic-ratelimit-unified-7d-reset",
-    "anthropic-ratelimit-unified-7d-utilization",
-    "anthropic-ratelimit-unified-7d_oi-status",
-    "anthropic-ratelimit-unified-7d_oi-reset",
-    "x-codex-primary-used-percent",
-    "x-codex-primary-reset-at",
-    "x-codex-primary-window-minutes",
-    "x-codex-secondary-used-percent",
-    "x-codex-secondary-reset-at",
-    "x-codex-secondary-window-minutes",
     "ratelimit",
     "ratelimit-policy",
-    "x-ratelimit-remaining-requests",
-    "x-ratelimit-reset-requests",
-    "x-ratelimit-remaining-tokens",
-    "x-ratelimit-reset-tokens",
-    "x-ratelimit-remaining",
-    "x-ratelimit-reset",
-    "ratelimit-remaining",
-    "ratelimit-reset",
-    "anthropic-ratelimit-requests-remaining",
-    "anthropic-ratelimit-requests-reset",
-    "anthropic-ratelimit-tokens-remaining",
-    "anthropic-ratelimit-tokens-reset",
-    "anthropic-ratelimit-input-tokens-remaining",
-    "anthropic-ratelimit-input-tokens-reset",
-    "anthropic-ratelimit-output-tokens-remaining",
-    "anthropic-ratelimit-output-tokens-reset",
-    "x-ratelimit-remaining-requests-minute",
-    "x-ratelimit-reset-requests-minute",
-    "x-ratelimit-remaining-requests-hour",
-    "x-ratelimit-reset-requests-hour",
-    "x-ratelimit-remaining-requests-day",
-    "x-ratelimit-reset-requests-day",
-    "x-ratelimit-remaining-requests-month",
-    "x-ratelimit-reset-requests-month",
-    "x-ratelimit-remaining-tokens-minute",
-    "x-ratelimit-reset-tokens-minute",
-    "x-ratelimit-remaining-tokens-hour",
-    "x-ratelimit-reset-tokens-hour",
-    "x-ratelimit-remaining-tokens-day",
-    "x-ratelimit-reset-tokens-day",
-    "x-ratelimit-remaining-tokens-month",
-    "x-ratelimit-reset-tokens-month",
-    "x-ratelimit-remaining-req-minute",
-    "x-ratelimit-reset-req-minute",
-    "x-ratelimit-remaining-req-hour",
-    "x-ratelimit-reset-req-hour",
-    "x-ratelimit-remaining-req-day",
-    "x-ratelimit-reset-req-day",
-    "x-ratelimit-remaining-req-month",
-    "x-ratelimit-reset-req-month",
-    "x-ratelimit-remaining-minute",
-    "x-ratelimit-reset-minute",
-    "x-ratelimit-remaining-hour",
-    "x-ratelimit-reset-hour",
-    "x-ratelimit-remaining-day",
-    "x-ratelimit-reset-day",
-    "x-ratelimit-remaining-month",
-    "x-ratelimit-reset-month",
 ];
+
+/// The name of every response header that [`react`](crate::react()) may read, in lower case.
+pub static OBSERVED_HEADERS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let mut names = OF_ALL.to_vec();
+    for name in Signals::TABLES.iter().flat_map(Signals::headers) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+});
+
+impl Signals {
+    /// Returns the headers that this table reads.
+    fn headers(&self) -> impl Iterator<Item = &'static str> {
+        let windows = self.windows.iter().chain(&self.overall);
+        let meters = self.meters.iter();
+        windows
+            .flat_map(Window::headers)
+            .chain(meters.flat_map(Meter::headers))
+    }
+}
+
+impl Window {
+    fn headers(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let used = self.used.map(|(name, _)| name);
+        [self.status, Some(self.reset), used, self.minutes]
+            .into_iter()
+            .flatten()
+    }
+}
+
+impl Meter {
+    fn headers(&self) -> [&'static str; 2] {
+        [self.remaining, self.reset]
+    }
+}

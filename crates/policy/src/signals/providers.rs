@@ -6,6 +6,16 @@ use crate::signals::Signals;
 use crate::signals::codes::{COMMON, CURSOR, OCI, QWEN};
 
 impl Signals {
+    /// Every table that there is.
+    pub(crate) const TABLES: [Self; 6] = [
+        Self::GENERIC,
+        Self::ANTHROPIC,
+        Self::GOOGLE,
+        Self::QWEN,
+        Self::CURSOR,
+        Self::OCI,
+    ];
+
     /// Anthropic: the generic table. Its prompt cache lives for five minutes after each use.
     pub const ANTHROPIC: Self = Self {
         binding_life: Duration::from_mins(5),

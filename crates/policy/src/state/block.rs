@@ -102,7 +102,7 @@ impl Block {
 
     /// Returns when one real request may test the belief, or `None` when that is not worth it: a step after it was
     /// formed or last tested, whichever came later.
-    pub fn probe_at(&self) -> Option<Timestamp> {
+    pub(crate) fn probe_at(&self) -> Option<Timestamp> {
         let (ages, worth) = match self.doubtful {
             true => (limits::DOUBT_PROBE_AGES, Duration::ZERO),
             false => (limits::PROBE_AGES, limits::PROBE_WORTH),

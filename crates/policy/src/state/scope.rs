@@ -44,7 +44,7 @@ impl Scope {
     }
 
     /// Tells whether another account of the pool would meet the same block.
-    pub const fn spans_accounts(&self) -> bool {
+    pub(crate) const fn spans_accounts(&self) -> bool {
         matches!(self, Self::ProviderModel(..) | Self::Egress(_))
     }
 }

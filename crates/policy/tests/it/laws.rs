@@ -350,7 +350,7 @@ proptest! {
     #[test]
     fn junk_never_panics(
         code in any::<Option<u16>>(),
-        header in prop::sample::select(OBSERVED_HEADERS),
+        header in prop::sample::select(OBSERVED_HEADERS.clone()),
         value in ".{0,40}|[0-9.]{0,30}(ms|s|m|h)?|[0-9T:Z+.-]{0,30}",
         body in prop::option::of(".{0,60}|[\\[\\]{}:\",0-9a-z]{0,60}"),
         now in any::<u64>(),

@@ -48,7 +48,7 @@ fn a_short_throttle_behind_a_stronger_block_is_not_sat_out() {
     world.check(request(), HOPPED);
     let throttle = status(429).header("retry-after", 1);
     let reaction = world.report(&mut slow, &"a".into(), &throttle);
-    assert_eq!((reaction.action, reaction.rotated), (Action::Retry, true));
+    assert_eq!(reaction.action, Action::Retry);
     assert!(world.state.blocks[&Scope::from("account:a")].until > at(590_000));
 }
 
