@@ -85,7 +85,7 @@ fn measure(size: u32, strategy: Strategy, session: Session) -> Duration {
         if round >= 10 {
             spans.push(took);
         }
-        request.serving(&account, 1, now);
+        request.begin_attempt(&account, 1, now);
         traffic.begin(&account, now);
         traffic.end(&account, now);
         let delta = answered(

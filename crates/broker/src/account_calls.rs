@@ -169,7 +169,7 @@ impl Broker {
                 // Signing in is what a restored copy asks for: its record becomes the newest again.
                 let seen = self
                     .ledger
-                    .read(|state| state.counters(&entry.view.id).generation);
+                    .read(|state| state.stats(&entry.view.id).generation);
                 let generation = vault.replace_above(&guard, &credential.plaintext(), seen)?;
                 // A note of a refresh under way speaks of a token that is history now.
                 vault.clear_pending(&guard)?;

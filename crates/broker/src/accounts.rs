@@ -45,7 +45,7 @@ pub(crate) struct Accounts {
 struct Members {
     roster: Roster,
     /// Those that may not go everywhere where the provider's credentials go.
-    strays: Vec<Arc<Entry>>,
+    origin_restricted: Vec<Arc<Entry>>,
 }
 
 /// One account: what the policy sees, what is sealed, and the headers made of it.
@@ -137,15 +137,17 @@ impl Accounts {
                         .all(|origin| entry.may_go(settled, origin))
                 })
             };
-            let strays = entries
+            let origin_restricted = entries
                 .into_iter()
                 .filter(|entry| !goes_everywhere(entry))
                 .collect();
-            accounts
-                .pools
-                .entry(provider)
-                .or_default()
-                .insert(namespace, Members { roster, strays });
+            accounts.pools.entry(provider).or_default().insert(
+                namespace,
+                Members {
+                    roster,
+                    origin_restricted,
+                },
+            );
         }
         Ok(accounts)
     }
@@ -186,7 +188,9 @@ impl Accounts {
             .pools
             .get(provider)
             .and_then(|pools| pools.get(namespace));
-        members.map_or((&NOBODY, &[]), |members| (&members.roster, &members.strays))
+        members.map_or((&NOBODY, &[]), |members| {
+            (&members.roster, &members.origin_restricted)
+        })
     }
 
     /// Every pool that has an account, in order.
@@ -363,7 +367,7 @@ pub struct Account {
 
 impl Account {
     pub(crate) fn of(entry: &Entry, state: &SharedState, now: Timestamp) -> Self {
-        let counters = state.counters(&entry.view.id);
+        let counters = state.stats(&entry.view.id);
         let Credential {
             provider,
             namespace,

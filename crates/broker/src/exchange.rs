@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use provider_auth_oauth::OauthError;
 use provider_auth_policy::{
-    AccountId, AccountView, Freshness, Response, Signals, Standing, Timestamp, freshness,
-    is_set_back, stated_wait,
+    AccountId, AccountView, Freshness, Response, Signals, Standing, Timestamp, clock_was_set_back,
+    freshness, stated_wait,
 };
 use provider_auth_vault::{Pending, RecordGuard, RecordId, Vault, VaultError};
 
@@ -162,7 +162,7 @@ impl Broker {
             })
         };
         self.ledger.read(|state| {
-            let failed_at = state.counters(id).refresh_rest.map(|rest| rest.observed_at);
+            let failed_at = state.stats(id).refresh_rest.map(|rest| rest.observed_at);
             // A note without an outcome: its process died, and an early second try may save the login.
             let cut_short = pending
                 .is_some_and(|began_at| failed_at.is_none_or(|failed_at| failed_at < began_at));
@@ -182,7 +182,7 @@ impl Broker {
             }
             // By a clock that was set back, the time never comes; but a token that has ended is past it.
             let has_ended = matches!(due, Due::TokenRefused { .. })
-                && is_set_back(credential.obtained_at(), now);
+                && clock_was_set_back(credential.obtained_at(), now);
             if let Some(earliest) = earliest_refresh_at(credential)
                 && now < earliest
                 && !has_ended

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use provider_auth_policy::{
     AccountId, Freshness, Mode, Pool, Reason, Request, Rule, Selection, SharedState, Timestamp,
-    Trace, cache_life, claim_probe, explain, freshness, hold,
+    Trace, cache_life, claim_probe, explain, freshness, pin_to_owner,
 };
 use tokio::runtime::Handle;
 
@@ -219,7 +219,7 @@ impl Broker {
                         Err(error) => {
                             // A server that did not answer has used up the caller's patience already.
                             let waited = self.uptime().saturating_sub(began);
-                            Arc::make_mut(&mut asked.request).waited(waited);
+                            Arc::make_mut(&mut asked.request).add_wait(waited);
                             self.refresh_failed(&mut asked, &entry, error);
                         }
                     }
@@ -300,8 +300,8 @@ impl Broker {
         self.ledger.decide(now, |state, indexes| {
             // Accounts are taken under the state's lock: see `reread_now`.
             let accounts = self.accounts();
-            let (roster, strays) = accounts.pool(&provider.id, &asked.request.namespace);
-            asked.refuse(strays);
+            let (roster, origin_restricted) = accounts.pool(&provider.id, &asked.request.namespace);
+            asked.refuse(origin_restricted);
             let traffic = self.traffic.lock();
             let pool = Pool {
                 roster,
@@ -311,7 +311,7 @@ impl Broker {
                 now,
             };
             if asked.request.attempts() == 0 {
-                hold(&pool, Arc::make_mut(&mut asked.request));
+                pin_to_owner(&pool, Arc::make_mut(&mut asked.request));
             }
             let selection = indexes.select(&pool, &asked.request);
             then(&pool, asked, &accounts, selection)
@@ -366,7 +366,7 @@ impl Broker {
             Selection::Exhausted { retry_at, .. } => match refusal {
                 Some(refusal) => Step::Fail(BrokerError::Exhausted {
                     provider: asked.provider.id.to_string(),
-                    account: asked.request.keeper().cloned(),
+                    account: asked.request.affinity().cloned(),
                     retry_at,
                     refusal: Box::new(refusal),
                 }),
@@ -422,7 +422,7 @@ impl Broker {
 
     fn lend(&self, asked: &mut Asked, entry: &Arc<Entry>, rule: Rule, now: Timestamp) -> Lease {
         let account = &entry.view.id;
-        Arc::make_mut(&mut asked.request).serving(account, entry.view.generation, now);
+        Arc::make_mut(&mut asked.request).begin_attempt(account, entry.view.generation, now);
         let moved = if rule == Rule::Switched {
             Moved::ToAnother
         } else {
@@ -512,11 +512,11 @@ impl Broker {
 
 impl Asked {
     /// Keeps the request from those accounts that were made for other origins.
-    fn refuse(&mut self, strays: &[Arc<Entry>]) {
-        if strays.is_empty() && self.request.origin_refused.is_empty() {
+    fn refuse(&mut self, origin_restricted: &[Arc<Entry>]) {
+        if origin_restricted.is_empty() && self.request.origin_refused.is_empty() {
             return;
         }
-        Arc::make_mut(&mut self.request).origin_refused = strays
+        Arc::make_mut(&mut self.request).origin_refused = origin_restricted
             .iter()
             .filter(|entry| !entry.may_go(&self.provider, &self.origin))
             .map(|entry| entry.view.id.clone())

@@ -57,13 +57,13 @@ impl Broker {
             return Err(failure);
         }
         let span = self.now().until(until);
-        let spent = asked.request.spent();
+        let spent = asked.request.time_waited();
         if spent + span > asked.provider.rotation.max_wait {
             return Err(failure);
         }
-        let since = spent.saturating_sub(before.spent());
+        let since = spent.saturating_sub(before.time_waited());
         asked.request = before;
-        Arc::make_mut(&mut asked.request).waited(since);
+        Arc::make_mut(&mut asked.request).add_wait(since);
         self.wait(asked, until, failure.account().map(AccountId::from))
             .await;
         Ok(())
@@ -99,7 +99,7 @@ impl Broker {
                 break;
             }
         }
-        Arc::make_mut(&mut asked.request).waited(waited());
+        Arc::make_mut(&mut asked.request).add_wait(waited());
     }
 
     /// Waits for the second try of an exchange that was cut short, for an account of this pool; `false` when there is

@@ -298,7 +298,7 @@ impl Broker {
             return self.bring_up_to_date(vault, entry, item);
         }
         item.account.label = label_in_pool(&accounts, &item.account, Some(&id));
-        let seen = self.ledger.read(|state| state.counters(&id).generation);
+        let seen = self.ledger.read(|state| state.stats(&id).generation);
         let kind = record_kind(item.account.kind());
         let plaintext = item.account.plaintext();
         if seen <= item.generation {
@@ -330,7 +330,7 @@ impl Broker {
         let guard = self.lock_record(vault, &record_id(&id)?)?;
         let (current, generation) = read_locked(vault, &guard)?;
         let (standing, seen) = self.ledger.read(|state| {
-            let seen = state.counters(&id).generation;
+            let seen = state.stats(&id).generation;
             (state.standing(&id, generation), seen)
         });
         let is_same_record = id.as_str() == item.id;

@@ -157,7 +157,10 @@ impl Broker {
                 && !matches!(reaction.reason, Reason::Ok | Reason::ClientError),
             retry_at: reaction.retry_at,
         };
-        Ok((verdict, reaction.durable || !reaction.late.is_empty()))
+        Ok((
+            verdict,
+            reaction.durable || !reaction.late_charges.is_empty(),
+        ))
     }
 
     fn tell_of(
@@ -195,7 +198,7 @@ impl Broker {
         if reaction.freed {
             self.changed.notify_waiters();
         }
-        for late in &reaction.late {
+        for late in &reaction.late_charges {
             let about = |until, reason| About {
                 model: request.model.as_deref(),
                 reason: Some(reason),
@@ -229,7 +232,7 @@ impl Broker {
             self.tell(
                 EventKind::Exhausted,
                 pool,
-                request.keeper(),
+                request.affinity(),
                 About {
                     until: reaction.retry_at,
                     ..about
@@ -252,7 +255,7 @@ fn log(request: &Request, account: &AccountId, status: Option<u16>, reaction: &R
             "an attempt failed"
         );
     }
-    for late in &reaction.late {
+    for late in &reaction.late_charges {
         let rests = late.cooldown.as_ref();
         tracing::info!(
             %provider, account = %late.account,

@@ -136,7 +136,8 @@ pub enum Freshness {
     Due,
     /// Wait for a refresh first.
     Stale {
-        /// False while the token still lives: it may serve when the refresh fails for a passing reason.
+        /// False while the token still lives: it may serve when the refresh fails for a passing
+        /// reason.
         expired: bool,
     },
 }
@@ -144,8 +145,9 @@ pub enum Freshness {
 /// Judges an access token: refresh is due at min(120 s, 25 % of its life) before expiry, and
 /// mandatory at min(30 s, 10 %).
 ///
-/// A token without expiry is always fresh. Without `obtained_at` its life is taken to be long. One from a time that is
-/// yet to come is due at once: the clock has been set back, and nobody knows how much of its life is left.
+/// A token without expiry is always fresh. Without `obtained_at` its life is taken to be long. One
+/// from a time in the future is due at once: the clock has been set back, so how much of its life
+/// is left is unknown.
 pub fn freshness(
     expires_at: Option<Timestamp>,
     obtained_at: Option<Timestamp>,
@@ -162,7 +164,7 @@ pub fn freshness(
             expired: left.is_zero(),
         }
     } else if left <= share(limits::REFRESH_DUE, limits::REFRESH_DUE_PERCENT)
-        || is_set_back(obtained_at, now)
+        || clock_was_set_back(obtained_at, now)
     {
         Freshness::Due
     } else {
@@ -171,7 +173,7 @@ pub fn freshness(
 }
 
 /// Tells whether the clock has been set back since this time was noted.
-pub fn is_set_back(noted_at: Option<Timestamp>, now: Timestamp) -> bool {
+pub fn clock_was_set_back(noted_at: Option<Timestamp>, now: Timestamp) -> bool {
     noted_at.is_some_and(|at| at > now + limits::CLOCK_JUMP)
 }
 

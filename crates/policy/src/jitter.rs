@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::limits;
 
-/// Returns `until` put off by a little, so that clients do not return as one: jitter only lengthens.
-pub(crate) fn put_off(span: Duration, jitter: f64) -> Duration {
+/// Returns `until` put off by a little, so that clients do not return as one: jitter only
+/// lengthens.
+pub(crate) fn with_jitter(span: Duration, jitter: f64) -> Duration {
     let most = limits::JITTER_LONGEST.min(span / 100 * limits::JITTER_PERCENT);
     span + most.mul_f64(fraction(jitter))
 }

@@ -27,7 +27,8 @@ pub(crate) fn push_hex(text: &mut String, number: u64) {
     text.extend(digits.filter_map(|digit| char::from_digit(digit as u32, 16)));
 }
 
-/// Returns a hash that is the same in every process and version: FNV-1a, mixed by the finaliser of SplitMix64.
+/// Returns a hash that is the same in every process and version: FNV-1a, mixed by the finaliser of
+/// SplitMix64.
 pub(crate) fn hash(parts: &[&str]) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for part in parts {

@@ -1,9 +1,9 @@
 //! Decides, from account views, a response and the time, what happens next; never sees a secret.
 //!
 //! Two questions make the crate: [`select()`], which account serves next, and [`react()`], what
-//! follows from how that ended. Both are pure: what they read comes in as arguments, what they learn
-//! goes out as a [`SharedState`] to merge. Nothing here reads a clock, draws a random number, takes a
-//! lock or waits.
+//! follows from how that ended. Both are pure: what they read comes in as arguments, what they
+//! learn goes out as a [`SharedState`] to merge. Nothing here reads a clock, draws a random number,
+//! takes a lock or waits.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -34,7 +34,7 @@
 //! // The account of the lowest priority serves …
 //! let serves = |id: &str, rule| Selection::Serve { account: id.into(), rule };
 //! assert_eq!(select(&pool, &request), serves("a", Rule::Strategy));
-//! request.serving(&"a".into(), 1, now);
+//! request.begin_attempt(&"a".into(), 1, now);
 //!
 //! // … and answers 429: the request goes on with the other one.
 //! let headers = BTreeMap::from([("retry-after", "30")]);
@@ -71,11 +71,13 @@ mod signals;
 mod state;
 mod time;
 
-pub use account::{AccountId, AccountKind, AccountView, Freshness, Roster, freshness, is_set_back};
-pub use affinity::hold;
+pub use account::{
+    AccountId, AccountKind, AccountView, Freshness, Roster, clock_was_set_back, freshness,
+};
+pub use affinity::pin_to_owner;
 pub use clear::{clear, trusted};
 pub use pool::Pool;
-pub use pool::account_state::{AccountStateName, account_state};
+pub use pool::account_state::{AccountState, account_state};
 pub use pool::obstacle::renewal_rest;
 pub use pool::ranks::serving_order;
 pub use pool::traffic::Traffic;
@@ -91,15 +93,15 @@ pub use request::doubt::LateCharge;
 pub use response::wait::{cache_life, server_time, stated_wait};
 pub use response::{Failure, Response};
 pub use rotation::{Mode, Rotation, Strategy};
-pub use select::explain::{Chance, Prospect, Trace, explain};
+pub use select::explain::{Chance, Trace, TracedAccount, explain};
 pub use select::index::Indexes;
 pub use select::{Rule, Selection, claim_probe, kept_answer, select};
 pub use signals::observed::OBSERVED_HEADERS;
-pub use signals::{LimitRule, Mark, Meter, Reach, Signals, UsedUnit, WaitUnit, Window};
+pub use signals::{KnownCode, LimitRule, Meter, Reach, Signals, UsedUnit, WaitUnit, Window};
 pub use state::SharedState;
-pub use state::account_stats::{AccountState, RefreshRest, Refusal, StandingMark, Usage};
-pub use state::binding::{Binding, Maker};
+pub use state::account_stats::{AccountStats, RefreshRest, Refusal, StandingMark, Usage};
+pub use state::binding::{Binding, Owner};
 pub use state::block::{Block, KeptAnswer};
-pub use state::pool_order::PoolState;
+pub use state::pool_order::PoolOrder;
 pub use state::scope::Scope;
 pub use time::Timestamp;

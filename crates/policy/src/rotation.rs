@@ -45,7 +45,8 @@ pub struct Rotation {
     pub strategy: Strategy,
     /// False: only the first account of the pool serves, and nothing moves to another.
     pub rotate: bool,
-    /// False: of the pool's logins only the first serves; its API keys stand in for one another and for that login.
+    /// False: of the pool's logins only the first serves; its API keys stand in for one another and
+    /// for that login.
     pub pool_logins: bool,
     /// Attempts of one request; `None` is min(2 · eligible + 2, 8).
     pub max_attempts: Option<u32>,

@@ -122,7 +122,7 @@ impl Rotator for Ours {
                 if rule == Rule::Switched {
                     self.traffic.note_switch(&account, now);
                 }
-                request.serving(&account, 1, now);
+                request.begin_attempt(&account, 1, now);
                 self.traffic.begin(&account, now);
                 let mut ids = self.ids.iter();
                 Move::Send(
@@ -132,7 +132,7 @@ impl Rotator for Ours {
             }
             Selection::Wait { until, .. } => {
                 let span = now.until(until);
-                request.waited(span);
+                request.add_wait(span);
                 Move::Wait(span)
             }
             _ => Move::Refuse,

@@ -173,7 +173,7 @@ impl Broker {
         let guard = self.lock_record(vault, &record_id(id)?)?;
         let (current, _) = read_locked(vault, &guard)?;
         let credential = wanted.in_place_of(current);
-        let seen = self.ledger.read(|state| state.counters(id).generation);
+        let seen = self.ledger.read(|state| state.stats(id).generation);
         let generation = vault.replace_above(&guard, &credential.plaintext(), seen)?;
         // A note of a refresh under way speaks of a token that is history now.
         vault.clear_pending(&guard)?;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::AccountView;
-use crate::pool::obstacle::hindrance;
+use crate::pool::obstacle::obstacle;
 use crate::reason::{Reason, Standing};
 use crate::state::SharedState;
 use crate::state::scope::Target;
@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 /// How an account stands, in one public word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AccountStateName {
+pub enum AccountState {
     /// It serves.
     Ready,
     /// It rests from a limit that ends soon.
@@ -35,7 +35,7 @@ pub enum AccountStateName {
     Unreadable,
 }
 
-impl AccountStateName {
+impl AccountState {
     /// Returns the public name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -54,29 +54,25 @@ impl AccountStateName {
 }
 
 /// Returns how an account stands as a whole; a block of one model does not count.
-pub fn account_state(
-    account: &AccountView,
-    state: &SharedState,
-    now: Timestamp,
-) -> AccountStateName {
+pub fn account_state(account: &AccountView, state: &SharedState, now: Timestamp) -> AccountState {
     if !account.readable {
-        return AccountStateName::Unreadable;
+        return AccountState::Unreadable;
     }
     if !account.enabled {
-        return AccountStateName::Disabled;
+        return AccountState::Disabled;
     }
     match state.standing(&account.id, account.generation) {
-        Standing::RollbackSuspected => return AccountStateName::RollbackSuspected,
-        Standing::NeedsVerification => return AccountStateName::NeedsVerification,
-        Standing::BlockedByProvider => return AccountStateName::BlockedByProvider,
-        Standing::NeedsLogin => return AccountStateName::NeedsLogin,
-        Standing::Serving if account.is_lapsed(now) => return AccountStateName::NeedsLogin,
+        Standing::RollbackSuspected => return AccountState::RollbackSuspected,
+        Standing::NeedsVerification => return AccountState::NeedsVerification,
+        Standing::BlockedByProvider => return AccountState::BlockedByProvider,
+        Standing::NeedsLogin => return AccountState::NeedsLogin,
+        Standing::Serving if account.is_lapsed(now) => return AccountState::NeedsLogin,
         Standing::Serving => {}
     }
-    match hindrance(state, account, Target::default(), now).map(|hindrance| hindrance.reason) {
-        None => AccountStateName::Ready,
-        Some(Reason::OutOfCredit) => AccountStateName::OutOfCredit,
-        Some(Reason::QuotaExhausted) => AccountStateName::Exhausted,
-        Some(_) => AccountStateName::Cooling,
+    match obstacle(state, account, Target::default(), now).map(|obstacle| obstacle.reason) {
+        None => AccountState::Ready,
+        Some(Reason::OutOfCredit) => AccountState::OutOfCredit,
+        Some(Reason::QuotaExhausted) => AccountState::Exhausted,
+        Some(_) => AccountState::Cooling,
     }
 }

@@ -1,4 +1,4 @@
-//! A pool at one moment: who is in it, who could serve, when the others can, and in which order.
+//! A pool at one moment: its accounts, which of them could serve, and when the others can.
 
 pub(crate) mod account_state;
 pub(crate) mod changes;
@@ -9,7 +9,7 @@ pub(crate) mod traffic;
 
 use crate::account::{AccountId, AccountKind, AccountView, Roster};
 use crate::limits;
-use crate::pool::obstacle::{Hindrance, hindrance};
+use crate::pool::obstacle::{Obstacle, obstacle};
 use crate::pool::traffic::Traffic;
 use crate::reason::Standing;
 use crate::refresh::{refresh_allowed, refused_since};
@@ -44,7 +44,7 @@ impl<'a> Pool<'a> {
             Mode::Subscription => !is_key,
             Mode::Api => is_key,
         };
-        // Who pins an account has chosen its kind as well.
+        // A request that pins an account has chosen its kind as well.
         account.enabled && account.readable && (kind_fits || request.pin.is_some())
     }
 
@@ -60,14 +60,15 @@ impl<'a> Pool<'a> {
     }
 
     /// Returns why the account cannot serve the request now, or `None` when it can.
-    pub(crate) fn hindrance(&self, account: &AccountView, request: &Request) -> Option<Hindrance> {
-        hindrance(self.state, account, request.target(), self.now)
+    pub(crate) fn obstacle(&self, account: &AccountView, request: &Request) -> Option<Obstacle> {
+        obstacle(self.state, account, request.target(), self.now)
     }
 
-    /// Tells whether what hinders the account is that its login server refuses to renew it.
-    pub(crate) fn is_refused(&self, account: &AccountView, hindrance: &Hindrance) -> bool {
+    /// Tells whether what stands in the way of the account is that its login server refuses to
+    /// renew it.
+    pub(crate) fn is_refused(&self, account: &AccountView, obstacle: &Obstacle) -> bool {
         let rests_until = refresh_allowed(self.state, &account.id, self.now).err();
-        rests_until == Some(hindrance.until) && refused_since(self.state, &account.id).is_some()
+        rests_until == Some(obstacle.until) && refused_since(self.state, &account.id).is_some()
     }
 
     /// Returns when time alone will next change how the account stands or ranks.
@@ -76,7 +77,7 @@ impl<'a> Pool<'a> {
         account: &AccountView,
         target: Target<'_>,
     ) -> Option<Timestamp> {
-        let known = self.state.counters(&account.id);
+        let known = self.state.stats(&account.id);
         let blocks = self
             .state
             .blocks_for(&account.id, &account.provider, target)
@@ -94,11 +95,11 @@ impl<'a> Pool<'a> {
     }
 
     /// Tells whether the request may go from one account to another.
-    pub(crate) fn may_move(&self, request: &Request) -> bool {
+    pub(crate) fn may_switch(&self, request: &Request) -> bool {
         self.rotation.rotate
             && request.pin.is_none()
-            && request.keeper().is_none()
-            && request.hops() < limits::MAX_HOPS
+            && request.affinity().is_none()
+            && request.switches() < limits::MAX_SWITCHES
     }
 
     /// Returns how many attempts the request may make in all.
@@ -113,7 +114,7 @@ impl<'a> Pool<'a> {
             .filter(|account| {
                 request.has_served(&account.id)
                     || (self.standing(account) == Standing::Serving
-                        && self.hindrance(account, request).is_none())
+                        && self.obstacle(account, request).is_none())
             })
             .take(limits::MAX_ATTEMPTS as usize)
             .count() as u32;
@@ -129,8 +130,8 @@ impl<'a> Pool<'a> {
         accounts
     }
 
-    /// Returns the accounts that the request may be about: the pinned one, the one that it keeps, the
-    /// one of a pool that does not rotate, or all.
+    /// Returns the accounts that the request may be about: the pinned one, the one that it keeps,
+    /// the one of a pool that does not rotate, or all.
     pub(crate) fn members(&self, request: &Request) -> Vec<&'a AccountView> {
         let fitting = self.roster.iter().filter(|account| {
             self.fits(account, request) && !request.origin_refused.contains(&account.id)
@@ -153,7 +154,11 @@ impl<'a> Pool<'a> {
                 };
                 fitting
                     .filter(serves)
-                    .filter(|account| request.keeper().is_none_or(|keeper| account.id == *keeper))
+                    .filter(|account| {
+                        request
+                            .affinity()
+                            .is_none_or(|affinity| account.id == *affinity)
+                    })
                     .collect()
             }
             None => fitting
@@ -163,7 +168,8 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// Returns the login that serves for all of the pool's, where they do not stand in for one another.
+    /// Returns the login that serves for all of the pool's, where they do not stand in for one
+    /// another.
     fn first_login(&self, request: &Request) -> Option<&'a AccountId> {
         let logins = self.roster.iter().filter(|account| {
             account.kind != AccountKind::Api
@@ -175,7 +181,8 @@ impl<'a> Pool<'a> {
             .map(|account| &account.id)
     }
 
-    /// Returns what the provider said of this request at this account, where it would say the same again.
+    /// Returns what the provider said of this request at this account, where it would say the same
+    /// again.
     pub(crate) fn answer(&self, account: &AccountView, request: &Request) -> Option<KeptAnswer> {
         let mut blocks = self
             .state
@@ -199,13 +206,14 @@ impl<'a> Pool<'a> {
             .map(|(_, scope, block)| (scope, block))
     }
 
-    /// Returns the soonest time at which any account can serve the request, of those that time alone keeps from it.
+    /// Returns the soonest time at which any account can serve the request, of those that time
+    /// alone keeps from it.
     pub(crate) fn soonest(&self, request: &Request) -> Option<Timestamp> {
         self.serving(request)
             .into_iter()
-            .filter_map(|account| match self.hindrance(account, request) {
+            .filter_map(|account| match self.obstacle(account, request) {
                 None => Some(self.now),
-                Some(hindrance) => hindrance.passes().then_some(hindrance.until),
+                Some(obstacle) => obstacle.passes().then_some(obstacle.until),
             })
             .min()
     }

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 
 /// Why an account cannot serve a request now, and until when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Hindrance {
+pub(crate) struct Obstacle {
     pub(crate) until: Timestamp,
     pub(crate) reason: Reason,
     /// When a real request may test it.
@@ -20,14 +20,15 @@ pub(crate) struct Hindrance {
     pub(crate) renewal: bool,
 }
 
-impl Hindrance {
+impl Obstacle {
     /// Tells whether it is over when its time is.
     pub(crate) const fn passes(&self) -> bool {
         self.reason.passes() || self.renewal
     }
 }
 
-/// Returns the rest after a renewal that failed, of an account that has no token to serve with meanwhile.
+/// Returns the rest after a renewal that failed, of an account that has no token to serve with
+/// meanwhile.
 pub fn renewal_rest(
     state: &SharedState,
     account: &AccountView,
@@ -39,14 +40,14 @@ pub fn renewal_rest(
     rest?.err()
 }
 
-/// Returns the hindrance that lasts longest.
-pub(crate) fn hindrance(
+/// Returns the obstacle that lasts longest.
+pub(crate) fn obstacle(
     state: &SharedState,
     account: &AccountView,
     target: Target<'_>,
     now: Timestamp,
-) -> Option<Hindrance> {
-    let mut longest: Option<Hindrance> = None;
+) -> Option<Obstacle> {
+    let mut longest: Option<Obstacle> = None;
     for (_, block) in state.blocks_for(&account.id, &account.provider, target) {
         let Some(until) = block.live_until(now) else {
             continue;
@@ -62,7 +63,7 @@ pub(crate) fn hindrance(
         };
         let until = longest.map_or(until, |known| known.until.max(until));
         let doubtful = block.doubtful && longest.is_none_or(|known| known.doubtful);
-        longest = Some(Hindrance {
+        longest = Some(Obstacle {
             until,
             reason,
             probe_at,
@@ -71,7 +72,7 @@ pub(crate) fn hindrance(
         });
     }
     if let Some(until) = renewal_rest(state, account, now) {
-        let rest = Hindrance {
+        let rest = Obstacle {
             until,
             reason: Reason::TokenExpired,
             probe_at: None,
@@ -80,7 +81,7 @@ pub(crate) fn hindrance(
         };
         // Without a token there is nothing to probe with.
         longest = match longest {
-            Some(known) if known.until >= until => Some(Hindrance {
+            Some(known) if known.until >= until => Some(Obstacle {
                 probe_at: None,
                 doubtful: false,
                 ..known

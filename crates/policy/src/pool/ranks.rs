@@ -8,7 +8,7 @@ use crate::account::{AccountId, AccountView};
 use crate::keys::pool_key;
 use crate::limits;
 use crate::pool::Pool;
-use crate::pool::rendezvous::Lot;
+use crate::pool::rendezvous::Candidate;
 use crate::reason::Standing;
 use crate::request::Request;
 use crate::rotation::{Mode, Strategy};
@@ -55,7 +55,7 @@ impl<'a> Pool<'a> {
 
     /// Returns the quota window of the account that governs: the fullest one.
     fn governing(&self, account: &AccountView) -> Option<&'a Usage> {
-        let windows = self.state.counters(&account.id).usage.values();
+        let windows = self.state.stats(&account.id).usage.values();
         windows
             .filter(|usage| usage.holds(self.now))
             .max_by_key(|usage| (usage.used_percent, usage.reset_at))
@@ -84,7 +84,7 @@ pub fn serving_order(pool: &Pool<'_>) -> Vec<AccountId> {
     let mut accounts: Vec<&AccountView> = pool.roster.iter().collect();
     accounts.sort_by_cached_key(|account| {
         let fit = pool.fits(account, &request) && pool.standing(account) == Standing::Serving;
-        let until = pool.hindrance(account, &request).map(|h| h.until);
+        let until = pool.obstacle(account, &request).map(|h| h.until);
         (!fit, until, ranks.in_full(account))
     });
     accounts
@@ -100,13 +100,14 @@ pub(crate) type Places = HashMap<AccountId, u64>;
 pub(crate) struct Ranks<'a> {
     pub(crate) pool: Pool<'a>,
     pub(crate) session: u64,
-    /// Whether the request belongs to a conversation, so that it may go to any of equals, and always to the same one.
+    /// Whether the request belongs to a conversation, so that it may go to any of equals, and
+    /// always to the same one.
     pub(crate) has_session: bool,
     pub(crate) places: Cow<'a, Places>,
 }
 
-/// Tier, priority, quota class, two numbers of the strategy, and when the account was added where no session is to be
-/// spread. Lots are drawn among equals.
+/// Tier, priority, quota class, two numbers of the strategy, and when the account was added where
+/// no session is to be spread. Among equals the session picks.
 pub(crate) type Rank = (u8, i64, u8, [u64; 3]);
 
 impl Ranks<'_> {
@@ -120,7 +121,8 @@ impl Ranks<'_> {
         let (quota_class, reset) = quota(pool, account);
         let place = self.places.get(&account.id).copied().unwrap_or(u64::MAX);
         let (priority, quota_class, [first, second]) = match pool.rotation.strategy {
-            // Requests that nothing holds together stay on one account, busy or not, for the sake of its prompt cache.
+            // Requests that nothing holds together stay on one account, busy or not, for the sake
+            // of its prompt cache.
             Strategy::Sticky if !self.has_session => (account.priority, quota_class, [reset, 0]),
             Strategy::Sticky | Strategy::EarliestReset => {
                 (account.priority, quota_class, [reset, in_flight])
@@ -130,7 +132,8 @@ impl Ranks<'_> {
                 let turn = pool.traffic.turn(&account.id);
                 (account.priority, quota_class, [turn, place])
             }
-            // The order is the user's, and then that of the limits that were met: nothing outranks it.
+            // The order is the user's, and then that of the limits that were met: nothing outranks
+            // it.
             Strategy::FillFirst => (0, 0, [place, 0]),
         };
         let added = match self.has_session {
@@ -142,8 +145,8 @@ impl Ranks<'_> {
 
     /// Returns the rank and what decides among equals, so that no two are the same.
     pub(crate) fn in_full(&self, account: &AccountView) -> (Rank, Reverse<u64>, AccountId) {
-        let height = Lot::new(account.id.as_str(), 0).height(self.session);
-        (self.of(account), Reverse(height), account.id.clone())
+        let weight = Candidate::new(account.id.as_str(), 0).weight(self.session);
+        (self.of(account), Reverse(weight), account.id.clone())
     }
 }
 

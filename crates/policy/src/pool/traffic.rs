@@ -10,13 +10,13 @@ use crate::time::Timestamp;
 /// Requests in flight by account, and how fast a newly chosen account takes on more.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    lanes: BTreeMap<AccountId, Lane>,
+    lanes: BTreeMap<AccountId, AccountTraffic>,
     turns: u64,
     changes: Changes,
 }
 
 #[derive(Debug, Default)]
-struct Lane {
+struct AccountTraffic {
     in_flight: u32,
     turn: u64,
     answered_at: Option<Timestamp>,
@@ -53,7 +53,7 @@ impl Traffic {
         lane.ramp = None;
     }
 
-    /// Counts the end of an attempt of which nobody knows how it ended.
+    /// Counts the end of an attempt whose outcome is unknown.
     pub fn forget(&mut self, id: &AccountId) {
         self.changes.note(id);
         let lane = self.lane(id);
@@ -99,10 +99,10 @@ impl Traffic {
         &self.changes
     }
 
-    fn lane(&mut self, id: &AccountId) -> &mut Lane {
+    fn lane(&mut self, id: &AccountId) -> &mut AccountTraffic {
         // Two look-ups, since `entry` would clone the id of a lane that is nearly always there.
         if !self.lanes.contains_key(id) {
-            self.lanes.insert(id.clone(), Lane::default());
+            self.lanes.insert(id.clone(), AccountTraffic::default());
         }
         self.lanes.get_mut(id).expect("the lane was just inserted")
     }

@@ -1,4 +1,4 @@
-//! What follows from an answer, and what is kept of one that says no.
+//! What follows from an answer, and which refusals are kept to be repeated.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use crate::pool::Pool;
 use crate::react::reaction::{Action, Reaction};
 use crate::reason::Reason;
 use crate::request::Request;
-use crate::request::doubt::Charged;
+use crate::request::doubt::ChargeTime;
 use crate::response::Response;
 use crate::signals::Signals;
 use crate::state::SharedState;
-use crate::state::account_stats::AccountState;
+use crate::state::account_stats::AccountStats;
 use crate::state::binding::Binding;
 use crate::state::block::{Block, KeptAnswer};
 use crate::time::Timestamp;
 
-/// Returns the answer as it is kept for later requests of the same.
-pub(crate) fn kept(response: &Response<'_>) -> Option<KeptAnswer> {
+/// Returns the refusal as it is kept, for later requests that would meet the same.
+pub(crate) fn answer_to_keep(response: &Response<'_>) -> Option<KeptAnswer> {
     let status = response.status.filter(|status| *status >= 400)?;
     let body = response.body?;
     (body.len() <= limits::KEPT_ANSWER_BYTES).then(|| KeptAnswer {
@@ -33,13 +33,13 @@ pub(crate) fn kept(response: &Response<'_>) -> Option<KeptAnswer> {
 }
 
 /// Settles an answer: it binds the session, and clears what stood in the way when it was asked for.
-pub(crate) fn answered(
+pub(crate) fn settle_answer(
     pool: &Pool<'_>,
     request: &mut Request,
     account: &AccountId,
     signals: &Signals,
     response: &Response<'_>,
-    mut learned: AccountState,
+    mut learned: AccountStats,
 ) -> Reaction {
     let is_good = response
         .status
@@ -86,7 +86,7 @@ pub(crate) fn answered(
             .insert(request.binding_key().to_owned(), binding);
     }
     if is_good {
-        delta.merge(&affinity::learned(request, account, pool.now));
+        delta.merge(&affinity::owners_after(request, account, pool.now));
         let is_news = |key: &String| {
             let known = pool.state.served.get(key);
             known.is_none_or(|at| *at + limits::SERVED_NOTE <= pool.now)
@@ -96,10 +96,10 @@ pub(crate) fn answered(
     }
     // The request is good: the account that refused it is at fault.
     let doubts = std::mem::take(request.doubts_mut());
-    let late = match is_good {
+    let late_charges = match is_good {
         true => doubts
             .into_iter()
-            .filter(|doubt| doubt.charged == Charged::Later && doubt.account != *account)
+            .filter(|doubt| doubt.charged == ChargeTime::Later && doubt.account != *account)
             .map(|doubt| doubt.settle(&mut delta))
             .collect(),
         false => Vec::new(),
@@ -116,14 +116,15 @@ pub(crate) fn answered(
         cooldown: None,
         waits: false,
         freed,
-        late,
+        late_charges,
     }
 }
 
 /// Until when an answer binds what comes next to the account; `None` where another binding holds.
 ///
-/// A conversation is bound for as long as its prompt cache lives, anew with each answer. Requests without one are bound by a
-/// switch alone, from then on; otherwise it is only noted who served them last.
+/// A conversation is bound for as long as its prompt cache lives, anew with each answer. Requests
+/// without one are bound by a switch alone, from then on; otherwise only the account that served
+/// them last is noted.
 fn bound_until(
     pool: &Pool<'_>,
     request: &Request,
@@ -141,9 +142,9 @@ fn bound_until(
     let left = pool.state.bindings.get(request.binding_key());
     let cannot_serve = |id: &AccountId| {
         let view = pool.roster.get(id);
-        view.is_some_and(|view| pool.hindrance(view, request).is_some())
+        view.is_some_and(|view| pool.obstacle(view, request).is_some())
     };
-    let was_tried = request.touched().any(|id| id != account);
+    let was_tried = request.tried_accounts().any(|id| id != account);
     let was_left = left.is_some_and(|left| left.account != *account && cannot_serve(&left.account));
     match known {
         Some(known) if known.account == *account => Some(known.until),

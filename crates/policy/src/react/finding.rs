@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::account::{AccountId, AccountView};
-use crate::jitter::put_off;
+use crate::jitter::with_jitter;
 use crate::pool::Pool;
 use crate::reason::{Reason, Source, Standing};
 use crate::request::Request;
-use crate::request::doubt::{Ask, Charge};
-use crate::state::account_stats::{AccountState, Refusal};
+use crate::request::doubt::{Charge, SecondOpinion};
+use crate::state::account_stats::{AccountStats, Refusal};
 use crate::state::block::{Block, KeptAnswer, rung};
 use crate::state::scope::Scope;
 use crate::time::Timestamp;
@@ -33,17 +33,17 @@ pub(crate) enum Step {
     Deliver,
     /// To the same account with a newer token.
     Refresh,
-    /// To the same account after a delay that is not for a block to end.
+    /// To the same account after a delay that no block asks for.
     BackOff(Duration),
     /// To the same account after its block, which is short.
-    SitOut,
+    WaitForCooldown,
     /// To another account.
-    Hop,
+    SwitchAccount,
     /// To another account, but only once: the accounts are not at fault.
-    HopOnce,
+    SwitchOnce,
 }
 
-/// What a response that is no answer comes to.
+/// What a failed attempt comes to.
 #[derive(Clone)]
 pub(crate) struct Finding {
     pub(crate) reason: Reason,
@@ -51,7 +51,7 @@ pub(crate) struct Finding {
     pub(crate) standing: Option<Standing>,
     pub(crate) refusal: Option<Refusal>,
     /// Set when the request itself may be at fault: what is charged later, or not.
-    pub(crate) ask: Option<Ask>,
+    pub(crate) second_opinion: Option<SecondOpinion>,
     pub(crate) step: Step,
 }
 
@@ -72,8 +72,8 @@ impl Case<'_> {
         Scope::Account(self.account.clone())
     }
 
-    pub(crate) fn known(&self) -> &AccountState {
-        self.pool.state.counters(self.account)
+    pub(crate) fn stats(&self) -> &AccountStats {
+        self.pool.state.stats(self.account)
     }
 
     pub(crate) fn generation(&self, request: &Request) -> u64 {
@@ -82,18 +82,18 @@ impl Case<'_> {
             .unwrap_or_default()
     }
 
-    pub(crate) fn only(&self, reason: Reason, step: Step) -> Finding {
+    pub(crate) fn no_charge(&self, reason: Reason, step: Step) -> Finding {
         Finding {
             reason,
             block: None,
             standing: None,
             refusal: None,
-            ask: None,
+            second_opinion: None,
             step,
         }
     }
 
-    pub(crate) fn stands(&self, reason: Reason, step: Step) -> Finding {
+    pub(crate) fn unusable(&self, reason: Reason, step: Step) -> Finding {
         let standing = match reason {
             Reason::NeedsVerification => Standing::NeedsVerification,
             Reason::BlockedByProvider => Standing::BlockedByProvider,
@@ -101,7 +101,7 @@ impl Case<'_> {
         };
         Finding {
             standing: Some(standing),
-            ..self.only(reason, step)
+            ..self.no_charge(reason, step)
         }
     }
 
@@ -109,7 +109,7 @@ impl Case<'_> {
         let reason = block.reason;
         Finding {
             block: Some((scope, block)),
-            ..self.only(reason, step)
+            ..self.no_charge(reason, step)
         }
     }
 
@@ -118,7 +118,7 @@ impl Case<'_> {
         let now = self.pool.now;
         let known = self.pool.state.blocks.get(scope);
         let level = known.map_or(0, |block| block.next_level(reason, now));
-        let until = now + put_off(rung(ladder, level), self.jitter);
+        let until = now + with_jitter(rung(ladder, level), self.jitter);
         Block {
             level,
             ..self.until(until, reason, Source::Ladder)

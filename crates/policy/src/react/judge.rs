@@ -1,17 +1,18 @@
-//! What a failed attempt means: what is learned of the account, and where the request would best go.
+//! What a failed attempt means: what is learned of the account, and where the request would best
+//! go.
 //!
 //! Budgets are not looked at here: see [`react`](crate::react()).
 
 use std::time::Duration;
 
 use crate::account::AccountView;
-use crate::jitter::{fraction, put_off};
+use crate::jitter::{fraction, with_jitter};
 use crate::limits;
 use crate::react::finding::{Case, Finding, Step};
 use crate::reason::{Reason, Source};
 use crate::request::Request;
-use crate::request::doubt::{Ask, Charge, Charged, Whom};
-use crate::response::outcome::{Again, Outcome};
+use crate::request::doubt::{Charge, ChargeTime, Others, SecondOpinion};
+use crate::response::outcome::{Outcome, RetryHint};
 use crate::signals::Reach;
 use crate::state::block::{Block, rung};
 use crate::state::scope::Scope;
@@ -24,27 +25,32 @@ impl Case<'_> {
             Reason::Throttled | Reason::RateLimited | Reason::QuotaExhausted => {
                 self.limited(request, outcome)
             }
-            Reason::OutOfCredit => self.unpaid(outcome),
-            Reason::TokenExpired => self.refused(request, outcome),
-            // Only a login that asks for more scopes helps, and until then the account serves everything else.
+            Reason::OutOfCredit => self.out_of_credit(outcome),
+            Reason::TokenExpired => self.token_refused(request, outcome),
+            // Only a login that asks for more scopes helps, and until then the account serves
+            // everything else.
             Reason::Forbidden if outcome.reach == Some(Reach::Request) => {
-                self.only(reason, Step::Deliver)
+                self.no_charge(reason, Step::Deliver)
             }
             Reason::Forbidden => self.forbidden(request),
-            Reason::NeedsLogin | Reason::NeedsVerification => self.stands(reason, Step::Hop),
+            Reason::NeedsLogin | Reason::NeedsVerification => {
+                self.unusable(reason, Step::SwitchAccount)
+            }
             // Going on with another account would be to escape a ban.
-            Reason::BlockedByProvider => self.stands(reason, Step::Deliver),
+            Reason::BlockedByProvider => self.unusable(reason, Step::Deliver),
             Reason::NotEntitled => self.not_entitled(request, outcome),
             Reason::Overloaded | Reason::ServerError => self.failing(request, outcome),
             Reason::Network => {
-                match self.tries(request) < limits::TRIES && outcome.again != Again::Unwanted {
-                    true => self.only(reason, Step::BackOff(self.back_off(request))),
+                match self.tries(request) < limits::TRIES
+                    && outcome.retry_hint != RetryHint::Unwanted
+                {
+                    true => self.no_charge(reason, Step::BackOff(self.back_off(request))),
                     // Name, TLS and proxy errors follow a request to every account.
-                    false => self.only(reason, Step::Deliver),
+                    false => self.no_charge(reason, Step::Deliver),
                 }
             }
             Reason::ClientError | Reason::Ok | Reason::Exhausted | Reason::AccountBound => {
-                self.only(reason, Step::Deliver)
+                self.no_charge(reason, Step::Deliver)
             }
         }
     }
@@ -56,29 +62,29 @@ impl Case<'_> {
                 Reason::QuotaExhausted => limits::QUOTA_LADDER,
                 _ => limits::RATE_LADDER,
             };
-            return self.silent(request, scope, outcome.reason, ladder);
+            return self.limit_without_time(request, scope, outcome.reason, ladder);
         };
         let now = self.pool.now;
         let span = stated.span.max(limits::SHORTEST_REST);
-        let until = now + put_off(span, self.jitter);
+        let until = now + with_jitter(span, self.jitter);
         let mut finding = self.blocked(
             scope,
             self.until(until, outcome.reason, stated.source),
-            Step::Hop,
+            Step::SwitchAccount,
         );
-        let may_sit_out = outcome.reason == Reason::Throttled
-            && outcome.again != Again::Unwanted
+        let may_wait = outcome.reason == Reason::Throttled
+            && outcome.retry_hint != RetryHint::Unwanted
             && stated.span <= limits::SHORT_WAIT;
         let tried = request.try_mut(self.account);
-        if may_sit_out && tried.waits < limits::SHORT_WAITS {
+        if may_wait && tried.waits < limits::SHORT_WAITS {
             tried.waits += 1;
-            finding.step = Step::SitOut;
+            finding.step = Step::WaitForCooldown;
         }
         finding
     }
 
     /// There is too little money, for anything or for this request.
-    fn unpaid(&self, outcome: &Outcome) -> Finding {
+    fn out_of_credit(&self, outcome: &Outcome) -> Finding {
         let whole = self.whole();
         let block = match outcome.status {
             Some(402) => Block {
@@ -87,7 +93,7 @@ impl Case<'_> {
             },
             _ => self.rest_on(&whole, Reason::OutOfCredit, limits::CREDIT_LADDER),
         };
-        self.blocked(whole, block, Step::Hop)
+        self.blocked(whole, block, Step::SwitchAccount)
     }
 
     /// A 403 that says nothing we know.
@@ -102,31 +108,31 @@ impl Case<'_> {
         };
         if !tried.refreshed && self.view.is_some_and(is_old) {
             tried.refreshed = true;
-            return self.only(Reason::Forbidden, Step::Refresh);
+            return self.no_charge(Reason::Forbidden, Step::Refresh);
         }
         // An item of another account, or one that is gone: that says nothing of the account.
         if request.item().is_some() {
-            return self.only(Reason::Forbidden, Step::Deliver);
+            return self.no_charge(Reason::Forbidden, Step::Deliver);
         }
-        let until = now + put_off(limits::FORBIDDEN_REST, self.jitter);
+        let until = now + with_jitter(limits::FORBIDDEN_REST, self.jitter);
         let block = Block {
             doubtful: true,
             ..self.until(until, Reason::Forbidden, Source::Ladder)
         };
-        let proven = Charge {
+        let confirmed = Charge {
             block: Some((self.whole(), block)),
             ..Charge::default()
         };
         // No other account can tell whose fault it is: a rest would only keep good requests away.
-        let alone = Charge::default();
+        let unconfirmed = Charge::default();
         Finding {
-            ask: Some(Ask {
-                whom: Whom::One,
-                charged: Charged::Later,
-                proven,
-                alone,
+            second_opinion: Some(SecondOpinion {
+                others: Others::One,
+                charged: ChargeTime::Later,
+                confirmed,
+                unconfirmed,
             }),
-            ..self.only(Reason::Forbidden, Step::Hop)
+            ..self.no_charge(Reason::Forbidden, Step::SwitchAccount)
         }
     }
 
@@ -135,7 +141,7 @@ impl Case<'_> {
         let scope = match (outcome.reach, &request.model) {
             (Some(Reach::Account), _) => Some(self.whole()),
             (_, Some(model)) => Some(Scope::Model(self.account.clone(), model.clone())),
-            // Which model it was, nobody knows: the account may well serve others.
+            // The request names no model: the account may well serve others.
             (_, None) => None,
         };
         match scope.zip(outcome.rest) {
@@ -147,14 +153,14 @@ impl Case<'_> {
                     Scope::Model(..) if !was_served => rest.span.min(limits::NEVER_SERVED_REST),
                     _ => rest.span,
                 };
-                let until = now + put_off(span, self.jitter);
+                let until = now + with_jitter(span, self.jitter);
                 let block = Block {
                     answer: self.answer.clone(),
                     ..self.until(until, outcome.reason, rest.source)
                 };
-                self.blocked(scope, block, Step::Hop)
+                self.blocked(scope, block, Step::SwitchAccount)
             }
-            None => self.only(outcome.reason, Step::Hop),
+            None => self.no_charge(outcome.reason, Step::SwitchAccount),
         }
     }
 
@@ -162,15 +168,15 @@ impl Case<'_> {
     fn failing(&self, request: &Request, outcome: &Outcome) -> Finding {
         let delay = self.back_off(request);
         let stated = outcome.rest.map_or(Duration::ZERO, |rest| rest.span);
-        let once = outcome.again == Again::Unnamed && self.tries(request) > 1;
-        let step = if outcome.again == Again::Unwanted || once {
+        let once = outcome.retry_hint == RetryHint::Unnamed && self.tries(request) > 1;
+        let step = if outcome.retry_hint == RetryHint::Unwanted || once {
             Step::Deliver
         } else if self.tries(request) < limits::TRIES && stated <= limits::BACKOFF_LONGEST {
             Step::BackOff(delay.max(stated))
         } else {
-            Step::HopOnce
+            Step::SwitchOnce
         };
-        self.only(outcome.reason, step)
+        self.no_charge(outcome.reason, step)
     }
 
     fn scope(&self, request: &Request, reach: Reach) -> Scope {
@@ -199,9 +205,9 @@ impl Case<'_> {
             .mul_f64(fraction(self.jitter))
     }
 
-    /// A limit that states no time. That one request meets it again and again is one piece of evidence: it may be too large
-    /// for the account, which serves others.
-    fn silent(
+    /// A limit that states no time. That one request meets it again and again is one piece of
+    /// evidence: it may be too large for the account, which serves others.
+    fn limit_without_time(
         &self,
         request: &Request,
         scope: Scope,
@@ -216,13 +222,13 @@ impl Case<'_> {
             Some(known) => Block {
                 level: known.level,
                 ..self.until(
-                    now + put_off(rung(ladder, known.level), self.jitter),
+                    now + with_jitter(rung(ladder, known.level), self.jitter),
                     reason,
                     Source::Ladder,
                 )
             },
             None => self.rest_on(&scope, reason, ladder),
         };
-        self.blocked(scope, block, Step::Hop)
+        self.blocked(scope, block, Step::SwitchAccount)
     }
 }

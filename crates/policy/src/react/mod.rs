@@ -9,15 +9,15 @@ pub(crate) mod refused;
 use std::time::Duration;
 
 use crate::account::AccountId;
-use crate::jitter::put_off;
+use crate::jitter::with_jitter;
 use crate::keys::pool_key;
 use crate::limits;
 use crate::pool::Pool;
-use crate::react::answer::{answered, kept};
+use crate::react::answer::{answer_to_keep, settle_answer};
 use crate::react::finding::{Case, Finding, Step};
 use crate::react::reaction::{Action, Reaction};
 use crate::reason::Reason;
-use crate::request::doubt::{Charged, Doubt, Said, Whom};
+use crate::request::doubt::{ChargeTime, Doubt, Others, RefusalFingerprint};
 use crate::request::{Next, Request};
 use crate::response::Response;
 use crate::response::classify::classify;
@@ -26,8 +26,8 @@ use crate::rotation::Strategy;
 use crate::select::{fits_hold, fits_wait, is_free};
 use crate::signals::Signals;
 use crate::state::SharedState;
-use crate::state::account_stats::{AccountState, StandingMark};
-use crate::state::pool_order::PoolState;
+use crate::state::account_stats::{AccountStats, StandingMark};
+use crate::state::pool_order::PoolOrder;
 use crate::time::Timestamp;
 
 /// Decides what follows from the end of an attempt with this account.
@@ -42,18 +42,18 @@ pub fn react(
     jitter: f64,
 ) -> Reaction {
     let outcome = classify(signals, response, pool.now);
-    let mut learned = AccountState {
+    let mut learned = AccountStats {
         last_status: response.status,
         last_at: pool.now,
         usage: usage(signals, response, pool.now)
             .map(|(window, usage)| (window.to_owned(), usage))
             .collect(),
-        ..AccountState::default()
+        ..AccountStats::default()
     };
     match outcome.reason {
         Reason::Ok => {
             learned.successes = 1;
-            return answered(pool, request, account, signals, response, learned);
+            return settle_answer(pool, request, account, signals, response, learned);
         }
         Reason::ClientError => {}
         _ => learned.failures = 1,
@@ -64,14 +64,14 @@ pub fn react(
         view: pool.roster.get(account),
         jitter,
         status: response.status,
-        answer: kept(response),
+        answer: answer_to_keep(response),
     };
     let mut finding = case.judge(request, &outcome);
     if response.broke_off() {
         finding.step = Step::Deliver;
     }
-    let said = Said::by(&outcome, response.status);
-    case.follow(request, finding, learned, said)
+    let fingerprint = RefusalFingerprint::by(&outcome, response.status);
+    case.follow(request, finding, learned, fingerprint)
 }
 
 impl Case<'_> {
@@ -80,32 +80,32 @@ impl Case<'_> {
         &self,
         request: &mut Request,
         mut finding: Finding,
-        learned: AccountState,
-        said: Said,
+        learned: AccountStats,
+        fingerprint: RefusalFingerprint,
     ) -> Reaction {
-        let Some(ask) = finding.ask.take() else {
+        let Some(opinion) = finding.second_opinion.take() else {
             return self.charge(request, finding, learned);
         };
         let same = request
             .doubts()
             .iter()
-            .any(|doubt| doubt.account != *self.account && doubt.said == said);
-        if same && ask.whom == Whom::One {
+            .any(|doubt| doubt.account != *self.account && doubt.fingerprint == fingerprint);
+        if same && opinion.others == Others::One {
             finding.step = Step::Deliver;
         }
-        let first = match ask.charged {
-            Charged::AtOnce => finding.clone().with(ask.proven.clone()),
-            Charged::Later => finding.clone(),
+        let first = match opinion.charged {
+            ChargeTime::AtOnce => finding.clone().with(opinion.confirmed.clone()),
+            ChargeTime::Later => finding.clone(),
         };
         let reaction = self.charge(request, first, learned.clone());
         if reaction.action == Action::Retry {
             let doubt = Doubt {
                 account: self.account.clone(),
                 generation: self.generation(request),
-                said,
+                fingerprint,
                 at: self.pool.now,
-                charged: ask.charged,
-                charge: ask.proven,
+                charged: opinion.charged,
+                charge: opinion.confirmed,
             };
             request.doubts_mut().push(doubt);
             return reaction;
@@ -115,15 +115,15 @@ impl Case<'_> {
             let mut reaction = self.charge(request, finding, learned);
             let settled = request
                 .doubts_mut()
-                .extract_if(.., |doubt| doubt.said == said);
+                .extract_if(.., |doubt| doubt.fingerprint == fingerprint);
             for doubt in settled {
                 doubt.take_back(self.pool.now, &mut reaction.delta);
-                reaction.durable |= doubt.charged == Charged::AtOnce;
+                reaction.durable |= doubt.charged == ChargeTime::AtOnce;
             }
             return reaction;
         }
         // No account is left to ask.
-        self.charge(request, finding.with(ask.alone), learned)
+        self.charge(request, finding.with(opinion.unconfirmed), learned)
     }
 
     /// Charges what was found, applies budgets to the step, and writes down what comes next.
@@ -131,7 +131,7 @@ impl Case<'_> {
         &self,
         request: &mut Request,
         finding: Finding,
-        mut learned: AccountState,
+        mut learned: AccountStats,
     ) -> Reaction {
         let now = self.pool.now;
         learned.refused = finding.refusal;
@@ -160,15 +160,15 @@ impl Case<'_> {
             cooldown_until: self
                 .view
                 .filter(|_| finding.block.is_some())
-                .and_then(|view| after.hindrance(view, request))
-                .map(|hindrance| hindrance.until),
+                .and_then(|view| after.obstacle(view, request))
+                .map(|obstacle| obstacle.until),
             retry_at: None,
             durable: finding.block.is_some() || finding.standing.is_some(),
             delta,
             cooldown: finding.block,
             waits: false,
             freed: false,
-            late: Vec::new(),
+            late_charges: Vec::new(),
         };
         let has_attempts = request.attempts() < after.attempts_allowed(request);
         let took = has_attempts && self.take_step(&after, request, finding.step, &mut reaction);
@@ -185,15 +185,16 @@ impl Case<'_> {
 
     /// Tells whether another account could serve, were it not for an item that this one made.
     fn is_kept_from_others(&self, after: &Pool<'_>, request: &Request) -> bool {
-        let free = request.clone().let_go();
-        request.keeper().is_some()
+        let free = request.clone().without_item();
+        request.affinity().is_some()
             && after
                 .serving(&free)
                 .iter()
                 .any(|account| is_free(after, &free, account))
     }
 
-    /// Takes the step if the budgets allow it, or the next best one; `after` knows what was learned.
+    /// Takes the step if the budgets allow it, or the next best one; `after` knows what was
+    /// learned.
     fn take_step(
         &self,
         after: &Pool<'_>,
@@ -218,34 +219,41 @@ impl Case<'_> {
                 true
             }
             Step::BackOff(_) if reaction.reason == Reason::Network => false,
-            Step::SitOut if self.is_short(after, request, reaction.cooldown_until) => {
+            Step::WaitForCooldown if self.is_short(after, request, reaction.cooldown_until) => {
                 reaction.delay = now.until(reaction.cooldown_until.unwrap_or(now));
                 reaction.waits = true;
                 self.wait_for(request, self.account, reaction.delay, now);
                 true
             }
-            Step::BackOff(_) | Step::HopOnce => {
-                let may_hop = request.overload_hops() < limits::MAX_OVERLOAD_HOPS;
-                let hops = may_hop && self.hop(after, request, reaction);
-                if hops {
-                    request.count_overload_hop();
+            Step::BackOff(_) | Step::SwitchOnce => {
+                let may_switch = request.overload_switches() < limits::MAX_OVERLOAD_SWITCHES;
+                let switches = may_switch && self.switch_account(after, request, reaction);
+                if switches {
+                    request.count_overload_switch();
                 }
-                hops
+                switches
             }
-            Step::SitOut | Step::Hop => self.hop(after, request, reaction),
+            Step::WaitForCooldown | Step::SwitchAccount => {
+                self.switch_account(after, request, reaction)
+            }
         }
     }
 
-    /// Tells whether the account's rest, a stronger block included, is short enough to be sat out.
+    /// Tells whether the account's rest, a stronger block included, is short enough to wait for.
     fn is_short(&self, after: &Pool<'_>, request: &Request, until: Option<Timestamp>) -> bool {
         until.is_some_and(|until| {
-            after.now.until(until) <= put_off(limits::SHORT_WAIT, 1.0)
+            after.now.until(until) <= with_jitter(limits::SHORT_WAIT, 1.0)
                 && fits_wait(after, request, until)
         })
     }
 
     /// Goes to an account that is free, else waits for the soonest that will be.
-    fn hop(&self, after: &Pool<'_>, request: &mut Request, reaction: &mut Reaction) -> bool {
+    fn switch_account(
+        &self,
+        after: &Pool<'_>,
+        request: &mut Request,
+        reaction: &mut Reaction,
+    ) -> bool {
         let serving = after.serving(request);
         if serving
             .iter()
@@ -253,33 +261,33 @@ impl Case<'_> {
         {
             return true;
         }
-        let may_move = after.may_move(request);
+        let may_switch = after.may_switch(request);
         let soonest = serving
             .iter()
             .filter(|account| match account.id == *self.account {
                 true => reaction.reason.is_limit(),
-                // Who may be right about this request says the same after a rest.
-                false => may_move && !request.doubts().iter().any(|d| d.account == account.id),
+                // An account that may be right about this request says the same after a rest.
+                false => may_switch && !request.doubts().iter().any(|d| d.account == account.id),
             })
-            .filter_map(|account| Some((after.hindrance(account, request)?, &account.id)))
-            // Money does not come back by itself.
-            .filter(|(hindrance, _)| hindrance.reason != Reason::OutOfCredit)
-            .filter(|(hindrance, _)| {
-                fits_wait(after, request, hindrance.until)
-                    || (hindrance.reason.is_limit() && fits_hold(after, request, hindrance.until))
+            .filter_map(|account| Some((after.obstacle(account, request)?, &account.id)))
+            // Time does not bring money back.
+            .filter(|(obstacle, _)| obstacle.reason != Reason::OutOfCredit)
+            .filter(|(obstacle, _)| {
+                fits_wait(after, request, obstacle.until)
+                    || (obstacle.reason.is_limit() && fits_hold(after, request, obstacle.until))
             })
-            .min_by_key(|(hindrance, id)| (hindrance.until, *id));
-        let Some((hindrance, id)) = soonest else {
+            .min_by_key(|(obstacle, id)| (obstacle.until, *id));
+        let Some((obstacle, id)) = soonest else {
             return false;
         };
-        reaction.delay = after.now.until(hindrance.until);
+        reaction.delay = after.now.until(obstacle.until);
         reaction.waits = true;
         self.wait_for(request, id, reaction.delay, after.now);
         true
     }
 
     fn wait_for(&self, request: &mut Request, id: &AccountId, delay: Duration, now: Timestamp) {
-        request.waited(delay);
+        request.add_wait(delay);
         request.set_next(Next {
             account: id.clone(),
             decided_at: now,
@@ -301,10 +309,10 @@ impl Case<'_> {
             .collect();
         order.retain(|id| id != self.account);
         order.push(self.account.clone());
-        let pool = PoolState {
+        let pool = PoolOrder {
             moved_at: self.pool.now,
             order,
-            ..PoolState::default()
+            ..PoolOrder::default()
         };
         let key = pool_key(&request.provider, &request.namespace);
         delta.pools.insert(key, pool);

@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 /// What the caller does now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Hands the response, or the failure, to whoever asked.
+    /// Hands the response, or the failure, to its own caller.
     Deliver,
     /// Selects again after the delay.
     Retry,
@@ -29,7 +29,7 @@ pub struct Reaction {
     pub reason: Reason,
     /// When this account may serve this request's model again.
     pub cooldown_until: Option<Timestamp>,
-    /// With [`Action::Deliver`] because nobody can serve: when the soonest account can.
+    /// With [`Action::Deliver`] because no account can serve: when the soonest account can.
     pub retry_at: Option<Timestamp>,
     /// What was learned, to be merged into the shared state.
     pub delta: SharedState,
@@ -42,5 +42,5 @@ pub struct Reaction {
     /// True when what stood in the way of others is over.
     pub freed: bool,
     /// What other accounts are charged for that refused this very request.
-    pub late: Vec<LateCharge>,
+    pub late_charges: Vec<LateCharge>,
 }

@@ -6,7 +6,7 @@ use crate::limits;
 use crate::react::finding::{Case, Finding, Step};
 use crate::reason::{Reason, Standing};
 use crate::request::Request;
-use crate::request::doubt::{Ask, Charge, Charged, Whom};
+use crate::request::doubt::{Charge, ChargeTime, Others, SecondOpinion};
 use crate::response::outcome::Outcome;
 use crate::state::account_stats::Refusal;
 use crate::state::block::Block;
@@ -14,34 +14,35 @@ use crate::state::scope::Scope;
 
 impl Case<'_> {
     /// A token was not accepted.
-    pub(crate) fn refused(&self, request: &mut Request, outcome: &Outcome) -> Finding {
+    pub(crate) fn token_refused(&self, request: &mut Request, outcome: &Outcome) -> Finding {
         let Some(view) = self.view else {
-            return self.only(Reason::TokenExpired, Step::Hop);
+            return self.no_charge(Reason::TokenExpired, Step::SwitchAccount);
         };
         let tried = request.try_mut(self.account);
         let generation = tried.generation;
         if view.generation > generation {
-            return self.only(Reason::TokenExpired, Step::Refresh);
+            return self.no_charge(Reason::TokenExpired, Step::Refresh);
         }
         let is_lasting = view.kind == AccountKind::Api || !view.refreshable;
         if !is_lasting && !tried.refreshed {
             tried.refreshed = true;
-            return self.only(Reason::TokenExpired, Step::Refresh);
+            return self.no_charge(Reason::TokenExpired, Step::Refresh);
         }
         match (is_lasting, outcome.named) {
-            (true, true) => self.stands(Reason::NeedsLogin, Step::Hop),
+            (true, true) => self.unusable(Reason::NeedsLogin, Step::SwitchAccount),
             (true, false) => self.key_refused(request, generation),
             (false, named) => self.fresh_token_refused(request, view, generation, named),
         }
     }
 
-    /// A key was refused by no code that says that it is dead: it may lack the right to this endpoint alone.
+    /// A key was refused by no code that says that it is dead: it may lack the right to this
+    /// endpoint alone.
     fn key_refused(&self, request: &Request, generation: u64) -> Finding {
         let refusal = self.refusal(request, generation);
         if self.is_refused_elsewhere(&refusal) {
             return Finding {
                 refusal: Some(refusal),
-                ..self.stands(Reason::NeedsLogin, Step::Hop)
+                ..self.unusable(Reason::NeedsLogin, Step::SwitchAccount)
             };
         }
         let rest = Charge {
@@ -50,20 +51,20 @@ impl Case<'_> {
         };
         Finding {
             refusal: Some(refusal),
-            ask: Some(Ask {
-                whom: Whom::All,
-                charged: Charged::Later,
-                proven: rest.clone(),
-                alone: rest,
+            second_opinion: Some(SecondOpinion {
+                others: Others::All,
+                charged: ChargeTime::Later,
+                confirmed: rest.clone(),
+                unconfirmed: rest,
             }),
-            ..self.only(Reason::TokenExpired, Step::Hop)
+            ..self.no_charge(Reason::TokenExpired, Step::SwitchAccount)
         }
     }
 
     /// A token was refused that had just been obtained.
     ///
-    /// Whether the login is dead, or has no right to this endpoint, shows at another account. Without one, a login that no
-    /// code calls dead is judged as a key is.
+    /// Whether the login is dead, or has no right to this endpoint, shows at another account.
+    /// Without one, a login that no code calls dead is judged as a key is.
     fn fresh_token_refused(
         &self,
         request: &Request,
@@ -89,19 +90,19 @@ impl Case<'_> {
             standing: dead(elsewhere),
             refusal: Some(refusal),
         };
-        let (proven, alone) = match (named, view.unattended) {
+        let (confirmed, unconfirmed) = match (named, view.unattended) {
             (true, _) => (whole.clone(), whole),
             (false, true) => (endpoint.clone(), endpoint),
             (false, false) => (whole, endpoint),
         };
         Finding {
-            ask: Some(Ask {
-                whom: Whom::All,
-                charged: Charged::AtOnce,
-                proven,
-                alone,
+            second_opinion: Some(SecondOpinion {
+                others: Others::All,
+                charged: ChargeTime::AtOnce,
+                confirmed,
+                unconfirmed,
             }),
-            ..self.only(Reason::TokenExpired, Step::Hop)
+            ..self.no_charge(Reason::TokenExpired, Step::SwitchAccount)
         }
     }
 
@@ -133,7 +134,7 @@ impl Case<'_> {
 
     /// Returns the last refusal since which the account has answered nothing.
     fn suspected(&self) -> Option<Refusal> {
-        let known = self.known();
+        let known = self.stats();
         known.refused.filter(|first| first.at > known.trusted_at)
     }
 

@@ -1,24 +1,24 @@
-//! Refusals that may be the request's own fault: what they mean for the account is charged once another account has served
-//! the request, and to no account when another one answers the same.
+//! Refusals that may be the request's own fault. The account is charged once another account has
+//! served the request; when another one refuses it in the same way, no account is charged.
 
 use crate::account::AccountId;
 use crate::reason::{Reason, Standing};
 use crate::response::outcome::Outcome;
 use crate::state::SharedState;
-use crate::state::account_stats::{AccountState, Refusal, StandingMark};
+use crate::state::account_stats::{AccountStats, Refusal, StandingMark};
 use crate::state::block::Block;
 use crate::state::scope::Scope;
 use crate::time::Timestamp;
 
-/// What a refusal said, as far as two of them can be told apart.
+/// What a refusal said: two with the same fingerprint count as the same refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct RefusalFingerprint {
     status: Option<u16>,
     reason: Reason,
     code: Option<String>,
 }
 
-impl Said {
+impl RefusalFingerprint {
     pub(crate) fn by(outcome: &Outcome, status: Option<u16>) -> Self {
         Self {
             status,
@@ -36,30 +36,31 @@ pub(crate) struct Charge {
     pub(crate) refusal: Option<Refusal>,
 }
 
-/// What is to be found out before a refusal is charged.
+/// What another account must say before a refusal is charged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ask {
-    pub(crate) whom: Whom,
-    pub(crate) charged: Charged,
+pub(crate) struct SecondOpinion {
+    pub(crate) others: Others,
+    pub(crate) charged: ChargeTime,
     /// What is charged once another account has served the request.
-    pub(crate) proven: Charge,
+    pub(crate) confirmed: Charge,
     /// What is charged when no other account can be asked.
-    pub(crate) alone: Charge,
+    pub(crate) unconfirmed: Charge,
 }
 
-/// Who is asked whether the request is at fault.
+/// Which other accounts try the request, to tell whether it is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Whom {
+pub(crate) enum Others {
     /// One other account: when it answers the same, the request is at fault.
     One,
-    /// All that there are: several accounts may well be at fault alone.
+    /// All of them: several accounts may be at fault, each by itself.
     All,
 }
 
-/// When an account is charged that another one may yet clear.
+/// When the account that refused is charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Charged {
-    /// Now, and taken back when another account answers the same: so that other requests keep away meanwhile.
+pub(crate) enum ChargeTime {
+    /// Now, and taken back when another account answers the same: so that other requests keep away
+    /// meanwhile.
     AtOnce,
     /// Once another account has served the request.
     Later,
@@ -70,13 +71,13 @@ pub(crate) enum Charged {
 pub(crate) struct Doubt {
     pub(crate) account: AccountId,
     pub(crate) generation: u64,
-    pub(crate) said: Said,
+    pub(crate) fingerprint: RefusalFingerprint,
     pub(crate) at: Timestamp,
-    pub(crate) charged: Charged,
+    pub(crate) charged: ChargeTime,
     pub(crate) charge: Charge,
 }
 
-/// What is charged to an account that another one has proven wrong.
+/// What an account is charged after another one has served the request that it refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LateCharge {
     /// The account.
@@ -90,7 +91,7 @@ pub struct LateCharge {
 impl Doubt {
     /// Takes back what was charged at once: the account is not at fault.
     pub(crate) fn take_back(&self, now: Timestamp, delta: &mut SharedState) {
-        if self.charged == Charged::Later {
+        if self.charged == ChargeTime::Later {
             return;
         }
         let serves = StandingMark {
@@ -98,10 +99,10 @@ impl Doubt {
             observed_at: now,
             standing: Standing::Serving,
         };
-        let known = AccountState {
+        let known = AccountStats {
             standing: self.charge.standing.map(|_| serves),
             trusted_at: now,
-            ..AccountState::default()
+            ..AccountStats::default()
         };
         let mut change = SharedState::default();
         change.accounts.insert(self.account.clone(), known);
@@ -118,14 +119,14 @@ impl Doubt {
             standing,
             refusal,
         } = self.charge;
-        let known = AccountState {
+        let known = AccountStats {
             refused: refusal,
             standing: standing.map(|standing| StandingMark {
                 generation: self.generation,
                 observed_at: self.at,
                 standing,
             }),
-            ..AccountState::default()
+            ..AccountStats::default()
         };
         let mut change = SharedState::default();
         change.accounts.insert(self.account.clone(), known);

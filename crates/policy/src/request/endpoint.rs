@@ -2,10 +2,11 @@
 
 use crate::limits;
 
-/// Returns the path of an endpoint without what differs from one call to the next: `/v1/files/*` of `/v1/files/file-8Q2x`.
+/// Returns the path of an endpoint without what differs from one call to the next: `/v1/files/*` of
+/// `/v1/files/file-8Q2x`.
 ///
-/// Ids of things may name a person's data, and are many. A version or a word stays; whatever has more than a digit or two
-/// in it, or is long, does not.
+/// Ids of things may name a person's data, and are many. A version or a word stays; whatever has
+/// more than a digit or two in it, or is long, does not.
 pub(crate) fn of(path: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let mut endpoint = String::new();

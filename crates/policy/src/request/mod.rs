@@ -37,16 +37,17 @@ pub struct Request {
     /// Names what only the account that made it can serve.
     item: Option<String>,
     /// The account that the item holds the request to.
-    keeper: Option<AccountId>,
+    affinity: Option<AccountId>,
     attempts: u32,
-    hops: u32,
-    overload_hops: u32,
+    switches: u32,
+    overload_switches: u32,
     waited: Duration,
     tries: Vec<Try>,
     /// Index of the account that has the request now.
     current: Option<usize>,
     next: Option<Next>,
-    /// Refusals that may be the request's own fault, until another account has said what it makes of it.
+    /// Refusals that may be the request's own fault, until another account has said what it makes
+    /// of it.
     doubts: Vec<Doubt>,
 }
 
@@ -105,10 +106,10 @@ impl Request {
             path: None,
             binding_key,
             item: None,
-            keeper: None,
+            affinity: None,
             attempts: 0,
-            hops: 0,
-            overload_hops: 0,
+            switches: 0,
+            overload_switches: 0,
             waited: Duration::ZERO,
             tries: Vec::new(),
             current: None,
@@ -117,32 +118,34 @@ impl Request {
         }
     }
 
-    /// Says where the request goes: the path of its URL. What a provider refuses at one path alone is charged to that.
+    /// Says where the request goes: the path of its URL. What a provider refuses at one path alone
+    /// is charged to that.
     #[must_use]
     pub fn with_path(self, path: &str) -> Self {
         let path = Some(endpoint::of(path));
         Self { path, ..self }
     }
 
-    /// Says that the request holds this item, which only the account that made it can serve: the request keeps the
-    /// account that [`hold`](crate::hold()) finds, else the one that serves it first.
+    /// Says that the request holds this item, which only the account that made it can serve: the
+    /// request keeps the account that [`pin_to_owner`](crate::pin_to_owner()) finds, else the one
+    /// that serves it first.
     #[must_use]
     pub fn with_item(self, item: Option<String>) -> Self {
         Self { item, ..self }
     }
 
     /// Counts an attempt: headers with this account's token of this generation are handed out.
-    pub fn serving(&mut self, account: &AccountId, generation: u64, now: Timestamp) {
+    pub fn begin_attempt(&mut self, account: &AccountId, generation: u64, now: Timestamp) {
         let index = self.try_index(account);
         if self.current.is_some_and(|current| current != index) {
-            self.hops += 1;
+            self.switches += 1;
         }
         let attempt = &mut self.tries[index];
         attempt.attempts += 1;
         attempt.generation = generation;
         attempt.served_at = now;
         if self.item.is_some() {
-            self.keeper.get_or_insert_with(|| account.clone());
+            self.affinity.get_or_insert_with(|| account.clone());
         }
         self.attempts += 1;
         self.current = Some(index);
@@ -151,7 +154,7 @@ impl Request {
 
     /// Counts time spent on a [`Selection::Wait`](crate::Selection::Wait). The delays of reactions
     /// are counted already.
-    pub fn waited(&mut self, span: Duration) {
+    pub fn add_wait(&mut self, span: Duration) {
         self.waited = self.waited.saturating_add(span);
     }
 
@@ -184,8 +187,8 @@ impl Request {
     }
 
     /// Returns the account that the request keeps whatever happens.
-    pub fn keeper(&self) -> Option<&AccountId> {
-        self.keeper.as_ref()
+    pub fn affinity(&self) -> Option<&AccountId> {
+        self.affinity.as_ref()
     }
 
     pub(crate) fn item(&self) -> Option<&str> {
@@ -193,29 +196,30 @@ impl Request {
     }
 
     /// The same request without the item that holds it.
-    pub(crate) fn let_go(self) -> Self {
+    pub(crate) fn without_item(self) -> Self {
         Self {
             item: None,
-            keeper: None,
+            affinity: None,
             ..self
         }
     }
 
-    pub(crate) fn keep_to(&mut self, account: AccountId) {
-        self.keeper = Some(account);
+    pub(crate) fn set_affinity(&mut self, account: AccountId) {
+        self.affinity = Some(account);
     }
 
     /// Returns the accounts that were handed the request, or gave up on it.
-    pub(crate) fn touched(&self) -> impl Iterator<Item = &AccountId> {
+    pub(crate) fn tried_accounts(&self) -> impl Iterator<Item = &AccountId> {
         self.tries.iter().map(|tried| &tried.account)
     }
 
     /// Returns the time spent waiting, of whatever kind.
-    pub fn spent(&self) -> Duration {
+    pub fn time_waited(&self) -> Duration {
         self.waited
     }
 
-    /// Returns the key under which it is known that a model was served; nothing for a request that names none.
+    /// Returns the key under which it is known that a model was served; nothing for a request that
+    /// names none.
     pub(crate) fn served_key(&self) -> Option<String> {
         let model = self.model.as_deref()?;
         let mut key = format!("{}:", self.provider);
@@ -243,12 +247,12 @@ impl Request {
         &mut self.doubts
     }
 
-    pub(crate) fn hops(&self) -> u32 {
-        self.hops
+    pub(crate) fn switches(&self) -> u32 {
+        self.switches
     }
 
-    pub(crate) fn overload_hops(&self) -> u32 {
-        self.overload_hops
+    pub(crate) fn overload_switches(&self) -> u32 {
+        self.overload_switches
     }
 
     pub(crate) fn next(&self) -> Option<&Next> {
@@ -259,8 +263,8 @@ impl Request {
         self.next = Some(next);
     }
 
-    pub(crate) fn count_overload_hop(&mut self) {
-        self.overload_hops += 1;
+    pub(crate) fn count_overload_switch(&mut self) {
+        self.overload_switches += 1;
     }
 
     pub(crate) fn tried(&self, account: &AccountId) -> Option<&Try> {

@@ -1,4 +1,5 @@
-//! Sorts a response into a reason: by status, by structured code, by header. Never by the text of a message.
+//! Sorts a response into a reason: by status, by structured code, by header. Never by the text of a
+//! message.
 
 use serde_json::Value;
 
@@ -6,13 +7,13 @@ use crate::limits;
 use crate::reason::{Reason, Source};
 use crate::response::duration::until_reset;
 use crate::response::google_rpc::Details;
-use crate::response::outcome::{Again, Outcome};
-use crate::response::quota::{Told, limit};
+use crate::response::outcome::{Outcome, RetryHint};
+use crate::response::quota::{LimitEvidence, limit};
 use crate::response::request_fault;
 use crate::response::wait;
-use crate::response::wait::{Stated, server_clock};
+use crate::response::wait::{StatedWait, server_clock};
 use crate::response::{Failure, Response};
-use crate::signals::{LimitRule, Mark, Reach, Signals, text_at};
+use crate::signals::{KnownCode, LimitRule, Reach, Signals, text_at};
 use crate::time::Timestamp;
 
 /// Sorts a response into a reason.
@@ -21,7 +22,7 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
         reason,
         reach: None,
         rest: None,
-        again: Again::Unsaid,
+        retry_hint: RetryHint::Absent,
         status: response.status,
         code: None,
         named: false,
@@ -33,7 +34,7 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
         // It may be at work on it.
         (Some(Failure::Timeout), _) => {
             return Outcome {
-                again: Again::Unwanted,
+                retry_hint: RetryHint::Unwanted,
                 ..outcome(Reason::Network)
             };
         }
@@ -43,11 +44,11 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
         return outcome(Reason::Ok);
     }
     let body = response.json();
-    let mark = known_code(signals, body.as_ref());
-    let again = match response.header("x-should-retry").map(str::trim) {
-        Some("true") => Again::Wanted,
-        Some("false") => Again::Unwanted,
-        _ => Again::Unsaid,
+    let known = known_code(signals, body.as_ref());
+    let retry_hint = match response.header("x-should-retry").map(str::trim) {
+        Some("true") => RetryHint::Wanted,
+        Some("false") => RetryHint::Unwanted,
+        _ => RetryHint::Absent,
     };
     let status = match status {
         // An error event that came first in a good response counts as its status.
@@ -56,18 +57,18 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
     };
     if let Some(rule) = signals.rule(status, body.as_ref()) {
         let base = Outcome {
-            again,
+            retry_hint,
             code: code_of(signals, body.as_ref()),
             named: true,
             ..outcome(rule.reason)
         };
         return by_rule(signals, rule, response, body.as_ref(), now, base);
     }
-    let again = match (again, status, mark) {
-        (Again::Unsaid, None, None) => Again::Unnamed,
-        (again, ..) => again,
+    let retry_hint = match (retry_hint, status, known) {
+        (RetryHint::Absent, None, None) => RetryHint::Unnamed,
+        (retry_hint, ..) => retry_hint,
     };
-    let by_code = by_code(mark, status);
+    let by_code = by_code(known, status);
     let lacks_scope = request_fault::lacks_scope(response);
     let reason = match by_code.unwrap_or_else(|| by_status(status)) {
         // The token serves, whichever of the two statuses a server sends with that.
@@ -75,31 +76,31 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
         Reason::Forbidden if request_fault::names_input(signals, body.as_ref()) => {
             Reason::ClientError
         }
-        Reason::ClientError if again == Again::Wanted => Reason::ServerError,
+        Reason::ClientError if retry_hint == RetryHint::Wanted => Reason::ServerError,
         reason => reason,
     };
     let reach = match reason {
         Reason::Forbidden if lacks_scope || request_fault::is_page(response) => {
             Some(Reach::Request)
         }
-        _ => mark.and_then(|mark| mark.reach),
+        _ => known.and_then(|known| known.reach),
     };
     let stated = || wait::stated(signals, response, body.as_ref(), now);
     let base = Outcome {
         reach,
-        again,
+        retry_hint,
         code: code_of(signals, body.as_ref()),
-        named: by_code == Some(reason) || (status == Some(402) && calls_it_unpaid(mark)),
+        named: by_code == Some(reason) || (status == Some(402) && calls_it_unpaid(known)),
         ..outcome(reason)
     };
     match reason {
         Reason::Throttled | Reason::RateLimited | Reason::QuotaExhausted => {
-            let told = Told {
+            let evidence = LimitEvidence {
                 stated: stated(),
                 details: body.as_ref().and_then(Details::of),
-                mark,
+                known_code: known,
             };
-            limit(signals, response, now, base, told)
+            limit(signals, response, now, base, evidence)
         }
         Reason::Overloaded | Reason::ServerError => Outcome {
             rest: stated(),
@@ -112,7 +113,7 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
             };
             let source = Source::Body;
             Outcome {
-                rest: Some(Stated { span, source }),
+                rest: Some(StatedWait { span, source }),
                 ..base
             }
         }
@@ -120,7 +121,8 @@ pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestam
     }
 }
 
-/// What a rule of the user makes of a refusal. How long it lasts is read where the rule says, else where it is for all.
+/// What a rule of the user makes of a refusal. How long it lasts is read where the rule says, else
+/// where it is for all.
 fn by_rule(
     signals: &Signals,
     rule: &LimitRule,
@@ -132,7 +134,7 @@ fn by_rule(
     let named = || {
         let text = text_at(body?, rule.wait.as_deref()?)?;
         let span = until_reset(&text, server_clock(response, now))?;
-        Some(Stated {
+        Some(StatedWait {
             span: span.min(limits::UNKNOWN_LONGEST),
             source: Source::Body,
         })
@@ -157,13 +159,13 @@ fn code_of(signals: &Signals, body: Option<&Value>) -> Option<String> {
     Some(code.chars().take(limits::CODE_LONGEST).collect())
 }
 
-fn known_code(signals: &Signals, body: Option<&Value>) -> Option<&'static Mark> {
+fn known_code(signals: &Signals, body: Option<&Value>) -> Option<&'static KnownCode> {
     let body = body?;
     let known = |code: &str| {
         // Copilot appends the name of a plan: `user_global_rate_limited:pro`.
         let code = code.split(':').next()?;
-        let mut marks = signals.codes.iter().copied().flatten();
-        marks.find(|mark| mark.code == code)
+        let mut codes = signals.codes.iter().copied().flatten();
+        codes.find(|known| known.code == code)
     };
     let details = Details::of(body);
     details
@@ -174,17 +176,19 @@ fn known_code(signals: &Signals, body: Option<&Value>) -> Option<&'static Mark> 
         })
 }
 
-fn calls_it_unpaid(mark: Option<&Mark>) -> bool {
-    mark.is_some_and(|mark| matches!(mark.reason, Reason::OutOfCredit | Reason::QuotaExhausted))
+fn calls_it_unpaid(known: Option<&KnownCode>) -> bool {
+    known.is_some_and(|known| matches!(known.reason, Reason::OutOfCredit | Reason::QuotaExhausted))
 }
 
 /// Returns what a code means with this status, unless the status says it better.
-fn by_code(mark: Option<&Mark>, status: Option<u16>) -> Option<Reason> {
-    let mark = mark?;
-    let reason = mark.reason;
+fn by_code(known: Option<&KnownCode>, status: Option<u16>) -> Option<Reason> {
+    let known = known?;
+    let reason = known.reason;
     match (reason, status) {
         (_, Some(402)) => None,
-        (Reason::ClientError, Some(400..500)) if mark.reach == Some(Reach::Request) => Some(reason),
+        (Reason::ClientError, Some(400..500)) if known.reach == Some(Reach::Request) => {
+            Some(reason)
+        }
         (Reason::ServerError | Reason::Forbidden | Reason::ClientError, Some(_)) => None,
         (_, Some(status)) if request_fault::is_about_its_form(status) => None,
         (reason, Some(status)) if reason.passes() && request_fault::is_its_own(status) => None,

@@ -26,7 +26,8 @@ pub(crate) fn millis(text: &str, server_now: Timestamp) -> Option<Duration> {
     }
 }
 
-/// Reads each value of a header that was sent more than once, and returns the latest. A date has a comma in it as well.
+/// Reads each value of a header that was sent more than once, and returns the latest. A date has a
+/// comma in it as well.
 pub(crate) fn latest(text: &str, read: impl Fn(&str) -> Option<Duration>) -> Option<Duration> {
     let mut parts = text.split(',').peekable();
     let mut found = None;

@@ -1,7 +1,7 @@
 //! What a `google.rpc.Status` says in its typed details: why, for how long, and which quota.
 //!
-//! The details are a list whose entries name their own type, which a JSON pointer cannot follow. Whoever
-//! sends them means them so, whichever provider it is.
+//! The details are a list whose entries name their own type, which a JSON pointer cannot follow.
+//! They mean the same from every provider that sends them.
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ pub(crate) struct Details<'a>(&'a [Value]);
 /// A quota that was violated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Violation {
-    /// Set when it is one of days: such a quota does not come back within minutes, whatever else is said.
+    /// Set when it is one of days: such a quota does not come back within minutes, whatever else is
+    /// said.
     pub(crate) is_daily: bool,
     /// What it is about, as far as its name says.
     pub(crate) reach: Option<Reach>,

@@ -20,10 +20,12 @@ use crate::limits;
 pub struct Response<'a> {
     /// HTTP status; `None` when no response came.
     pub status: Option<u16>,
-    /// Looks up a response header by its lower-case name; [`OBSERVED_HEADERS`](crate::OBSERVED_HEADERS) suffice.
+    /// Looks up a response header by its lower-case name;
+    /// [`OBSERVED_HEADERS`](crate::OBSERVED_HEADERS) suffice.
     pub headers: &'a dyn Fn(&str) -> Option<&'a str>,
-    /// Body of a status of 400 and above. Of a good status, the error that came in its place: the data of an event, a body
-    /// that is only an error, or nothing where a stream ended before it began.
+    /// Body of a status of 400 and above. Of a good status, the error that came in its place: the
+    /// data of an event, a body that is only an error, or nothing where a stream ended before it
+    /// began.
     pub body: Option<&'a str>,
     /// Set when no response came, or it broke off.
     pub failure: Option<Failure>,
@@ -36,8 +38,8 @@ pub enum Failure {
     Network,
     /// No answer in time, on a connection that was open: the work may be under way.
     Timeout,
-    /// The stream broke after its first output, or ended there with the error in `body`: what was handed out cannot be
-    /// replayed.
+    /// The stream broke after its first output, or ended there with the error in `body`: what was
+    /// handed out cannot be replayed.
     Stream,
 }
 

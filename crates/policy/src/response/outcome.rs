@@ -1,7 +1,7 @@
 //! What a response means, as [`classify`](super::classify::classify) finds it.
 
 use crate::reason::Reason;
-use crate::response::wait::Stated;
+use crate::response::wait::StatedWait;
 use crate::signals::Reach;
 
 /// What a response means.
@@ -11,9 +11,9 @@ pub(crate) struct Outcome {
     /// What it is about, where the response says so.
     pub(crate) reach: Option<Reach>,
     /// How long to stay away, where the response says so.
-    pub(crate) rest: Option<Stated>,
+    pub(crate) rest: Option<StatedWait>,
     /// What the server says about sending the same again.
-    pub(crate) again: Again,
+    pub(crate) retry_hint: RetryHint,
     pub(crate) status: Option<u16>,
     /// The code that the body gives, known or not.
     pub(crate) code: Option<String>,
@@ -23,10 +23,11 @@ pub(crate) struct Outcome {
 
 /// What the server says about sending the same again (`x-should-retry`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Again {
-    Unsaid,
+pub(crate) enum RetryHint {
+    Absent,
     Wanted,
     Unwanted,
-    /// Nothing, of a failure that it calls an answer and gives no known code: to be tried once more.
+    /// Nothing, of a failure that it calls an answer and gives no known code: to be tried once
+    /// more.
     Unnamed,
 }

@@ -1,4 +1,5 @@
-//! Limits: a throttle or a quota, of which scope and for how long; and what the headers tell of each quota window.
+//! Limits: a throttle or a quota, of which scope and for how long; and what the headers tell of
+//! each quota window.
 
 use std::time::Duration;
 
@@ -8,19 +9,19 @@ use crate::response::Response;
 use crate::response::duration::until_reset;
 use crate::response::google_rpc::Details;
 use crate::response::outcome::Outcome;
-use crate::response::wait::{Stated, server_clock};
-use crate::signals::{Mark, Reach, Signals, UsedUnit, Window};
+use crate::response::wait::{StatedWait, server_clock};
+use crate::signals::{KnownCode, Reach, Signals, UsedUnit, Window};
 use crate::state::account_stats::Usage;
 use crate::time::Timestamp;
 
 /// What a refusal tells of a limit, beside its headers.
-pub(crate) struct Told<'a> {
+pub(crate) struct LimitEvidence<'a> {
     /// For how long.
-    pub(crate) stated: Option<Stated>,
+    pub(crate) stated: Option<StatedWait>,
     /// Typed details.
     pub(crate) details: Option<Details<'a>>,
     /// The known code that it gives.
-    pub(crate) mark: Option<&'static Mark>,
+    pub(crate) known_code: Option<&'static KnownCode>,
 }
 
 /// Reads the use of each quota window that the response tells of.
@@ -48,13 +49,13 @@ pub(crate) fn limit(
     response: &Response<'_>,
     now: Timestamp,
     base: Outcome,
-    told: Told<'_>,
+    evidence: LimitEvidence<'_>,
 ) -> Outcome {
-    let Told {
+    let LimitEvidence {
         stated,
         details,
-        mark,
-    } = told;
+        known_code,
+    } = evidence;
     let violation = details.and_then(Details::violation);
     let is_daily = violation.is_some_and(|violation| violation.is_daily);
     let mut refused: Vec<&Window> = signals
@@ -65,7 +66,7 @@ pub(crate) fn limit(
     if refused.is_empty() {
         refused.extend(signals.overall.iter().filter(|w| is_refused(w, response)));
     }
-    let rest = |span| Stated {
+    let rest = |span| StatedWait {
         span,
         source: Source::Header,
     };
@@ -81,21 +82,22 @@ pub(crate) fn limit(
         .iter()
         .map(|window| longest_of(window, response))
         .max();
-    let longest = by_window.or(mark.and_then(|mark| mark.longest));
-    let cut = |stated: Stated| Stated {
+    let longest = by_window.or(known_code.and_then(|known_code| known_code.longest));
+    let cut = |stated: StatedWait| StatedWait {
         span: stated.span.min(longest.unwrap_or(limits::UNKNOWN_LONGEST)),
         ..stated
     };
-    let daily = |stated: Stated| Stated {
+    let daily = |stated: StatedWait| StatedWait {
         span: stated.span.min(limits::DAILY_LONGEST),
         ..stated
     };
     // A quota that is violated and not one of days is one of minutes.
-    let minute = Stated {
+    let minute = StatedWait {
         span: limits::THROTTLE_LONGEST,
         source: Source::Body,
     };
-    let throttles = |stated: &Stated| stated.span <= limits::THROTTLE_LONGEST && refused.is_empty();
+    let throttles =
+        |stated: &StatedWait| stated.span <= limits::THROTTLE_LONGEST && refused.is_empty();
     let (reason, rest) = match stated {
         // The short wait that comes with a daily quota is not when it is back.
         Some(stated) if is_daily && stated.span <= limits::THROTTLE_LONGEST => {
@@ -112,7 +114,8 @@ pub(crate) fn limit(
         Some(stated) => (Reason::QuotaExhausted, Some(cut(stated))),
         None => (Reason::RateLimited, None),
     };
-    // How long it lasts does not tell what it is about: that takes a code, a header family, or the provider's table.
+    // How long it lasts does not tell what it is about: that takes a code, a header family, or the
+    // provider's table.
     let is_of_account = match own_windows(signals, response) {
         Some(OwnWindows::Refused) => true,
         Some(OwnWindows::Allowed) => false,
@@ -160,7 +163,7 @@ fn used_percent(window: &Window, response: &Response<'_>) -> Option<u16> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OwnWindows {
     Refused,
-    /// None of them refuses: what is refused is one model's.
+    /// They all admit the request: the limit is one model's.
     Allowed,
 }
 
@@ -182,7 +185,8 @@ fn own_windows(signals: &Signals, response: &Response<'_>) -> Option<OwnWindows>
     any
 }
 
-/// Returns the longest believable time to a window's reset: by the length that it states, else as the table has it.
+/// Returns the longest believable time to a window's reset: by the length that it states, else as
+/// the table has it.
 fn longest_of(window: &Window, response: &Response<'_>) -> Duration {
     let stated = window.minutes.and_then(|name| {
         let minutes: u32 = response.header(name)?.trim().parse().ok()?;

@@ -1,5 +1,6 @@
-//! The fields `RateLimit` and `RateLimit-Policy` in the forms of their drafts (draft-ietf-httpapi-ratelimit-headers):
-//! `"day";r=0;t=3600` with the policy `"day";q=100;w=86400`, and before that `limit=100, remaining=0, reset=3600`.
+//! The fields `RateLimit` and `RateLimit-Policy` in the forms of their drafts
+//! (draft-ietf-httpapi-ratelimit-headers): `"day";r=0;t=3600` with the policy
+//! `"day";q=100;w=86400`, and before that `limit=100, remaining=0, reset=3600`.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Refusals of a request, and not of the account that sends it: by challenge, by what the body names, by its form.
+//! Refusals of a request, and not of the account that sends it: by challenge, by what the body
+//! names, by its form.
 
 use serde_json::Value;
 
@@ -16,13 +17,14 @@ pub(crate) fn lacks_scope(response: &Response<'_>) -> bool {
     })
 }
 
-/// Tells whether the status is about the form of the request, so that no code says it better: too large, of no known type.
+/// Tells whether the status is about the form of the request, so that no code says it better: too
+/// large, of no known type.
 pub(crate) const fn is_about_its_form(status: u16) -> bool {
     matches!(status, 405 | 406 | 411..=417 | 422 | 431)
 }
 
-/// Tells whether the status says that the request is wrong: a code of a limit does not change that. A 404 is some
-/// providers' word for a plan without allowance.
+/// Tells whether the status says that the request is wrong: a code of a limit does not change that.
+/// A 404 is some providers' word for a plan without allowance.
 pub(crate) const fn is_its_own(status: u16) -> bool {
     matches!(status, 400 | 410 | 421 | 451) || is_about_its_form(status)
 }
@@ -44,7 +46,8 @@ fn says(value: &Value) -> bool {
     }
 }
 
-/// Tells whether the answer is a page for people: it comes from something before the API, which knows no accounts.
+/// Tells whether the answer is a page for people: it comes from something before the API, which
+/// knows no accounts.
 pub(crate) fn is_page(response: &Response<'_>) -> bool {
     let begins = |text: &str, with: &str| {
         text.get(..with.len())

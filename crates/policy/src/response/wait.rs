@@ -17,14 +17,14 @@ use crate::time::Timestamp;
 
 /// A wait that a response states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stated {
+pub(crate) struct StatedWait {
     pub(crate) span: Duration,
     pub(crate) source: Source,
 }
 
-/// Reads how long the server asked us to wait: `retry-after-ms`, `retry-after` in both forms
-/// (RFC 9110 §10.2.3) and as a Unix time, the reset of what has nothing remaining, the body: its fields, the details of a
-/// `google.rpc.Status`, and the message where a provider's table names the phrase.
+/// Reads how long the server asked us to wait: `retry-after-ms`, `retry-after` in both forms (RFC
+/// 9110 §10.2.3) and as a Unix time, the reset of what has nothing remaining, the body: its fields,
+/// the details of a `google.rpc.Status`, and the message where a provider's table names the phrase.
 ///
 /// A time that is past is zero. Returns `None` when nothing readable is stated.
 pub fn stated_wait(signals: &Signals, response: &Response<'_>, now: Timestamp) -> Option<Duration> {
@@ -37,9 +37,9 @@ pub(crate) fn stated(
     response: &Response<'_>,
     body: Option<&Value>,
     now: Timestamp,
-) -> Option<Stated> {
+) -> Option<StatedWait> {
     let server_now = server_clock(response, now);
-    let header = |span| Stated {
+    let header = |span| StatedWait {
         span,
         source: Source::Header,
     };
@@ -62,7 +62,7 @@ pub(crate) fn stated(
                 .find_map(|(path, unit)| body_wait(body.pointer(path)?, *unit, server_now))
                 .or_else(|| Details::of(body)?.wait(server_now))
                 .or_else(|| wait_in_message(signals.wait_phrases, body, server_now))
-                .map(|span| Stated {
+                .map(|span| StatedWait {
                     span,
                     source: Source::Body,
                 })
@@ -79,8 +79,8 @@ pub(crate) fn server_clock(response: &Response<'_>, now: Timestamp) -> Timestamp
     server_time(response.header("date"), now)
 }
 
-/// Returns what the server's clock shows when ours shows `now`: the `Date` of its answer where that is believable
-/// (within [`limits::SKEW_LONGEST`] of ours), else ours.
+/// Returns what the server's clock shows when ours shows `now`: the `Date` of its answer where that
+/// is believable (within [`limits::SKEW_LONGEST`] of ours), else ours.
 ///
 /// Absolute times in that answer are by this clock; [`Timestamp::by_clock`] brings them to ours.
 pub fn server_time(date: Option<&str>, now: Timestamp) -> Timestamp {
@@ -96,7 +96,8 @@ fn retry_after(text: &str, server_now: Timestamp) -> Option<Duration> {
     })
 }
 
-/// Returns when a meter with nothing left is full again: as its header says, else as long as its name says that it lasts.
+/// Returns when a meter with nothing left is full again: as its header says, else as long as its
+/// name says that it lasts.
 fn spent_until(meter: &Meter, response: &Response<'_>, server_now: Timestamp) -> Option<Duration> {
     if !is_spent(response.header(meter.remaining)?) {
         return None;

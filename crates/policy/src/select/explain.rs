@@ -8,7 +8,7 @@ use crate::pool::Pool;
 use crate::reason::{Reason, Standing};
 use crate::request::Request;
 use crate::rotation::Strategy;
-use crate::select::{Rule, Selection, bound};
+use crate::select::{Rule, Selection, bound_account};
 use crate::state::binding::Binding;
 use crate::time::Timestamp;
 
@@ -26,17 +26,18 @@ pub struct Trace {
     /// When that binding ends: of a conversation, unless it is answered before.
     pub bound_until: Option<Timestamp>,
     /// Every account of the pool, in the order of their ids.
-    pub accounts: Vec<Prospect>,
+    pub accounts: Vec<TracedAccount>,
 }
 
 /// One account as a selection saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prospect {
+pub struct TracedAccount {
     /// The account.
     pub account: AccountId,
     /// Whether it could serve, and what stood in the way.
     pub chance: Chance,
-    /// What a rest is charged to: `account`, a model, or a path; and the status of the response that says so.
+    /// What a rest is charged to: `account`, a model, or a path; and the status of the response
+    /// that says so.
     pub charged: Option<(String, Option<u16>)>,
     /// How much of its fullest quota window is used, in percent, where the provider says so.
     pub used_percent: Option<u16>,
@@ -133,10 +134,10 @@ impl Strategy {
 /// Explains a selection that [`select`](crate::select()) made of the same pool and request.
 pub fn explain(pool: &Pool<'_>, request: &Request, selection: &Selection) -> Trace {
     let members: Vec<&AccountId> = pool.members(request).iter().map(|a| &a.id).collect();
-    let mut accounts: Vec<Prospect> = pool
+    let mut accounts: Vec<TracedAccount> = pool
         .roster
         .iter()
-        .map(|account| Prospect {
+        .map(|account| TracedAccount {
             account: account.id.clone(),
             chance: chance(pool, request, account, &members),
             charged: pool
@@ -153,7 +154,7 @@ pub fn explain(pool: &Pool<'_>, request: &Request, selection: &Selection) -> Tra
             prospect.chance = Chance::Eligible;
         }
     }
-    let bound = bound(pool, request);
+    let bound = bound_account(pool, request);
     let binding = pool.state.live_binding(request.binding_key(), pool.now);
     Trace {
         at: pool.now,
@@ -161,7 +162,7 @@ pub fn explain(pool: &Pool<'_>, request: &Request, selection: &Selection) -> Tra
         selection: selection.clone(),
         bound_to: bound.map(|account| account.id.clone()),
         bound_until: binding
-            .filter(|_| bound.is_some() && request.keeper().is_none())
+            .filter(|_| bound.is_some() && request.affinity().is_none())
             .map(Binding::ends_at),
         accounts,
     }
@@ -186,7 +187,7 @@ fn chance(
         return Chance::OriginRefused;
     }
     if !members.contains(&&account.id) {
-        return match (&request.pin, request.keeper()) {
+        return match (&request.pin, request.affinity()) {
             (Some(_), _) => Chance::NotPinned,
             (None, Some(_)) if pool.rotation.rotate => Chance::BoundElsewhere,
             _ => Chance::NotFirst,
@@ -196,10 +197,10 @@ fn chance(
         Standing::Serving => {}
         standing => return Chance::Stands(standing),
     }
-    if let Some(hindrance) = pool.hindrance(account, request) {
+    if let Some(obstacle) = pool.obstacle(account, request) {
         return Chance::Resting {
-            until: hindrance.until,
-            reason: hindrance.reason,
+            until: obstacle.until,
+            reason: obstacle.reason,
         };
     }
     let goes_on = request
@@ -208,7 +209,7 @@ fn chance(
     if !goes_on && (request.has_served(&account.id) || !request.admits(&account.id)) {
         return Chance::Tried;
     }
-    if !goes_on && request.attempts() > 0 && !pool.may_move(request) {
+    if !goes_on && request.attempts() > 0 && !pool.may_switch(request) {
         return Chance::NoChangesLeft;
     }
     let is_low = pool

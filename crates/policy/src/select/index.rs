@@ -1,8 +1,9 @@
-//! The accounts of large pools in the order of their ranks, so that choosing one does not look at all.
+//! The accounts of large pools in the order of their ranks, so that choosing one does not look at
+//! all.
 //!
-//! An index follows what changes: a block or an answer of one account, a request in flight, the time
-//! at which a window resets. What it names is looked at once more before it serves, so an index can
-//! cost an account its turn, and never serve one that must not.
+//! An index follows what changes: a block or an answer of one account, a request in flight, the
+//! time at which a window resets. What it names is looked at once more before it serves, so an
+//! index can cost an account its turn, and never serve one that must not.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use crate::limits;
 use crate::pool::Pool;
 use crate::pool::changes::Changes;
 use crate::pool::ranks::{Places, Rank, Ranks};
-use crate::pool::rendezvous::{Lot, Lots};
+use crate::pool::rendezvous::{Candidate, Candidates};
 use crate::reason::Standing;
 use crate::request::Request;
 use crate::rotation::{Mode, Strategy};
@@ -36,7 +37,7 @@ impl Indexes {
             && pool.rotation.rotate
             && pool.rotation.pool_logins
             && request.pin.is_none()
-            && request.keeper().is_none()
+            && request.affinity().is_none()
             && request.origin_refused.is_empty();
         choose(pool, request, |pool| {
             let index = helps.then(|| self.of(pool, request))?;
@@ -102,7 +103,7 @@ struct Index {
     places: Places,
     /// In the order of their ids.
     accounts: Vec<Member>,
-    ready: BTreeMap<Rank, Lots>,
+    ready: BTreeMap<Rank, Candidates>,
     /// When an account has to be looked at again, and its place.
     due: BTreeSet<(Timestamp, usize)>,
     /// When everything was last looked at.
@@ -116,7 +117,7 @@ struct Index {
 #[derive(Debug)]
 struct Member {
     id: AccountId,
-    lot: Lot,
+    candidate: Candidate,
     /// `None` when it cannot serve.
     rank: Option<Rank>,
     due: Option<Timestamp>,
@@ -126,7 +127,7 @@ impl Index {
     fn new(pool: &Pool<'_>, request: &Request, changes: &Changes) -> Self {
         let member = |(place, account): (usize, &AccountView)| Member {
             id: account.id.clone(),
-            lot: Lot::new(account.id.as_str(), place),
+            candidate: Candidate::new(account.id.as_str(), place),
             rank: None,
             due: None,
         };
@@ -207,21 +208,21 @@ impl Index {
         let serves = |account: &&AccountView| {
             pool.fits(account, request)
                 && pool.standing(account) == Standing::Serving
-                && pool.hindrance(account, request).is_none()
+                && pool.obstacle(account, request).is_none()
         };
         let rank = view.filter(serves).map(|account| ranks.of(account));
         let due = view.and_then(|account| pool.next_change(account, request.target()));
-        let lot = member.lot;
+        let candidate = member.candidate;
         let (old_rank, old_due) = (member.rank, member.due);
         if rank != old_rank {
-            if let Some(lots) = old_rank.and_then(|old| self.ready.get_mut(&old)) {
-                lots.remove(lot);
+            if let Some(candidates) = old_rank.and_then(|old| self.ready.get_mut(&old)) {
+                candidates.remove(candidate);
             }
             if let Some(old) = old_rank.filter(|old| self.ready[old].is_empty()) {
                 self.ready.remove(&old);
             }
             if let Some(rank) = rank {
-                self.ready.entry(rank).or_default().insert(lot);
+                self.ready.entry(rank).or_default().insert(candidate);
             }
         }
         if let Some(old) = old_due {
@@ -235,14 +236,14 @@ impl Index {
     /// Returns the best account that is free for this request, if one is known.
     fn best<'a>(&self, pool: &Pool<'a>, request: &Request) -> Option<&'a AccountView> {
         let touched: Vec<&Member> = request
-            .touched()
+            .tried_accounts()
             .filter_map(|id| Some(&self.accounts[self.place(id).ok()?]))
             .collect();
         let session = request.session_hash();
-        let place = self.ready.iter().find_map(|(rank, lots)| {
+        let place = self.ready.iter().find_map(|(rank, candidates)| {
             let tried = touched.iter().filter(|member| member.rank == Some(*rank));
-            let tried: Vec<Lot> = tried.map(|member| member.lot).collect();
-            lots.draw(session, &tried)
+            let tried: Vec<Candidate> = tried.map(|member| member.candidate).collect();
+            candidates.pick(session, &tried)
         })?;
         let account = pool.roster.get(&self.accounts[place].id)?;
         let serves = pool.fits(account, request)

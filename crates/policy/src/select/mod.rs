@@ -6,9 +6,9 @@ pub(crate) mod index;
 use crate::account::{AccountId, AccountView};
 use crate::limits;
 use crate::pool::Pool;
-use crate::pool::obstacle::Hindrance;
+use crate::pool::obstacle::Obstacle;
 use crate::pool::ranks::Ranks;
-use crate::pool::rendezvous::{Lot, Lots};
+use crate::pool::rendezvous::{Candidate, Candidates};
 use crate::reason::{Reason, Standing};
 use crate::request::Request;
 use crate::state::SharedState;
@@ -25,21 +25,21 @@ pub enum Selection {
         /// Why this one.
         rule: Rule,
     },
-    /// Nobody can serve now, but waiting is worth it. Then select again.
+    /// No account can serve now, but waiting is worth it. Then select again.
     Wait {
         /// When to select again.
         until: Timestamp,
-        /// Who is expected to serve.
+        /// The account that is expected to serve.
         account: Option<AccountId>,
     },
-    /// Nobody can serve now.
+    /// No account can serve now.
     Exhausted {
         /// When the soonest account can, where it is time that keeps it.
         retry_at: Option<Timestamp>,
         /// What keeps that account, else what keeps all.
         reason: Reason,
     },
-    /// Nobody can serve until the user does something.
+    /// No account can serve until the user does something.
     NeedsLogin {
         /// The accounts that would serve.
         accounts: Vec<AccountId>,
@@ -67,14 +67,15 @@ pub enum Rule {
     Strategy,
     /// The session or the request moves here from an account that cannot serve it.
     Switched,
-    /// Nobody else can serve, and the belief that this one cannot is old enough to be tested.
+    /// No other account can serve, and the belief that this one cannot is old enough to be tested.
     /// Merge [`claim_probe`] at once, so that no other request does the same.
     Probe,
 }
 
 /// Chooses the account that serves next.
 ///
-/// Without a binding that holds, every account is looked at; [`Indexes`](crate::Indexes) spare that.
+/// Without a binding that holds, every account is looked at; [`Indexes`](crate::Indexes) spare
+/// that.
 pub fn select(pool: &Pool<'_>, request: &Request) -> Selection {
     choose(pool, request, |_| None)
 }
@@ -95,7 +96,7 @@ pub(crate) fn choose<'a>(
         };
         return serve(account, rule);
     }
-    let bound = bound(pool, request);
+    let bound = bound_account(pool, request);
     if let Some(account) = bound
         && is_free(pool, request, account)
     {
@@ -106,16 +107,16 @@ pub(crate) fn choose<'a>(
     }
     let serving = pool.serving(request);
     if serving.is_empty() {
-        return nobody(pool, request);
+        return none_serves(pool, request);
     }
     let ranks = pool.ranks(request);
     match best(pool, request, &serving, &ranks) {
         Some(account) => admit(pool, request, bound, account),
-        None => later(pool, request, bound, &serving, &ranks),
+        None => none_is_free(pool, request, bound, &serving, &ranks),
     }
 }
 
-/// Returns the account of the lowest rank that is free; among equals lots are drawn.
+/// Returns the account of the lowest rank that is free; among equals the session picks.
 fn best<'a>(
     pool: &Pool<'_>,
     request: &Request,
@@ -123,7 +124,7 @@ fn best<'a>(
     ranks: &Ranks<'_>,
 ) -> Option<&'a AccountView> {
     let mut least = None;
-    let mut equals: Vec<Lot> = Vec::new();
+    let mut equals: Vec<Candidate> = Vec::new();
     for (place, account) in serving.iter().enumerate() {
         if !is_free(pool, request, account) {
             continue;
@@ -134,11 +135,13 @@ fn best<'a>(
             equals.clear();
         }
         if least == Some(rank) {
-            equals.push(Lot::new(account.id.as_str(), place));
+            equals.push(Candidate::new(account.id.as_str(), place));
         }
     }
-    let lots: Lots = equals.into_iter().collect();
-    lots.draw(ranks.session, &[]).map(|place| serving[place])
+    let candidates: Candidates = equals.into_iter().collect();
+    candidates
+        .pick(ranks.session, &[])
+        .map(|place| serving[place])
 }
 
 /// Sends the request to the account, or lets it wait where a switch lets arrivals in one by one.
@@ -182,21 +185,21 @@ pub fn claim_probe(pool: &Pool<'_>, request: &Request, account: &AccountId) -> S
 
 /// Tells whether a wait until then fits what the request may still spend.
 pub(crate) fn fits_wait(pool: &Pool<'_>, request: &Request, until: Timestamp) -> bool {
-    let left = pool.rotation.max_wait.saturating_sub(request.spent());
+    let left = pool.rotation.max_wait.saturating_sub(request.time_waited());
     pool.now.until(until) <= left
 }
 
 /// Tells whether the request asked to be held, and may be until then.
 pub(crate) fn fits_hold(pool: &Pool<'_>, request: &Request, until: Timestamp) -> bool {
-    let left = limits::LONGEST_HOLD.saturating_sub(request.spent());
+    let left = limits::LONGEST_HOLD.saturating_sub(request.time_waited());
     pool.rotation.hold_until_reset && pool.now.until(until) <= left
 }
 
 /// Tells whether the account can take the request now and was not handed it before.
 pub(crate) fn is_free(pool: &Pool<'_>, request: &Request, account: &AccountView) -> bool {
     !request.has_served(&account.id)
-        && (request.attempts() == 0 || pool.may_move(request))
-        && pool.hindrance(account, request).is_none()
+        && (request.attempts() == 0 || pool.may_switch(request))
+        && pool.obstacle(account, request).is_none()
 }
 
 fn serve(account: &AccountView, rule: Rule) -> Selection {
@@ -222,13 +225,14 @@ fn named_by_reaction<'a>(pool: &Pool<'a>, request: &Request) -> Option<&'a Accou
     (serves && !newly_blocked).then_some(account)
 }
 
-/// Returns the account that the request keeps or its session is bound to, if it is still one that may serve.
-pub(crate) fn bound<'a>(pool: &Pool<'a>, request: &Request) -> Option<&'a AccountView> {
+/// Returns the account that the request keeps or its session is bound to, if it is still one that
+/// may serve.
+pub(crate) fn bound_account<'a>(pool: &Pool<'a>, request: &Request) -> Option<&'a AccountView> {
     if request.pin.is_some() || !pool.rotation.rotate {
         return None;
     }
-    let id = match request.keeper() {
-        Some(keeper) => keeper,
+    let id = match request.affinity() {
+        Some(affinity) => affinity,
         None if !pool.binds(request) => return None,
         None => pool.state.binding(request.binding_key(), pool.now)?,
     };
@@ -242,8 +246,8 @@ pub(crate) fn bound<'a>(pool: &Pool<'a>, request: &Request) -> Option<&'a Accoun
     serves.then_some(account)
 }
 
-/// Decides when everybody who serves is blocked or was tried.
-fn later(
+/// Decides when every account is blocked or was tried: to wait, to probe, or to give up.
+fn none_is_free(
     pool: &Pool<'_>,
     request: &Request,
     bound: Option<&AccountView>,
@@ -251,58 +255,58 @@ fn later(
     ranks: &Ranks<'_>,
 ) -> Selection {
     let named = request.next().map(|next| &next.account);
-    let may_move = request.attempts() == 0 || pool.may_move(request);
-    let hindered: Vec<_> = serving
+    let may_switch = request.attempts() == 0 || pool.may_switch(request);
+    let obstructed: Vec<_> = serving
         .iter()
         .filter(|account| {
-            named == Some(&account.id) || (may_move && !request.has_served(&account.id))
+            named == Some(&account.id) || (may_switch && !request.has_served(&account.id))
         })
-        .filter_map(|account| Some((*account, pool.hindrance(account, request)?)))
+        .filter_map(|account| Some((*account, pool.obstacle(account, request)?)))
         .collect();
     // What the login server refuses is not waited for: the try says at once that it does.
-    let (refused, hindered): (Vec<_>, Vec<_>) = hindered
+    let (refused, obstructed): (Vec<_>, Vec<_>) = obstructed
         .into_iter()
-        .partition(|(account, hindrance)| pool.is_refused(account, hindrance));
-    if let ([(account, _), ..], []) = (&refused[..], &hindered[..]) {
+        .partition(|(account, obstacle)| pool.is_refused(account, obstacle));
+    if let ([(account, _), ..], []) = (&refused[..], &obstructed[..]) {
         return serve(account, Rule::Strategy);
     }
     // Only what time cures is waited for.
-    let soonest = hindered
+    let soonest = obstructed
         .iter()
-        .filter(|(_, hindrance)| hindrance.passes())
-        .min_by_key(|(account, hindrance)| (hindrance.until, &account.id));
+        .filter(|(_, obstacle)| obstacle.passes())
+        .min_by_key(|(account, obstacle)| (obstacle.until, &account.id));
     let wait = |until, account: &AccountView| Selection::Wait {
         until,
         account: Some(account.id.clone()),
     };
-    let soonest_probe = |counts: fn(&Hindrance) -> bool| {
-        hindered
+    let soonest_probe = |counts: fn(&Obstacle) -> bool| {
+        obstructed
             .iter()
-            .filter(|(_, hindrance)| counts(hindrance))
-            .filter_map(|(account, hindrance)| Some((hindrance.probe_at?, *account)))
+            .filter(|(_, obstacle)| counts(obstacle))
+            .filter_map(|(account, obstacle)| Some((obstacle.probe_at?, *account)))
             .map(|(at, account)| (at.max(pool.now), account))
             .min_by_key(|(at, account)| (*at, ranks.in_full(account)))
     };
     // This request does not wait for what another request may have caused.
-    let is_due = |hindrance: &Hindrance| {
-        hindrance.doubtful && hindrance.probe_at.is_some_and(|at| at <= pool.now)
+    let is_due = |obstacle: &Obstacle| {
+        obstacle.doubtful && obstacle.probe_at.is_some_and(|at| at <= pool.now)
     };
     // Of several, the one where the conversation's prompt cache is warm.
-    let warm = hindered.iter().find(|(account, hindrance)| {
-        is_due(hindrance) && bound.is_some_and(|bound| bound.id == account.id)
+    let warm = obstructed.iter().find(|(account, obstacle)| {
+        is_due(obstacle) && bound.is_some_and(|bound| bound.id == account.id)
     });
     if let Some((account, _)) = warm {
         return serve(account, Rule::Probe);
     }
-    if let Some((at, account)) = soonest_probe(|hindrance| hindrance.doubtful)
+    if let Some((at, account)) = soonest_probe(|obstacle| obstacle.doubtful)
         && at <= pool.now
     {
         return serve(account, Rule::Probe);
     }
-    if let Some((account, hindrance)) = soonest
-        && fits_wait(pool, request, hindrance.until)
+    if let Some((account, obstacle)) = soonest
+        && fits_wait(pool, request, obstacle.until)
     {
-        return wait(hindrance.until, account);
+        return wait(obstacle.until, account);
     }
     if let Some((at, account)) = soonest_probe(|h| h.doubtful && h.reason.is_limit())
         && fits_wait(pool, request, at)
@@ -312,14 +316,14 @@ fn later(
     match soonest_probe(|_| true) {
         Some((at, account)) if at <= pool.now => serve(account, Rule::Probe),
         Some((at, account))
-            if soonest.is_none_or(|(_, hindrance)| at < hindrance.until)
+            if soonest.is_none_or(|(_, obstacle)| at < obstacle.until)
                 && fits_hold(pool, request, at) =>
         {
             wait(at, account)
         }
         _ => match soonest {
-            Some((account, hindrance)) if fits_hold(pool, request, hindrance.until) => {
-                wait(hindrance.until, account)
+            Some((account, obstacle)) if fits_hold(pool, request, obstacle.until) => {
+                wait(obstacle.until, account)
             }
             _ => exhausted(pool, request),
         },
@@ -330,25 +334,28 @@ fn exhausted(pool: &Pool<'_>, request: &Request) -> Selection {
     let soonest = soonest(pool, request);
     Selection::Exhausted {
         retry_at: pool.soonest(request),
-        reason: soonest.map_or(Reason::Exhausted, |(hindrance, _)| hindrance.reason),
+        reason: soonest.map_or(Reason::Exhausted, |(obstacle, _)| obstacle.reason),
     }
 }
 
-/// Returns what keeps the account that can serve soonest: of what time cures, if there is any, else of all.
-fn soonest<'a>(pool: &Pool<'a>, request: &Request) -> Option<(Hindrance, &'a AccountView)> {
+/// Returns what keeps the account that can serve soonest: of what time cures, if there is any, else
+/// of all.
+fn soonest<'a>(pool: &Pool<'a>, request: &Request) -> Option<(Obstacle, &'a AccountView)> {
     let serving = pool.serving(request).into_iter();
-    let hindered = serving.filter_map(|account| Some((pool.hindrance(account, request)?, account)));
-    hindered.min_by_key(|(hindrance, _)| (!hindrance.passes(), hindrance.until))
+    let obstructed =
+        serving.filter_map(|account| Some((pool.obstacle(account, request)?, account)));
+    obstructed.min_by_key(|(obstacle, _)| (!obstacle.passes(), obstacle.until))
 }
 
-/// Returns what the provider said of a request that no account can serve, where it would say the same again.
+/// Returns what the provider said of a request that no account can serve, where it would say the
+/// same again.
 pub fn kept_answer(pool: &Pool<'_>, request: &Request) -> Option<KeptAnswer> {
-    let (hindrance, account) = soonest(pool, request)?;
-    (hindrance.reason == Reason::NotEntitled).then(|| pool.answer(account, request))?
+    let (obstacle, account) = soonest(pool, request)?;
+    (obstacle.reason == Reason::NotEntitled).then(|| pool.answer(account, request))?
 }
 
 /// Says why no account can serve, not even later.
-fn nobody(pool: &Pool<'_>, request: &Request) -> Selection {
+fn none_serves(pool: &Pool<'_>, request: &Request) -> Selection {
     if let Some(pin) = &request.pin
         && pool.roster.find(pin).is_none()
     {
@@ -375,8 +382,8 @@ fn nobody(pool: &Pool<'_>, request: &Request) -> Selection {
         return Selection::Exhausted {
             retry_at: members
                 .iter()
-                .filter_map(|account| pool.hindrance(account, request))
-                .map(|hindrance| hindrance.until)
+                .filter_map(|account| pool.obstacle(account, request))
+                .map(|obstacle| obstacle.until)
                 .min(),
             reason: Reason::TokenExpired,
         };

@@ -6,7 +6,8 @@ use crate::signals::meters::METERS;
 use crate::signals::{Reach, Signals, UsedUnit, WaitUnit, Window};
 
 impl Signals {
-    /// Bodies of OpenAI's and Anthropic's shape, and the headers of both: right for a provider without a table of its own.
+    /// Bodies of OpenAI's and Anthropic's shape, and the headers of both: right for a provider
+    /// without a table of its own.
     pub const GENERIC: Self = Self {
         rules: None,
         code_paths: &[

@@ -27,7 +27,8 @@ const fn per(length: Duration, remaining: &'static str, reset: &'static str) -> 
     }
 }
 
-/// The families of OpenAI, Anthropic, the drafts of the IETF, and of gateways that count by the minute, hour, day or month.
+/// The families of OpenAI, Anthropic, the drafts of the IETF, and of gateways that count by the
+/// minute, hour, day or month.
 pub(crate) const METERS: &[Meter] = &[
     meter(
         "x-ratelimit-remaining-requests",

@@ -16,26 +16,29 @@ use crate::reason::Reason;
 
 /// Where a provider's responses say what, and which words mean which reason.
 ///
-/// No message is ever matched to tell what happened. For how long is read from one where nothing else
-/// says it, after the phrases of [`wait_phrases`](Self::wait_phrases).
+/// No message is ever matched to tell what happened. For how long is read from one where nothing
+/// else says it, after the phrases of [`wait_phrases`](Self::wait_phrases).
 #[derive(Debug, Clone)]
 pub struct Signals {
-    /// What a user says of this provider's refusals; looked at first, and the first that fits decides alone.
+    /// What a user says of this provider's refusals; looked at first, and the first that fits
+    /// decides alone.
     pub rules: Option<Arc<[LimitRule]>>,
-    /// JSON pointers at which a code may stand; the first one with a known code decides. What follows a colon in a code is
-    /// not part of it.
+    /// JSON pointers at which a code may stand; the first one with a known code decides. What
+    /// follows a colon in a code is not part of it.
     pub code_paths: &'static [&'static str],
     /// Known codes, in tables of which the first one that knows a code decides.
-    pub codes: &'static [&'static [Mark]],
-    /// JSON pointers at which a 403 says what in the request it refuses: whatever stands there, the account serves others.
+    pub codes: &'static [&'static [KnownCode]],
+    /// JSON pointers at which a 403 says what in the request it refuses: whatever stands there, the
+    /// account serves others.
     pub input_paths: &'static [&'static str],
     /// JSON pointers at which the body states a wait; the first readable one counts.
     pub wait_paths: &'static [(&'static str, WaitUnit)],
-    /// Phrases in the error's message right after which a duration stands, when nothing else states a wait.
+    /// Phrases in the error's message right after which a duration stands, when nothing else states
+    /// a wait.
     pub wait_phrases: &'static [&'static str],
     /// Quota windows that headers tell of.
     pub windows: &'static [Window],
-    /// The verdict over all windows, heard when none of them is refused by name.
+    /// The header over all windows, read when no single window says that it refuses.
     pub overall: Option<Window>,
     /// Short-term meters that headers tell of.
     pub meters: &'static [Meter],
@@ -54,7 +57,8 @@ pub struct LimitRule {
     pub reason: Reason,
     /// What it is about, where that is not the usual thing for the reason.
     pub reach: Option<Reach>,
-    /// JSON pointer to how long to stay away: seconds, a span (`6m0s`), a Unix time, or a date and time (RFC 3339).
+    /// JSON pointer to how long to stay away: seconds, a span (`6m0s`), a Unix time, or a date and
+    /// time (RFC 3339).
     pub wait: Option<String>,
 }
 
@@ -80,7 +84,7 @@ pub(crate) fn text_at<'a>(body: &'a Value, path: &str) -> Option<Cow<'a, str>> {
 
 /// What a structured code means.
 #[derive(Debug, Clone, Copy)]
-pub struct Mark {
+pub struct KnownCode {
     /// The code, exactly.
     pub code: &'static str,
     /// What it means.
@@ -100,7 +104,7 @@ pub enum Reach {
     Account,
     /// The account with this model.
     Model,
-    /// The model, whoever asks.
+    /// The model, whichever account asks.
     ProviderModel,
     /// Everything from this machine.
     Egress,
@@ -156,8 +160,8 @@ pub struct Meter {
     pub length: Option<Duration>,
 }
 
-pub(crate) const fn mark(code: &'static str, reason: Reason) -> Mark {
-    Mark {
+pub(crate) const fn code(code: &'static str, reason: Reason) -> KnownCode {
+    KnownCode {
         code,
         reason,
         reach: None,
@@ -165,8 +169,8 @@ pub(crate) const fn mark(code: &'static str, reason: Reason) -> Mark {
     }
 }
 
-pub(crate) const fn reaching(code: &'static str, reason: Reason, reach: Reach) -> Mark {
-    Mark {
+pub(crate) const fn code_about(code: &'static str, reason: Reason, reach: Reach) -> KnownCode {
+    KnownCode {
         code,
         reason,
         reach: Some(reach),
@@ -175,8 +179,8 @@ pub(crate) const fn reaching(code: &'static str, reason: Reason, reach: Reach) -
 }
 
 /// The code of a spent window of this length.
-pub(crate) const fn spent(code: &'static str, longest: Duration) -> Mark {
-    Mark {
+pub(crate) const fn spent_window(code: &'static str, longest: Duration) -> KnownCode {
+    KnownCode {
         code,
         reason: Reason::QuotaExhausted,
         reach: Some(Reach::Account),

@@ -22,7 +22,8 @@ impl Signals {
         ..Self::GENERIC
     };
 
-    /// Google: `google.rpc.Status`, whose messages are the only place where some of its refusals say for how long.
+    /// Google: `google.rpc.Status`, whose messages are the only place where some of its refusals
+    /// say for how long.
     pub const GOOGLE: Self = Self {
         code_paths: &[
             "/error/status",

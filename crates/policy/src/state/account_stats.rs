@@ -1,4 +1,5 @@
-//! What is known of one account: counters, how it stands, what it rests from, how much of its quota is used.
+//! What is known of one account: counters, how it stands, what it rests from, how much of its quota
+//! is used.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use crate::time::Timestamp;
 /// What is known of one account.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct AccountState {
+pub struct AccountStats {
     /// Attempts that were answered.
     pub successes: u64,
     /// Attempts that were not, for which the account or the service is to blame.
@@ -27,7 +28,8 @@ pub struct AccountState {
     pub generation: u64,
     /// Why it does not serve, if it does not.
     pub standing: Option<StandingMark>,
-    /// The last fresh token, or the last key, that was refused by no code that says that it is dead.
+    /// The last fresh token, or the last key, that was refused by no code that says that it is
+    /// dead.
     pub refused: Option<Refusal>,
     /// Rest after a refresh that failed.
     pub refresh_rest: Option<RefreshRest>,
@@ -41,7 +43,7 @@ pub struct AccountState {
     pub other: Map<String, Value>,
 }
 
-impl AccountState {
+impl AccountStats {
     pub(crate) fn merge(&mut self, delta: &Self) {
         self.successes = self.successes.saturating_add(delta.successes);
         self.failures = self.failures.saturating_add(delta.failures);
@@ -98,7 +100,8 @@ pub struct RefreshRest {
     pub observed_at: Timestamp,
     /// Rung of the back-off, from zero.
     pub level: u8,
-    /// Since when the server has refused to renew this record, by a name that need not mean its end.
+    /// Since when the server has refused to renew this record, by a name that need not mean its
+    /// end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_since: Option<Timestamp>,
 }

@@ -34,15 +34,15 @@ impl Binding {
 
 /// Which account an item or a conversation belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Maker {
+pub struct Owner {
     /// When it last answered.
     pub used_at: Timestamp,
     /// The account.
     pub account: AccountId,
 }
 
-impl Maker {
+impl Owner {
     pub(crate) fn is_remembered(&self, now: Timestamp) -> bool {
-        now < self.used_at + limits::MAKER_MEMORY && self.used_at <= now + limits::CLOCK_JUMP
+        now < self.used_at + limits::OWNER_MEMORY && self.used_at <= now + limits::CLOCK_JUMP
     }
 }

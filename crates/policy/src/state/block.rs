@@ -44,7 +44,8 @@ pub struct Block {
     /// When the last of them was claimed.
     #[serde(default)]
     pub probed_at: Timestamp,
-    /// When an answer last came to a question from before the block: the scope serves, though not all that is asked.
+    /// When an answer last came to a question from before the block: the scope serves, though not
+    /// all that is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_at: Option<Timestamp>,
     /// Set when the request itself may have been at fault: the next one tests the belief.
@@ -100,8 +101,8 @@ impl Block {
         (until > now && !self.is_clear() && is_believable).then_some(until)
     }
 
-    /// Returns when one real request may test the belief, or `None` when that is not worth it: a step after it was
-    /// formed or last tested, whichever came later.
+    /// Returns when one real request may test the belief, or `None` when that is not worth it: a
+    /// step after it was formed or last tested, whichever came later.
     pub(crate) fn probe_at(&self) -> Option<Timestamp> {
         let (ages, worth) = match self.doubtful {
             true => (limits::DOUBT_PROBE_AGES, Duration::ZERO),
@@ -113,8 +114,9 @@ impl Block {
 
     /// Returns the rung that the next block of this reason stands on.
     ///
-    /// While a block lives, all its evidence is of one window and counts once. An answer since then is
-    /// a success, even to a question from before: a burst that meets a limit halfway does not climb.
+    /// While a block lives, all its evidence is of one window and counts once. An answer since then
+    /// is a success, even to a question from before: a burst that meets a limit halfway does not
+    /// climb.
     pub(crate) fn next_level(&self, reason: Reason, now: Timestamp) -> u8 {
         if self.is_clear() || self.reason != reason || self.is_forgotten(now) {
             0

@@ -19,10 +19,10 @@ use serde_json::{Map, Value};
 use crate::account::{AccountId, AccountView};
 use crate::limits;
 use crate::reason::Standing;
-use crate::state::account_stats::{AccountState, Usage};
-use crate::state::binding::{Binding, Maker};
+use crate::state::account_stats::{AccountStats, Usage};
+use crate::state::binding::{Binding, Owner};
 use crate::state::block::Block;
-use crate::state::pool_order::PoolState;
+use crate::state::pool_order::PoolOrder;
 use crate::state::scope::{Scope, Target};
 use crate::state::unknown::merge_unknown;
 use crate::time::Timestamp;
@@ -38,7 +38,7 @@ pub struct SharedState {
     pub format: u32,
     /// What is known of each account.
     #[serde(default, deserialize_with = "unknown::readable")]
-    pub accounts: BTreeMap<AccountId, AccountState>,
+    pub accounts: BTreeMap<AccountId, AccountStats>,
     /// What is believed to refuse, and until when.
     #[serde(default, deserialize_with = "unknown::readable")]
     pub blocks: BTreeMap<Scope, Block>,
@@ -46,14 +46,14 @@ pub struct SharedState {
     #[serde(default, deserialize_with = "unknown::readable")]
     pub bindings: BTreeMap<String, Binding>,
     /// Which account made what no other can serve, by a hash of pool and item or session.
-    #[serde(default, deserialize_with = "unknown::readable")]
-    pub makers: BTreeMap<String, Maker>,
+    #[serde(default, rename = "makers", deserialize_with = "unknown::readable")]
+    pub owners: BTreeMap<String, Owner>,
     /// When any account last served a model, by provider and a hash of the model.
     #[serde(default, deserialize_with = "unknown::readable")]
     pub served: BTreeMap<String, Timestamp>,
     /// The order of each pool, by `provider/namespace`.
     #[serde(default, deserialize_with = "unknown::readable")]
-    pub pools: BTreeMap<String, PoolState>,
+    pub pools: BTreeMap<String, PoolOrder>,
     /// Fields of a newer version, kept.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -66,7 +66,7 @@ impl Default for SharedState {
             accounts: BTreeMap::new(),
             blocks: BTreeMap::new(),
             bindings: BTreeMap::new(),
-            makers: BTreeMap::new(),
+            owners: BTreeMap::new(),
             served: BTreeMap::new(),
             pools: BTreeMap::new(),
             other: Map::new(),
@@ -80,7 +80,7 @@ impl SharedState {
         self.accounts.is_empty()
             && self.blocks.is_empty()
             && self.bindings.is_empty()
-            && self.makers.is_empty()
+            && self.owners.is_empty()
             && self.served.is_empty()
             && self.pools.is_empty()
             && self.other.is_empty()
@@ -89,8 +89,9 @@ impl SharedState {
     /// Adds the counters of `delta` and takes, field by field, the newest of everything else.
     ///
     /// A live block is never shortened by an older or weaker one. It does not matter which of two
-    /// takes the other in and, but for the counters, how often. Of three, which two meet first matters
-    /// to blocks alone: news that a scope serves ends the blocks it meets, and not those that come after.
+    /// takes the other in and, but for the counters, how often. Of three, which two meet first
+    /// matters to blocks alone: news that a scope serves ends the blocks it meets, and not those
+    /// that come after.
     pub fn merge(&mut self, delta: &Self) {
         self.format = self.format.max(delta.format);
         for (id, account) in &delta.accounts {
@@ -113,12 +114,12 @@ impl SharedState {
                 }
             }
         }
-        for (key, maker) in &delta.makers {
-            match self.makers.get_mut(key) {
-                Some(known) if *known >= *maker => {}
-                Some(known) => *known = maker.clone(),
+        for (key, owner) in &delta.owners {
+            match self.owners.get_mut(key) {
+                Some(known) if *known >= *owner => {}
+                Some(known) => *known = owner.clone(),
                 None => {
-                    self.makers.insert(key.clone(), maker.clone());
+                    self.owners.insert(key.clone(), owner.clone());
                 }
             }
         }
@@ -137,7 +138,8 @@ impl SharedState {
         merge_unknown(&mut self.other, &delta.other);
     }
 
-    /// Returns what a decision about accounts needs after `delta`: bindings and makers are left out.
+    /// Returns what a decision about accounts needs after `delta`: bindings and owners are left
+    /// out.
     pub(crate) fn after(&self, delta: &Self) -> Self {
         let mut after = Self {
             accounts: self.accounts.clone(),
@@ -149,8 +151,9 @@ impl SharedState {
         after
     }
 
-    /// Forgets what no decision needs any more: bindings and makers of long ago, blocks past their ladder's memory, and
-    /// what a clock that has been set back since saw in the future, which would outrank all that is seen from now on.
+    /// Forgets what no decision needs any more: bindings and owners of long ago, blocks past their
+    /// ladder's memory, and what a clock that has been set back since saw in the future, which
+    /// would outrank all that is seen from now on.
     pub fn sweep(&mut self, now: Timestamp) {
         let latest = now + limits::CLOCK_JUMP;
         for account in self.accounts.values_mut() {
@@ -172,14 +175,14 @@ impl SharedState {
         self.blocks.retain(|_, block| !block.is_forgotten(now));
         self.bindings
             .retain(|_, binding| binding.is_remembered(now));
-        self.makers.retain(|_, maker| maker.is_remembered(now));
+        self.owners.retain(|_, owner| owner.is_remembered(now));
         let used_at = |binding: &Binding| binding.used_at;
         keep_newest(&mut self.bindings, limits::BINDINGS_KEPT, used_at);
         for at in self.served.values_mut() {
             *at = (*at).min(latest);
         }
         keep_newest(&mut self.served, limits::SERVED_KEPT, |at| *at);
-        keep_newest(&mut self.makers, limits::MAKERS_KEPT, |maker| maker.used_at);
+        keep_newest(&mut self.owners, limits::OWNERS_KEPT, |owner| owner.used_at);
     }
 
     /// Returns how an account with a record of this generation stands.
@@ -199,14 +202,15 @@ impl SharedState {
     }
 
     /// Returns what is known of an account: nothing yet is all zero.
-    pub fn counters(&self, id: &AccountId) -> &AccountState {
-        static NOTHING: LazyLock<AccountState> = LazyLock::new(AccountState::default);
+    pub fn stats(&self, id: &AccountId) -> &AccountStats {
+        static NOTHING: LazyLock<AccountStats> = LazyLock::new(AccountStats::default);
         self.accounts.get(id).unwrap_or(&NOTHING)
     }
 
-    /// Returns how much is used of each quota window of an account that has not been reset since, by the window's name.
+    /// Returns how much is used of each quota window of an account that has not been reset since,
+    /// by the window's name.
     pub fn quota(&self, id: &AccountId, now: Timestamp) -> Vec<(String, Usage)> {
-        let windows = self.counters(id).usage.iter();
+        let windows = self.stats(id).usage.iter();
         windows
             .filter(|(_, usage)| usage.holds(now))
             .map(|(window, usage)| (window.clone(), *usage))
@@ -250,7 +254,8 @@ impl SharedState {
         self.bindings.get(key).filter(|binding| binding.lives(now))
     }
 
-    /// Returns the blocks, live or over, of every scope that stands in the way of a request to this account.
+    /// Returns the blocks, live or over, of every scope that stands in the way of a request to this
+    /// account.
     pub(crate) fn blocks_for<'a>(
         &'a self,
         account: &AccountId,

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 /// The order of a pool, for strategies that have one.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PoolState {
+pub struct PoolOrder {
     /// When it was last changed.
     pub moved_at: Timestamp,
     /// First to serve first; accounts that are not named come after.
@@ -21,7 +21,7 @@ pub struct PoolState {
     pub other: Map<String, Value>,
 }
 
-impl PoolState {
+impl PoolOrder {
     pub(crate) fn merge(&mut self, delta: &Self) {
         match delta.age().cmp(&self.age()) {
             Ordering::Greater => *self = delta.clone(),

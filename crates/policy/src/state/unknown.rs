@@ -1,4 +1,5 @@
-//! What keeps the shared state readable by older and newer versions: unknown fields are kept, unreadable entries dropped.
+//! What keeps the shared state readable by older and newer versions: unknown fields are kept,
+//! unreadable entries dropped.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-/// Of two values for an unknown field the greater in text is kept: arbitrary, but the same everywhere.
+/// Of two values for an unknown field the greater in text is kept: arbitrary, but the same
+/// everywhere.
 pub(crate) fn merge_unknown(known: &mut Map<String, Value>, delta: &Map<String, Value>) {
     let text = Value::to_string;
     for (name, value) in delta {

@@ -83,7 +83,7 @@ fn what_a_request_may_do_shows() {
         &["a not_pinned", "b eligible"],
     );
     let mut tried = request();
-    tried.serving(&"a".into(), 1, world.now);
+    tried.begin_attempt(&"a".into(), 1, world.now);
     check(
         &world,
         &tried,
@@ -91,7 +91,7 @@ fn what_a_request_may_do_shows() {
         &["a tried", "b eligible"],
     );
     let mut bound = request().with_item(Some("rs_1".into()));
-    bound.serving(&"a".into(), 1, world.now);
+    bound.begin_attempt(&"a".into(), 1, world.now);
     check(&world, &bound, None, &["a tried", "b bound_elsewhere"]);
     let still = World::new([key("a"), key("b")]).rotation(|rotation| rotation.rotate = false);
     check(

@@ -153,8 +153,8 @@ fn play(world: &mut World, requests: Vec<Request>) -> Result<(), TestCaseError> 
             .map(|(id, _)| id)
             .filter(|id| id.len() == 1)
             .collect();
-        let hops = served.windows(2).filter(|pair| pair[0] != pair[1]).count();
-        prop_assert!(hops <= limits::MAX_HOPS as usize, "{}", world.trace);
+        let switches = served.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        prop_assert!(switches <= limits::MAX_SWITCHES as usize, "{}", world.trace);
         for id in served {
             let account = world.account(&id.into());
             prop_assert!(account.enabled);
@@ -167,7 +167,7 @@ fn play(world: &mut World, requests: Vec<Request>) -> Result<(), TestCaseError> 
             }
         }
         if request.pin.is_some() || !world.rotation.rotate {
-            prop_assert_eq!(hops, 0, "{}", world.trace);
+            prop_assert_eq!(switches, 0, "{}", world.trace);
         }
     }
     Ok(())
@@ -233,13 +233,13 @@ fn states() -> impl Strategy<Value = SharedState> {
                         observed_at: at(observed),
                         standing: Standing::NeedsLogin,
                     };
-                    let account = AccountState {
+                    let account = AccountStats {
                         successes,
                         last_status,
                         last_at: at(last_at),
                         generation,
                         standing: standing.map(mark),
-                        ..AccountState::default()
+                        ..AccountStats::default()
                     };
                     (id.into(), account)
                 },
@@ -365,7 +365,7 @@ proptest! {
         }
         answer = answer.header("anthropic-ratelimit-unified-5h-status", "rejected").header(header, value);
         let mut request = request();
-        request.serving(&"a".into(), 1, world.now);
+        request.begin_attempt(&"a".into(), 1, world.now);
         let reaction = world.report(&mut request, &"a".into(), &answer);
         prop_assert!(reaction.delay <= limits::MAX_WAIT);
         world.state.sweep(world.now);

@@ -51,7 +51,7 @@ fn counters_add_up_and_everything_else_is_the_newest() {
     }))
     .unwrap();
     state.merge(&delta);
-    let known = state.counters(&"a".into());
+    let known = state.stats(&"a".into());
     assert_eq!((known.successes, known.failures), (5, 1));
     assert_eq!((known.last_status, known.generation), (Some(200), 4));
 }
@@ -194,7 +194,7 @@ fn an_answer_is_a_small_change_that_can_wait() {
         .header("anthropic-ratelimit-unified-5h-utilization", "0.29")
         .header("anthropic-ratelimit-unified-5h-reset", START / 1_000 + 60);
     let mut request = session("one");
-    request.serving(&"a".into(), 1, world.now);
+    request.begin_attempt(&"a".into(), 1, world.now);
     let reaction = world.report(&mut request, &"a".into(), &served);
     assert!(!reaction.durable);
     let known = &reaction.delta.accounts[&AccountId::from("a")];
@@ -217,13 +217,14 @@ fn a_state_of_an_earlier_version_is_read_and_one_of_this_version_by_it() {
         }},
     });
     let state: SharedState = serde_json::from_value(old).unwrap();
-    let known = state.counters(&"a".into());
+    let known = state.stats(&"a".into());
     assert_eq!(known.refused.map(|refusal| refusal.path), Some(None));
     assert_eq!(known.trusted_at, Timestamp::default());
     let block = &state.blocks[&Scope::from("account:a")];
     assert!(!block.doubtful && block.status.is_none() && block.answer.is_none());
     assert!(state.served.is_empty());
-    // What is new stands in fields that an earlier version keeps, and under keys that it never looks up.
+    // What is new stands in fields that an earlier version keeps, and under keys that it never
+    // looks up.
     let new = holding(Block {
         doubtful: true,
         status: Some(402),

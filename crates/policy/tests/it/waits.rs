@@ -78,7 +78,7 @@ fn every_header_that_is_read_is_observed() {
                 failure: None,
             };
             let mut request = request();
-            request.serving(&"a".into(), 1, world.now);
+            request.begin_attempt(&"a".into(), 1, world.now);
             world.with(|pool| {
                 react(
                     pool,

@@ -15,9 +15,9 @@ fn holding(name: Option<&str>, item: &str) -> Request {
     .with_item(Some(item.to_owned()))
 }
 
-/// Holds the request to its maker, as the broker does, and sends it.
+/// Holds the request to its owner, as the broker does, and sends it.
 fn send(world: &mut World, mut request: Request) -> String {
-    world.with(|pool| hold(pool, &mut request));
+    world.with(|pool| pin_to_owner(pool, &mut request));
     world.trace.clear();
     world.send(&mut request);
     world.trace.trim().to_owned()
@@ -34,7 +34,7 @@ fn reason(world: &World) -> Option<Reason> {
 }
 
 #[test]
-fn a_bound_request_does_not_hop() {
+fn a_bound_request_does_not_switch() {
     let mut world = World::new([key("a"), key("b")]).answers("a", [exhausted(900)]);
     let told = send(&mut world, holding(Some("talk"), "rs_1"));
     assert!(!told.contains("b:"), "{told}");
@@ -44,7 +44,7 @@ fn a_bound_request_does_not_hop() {
 }
 
 #[test]
-fn the_same_request_without_the_item_hops() {
+fn the_same_request_without_the_item_switches() {
     let mut world = World::new([key("a"), key("b")]).answers("a", [exhausted(900)]);
     let told = send(&mut world, session("talk"));
     assert!(told.contains("b:200"), "{told}");
@@ -58,12 +58,12 @@ fn with_nobody_else_the_reason_is_the_limit_itself() {
 }
 
 #[test]
-fn a_maker_that_rests_is_not_replaced() {
+fn an_owner_that_rests_is_not_replaced() {
     let mut world = World::new([key("a"), key("b")]).answers("a", [status(200), exhausted(900)]);
     send(&mut world, holding(Some("talk"), "rs_1"));
     send(&mut world, holding(Some("talk"), "rs_1"));
     let mut next = holding(Some("talk"), "rs_1");
-    world.with(|pool| hold(pool, &mut next));
+    world.with(|pool| pin_to_owner(pool, &mut next));
     let selection = world.select(&next);
     let Selection::Exhausted { retry_at, .. } = selection else {
         panic!("{selection:?}");
@@ -72,7 +72,7 @@ fn a_maker_that_rests_is_not_replaced() {
 }
 
 #[test]
-fn the_maker_is_remembered_when_the_binding_has_moved_or_ended() {
+fn the_owner_is_remembered_when_the_binding_has_moved_or_ended() {
     let mut world = World::new([key("a"), key("b")]).answers("a", [status(200), exhausted(900)]);
     send(&mut world, holding(Some("talk"), "rs_1"));
     assert!(send(&mut world, session("talk")).contains("b:200"));
@@ -106,7 +106,7 @@ fn an_item_without_a_session_belongs_to_who_last_served_without_one() {
 }
 
 #[test]
-fn a_maker_that_the_user_took_out_holds_nothing() {
+fn an_owner_that_the_user_took_out_holds_nothing() {
     let mut world = World::new([key("a"), key("b")]);
     send(&mut world, holding(Some("talk"), "rs_1"));
     world.accounts[0].enabled = false;
@@ -114,7 +114,7 @@ fn a_maker_that_the_user_took_out_holds_nothing() {
 }
 
 #[test]
-fn a_pin_outranks_the_maker() {
+fn a_pin_outranks_the_owner() {
     let mut world = World::new([key("a"), key("b")]);
     send(&mut world, holding(Some("talk"), "rs_1"));
     let request = pinned("b").with_item(Some("rs_1".into()));
@@ -122,18 +122,18 @@ fn a_pin_outranks_the_maker() {
 }
 
 #[test]
-fn makers_are_forgotten_after_a_month_and_beyond_their_number() {
+fn owners_are_forgotten_after_a_month_and_beyond_their_number() {
     let mut state = SharedState::default();
-    let maker = |used: u64| Maker {
+    let owner = |used: u64| Owner {
         used_at: at(used),
         account: "a".into(),
     };
-    for number in 0..limits::MAKERS_KEPT as u64 + 5 {
-        state.makers.insert(number.to_string(), maker(number));
+    for number in 0..limits::OWNERS_KEPT as u64 + 5 {
+        state.owners.insert(number.to_string(), owner(number));
     }
     state.sweep(at(10_000));
-    assert_eq!(state.makers.len(), limits::MAKERS_KEPT);
-    assert!(!state.makers.contains_key("4"));
-    state.sweep(at(0) + limits::MAKER_MEMORY + seconds(10));
+    assert_eq!(state.owners.len(), limits::OWNERS_KEPT);
+    assert!(!state.owners.contains_key("4"));
+    state.sweep(at(0) + limits::OWNER_MEMORY + seconds(10));
     assert!(state.is_empty());
 }
