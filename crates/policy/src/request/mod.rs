@@ -3,6 +3,7 @@
 pub(crate) mod doubt;
 pub(crate) mod endpoint;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::time::Timestamp;
 /// One caller's request across its attempts.
 ///
 /// [`react`](crate::react()) writes down what comes next, [`select`](crate::select()) obeys it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Request {
     /// The provider it goes to.
     pub provider: Arc<str>,
@@ -77,6 +78,26 @@ pub(crate) struct Next {
     pub(crate) decided_at: Timestamp,
     /// Generation of the token that was refused, if a newer one must be had first.
     pub(crate) after_refresh: Option<u64>,
+}
+
+/// Conversation and item are left out: their names are the user's, and both may be long.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("provider", &self.provider)
+            .field("namespace", &self.namespace)
+            .field("model", &self.model)
+            .field("path", &self.path)
+            .field("pin", &self.pin)
+            .field("affinity", &self.affinity)
+            .field("binding", &self.binding_key)
+            .field("attempts", &self.attempts)
+            .field("switches", &self.switches)
+            .field("waited", &self.waited)
+            .field("tries", &self.tries)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Request {

@@ -1,6 +1,7 @@
 //! A block: the belief that an account, a model, or a whole provider will refuse until some time.
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use crate::state::unknown::merge_unknown;
 use crate::time::Timestamp;
 
 /// A provider's own answer, kept as long as the belief that it gave rise to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct KeptAnswer {
     /// HTTP status.
     pub status: u16,
@@ -20,6 +21,17 @@ pub struct KeptAnswer {
     pub content_type: String,
     /// The body, whole.
     pub body: String,
+}
+
+/// The body may repeat what the user wrote: only its length is shown.
+impl fmt::Debug for KeptAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptAnswer")
+            .field("status", &self.status)
+            .field("content_type", &self.content_type)
+            .field("bytes", &self.body.len())
+            .finish()
+    }
 }
 
 /// The belief that a scope will refuse until some time, and why.

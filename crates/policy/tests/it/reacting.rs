@@ -429,7 +429,7 @@ fn a_refused_key_asks_for_login_and_is_not_refreshed() {
     world.accounts.pop();
     world.check(
         request(),
-        r#"NeedsLogin { accounts: [AccountId("a")], reason: NeedsLogin }"#,
+        r#"NeedsLogin { accounts: ["a"], reason: NeedsLogin }"#,
     );
 }
 
