@@ -9,8 +9,9 @@ use provider_auth_policy::{
     limits, react, select,
 };
 
-use crate::random::Chance;
-use crate::rotator::{After, Call, Move, Rotator};
+use crate::call::Call;
+use crate::random::Random;
+use crate::rotator::{After, Move, Rotator};
 use crate::scenario::{Account, Scenario};
 use crate::upstream::Answer;
 
@@ -22,7 +23,7 @@ pub(crate) struct Ours {
     traffic: Traffic,
     rotation: Rotation,
     signals: Signals,
-    chance: Chance,
+    random: Random,
     requests: HashMap<usize, Request>,
     blocks_set: u32,
     /// The latest time that was seen.
@@ -67,7 +68,7 @@ impl Ours {
                 binding_life: scenario.cache_life(),
                 ..Signals::GENERIC
             },
-            chance: Chance::new(scenario.seed),
+            random: Random::new(scenario.seed),
             requests: HashMap::new(),
             blocks_set: 0,
             latest: Timestamp::default(),
@@ -153,7 +154,7 @@ impl Rotator for Ours {
             body: answer.body.as_deref(),
             failure: None,
         };
-        let jitter = self.chance.fraction();
+        let jitter = self.random.fraction();
         let mut request = self
             .requests
             .remove(&call.id)
