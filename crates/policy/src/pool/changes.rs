@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_is_too_far_behind_is_told_so() {
+    fn a_reader_too_far_behind_is_told_so() {
         let mut changes = Changes::default();
         let (a, b) = (AccountId::from("a"), AccountId::from("b"));
         changes.note(&a);

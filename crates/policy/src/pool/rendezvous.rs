@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn who_came_and_went_before_does_not_matter() {
+    fn candidates_of_before_do_not_matter() {
         let mut changed = candidates(0..400);
         for place in (0..400).filter(|place| place % 3 == 0) {
             changed.remove(Candidate::new(&format!("account {place}"), place));

@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 /// Requests in flight by account, and how fast a newly chosen account takes on more.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    lanes: BTreeMap<AccountId, AccountTraffic>,
+    accounts: BTreeMap<AccountId, AccountTraffic>,
     turns: u64,
     changes: Changes,
 }
@@ -35,10 +35,10 @@ impl Traffic {
         self.turns += 1;
         self.changes.note(id);
         let turn = self.turns;
-        let lane = self.lane(id);
-        lane.turn = turn;
-        lane.in_flight = lane.in_flight.saturating_add(1);
-        match &mut lane.ramp {
+        let account = self.account(id);
+        account.turn = turn;
+        account.in_flight = account.in_flight.saturating_add(1);
+        match &mut account.ramp {
             Some(ramp) if ramp.lives(now) => ramp.admitted = ramp.admitted.saturating_add(1),
             over => *over = None,
         }
@@ -47,30 +47,30 @@ impl Traffic {
     /// Counts the attempt's end. A response, whatever its status, ends the ramp.
     pub fn end(&mut self, id: &AccountId, now: Timestamp) {
         self.changes.note(id);
-        let lane = self.lane(id);
-        lane.in_flight = lane.in_flight.saturating_sub(1);
-        lane.answered_at = Some(now);
-        lane.ramp = None;
+        let account = self.account(id);
+        account.in_flight = account.in_flight.saturating_sub(1);
+        account.answered_at = Some(now);
+        account.ramp = None;
     }
 
     /// Counts the end of an attempt whose outcome is unknown.
     pub fn forget(&mut self, id: &AccountId) {
         self.changes.note(id);
-        let lane = self.lane(id);
-        lane.in_flight = lane.in_flight.saturating_sub(1);
+        let account = self.account(id);
+        account.in_flight = account.in_flight.saturating_sub(1);
     }
 
     /// Notes that a session moved to this account: until it answers, arrivals are spread.
     ///
     /// Call it before [`Traffic::begin`]. An account that has just answered needs no ramp.
     pub fn note_switch(&mut self, id: &AccountId, now: Timestamp) {
-        let lane = self.lane(id);
-        let warm = lane
+        let account = self.account(id);
+        let warm = account
             .answered_at
             .is_some_and(|at| now < at + limits::RAMP_LIFE);
-        let ramping = lane.ramp.as_ref().is_some_and(|ramp| ramp.lives(now));
+        let ramping = account.ramp.as_ref().is_some_and(|ramp| ramp.lives(now));
         if !warm && !ramping {
-            lane.ramp = Some(Ramp {
+            account.ramp = Some(Ramp {
                 started_at: now,
                 admitted: 0,
             });
@@ -79,17 +79,17 @@ impl Traffic {
 
     /// Returns how many attempts are under way with this account.
     pub(crate) fn in_flight(&self, id: &AccountId) -> u32 {
-        self.lanes.get(id).map_or(0, |lane| lane.in_flight)
+        self.accounts.get(id).map_or(0, |account| account.in_flight)
     }
 
     /// Returns when this account last began an attempt, as a count of attempts; zero when never.
     pub(crate) fn turn(&self, id: &AccountId) -> u64 {
-        self.lanes.get(id).map_or(0, |lane| lane.turn)
+        self.accounts.get(id).map_or(0, |account| account.turn)
     }
 
     /// Returns when the ramp admits the next arrival, or `None` when it may come now.
     pub(crate) fn admits_at(&self, id: &AccountId, now: Timestamp) -> Option<Timestamp> {
-        let ramp = self.lanes.get(id)?.ramp.as_ref()?;
+        let ramp = self.accounts.get(id)?.ramp.as_ref()?;
         let next = ramp.started_at + limits::RAMP_STEP * ramp.admitted;
         (ramp.lives(now) && now < next).then(|| next.min(ramp.started_at + limits::RAMP_LIFE))
     }
@@ -99,12 +99,14 @@ impl Traffic {
         &self.changes
     }
 
-    fn lane(&mut self, id: &AccountId) -> &mut AccountTraffic {
-        // Two look-ups, since `entry` would clone the id of a lane that is nearly always there.
-        if !self.lanes.contains_key(id) {
-            self.lanes.insert(id.clone(), AccountTraffic::default());
+    fn account(&mut self, id: &AccountId) -> &mut AccountTraffic {
+        // Two look-ups, since `entry` would clone the id of a account that is nearly always there.
+        if !self.accounts.contains_key(id) {
+            self.accounts.insert(id.clone(), AccountTraffic::default());
         }
-        self.lanes.get_mut(id).expect("the lane was just inserted")
+        self.accounts
+            .get_mut(id)
+            .expect("the account was just inserted")
     }
 }
 

@@ -1,4 +1,4 @@
-//! One failed attempt and what it comes to: the case, the finding, and the step that is best next.
+//! One failed attempt and what it comes to: the finding, and the step that is best next.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::state::scope::Scope;
 use crate::time::Timestamp;
 
 /// One failed attempt, and what it is judged by.
-pub(crate) struct Case<'a> {
+pub(crate) struct FailedAttempt<'a> {
     pub(crate) pool: &'a Pool<'a>,
     pub(crate) account: &'a AccountId,
     /// `None` when the account was removed meanwhile.
@@ -67,7 +67,7 @@ impl Finding {
     }
 }
 
-impl Case<'_> {
+impl FailedAttempt<'_> {
     pub(crate) fn whole(&self) -> Scope {
         Scope::Account(self.account.clone())
     }

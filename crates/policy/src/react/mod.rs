@@ -14,7 +14,7 @@ use crate::keys::pool_key;
 use crate::limits;
 use crate::pool::Pool;
 use crate::react::answer::{answer_to_keep, settle_answer};
-use crate::react::finding::{Case, Finding, Step};
+use crate::react::finding::{FailedAttempt, Finding, Step};
 use crate::react::reaction::{Action, Reaction};
 use crate::reason::Reason;
 use crate::request::doubt::{ChargeTime, Doubt, Others, RefusalFingerprint};
@@ -58,7 +58,7 @@ pub fn react(
         Reason::ClientError => {}
         _ => learned.failures = 1,
     }
-    let case = Case {
+    let attempt = FailedAttempt {
         pool,
         account,
         view: pool.roster.get(account),
@@ -66,17 +66,17 @@ pub fn react(
         status: response.status,
         answer: answer_to_keep(response),
     };
-    let mut finding = case.judge(request, &outcome);
+    let mut finding = attempt.judge(request, &outcome);
     if response.broke_off() {
         finding.step = Step::Deliver;
     }
     let fingerprint = RefusalFingerprint::by(&outcome, response.status);
-    case.follow(request, finding, learned, fingerprint)
+    attempt.follow_up(request, finding, learned, fingerprint)
 }
 
-impl Case<'_> {
+impl FailedAttempt<'_> {
     /// Says what comes next, and what is charged now, later or never.
-    fn follow(
+    fn follow_up(
         &self,
         request: &mut Request,
         mut finding: Finding,

@@ -3,7 +3,7 @@
 use crate::account::{AccountKind, AccountView};
 use crate::keys::hash;
 use crate::limits;
-use crate::react::finding::{Case, Finding, Step};
+use crate::react::finding::{FailedAttempt, Finding, Step};
 use crate::reason::{Reason, Standing};
 use crate::request::Request;
 use crate::request::doubt::{Charge, ChargeTime, Others, SecondOpinion};
@@ -12,7 +12,7 @@ use crate::state::account_stats::Refusal;
 use crate::state::block::Block;
 use crate::state::scope::Scope;
 
-impl Case<'_> {
+impl FailedAttempt<'_> {
     /// A token was not accepted.
     pub(crate) fn token_refused(&self, request: &mut Request, outcome: &Outcome) -> Finding {
         let Some(view) = self.view else {

@@ -190,8 +190,8 @@ fn by_code(known: Option<&KnownCode>, status: Option<u16>) -> Option<Reason> {
             Some(reason)
         }
         (Reason::ServerError | Reason::Forbidden | Reason::ClientError, Some(_)) => None,
-        (_, Some(status)) if request_fault::is_about_its_form(status) => None,
-        (reason, Some(status)) if reason.passes() && request_fault::is_its_own(status) => None,
+        (_, Some(status)) if request_fault::blames_form(status) => None,
+        (reason, Some(status)) if reason.passes() && request_fault::blames_request(status) => None,
         // The service's fault, whatever it says of the account: it may say so of any.
         (reason, Some(408 | 500..)) => (reason == Reason::Overloaded).then_some(reason),
         _ => Some(reason),

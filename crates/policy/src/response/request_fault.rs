@@ -19,14 +19,14 @@ pub(crate) fn lacks_scope(response: &Response<'_>) -> bool {
 
 /// Tells whether the status is about the form of the request, so that no code says it better: too
 /// large, of no known type.
-pub(crate) const fn is_about_its_form(status: u16) -> bool {
+pub(crate) const fn blames_form(status: u16) -> bool {
     matches!(status, 405 | 406 | 411..=417 | 422 | 431)
 }
 
 /// Tells whether the status says that the request is wrong: a code of a limit does not change that.
 /// A 404 is some providers' word for a plan without allowance.
-pub(crate) const fn is_its_own(status: u16) -> bool {
-    matches!(status, 400 | 410 | 421 | 451) || is_about_its_form(status)
+pub(crate) const fn blames_request(status: u16) -> bool {
+    matches!(status, 400 | 410 | 421 | 451) || blames_form(status)
 }
 
 /// Tells whether a 403 says that it refuses something in the request.
