@@ -1,11 +1,10 @@
-//! Jitter: how much a random number lengthens a span.
+//! Jitter: a random number lengthens a span a little.
 
 use std::time::Duration;
 
 use crate::limits;
 
-/// Returns `until` put off by a little, so that clients do not return as one: jitter only
-/// lengthens.
+/// Returns the span, longer by a little, so that clients do not return as one. Never shorter.
 pub(crate) fn with_jitter(span: Duration, jitter: f64) -> Duration {
     let most = limits::JITTER_LONGEST.min(span / 100 * limits::JITTER_PERCENT);
     span + most.mul_f64(fraction(jitter))

@@ -36,6 +36,19 @@ pub enum Strategy {
     FillFirst,
 }
 
+impl Strategy {
+    /// Returns the public name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sticky => "sticky",
+            Self::EarliestReset => "earliest-reset",
+            Self::Balanced => "balanced",
+            Self::RoundRobin => "round-robin",
+            Self::FillFirst => "fill-first",
+        }
+    }
+}
+
 /// How a pool is told to rotate. The default is that of the public contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {

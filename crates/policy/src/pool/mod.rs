@@ -102,6 +102,25 @@ impl<'a> Pool<'a> {
             && request.switches() < limits::MAX_SWITCHES
     }
 
+    /// Tells whether a wait until then fits what the request may still spend.
+    pub(crate) fn fits_wait(&self, request: &Request, until: Timestamp) -> bool {
+        let left = self.rotation.max_wait.saturating_sub(request.time_waited());
+        self.now.until(until) <= left
+    }
+
+    /// Tells whether the request asked to be held, and may be until then.
+    pub(crate) fn fits_hold(&self, request: &Request, until: Timestamp) -> bool {
+        let left = limits::LONGEST_HOLD.saturating_sub(request.time_waited());
+        self.rotation.hold_until_reset && self.now.until(until) <= left
+    }
+
+    /// Tells whether the account can take the request now and was not handed it before.
+    pub(crate) fn is_free(&self, request: &Request, account: &AccountView) -> bool {
+        !request.has_served(&account.id)
+            && (request.attempts() == 0 || self.may_switch(request))
+            && self.obstacle(account, request).is_none()
+    }
+
     /// Returns how many attempts the request may make in all.
     pub(crate) fn attempts_allowed(&self, request: &Request) -> u32 {
         if let Some(most) = self.rotation.max_attempts {

@@ -23,7 +23,6 @@ use crate::response::Response;
 use crate::response::classify::classify;
 use crate::response::quota::usage;
 use crate::rotation::Strategy;
-use crate::select::{fits_hold, fits_wait, is_free};
 use crate::signals::Signals;
 use crate::state::SharedState;
 use crate::state::account_stats::{AccountStats, StandingMark};
@@ -190,7 +189,7 @@ impl FailedAttempt<'_> {
             && after
                 .serving(&free)
                 .iter()
-                .any(|account| is_free(after, &free, account))
+                .any(|account| after.is_free(&free, account))
     }
 
     /// Takes the step if the budgets allow it, or the next best one; `after` knows what was
@@ -213,7 +212,7 @@ impl FailedAttempt<'_> {
                 });
                 true
             }
-            Step::BackOff(delay) if fits_wait(after, request, now + delay) => {
+            Step::BackOff(delay) if after.fits_wait(request, now + delay) => {
                 reaction.delay = delay;
                 self.wait_for(request, self.account, delay, now);
                 true
@@ -243,7 +242,7 @@ impl FailedAttempt<'_> {
     fn is_short(&self, after: &Pool<'_>, request: &Request, until: Option<Timestamp>) -> bool {
         until.is_some_and(|until| {
             after.now.until(until) <= with_jitter(limits::SHORT_WAIT, 1.0)
-                && fits_wait(after, request, until)
+                && after.fits_wait(request, until)
         })
     }
 
@@ -257,7 +256,7 @@ impl FailedAttempt<'_> {
         let serving = after.serving(request);
         if serving
             .iter()
-            .any(|account| is_free(after, request, account))
+            .any(|account| after.is_free(request, account))
         {
             return true;
         }
@@ -273,8 +272,8 @@ impl FailedAttempt<'_> {
             // Time does not bring money back.
             .filter(|(obstacle, _)| obstacle.reason != Reason::OutOfCredit)
             .filter(|(obstacle, _)| {
-                fits_wait(after, request, obstacle.until)
-                    || (obstacle.reason.is_limit() && fits_hold(after, request, obstacle.until))
+                after.fits_wait(request, obstacle.until)
+                    || (obstacle.reason.is_limit() && after.fits_hold(request, obstacle.until))
             })
             .min_by_key(|(obstacle, id)| (obstacle.until, *id));
         let Some((obstacle, id)) = soonest else {

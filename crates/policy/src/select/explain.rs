@@ -8,7 +8,8 @@ use crate::pool::Pool;
 use crate::reason::{Reason, Standing};
 use crate::request::Request;
 use crate::rotation::Strategy;
-use crate::select::{Rule, Selection, bound_account};
+use crate::select::bound_account;
+use crate::select::selection::Selection;
 use crate::state::binding::Binding;
 use crate::time::Timestamp;
 
@@ -100,33 +101,6 @@ impl Chance {
             Self::NotFirst => "not_first",
             Self::Tried => "tried",
             Self::NoChangesLeft => "no_changes_left",
-        }
-    }
-}
-
-impl Rule {
-    /// Returns the public name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Bound => "bound",
-            Self::Pinned => "pinned",
-            Self::Resend => "resend",
-            Self::Strategy => "strategy",
-            Self::Switched => "switched",
-            Self::Probe => "probe",
-        }
-    }
-}
-
-impl Strategy {
-    /// Returns the public name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sticky => "sticky",
-            Self::EarliestReset => "earliest-reset",
-            Self::Balanced => "balanced",
-            Self::RoundRobin => "round-robin",
-            Self::FillFirst => "fill-first",
         }
     }
 }

@@ -18,7 +18,8 @@ use crate::pool::rendezvous::{Candidate, Candidates};
 use crate::reason::Standing;
 use crate::request::Request;
 use crate::rotation::{Mode, Strategy};
-use crate::select::{Selection, choose, is_free};
+use crate::select::choose;
+use crate::select::selection::Selection;
 use crate::state::SharedState;
 use crate::time::Timestamp;
 
@@ -248,7 +249,7 @@ impl Index {
         let account = pool.roster.get(&self.accounts[place].id)?;
         let serves = pool.fits(account, request)
             && pool.standing(account) == Standing::Serving
-            && is_free(pool, request, account);
+            && pool.is_free(request, account);
         serves.then_some(account)
     }
 
