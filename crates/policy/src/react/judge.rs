@@ -1,18 +1,18 @@
 //! What a failed attempt means: what is learned of the account, and where the request would best
 //! go.
 //!
-//! - Throttled, rate limited, quota exhausted: a block until the stated time, else by a ladder. Goes
-//!   to the same account after a short wait, else to another.
+//! - Throttled, rate limited, quota exhausted: a block until the stated time, else by a ladder.
+//!   Goes to the same account after a short wait, else to another.
 //! - Out of credit: a block by a ladder. Goes to another account.
-//! - Token expired: a refresh first, on the same account. Refused again, the endpoint or the login is
-//!   charged, and the request goes to another account.
-//! - Forbidden: a refresh first, if the token is old. Then it goes to another account, and when that
-//!   one serves it, a block is charged.
+//! - Token expired: a refresh first, on the same account. Refused again, the endpoint or the login
+//!   is charged, and the request goes to another account.
+//! - Forbidden: a refresh first, if the token is old. Then it goes to another account, and when
+//!   that one serves it, a block is charged.
 //! - Needs login, needs verification: the account is out until the user acts. Goes to another.
 //! - Blocked by the provider: the same, but the response goes to the caller.
 //! - Not entitled: a block of the model. Goes to another account.
-//! - Overloaded, server error: no charge. Goes to the same account after a back-off, then to another,
-//!   once.
+//! - Overloaded, server error: no charge. Goes to the same account after a back-off, then to
+//!   another, once.
 //! - Network: no charge. Goes to the same account after a back-off.
 //! - Client error: no charge. The response goes to the caller.
 //!

@@ -8,10 +8,10 @@
 //! 4. The account that the request keeps, or that its session is bound to, is free: `Bound`.
 //! 5. Another one is free: the one of the lowest rank serves, by `Pinned`, `Strategy` or
 //!    `Switched`; after a switch, arrivals `Wait` to be let in one by one.
-//! 6. None is free. In this order: a login whose server refuses to renew it serves if nothing else is
-//!    left, so that its try says so at once (`Strategy`); a doubtful block that is due is tested
-//!    (`Probe`); the request waits as long as it may (`Wait`); an old block is tested (`Probe`); the
-//!    request is held until the reset, if it asked for that (`Wait`); else `Exhausted`.
+//! 6. None is free. In this order: a login whose server refuses to renew it serves if nothing else
+//!    is left, so that its try says so at once (`Strategy`); a doubtful block that is due is tested
+//!    (`Probe`); the request waits as long as it may (`Wait`); an old block is tested (`Probe`);
+//!    the request is held until the reset, if it asked for that (`Wait`); else `Exhausted`.
 
 pub(crate) mod explain;
 pub(crate) mod index;
