@@ -85,7 +85,7 @@ fn measure(size: u32, strategy: Strategy, session: Session) -> Duration {
         if round >= 10 {
             spans.push(took);
         }
-        request.serving(&account, 1, now);
+        request.begin_attempt(&account, 1, now);
         traffic.begin(&account, now);
         traffic.end(&account, now);
         let delta = answered(
@@ -165,9 +165,7 @@ fn state(views: &[AccountView]) -> SharedState {
             0 => {
                 let until = START + Duration::from_secs(3_600 + number as u64);
                 let block = Block::new(until, Reason::QuotaExhausted, Source::Header, START);
-                state
-                    .blocks
-                    .insert(Scope::Account(view.id.clone()).key(), block);
+                state.blocks.insert(Scope::Account(view.id.clone()), block);
             }
             1..6 => {
                 let usage = Usage {

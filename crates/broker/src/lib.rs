@@ -46,8 +46,8 @@ pub use notifier::{Event, EventKind, Events, PoolFigures};
 pub use printable::visible_text;
 pub use provider_auth_oauth::{FromNearby, Http, HttpError, Identity, Reach};
 pub use provider_auth_policy::{
-    AccountKind, Action, Block, Chance, Failure, OBSERVED_HEADERS, Prospect, Reason, Rule, Scope,
-    Selection, Source, Timestamp, Trace, Usage,
+    AccountKind, Action, Block, Chance, Failure, OBSERVED_HEADERS, Reason, Rule, Scope, Selection,
+    Source, Timestamp, Trace, TracedAccount, Usage,
 };
 pub use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource, Quarantined};
 pub use providers::{

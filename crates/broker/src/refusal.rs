@@ -2,8 +2,8 @@
 //! what helps.
 
 use provider_auth_policy::{
-    AccountId, Chance, KeptAnswer, Pool, Prospect, Reason, Request, Selection, Timestamp, Trace,
-    explain, kept_answer,
+    AccountId, Chance, KeptAnswer, Pool, Reason, Request, Selection, Timestamp, Trace,
+    TracedAccount, explain, kept_answer,
 };
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ impl LocalRefusal {
     ) -> Self {
         let form = form(reason, retry_at);
         let trace = explain(pool, request, selection);
-        let keeper = request.keeper();
+        let keeper = request.affinity();
         let message = message(&form, &request.provider, keeper, &states(&trace), retry_at);
         if let Some(answer) = kept_answer(pool, request) {
             return Self::repeated(answer, message);
@@ -110,7 +110,7 @@ impl LocalRefusal {
     }
 }
 
-fn account(prospect: &Prospect) -> Value {
+fn account(prospect: &TracedAccount) -> Value {
     let mut known = json!({ "id": prospect.account.as_str(), "state": prospect.chance.as_str() });
     if let Chance::Resting { until, reason } = prospect.chance {
         known["reason"] = reason.as_str().into();

@@ -396,7 +396,7 @@ pub(crate) fn trace(trace: &broker::Trace) -> Value {
     ])
 }
 
-fn prospect(prospect: &broker::Prospect) -> Value {
+fn prospect(prospect: &broker::TracedAccount) -> Value {
     let (until, reason) = match prospect.chance {
         Chance::Resting { until, reason } => (Some(until), Some(reason.as_str())),
         _ => (None, None),

@@ -11,13 +11,19 @@ use crate::limits;
 use crate::time::Timestamp;
 
 /// The id of an account, cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(Arc<str>);
 
 impl AccountId {
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Debug for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -110,6 +116,23 @@ pub struct AccountView {
     pub readable: bool,
 }
 
+impl AccountView {
+    /// Logins serve before API keys, which are paid for by the request.
+    pub(crate) fn tier(&self) -> u8 {
+        u8::from(self.kind == AccountKind::Api)
+    }
+
+    /// Orders accounts as the user does: by priority, then by age.
+    pub(crate) fn seniority(&self) -> (i64, Timestamp, AccountId) {
+        (self.priority, self.created_at, self.id.clone())
+    }
+
+    /// Tells whether the token has ended and no other can be had without the user.
+    pub(crate) fn is_lapsed(&self, now: Timestamp) -> bool {
+        !self.refreshable && self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
 /// How much life an access token has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
@@ -119,7 +142,8 @@ pub enum Freshness {
     Due,
     /// Wait for a refresh first.
     Stale {
-        /// False while the token still lives: it may serve when the refresh fails for a passing reason.
+        /// False while the token still lives: it may serve when the refresh fails for a passing
+        /// reason.
         expired: bool,
     },
 }
@@ -127,8 +151,9 @@ pub enum Freshness {
 /// Judges an access token: refresh is due at min(120 s, 25 % of its life) before expiry, and
 /// mandatory at min(30 s, 10 %).
 ///
-/// A token without expiry is always fresh. Without `obtained_at` its life is taken to be long. One from a time that is
-/// yet to come is due at once: the clock has been set back, and nobody knows how much of its life is left.
+/// A token without expiry is always fresh. Without `obtained_at` its life is taken to be long. One
+/// from a time in the future is due at once: the clock has been set back, so how much of its life
+/// is left is unknown.
 pub fn freshness(
     expires_at: Option<Timestamp>,
     obtained_at: Option<Timestamp>,
@@ -145,7 +170,7 @@ pub fn freshness(
             expired: left.is_zero(),
         }
     } else if left <= share(limits::REFRESH_DUE, limits::REFRESH_DUE_PERCENT)
-        || is_set_back(obtained_at, now)
+        || clock_was_set_back(obtained_at, now)
     {
         Freshness::Due
     } else {
@@ -154,7 +179,7 @@ pub fn freshness(
 }
 
 /// Tells whether the clock has been set back since this time was noted.
-pub fn is_set_back(noted_at: Option<Timestamp>, now: Timestamp) -> bool {
+pub fn clock_was_set_back(noted_at: Option<Timestamp>, now: Timestamp) -> bool {
     noted_at.is_some_and(|at| at > now + limits::CLOCK_JUMP)
 }
 

@@ -1,9 +1,9 @@
 //! Decides, from account views, a response and the time, what happens next; never sees a secret.
 //!
 //! Two questions make the crate: [`select()`], which account serves next, and [`react()`], what
-//! follows from how that ended. Both are pure: what they read comes in as arguments, what they learn
-//! goes out as a [`SharedState`] to merge. Nothing here reads a clock, draws a random number, takes a
-//! lock or waits.
+//! follows from how that ended. Both are pure: what they read comes in as arguments, what they
+//! learn goes out as a [`SharedState`] to merge. Nothing here reads a clock, draws a random number,
+//! takes a lock or waits.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -34,7 +34,7 @@
 //! // The account of the lowest priority serves …
 //! let serves = |id: &str, rule| Selection::Serve { account: id.into(), rule };
 //! assert_eq!(select(&pool, &request), serves("a", Rule::Strategy));
-//! request.serving(&"a".into(), 1, now);
+//! request.begin_attempt(&"a".into(), 1, now);
 //!
 //! // … and answers 429: the request goes on with the other one.
 //! let headers = BTreeMap::from([("retry-after", "30")]);
@@ -54,65 +54,56 @@
 //! ```
 
 mod account;
-mod answered;
-mod block;
-mod bound;
-mod changes;
-mod classify;
-mod clearing;
-mod codes;
-mod doubt;
-mod explain;
-mod hindrance;
-mod index;
-mod judge;
+mod affinity;
+mod clear;
+mod jitter;
+mod keys;
 pub mod limits;
-mod lots;
-mod meters;
-mod of_request;
-mod path;
 mod pool;
-mod quota;
-mod ratelimit;
 mod react;
 mod reason;
 mod refresh;
-mod refused;
 mod request;
 mod response;
 mod rotation;
-mod rpc;
 mod select;
 mod signals;
 mod state;
 mod time;
-mod traffic;
-mod wait;
 
-pub use account::{AccountId, AccountKind, AccountView, Freshness, Roster, freshness, is_set_back};
-pub use block::{Block, KeptAnswer, Scope};
-pub use bound::{Maker, hold};
-pub use clearing::{clear, trusted};
-pub use doubt::LateCharge;
-pub use explain::{Chance, Prospect, Trace, explain};
-pub use hindrance::renewal_rest;
-pub use index::Indexes;
-pub use meters::OBSERVED_HEADERS;
-pub use pool::{AccountStateName, Pool, account_state, serving_order};
-pub use react::{Action, Reaction, react};
+pub use account::{
+    AccountId, AccountKind, AccountView, Freshness, Roster, clock_was_set_back, freshness,
+};
+pub use affinity::pin_to_owner;
+pub use clear::{clear, trusted};
+pub use pool::Pool;
+pub use pool::account_state::{AccountState, account_state};
+pub use pool::obstacle::renewal_rest;
+pub use pool::ranks::serving_order;
+pub use pool::traffic::Traffic;
+pub use react::react;
+pub use react::reaction::{Action, Reaction};
 pub use reason::{Reason, Source, Standing};
 pub use refresh::{
     is_refused_for_good, refresh_allowed, refresh_postponed, refresh_refused, refresh_rejected,
     refreshed, refused_since, rewritten,
 };
 pub use request::Request;
+pub use request::doubt::LateCharge;
+pub use response::wait::{cache_life, server_time, stated_wait};
 pub use response::{Failure, Response};
 pub use rotation::{Mode, Rotation, Strategy};
-pub use select::{Rule, Selection, claim_probe, kept_answer, select};
-pub use signals::{LimitRule, Mark, Meter, Reach, Signals, UsedUnit, WaitUnit, Window};
-pub use state::{
-    AccountState, Binding, PoolState, RefreshRest, Refusal, SharedState, StandingMark, Usage,
-};
+pub use select::explain::{Chance, Trace, TracedAccount, explain};
+pub use select::index::Indexes;
+pub use select::none_free::kept_answer;
+pub use select::selection::{Rule, Selection};
+pub use select::{claim_probe, select};
+pub use signals::observed::OBSERVED_HEADERS;
+pub use signals::{KnownCode, LimitRule, Meter, Reach, Signals, UsedUnit, WaitUnit, Window};
+pub use state::SharedState;
+pub use state::account_stats::{AccountStats, RefreshRest, Refusal, StandingMark, Usage};
+pub use state::binding::{Binding, Owner};
+pub use state::block::{Block, KeptAnswer};
+pub use state::pool_order::PoolOrder;
+pub use state::scope::Scope;
 pub use time::Timestamp;
-pub use traffic::Traffic;
-pub use wait::{cache_life, server_time, stated_wait};

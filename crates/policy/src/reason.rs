@@ -1,4 +1,5 @@
-//! The words of the policy: why an attempt ended as it did, where a time came from, how an account stands.
+//! The words of the policy: why an attempt ended as it did, where a time came from, how an account
+//! stands.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ pub enum Reason {
     Throttled,
     /// A quota is spent until its window resets.
     QuotaExhausted,
-    /// Too many requests; nobody says for how long.
+    /// Too many requests; the response does not say for how long.
     RateLimited,
     /// The service has too much to do. Not the account's fault.
     Overloaded,
@@ -66,7 +67,7 @@ impl Reason {
         }
     }
 
-    /// Tells whether time cures it by itself.
+    /// Tells whether it ends with time alone.
     pub const fn passes(self) -> bool {
         matches!(
             self,

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::account::{AccountId, AccountView};
-use crate::classify::{fraction, put_off};
+use crate::jitter::{fraction, with_jitter};
 use crate::limits;
 use crate::reason::Standing;
-use crate::state::{AccountState, RefreshRest, SharedState, StandingMark};
+use crate::state::SharedState;
+use crate::state::account_stats::{AccountStats, RefreshRest, StandingMark};
 use crate::time::Timestamp;
 
 /// Returns the change after the server rejected the refresh token for good: the account needs a
@@ -14,13 +15,13 @@ use crate::time::Timestamp;
 pub fn refresh_rejected(account: &AccountView, now: Timestamp) -> SharedState {
     change(
         &account.id,
-        AccountState {
+        AccountStats {
             standing: Some(StandingMark {
                 generation: account.generation,
                 observed_at: now,
                 standing: Standing::NeedsLogin,
             }),
-            ..AccountState::default()
+            ..AccountStats::default()
         },
     )
 }
@@ -38,8 +39,9 @@ pub fn refresh_postponed(
     rested(state, id, (retry_after, refused_since), now, jitter)
 }
 
-/// Returns the change after the server refused to renew the login by a name that need not mean its end (`invalid_request`,
-/// `unauthorized_client`, …): all processes rest as after a passing failure, and remember since when it refuses.
+/// Returns the change after the server refused to renew the login by a name that need not mean its
+/// end (`invalid_request`, `unauthorized_client`, …): all processes rest as after a passing
+/// failure, and remember since when it refuses.
 pub fn refresh_refused(
     state: &SharedState,
     id: &AccountId,
@@ -50,18 +52,19 @@ pub fn refresh_refused(
     rested(state, id, (None, Some(since)), now, jitter)
 }
 
-/// Returns since when the server has refused to renew the login, if the last it said was no new token.
+/// Returns since when the server has refused to renew the login, if the last it said was no new
+/// token.
 #[must_use]
 pub fn refused_since(state: &SharedState, id: &AccountId) -> Option<Timestamp> {
-    let known = state.counters(id);
+    let known = state.stats(id);
     let rest = known
         .refresh_rest
         .filter(|rest| rest.generation >= known.generation)?;
     rest.refused_since
 }
 
-/// Tells whether one more such refusal means that the login has ended: a server that is out of order for a moment, or a client
-/// that is being repaired, is not taken for its end.
+/// Tells whether one more such refusal means that the login has ended: a server that is out of
+/// order for a moment, or a client that is being repaired, is not taken for its end.
 #[must_use]
 pub fn is_refused_for_good(state: &SharedState, id: &AccountId, now: Timestamp) -> bool {
     refused_since(state, id).is_some_and(|since| since + limits::REFUSALS_APART <= now)
@@ -74,7 +77,7 @@ fn rested(
     now: Timestamp,
     jitter: f64,
 ) -> SharedState {
-    let known = state.counters(id);
+    let known = state.stats(id);
     let level = match known
         .refresh_rest
         .filter(|rest| rest.generation >= known.generation)
@@ -88,10 +91,10 @@ fn rested(
     let doubled = limits::REFRESH_REST_FIRST.saturating_mul(2_u32.saturating_pow(level.into()));
     let rest = doubled.min(limits::REFRESH_REST_LONGEST);
     let rest = rest + (rest / 10).mul_f64(fraction(jitter));
-    let stated = retry_after.map(|span| put_off(span.min(limits::UNKNOWN_LONGEST), jitter));
+    let stated = retry_after.map(|span| with_jitter(span.min(limits::UNKNOWN_LONGEST), jitter));
     change(
         id,
-        AccountState {
+        AccountStats {
             refresh_rest: Some(RefreshRest {
                 generation: known.generation,
                 until: now + rest.max(stated.unwrap_or_default()),
@@ -99,7 +102,7 @@ fn rested(
                 level,
                 refused_since,
             }),
-            ..AccountState::default()
+            ..AccountStats::default()
         },
     )
 }
@@ -113,7 +116,7 @@ pub fn refresh_allowed(
     id: &AccountId,
     now: Timestamp,
 ) -> Result<(), Timestamp> {
-    let known = state.counters(id);
+    let known = state.stats(id);
     match known.refresh_rest {
         Some(rest) if rest.generation >= known.generation && rest.is_live(now) => Err(rest.until),
         _ => Ok(()),
@@ -125,21 +128,21 @@ pub fn refresh_allowed(
 pub fn refreshed(id: &AccountId, generation: u64) -> SharedState {
     change(
         id,
-        AccountState {
+        AccountStats {
             generation,
-            ..AccountState::default()
+            ..AccountStats::default()
         },
     )
 }
 
-/// Returns what to merge when a record was rewritten with the same credential in it, say under another label: what was
-/// found out about the credential stays true.
+/// Returns what to merge when a record was rewritten with the same credential in it, say under
+/// another label: what was found out about the credential stays true.
 pub fn rewritten(state: &SharedState, id: &AccountId, generation: u64) -> SharedState {
-    let known = state.counters(id);
+    let known = state.stats(id);
     let still_true = |found_at: u64| found_at >= known.generation;
     change(
         id,
-        AccountState {
+        AccountStats {
             generation,
             standing: known
                 .standing
@@ -149,23 +152,12 @@ pub fn rewritten(state: &SharedState, id: &AccountId, generation: u64) -> Shared
                 .refresh_rest
                 .filter(|rest| still_true(rest.generation))
                 .map(|rest| RefreshRest { generation, ..rest }),
-            ..AccountState::default()
+            ..AccountStats::default()
         },
     )
 }
 
-impl RefreshRest {
-    fn is_live(&self, now: Timestamp) -> bool {
-        now < self.ends_at() && self.observed_at <= now + limits::CLOCK_JUMP
-    }
-
-    pub(crate) fn ends_at(&self) -> Timestamp {
-        let longest = self.observed_at + limits::UNKNOWN_LONGEST + limits::JITTER_LONGEST;
-        self.until.min(longest)
-    }
-}
-
-fn change(id: &AccountId, account: AccountState) -> SharedState {
+fn change(id: &AccountId, account: AccountStats) -> SharedState {
     let mut delta = SharedState::default();
     delta.accounts.insert(id.clone(), account);
     delta

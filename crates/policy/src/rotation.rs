@@ -36,6 +36,19 @@ pub enum Strategy {
     FillFirst,
 }
 
+impl Strategy {
+    /// Returns the public name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sticky => "sticky",
+            Self::EarliestReset => "earliest-reset",
+            Self::Balanced => "balanced",
+            Self::RoundRobin => "round-robin",
+            Self::FillFirst => "fill-first",
+        }
+    }
+}
+
 /// How a pool is told to rotate. The default is that of the public contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
@@ -45,7 +58,8 @@ pub struct Rotation {
     pub strategy: Strategy,
     /// False: only the first account of the pool serves, and nothing moves to another.
     pub rotate: bool,
-    /// False: of the pool's logins only the first serves; its API keys stand in for one another and for that login.
+    /// False: of the pool's logins only the first serves; its API keys stand in for one another and
+    /// for that login.
     pub pool_logins: bool,
     /// Attempts of one request; `None` is min(2 · eligible + 2, 8).
     pub max_attempts: Option<u32>,

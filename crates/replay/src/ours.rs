@@ -9,8 +9,9 @@ use provider_auth_policy::{
     limits, react, select,
 };
 
-use crate::random::Chance;
-use crate::rotator::{After, Call, Move, Rotator};
+use crate::call::Call;
+use crate::random::Random;
+use crate::rotator::{After, Move, Rotator};
 use crate::scenario::{Account, Scenario};
 use crate::upstream::Answer;
 
@@ -22,7 +23,7 @@ pub(crate) struct Ours {
     traffic: Traffic,
     rotation: Rotation,
     signals: Signals,
-    chance: Chance,
+    random: Random,
     requests: HashMap<usize, Request>,
     blocks_set: u32,
     /// The latest time that was seen.
@@ -67,7 +68,7 @@ impl Ours {
                 binding_life: scenario.cache_life(),
                 ..Signals::GENERIC
             },
-            chance: Chance::new(scenario.seed),
+            random: Random::new(scenario.seed),
             requests: HashMap::new(),
             blocks_set: 0,
             latest: Timestamp::default(),
@@ -122,7 +123,7 @@ impl Rotator for Ours {
                 if rule == Rule::Switched {
                     self.traffic.note_switch(&account, now);
                 }
-                request.serving(&account, 1, now);
+                request.begin_attempt(&account, 1, now);
                 self.traffic.begin(&account, now);
                 let mut ids = self.ids.iter();
                 Move::Send(
@@ -132,7 +133,7 @@ impl Rotator for Ours {
             }
             Selection::Wait { until, .. } => {
                 let span = now.until(until);
-                request.waited(span);
+                request.add_wait(span);
                 Move::Wait(span)
             }
             _ => Move::Refuse,
@@ -153,7 +154,7 @@ impl Rotator for Ours {
             body: answer.body.as_deref(),
             failure: None,
         };
-        let jitter = self.chance.fraction();
+        let jitter = self.random.fraction();
         let mut request = self
             .requests
             .remove(&call.id)
@@ -161,7 +162,7 @@ impl Rotator for Ours {
         let pool = self.pool(now);
         let reaction = react(&pool, &mut request, &id, &self.signals, &response, jitter);
         if let Some((scope, _)) = &reaction.cooldown {
-            let known = self.state.blocks.get(&scope.key());
+            let known = self.state.blocks.get(scope);
             let stood = known.is_some_and(|block| block.live_until(now).is_some());
             self.blocks_set += u32::from(!stood);
         }

@@ -1,20 +1,21 @@
 //! Models of what other credential layers do, simplified, from their public documentation and code.
 //!
-//! Each is told the same as the policy and reacts at once; what a model leaves out would not make it
-//! switch less. None of their code is here.
+//! Each is told the same as the policy and reacts at once; what a model leaves out would not make
+//! it switch less. None of their code is here.
 
 use std::time::Duration;
 
 use provider_auth_policy::{Signals, Timestamp, stated_wait};
 
-use crate::rotator::{After, Call, Move, Rotator};
+use crate::call::Call;
+use crate::rotator::{After, Move, Rotator};
 use crate::upstream::Answer;
 
 /// Rest after a limit that states no time.
 const USUAL_REST: Duration = Duration::from_secs(60);
 
-/// Rotates on every 429: the account rests as a whole for as long as the answer says, and the next of
-/// the list takes over for all conversations.
+/// Rotates on every 429: the account rests as a whole for as long as the answer says, and the next
+/// of the list takes over for all conversations.
 pub(crate) struct EveryLimit {
     rests: Vec<Timestamp>,
     current: usize,
@@ -77,10 +78,10 @@ impl Rotator for EveryLimit {
 /// The score of the most used plugin: health × 2 + tokens left in a bucket × 5 + rest × 0.1, with a
 /// bonus for the current account.
 ///
-/// Its numbers are those of its documentation: health begins at 70, +1 for an answer, −10 for a limit,
-/// −20 for a failure, +2 an hour, at least 50 to serve; a bucket of 50 tokens, 6 a minute, one per
-/// request; rest counts up to an hour; the bonus is 150, and a lead of 100 takes over. A limit rests
-/// the account for the model that was asked for.
+/// Its numbers are those of its documentation: health begins at 70, +1 for an answer, −10 for a
+/// limit, −20 for a failure, +2 an hour, at least 50 to serve; a bucket of 50 tokens, 6 a minute,
+/// one per request; rest counts up to an hour; the bonus is 150, and a lead of 100 takes over. A
+/// limit rests the account for the model that was asked for.
 pub(crate) struct Hybrid {
     accounts: Vec<Lane>,
     current: Option<usize>,
@@ -138,7 +139,7 @@ impl Hybrid {
                 Some(if score - own < 100.0 { current } else { place })
             }
             (Some((place, _)), _) => Some(place),
-            // With nobody healthy, or every bucket empty, the next that does not rest.
+            // With no healthy account, or every bucket empty, the next that does not rest.
             (None, _) => places()
                 .find(|place| Some(*place) >= self.current)
                 .or_else(|| places().next()),

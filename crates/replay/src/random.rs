@@ -1,15 +1,15 @@
-//! Chance that repeats itself: the same seed draws the same numbers.
+//! Random numbers that repeat themselves: the same seed gives the same numbers.
 
 /// SplitMix64.
 #[derive(Debug, Clone)]
-pub(crate) struct Chance(u64);
+pub(crate) struct Random(u64);
 
-impl Chance {
+impl Random {
     pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Draws a number from 0 to 1.
+    /// Returns the next number from 0 to 1.
     pub(crate) fn fraction(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

@@ -4,18 +4,8 @@ use std::time::Duration;
 
 use provider_auth_policy::Timestamp;
 
-use crate::scenario::Flaw;
+use crate::call::Call;
 use crate::upstream::Answer;
-
-/// One request, as a rotator knows it.
-#[derive(Debug, Clone)]
-pub(crate) struct Call {
-    pub(crate) id: usize,
-    pub(crate) session: String,
-    pub(crate) model: String,
-    pub(crate) path: String,
-    pub(crate) flaw: Option<Flaw>,
-}
 
 /// What a request does next.
 #[derive(Debug)]
@@ -31,7 +21,7 @@ pub(crate) enum Move {
 /// What follows from an answer.
 #[derive(Debug)]
 pub(crate) enum After {
-    /// It goes to whoever asked.
+    /// The caller gets it.
     Deliver,
     /// The request asks again after this.
     Again(Duration),

@@ -5,7 +5,11 @@
 
 use std::time::Duration;
 
+use provider_auth_policy::Timestamp;
 use serde::Deserialize;
+
+/// When every scenario begins.
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// One scenario.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,7 +21,7 @@ pub struct Scenario {
     pub about: String,
     /// How long it lasts.
     pub minutes: f64,
-    /// What chance is drawn from.
+    /// Seed of the random numbers.
     pub seed: u64,
     /// How long a prompt cache stays warm after its last use. Default: 5 minutes.
     #[serde(default = "five")]
@@ -32,7 +36,7 @@ pub struct Scenario {
     pub accounts: Vec<Account>,
     /// The streams of requests.
     pub arrivals: Vec<Arrivals>,
-    /// What goes wrong at the provider, whoever asks.
+    /// What goes wrong at the provider, for every account.
     #[serde(default)]
     pub faults: Vec<Fault>,
     /// Models that the provider does not have.
@@ -142,7 +146,7 @@ pub enum Flaw {
     Breaks,
 }
 
-/// Something that goes wrong at the provider, whoever asks.
+/// Something that goes wrong at the provider, for every account.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fault {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use provider_auth_policy::Timestamp;
 
-use crate::play::Player;
-use crate::rotator::Call;
+use crate::call::Call;
+use crate::player::Player;
 use crate::scenario::Scenario;
 use crate::upstream::Answer;
 
@@ -142,7 +142,7 @@ impl Tally {
         let cache_life = self.cache_life;
         let is_warm = |served_at: &Timestamp| now < *served_at + cache_life;
         let left = conversation.account.filter(|left| *left != account);
-        // Whoever has no warm cache has nothing to leave.
+        // An account without a warm cache loses nothing by a switch.
         let left = left.filter(|left| conversation.served_at.get(left).is_some_and(is_warm));
         if let Some(left) = left {
             match cause(left) {

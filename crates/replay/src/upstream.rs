@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use provider_auth_policy::Timestamp;
 
-use crate::rotator::Call;
+use crate::call::Call;
 use crate::scenario::{Account, FaultKind, Flaw, Says, Scenario, Window, minutes};
 
-/// How long a refusal that states no time is a cause to be elsewhere: the longest rest of the policy's ladder.
+/// How long a refusal that states no time is a cause to be elsewhere: the longest rest of the
+/// policy's ladder.
 const SILENT_REFUSAL: Duration = Duration::from_secs(15 * 60);
 
 /// An answer of the provider.
@@ -130,7 +131,8 @@ impl Upstream {
         self.restricted[account].contains(&call.path)
     }
 
-    /// Returns the refusal of what is wrong with the request, or of an endpoint that the account has no right to.
+    /// Returns the refusal of what is wrong with the request, or of an endpoint that the account
+    /// has no right to.
     fn refused_by_itself(&self, account: usize, call: &Call, now: Timestamp) -> Option<Answer> {
         let refused = |status, body: &str| {
             Some(Answer {

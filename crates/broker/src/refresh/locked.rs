@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use provider_auth_policy::{AccountId, Freshness, Standing, Timestamp, freshness, is_set_back};
+use provider_auth_policy::{
+    AccountId, Freshness, Standing, Timestamp, clock_was_set_back, freshness,
+};
 use provider_auth_vault::{RecordGuard, RecordId, Vault};
 
 use super::Refresher;
@@ -103,7 +105,7 @@ impl Refresher {
             })
         };
         self.store.state.read(|state| {
-            let failed_at = state.counters(id).refresh_rest.map(|rest| rest.observed_at);
+            let failed_at = state.stats(id).refresh_rest.map(|rest| rest.observed_at);
             // A note without an outcome: its process died, and an early second try may save the login.
             let cut_short = pending
                 .is_some_and(|began_at| failed_at.is_none_or(|failed_at| failed_at < began_at));
@@ -123,7 +125,7 @@ impl Refresher {
             }
             // By a clock that was set back, the time never comes; but a token that has ended is past it.
             let has_ended = matches!(due, Due::TokenRefused { .. })
-                && is_set_back(credential.obtained_at(), now);
+                && clock_was_set_back(credential.obtained_at(), now);
             if let Some(earliest) = earliest_refresh_at(credential)
                 && now < earliest
                 && !has_ended

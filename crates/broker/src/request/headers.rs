@@ -66,7 +66,7 @@ impl RequestService {
                         Err(error) => {
                             // A server that did not answer has used up the caller's time already.
                             let waited = self.store.uptime().saturating_sub(began);
-                            Arc::make_mut(&mut pending.request).waited(waited);
+                            Arc::make_mut(&mut pending.request).add_wait(waited);
                             self.refresh_failed(&mut pending, &entry, error);
                         }
                     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use provider_auth_policy::{
     AccountId, Freshness, Mode, Pool, Reason, Request, Rule, Selection, SharedState, Timestamp,
-    cache_life, claim_probe, explain, freshness, hold,
+    cache_life, claim_probe, explain, freshness, pin_to_owner,
 };
 use tokio::runtime::Handle;
 use tracing::Level;
@@ -119,7 +119,7 @@ impl RequestService {
         self.decide(&provider, &namespace, now, |looked| {
             pending.refuse_origin(looked.restricted);
             if pending.request.attempts() == 0 {
-                hold(looked.pool, Arc::make_mut(&mut pending.request));
+                pin_to_owner(looked.pool, Arc::make_mut(&mut pending.request));
             }
             let selection = looked.indexes.select(looked.pool, &pending.request);
             log_choice(looked.pool, &pending.request, &selection);
@@ -198,7 +198,7 @@ impl RequestService {
         match (selection, refusal) {
             (Selection::Exhausted { retry_at, .. }, Some(refusal)) => BrokerError::Exhausted {
                 provider,
-                account: pending.request.keeper().cloned(),
+                account: pending.request.affinity().cloned(),
                 retry_at,
                 refusal: Box::new(refusal),
             },
@@ -258,7 +258,7 @@ impl RequestService {
         now: Timestamp,
     ) -> Lease {
         let account = &entry.view.id;
-        Arc::make_mut(&mut pending.request).serving(account, entry.view.generation, now);
+        Arc::make_mut(&mut pending.request).begin_attempt(account, entry.view.generation, now);
         let is_switch = rule == Rule::Switched;
         {
             let mut traffic = self.traffic.lock();

@@ -99,11 +99,11 @@ pub(crate) struct PendingRequest {
 
 impl PendingRequest {
     /// Keeps the request from those accounts that were made for other origins.
-    pub(super) fn refuse_origin(&mut self, strays: &[Arc<Entry>]) {
-        if strays.is_empty() && self.request.origin_refused.is_empty() {
+    pub(super) fn refuse_origin(&mut self, origin_restricted: &[Arc<Entry>]) {
+        if origin_restricted.is_empty() && self.request.origin_refused.is_empty() {
             return;
         }
-        Arc::make_mut(&mut self.request).origin_refused = strays
+        Arc::make_mut(&mut self.request).origin_refused = origin_restricted
             .iter()
             .filter(|entry| !entry.may_go(&self.provider, &self.origin))
             .map(|entry| entry.view.id.clone())

@@ -150,7 +150,10 @@ impl RequestService {
                 && !matches!(reaction.reason, Reason::Ok | Reason::ClientError),
             retry_at: reaction.retry_at,
         };
-        Ok((verdict, reaction.durable || !reaction.late.is_empty()))
+        Ok((
+            verdict,
+            reaction.durable || !reaction.late_charges.is_empty(),
+        ))
     }
 
     fn tell_of(
@@ -194,7 +197,7 @@ impl RequestService {
         if reaction.freed {
             self.store.notifier.wake_waiting();
         }
-        for late in &reaction.late {
+        for late in &reaction.late_charges {
             let about = |until, reason| About {
                 model: request.model.as_deref(),
                 reason: Some(reason),
@@ -235,7 +238,7 @@ impl RequestService {
             self.store.notifier.tell(
                 EventKind::Exhausted,
                 pool,
-                request.keeper(),
+                request.affinity(),
                 About {
                     until: reaction.retry_at,
                     ..about
@@ -262,7 +265,7 @@ fn log(request: &Request, account: &AccountId, report: &Report, reaction: &React
     tracing::debug!(
         %provider, %account, attempt = report.attempt, model = request.model.as_deref(),
         status = report.status, failure = ?report.failure, attempts = request.attempts(),
-        waited_ms = millis(request.spent()), delay_ms = millis(reaction.delay),
+        waited_ms = millis(request.time_waited()), delay_ms = millis(reaction.delay),
         reason = reaction.reason.as_str(), action = ?reaction.action,
         retry_at = reaction.retry_at.map(named::time),
         "an answer was judged"
@@ -279,7 +282,7 @@ fn log(request: &Request, account: &AccountId, report: &Report, reaction: &React
             "what an answer was judged by"
         );
     }
-    for late in &reaction.late {
+    for late in &reaction.late_charges {
         let rests = late.cooldown.as_ref();
         tracing::info!(
             %provider, account = %late.account,

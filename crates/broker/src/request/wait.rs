@@ -58,13 +58,13 @@ impl RequestService {
             return Err(failure);
         }
         let span = self.store.now().until(until);
-        let spent = pending.request.spent();
+        let spent = pending.request.time_waited();
         if spent + span > pending.provider.rotation.max_wait {
             return Err(failure);
         }
-        let since = spent.saturating_sub(before.spent());
+        let since = spent.saturating_sub(before.time_waited());
         pending.request = before;
-        Arc::make_mut(&mut pending.request).waited(since);
+        Arc::make_mut(&mut pending.request).add_wait(since);
         self.wait(pending, until, failure.account().map(AccountId::from))
             .await;
         Ok(())
@@ -106,7 +106,7 @@ impl RequestService {
                 break;
             }
         }
-        Arc::make_mut(&mut pending.request).waited(waited());
+        Arc::make_mut(&mut pending.request).add_wait(waited());
     }
 
     /// Waits for the second try of an exchange that was cut short, for an account of this pool; `false` when there is

@@ -69,7 +69,7 @@ pub struct Account {
 
 impl Account {
     pub(crate) fn of(entry: &Entry, state: &SharedState, now: Timestamp) -> Self {
-        let counters = state.counters(&entry.view.id);
+        let counters = state.stats(&entry.view.id);
         let Credential {
             provider,
             namespace,

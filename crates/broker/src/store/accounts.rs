@@ -38,7 +38,7 @@ pub(crate) struct Accounts {
 struct Members {
     roster: Roster,
     /// Those that may not go everywhere where the provider's credentials go.
-    strays: Vec<Arc<Entry>>,
+    origin_restricted: Vec<Arc<Entry>>,
 }
 
 /// One account: what the policy sees, what is sealed, and the headers made of it.
@@ -130,15 +130,17 @@ impl Accounts {
                         .all(|origin| entry.may_go(settled, origin))
                 })
             };
-            let strays = entries
+            let origin_restricted = entries
                 .into_iter()
                 .filter(|entry| !goes_everywhere(entry))
                 .collect();
-            accounts
-                .pools
-                .entry(provider)
-                .or_default()
-                .insert(namespace, Members { roster, strays });
+            accounts.pools.entry(provider).or_default().insert(
+                namespace,
+                Members {
+                    roster,
+                    origin_restricted,
+                },
+            );
         }
         Ok(accounts)
     }
@@ -179,7 +181,9 @@ impl Accounts {
             .pools
             .get(provider)
             .and_then(|pools| pools.get(namespace));
-        members.map_or((&NOBODY, &[]), |members| (&members.roster, &members.strays))
+        members.map_or((&NOBODY, &[]), |members| {
+            (&members.roster, &members.origin_restricted)
+        })
     }
 
     /// Every pool that has an account, in order.

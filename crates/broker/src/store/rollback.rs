@@ -39,7 +39,7 @@ impl HighWaterMarks {
             let id = &entry.view.id;
             let seen_here = before.get(id).map_or(0, |entry| entry.view.generation);
             let highest = seen_here.max(self.mark_of(entry));
-            let known = state.read(|state| state.counters(id).generation);
+            let known = state.read(|state| state.stats(id).generation);
             if entry.view.generation < highest && known < highest {
                 tracing::warn!(account = %id, "its record is older than one that was seen before");
                 state.note(&refreshed(id, highest));

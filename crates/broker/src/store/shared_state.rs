@@ -185,7 +185,7 @@ fn parse(bytes: Option<&[u8]>) -> SharedState {
 mod tests {
     use std::time::Duration;
 
-    use provider_auth_policy::{Block, Reason, Source};
+    use provider_auth_policy::{Block, Reason, Scope, Source};
 
     use super::*;
 
@@ -197,9 +197,9 @@ mod tests {
             let until = at + Duration::from_secs(3_600);
             let block = Block::new(until, Reason::QuotaExhausted, Source::Header, at);
             let mut change = SharedState::default();
-            change.blocks.insert("account:a".to_owned(), block);
+            change.blocks.insert("account:a".into(), block);
             cache.decide(at, |_, _| ((), change));
-            cache.read(|state| state.blocks["account:a"].live_until(at))
+            cache.read(|state| state.blocks[&Scope::from("account:a")].live_until(at))
         };
         let tomorrow = today + Duration::from_secs(86_400);
         assert!(limited_at(tomorrow).is_some());

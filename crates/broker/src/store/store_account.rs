@@ -66,7 +66,7 @@ impl Store {
 
     /// The highest generation that any process has noted of an account.
     pub(crate) fn seen_generation(&self, id: &AccountId) -> u64 {
-        self.state.read(|state| state.counters(id).generation)
+        self.state.read(|state| state.stats(id).generation)
     }
 
     fn store_now(

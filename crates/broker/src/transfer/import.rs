@@ -137,10 +137,7 @@ impl TransferService {
             return self.bring_up_to_date(vault, entry, item);
         }
         item.account.label = label_in_pool(&accounts, &item.account, Some(&id));
-        let seen = self
-            .store
-            .state
-            .read(|state| state.counters(&id).generation);
+        let seen = self.store.state.read(|state| state.stats(&id).generation);
         let kind = record_kind(item.account.kind());
         let plaintext = item.account.plaintext();
         if seen <= item.generation {
@@ -172,7 +169,7 @@ impl TransferService {
         let guard = self.store.lock_record(vault, &record_id(&id)?)?;
         let (current, generation) = read_locked(vault, &guard)?;
         let (standing, seen) = self.store.state.read(|state| {
-            let seen = state.counters(&id).generation;
+            let seen = state.stats(&id).generation;
             (state.standing(&id, generation), seen)
         });
         let (taken, above) = if id.as_str() == item.id {

@@ -14,7 +14,7 @@ fn one_response_goes_out_when_nobody_can_serve_and_it_says_when_somebody_can() {
     assert_eq!(reaction.retry_at, Some(at(50_002)));
     assert_eq!(reaction.cooldown_until, Some(at(50_002)));
     assert!(reaction.durable);
-    // Calling again before then reaches nobody.
+    // Calling again before then reaches no account.
     world.check(
         request(),
         "Exhausted { retry_at: Some(Timestamp(1776676050002)), reason: Throttled }",
@@ -48,7 +48,7 @@ fn a_request_that_may_be_held_waits_for_the_reset() {
 }
 
 #[test]
-fn a_request_hops_three_times_at_most() {
+fn a_request_switches_three_times_at_most() {
     let mut world = World::new(["a", "b", "c", "d", "e"].map(oauth));
     for id in ["a", "b", "c", "d", "e"] {
         world = world.answers(id, [status(402)]);
@@ -106,7 +106,7 @@ fn a_pool_whose_logins_do_not_stand_in_for_one_another_still_has_its_keys() {
 fn sitting_out() -> (World, Request) {
     let mut world = World::new([oauth("a")]);
     let mut request = request();
-    request.serving(&"a".into(), 1, world.now);
+    request.begin_attempt(&"a".into(), 1, world.now);
     let throttle = status(429).header("retry-after", 2);
     let reaction = world.report(&mut request, &"a".into(), &throttle);
     assert_eq!(reaction.delay, seconds(2));
@@ -128,7 +128,7 @@ fn a_block_that_was_renewed_during_the_wait_is_waited_for_as_well() {
     world.now = at(1_000);
     let longer = status(429).header("retry-after", 10);
     let mut other = session("other");
-    other.serving(&"a".into(), 1, world.now);
+    other.begin_attempt(&"a".into(), 1, world.now);
     world.report(&mut other, &"a".into(), &longer);
     world.now = at(2_000);
     world.send(&mut request);

@@ -21,7 +21,8 @@ struct Case {
     name: String,
     #[serde(default = "generic")]
     provider: String,
-    /// `key`, `login` or `client`, a login by the client's own credentials; the first is `a`, the next `b`.
+    /// `key`, `login` or `client`, a login by the client's own credentials; the first is `a`, the
+    /// next `b`.
     accounts: Vec<String>,
     steps: Vec<Step>,
 }
@@ -44,7 +45,7 @@ struct Step {
     /// What each account answers this request with, time after time; 200 when nothing is said.
     #[serde(default)]
     answers: BTreeMap<String, Vec<Given>>,
-    /// Who was asked, what they answered, and how it ended.
+    /// Which accounts were asked, what they answered, and how it ended.
     happens: String,
     /// What is charged to each account afterwards; nothing when an account is not named.
     #[serde(default)]
@@ -171,7 +172,7 @@ fn play(case: &Case, words: fn(Value) -> Value) {
         let mut request = Request::new("acme", "default", step.model.clone(), None, None)
             .with_path(&step.path)
             .with_item(step.item.clone());
-        world.with(|pool| hold(pool, &mut request));
+        world.with(|pool| pin_to_owner(pool, &mut request));
         let refused_here = match world.select(&request) {
             Selection::Exhausted { reason, .. } => Some(reason.as_str()),
             Selection::NeedsLogin { .. } => Some("needs_login"),

@@ -392,25 +392,19 @@ fn a_public_state_word_follows_standing_and_account_wide_blocks() {
         world.send(&mut Request::new("acme", "default", None, None, None));
         account_state(&world.accounts[0], &world.state, world.now)
     };
-    assert_eq!(state_of(status(200)), AccountStateName::Ready);
-    assert_eq!(state_of(status(429)), AccountStateName::Cooling);
+    assert_eq!(state_of(status(200)), AccountState::Ready);
+    assert_eq!(state_of(status(429)), AccountState::Cooling);
     let quota = status(429).header("retry-after", 100);
-    assert_eq!(state_of(quota), AccountStateName::Exhausted);
-    assert_eq!(state_of(status(402)), AccountStateName::OutOfCredit);
+    assert_eq!(state_of(quota), AccountState::Exhausted);
+    assert_eq!(state_of(status(402)), AccountState::OutOfCredit);
     let dead = status(401).code("invalid_token");
-    assert_eq!(state_of(dead), AccountStateName::NeedsLogin);
+    assert_eq!(state_of(dead), AccountState::NeedsLogin);
     let banned = status(403).code("account_deactivated");
-    assert_eq!(state_of(banned), AccountStateName::BlockedByProvider);
+    assert_eq!(state_of(banned), AccountState::BlockedByProvider);
     let mut off = oauth("a");
     off.enabled = false;
     let state = SharedState::default();
-    assert_eq!(
-        account_state(&off, &state, at(0)),
-        AccountStateName::Disabled
-    );
+    assert_eq!(account_state(&off, &state, at(0)), AccountState::Disabled);
     off.readable = false;
-    assert_eq!(
-        account_state(&off, &state, at(0)),
-        AccountStateName::Unreadable
-    );
+    assert_eq!(account_state(&off, &state, at(0)), AccountState::Unreadable);
 }

@@ -240,7 +240,7 @@ fn judged_by(signals: Signals, case: &Case, now: u64) -> Expected {
     world.signals = signals;
     let mut request = Request::new("acme", "default", Some("large".into()), None, None);
     let id = AccountId::from("a");
-    request.serving(&id, 1, world.now);
+    request.begin_attempt(&id, 1, world.now);
     let answer = crate::world::Answer {
         status: Some(case.status),
         headers: case.headers.clone(),

@@ -83,7 +83,7 @@ fn what_a_request_may_do_shows() {
         &["a not_pinned", "b eligible"],
     );
     let mut tried = request();
-    tried.serving(&"a".into(), 1, world.now);
+    tried.begin_attempt(&"a".into(), 1, world.now);
     check(
         &world,
         &tried,
@@ -91,7 +91,7 @@ fn what_a_request_may_do_shows() {
         &["a tried", "b eligible"],
     );
     let mut bound = request().with_item(Some("rs_1".into()));
-    bound.serving(&"a".into(), 1, world.now);
+    bound.begin_attempt(&"a".into(), 1, world.now);
     check(&world, &bound, None, &["a tried", "b bound_elsewhere"]);
     let still = World::new([key("a"), key("b")]).rotation(|rotation| rotation.rotate = false);
     check(
@@ -120,4 +120,26 @@ fn little_quota_is_a_reason_only_beside_more() {
     world.accounts[1].enabled = false;
     let served = Some(("a", Rule::Strategy));
     check(&world, &request(), served, &["a eligible", "b disabled"]);
+}
+
+#[test]
+fn what_a_log_shows_of_a_decision_holds_nothing_that_the_user_wrote() {
+    let refused = status(404)
+        .header("content-type", "application/json")
+        .body(r#"{"error":{"code":"model_not_found","message":"secret words"}}"#);
+    let mut world = World::new([oauth("a")]).answers("a", [refused]);
+    let mut request = Request::new(
+        "acme",
+        "default",
+        Some("large".into()),
+        Some("secret session".into()),
+        None,
+    )
+    .with_item(Some("secret item".into()));
+    world.send(&mut request);
+    let selection = world.select(&request);
+    let trace = world.with(|pool| explain(pool, &request, &selection));
+    let shown = format!("{request:?} {trace:?} {:?} {:?}", world.last, world.state);
+    assert!(!shown.contains("secret"), "{shown}");
+    assert!(shown.contains(r#"Model("a", "large")"#), "{shown}");
 }

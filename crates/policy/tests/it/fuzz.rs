@@ -47,7 +47,8 @@ fn merged(one: &SharedState, other: &SharedState) -> SharedState {
     merged
 }
 
-/// Without blocks: for them it matters which two of three meet first, as [`SharedState::merge`] says.
+/// Without blocks: for them it matters which two of three meet first, as [`SharedState::merge`]
+/// says.
 fn unblocked(state: &SharedState) -> SharedState {
     SharedState {
         blocks: Default::default(),

@@ -10,7 +10,7 @@ use crate::world::*;
 
 const ACCOUNTS: usize = 90;
 
-/// Something that changes who is the best.
+/// Something that changes which account is best.
 #[derive(Debug, Clone)]
 enum Event {
     Answered {
@@ -75,7 +75,8 @@ fn strategies() -> impl Strategy<Value = provider_auth_policy::Strategy> {
     ])
 }
 
-/// Ninety accounts; a few are keys, switched off, or of another priority, and tokens end at different times.
+/// Ninety accounts; a few are keys, switched off, or of another priority, and tokens end at
+/// different times.
 fn accounts() -> Vec<AccountView> {
     (0..ACCOUNTS)
         .map(|number| {
@@ -120,7 +121,7 @@ proptest! {
         for (event, name) in events.iter().zip(names) {
             let mut report = |world: &mut World, account: usize, answer: &Answer, model: &str| {
                 let mut request = Request::new("acme", "default", Some(model.into()), None, None);
-                request.serving(&ids[account], 1, world.now);
+                request.begin_attempt(&ids[account], 1, world.now);
                 let headers = |name: &str| answer.headers.get(name).map(String::as_str);
                 let response = Response {
                     status: answer.status, headers: &headers, body: answer.body.as_deref(), failure: None,
@@ -171,7 +172,7 @@ proptest! {
                 prop_assert_eq!(&indexes.select(&pool, &request), &chosen);
                 let Selection::Serve { account, .. } = chosen else { break };
                 // The next one must be another.
-                request.serving(&account, 1, world.now);
+                request.begin_attempt(&account, 1, world.now);
             }
         }
     }

@@ -153,8 +153,8 @@ fn play(world: &mut World, requests: Vec<Request>) -> Result<(), TestCaseError> 
             .map(|(id, _)| id)
             .filter(|id| id.len() == 1)
             .collect();
-        let hops = served.windows(2).filter(|pair| pair[0] != pair[1]).count();
-        prop_assert!(hops <= limits::MAX_HOPS as usize, "{}", world.trace);
+        let switches = served.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        prop_assert!(switches <= limits::MAX_SWITCHES as usize, "{}", world.trace);
         for id in served {
             let account = world.account(&id.into());
             prop_assert!(account.enabled);
@@ -167,7 +167,7 @@ fn play(world: &mut World, requests: Vec<Request>) -> Result<(), TestCaseError> 
             }
         }
         if request.pin.is_some() || !world.rotation.rotate {
-            prop_assert_eq!(hops, 0, "{}", world.trace);
+            prop_assert_eq!(switches, 0, "{}", world.trace);
         }
     }
     Ok(())
@@ -196,7 +196,8 @@ fn states() -> impl Strategy<Value = SharedState> {
         prop::sample::select(vec!["account:a", "account:b", "model:a:large"])
             .prop_map(str::to_owned)
     };
-    let blocks = prop::collection::btree_map(keys(), blocks(), 0..3);
+    let scopes = keys().prop_map(Scope::from);
+    let blocks = prop::collection::btree_map(scopes, blocks(), 0..3);
     let binding = (0..50_u64, 0..50_u64, prop::sample::select(vec!["a", "b"]));
     let bindings = prop::collection::btree_map(keys(), binding, 0..3);
     let account = (
@@ -232,13 +233,13 @@ fn states() -> impl Strategy<Value = SharedState> {
                         observed_at: at(observed),
                         standing: Standing::NeedsLogin,
                     };
-                    let account = AccountState {
+                    let account = AccountStats {
                         successes,
                         last_status,
                         last_at: at(last_at),
                         generation,
                         standing: standing.map(mark),
-                        ..AccountState::default()
+                        ..AccountStats::default()
                     };
                     (id.into(), account)
                 },
@@ -276,14 +277,14 @@ proptest! {
             world.probed.clear();
             world.send(&mut request);
             let still = before.iter().filter(|(_, block)| block.live_until(world.now).is_some());
-            for (key, block) in still {
-                let stands = world.state.blocks.get(key).is_some_and(|after| after.until >= block.until);
+            for (scope, block) in still {
+                let stands = world.state.blocks.get(scope).is_some_and(|after| after.until >= block.until);
                 // A probe of one account tells of what it shares with the others as well.
-                let probed = world.probed.iter().any(|id| {
-                    !key.starts_with("account:") && !key.starts_with("model:")
-                        || key.split(':').nth(1) == Some(id.as_str())
+                let probed = world.probed.iter().any(|id| match scope {
+                    Scope::Account(of) | Scope::Model(of, _) => of == id,
+                    _ => true,
                 });
-                prop_assert!(stands || probed, "{key} ended early: {}", world.trace);
+                prop_assert!(stands || probed, "{scope:?} ended early: {}", world.trace);
             }
         }
     }
@@ -338,18 +339,18 @@ proptest! {
     fn a_block_is_never_shortened_but_by_newer_news_that_it_is_over(one in blocks(), other in blocks()) {
         prop_assume!(!one.is_clear());
         let holding = |block: &Block| SharedState {
-            blocks: BTreeMap::from([("account:a".to_owned(), block.clone())]),
+            blocks: BTreeMap::from([("account:a".into(), block.clone())]),
             ..SharedState::default()
         };
         let after = merged(&holding(&one), &holding(&other));
         let is_news = other.is_clear() && other.observed_at > one.observed_at;
-        prop_assert!(is_news || after.blocks["account:a"].until >= one.until);
+        prop_assert!(is_news || after.blocks[&Scope::from("account:a")].until >= one.until);
     }
 
     #[test]
     fn junk_never_panics(
         code in any::<Option<u16>>(),
-        header in prop::sample::select(OBSERVED_HEADERS),
+        header in prop::sample::select(OBSERVED_HEADERS.clone()),
         value in ".{0,40}|[0-9.]{0,30}(ms|s|m|h)?|[0-9T:Z+.-]{0,30}",
         body in prop::option::of(".{0,60}|[\\[\\]{}:\",0-9a-z]{0,60}"),
         now in any::<u64>(),
@@ -364,7 +365,7 @@ proptest! {
         }
         answer = answer.header("anthropic-ratelimit-unified-5h-status", "rejected").header(header, value);
         let mut request = request();
-        request.serving(&"a".into(), 1, world.now);
+        request.begin_attempt(&"a".into(), 1, world.now);
         let reaction = world.report(&mut request, &"a".into(), &answer);
         prop_assert!(reaction.delay <= limits::MAX_WAIT);
         world.state.sweep(world.now);

@@ -1,6 +1,6 @@
 //! The policy as its users see it: requests played to their end over a manual clock.
 
-mod bound;
+mod affinity;
 mod budgets;
 mod charges;
 mod choosing;

@@ -53,7 +53,7 @@ fn a_probe_that_comes_late_is_still_the_only_one() {
         let claim = world.with(|pool| claim_probe(pool, &request(), &"a".into()));
         world.state.merge(&claim);
         assert!(!probes(&world));
-        // Nobody hears how it went.
+        // Its outcome is never reported.
         world.pass(seconds(1_200));
     }
 }
@@ -134,8 +134,8 @@ fn clearing_lets_the_next_request_through_at_once() {
 fn an_answer_to_an_older_question_clears_nothing() {
     let mut world = World::new([oauth("a"), oauth("b")]);
     let (mut slow, mut fast) = (session("slow"), session("fast"));
-    slow.serving(&"a".into(), 1, at(0));
-    fast.serving(&"a".into(), 1, at(1));
+    slow.begin_attempt(&"a".into(), 1, at(0));
+    fast.begin_attempt(&"a".into(), 1, at(1));
     world.now = at(5);
     world.report(
         &mut fast,

@@ -9,47 +9,47 @@ use crate::world::*;
 fn check(answer: Answer, trace: &str, block: Option<(&str, u64, Reason, Source)>) {
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [answer]);
     world.check(request(), trace);
-    let blocks: Vec<_> = world.state.blocks.iter().collect();
+    let blocks = world.state.blocks.iter();
     let found: Vec<_> = blocks
-        .iter()
-        .map(|(key, block)| {
+        .map(|(scope, block)| {
             let span = block.observed_at.until(block.until).as_secs();
-            (key.as_str(), span, block.reason, block.source)
+            (scope.clone(), span, block.reason, block.source)
         })
         .collect();
-    assert_eq!(found, Vec::from_iter(block));
+    let expected = block.map(|(scope, span, reason, source)| (scope.into(), span, reason, source));
+    assert_eq!(found, Vec::from_iter(expected));
 }
 
-const HOPPED: &str = "a:429 b:200 ok";
+const SWITCHED: &str = "a:429 b:200 ok";
 
 #[test]
 fn a_throttle_blocks_the_model_and_goes_on_with_another_account() {
     let block = ("model:a:large", 30, Reason::Throttled, Source::Header);
-    check(status(429).header("retry-after", 30), HOPPED, Some(block));
+    check(status(429).header("retry-after", 30), SWITCHED, Some(block));
     let block = ("model:a:large", 60, Reason::Throttled, Source::Header);
-    check(status(429).header("retry-after", 60), HOPPED, Some(block));
+    check(status(429).header("retry-after", 60), SWITCHED, Some(block));
 }
 
 #[test]
-fn a_short_throttle_is_sat_out_on_the_same_account_at_most_twice() {
+fn a_short_throttle_is_waited_for_on_the_same_account_at_most_twice() {
     let throttle = status(429).header("retry-after-ms", 2_000);
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", vec![throttle; 3]);
     world.check(request(), "a:429 ~2000 a:429 ~2000 a:429 b:200 ok");
 }
 
 #[test]
-fn a_short_throttle_behind_a_stronger_block_is_not_sat_out() {
+fn a_short_throttle_behind_a_stronger_block_is_not_waited_for() {
     let quota = status(429)
         .code("usage_limit_reached")
         .header("retry-after", 600);
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [quota]);
     let mut slow = request();
-    slow.serving(&"a".into(), 1, world.now);
-    world.check(request(), HOPPED);
+    slow.begin_attempt(&"a".into(), 1, world.now);
+    world.check(request(), SWITCHED);
     let throttle = status(429).header("retry-after", 1);
     let reaction = world.report(&mut slow, &"a".into(), &throttle);
-    assert_eq!((reaction.action, reaction.rotated), (Action::Retry, true));
-    assert!(world.state.blocks["account:a"].until > at(590_000));
+    assert_eq!(reaction.action, Action::Retry);
+    assert!(world.state.blocks[&Scope::from("account:a")].until > at(590_000));
 }
 
 #[test]
@@ -63,8 +63,8 @@ fn a_server_that_says_zero_is_not_hammered() {
 fn without_a_model_a_throttle_blocks_the_account() {
     let throttle = status(429).header("retry-after", 30);
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [throttle]);
-    world.check(Request::new("acme", "default", None, None, None), HOPPED);
-    assert!(world.state.blocks.contains_key("account:a"));
+    world.check(Request::new("acme", "default", None, None, None), SWITCHED);
+    assert!(world.state.blocks.contains_key(&Scope::from("account:a")));
 }
 
 #[test]
@@ -78,8 +78,8 @@ fn a_long_stated_wait_is_a_quota_within_bounds_and_no_wider_for_that() {
             Source::Header,
         ))
     };
-    check(quota(61), HOPPED, block(61));
-    check(quota(604_800), HOPPED, block(86_400));
+    check(quota(61), SWITCHED, block(61));
+    check(quota(604_800), SWITCHED, block(86_400));
 }
 
 #[test]
@@ -95,8 +95,8 @@ fn a_quota_lasts_until_the_latest_reset_of_the_refused_windows() {
         .header(&unified("7d", "reset"), second + 500_001)
         .header("retry-after", 70);
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [spent]);
-    world.check(request(), HOPPED);
-    let block = &world.state.blocks["account:a"];
+    world.check(request(), SWITCHED);
+    let block = &world.state.blocks[&Scope::from("account:a")];
     assert_eq!(block.until, at(500_001_000));
     assert_eq!(block.source, Source::Header);
 }
@@ -115,7 +115,7 @@ fn a_window_is_not_believed_beyond_its_length() {
         Reason::QuotaExhausted,
         Source::Header,
     );
-    check(spent, HOPPED, Some(block));
+    check(spent, SWITCHED, Some(block));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_refused_model_window_leaves_the_account_alone() {
         .header("anthropic-ratelimit-unified-7d_oi-status", "rejected")
         .header("retry-after", 120);
     let block = ("model:a:large", 120, Reason::QuotaExhausted, Source::Header);
-    check(spent, HOPPED, Some(block));
+    check(spent, SWITCHED, Some(block));
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_code_in_the_body_tells_a_quota_from_a_throttle() {
     let quota = |span| Some(("account:a", span, Reason::QuotaExhausted, Source::Body));
     check(
         from_body(r#"{"error":{"type":"usage_limit_reached","resets_in_seconds":40}}"#),
-        HOPPED,
+        SWITCHED,
         quota(40),
     );
     // A reset that is past says nothing: the span beside it does.
@@ -144,13 +144,13 @@ fn a_code_in_the_body_tells_a_quota_from_a_throttle() {
         from_body(
             r#"{"error":{"type":"usage_limit_reached","resets_at":1700000000,"resets_in_seconds":77}}"#,
         ),
-        HOPPED,
+        SWITCHED,
         quota(77),
     );
     let ladder = ("account:a", 300, Reason::QuotaExhausted, Source::Ladder);
     check(
         status(429).code("usage_limit_reached"),
-        HOPPED,
+        SWITCHED,
         Some(ladder),
     );
 }
@@ -164,7 +164,7 @@ fn google(status_code: u16, details: &str) -> Answer {
 
 #[test]
 fn the_details_of_a_google_error_are_read() {
-    let limited = |details: &str, block| check(google(429, details), HOPPED, Some(block));
+    let limited = |details: &str, block| check(google(429, details), SWITCHED, Some(block));
     let of_model = |span, reason| ("model:a:large", span, reason, Source::Body);
     limited(
         r#"{"@type":"rpc:QuotaFailure","violations":[{"quotaId":"GenerateRequestsPerMinutePerProjectPerModel-FreeTier"}]},
@@ -246,8 +246,8 @@ fn a_message_says_how_long_where_the_table_names_the_phrase_and_never_what() {
         .answers("a", [status(400).body(body), status(429).body(body)]);
     world.signals.wait_phrases = &["Your quota will reset after ", "Please retry in "];
     world.check(request(), "a:400 client_error");
-    world.check(request(), HOPPED);
-    let block = &world.state.blocks["model:a:large"];
+    world.check(request(), SWITCHED);
+    let block = &world.state.blocks[&Scope::from("model:a:large")];
     assert_eq!(block.observed_at.until(block.until), seconds(6_236));
 }
 
@@ -256,7 +256,7 @@ fn the_text_of_a_message_is_never_read() {
     let body = r#"{"error":{"message":"quota exhausted, insufficient_quota, too many tokens","code":"who_knows"}}"#;
     check(status(400).body(body), "a:400 client_error", None);
     let ladder = ("model:a:large", 10, Reason::RateLimited, Source::Ladder);
-    check(status(429).body(body), HOPPED, Some(ladder));
+    check(status(429).body(body), SWITCHED, Some(ladder));
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn what_has_nothing_remaining_states_the_wait() {
         .header("x-ratelimit-remaining", 7)
         .header("x-ratelimit-reset", "59");
     let block = ("model:a:large", 40, Reason::Throttled, Source::Header);
-    check(metered, HOPPED, Some(block));
+    check(metered, SWITCHED, Some(block));
 }
 
 #[test]
@@ -281,11 +281,11 @@ fn a_silent_limit_climbs_the_ladder_one_step_per_block_window() {
         world = world.answers("a", limits);
         // Two requests in one window count once.
         let (mut one, mut two) = (request(), request());
-        two.serving(&"a".into(), 1, world.now);
+        two.begin_attempt(&"a".into(), 1, world.now);
         world.send(&mut one);
         world.report(&mut two, &"a".into(), &status(429));
         world.answers.clear();
-        let block = &world.state.blocks["model:a:large"];
+        let block = &world.state.blocks[&Scope::from("model:a:large")];
         spans.push(block.observed_at.until(block.until).as_secs());
         world.now = block.until;
     }
@@ -296,7 +296,7 @@ fn a_silent_limit_climbs_the_ladder_one_step_per_block_window() {
 fn ten_quiet_minutes_or_a_success_begin_the_ladder_anew() {
     let mut world = World::new([oauth("a")]).rotation(|rotation| rotation.max_wait = seconds(0));
     let span = |world: &World| {
-        let block = &world.state.blocks["model:a:large"];
+        let block = &world.state.blocks[&Scope::from("model:a:large")];
         block.observed_at.until(block.until).as_secs()
     };
     for expect in [10, 30] {
@@ -324,16 +324,19 @@ fn a_burst_that_is_answered_in_part_does_not_climb_the_ladder() {
     for _ in 0..4 {
         let (mut refused, mut slow) = (request(), request());
         for request in [&mut refused, &mut slow] {
-            request.serving(&"a".into(), 1, world.now);
+            request.begin_attempt(&"a".into(), 1, world.now);
         }
         world.pass(seconds(1));
         world.report(&mut refused, &"a".into(), &status(429));
-        let until = world.state.blocks["model:a:large"].until;
+        let until = world.state.blocks[&Scope::from("model:a:large")].until;
         assert_eq!(world.now.until(until), seconds(10));
         // The answer to the older question neither ends the block nor leaves it as it was.
         world.pass(seconds(1));
         world.report(&mut slow, &"a".into(), &status(200));
-        assert_eq!(world.state.blocks["model:a:large"].until, until);
+        assert_eq!(
+            world.state.blocks[&Scope::from("model:a:large")].until,
+            until
+        );
         world.now = until;
     }
 }
@@ -342,12 +345,12 @@ fn a_burst_that_is_answered_in_part_does_not_climb_the_ladder() {
 fn an_account_that_a_code_calls_without_credit_rests_an_hour_and_then_a_day() {
     let block = ("account:a", 3_600, Reason::OutOfCredit, Source::Ladder);
     let empty = status(429).code("insufficient_quota");
-    check(empty.clone(), HOPPED, Some(block));
+    check(empty.clone(), SWITCHED, Some(block));
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [empty.clone(), empty]);
-    world.check(session("one"), HOPPED);
+    world.check(session("one"), SWITCHED);
     world.pass(seconds(3_600));
-    world.check(session("two"), HOPPED);
-    let block = &world.state.blocks["account:a"];
+    world.check(session("two"), SWITCHED);
+    let block = &world.state.blocks[&Scope::from("account:a")];
     assert_eq!(block.observed_at.until(block.until), seconds(86_400));
 }
 
@@ -357,7 +360,7 @@ fn an_account_that_answers_402_rests_a_minute_and_then_longer_and_longer() {
     for span in [60, 600, 3_600, 86_400, 86_400] {
         world = world.answers("a", [status(402)]);
         world.check(session(&format!("after {span}")), "a:402 b:200 ok");
-        let block = &world.state.blocks["account:a"];
+        let block = &world.state.blocks[&Scope::from("account:a")];
         assert_eq!(block.observed_at.until(block.until), seconds(span));
         world.now = block.until;
         world.state.bindings.clear();
@@ -376,7 +379,10 @@ fn a_fresh_token_that_is_refused_rests_the_account_and_a_second_asks_for_login()
     let refused = [status(401), status(401), status(401), status(401)];
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", refused);
     world.check(session("one"), "a:401 refresh a:401 b:200 ok");
-    assert_eq!(world.state.blocks["account:a"].until, at(30_002));
+    assert_eq!(
+        world.state.blocks[&Scope::from("account:a")].until,
+        at(30_002)
+    );
     world.pass(seconds(31));
     world.check(session("two"), "a:401 refresh a:401 b:200 ok");
     assert_eq!(world.state.standing(&"a".into(), 3), Standing::NeedsLogin);
@@ -389,13 +395,13 @@ fn one_refused_token_counts_once_however_many_requests_it_met() {
     let mut world = World::new([oauth("a"), oauth("b")]);
     let mut requests = [request(), request(), request()];
     for request in &mut requests {
-        request.serving(&"a".into(), 1, world.now);
+        request.begin_attempt(&"a".into(), 1, world.now);
         let reaction = world.report(request, &"a".into(), &status(401));
         assert_eq!(reaction.action, Action::Retry);
         assert_eq!(request.resend_after_refresh(), Some((&"a".into(), 1)));
     }
     for request in &mut requests {
-        request.serving(&"a".into(), 2, world.now);
+        request.begin_attempt(&"a".into(), 2, world.now);
         world.accounts[0].generation = 2;
         world.report(request, &"a".into(), &status(401));
     }
@@ -406,7 +412,7 @@ fn one_refused_token_counts_once_however_many_requests_it_met() {
 fn a_newer_token_in_the_vault_is_sent_without_a_refresh() {
     let mut world = World::new([key("a"), key("b")]).answers("a", [status(200)]);
     let mut request = request();
-    request.serving(&"a".into(), 1, world.now);
+    request.begin_attempt(&"a".into(), 1, world.now);
     world.accounts[0].generation = 2;
     let reaction = world.report(&mut request, &"a".into(), &status(401));
     assert_eq!(reaction.action, Action::Retry);
@@ -423,7 +429,7 @@ fn a_refused_key_asks_for_login_and_is_not_refreshed() {
     world.accounts.pop();
     world.check(
         request(),
-        r#"NeedsLogin { accounts: [AccountId("a")], reason: NeedsLogin }"#,
+        r#"NeedsLogin { accounts: ["a"], reason: NeedsLogin }"#,
     );
 }
 
@@ -431,7 +437,10 @@ fn a_refused_key_asks_for_login_and_is_not_refreshed() {
 fn an_unexplained_403_is_refreshed_when_the_token_is_old_and_then_rests() {
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", vec![status(403); 2]);
     world.check(request(), "a:403 refresh a:403 b:200 ok");
-    assert_eq!(world.state.blocks["account:a"].until, at(300_002));
+    assert_eq!(
+        world.state.blocks[&Scope::from("account:a")].until,
+        at(300_002)
+    );
     let mut young = World::new([oauth("a"), oauth("b")]).answers("a", [status(403)]);
     young.accounts[0].obtained_at = Some(at(0));
     young.check(request(), "a:403 b:200 ok");
@@ -462,16 +471,17 @@ fn an_account_to_be_verified_steps_aside() {
 #[test]
 fn a_model_that_an_account_lacks_is_asked_of_those_not_known_to_lack_it() {
     let lacks = |status_code| status(status_code).code("model_not_found");
-    // A model that was never served may be there in a moment; one that was is not in this account's plan.
+    // A model that was never served may be there in a moment; one that was is not in this account's
+    // plan.
     for (status_code, hours) in [(403, 12), (404, 6)] {
-        let hopped = format!("a:{status_code} b:200 ok");
+        let switched = format!("a:{status_code} b:200 ok");
         let minutes = ("model:a:large", 300, Reason::NotEntitled, Source::Body);
-        check(lacks(status_code), &hopped, Some(minutes));
+        check(lacks(status_code), &switched, Some(minutes));
         let mut world = World::new([oauth("a"), oauth("b")]);
         world.check(session("one"), "a:200 ok");
         world = world.answers("a", [lacks(status_code)]);
-        world.check(session("two"), &hopped);
-        let block = &world.state.blocks["model:a:large"];
+        world.check(session("two"), &switched);
+        let block = &world.state.blocks[&Scope::from("model:a:large")];
         assert_eq!(block.observed_at.until(block.until), seconds(hours * 3_600));
     }
     let mut world = World::new([oauth("a"), oauth("b")])
@@ -487,7 +497,7 @@ fn a_wrong_request_is_delivered_without_penalty() {
     for code in [400, 404, 409, 413, 422] {
         let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [status(code)]);
         world.check(request(), &format!("a:{code} client_error"));
-        let known = world.state.counters(&"a".into());
+        let known = world.state.stats(&"a".into());
         assert_eq!((known.successes, known.failures), (0, 0));
         assert_eq!(known.last_status, Some(code));
     }
@@ -589,13 +599,13 @@ fn an_answer_that_is_none_is_asked_for_once_more() {
 fn an_error_event_first_counts_as_its_status() {
     let event = |body: &str| status(200).body(body);
     let ladder = ("model:a:large", 10, Reason::RateLimited, Source::Ladder);
-    let hopped = "a:200 b:200 ok";
+    let switched = "a:200 b:200 ok";
     check(
         event(r#"{"type":"error","error":{"type":"rate_limit_error"}}"#),
-        hopped,
+        switched,
         Some(ladder),
     );
-    check(event(r#"{"error":{"code":429}}"#), hopped, Some(ladder));
+    check(event(r#"{"error":{"code":429}}"#), switched, Some(ladder));
     let again = "a:200 a:200 ok";
     check(
         event(r#"{"error":{"type":"overloaded_error"}}"#),
@@ -630,6 +640,9 @@ fn jitter_only_lengthens() {
     let throttle = status(429).header("retry-after", 60);
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [throttle]);
     world.jitter = 1.0;
-    world.check(request(), HOPPED);
-    assert_eq!(world.state.blocks["model:a:large"].until, at(63_001));
+    world.check(request(), SWITCHED);
+    assert_eq!(
+        world.state.blocks[&Scope::from("model:a:large")].until,
+        at(63_001)
+    );
 }

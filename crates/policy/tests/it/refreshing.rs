@@ -1,4 +1,4 @@
-//! What a refresh changes for everybody.
+//! What a refresh changes for all processes.
 
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ fn check_join(one: Block, other: Block, until: u64) {
         let again = one.clone();
         one.merge(&other);
         assert_eq!(one, again);
-        assert_eq!(one.blocks["account:a"].until, at(until));
+        assert_eq!(one.blocks[&Scope::from("account:a")].until, at(until));
     }
 }
 
@@ -51,7 +51,7 @@ fn counters_add_up_and_everything_else_is_the_newest() {
     }))
     .unwrap();
     state.merge(&delta);
-    let known = state.counters(&"a".into());
+    let known = state.stats(&"a".into());
     assert_eq!((known.successes, known.failures), (5, 1));
     assert_eq!((known.last_status, known.generation), (Some(200), 4));
 }
@@ -68,6 +68,7 @@ fn what_is_unknown_is_kept_and_what_is_unreadable_is_dropped() {
         "blocks": {
             "account:gone": { "until": 9, "reason": "throttled", "source": "header", "observed_at": 5, "future": 2 },
             "account:broken": { "until": 9, "reason": "not yet invented", "source": "header", "observed_at": 5 },
+            "region:eu:acme": { "until": 9, "reason": "throttled", "source": "header", "observed_at": 5 },
         },
         "bindings": [],
         "pools": { "p/n": { "order": ["gone"], "moved_at": 7 } },
@@ -78,6 +79,7 @@ fn what_is_unknown_is_kept_and_what_is_unreadable_is_dropped() {
     assert_eq!(again["future"], json!({ "x": 1 }));
     assert_eq!(again["accounts"]["gone"]["future"], json!(true));
     assert_eq!(again["blocks"]["account:gone"]["future"], json!(2));
+    assert_eq!(again["blocks"]["region:eu:acme"]["until"], 9);
     assert!(again["accounts"].get("broken").is_none());
     assert!(again["blocks"].get("account:broken").is_none());
     assert_eq!(again["pools"]["p/n"]["order"], json!(["gone"]));
@@ -170,7 +172,7 @@ fn cooldowns_name_what_they_are_about() {
         Scope::Model("ab".into(), "m".into()),
     ];
     for scope in scopes.iter().chain(&others) {
-        world.state.blocks.insert(scope.key(), block(1_000, 0));
+        world.state.blocks.insert(scope.clone(), block(1_000, 0));
     }
     let found = world.state.cooldowns(&world.accounts[0], at(1));
     let found: Vec<Scope> = found.into_iter().map(|(scope, _)| scope).collect();
@@ -192,7 +194,7 @@ fn an_answer_is_a_small_change_that_can_wait() {
         .header("anthropic-ratelimit-unified-5h-utilization", "0.29")
         .header("anthropic-ratelimit-unified-5h-reset", START / 1_000 + 60);
     let mut request = session("one");
-    request.serving(&"a".into(), 1, world.now);
+    request.begin_attempt(&"a".into(), 1, world.now);
     let reaction = world.report(&mut request, &"a".into(), &served);
     assert!(!reaction.durable);
     let known = &reaction.delta.accounts[&AccountId::from("a")];
@@ -215,13 +217,14 @@ fn a_state_of_an_earlier_version_is_read_and_one_of_this_version_by_it() {
         }},
     });
     let state: SharedState = serde_json::from_value(old).unwrap();
-    let known = state.counters(&"a".into());
+    let known = state.stats(&"a".into());
     assert_eq!(known.refused.map(|refusal| refusal.path), Some(None));
     assert_eq!(known.trusted_at, Timestamp::default());
-    let block = &state.blocks["account:a"];
+    let block = &state.blocks[&Scope::from("account:a")];
     assert!(!block.doubtful && block.status.is_none() && block.answer.is_none());
     assert!(state.served.is_empty());
-    // What is new stands in fields that an earlier version keeps, and under keys that it never looks up.
+    // What is new stands in fields that an earlier version keeps, and under keys that it never
+    // looks up.
     let new = holding(Block {
         doubtful: true,
         status: Some(402),

@@ -1,10 +1,13 @@
 //! How long a server asks us to wait: the vectors that every implementation shares.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use provider_auth_policy::*;
 use serde::Deserialize;
+
+use crate::world::*;
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -45,20 +48,53 @@ fn every_form_of_a_stated_wait_is_read_and_junk_is_not() {
 
 #[test]
 fn every_header_that_is_read_is_observed() {
-    let signals = Signals::GENERIC;
-    let windows = signals.windows.iter().chain(&signals.overall);
-    let of_windows = windows.flat_map(|window| {
-        let used = window.used.map(|(name, _)| name);
-        [window.status, Some(window.reset), used]
-            .into_iter()
-            .flatten()
-    });
-    let of_meters = signals
-        .meters
-        .iter()
-        .flat_map(|meter| [meter.remaining, meter.reset]);
-    for name in of_windows.chain(of_meters) {
-        assert!(OBSERVED_HEADERS.contains(&name), "{name}");
+    let asked = RefCell::new(BTreeSet::new());
+    let headers = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        None
+    };
+    let tables = [
+        Signals::GENERIC,
+        Signals::ANTHROPIC,
+        Signals::GOOGLE,
+        Signals::QWEN,
+        Signals::CURSOR,
+        Signals::OCI,
+    ];
+    for signals in tables {
+        let mut world = World::new([oauth("a")]);
+        world.signals = signals;
+        for (status, body) in [
+            (200, None),
+            (401, None),
+            (403, Some("{}")),
+            (429, None),
+            (500, None),
+        ] {
+            let response = Response {
+                status: Some(status),
+                headers: &headers,
+                body,
+                failure: None,
+            };
+            let mut request = request();
+            request.begin_attempt(&"a".into(), 1, world.now);
+            world.with(|pool| {
+                react(
+                    pool,
+                    &mut request,
+                    &"a".into(),
+                    &world.signals,
+                    &response,
+                    0.0,
+                );
+            });
+        }
+    }
+    let asked = asked.into_inner();
+    assert!(asked.contains("retry-after"));
+    for name in asked {
+        assert!(OBSERVED_HEADERS.contains(&name.as_str()), "{name}");
         assert_eq!(name, name.to_lowercase());
     }
 }

@@ -203,7 +203,7 @@ impl World {
                     let span = self.now.until(until);
                     assert!(!span.is_zero(), "a wait that does not pass time");
                     self.note(format_args!("~{}", span.as_millis()));
-                    request.waited(span);
+                    request.add_wait(span);
                     self.now = until;
                     continue;
                 }
@@ -233,7 +233,7 @@ impl World {
                 self.note(format_args!("refresh"));
             }
             let generation = self.account(&id).generation;
-            request.serving(&id, generation, self.now);
+            request.begin_attempt(&id, generation, self.now);
             self.traffic.begin(&id, self.now);
             // An answer takes a moment.
             self.pass(Duration::from_millis(1));

@@ -1,0 +1,158 @@
+//! What a block is about, and what of a request a block may be about.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::account::AccountId;
+
+/// What a block is about.
+///
+/// The file of the shared state writes it as text, such as `account:ID` or `model:ID:MODEL`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// The whole account.
+    Account(AccountId),
+    /// This machine's address at the provider, whichever account asks and whatever for.
+    Egress(Arc<str>),
+    /// One model of one account.
+    Model(AccountId, String),
+    /// One endpoint of one account.
+    Path(AccountId, String),
+    /// One model of the provider, whichever account asks.
+    ProviderModel(Arc<str>, String),
+    /// The text of a scope that a later version wrote: it is kept, and blocks nothing here.
+    Unknown(String),
+}
+
+impl Scope {
+    /// Returns the model that it is about, if it is about one.
+    pub fn model(&self) -> Option<&str> {
+        match self {
+            Self::Model(_, model) | Self::ProviderModel(_, model) => Some(model),
+            Self::Account(_) | Self::Path(..) | Self::Egress(_) | Self::Unknown(_) => None,
+        }
+    }
+
+    /// Returns the one account that it is about, if it is about one.
+    pub(crate) const fn account(&self) -> Option<&AccountId> {
+        match self {
+            Self::Account(id) | Self::Model(id, _) | Self::Path(id, _) => Some(id),
+            Self::ProviderModel(..) | Self::Egress(_) | Self::Unknown(_) => None,
+        }
+    }
+
+    /// Tells whether another account of the pool would meet the same block.
+    pub(crate) const fn spans_accounts(&self) -> bool {
+        matches!(self, Self::ProviderModel(..) | Self::Egress(_))
+    }
+}
+
+/// The public name of a scope: the model, or the path with its leading slash, else `account`.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Path(_, path) => path,
+            _ => self.model().unwrap_or("account"),
+        })
+    }
+}
+
+impl Serialize for Scope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Account(id) => serializer.collect_str(&format_args!("account:{id}")),
+            Self::Egress(provider) => serializer.collect_str(&format_args!("egress:{provider}")),
+            Self::Model(id, model) => serializer.collect_str(&format_args!("model:{id}:{model}")),
+            Self::Path(id, path) => serializer.collect_str(&format_args!("path:{id}:{path}")),
+            Self::ProviderModel(provider, model) => {
+                serializer.collect_str(&format_args!("provider-model:{provider}:{model}"))
+            }
+            Self::Unknown(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+/// Reads the text of the shared state. Neither account ids nor names of providers hold a colon.
+impl From<&str> for Scope {
+    fn from(text: &str) -> Self {
+        let known = || {
+            let (kind, rest) = text.split_once(':')?;
+            let parts = || rest.split_once(':');
+            Some(match kind {
+                "account" => Self::Account(rest.into()),
+                "egress" => Self::Egress(rest.into()),
+                "model" => parts().map(|(id, model)| Self::Model(id.into(), model.to_owned()))?,
+                "path" => parts().map(|(id, path)| Self::Path(id.into(), path.to_owned()))?,
+                "provider-model" => {
+                    parts().map(|(id, model)| Self::ProviderModel(id.into(), model.to_owned()))?
+                }
+                _ => return None,
+            })
+        };
+        known().unwrap_or_else(|| Self::Unknown(text.to_owned()))
+    }
+}
+
+impl From<String> for Scope {
+    fn from(text: String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+/// What of a request a block may be about, beside the account.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target<'a> {
+    pub(crate) model: Option<&'a str>,
+    pub(crate) path: Option<&'a str>,
+}
+
+impl Target<'_> {
+    /// Returns every scope whose block stands in the way of a request to this account.
+    pub(crate) fn scopes(
+        self,
+        account: &AccountId,
+        provider: &Arc<str>,
+    ) -> impl Iterator<Item = Scope> + use<> {
+        let model = self.model.map(str::to_owned);
+        let path = self.path.map(str::to_owned);
+        [
+            Some(Scope::Account(account.clone())),
+            model
+                .clone()
+                .map(|model| Scope::Model(account.clone(), model)),
+            path.map(|path| Scope::Path(account.clone(), path)),
+            model.map(|model| Scope::ProviderModel(provider.clone(), model)),
+            Some(Scope::Egress(provider.clone())),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_written_as_text_and_read_back() {
+        let texts = [
+            ("account:01J", Scope::Account("01J".into())),
+            ("egress:acme", Scope::Egress("acme".into())),
+            ("model:01J:m:1", Scope::Model("01J".into(), "m:1".into())),
+            ("path:01J:/v1/x", Scope::Path("01J".into(), "/v1/x".into())),
+            (
+                "provider-model:acme:m:1",
+                Scope::ProviderModel("acme".into(), "m:1".into()),
+            ),
+            ("model:01J", Scope::Unknown("model:01J".into())),
+            ("region:eu:acme", Scope::Unknown("region:eu:acme".into())),
+            ("", Scope::Unknown(String::new())),
+        ];
+        for (text, scope) in texts {
+            assert_eq!(Scope::from(text), scope);
+            assert_eq!(serde_json::to_value(&scope).unwrap(), text);
+        }
+    }
+}
