@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use crate::{HttpError, limits, private::hidden, tokens::reveal};
+use crate::{HttpError, limits, secret::reveal, text::redaction::hidden};
 
 /// Why a token, device, discovery or revocation request brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

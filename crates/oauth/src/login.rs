@@ -1,5 +1,9 @@
 //! The authorization code login with PKCE: the page to open, and the answer that comes back (RFC 6749 §4.1, 7636, 9207).
 
+pub(crate) mod device;
+pub(crate) mod page;
+pub(crate) mod pasted;
+
 use std::{borrow::Cow, fmt};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -13,9 +17,9 @@ use crate::{
     CallbackError, Client, OauthError, Server,
     error::is_code,
     limits,
-    server::endpoint,
+    secret::reveal,
+    server::url_rules::endpoint,
     text::{clean, without_echo},
-    tokens::reveal,
 };
 
 /// The random values of one login. They bind page, answer, code and id token together.
@@ -241,7 +245,7 @@ pub(crate) fn check_state(
 
 fn check_issuer(issuer: Option<&str>, server: &Server) -> Result<(), CallbackError> {
     let right = match (issuer, &server.issuer) {
-        (Some(issuer), Some(_)) => server.is_called(issuer),
+        (Some(issuer), Some(_)) => server.matches_issuer(issuer),
         (Some(_), None) => true,
         (None, _) => !server.issuer_in_response,
     };

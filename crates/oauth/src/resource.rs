@@ -5,6 +5,8 @@
 //! and a server elsewhere may not send us to places that only this machine or its network knows, be they named by address or
 //! by a name that leads there.
 
+pub(crate) mod challenge;
+pub(crate) mod local;
 #[cfg(test)]
 mod tests;
 
@@ -16,13 +18,17 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    Bounded, FromNearby, Http, HttpError, Metadata, OauthError, Reach, Server,
-    challenge::{self, Challenge, bearer_challenge},
-    discovery::{Order, at_path, discover_in, fetch, is_of_place, words},
-    limits,
+    Bounded, FromNearby, Http, HttpError, Metadata, OauthError, Reach, Server, limits,
+    server::{
+        discovery::{Order, at_path, discover_in, fetch, is_of_place, words},
+        url_rules::{is_loopback, require_secure},
+    },
+    text::{lenient, without_echo},
+};
+
+use self::{
+    challenge::{Challenge, bearer_challenge},
     local::is_local,
-    server::{is_loopback, require_secure},
-    text::without_echo,
 };
 
 /// The question that needs no session: a protected server refuses it, any other answers with nothing (MCP, "Ping").
@@ -228,7 +234,7 @@ impl Description {
         Ok(Self {
             id: id.to_owned(),
             issuer,
-            scopes: challenge::scopes(words(document, "scopes_supported")),
+            scopes: lenient::scopes(words(document, "scopes_supported")),
         })
     }
 }

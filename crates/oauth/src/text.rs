@@ -1,6 +1,11 @@
 //! Text from a server, before a person or a terminal sees it.
 
-use crate::{limits, private::hidden};
+pub(crate) mod lenient;
+pub(crate) mod redaction;
+
+use crate::limits;
+
+use self::redaction::hidden;
 
 /// Returns `text` without control, direction-changing and invisible characters, cut to `limit` characters; `None` when nothing is left.
 pub(crate) fn clean(text: &str, limit: usize) -> Option<String> {

@@ -1,15 +1,19 @@
 //! What a token request brought.
 
+pub(crate) mod id_token;
+pub(crate) mod identity;
+
 use std::{fmt, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
     OauthError, Server, limits,
-    reading::{unix_seconds, whole},
+    secret::reveal,
+    text::lenient::{unix_seconds, whole},
 };
 
 /// Tokens, as the server issued them.
@@ -135,11 +139,6 @@ pub(crate) fn claims(token: &SecretString) -> Option<Map<String, Value>> {
         return None;
     };
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?).ok()
-}
-
-/// Lays a secret bare, to be sent to the server that it is meant for or to be read. The one place in this crate.
-pub(crate) fn reveal(secret: &SecretString) -> &str {
-    secret.expose_secret()
 }
 
 /// A token response after `answer` brought it into standard form.

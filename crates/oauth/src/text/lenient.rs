@@ -33,6 +33,24 @@ pub fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
 }
 
+/// Returns those texts that are scopes (RFC 6749 §3.3), each once.
+pub(crate) fn scopes<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut scopes: Vec<String> = Vec::new();
+    let is_scope = |text: &&str| {
+        !text.is_empty()
+            && text.len() <= limits::SCOPE_BYTES
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+    };
+    for scope in texts.filter(is_scope) {
+        if scopes.len() < limits::SCOPES && !scopes.iter().any(|known| known == scope) {
+            scopes.push(scope.to_owned());
+        }
+    }
+    scopes
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

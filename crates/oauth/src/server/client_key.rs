@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::{OauthError, limits, tokens::reveal};
+use crate::{OauthError, limits, secret::reveal};
 
 /// Makes the token that a request to an authorization server carries; a new one each time, since servers refuse a second use.
 pub trait SignsForClient: Send + Sync {

@@ -2,7 +2,10 @@
 
 use url::Url;
 
-use crate::{limits, text::clean};
+use crate::{
+    limits,
+    text::{clean, lenient::scopes},
+};
 
 /// The `Bearer` challenge of a protected resource (RFC 6750 §3, RFC 9728 §5.1).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,24 +45,6 @@ impl Challenge {
             resource_metadata: param("resource_metadata").and_then(|url| Url::parse(url).ok()),
         }
     }
-}
-
-/// Returns those texts that are scopes (RFC 6749 §3.3), each once.
-pub(crate) fn scopes<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut scopes: Vec<String> = Vec::new();
-    let is_scope = |text: &&str| {
-        !text.is_empty()
-            && text.len() <= limits::SCOPE_BYTES
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
-    };
-    for scope in texts.filter(is_scope) {
-        if scopes.len() < limits::SCOPES && !scopes.iter().any(|known| known == scope) {
-            scopes.push(scope.to_owned());
-        }
-    }
-    scopes
 }
 
 /// What is left of a header line.

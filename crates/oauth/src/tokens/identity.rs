@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    Http, OauthError, Server, Tokens, answer,
-    exchange::bearer_request,
-    limits,
-    server::{endpoint, same_issuer},
+    Http, OauthError, Server, Tokens, limits,
+    request::{answer, bearer_request},
+    secret::reveal,
+    server::url_rules::{endpoint, same_issuer},
     text::clean,
-    tokens::{claims, reveal},
+    tokens::claims,
 };
 
 /// Who an account is. Issuer, subject and organisation tell accounts apart; the rest is for people.

@@ -13,11 +13,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::{
-    Client, Http, LoginSecrets, OauthError, Server, Tokens,
-    adapter::{Adapter, Step},
-    limits,
-    text::clean,
-    tokens::reveal,
+    Client, Http, LoginSecrets, OauthError, Server, Tokens, limits, request::adapter::Adapter,
+    secret::reveal, server::dialect::Step, text::clean,
 };
 
 /// A device login under way: what to show to the user, and what to poll with.
@@ -56,10 +53,10 @@ pub async fn start_device(
     secrets: &LoginSecrets,
 ) -> Result<DeviceGrant, OauthError> {
     let adapter = Adapter::new(http, server, client, Step::Device)?;
-    let speaker = adapter
-        .speaker()?
+    let client = adapter
+        .oauth2_client()?
         .set_device_authorization_url(DeviceAuthorizationUrl::from_url(adapter.endpoint().clone()));
-    let mut request = speaker
+    let mut request = client
         .exchange_device_code()
         .add_scopes(scopes.iter().cloned().map(Scope::new));
     let with_pkce = server.dialect.device_pkce;
@@ -103,8 +100,8 @@ where
     F: Future<Output = ()> + Send,
 {
     let adapter = Adapter::new(http, server, client, Step::Poll)?;
-    let speaker = adapter
-        .speaker()?
+    let client = adapter
+        .oauth2_client()?
         .set_token_uri(TokenUrl::from_url(adapter.endpoint().clone()));
     let waited = AtomicU64::new(0);
     let sleep = |pause: Duration| {
@@ -115,7 +112,7 @@ where
     // Nobody types a code in no time: the first poll would only be the first `slow_down`.
     sleep(grant.interval).await;
     let rest = grant.expires_in.saturating_sub(grant.interval);
-    let mut request = speaker
+    let mut request = client
         .exchange_device_access_token(&grant.answer)
         .set_time_fn(|| since_epoch(Duration::from_secs(waited.load(Ordering::Relaxed))))
         .set_max_backoff_interval(limits::LONGEST_POLL_BACKOFF.max(grant.interval));

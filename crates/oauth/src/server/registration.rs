@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
-    Client, ClientAuth, Http, Metadata, OauthError, answer, limits,
-    reading::{unix_seconds, whole},
-    server::endpoint,
+    Client, ClientAuth, Http, Metadata, OauthError, limits,
+    request::answer,
+    server::url_rules::endpoint,
+    text::lenient::{unix_seconds, whole},
 };
 
 /// Under which name users see us where they agree to a login.

@@ -1,19 +1,19 @@
 //! Checks an id token in full: signature, issuer, audience, time (OpenID Connect Core §3.1.3.7).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::{Method, Request, header::ACCEPT};
+use http::Method;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
 };
 use serde_json::{Map, Value};
 
 use crate::{
-    Client, Http, IdTokenCheck, OauthError, Server, Tokens, answer,
-    exchange::bearer_request,
-    limits,
-    reading::{unix_seconds, whole},
-    server::endpoint,
-    tokens::{claims, reveal},
+    Client, Http, IdTokenCheck, OauthError, Server, Tokens, limits,
+    request::{answer, bearer_request, get_json},
+    secret::reveal,
+    server::url_rules::endpoint,
+    text::lenient::{unix_seconds, whole},
+    tokens::claims,
 };
 
 /// Checks the id token of a login as far as the dialect asks for it. `now_ms` is Unix milliseconds.
@@ -46,10 +46,7 @@ async fn keys(
     let url = endpoint(server.jwks_uri.as_ref(), "key set")?;
     let request = match server.dialect.jwks_needs_token {
         true => bearer_request(Method::GET, url, &tokens.access)?,
-        false => Request::get(url.as_str())
-            .header(ACCEPT, "application/json")
-            .body(Vec::new())
-            .map_err(|_| OauthError::MissingEndpoint { which: "key set" })?,
+        false => get_json(url, "key set")?,
     };
     answer::document(&http.send(request).await?, &[])
 }
@@ -61,7 +58,7 @@ fn check_claims(
     now_ms: u64,
 ) -> Result<(), OauthError> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    if !text("iss").is_some_and(|issuer| server.is_called(issuer)) {
+    if !text("iss").is_some_and(|issuer| server.matches_issuer(issuer)) {
         return Err(untrusted("it comes from another issuer"));
     }
     let is_us = |audience: &Value| audience.as_str() == Some(client.id.as_str());

@@ -15,7 +15,7 @@ use base64::{
 
 use secrecy::SecretString;
 
-use crate::{limits, tokens::reveal};
+use crate::{limits, secret::reveal};
 
 const SECRET: &str = "[redacted]";
 const ADDRESS: &str = "[address]";

@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    Dialect, Meaning, OauthError,
-    adapter::Step,
-    limits,
-    reading::{unix_seconds, whole, without_mark},
-    text::without_echo,
+    Dialect, Meaning, OauthError, limits,
+    server::dialect::Step,
+    text::{
+        lenient::{unix_seconds, whole, without_mark},
+        without_echo,
+    },
 };
 
 /// Why an answer is not what was asked for.

@@ -11,8 +11,7 @@ use url::Url;
 
 use crate::{
     Callback, Client, Http, IdTokenCheck, LoginSecrets, OauthError, Server, Tokens,
-    adapter::{Adapter, Step},
-    tokens::{claims, reveal},
+    request::adapter::Adapter, secret::reveal, server::dialect::Step, tokens::claims,
 };
 
 /// Which kind of token is revoked.
@@ -36,10 +35,10 @@ pub async fn exchange_code(
     redirect_uri: &Url,
 ) -> Result<Tokens, OauthError> {
     let adapter = Adapter::new(http, server, client, Step::Token)?;
-    let speaker = adapter
-        .speaker()?
+    let client = adapter
+        .oauth2_client()?
         .set_token_uri(TokenUrl::from_url(adapter.endpoint().clone()));
-    let mut request = speaker
+    let mut request = client
         .exchange_code(AuthorizationCode::new(reveal(&callback.code).to_owned()))
         .set_pkce_verifier(secrets.verifier())
         .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(redirect_uri.clone())));
@@ -73,11 +72,11 @@ pub async fn refresh(
     scopes: Option<&[String]>,
 ) -> Result<Tokens, OauthError> {
     let adapter = Adapter::new(http, server, client, Step::Refresh)?;
-    let speaker = adapter
-        .speaker()?
+    let client = adapter
+        .oauth2_client()?
         .set_token_uri(TokenUrl::from_url(adapter.endpoint().clone()));
     let token = RefreshToken::new(reveal(refresh_token).to_owned());
-    let request = speaker
+    let request = client
         .exchange_refresh_token(&token)
         .add_scopes(scopes.unwrap_or_default().iter().cloned().map(Scope::new));
     let answer = request.request_async(&adapter).await;
@@ -93,10 +92,10 @@ pub async fn client_credentials(
     scopes: &[String],
 ) -> Result<Tokens, OauthError> {
     let adapter = Adapter::new(http, server, client, Step::Token)?;
-    let speaker = adapter
-        .speaker()?
+    let client = adapter
+        .oauth2_client()?
         .set_token_uri(TokenUrl::from_url(adapter.endpoint().clone()));
-    let request = speaker
+    let request = client
         .exchange_client_credentials()
         .add_scopes(scopes.iter().cloned().map(Scope::new));
     let answer = request.request_async(&adapter).await;
@@ -119,15 +118,15 @@ pub async fn revoke(
         .map_err(|()| OauthError::MissingEndpoint {
             which: Step::Revoke.endpoint(),
         })?;
-    let speaker = adapter
-        .speaker()?
+    let client = adapter
+        .oauth2_client()?
         .set_revocation_url(RevocationUrl::from_url(endpoint));
     let token = reveal(token).to_owned();
     let token: StandardRevocableToken = match hint {
         TokenHint::Access => AccessToken::new(token).into(),
         TokenHint::Refresh => RefreshToken::new(token).into(),
     };
-    let request = speaker
+    let request = client
         .revoke_token(token)
         .map_err(|_| OauthError::MissingEndpoint {
             which: Step::Revoke.endpoint(),

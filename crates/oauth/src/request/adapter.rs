@@ -12,7 +12,7 @@ use std::{
 };
 
 use http::{
-    HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{ACCEPT, CONTENT_TYPE},
 };
 use oauth2::{
@@ -24,47 +24,22 @@ use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
 use crate::{
-    Client, ClientAuth, Encoding, Http, OauthError, Server, Tokens,
-    answer::{self, Refusal},
-    dialect::StepDialect,
-    limits,
-    server::endpoint,
-    tokens::{TokenAnswer, reveal},
+    Client, ClientAuth, Http, OauthError, Server, StepDialect, Tokens, limits,
+    request::{
+        add_headers,
+        answer::{self, Refusal},
+        parameters::{Parameters, is_secret_value},
+    },
+    secret::reveal,
+    server::{dialect::Step, url_rules::endpoint},
+    tokens::TokenAnswer,
 };
 
 /// The type of a token by which a client authenticates (RFC 7523 §2.2).
 const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// The kinds of request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Start of a device login.
-    Device,
-    /// Poll of a device login.
-    Poll,
-    /// Code exchange.
-    Token,
-    /// Refresh.
-    Refresh,
-    /// Exchange of an assertion.
-    Assertion,
-    /// Revocation.
-    Revoke,
-}
-
-impl Step {
-    /// Returns the name of the endpoint that serves this step.
-    pub(crate) fn endpoint(self) -> &'static str {
-        match self {
-            Self::Device => "device authorization endpoint",
-            Self::Poll | Self::Token | Self::Refresh | Self::Assertion => "token endpoint",
-            Self::Revoke => "revocation endpoint",
-        }
-    }
-}
-
 /// The `oauth2` crate's client, without endpoints.
-pub(crate) type Speaker = oauth2::Client<
+pub(crate) type Oauth2Client = oauth2::Client<
     BasicErrorResponse,
     TokenAnswer,
     BasicTokenIntrospectionResponse,
@@ -122,15 +97,15 @@ impl<'a> Adapter<'a> {
     }
 
     /// Returns what builds the requests, knowing client and authentication.
-    pub(crate) fn speaker(&self) -> Result<Speaker, OauthError> {
-        let speaker = Speaker::new(self.client.checked_id()?);
+    pub(crate) fn oauth2_client(&self) -> Result<Oauth2Client, OauthError> {
+        let client = Oauth2Client::new(self.client.checked_id()?);
         let secret = |secret| ClientSecret::new(reveal(secret).to_owned());
         Ok(match (self.client.auth, &self.client.secret) {
-            (ClientAuth::Basic, Some(kept)) => speaker.set_client_secret(secret(kept)),
-            (ClientAuth::Post, Some(kept)) => speaker
+            (ClientAuth::Basic, Some(kept)) => client.set_client_secret(secret(kept)),
+            (ClientAuth::Post, Some(kept)) => client
                 .set_auth_type(AuthType::RequestBody)
                 .set_client_secret(secret(kept)),
-            _ => speaker.set_auth_type(AuthType::RequestBody),
+            _ => client.set_auth_type(AuthType::RequestBody),
         })
     }
 
@@ -162,14 +137,7 @@ impl<'a> Adapter<'a> {
     }
 
     fn dialect(&self) -> &'a StepDialect {
-        let dialect = &self.server.dialect;
-        match self.step {
-            Step::Device => &dialect.device,
-            Step::Poll | Step::Token => &dialect.token,
-            Step::Refresh => &dialect.refresh,
-            Step::Assertion => &dialect.assertion,
-            Step::Revoke => &dialect.revoke,
-        }
+        self.step.dialect(&self.server.dialect)
     }
 
     /// Adds the token by which a client with a key authenticates. Servers know themselves by their token endpoint, whichever
@@ -185,8 +153,7 @@ impl<'a> Adapter<'a> {
             ("client_assertion_type", CLIENT_ASSERTION_TYPE),
             ("client_assertion", reveal(&assertion)),
         ];
-        sent.0
-            .extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        sent.extend(pairs);
         Ok(())
     }
 
@@ -297,98 +264,10 @@ fn json(status: StatusCode, body: Map<String, Value>) -> Response<Vec<u8>> {
     response
 }
 
-/// The parameters of a request body.
-struct Parameters(Vec<(String, String)>);
-
-impl Parameters {
-    /// Reads the form that the crate wrote and adds the extra ones that it did not set.
-    fn of(form: &[u8], extra: &[(String, String)]) -> Self {
-        let mut pairs: Vec<(String, String)> = form_urlencoded::parse(form).into_owned().collect();
-        for (name, value) in extra {
-            if !pairs.iter().any(|(set, _)| set == name) {
-                pairs.push((name.clone(), value.clone()));
-            }
-        }
-        Self(pairs)
-    }
-
-    fn encode(&self, encoding: Encoding) -> (&'static str, Vec<u8>) {
-        match encoding {
-            Encoding::Form => {
-                let form = form_urlencoded::Serializer::new(String::new())
-                    .extend_pairs(&self.0)
-                    .finish();
-                ("application/x-www-form-urlencoded", form.into_bytes())
-            }
-            Encoding::Json => {
-                let body: Map<String, Value> = self
-                    .0
-                    .iter()
-                    .map(|(name, value)| (name.clone(), value.as_str().into()))
-                    .collect();
-                (
-                    "application/json",
-                    Value::Object(body).to_string().into_bytes(),
-                )
-            }
-        }
-    }
-
-    /// Returns the values that must not come back in an error message: all but those that the standards define and that
-    /// anybody may know.
-    fn secrets(&self) -> impl Iterator<Item = &str> {
-        const SECRET: [&str; 8] = [
-            "assertion",
-            "client_assertion",
-            "code",
-            "code_verifier",
-            "device_code",
-            "refresh_token",
-            "token",
-            "client_secret",
-        ];
-        const PUBLIC: [&str; 12] = [
-            "audience",
-            "client_assertion_type",
-            "client_id",
-            "code_challenge",
-            "code_challenge_method",
-            "grant_type",
-            "redirect_uri",
-            "requested_token_type",
-            "resource",
-            "scope",
-            "subject_token_type",
-            "token_type_hint",
-        ];
-        self.0
-            .iter()
-            .filter(|(name, value)| {
-                let name = name.as_str();
-                SECRET.contains(&name) || (!PUBLIC.contains(&name) && is_secret_value(value))
-            })
-            .map(|(_, value)| value.as_str())
-    }
-}
-
-/// Adds the headers that a dialect has for a step.
-pub(crate) fn add_headers(request: &mut Request<Vec<u8>>, headers: &[(String, String)]) {
-    for (name, value) in headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            request.headers_mut().insert(name, value);
-        }
-    }
-}
-
 /// Whether a header that the user has set may hold a secret, by its name.
 fn is_secret_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["auth", "cookie", "key", "secret", "token"]
         .iter()
         .any(|word| name.contains(word))
-}
-
-/// Whether a value is long enough to be one.
-fn is_secret_value(value: &str) -> bool {
-    value.len() >= limits::SHORTEST_PARAMETER_BYTES
 }

@@ -1,42 +1,14 @@
 //! Finds a server's endpoints by its issuer (OpenID Connect Discovery 1.0 §4, RFC 8414 §3).
 
-use http::{Request, header::ACCEPT};
 use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    ClientAuth, Discovery, Http, HttpError, OauthError, Server, answer, challenge, limits,
-    server::require_secure, text::without_echo,
+    ClientAuth, Discovery, Http, HttpError, Metadata, OauthError, Server, limits,
+    request::{answer, get_json},
+    server::url_rules::require_secure,
+    text::{lenient, without_echo},
 };
-
-/// What a server says about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Metadata {
-    /// Issuer, as asked for.
-    pub issuer: Url,
-    /// Page where the user signs in.
-    pub authorization_endpoint: Option<Url>,
-    /// Exchanges codes and refresh tokens.
-    pub token_endpoint: Option<Url>,
-    /// Starts a device login.
-    pub device_authorization_endpoint: Option<Url>,
-    /// Revokes tokens.
-    pub revocation_endpoint: Option<Url>,
-    /// Says who signed in.
-    pub userinfo_endpoint: Option<Url>,
-    /// Publishes the keys that id tokens are signed with.
-    pub jwks_uri: Option<Url>,
-    /// Registers clients (RFC 7591).
-    pub registration_endpoint: Option<Url>,
-    /// Whether the callback carries `iss` (RFC 9207).
-    pub issuer_in_response: bool,
-    /// Whether it says that it knows PKCE with S256 (RFC 7636).
-    pub knows_s256: bool,
-    /// Scopes that it says it knows.
-    pub scopes: Vec<String>,
-    /// Those ways of client authentication that we know too; `None` when it does not say.
-    pub client_auth: Option<Vec<ClientAuth>>,
-}
 
 /// In which order the places are tried where a discovery document may lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,12 +103,7 @@ pub(crate) fn is_of_place(error: &OauthError) -> bool {
 
 /// Fetches a JSON document.
 pub(crate) async fn fetch(http: &dyn Http, place: &Url) -> Result<Map<String, Value>, OauthError> {
-    let request = Request::get(place.as_str())
-        .header(ACCEPT, "application/json")
-        .body(Vec::new())
-        .map_err(|_| OauthError::MissingEndpoint {
-            which: "discovery document",
-        })?;
+    let request = get_json(place, "discovery document")?;
     answer::document(&http.send(request).await?, &[])
 }
 
@@ -149,7 +116,7 @@ fn read(
         .get("issuer")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    if !server.is_called(found) {
+    if !server.matches_issuer(found) {
         return Err(OauthError::IssuerMismatch {
             expected: issuer.to_string(),
             found: without_echo(found, limits::DESCRIPTION_CHARS, &[])
@@ -184,7 +151,7 @@ fn read(
         issuer_in_response: document.get("authorization_response_iss_parameter_supported")
             == Some(&Value::Bool(true)),
         knows_s256: words(document, "code_challenge_methods_supported").any(|word| word == "S256"),
-        scopes: challenge::scopes(words(document, "scopes_supported")),
+        scopes: lenient::scopes(words(document, "scopes_supported")),
         client_auth: document
             .contains_key("token_endpoint_auth_methods_supported")
             .then(|| {

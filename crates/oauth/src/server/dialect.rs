@@ -140,6 +140,45 @@ pub struct StepDialect {
     pub headers: Vec<(String, String)>,
 }
 
+/// The kinds of request to an authorization server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Start of a device login.
+    Device,
+    /// Poll of a device login.
+    Poll,
+    /// Code exchange.
+    Token,
+    /// Refresh.
+    Refresh,
+    /// Exchange of an assertion.
+    Assertion,
+    /// Revocation.
+    Revoke,
+}
+
+impl Step {
+    /// Returns the name of the endpoint that serves this step.
+    pub(crate) fn endpoint(self) -> &'static str {
+        match self {
+            Self::Device => "device authorization endpoint",
+            Self::Poll | Self::Token | Self::Refresh | Self::Assertion => "token endpoint",
+            Self::Revoke => "revocation endpoint",
+        }
+    }
+
+    /// Returns how a server differs in this step.
+    pub(crate) fn dialect(self, dialect: &Dialect) -> &StepDialect {
+        match self {
+            Self::Device => &dialect.device,
+            Self::Poll | Self::Token => &dialect.token,
+            Self::Refresh => &dialect.refresh,
+            Self::Assertion => &dialect.assertion,
+            Self::Revoke => &dialect.revoke,
+        }
+    }
+}
+
 /// Encoding of a request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Encoding {
