@@ -43,7 +43,7 @@ pub use migrate::{
 };
 pub use models::{Model, ModelList, ModelsRequest, RefreshModels};
 pub use notifier::{Event, EventKind, Events, PoolFigures};
-pub use provider_auth_oauth::{FromNearby, Http, HttpError, Identity, Reach};
+pub use provider_auth_oauth::{FromLocalNetwork, Http, HttpError, Identity, Reach};
 pub use provider_auth_policy::{
     AccountKind, Action, Block, Chance, Failure, OBSERVED_HEADERS, Prospect, Reason, Rule, Scope,
     Selection, Source, Timestamp, Trace, Usage,

@@ -33,7 +33,7 @@ mod text;
 mod tokens;
 
 pub use crate::error::{CallbackError, OauthError};
-pub use crate::http::{Bounded, FromNearby, Http, HttpError, Reach, Sending};
+pub use crate::http::{Bounded, FromLocalNetwork, Http, HttpError, Reach, Sending};
 pub use crate::login::device::{DeviceGrant, poll_device, start_device};
 pub use crate::login::page::{PageLogin, poll_page, start_page};
 pub use crate::login::pasted::{Pasted, read_pasted};
@@ -43,7 +43,7 @@ pub use crate::request::grant::{TokenHint, client_credentials, exchange_code, re
 pub use crate::resource::challenge::{Challenge, bearer_challenge};
 pub use crate::resource::local::{is_local, is_local_address};
 pub use crate::resource::{
-    Resource, answers_from_nearby, discover_resource, require_known_to_all, resource_uri,
+    Resource, answers_from_local_network, discover_resource, require_public_place, resource_uri,
 };
 pub use crate::server::Server;
 pub use crate::server::client::{Client, ClientAuth};
@@ -56,7 +56,7 @@ pub use crate::server::discovery::{discover, discover_of};
 pub use crate::server::metadata::Metadata;
 pub use crate::server::registration::{Registered, register};
 pub use crate::server::url_rules::{is_https_or_loopback, is_loopback};
-pub use crate::text::lenient::{unix_seconds, whole, without_mark};
+pub use crate::text::lenient::{unix_seconds, whole, without_bom};
 pub use crate::text::redaction::{looks_private, without_private, without_secrets};
 pub use crate::tokens::Tokens;
 pub use crate::tokens::id_token::check_id_token;

@@ -41,7 +41,7 @@ pub const LONGEST_POLL_BACKOFF: Duration = Duration::from_secs(30);
 /// Life of a device code when the server names none: what most servers give.
 pub const DEVICE_CODE_LIFE: Duration = Duration::from_secs(15 * 60);
 
-/// Longest life of a device code that is believed: nobody waits longer.
+/// Longest life of a device code that is believed: users do not wait longer.
 pub const LONGEST_DEVICE_CODE_LIFE: Duration = Duration::from_secs(3600);
 
 /// Shortest text that is looked for in a server's description to blot out a secret that it echoes, in bytes.
@@ -62,7 +62,7 @@ pub const SHORTEST_MIXED_KEY_BYTES: usize = 16;
 /// Shortest word that counts as a key if it mixes letters with digits, in bytes: 80 bits in hex.
 pub const SHORTEST_KEY_BYTES: usize = 20;
 
-/// Shortest value of a parameter of the user's own that counts as a secret, in bytes: `true` and `v1` are none.
+/// Shortest value of a parameter of the user's own that counts as a secret, in bytes: `true` and `v1` are not secret.
 pub const SHORTEST_PARAMETER_BYTES: usize = 8;
 
 /// Longest pause between two polls for the outcome of a page: what the servers' own programs grow to.
@@ -71,7 +71,7 @@ pub const LONGEST_PAGE_POLL: Duration = Duration::from_secs(10);
 /// Longest assertion, in bytes: what Anthropic accepts, and four times what anybody else issues.
 pub const ASSERTION_BYTES: usize = 16 * 1024;
 
-/// How far the clock of whoever signed an id token may be off: machines without time service drift by minutes.
+/// How far the clock of the server that signed an id token may be off: machines without time service drift by minutes.
 pub const ID_TOKEN_SKEW: Duration = Duration::from_secs(300);
 
 /// Most scopes that are taken over from a server: they travel in the address of a page.

@@ -191,8 +191,8 @@ pub fn read_callback(
     })
 }
 
-/// Returns the server's error code in an answer, whether the answer counts or not: for a person to see. One that is no plain
-/// word, as the standards have it (RFC 6749 §4.1.2.1), is none.
+/// Returns the server's error code in an answer, whether the answer counts or not: for a person to see. `None` for
+/// anything but a plain word as the standard has it (RFC 6749 §4.1.2.1).
 #[must_use]
 pub fn error_code(query: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());

@@ -1,7 +1,7 @@
 //! Finds where one signs in to a protected resource: from its challenge over its own description to its authorization
 //! server (RFC 9728, and the authorization page of the Model Context Protocol, which narrows it).
 //!
-//! All of it comes from a server that nobody vouches for. Its description must be of the very resource that was asked for,
+//! All of it comes from a server that is not trusted. Its description must be of the very resource that was asked for,
 //! and a server elsewhere may not send us to places that only this machine or its network knows, be they named by address or
 //! by a name that leads there.
 
@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    Bounded, FromNearby, Http, HttpError, Metadata, OauthError, Reach, Server, limits,
+    Bounded, FromLocalNetwork, Http, HttpError, Metadata, OauthError, Reach, Server, limits,
     server::{
         discovery::{Order, at_path, discover_in, fetch, is_of_place, words},
         url_rules::{is_loopback, require_secure},
@@ -62,7 +62,7 @@ pub async fn discover_resource(
     require_secure(url)?;
     let (challenge, place) = challenge_of(http, url).await?;
     let bounds = Bounds { url, place };
-    let reach = (place == Place::Elsewhere).then_some(Reach::Elsewhere);
+    let reach = (place == Place::Elsewhere).then_some(Reach::PublicOnly);
     // What the user has named may lie anywhere.
     let http = &Bounded::new(http, reach, configured.hosts());
     let found = describe(http, bounds, challenge.resource_metadata.as_ref()).await?;
@@ -104,7 +104,7 @@ fn require_s256(server: &Metadata) -> Result<(), OauthError> {
 }
 
 /// Whether a resource is on this machine or in its network now, as its own answer shows.
-pub async fn answers_from_nearby(http: &dyn Http, url: &Url) -> bool {
+pub async fn answers_from_local_network(http: &dyn Http, url: &Url) -> bool {
     matches!(challenge_of(http, url).await, Ok((_, Place::Nearby)))
 }
 
@@ -128,17 +128,17 @@ async fn challenge_of(http: &dyn Http, url: &Url) -> Result<(Challenge, Place), 
         .header(ACCEPT, "application/json, text/event-stream")
         .body(PING.to_vec())
         .map_err(|_| OauthError::MissingEndpoint { which: "resource" })?;
-    let http = Bounded::new(http, Some(Reach::Noted), Vec::new());
+    let http = Bounded::new(http, Some(Reach::Observed), Vec::new());
     let response = match http.send(request).await {
         Ok(response) => response,
-        // An answer without an end is none, and a page of any size says nothing here.
+        // An answer without an end counts as no answer, and a page of any size says nothing here.
         Err(HttpError::Timeout | HttpError::TooLarge | HttpError::Other) => {
             return Ok((Challenge::default(), named));
         }
         Err(error) => return Err(error.into()),
     };
-    let place = match response.extensions().get::<FromNearby>() {
-        Some(FromNearby) => Place::Nearby,
+    let place = match response.extensions().get::<FromLocalNetwork>() {
+        Some(FromLocalNetwork) => Place::Nearby,
         None => named,
     };
     if response.status() != StatusCode::UNAUTHORIZED {
@@ -152,7 +152,7 @@ async fn challenge_of(http: &dyn Http, url: &Url) -> Result<(Challenge, Place), 
 /// What looking for a resource's description of itself comes to.
 enum Described {
     Found(Map<String, Value>),
-    /// There is none where one would be, or none that could be read: the first trouble on the way.
+    /// No description that could be read at any of the places; holds the first error on the way.
     Nowhere(Option<OauthError>),
 }
 
@@ -300,7 +300,7 @@ impl Bounds<'_> {
     /// Refuses a place that is not https, unless both it and the resource are on this machine; and one in the local network,
     /// unless the resource is there too.
     ///
-    /// What a name leads to shows when it is connected to: see [`Reach::Elsewhere`].
+    /// What a name leads to shows when it is connected to: see [`Reach::PublicOnly`].
     fn hold(self, place: &Url) -> Result<(), OauthError> {
         require_secure(place)?;
         let is_fine = if is_loopback(place) {
@@ -320,7 +320,7 @@ impl Bounds<'_> {
 }
 
 /// Refuses a place that a resource elsewhere may not send us to, as [`discover_resource`] does with what it finds.
-pub fn require_known_to_all(resource: &Url, place: &Url) -> Result<(), OauthError> {
+pub fn require_public_place(resource: &Url, place: &Url) -> Result<(), OauthError> {
     let bounds = Bounds {
         url: resource,
         place: match is_local(resource) {

@@ -128,7 +128,7 @@ impl From<TokenAnswer> for Tokens {
     }
 }
 
-/// Returns the claims of a JWT, unverified; `None` when the token is none.
+/// Returns the claims of a JWT, unverified; `None` when the token is not a JWT.
 ///
 /// Good enough for a token that came straight from the token endpoint over TLS (OpenID Connect Core §3.1.3.7).
 pub(crate) fn claims(token: &SecretString) -> Option<Map<String, Value>> {

@@ -12,7 +12,7 @@ use crate::{
 /// The parameters by which a text is known for the query of an answer.
 const NAMES: [&str; 4] = ["code=", "state=", "error=", "iss="];
 
-/// A pasted text, without what is none of it.
+/// A pasted text, without what terminals, chats and shells have added.
 #[derive(Debug)]
 pub struct Pasted(String);
 
@@ -167,7 +167,7 @@ fn without_backslashes(text: &str) -> String {
     bare
 }
 
-/// The text with its percent escapes undone; `None` where it has none, or something that is none.
+/// The text with its percent escapes undone; `None` where it has none, or a percent sign that begins no escape.
 fn decoded(text: &str) -> Option<String> {
     let escapes = text.split('%').skip(1);
     let is_escape =

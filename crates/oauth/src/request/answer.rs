@@ -8,7 +8,7 @@ use crate::{
     Dialect, Meaning, OauthError, limits,
     server::dialect::Step,
     text::{
-        lenient::{unix_seconds, whole, without_mark},
+        lenient::{unix_seconds, whole, without_bom},
         without_echo,
     },
 };
@@ -249,7 +249,7 @@ fn text_header(
 
 /// Content types are not asked: JSON is sent as `text/html`, and HTML as `application/json`.
 fn object(response: &Response<Vec<u8>>) -> Option<Map<String, Value>> {
-    serde_json::from_slice(without_mark(response.body())).ok()
+    serde_json::from_slice(without_bom(response.body())).ok()
 }
 
 /// Brings a token response into standard form (RFC 6749 §5.1).
@@ -372,7 +372,7 @@ fn public(body: Map<String, Value>) -> Map<String, Value> {
         }
         Value::Number(_) | Value::Bool(_) => Some((name, value)),
         Value::String(_) => (!named_secret(&name)).then_some((name, value)),
-        // Lists could hold anything; nobody needs one.
+        // Lists could hold anything, and no caller reads one.
         Value::Array(_) => None,
     };
     let small = |(_, value): &(String, Value)| value.to_string().len() <= limits::EXTRA_FIELD_BYTES;

@@ -63,7 +63,7 @@ pub async fn exchange_code(
 
 /// Exchanges a refresh token for new tokens. Without `scopes`, the granted ones stay.
 ///
-/// The refresh token may be good for one use only: when no answer comes, nobody knows whether it was used.
+/// The refresh token may be good for one use only: when no answer comes, it may or may not have been used.
 pub async fn refresh(
     http: &dyn Http,
     server: &Server,

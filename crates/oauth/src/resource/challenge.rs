@@ -1,4 +1,4 @@
-//! Reads `WWW-Authenticate` (RFC 9110 §11.6.1): what a server asks of whoever comes without a usable token.
+//! Reads `WWW-Authenticate` (RFC 9110 §11.6.1): what a server answers to a request without a usable token.
 
 use url::Url;
 

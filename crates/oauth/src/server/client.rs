@@ -43,7 +43,7 @@ impl Client {
         }
     }
 
-    /// Returns the id, or says that there is none.
+    /// Returns the id, or [`OauthError::MissingClientId`].
     pub(crate) fn checked_id(&self) -> Result<ClientId, OauthError> {
         if self.id.trim().is_empty() {
             return Err(OauthError::MissingClientId);

@@ -40,7 +40,7 @@ impl fmt::Debug for ClientKey {
 
 impl ClientKey {
     /// Reads a key from PEM: PKCS#8 of RSA or P-256, or PKCS#1 of RSA. `id` tells the server which of the client's keys it is.
-    /// `None` when it is none of these.
+    /// `None` for anything else.
     #[must_use]
     pub fn read(pem: &SecretString, id: Option<String>) -> Option<Self> {
         let text = reveal(pem);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_private_key_is_none() {
+    fn anything_but_a_private_key_is_refused() {
         let public = pem().replace("PRIVATE KEY", "PUBLIC KEY");
         let torn = pem().replace("-----END", "");
         let empty = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----";

@@ -21,8 +21,7 @@ pub(crate) enum Order {
 
 /// Fetches the discovery document of `issuer`, from each place where the two standards put it.
 ///
-/// It must name the very issuer, and its endpoints must be https or loopback: whoever controls them receives the
-/// user's tokens.
+/// It must name this very issuer, and its endpoints must be https or loopback: they receive the user's tokens.
 pub async fn discover(http: &dyn Http, issuer: &Url) -> Result<Metadata, OauthError> {
     let server = Server {
         issuer: Some(issuer.clone()),
@@ -162,7 +161,7 @@ fn read(
     })
 }
 
-/// The texts of a list; none where there is no list.
+/// The texts of a list; empty where the field is missing or not a list.
 pub(crate) fn words<'a>(
     document: &'a Map<String, Value>,
     field: &str,

@@ -1,4 +1,4 @@
-//! Registers a client with an authorization server that nobody registered one with by hand (RFC 7591).
+//! Registers a client with an authorization server, where none was registered by hand (RFC 7591).
 
 use http::{
     Method, Request,

@@ -29,7 +29,7 @@ pub fn unix_seconds(time: u64) -> u64 {
 
 /// Returns the bytes without a byte order mark, which a reader of JSON may ignore (RFC 8259 §8.1).
 #[must_use]
-pub fn without_mark(bytes: &[u8]) -> &[u8] {
+pub fn without_bom(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
 }
 

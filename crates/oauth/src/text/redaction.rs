@@ -172,7 +172,7 @@ fn is_base64(c: char) -> bool {
 }
 
 /// Whether a word looks like a key: it begins like one, or one of its parts is long and mixes letters and digits as words of
-/// a language do not. A UUID is none: servers name their own records by it, and people ask for them by that name.
+/// a language do not. A UUID does not count: servers name their own records by it, and people ask for them by that name.
 fn is_key(word: &str) -> bool {
     let begins = |prefix: &&str| {
         word.strip_prefix(*prefix)
@@ -253,7 +253,7 @@ fn in_domain(c: char) -> bool {
     c.is_alphanumeric() || "-._[:]".contains(c)
 }
 
-/// Undoes one layer of percent-encoding and of the escapes of JSON and HTML. What is none stays.
+/// Undoes one layer of percent-encoding and of the escapes of JSON and HTML. Anything else stays.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;

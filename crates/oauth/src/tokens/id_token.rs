@@ -29,11 +29,14 @@ pub async fn check_id_token(
     if server.dialect.id_token < IdTokenCheck::Claims {
         return Ok(());
     }
-    let token = tokens.id_token.as_ref().ok_or(untrusted("there is none"))?;
+    let token = tokens
+        .id_token
+        .as_ref()
+        .ok_or(untrusted("the server sent none"))?;
     if server.dialect.id_token == IdTokenCheck::Signature {
         signature(reveal(token), &keys(http, server, tokens).await?)?;
     }
-    let claims = claims(token).ok_or(untrusted("it is no JWT"))?;
+    let claims = claims(token).ok_or(untrusted("it is not a JWT"))?;
     check_claims(&claims, server, client, now_ms)
 }
 
@@ -59,7 +62,7 @@ fn check_claims(
 ) -> Result<(), OauthError> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if !text("iss").is_some_and(|issuer| server.matches_issuer(issuer)) {
-        return Err(untrusted("it comes from another issuer"));
+        return Err(untrusted("its issuer (iss) is another server"));
     }
     let is_us = |audience: &Value| audience.as_str() == Some(client.id.as_str());
     let for_us = match claims.get("aud") {
@@ -68,7 +71,7 @@ fn check_claims(
         None => false,
     };
     if !for_us {
-        return Err(untrusted("it is meant for another client"));
+        return Err(untrusted("its audience (aud) is another client"));
     }
     let skew = limits::ID_TOKEN_SKEW.as_secs();
     let ends_at = claims.get("exp").and_then(whole).map(unix_seconds);
@@ -76,19 +79,19 @@ fn check_claims(
         return Err(untrusted("it has expired"));
     }
     if text("sub").is_none_or(str::is_empty) {
-        return Err(untrusted("it names nobody"));
+        return Err(untrusted("it has no subject (sub)"));
     }
     Ok(())
 }
 
 /// Checks the signature with the key that the token names.
 fn signature(token: &str, keys: &Map<String, Value>) -> Result<(), OauthError> {
-    let (signed, signature) = token.rsplit_once('.').ok_or(untrusted("it is no JWT"))?;
+    let (signed, signature) = token.rsplit_once('.').ok_or(untrusted("it is not a JWT"))?;
     let header = signed.split('.').next().and_then(decoded);
     let header: Map<String, Value> = header
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .ok_or(untrusted("it is no JWT"))?;
-    let signature = decoded(signature).ok_or(untrusted("it is no JWT"))?;
+        .ok_or(untrusted("it is not a JWT"))?;
+    let signature = decoded(signature).ok_or(untrusted("it is not a JWT"))?;
     let text = |object: &Map<String, Value>, name: &str| {
         object.get(name).and_then(Value::as_str).map(str::to_owned)
     };
@@ -118,7 +121,7 @@ fn signature(token: &str, keys: &Map<String, Value>) -> Result<(), OauthError> {
     };
     match candidates.any(|key| fits(key).is_some()) {
         true => Ok(()),
-        false => Err(untrusted("no key of the server fits its signature")),
+        false => Err(untrusted("no key of the server verifies its signature")),
     }
 }
 
