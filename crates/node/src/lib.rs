@@ -6,10 +6,8 @@
 mod arguments;
 mod calls;
 mod errors;
-mod objects;
-mod options;
 mod promises;
-mod values;
+mod results;
 
 use std::alloc::System;
 

@@ -46,24 +46,31 @@ fn prototype<'env>(object: &Object<'env>) -> Result<Option<Object<'env>>> {
     }
 }
 
-/// Returns names and values of an object's own properties, as `Object.entries` does.
-pub(crate) fn own_entries<'env>(object: &Object<'env>) -> Result<Vec<(String, Unknown<'env>)>> {
+/// Returns the names of an object's own properties, as `Object.keys` does.
+pub(crate) fn own_names(object: &Object<'_>) -> Result<Vec<String>> {
     let names = object.get_all_property_names(
         KeyCollectionMode::OwnOnly,
         KeyFilter::Enumerable,
         KeyConversion::NumbersToStrings,
     )?;
-    let mut entries = Vec::new();
+    let mut written = Vec::new();
     for place in 0..names.get_array_length_unchecked()? {
         let name: Unknown<'_> = names.get_element(place)?;
         // A symbol names nothing that is asked for.
         if name.get_type()? == ValueType::String {
-            let name = name.coerce_to_string()?.into_utf8()?.into_owned()?;
-            let value = object.get_named_property_unchecked(&name)?;
-            entries.push((name, value));
+            written.push(name.coerce_to_string()?.into_utf8()?.into_owned()?);
         }
     }
-    Ok(entries)
+    Ok(written)
+}
+
+/// Returns names and values of an object's own properties, as `Object.entries` does.
+pub(crate) fn own_entries<'env>(object: &Object<'env>) -> Result<Vec<(String, Unknown<'env>)>> {
+    let with_value = |name: String| {
+        let value = object.get_named_property_unchecked(&name)?;
+        Ok((name, value))
+    };
+    own_names(object)?.into_iter().map(with_value).collect()
 }
 
 /// Returns plain data as JSON has it. What is `undefined` is not there.

@@ -1,12 +1,12 @@
 //! Which options each call knows. Another one is `INVALID_ARGUMENT`: a mistyped one would be an option that has no effect.
 
+use napi::ValueType;
 use napi::bindgen_prelude::*;
-use napi::{KeyCollectionMode, KeyConversion, KeyFilter, ValueType};
 use provider_auth_broker::BrokerError;
 use provider_auth_broker::config::nearest::nearest;
 
-use crate::arguments::Options;
-use crate::objects::{is_plain, property};
+use super::objects::{is_plain, own_names, property};
+use super::value::Read;
 
 /// The options of each call, as `index.d.ts` has them.
 const KNOWN: &[(&str, &[&str])] = &[
@@ -106,24 +106,8 @@ pub(crate) fn known(call: &str) -> &'static [&'static str] {
         .map_or(&[], |(_, known)| known)
 }
 
-impl<'env> Options<'env> {
-    /// The same for a call whose options are known: another one is refused.
-    pub(crate) fn of(call: &str, value: &Unknown<'env>) -> std::result::Result<Self, BrokerError> {
-        let options = Self::new(value, name_of(call))?;
-        options.check(call)?;
-        Ok(options)
-    }
-
-    pub(crate) fn check(&self, call: &str) -> std::result::Result<(), BrokerError> {
-        match &self.0 {
-            Some(object) => check(call, object),
-            None => Ok(()),
-        }
-    }
-}
-
 /// Returns how a message names the object that has them.
-fn name_of(call: &str) -> &str {
+pub(super) fn name_of(call: &str) -> &str {
     match call {
         "getAuthHeaders" | "explain" => "request",
         "reportResponse" => "report",
@@ -138,7 +122,7 @@ fn name_of(call: &str) -> &str {
 ///
 /// An instance of a class may hold what is its own business. Of it only what looks like a known option is refused, and only
 /// where it has not that option.
-fn check(call: &str, object: &Object<'_>) -> std::result::Result<(), BrokerError> {
+pub(super) fn check(call: &str, object: &Object<'_>) -> Read<()> {
     let known = known(call);
     let unreadable =
         |_| BrokerError::InvalidArgument(format!("{call}: expected options that can be read"));
@@ -166,21 +150,4 @@ fn is_undefined(object: &Object<'_>, name: &str) -> bool {
         .get_named_property_unchecked::<Unknown<'_>>(name)
         .and_then(|value| value.get_type())
         .is_ok_and(|kind| kind == ValueType::Undefined)
-}
-
-fn own_names(object: &Object<'_>) -> Result<Vec<String>> {
-    let names = object.get_all_property_names(
-        KeyCollectionMode::OwnOnly,
-        KeyFilter::Enumerable,
-        KeyConversion::NumbersToStrings,
-    )?;
-    let mut written = Vec::new();
-    for place in 0..names.get_array_length_unchecked()? {
-        let name: Unknown<'_> = names.get_element(place)?;
-        // A symbol names nothing that is asked for.
-        if name.get_type()? == ValueType::String {
-            written.push(name.coerce_to_string()?.into_utf8()?.into_owned()?);
-        }
-    }
-    Ok(written)
 }
