@@ -1,15 +1,8 @@
 /** Under OpenCode: the providers that a project's file would define, and the question that their login asks first. */
 import type { ProjectTrust } from '../../index.js'
 import { projectTrust, trustProject } from './native.js'
+import type { Prompt } from './server-host.js'
 import { asks, describeTrust } from './trust.js'
-
-/** What OpenCode asks before a login, and hands to it by `key`. */
-export interface Prompt {
-  type: 'select'
-  key: string
-  message: string
-  options: { label: string; value: string; hint?: string }[]
-}
 
 /** A provider that waits for a person's trust. */
 export interface WaitingProvider {

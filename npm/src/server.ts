@@ -11,66 +11,20 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import type { Prompt, WaitingProvider } from './server-trust.js'
+import type { Hooks, Host, HostConfig, HostProvider, LoggedIn } from './server-host.js'
+import type { Login, Offer } from './server-logins.js'
 
 type Library = typeof import('./index.js')
 type Provider = Awaited<ReturnType<Library['configuredProviders']>>[number]
-type Method = Provider['methods'][number]
-type Session = Awaited<ReturnType<Library['startLogin']>>
 type Configuration = NonNullable<Parameters<Library['configure']>[0]['config']>
 type Fetch = ReturnType<Library['createAuthFetch']>
 type Kind = Awaited<ReturnType<Library['listAccounts']>>[number]['kind']
 
-/** The kinds of account that serve requests to models. */
-const OF_MODELS: ReadonlySet<Kind> = new Set(['oauth', 'api'])
-
-/** What OpenCode hands to a plugin; only what is used here. */
-interface Host {
-  client: {
-    app: { log(entry: { body: { service: string; level: 'warn' | 'error'; message: string } }): Promise<unknown> }
-  }
-}
-
-/** The merged opencode.json. `plugin_origins` says which file named a plugin: `global` is the user's own. */
-interface HostConfig {
-  provider?: Record<string, HostProvider>
-  plugin_origins?: { spec: unknown; scope: string }[]
-}
-
-interface HostProvider {
-  options?: Record<string, unknown>
-}
-
-interface Hooks {
-  config?(config: HostConfig): Promise<void>
-  auth?: AuthHook
-  dispose?(): Promise<void>
-}
-
-interface AuthHook {
-  provider: string
-  methods: { type: 'oauth'; label: string; prompts?: Prompt[]; authorize(inputs?: Inputs): Promise<Authorization> }[]
-}
-
-type Inputs = Record<string, string>
-
-type Authorization = { url: string; instructions: string } & (
-  | { method: 'auto'; callback(): Promise<LoggedIn> }
-  | { method: 'code'; callback(code: string): Promise<LoggedIn> }
-)
-
-interface LoggedIn {
-  type: 'success'
-  key: string
-}
-
-interface Login {
-  auth: AuthHook
-  cancel(): void
-}
-
 type PluginOptions = Record<string, unknown>
 type Plugin = (host: Host, options?: PluginOptions) => Promise<Hooks>
+
+/** The kinds of account that serve requests to models. */
+const OF_MODELS: ReadonlySet<Kind> = new Set(['oauth', 'api'])
 
 /** Stands wherever OpenCode wants a key, in its memory and in its auth.json. If it is ever sent, it opens nothing. */
 const PLACEHOLDER = 'kept-by-provider-auth'
@@ -83,13 +37,6 @@ const BUILT_IN = ['anthropic', 'openai', 'azure', 'google', 'github-copilot', 'q
  * Short, since OpenCode shows a countdown of its own while it waits, and nothing while a request does.
  */
 const LONGEST_WAIT_MS = 5_000
-
-const LABELS: Record<Method, string> = {
-  browser: 'Sign in with the browser',
-  device: 'Sign in with a device code',
-  paste: 'Sign in and paste the code',
-  'api-key': 'API key',
-}
 
 /** What to do next, where OpenCode is the place to do it or would take our own words for a passing fault and retry. */
 const NEXT_STEPS: Record<string, (provider: string, fault: Error) => string> = {
@@ -165,6 +112,7 @@ async function install(host: Host, config: HostConfig, options: PluginOptions | 
     const providers = await library.configuredProviders()
     // Imported late, as the library is: this file works when nothing else does.
     const { waitingProviders } = await import('./server-trust.js')
+    const { createLogin } = await import('./server-logins.js')
     const waiting = new Map((await waitingProviders()).map((provider) => [provider.id, provider]))
     const ours = await routedProviders(library, host, config, providers)
     for (const id of keylessProviders(config)) if (waiting.has(id)) ours.add(id)
@@ -173,7 +121,7 @@ async function install(host: Host, config: HostConfig, options: PluginOptions | 
     const offered: Offer[] = [...known, ...waiting.values()].filter(({ methods }) => methods.length > 0)
     offered.sort((a, b) => Number(ours.has(b.id)) - Number(ours.has(a.id)))
     for (const { id } of offered.slice(places)) log(host, 'warn', `no place is left to offer the login of ${id}`)
-    return offered.map((provider) => createLogin(library, provider, settings(config, provider.id).namespace))
+    return offered.map((offer) => createLogin(library, offer, settings(config, offer.id).namespace, finisher(offer.id)))
   } catch (fault) {
     const refusal = new Error(`provider-auth could not start, so nothing was sent: ${reason(fault)}`, { cause: fault })
     log(host, 'error', refusal.message)
@@ -321,51 +269,15 @@ function settings(config: HostConfig, id: string) {
   }
 }
 
-/** A provider whose login is offered. */
-type Offer = Pick<Provider, 'id' | 'methods'> & Partial<WaitingProvider>
-
-function createLogin(library: Library, offer: Offer, namespace: { namespace?: string }): Login {
-  const { id, methods } = offer
-  const prompts = own(offer, 'prompts')
-  const answer = own(offer, 'answer')
-  let waiting: Session | undefined
-  const finish = async (store: () => Promise<unknown>): Promise<LoggedIn> => {
+/** Returns what stores the account of a login and then gives OpenCode the placeholder of its key. */
+function finisher(provider: string): (store: () => Promise<unknown>) => Promise<LoggedIn> {
+  return async (store) => {
     try {
       await store()
       return { type: 'success', key: PLACEHOLDER }
     } catch (fault) {
-      throw explain(fault, id)
+      throw explain(fault, provider)
     }
-  }
-  const authorize = async (method: Method, inputs: Inputs | undefined): Promise<Authorization> => {
-    waiting?.cancel()
-    await answer?.(inputs)
-    if (method === 'api-key') {
-      return {
-        url: '',
-        instructions: 'The key goes to the vault of provider-auth, not to auth.json.',
-        method: 'code',
-        callback: (apiKey) => finish(() => library.addApiKey({ provider: id, apiKey: apiKey.trim(), ...namespace })),
-      }
-    }
-    const session = await library.startLogin({ provider: id, method, ...namespace })
-    waiting = session
-    const { url, instructions } = session
-    return method === 'paste'
-      ? { url, instructions, method: 'code', callback: (code) => finish(() => session.finish(code)) }
-      : { url, instructions, method: 'auto', callback: () => finish(() => session.finish()) }
-  }
-  return {
-    auth: {
-      provider: id,
-      methods: methods.map((method) => ({
-        type: 'oauth',
-        label: LABELS[method],
-        ...(prompts !== undefined && { prompts }),
-        authorize: (inputs) => authorize(method, inputs),
-      })),
-    },
-    cancel: () => waiting?.cancel(),
   }
 }
 
