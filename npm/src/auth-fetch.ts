@@ -14,20 +14,23 @@ import type {
 } from '../../index.js'
 import { boundItemOf } from './bound.js'
 import { type Call, cacheTtlOf, type FetchInput, modelOf, readCall, sessionOf } from './call.js'
+import { boundItems, headerRules, OBSERVED_HEADERS, streamKind } from './facts.js'
 import { failureOf } from './failure.js'
 import { observed } from './headers.js'
 import { look, mayBeError } from './json.js'
 import { REPLAY_BYTES } from './limits.js'
-import { boundItems, getAuthHeaders, reportResponse, streamKind } from './native.js'
 import { checkFetchOptions } from './options.js'
 import { bare, read } from './own.js'
 import { failsIntegrity, isMisuse, send } from './redirect.js'
+import { getAuthHeaders, reportResponse } from './requests.js'
 import { discard, exhaustedResponse, readErrorText, retryHeaders, withHeaders } from './response.js'
 import { isEventStream, type Late, peek } from './sse.js'
 import { callerOf, from, ofOurs, traced } from './stack.js'
 import { abortable, rest } from './wait.js'
 
 type Fetch = typeof globalThis.fetch
+
+const OBSERVED: ReadonlySet<string> = new Set(OBSERVED_HEADERS)
 
 type Instruction = Pick<Verdict, 'action' | 'delayMs' | 'retryAt' | 'final'>
 
@@ -83,7 +86,7 @@ export function createAuthFetch(
       const trace = read(auth, 'trace')
       if (trace !== undefined) tell(onTrace, trace)
       if (last?.response !== undefined) discard(last.response)
-      const outcome = await tryOnce(fetch, call, auth, peekStream ? pool.provider : undefined)
+      const outcome = await tryOnce(fetch, call, auth, pool.provider, peekStream)
       const verdict = await settle(outcome, signal)
       const isOver = verdict.action === 'deliver' || outcome.instead !== undefined || !call.payload.replayable
       if (isOver) return deliver(outcome, verdict)
@@ -94,19 +97,26 @@ export function createAuthFetch(
 }
 
 /** Makes one request. Rejects only with the reason of an abort, or with what `fetch` says of a call that cannot be sent. */
-async function tryOnce(fetch: Fetch, call: Call, auth: AuthHeaders, looksInto: string | undefined): Promise<Outcome> {
+async function tryOnce(
+  fetch: Fetch,
+  call: Call,
+  auth: AuthHeaders,
+  provider: string,
+  peekStream: boolean,
+): Promise<Outcome> {
   const { attempt } = auth
+  const rules = headerRules(provider)
   let sent: Awaited<ReturnType<typeof send>>
   try {
-    sent = await send(fetch, call, auth)
+    sent = await send(fetch, call, auth, rules)
   } catch (error) {
     call.signal?.throwIfAborted()
-    if (isMisuse(call, auth) || failsIntegrity(call, error)) throw error
+    if (isMisuse(call, auth, rules) || failsIntegrity(call, error)) throw error
     const report = { attempt, failure: failureOf(error) } as const
     return { report, response: undefined, error, instead: undefined }
   }
   const { response, instead } = sent
-  const report = { attempt, status: response.status, headers: observed(response) }
+  const report = { attempt, status: response.status, headers: observed(response, OBSERVED) }
   const answered = (report: ResponseReport, response: Response): Outcome => ({
     report,
     response,
@@ -118,7 +128,7 @@ async function tryOnce(fetch: Fetch, call: Call, auth: AuthHeaders, looksInto: s
     const { text: body, response: again } = await readErrorText(response, call.signal)
     return answered({ ...report, body }, again)
   }
-  const kind = looksInto === undefined ? undefined : streamKind(looksInto)
+  const kind = peekStream ? streamKind(provider) : undefined
   if (kind === undefined) return answered(report, response)
   const withError = (error: string | undefined): ResponseReport =>
     error === undefined ? report : { ...report, body: error }

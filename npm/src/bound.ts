@@ -2,9 +2,9 @@
  * Finds what in a call only the account that made it can serve. Which fields and paths these are comes from the provider's
  * descriptor; what follows from it is decided natively.
  */
+import type { BoundItems } from './addon.js'
 import type { Call } from './call.js'
 import { ITEM_CHARACTERS } from './limits.js'
-import type { BoundItems } from './native.js'
 import { read } from './own.js'
 
 /** What tools take and give is the caller's own data, whatever its fields are called. */

@@ -2,8 +2,9 @@
 import type { AuthFetchInit } from '../../index.js'
 import { isStream, type Payload, readPayload } from './body.js'
 import { fieldOf, jsonText } from './content.js'
+import { SESSION_HEADERS } from './facts.js'
 import { type HeaderMap, readHeaders } from './headers.js'
-import { checkOptions } from './native.js'
+import { checkOptions } from './library.js'
 import { bare, has, read } from './own.js'
 
 export type FetchInput = string | URL | Request
@@ -64,9 +65,6 @@ export async function readCall(
 
 /** How a host that cannot add to `init` says the same; never sent on. */
 const OVERRIDES = ['session', 'account', 'model'] as const
-
-/** Session headers, in the order of trust: the hosts that send them name one conversation. */
-const SESSION_HEADERS = ['x-session-id', 'x-session-affinity', 'x-claude-code-session-id']
 
 /** Returns what names the conversation: a host's session header, else the body's `prompt_cache_key`. */
 export function sessionOf(call: Call): string | undefined {

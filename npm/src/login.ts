@@ -9,7 +9,7 @@ import {
   projectTrust,
   startNativeLogin,
   trustProject,
-} from './native.js'
+} from './library.js'
 import { checkLoginOptions, invalid } from './options.js'
 import { read } from './own.js'
 import { traced } from './stack.js'

@@ -6,6 +6,7 @@
  * 3xx, where a browser would answer with an opaque one.
  */
 import type { AuthHeaders } from '../../index.js'
+import type { HeaderRules } from './addon.js'
 import { isStream, type Payload } from './body.js'
 import type { Call, Redirect } from './call.js'
 import { hasCode } from './failure.js'
@@ -45,8 +46,8 @@ const BODY_HEADERS: ReadonlySet<string> = new Set([
 const NO_BODY: Payload = { body: null, replayable: true }
 
 /** Sends the call. Rejects as `fetch` does when no response came. */
-export async function send(fetch: Fetch, call: Call, auth: AuthHeaders): Promise<Sent> {
-  let hop = firstHop(call, auth)
+export async function send(fetch: Fetch, call: Call, auth: AuthHeaders, rules: HeaderRules): Promise<Sent> {
+  let hop = firstHop(call, auth, rules)
   for (let followed = 0; ; followed += 1) {
     const response = await fetch(targetOf(call, hop), initFor(call, hop, 'manual'))
     const location = call.redirect === 'manual' ? null : locationOf(response)
@@ -57,7 +58,7 @@ export async function send(fetch: Fetch, call: Call, auth: AuthHeaders): Promise
     const next = nextHop(hop, response.status, location)
     if (typeof next === 'string') return refusal(response, next)
     if (new URL(next.url).origin !== new URL(hop.url).origin) {
-      const foreign = { ...next, headers: withoutCredentials(call.headers, next.headers, auth) }
+      const foreign = { ...next, headers: withoutCredentials(call.headers, next.headers, auth, rules) }
       return { response, instead: async () => asRedirected(await fetch(foreign.url, initFor(call, foreign, 'follow'))) }
     }
     hop = next
@@ -65,9 +66,9 @@ export async function send(fetch: Fetch, call: Call, auth: AuthHeaders): Promise
 }
 
 /** Tells whether `fetch` would refuse this call whatever the network does: a bad header, a body on a GET. */
-export function isMisuse(call: Call, auth: AuthHeaders): boolean {
+export function isMisuse(call: Call, auth: AuthHeaders, rules: HeaderRules): boolean {
   try {
-    const hop = firstHop(call, auth)
+    const hop = firstHop(call, auth, rules)
     const init = initFor(call, hop, 'manual')
     void new Request(hop.url, isStream(call.payload.body) ? bare(init, { body: null }) : init)
     return false
@@ -81,8 +82,8 @@ export function failsIntegrity({ init }: Call, error: unknown): boolean {
   return Boolean(read(init, 'integrity')) && !hasCode(error)
 }
 
-function firstHop({ url, method, headers, payload }: Call, auth: AuthHeaders): Hop {
-  return { url: read(auth, 'url') ?? url, method, headers: authenticated(headers, auth), payload }
+function firstHop({ url, method, headers, payload }: Call, auth: AuthHeaders, rules: HeaderRules): Hop {
+  return { url: read(auth, 'url') ?? url, method, headers: authenticated(headers, auth, rules), payload }
 }
 
 /** The address that the broker was asked about, as text; in a `Request` of ours where one carries what cannot be read. */

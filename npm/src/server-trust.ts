@@ -1,6 +1,6 @@
 /** Under OpenCode: the providers that a project's file would define, and the question that their login asks first. */
 import type { ProjectTrust } from '../../index.js'
-import { projectTrust, trustProject } from './native.js'
+import { projectTrust, trustProject } from './library.js'
 import type { Prompt } from './server-host.js'
 import { asks, describeTrust } from './trust.js'
 

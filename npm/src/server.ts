@@ -203,8 +203,8 @@ async function claimedProviders(config: HostConfig, options: PluginOptions | und
   for (const id of Object.keys(own(given, 'providers') ?? {})) claimed.add(id)
   let mayLack = true
   try {
-    const { claimedProviders } = await import('./native.js')
-    const claims = await claimedProviders()
+    const { addon } = await import('./addon.js')
+    const claims = await addon.claimedProviders()
     for (const id of claims.ids) claimed.add(id)
     mayLack = claims.mayLack
   } catch {

@@ -55,6 +55,6 @@ pub use request::{AuthRequest, Explained, Lease, Report, Verdict};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use shown::visible_text;
 pub use status::{PoolStatus, ProviderSummary, VaultStatus};
-pub use store::{Account, Filter, HeaderSet};
+pub use store::{Account, Filter, HeaderRules, HeaderSet, SESSION_HEADERS};
 pub use transfer::{Imported, ImportedAccount, Logins, Outcome, PassphraseRule};
 pub use waits::Waits;

@@ -26,7 +26,7 @@ pub(crate) use logins::NativePrompt;
 pub(crate) use migration::MigrationReport;
 pub(crate) use models::{ClaimedProviders, ModelList, ProviderSummary};
 pub(crate) use projects::ProjectTrust;
-pub(crate) use requests::{AuthHeaders, BoundItems, StreamShape, Verdict};
+pub(crate) use requests::{AuthHeaders, BoundItems, HeaderRules, StreamShape, Verdict};
 pub(crate) use trace::Trace;
 pub(crate) use vault::{ExportedKey, KeySlot, VaultStatus};
 

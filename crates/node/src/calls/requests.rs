@@ -4,7 +4,7 @@ use napi::bindgen_prelude::*;
 use napi::{Env, Unknown};
 use napi_derive::napi;
 use provider_auth_broker::{
-    AuthRequest, OBSERVED_HEADERS,
+    AuthRequest, OBSERVED_HEADERS, SESSION_HEADERS,
     global::{self, broker},
 };
 
@@ -12,7 +12,9 @@ use super::in_wait;
 use crate::arguments::{Options, Text, known, served_report};
 use crate::errors::to_js;
 use crate::promises::{Promised, call};
-use crate::results::{AtHand, AuthHeaders, BoundItems, Lent, StreamShape, Trace, Verdict, list};
+use crate::results::{
+    AtHand, AuthHeaders, BoundItems, HeaderRules, Lent, StreamShape, Trace, Verdict, list,
+};
 
 #[napi(catch_unwind)]
 pub fn configure(env: &Env, options: Unknown<'_>) -> Result<()> {
@@ -88,6 +90,14 @@ pub fn stream_shapes(provider: Text) -> Option<Vec<StreamShape>> {
     Some(list(shapes))
 }
 
+/// How a provider's headers go together with a caller's; nothing for a provider that is not known.
+#[napi(catch_unwind)]
+pub fn header_rules(provider: Text) -> Option<HeaderRules> {
+    let provider = provider.needed("provider").ok()?;
+    let rules = broker().ok()?.header_rules(&provider).ok()?;
+    Some(rules.into())
+}
+
 #[napi(catch_unwind)]
 pub fn explain<'env>(env: &'env Env, request: Unknown<'env>) -> Result<Promised<'env>> {
     let read = || Options::of("explain", &request)?.auth_request();
@@ -154,6 +164,11 @@ pub fn report_response<'env>(env: &'env Env, report: Unknown<'env>) -> Result<Pr
 #[napi(catch_unwind)]
 pub fn observed_headers() -> Vec<&'static str> {
     OBSERVED_HEADERS.to_vec()
+}
+
+#[napi(catch_unwind)]
+pub fn session_headers() -> Vec<&'static str> {
+    SESSION_HEADERS.to_vec()
 }
 
 /// Refuses an option that the call does not know; leaves other values than objects to the call.

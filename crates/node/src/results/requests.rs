@@ -81,6 +81,22 @@ impl From<&broker::BoundItems> for BoundItems {
     }
 }
 
+/// How `npm/src/headers.ts` joins a provider's headers with a caller's.
+#[napi(object, object_from_js = false)]
+pub struct HeaderRules {
+    pub appended: Vec<String>,
+    pub defaulted: Vec<String>,
+}
+
+impl From<broker::HeaderRules> for HeaderRules {
+    fn from(rules: broker::HeaderRules) -> Self {
+        Self {
+            appended: rules.appended,
+            defaulted: rules.defaulted,
+        }
+    }
+}
+
 /// What `npm/src/sse.ts` looks for in a stream.
 #[napi(object, object_from_js = false)]
 pub struct StreamShape {
