@@ -30,11 +30,16 @@ export interface StreamShape {
 export interface ClaimedProviders {
   /** Providers of models that are built in, configured, or have an account. */
   readonly ids: readonly string[]
-  /** Whether there may be others, since the accounts or the user's configuration could not be read. */
+  /**
+   * Whether there may be others, since the accounts or the user's configuration could not be read.
+   */
   readonly mayLack: boolean
 }
 
-/** How a provider's further headers go together with those that a caller sets itself, by their names in lower case. */
+/**
+ * How a provider's further headers go together with those that a caller sets itself, by their names
+ * in lower case.
+ */
 export interface HeaderRules {
   /** Ours is added to the caller's. */
   readonly appended: readonly string[]
@@ -107,5 +112,6 @@ export interface Addon {
 
 export const addon = loaded as unknown as Addon
 
-// A refresh token that the server has replaced must reach the disk, whoever calls `process.exit` meanwhile.
+// A refresh token that the server has replaced must reach the disk, whoever calls `process.exit`
+// meanwhile.
 process.once('exit', addon.close)

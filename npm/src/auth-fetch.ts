@@ -1,6 +1,7 @@
 /**
- * A `fetch` that authenticates each request with an account of a pool, and tries again within the same call when the
- * broker says so. Which account, whether to retry and how long to wait is decided natively; here is only the doing.
+ * A `fetch` that authenticates each request with an account of a pool, and tries again within the
+ * same call when the broker says so. Which account, whether to retry and how long to wait is
+ * decided natively; here is only the doing.
  */
 import type {
   AuthError,
@@ -96,7 +97,10 @@ export function createAuthFetch(
   }, ofOurs)
 }
 
-/** Makes one request. Rejects only with the reason of an abort, or with what `fetch` says of a call that cannot be sent. */
+/**
+ * Makes one request. Rejects only with the reason of an abort, or with what `fetch` says of a call
+ * that cannot be sent.
+ */
 async function tryOnce(
   fetch: Fetch,
   call: Call,
@@ -158,7 +162,10 @@ function latecomers(report: ResponseReport, signal: AbortSignal | undefined): La
   }
 }
 
-/** Reports, and returns what to do. When the broker itself fails, a response that is in hand is still the caller's. */
+/**
+ * Reports, and returns what to do. When the broker itself fails, a response that is in hand is
+ * still the caller's.
+ */
 async function settle({ report, response }: Outcome, signal: AbortSignal | undefined): Promise<Instruction> {
   try {
     const verdict = reportResponse(report)
@@ -170,7 +177,10 @@ async function settle({ report, response }: Outcome, signal: AbortSignal | undef
   }
 }
 
-/** Hands over what came. What SDKs read as leave to try again themselves says when that was done, or that it does not help. */
+/**
+ * Hands over what came. What SDKs read as leave to try again themselves says when that was done, or
+ * that it does not help.
+ */
 function deliver(
   { response, error, instead }: Outcome,
   next: Pick<Instruction, 'retryAt' | 'final'>,
@@ -185,7 +195,10 @@ function deliver(
   })
 }
 
-/** Answers when no account can serve: with what the last attempt brought, else with what native code says in its place, else not at all. */
+/**
+ * Answers when no account can serve: with what the last attempt brought, else with what native code
+ * says in its place, else not at all.
+ */
 function withoutCredential(error: AuthError, last: Outcome | undefined): Response | Promise<Response> {
   const [retryAt, answer] = [read(error, 'retryAt'), read(error, 'answer')]
   if (last !== undefined) return deliver(last, { final: true, ...(retryAt === undefined ? undefined : { retryAt }) })

@@ -1,4 +1,7 @@
-/** What the descriptor of a provider says of its requests and answers. The addon is asked once per provider. */
+/**
+ * What the descriptor of a provider says of its requests and answers. The addon is asked once per
+ * provider.
+ */
 import { addon, type BoundItems, type HeaderRules } from './addon.js'
 import type { StreamKind } from './events.js'
 
@@ -15,17 +18,25 @@ const streams = new Map<string, StreamKind>()
 const NO_ITEMS: BoundItems = { fields: [], paths: [] }
 const NO_RULES: HeaderRules = { appended: [], defaulted: [] }
 
-/** Returns what binds a provider's requests to an account; nothing for a provider that is not known. */
+/**
+ * Returns what binds a provider's requests to an account; nothing for a provider that is not known.
+ */
 export function boundItems(provider: string): BoundItems {
   return known(bound, provider, addon.boundItems) ?? NO_ITEMS
 }
 
-/** Returns how a provider's further headers go together with a caller's; no rule for a provider that is not known. */
+/**
+ * Returns how a provider's further headers go together with a caller's; no rule for a provider that
+ * is not known.
+ */
 export function headerRules(provider: string): HeaderRules {
   return known(rules, provider, addon.headerRules) ?? NO_RULES
 }
 
-/** Returns how a provider's streams look; nothing where they are not answers that could be asked for again. */
+/**
+ * Returns how a provider's streams look; nothing where they are not answers that could be asked for
+ * again.
+ */
 export function streamKind(provider: string): StreamKind | undefined {
   return known(streams, provider, () => {
     const shapes = addon.streamShapes(provider) ?? []

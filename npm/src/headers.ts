@@ -1,4 +1,7 @@
-/** Header maps with lower-case names: the caller's, the ones that authenticate, and what may follow a redirect. */
+/**
+ * Header maps with lower-case names: the caller's, the ones that authenticate, and what may follow
+ * a redirect.
+ */
 import type { AuthHeaders } from '../../index.js'
 import type { HeaderRules } from './addon.js'
 import { bare } from './own.js'
@@ -7,7 +10,10 @@ export type HeaderMap = Record<string, string>
 
 type HeadersInput = NonNullable<RequestInit['headers']>
 
-/** What `fetch` itself takes off when a redirect leaves the origin, and `cookie`, which in Node a caller can set. */
+/**
+ * What `fetch` itself takes off when a redirect leaves the origin, and `cookie`, which in Node a
+ * caller can set.
+ */
 const SENSITIVE = ['authorization', 'cookie', 'proxy-authorization', 'host']
 
 /** Reads any form of `HeadersInit`; values of one name are joined as `Headers` does. */
@@ -41,8 +47,9 @@ export function authenticated(headers: HeaderMap, auth: AuthHeaders, rules: Head
 }
 
 /**
- * Returns the caller's headers as they may go to another origin: none of ours, and no credential of the caller's. `sent`
- * are the headers of the hop that was redirected; what it no longer had is not brought back.
+ * Returns the caller's headers as they may go to another origin: none of ours, and no credential of
+ * the caller's. `sent` are the headers of the hop that was redirected; what it no longer had is not
+ * brought back.
  */
 export function withoutCredentials(
   headers: HeaderMap,

@@ -1,4 +1,7 @@
-/** The headers that the accounts of late requests are lent with, so that they are made once and not for every request. */
+/**
+ * The headers that the accounts of late requests are lent with, so that they are made once and not
+ * for every request.
+ */
 import { addon } from './addon.js'
 import { LENT_ACCOUNTS } from './limits.js'
 
@@ -12,7 +15,10 @@ export interface Lent {
 /** By their version, newest last. */
 const lent = new Map<string, Lent>()
 
-/** Returns what an attempt's account is lent with, as the version at the end of the attempt says; asked for once per version. */
+/**
+ * Returns what an attempt's account is lent with, as the version at the end of the attempt says;
+ * asked for once per version.
+ */
 export function lentBy(attempt: string): Lent | undefined {
   const known = lent.get(attempt.slice(attempt.lastIndexOf('-') + 1))
   if (known !== undefined) return known

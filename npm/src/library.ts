@@ -1,4 +1,7 @@
-/** The calls of the contract that are the addon's own, but for where their errors come from and what JavaScript keeps beside it. */
+/**
+ * The calls of the contract that are the addon's own, but for where their errors come from and what
+ * JavaScript keeps beside it.
+ */
 import type * as api from '../../index.js'
 import { type Addon, addon, type NativePrompt } from './addon.js'
 import { forgetFacts } from './facts.js'
@@ -71,7 +74,10 @@ export function startNativeLogin(options: api.LoginOptions): Promise<NativePromp
   return waitFor(options, addon.startLogin)
 }
 
-/** `subscribe` of the contract: a listener that throws is dropped, since nobody could catch what it throws. */
+/**
+ * `subscribe` of the contract: a listener that throws is dropped, since nobody could catch what it
+ * throws.
+ */
 export function subscribe(listener: (event: api.AuthEvent) => void): () => void {
   if (typeof listener !== 'function')
     throw from(

@@ -65,7 +65,10 @@ async function run(options: LoginOptions): Promise<Account> {
   }
 }
 
-/** Does what may need a project's file to be trusted: asks a person, where there is one, and does it again when they agree. */
+/**
+ * Does what may need a project's file to be trusted: asks a person, where there is one, and does it
+ * again when they agree.
+ */
 async function onceTrusted<T>(options: LoginOptions, act: () => Promise<T>): Promise<T> {
   try {
     return await act()

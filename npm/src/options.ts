@@ -1,4 +1,7 @@
-/** Checks the options of calls that are made of JavaScript; those of the others are checked natively, by the same list. */
+/**
+ * Checks the options of calls that are made of JavaScript; those of the others are checked
+ * natively, by the same list.
+ */
 import type { AuthError, AuthFetchOptions, LoginOptions } from '../../index.js'
 import { checkOptions } from './library.js'
 import { read } from './own.js'

@@ -1,4 +1,7 @@
-/** `getAuthHeaders` and `reportResponse` of the contract: what is at hand settles at once, and only the rest waits for the addon. */
+/**
+ * `getAuthHeaders` and `reportResponse` of the contract: what is at hand settles at once, and only
+ * the rest waits for the addon.
+ */
 import type * as api from '../../index.js'
 import { type Addon, addon } from './addon.js'
 import { lentBy } from './lent.js'
@@ -7,7 +10,10 @@ import { headersOf } from './reported.js'
 import { type Caller, callerOf, from } from './stack.js'
 import { waitFor } from './waits.js'
 
-/** The options that are read on the path of every request, where a native look at all of them would take too long. */
+/**
+ * The options that are read on the path of every request, where a native look at all of them would
+ * take too long.
+ */
 const REQUEST_OPTIONS: ReadonlySet<string> = new Set(addon.optionNames('getAuthHeaders'))
 const REPORT_OPTIONS: ReadonlySet<string> = new Set(addon.optionNames('reportResponse'))
 
@@ -71,7 +77,10 @@ function isServed(report: api.ResponseReport, headers: api.ResponseReport['heade
   return lines !== undefined && addon.reportServed(read(report, 'attempt'), read(report, 'status'), lines)
 }
 
-/** Name and value of each header in turn, as lines; `undefined` for what is no map of header lines: `reportResponse` judges it. */
+/**
+ * Name and value of each header in turn, as lines; `undefined` for what is no map of header lines:
+ * `reportResponse` judges it.
+ */
 function asLines(headers: api.ResponseReport['headers']): string | undefined {
   if (headers == null) return ''
   if (typeof headers !== 'object' || Symbol.iterator in headers) return undefined
@@ -90,7 +99,10 @@ function waitForHeaders(request: api.AuthRequest, caller: Caller): Promise<api.A
   })
 }
 
-/** Tells whether an object has something that is not one of these, as far as it can be told without a look at its class. */
+/**
+ * Tells whether an object has something that is not one of these, as far as it can be told without
+ * a look at its class.
+ */
 function holdsOther(options: object | undefined, known: ReadonlySet<string>): boolean {
   for (const name in options) if (!known.has(name)) return true
   return false

@@ -7,7 +7,10 @@ export interface Host {
   }
 }
 
-/** The merged opencode.json. `plugin_origins` says which file named a plugin: `global` is the user's own. */
+/**
+ * The merged opencode.json. `plugin_origins` says which file named a plugin: `global` is the user's
+ * own.
+ */
 export interface HostConfig {
   provider?: Record<string, HostProvider>
   plugin_origins?: { spec: unknown; scope: string }[]

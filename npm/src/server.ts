@@ -1,11 +1,11 @@
 /**
- * The OpenCode plugin: requests of the providers that provider-auth serves go through `createAuthFetch`, and
- * `opencode auth login` puts what it obtains into the vault.
+ * The OpenCode plugin: requests of the providers that provider-auth serves go through
+ * `createAuthFetch`, and `opencode auth login` puts what it obtains into the vault.
  *
- * OpenCode calls every function that a plugin module exports and takes at most one login hook from each. So this module
- * exports one function that routes requests and, for the logins, one place per provider, and nothing else. It decides
- * nothing about accounts. When it cannot start, the requests say why: OpenCode by itself would go on without the plugin
- * and send them without credentials.
+ * OpenCode calls every function that a plugin module exports and takes at most one login hook from
+ * each. So this module exports one function that routes requests and, for the logins, one place per
+ * provider, and nothing else. It decides nothing about accounts. When it cannot start, the requests
+ * say why: OpenCode by itself would go on without the plugin and send them without credentials.
  */
 
 import { readFile } from 'node:fs/promises'
@@ -26,19 +26,29 @@ type Plugin = (host: Host, options?: PluginOptions) => Promise<Hooks>
 /** The kinds of account that serve requests to models. */
 const OF_MODELS: ReadonlySet<Kind> = new Set(['oauth', 'api'])
 
-/** Stands wherever OpenCode wants a key, in its memory and in its auth.json. If it is ever sent, it opens nothing. */
+/**
+ * Stands wherever OpenCode wants a key, in its memory and in its auth.json. If it is ever sent, it
+ * opens nothing.
+ */
 const PLACEHOLDER = 'kept-by-provider-auth'
 
-/** Providers that are always ours, for when the addon that knows them does not load; auth.json has the placeholder for the rest. */
+/**
+ * Providers that are always ours, for when the addon that knows them does not load; auth.json has
+ * the placeholder for the rest.
+ */
 const BUILT_IN = ['anthropic', 'openai', 'azure', 'google', 'github-copilot', 'qwen', 'cursor', 'oci-oidc']
 
 /**
- * How long one request waits for a cooldown, unless the plugin's options or those of the provider say otherwise.
- * Short, since OpenCode shows a countdown of its own while it waits, and nothing while a request does.
+ * How long one request waits for a cooldown, unless the plugin's options or those of the provider
+ * say otherwise. Short, since OpenCode shows a countdown of its own while it waits, and nothing
+ * while a request does.
  */
 const LONGEST_WAIT_MS = 5_000
 
-/** What to do next, where OpenCode is the place to do it or would take our own words for a passing fault and retry. */
+/**
+ * What to do next, where OpenCode is the place to do it or would take our own words for a passing
+ * fault and retry.
+ */
 const NEXT_STEPS: Record<string, (provider: string, fault: Error) => string> = {
   NO_ACCOUNT: (provider) => `no account for ${provider} yet; sign in with: opencode auth login --provider ${provider}`,
   NEEDS_LOGIN: (provider) =>
@@ -80,13 +90,17 @@ export const login14 = place()
 export const login15 = place()
 export const login16 = place()
 
-/** Makes a plugin function that offers the login of one provider: the next one that has no place yet. */
+/**
+ * Makes a plugin function that offers the login of one provider: the next one that has no place
+ * yet.
+ */
 function place(): Plugin {
   const position = places++
   return async (host, options) => {
     let login: Login | undefined
     const hooks: Hooks = {
-      // OpenCode reads the login hooks after it has run the config hooks, so this one can be found out here.
+      // OpenCode reads the login hooks after it has run the config hooks, so this one can be found
+      // out here.
       async config(config) {
         login = (await installOnce(host, config, options))[position]
         if (login !== undefined) hooks.auth = login.auth
@@ -133,7 +147,8 @@ async function install(host: Host, config: HostConfig, options: PluginOptions | 
 /**
  * Hands the plugin's options to the library.
  *
- * One process serves many projects with one broker. Where two of them differ in their options, the first one's hold.
+ * One process serves many projects with one broker. Where two of them differ in their options, the
+ * first one's hold.
  */
 async function configure(
   library: Library,
@@ -160,16 +175,19 @@ async function configure(
   }
 }
 
-/** A project's opencode.json may come from anyone, and plugin options can say where credentials are sent. */
+/**
+ * A project's opencode.json may come from anyone, and plugin options can say where credentials are
+ * sent.
+ */
 function isUsersOwn(config: HostConfig, options: PluginOptions | undefined): boolean {
   const origin = own(config, 'plugin_origins')?.find(({ spec }) => Array.isArray(spec) && spec[1] === options)
   return origin?.scope === 'global'
 }
 
 /**
- * Those that have an account, and those that opencode.json names without a key of its own. While it cannot be told which have
- * one, every one that may. What an MCP server or a host is
- * called by is no provider of models, even if one has the same name.
+ * Those that have an account, and those that opencode.json names without a key of its own. While it
+ * cannot be told which have one, every one that may. What an MCP server or a host is called by is
+ * no provider of models, even if one has the same name.
  */
 async function routedProviders(
   library: Library,
@@ -196,7 +214,10 @@ function isServer(provider: Provider): boolean {
   return own(provider, 'resource') !== undefined
 }
 
-/** Those whose requests may not go out when nothing works: what is ours, and where that cannot be told, what may be. */
+/**
+ * Those whose requests may not go out when nothing works: what is ours, and where that cannot be
+ * told, what may be.
+ */
 async function claimedProviders(config: HostConfig, options: PluginOptions | undefined): Promise<Set<string>> {
   const claimed = new Set(await signedInProviders())
   const given = isUsersOwn(config, options) ? (own(options, 'config') as Configuration | undefined) : undefined
@@ -258,7 +279,10 @@ function authFetch(library: Library, config: HostConfig, provider: string): Fetc
   }
 }
 
-/** Reads `provider.<id>.options.auth`: a pool, an account, and rotation settings. The library checks them. */
+/**
+ * Reads `provider.<id>.options.auth`: a pool, an account, and rotation settings. The library checks
+ * them.
+ */
 function settings(config: HostConfig, id: string) {
   const auth = own(own(providerOf(config, id), 'options'), 'auth')
   const { namespace, account, ...rotation } = { __proto__: null, ...(auth ?? {}) } as Record<string, unknown>
@@ -269,7 +293,9 @@ function settings(config: HostConfig, id: string) {
   }
 }
 
-/** Returns what stores the account of a login and then gives OpenCode the placeholder of its key. */
+/**
+ * Returns what stores the account of a login and then gives OpenCode the placeholder of its key.
+ */
 function finisher(provider: string): (store: () => Promise<unknown>) => Promise<LoggedIn> {
   return async (store) => {
     try {
@@ -296,8 +322,8 @@ function reason(fault: unknown): string {
 }
 
 /**
- * Returns a property of plain data, never one that all objects inherit. What `own.ts` does is not at hand here: this file works
- * when nothing else does.
+ * Returns a property of plain data, never one that all objects inherit. What `own.ts` does is not
+ * at hand here: this file works when nothing else does.
  */
 function own<T extends object, K extends keyof T>(object: T | null | undefined, name: K): T[K] | undefined {
   return object !== null && object !== undefined && Object.hasOwn(object, name) ? object[name] : undefined

@@ -1,6 +1,12 @@
-/** Reads bodies, whatever they are: streams of this realm or another, Node's own streams, generators. */
+/**
+ * Reads bodies, whatever they are: streams of this realm or another, Node's own streams,
+ * generators.
+ */
 
-/** Reads the next chunk, and gives the rest up. What `ReadableStream` readers and async iterators have in common. */
+/**
+ * Reads the next chunk, and gives the rest up. What `ReadableStream` readers and async iterators
+ * have in common.
+ */
 export interface Source<T = unknown> {
   read(): Promise<{ done?: boolean | undefined; value?: T | undefined }>
   cancel(reason?: unknown): Promise<unknown>

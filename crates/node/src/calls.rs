@@ -10,7 +10,8 @@ use std::future::Future;
 
 use provider_auth_broker::{BrokerError, global};
 
-/// Runs `work` as the wait of this number, which `endWait` ends; without a number, nothing but its outcome does.
+/// Runs `work` as the wait of this number, which `endWait` ends; without a number, nothing but its
+/// outcome does.
 async fn in_wait<T>(
     wait: Option<f64>,
     work: impl Future<Output = Result<T, BrokerError>>,

@@ -12,8 +12,8 @@ use crate::errors::to_js;
 /// A promise in the hands of JavaScript.
 pub(crate) type Promised<'env> = Unknown<'env>;
 
-/// Reads the arguments of a call and does its work with them in a task. A call that returns a promise never throws: what is
-/// wrong with its arguments rejects the promise, at once.
+/// Reads the arguments of a call and does its work with them in a task. A call that returns a
+/// promise never throws: what is wrong with its arguments rejects the promise, at once.
 pub(crate) fn call<'env, A, T, F>(
     env: &'env Env,
     read: impl FnOnce() -> Read<A>,

@@ -1,8 +1,10 @@
-//! The objects that go to JavaScript, field by field under the names of `index.d.ts` and `npm/src/addon.ts`.
+//! The objects that go to JavaScript, field by field under the names of `index.d.ts` and
+//! `npm/src/addon.ts`.
 //!
 //! napi derives from each struct how it is made, and writes its shape to `npm/addon.d.ts`, which
-//! `__test__/contract.test.mjs` compares with what is declared by hand. A field that is `None` is absent. Times and counts are
-//! `f64`, as all numbers of JavaScript: napi would make a `BigInt` of a `u64`.
+//! `__test__/contract.test.mjs` compares with what is declared by hand. A field that is `None` is
+//! absent. Times and counts are `f64`, as all numbers of JavaScript: napi would make a `BigInt` of
+//! a `u64`.
 
 mod accounts;
 mod bundles;

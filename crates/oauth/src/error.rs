@@ -1,4 +1,5 @@
-//! What can go wrong, by what the caller can do about it. Of a server's body only the cleaned error name and description are kept.
+//! What can go wrong, by what the caller can do about it. Of a server's body only the cleaned error
+//! name and description are kept.
 
 use secrecy::SecretString;
 
@@ -69,7 +70,8 @@ pub enum OauthError {
     /// The id token answers another login than this one.
     #[error("the id token belongs to another login (nonce mismatch)")]
     WrongNonce,
-    /// The id token's signature, issuer, audience or time is wrong, or the server sent no id token where one is required.
+    /// The id token's signature, issuer, audience or time is wrong, or the server sent no id token
+    /// where one is required.
     #[error("the id token cannot be trusted: {why}")]
     UntrustedIdToken {
         /// What is wrong with it.
@@ -114,7 +116,8 @@ pub enum OauthError {
         /// The origin that it names.
         url: String,
     },
-    /// The server does not say that it knows PKCE with S256, without which a code could be used by anybody who sees it.
+    /// The server does not say that it knows PKCE with S256, without which a code could be used by
+    /// anybody who sees it.
     #[error(
         "the login server {issuer} does not announce PKCE with S256 (code_challenge_methods_supported)"
     )]
@@ -156,7 +159,8 @@ impl OauthError {
 }
 
 impl OauthError {
-    /// Returns the name by which the server called its error, if it is a plain word: for a person to see.
+    /// Returns the name by which the server called its error, if it is a plain word: for a person
+    /// to see.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         let name = match self {
@@ -169,8 +173,8 @@ impl OauthError {
         is_code(name).then_some(name)
     }
 
-    /// Returns the error without any of `secrets`, in whatever form a server's words repeat them: it may know more of them than
-    /// it was sent.
+    /// Returns the error without any of `secrets`, in whatever form a server's words repeat them:
+    /// it may know more of them than it was sent.
     #[must_use]
     pub fn without(mut self, secrets: &[&SecretString]) -> Self {
         let secrets: Vec<&str> = secrets.iter().map(|secret| reveal(secret)).collect();
@@ -203,7 +207,8 @@ impl OauthError {
     }
 }
 
-/// Whether a text is an error code as the standards have them (RFC 6749 §4.1.2.1), and so nothing but a word.
+/// Whether a text is an error code as the standards have them (RFC 6749 §4.1.2.1), and so nothing
+/// but a word.
 pub(crate) fn is_code(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     !text.is_empty() && text.len() <= limits::ERROR_NAME_CHARS && text.chars().all(is_part)

@@ -4,8 +4,8 @@ use std::{future::Future, pin::Pin};
 
 /// Sends one request.
 ///
-/// The implementor does not follow redirects, caps body and time, refuses what is neither https nor loopback, and keeps to
-/// the [`Reach`] that it finds among the extensions of a request.
+/// The implementor does not follow redirects, caps body and time, refuses what is neither https nor
+/// loopback, and keeps to the [`Reach`] that it finds among the extensions of a request.
 pub trait Http: Send + Sync {
     /// Sends `request` and reads the whole answer, of whatever status.
     fn send(&self, request: http::Request<Vec<u8>>) -> Sending<'_>;
@@ -15,11 +15,13 @@ pub trait Http: Send + Sync {
 pub type Sending<'a> =
     Pin<Box<dyn Future<Output = Result<http::Response<Vec<u8>>, HttpError>> + Send + 'a>>;
 
-/// Which addresses a request may connect to; one without it may connect to any. It holds for what a name resolves to at the
-/// moment of connecting, so that a name which resolves to another address the next time does not help its owner.
+/// Which addresses a request may connect to; one without it may connect to any. It holds for what a
+/// name resolves to at the moment of connecting, so that a name which resolves to another address
+/// the next time does not help its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Any; an answer that can only come from this machine or its network says so ([`FromLocalNetwork`]).
+    /// Any; an answer that can only come from this machine or its network says so
+    /// ([`FromLocalNetwork`]).
     Observed,
     /// None of this machine or its network ([`HttpError::Local`]).
     PublicOnly,
@@ -37,8 +39,8 @@ pub struct Bounded<'a> {
 }
 
 impl<'a> Bounded<'a> {
-    /// Returns a client whose requests have this reach; those to the hosts `except`, which the user has named, may connect
-    /// anywhere.
+    /// Returns a client whose requests have this reach; those to the hosts `except`, which the user
+    /// has named, may connect anywhere.
     #[must_use]
     pub fn new(http: &'a dyn Http, reach: Option<Reach>, except: Vec<String>) -> Self {
         Self {
@@ -122,7 +124,8 @@ pub enum HttpError {
     /// The URL is neither https nor http on loopback; holds its origin.
     #[error("{0} is neither https nor http on this machine")]
     Insecure(String),
-    /// The host leads to this machine or its network, and the request may not go there; holds its origin. Nothing was sent.
+    /// The host leads to this machine or its network, and the request may not go there; holds its
+    /// origin. Nothing was sent.
     #[error("{0} resolves to an address of this machine or its local network")]
     Local(String),
     /// The connection broke, or the answer was not HTTP.

@@ -1,8 +1,9 @@
 //! Speaks OAuth 2.0 and each provider's dialect over an HTTP client that it is handed.
 //!
-//! Requests are built by the `oauth2` crate; one adapter between it and the HTTP client applies the provider's
-//! [`Dialect`], which is data. This crate has no clock, file, environment or randomness of its own: what is needed of
-//! them comes in as an argument. It decides nothing about accounts; it says precisely what a server answered.
+//! Requests are built by the `oauth2` crate; one adapter between it and the HTTP client applies the
+//! provider's [`Dialect`], which is data. This crate has no clock, file, environment or randomness
+//! of its own: what is needed of them comes in as an argument. It decides nothing about accounts;
+//! it says precisely what a server answered.
 //!
 //! ```
 //! use provider_auth_oauth::{Client, LoginSecrets, Server, authorization_url};

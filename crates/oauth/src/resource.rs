@@ -1,9 +1,10 @@
-//! Finds where one signs in to a protected resource: from its challenge over its own description to its authorization
-//! server (RFC 9728, and the authorization page of the Model Context Protocol, which narrows it).
+//! Finds where one signs in to a protected resource: from its challenge over its own description to
+//! its authorization server (RFC 9728, and the authorization page of the Model Context Protocol,
+//! which narrows it).
 //!
-//! All of it comes from a server that is not trusted. Its description must be of the very resource that was asked for,
-//! and a server elsewhere may not send us to places that only this machine or its network knows, be they named by address or
-//! by a name that leads there.
+//! All of it comes from a server that is not trusted. Its description must be of the very resource
+//! that was asked for, and a server elsewhere may not send us to places that only this machine or
+//! its network knows, be they named by address or by a name that leads there.
 
 pub(crate) mod challenge;
 pub(crate) mod local;
@@ -31,7 +32,8 @@ use self::{
     local::is_local,
 };
 
-/// The question that needs no session: a protected server refuses it, any other answers with nothing (MCP, "Ping").
+/// The question that needs no session: a protected server refuses it, any other answers with
+/// nothing (MCP, "Ping").
 const PING: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -45,15 +47,17 @@ pub struct Resource {
     pub scopes: Vec<String>,
     /// Its authorization server.
     pub server: Metadata,
-    /// Whether it is neither on this machine nor in its network, so that what it names may not be there either.
+    /// Whether it is neither on this machine nor in its network, so that what it names may not be
+    /// there either.
     pub is_elsewhere: bool,
 }
 
 /// Asks a resource, such as an MCP server, where one signs in to it.
 ///
-/// Its challenge may name the place of its description; else that lies at a well-known place. A resource without one is of
-/// MCP's revision 2025-03-26: its own origin is the authorization server. That server must know PKCE with S256. `configured`
-/// says how the user has it differ: by which names it may call itself, and which endpoints need not be looked up.
+/// Its challenge may name the place of its description; else that lies at a well-known place. A
+/// resource without one is of MCP's revision 2025-03-26: its own origin is the authorization
+/// server. That server must know PKCE with S256. `configured` says how the user has it differ: by
+/// which names it may call itself, and which endpoints need not be looked up.
 pub async fn discover_resource(
     http: &dyn Http,
     url: &Url,
@@ -108,14 +112,16 @@ pub async fn answers_from_local_network(http: &dyn Http, url: &Url) -> bool {
     matches!(challenge_of(http, url).await, Ok((_, Place::Nearby)))
 }
 
-/// Returns the canonical identifier of a resource: neither query nor fragment, and no slash at the end.
+/// Returns the canonical identifier of a resource: neither query nor fragment, and no slash at the
+/// end.
 #[must_use]
 pub fn resource_uri(url: &Url) -> String {
     let bare = String::from(at_path(url, url.path().trim_end_matches('/')));
     bare.strip_suffix('/').map(str::to_owned).unwrap_or(bare)
 }
 
-/// What the server answers to a request without a token, and where it is. One that says nothing may still be described.
+/// What the server answers to a request without a token, and where it is. One that says nothing may
+/// still be described.
 async fn challenge_of(http: &dyn Http, url: &Url) -> Result<(Challenge, Place), OauthError> {
     let named = match is_local(url) {
         true => Place::Nearby,
@@ -156,7 +162,8 @@ enum Described {
     Nowhere(Option<OauthError>),
 }
 
-/// Looks for the resource's description of itself. Trouble at one place says nothing about the others.
+/// Looks for the resource's description of itself. Trouble at one place says nothing about the
+/// others.
 async fn describe(
     http: &dyn Http,
     bounds: Bounds<'_>,
@@ -239,11 +246,11 @@ impl Description {
     }
 }
 
-/// Whether a described resource is the one at `url`, or one that holds it: on the same origin, with a path that is whole
-/// segments of its path.
+/// Whether a described resource is the one at `url`, or one that holds it: on the same origin, with
+/// a path that is whole segments of its path.
 ///
-/// RFC 9728 §3.3 wants both to be equal. Servers that describe their origin for all of its paths are common, and what we
-/// hold goes to the origin as a whole anyway.
+/// RFC 9728 §3.3 wants both to be equal. Servers that describe their origin for all of its paths
+/// are common, and what we hold goes to the origin as a whole anyway.
 fn is_of(id: &str, url: &Url) -> bool {
     if id.len() > limits::RESOURCE_BYTES || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return false;
@@ -275,8 +282,9 @@ struct Bounds<'a> {
 }
 
 impl Bounds<'_> {
-    /// Refuses an authorization server with an endpoint that only this machine or its network knows, if the resource is
-    /// elsewhere. What lies on an origin that the user has named is theirs to know.
+    /// Refuses an authorization server with an endpoint that only this machine or its network
+    /// knows, if the resource is elsewhere. What lies on an origin that the user has named is
+    /// theirs to know.
     fn hold_server(self, server: &Metadata, configured: &Server) -> Result<(), OauthError> {
         let endpoints = [
             &server.authorization_endpoint,
@@ -297,8 +305,8 @@ impl Bounds<'_> {
             .try_for_each(|endpoint| self.hold(endpoint))
     }
 
-    /// Refuses a place that is not https, unless both it and the resource are on this machine; and one in the local network,
-    /// unless the resource is there too.
+    /// Refuses a place that is not https, unless both it and the resource are on this machine; and
+    /// one in the local network, unless the resource is there too.
     ///
     /// What a name leads to shows when it is connected to: see [`Reach::PublicOnly`].
     fn hold(self, place: &Url) -> Result<(), OauthError> {
@@ -319,7 +327,8 @@ impl Bounds<'_> {
     }
 }
 
-/// Refuses a place that a resource elsewhere may not send us to, as [`discover_resource`] does with what it finds.
+/// Refuses a place that a resource elsewhere may not send us to, as [`discover_resource`] does with
+/// what it finds.
 pub fn require_public_place(resource: &Url, place: &Url) -> Result<(), OauthError> {
     let bounds = Bounds {
         url: resource,

@@ -33,14 +33,16 @@ pub struct Server {
     pub jwks_uri: Option<Url>,
     /// Exchanges the token of a login for the one that is sent to the API (Copilot, Cursor).
     pub exchange_endpoint: Option<Url>,
-    /// Whether the callback must carry `iss` (RFC 9207). When it carries one unasked, that is checked all the same.
+    /// Whether the callback must carry `iss` (RFC 9207). When it carries one unasked, that is
+    /// checked all the same.
     pub issuer_in_response: bool,
     /// Differences from the standard.
     pub dialect: Dialect,
 }
 
 impl Server {
-    /// Returns the server with what is missing filled from its discovery document; what is set stays.
+    /// Returns the server with what is missing filled from its discovery document; what is set
+    /// stays.
     #[must_use]
     pub fn complete_with(self, metadata: Metadata) -> Self {
         Self {

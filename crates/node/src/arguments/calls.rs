@@ -206,7 +206,8 @@ impl<'env> Options<'env> {
     }
 }
 
-/// The report of a response that went well, as far as it is there; the broker judges whether it went well.
+/// The report of a response that went well, as far as it is there; the broker judges whether it
+/// went well.
 pub(crate) fn served_report(attempt: Text, status: &Unknown<'_>, headers: Text) -> Read<Report> {
     let headers = headers.optional("headers")?.unwrap_or_default();
     let mut lines = headers.lines();
@@ -222,7 +223,8 @@ pub(crate) fn served_report(attempt: Text, status: &Unknown<'_>, headers: Text) 
     })
 }
 
-/// What a person was shown of the project's files: each path, with the hash of what stood there. `None` when it is not given.
+/// What a person was shown of the project's files: each path, with the hash of what stood there.
+/// `None` when it is not given.
 pub(crate) fn shown_files(shown: &Unknown<'_>) -> Read<Option<Vec<(PathBuf, String)>>> {
     if matches!(shown.get_type(), Ok(ValueType::Undefined)) {
         return Ok(None);
@@ -251,7 +253,8 @@ fn header_map(value: &Unknown<'_>) -> Read<BTreeMap<String, String>> {
     let object = value.coerce_to_object().map_err(|_| unreadable())?;
     let mut headers = BTreeMap::new();
     for (name, value) in own_entries(&object).map_err(|_| unreadable())? {
-        // A value of another type is left out: a bad report of a known attempt is not refused for it.
+        // A value of another type is left out: a bad report of a known attempt is not refused for
+        // it.
         if let Ok(value) = text(&value, &name) {
             headers.insert(name.to_ascii_lowercase(), value);
         }
@@ -263,7 +266,8 @@ fn status_code(number: f64) -> Option<u16> {
     (100.0..1000.0).contains(&number).then_some(number as u16)
 }
 
-/// What is wrong with the options of `configure`, other than their names, is a fault of the configuration.
+/// What is wrong with the options of `configure`, other than their names, is a fault of the
+/// configuration.
 fn of_the_configuration(error: BrokerError) -> BrokerError {
     match error {
         BrokerError::InvalidArgument(text) => ConfigError::in_options(&text).into(),

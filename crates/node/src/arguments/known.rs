@@ -1,4 +1,5 @@
-//! Which options each call knows. Another one is `INVALID_ARGUMENT`: a mistyped one would be an option that has no effect.
+//! Which options each call knows. Another one is `INVALID_ARGUMENT`: a mistyped one would be an
+//! option that has no effect.
 
 use napi::ValueType;
 use napi::bindgen_prelude::*;
@@ -120,8 +121,8 @@ pub(super) fn name_of(call: &str) -> &str {
 
 /// Refuses an option that the call does not know. What is `undefined` is not there.
 ///
-/// An instance of a class may hold what is its own business. Of it only what looks like a known option is refused, and only
-/// where it has not that option.
+/// An instance of a class may hold what is its own business. Of it only what looks like a known
+/// option is refused, and only where it has not that option.
 pub(super) fn check(call: &str, object: &Object<'_>) -> Read<()> {
     let known = known(call);
     let unreadable =

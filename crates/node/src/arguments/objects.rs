@@ -1,7 +1,7 @@
 //! Reads JavaScript objects without what every object of the process inherits.
 //!
-//! A merge of strange JSON somewhere in the process can put a property on `Object.prototype`. The addon does not take it for
-//! an option of a call: what counts is an object's own, or its class's.
+//! A merge of strange JSON somewhere in the process can put a property on `Object.prototype`. The
+//! addon does not take it for an option of a call: what counts is an object's own, or its class's.
 
 use napi::bindgen_prelude::*;
 use napi::{JsValue, KeyCollectionMode, KeyConversion, KeyFilter, ValueType};
@@ -10,8 +10,8 @@ use serde_json::{Map, Number, Value};
 /// Objects in objects of plain data. One that holds itself has no end.
 const DEEPEST: usize = 64;
 
-/// Returns a property of an object or of its class; never one of the prototype at the end of the chain, which all objects
-/// share.
+/// Returns a property of an object or of its class; never one of the prototype at the end of the
+/// chain, which all objects share.
 pub(crate) fn property<'env>(object: &Object<'env>, name: &str) -> Result<Option<Unknown<'env>>> {
     let read = || object.get_named_property_unchecked(name).map(Some);
     if object.has_own_property(name)? {

@@ -1,4 +1,5 @@
-//! The options object of a call, one option at a time. A wrong type is `INVALID_ARGUMENT` and names the option.
+//! The options object of a call, one option at a time. A wrong type is `INVALID_ARGUMENT` and names
+//! the option.
 
 use napi::ValueType;
 use napi::bindgen_prelude::*;

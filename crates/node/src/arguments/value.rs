@@ -11,7 +11,8 @@ pub(super) fn expected(name: &str, what: &str) -> BrokerError {
     BrokerError::InvalidArgument(format!("{name}: expected {what}"))
 }
 
-/// An argument that is a string or absent, read in one go: another type shows when the string is asked for.
+/// An argument that is a string or absent, read in one go: another type shows when the string is
+/// asked for.
 pub(crate) struct Text(std::result::Result<Option<String>, NotText>);
 
 struct NotText;
@@ -60,7 +61,8 @@ pub(crate) fn optional_text(value: &Unknown<'_>, name: &str) -> Read<Option<Stri
     }
 }
 
-/// The bytes of a `Uint8Array` that is passed by itself, copied: JavaScript may change them meanwhile.
+/// The bytes of a `Uint8Array` that is passed by itself, copied: JavaScript may change them
+/// meanwhile.
 pub(crate) fn bytes(value: Unknown<'_>, name: &str) -> Read<Vec<u8>> {
     let array = Uint8Array::from_unknown(value).map_err(|_| expected(name, "a Uint8Array"))?;
     Ok(array.to_vec())

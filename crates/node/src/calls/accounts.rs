@@ -117,7 +117,8 @@ pub fn pool_status<'env>(env: &'env Env, filter: Unknown<'env>) -> Result<Promis
     })
 }
 
-/// Tells `listener` of each decision, without keeping the process alive. Returns a number for `unsubscribe`.
+/// Tells `listener` of each decision, without keeping the process alive. Returns a number for
+/// `unsubscribe`.
 #[napi(catch_unwind)]
 pub fn subscribe(listener: Function<'_, AuthEvent, UnknownReturnValue>) -> Result<f64> {
     let listener = listener

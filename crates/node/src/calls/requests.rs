@@ -23,11 +23,12 @@ pub fn configure(env: &Env, options: Unknown<'_>) -> Result<()> {
         .map_err(|error| to_js(env, &error))
 }
 
-/// `getAuthHeaders` of what is at hand: the attempt, beside another URL if there is one, or nothing when something must
-/// be waited for.
+/// `getAuthHeaders` of what is at hand: the attempt, beside another URL if there is one, or nothing
+/// when something must be waited for.
 ///
-/// The fields come one by one, and the headers once per version, with which the attempt ends: JavaScript takes objects
-/// apart and puts them together faster than Node-API does, and this is the path of every request.
+/// The fields come one by one, and the headers once per version, with which the attempt ends:
+/// JavaScript takes objects apart and puts them together faster than Node-API does, and this is the
+/// path of every request.
 #[napi(catch_unwind)]
 pub fn auth_headers_now(
     env: &Env,
@@ -73,8 +74,8 @@ pub fn lent_headers(attempt: String) -> Option<Lent> {
     global::current()?.lent(&attempt).map(Lent)
 }
 
-/// What in a provider's requests only the account that made it can serve; nothing for a provider that is not known, which
-/// the call for headers says.
+/// What in a provider's requests only the account that made it can serve; nothing for a provider
+/// that is not known, which the call for headers says.
 #[napi(catch_unwind)]
 pub fn bound_items(provider: Text) -> Option<BoundItems> {
     let provider = provider.needed("provider").ok()?;
@@ -130,8 +131,8 @@ pub fn end_wait(wait: f64) {
     global::waits().end(wait as u64);
 }
 
-/// `reportResponse` of a 2xx: true when it is taken, and the verdict is to deliver; false when `reportResponse` must judge.
-/// `headers` are lines: name and value of each in turn.
+/// `reportResponse` of a 2xx: true when it is taken, and the verdict is to deliver; false when
+/// `reportResponse` must judge. `headers` are lines: name and value of each in turn.
 #[napi(catch_unwind)]
 pub fn report_served<'env>(
     env: &'env Env,

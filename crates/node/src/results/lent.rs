@@ -1,10 +1,12 @@
-//! What a request is lent where it settles at once, made by hand and in parts: this is the path of every request.
+//! What a request is lent where it settles at once, made by hand and in parts: this is the path of
+//! every request.
 
 use napi::bindgen_prelude::*;
 use napi::{Env, sys};
 use provider_auth_broker::Lease;
 
-/// What of a lease is new to a caller that knows the account's headers: the attempt, or `[attempt, url]`.
+/// What of a lease is new to a caller that knows the account's headers: the attempt, or `[attempt,
+/// url]`.
 pub(crate) struct AtHand(pub(crate) Lease);
 
 impl ToNapiValue for AtHand {

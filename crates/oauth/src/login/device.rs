@@ -44,7 +44,8 @@ impl fmt::Debug for DeviceGrant {
     }
 }
 
-/// Asks the server for a code to show to the user. Of `secrets`, the PKCE verifier is used where the dialect says so.
+/// Asks the server for a code to show to the user. Of `secrets`, the PKCE verifier is used where
+/// the dialect says so.
 pub async fn start_device(
     http: &dyn Http,
     server: &Server,
@@ -86,8 +87,8 @@ pub async fn start_device(
 
 /// Polls until the user is done, the server refuses, or the code has run out.
 ///
-/// Network trouble and a busy server only make the pauses longer. `sleep` waits; what it waited is all the time that
-/// counts here, so a caller that wants an end on the clock bounds this future.
+/// Network trouble and a busy server only make the pauses longer. `sleep` waits; what it waited is
+/// all the time that counts here, so a caller that wants an end on the clock bounds this future.
 pub async fn poll_device<S, F>(
     http: &dyn Http,
     server: &Server,

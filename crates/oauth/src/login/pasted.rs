@@ -1,4 +1,5 @@
-//! The answer to a login as a person pastes it: with what terminals, chats and shells put around and into it. Pure.
+//! The answer to a login as a person pastes it: with what terminals, chats and shells put around
+//! and into it. Pure.
 
 use std::borrow::Cow;
 
@@ -17,8 +18,9 @@ const NAMES: [&str; 4] = ["code=", "state=", "error=", "iss="];
 pub struct Pasted(String);
 
 impl Pasted {
-    /// Takes off what came along: marks of a bracketed paste, byte order marks, line breaks and other white space, quotes and
-    /// brackets around it, the backslashes of a shell, the escapes of HTML and of an address as a whole.
+    /// Takes off what came along: marks of a bracketed paste, byte order marks, line breaks and
+    /// other white space, quotes and brackets around it, the backslashes of a shell, the escapes of
+    /// HTML and of an address as a whole.
     #[must_use]
     pub fn of(text: &str) -> Self {
         let mut text = text.to_owned();
@@ -36,7 +38,8 @@ impl Pasted {
         let trimmed = text.trim();
         let trimmed = trimmed.strip_prefix("[200~").unwrap_or(trimmed);
         let trimmed = trimmed.strip_suffix("[201~").unwrap_or(trimmed);
-        // A long text is wrapped where it is shown, and indented. Words with spaces between them stay what they are: no code.
+        // A long text is wrapped where it is shown, and indented. Words with spaces between them
+        // stay what they are: no code.
         let lines = trimmed.split(is_break).map(str::trim);
         let mut text: String = lines
             .flat_map(str::chars)
@@ -57,7 +60,8 @@ impl Pasted {
         Self(text)
     }
 
-    /// The address before the parameters of an answer, and these; `None` for a bare code, and for parameters without an address.
+    /// The address before the parameters of an answer, and these; `None` for a bare code, and for
+    /// parameters without an address.
     #[must_use]
     pub fn address(&self) -> Option<(&str, &str)> {
         answer(&self.0).filter(|(address, _)| !address.is_empty())
@@ -65,7 +69,8 @@ impl Pasted {
 
     /// Reads it: the whole redirect URL, its query, `code#state`, or the bare code.
     ///
-    /// A bare code carries no state to check. It still cannot be another login's: the server ties it to our PKCE challenge.
+    /// A bare code carries no state to check. It still cannot be another login's: the server ties
+    /// it to our PKCE challenge.
     pub fn read(&self, secrets: &LoginSecrets, server: &Server) -> Result<Callback, CallbackError> {
         let text = self.0.as_str();
         let query = match answer(text) {
@@ -85,7 +90,8 @@ impl Pasted {
                     .strip_prefix("code=")
                     .filter(|code| !code.contains('&'))
                 {
-                    // No more than the code was copied, perhaps with the state that a page shows behind it.
+                    // No more than the code was copied, perhaps with the state that a page shows
+                    // behind it.
                     Some(code) if rest.is_empty() => code,
                     Some(_) => text.trim_start_matches('?').trim_start_matches("code="),
                     None => return read_callback(query, secrets, server),
@@ -167,7 +173,8 @@ fn without_backslashes(text: &str) -> String {
     bare
 }
 
-/// The text with its percent escapes undone; `None` where it has none, or a percent sign that begins no escape.
+/// The text with its percent escapes undone; `None` where it has none, or a percent sign that
+/// begins no escape.
 fn decoded(text: &str) -> Option<String> {
     let escapes = text.split('%').skip(1);
     let is_escape =

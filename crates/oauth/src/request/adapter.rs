@@ -1,5 +1,6 @@
-//! Between the `oauth2` crate and the HTTP client: applies the dialect to the request, brings the answer into standard
-//! form, and keeps what the crate's own errors do not tell (status, `retry-after`, content type).
+//! Between the `oauth2` crate and the HTTP client: applies the dialect to the request, brings the
+//! answer into standard form, and keeps what the crate's own errors do not tell (status,
+//! `retry-after`, content type).
 
 use std::{
     future::Future,
@@ -109,7 +110,8 @@ impl<'a> Adapter<'a> {
         })
     }
 
-    /// Turns the crate's result into ours: the failure that was seen here says more than the crate's.
+    /// Turns the crate's result into ours: the failure that was seen here says more than the
+    /// crate's.
     pub(crate) fn settle<T, E>(
         &self,
         result: Result<T, RequestTokenError<NoAnswer, E>>,
@@ -125,7 +127,8 @@ impl<'a> Adapter<'a> {
         })
     }
 
-    /// The pause before the next poll: the crate's own, which grows by 5 s with each `slow_down`, or as the dialect has it.
+    /// The pause before the next poll: the crate's own, which grows by 5 s with each `slow_down`,
+    /// or as the dialect has it.
     pub(crate) fn paced(&self, pause: Duration) -> Duration {
         let Some(growth) = self.server.dialect.slow_down else {
             return pause;
@@ -140,8 +143,8 @@ impl<'a> Adapter<'a> {
         self.step.dialect(&self.server.dialect)
     }
 
-    /// Adds the token by which a client with a key authenticates. Servers know themselves by their token endpoint, whichever
-    /// one is asked (OpenID Connect Core §9).
+    /// Adds the token by which a client with a key authenticates. Servers know themselves by their
+    /// token endpoint, whichever one is asked (OpenID Connect Core §9).
     fn sign(&self, sent: &mut Parameters) -> Result<(), OauthError> {
         let (ClientAuth::PrivateKeyJwt, Some(signer)) = (self.client.auth, &self.client.signer)
         else {
@@ -206,7 +209,8 @@ impl<'a> Adapter<'a> {
 
     /// Says to the crate what it can understand, and keeps the rest.
     ///
-    /// For the crate, an `Err` while polling means "wait longer and go on", and every refusal but two means "stop".
+    /// For the crate, an `Err` while polling means "wait longer and go on", and every refusal but
+    /// two means "stop".
     async fn carry(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, NoAnswer> {
         match self.exchange(request).await {
             Ok(body) => Ok(json(StatusCode::OK, body)),
@@ -240,7 +244,8 @@ impl<'c> AsyncHttpClient<'c> for Adapter<'_> {
     }
 }
 
-/// Whether polling goes on after this. A page instead of JSON with a refusing status is a wrong URL, and stays one.
+/// Whether polling goes on after this. A page instead of JSON with a refusing status is a wrong
+/// URL, and stays one.
 fn passes(failure: &OauthError) -> bool {
     match failure {
         OauthError::NotJson { status, .. } => (200..300).contains(status),

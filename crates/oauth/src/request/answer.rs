@@ -26,7 +26,8 @@ pub(crate) enum Refusal {
 
 /// Reads the answer to `step` and returns it in standard form.
 ///
-/// `secrets` are values that were sent: some servers echo them, or quote what they issue, and none survives in an error.
+/// `secrets` are values that were sent: some servers echo them, or quote what they issue, and none
+/// survives in an error.
 pub(crate) fn read<'a>(
     step: Step,
     dialect: &Dialect,
@@ -73,7 +74,8 @@ pub(crate) fn read<'a>(
     Ok(body)
 }
 
-/// Reads a JSON document, such as that of discovery. `sent` are values that must not come back in an error.
+/// Reads a JSON document, such as that of discovery. `sent` are values that must not come back in
+/// an error.
 pub(crate) fn document(
     response: &Response<Vec<u8>>,
     sent: &[&str],
@@ -92,7 +94,8 @@ fn issued<'a>(body: &'a Map<String, Value>, rename: &[(String, String)]) -> Vec<
     let is_secret = |name: &str| {
         let is_token =
             |(theirs, ours): &(String, String)| theirs == name && ours.ends_with("_token");
-        // What is called `code` may be the name of the error; one with other characters than a word's counts by its look.
+        // What is called `code` may be the name of the error; one with other characters than a
+        // word's counts by its look.
         rename.iter().any(is_token) || (named_secret(name) && name != "code")
     };
     let mut found = Vec::new();
@@ -127,8 +130,9 @@ struct Reason {
 }
 
 impl Reason {
-    /// Finds the reason where servers put it: `error` as text (RFC 6749) or as an object with `code` or `type`; and, in
-    /// an answer that is an error by its status, `code`. A 200 with an `error` is an error too (GitHub).
+    /// Finds the reason where servers put it: `error` as text (RFC 6749) or as an object with
+    /// `code` or `type`; and, in an answer that is an error by its status, `code`. A 200 with an
+    /// `error` is an error too (GitHub).
     fn of(response: &Response<Vec<u8>>, secrets: &[&str]) -> Self {
         let Some(body) = object(response) else {
             return Self::default();
@@ -324,7 +328,8 @@ fn device(mut body: Map<String, Value>) -> Result<Map<String, Value>, OauthError
     Ok(standard)
 }
 
-/// Takes a token or code out of the body, if it is one that can be sent in a header (RFC 6749, appendix A).
+/// Takes a token or code out of the body, if it is one that can be sent in a header (RFC 6749,
+/// appendix A).
 fn credential(body: &mut Map<String, Value>, name: &str) -> Option<Value> {
     let value = body.remove(name)?;
     let text = value.as_str()?;

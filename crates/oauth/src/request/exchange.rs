@@ -1,4 +1,5 @@
-//! Exchanges beside the grants of RFC 6749: a login's token for the one that an API takes, an assertion for a token (RFC 7523).
+//! Exchanges beside the grants of RFC 6749: a login's token for the one that an API takes, an
+//! assertion for a token (RFC 7523).
 
 use http::{Method, Request};
 use secrecy::SecretString;
@@ -17,8 +18,9 @@ use crate::{
     tokens::TokenAnswer,
 };
 
-/// Exchanges a token, sent as a bearer token, for the one that the API takes. An answer without a refresh token leaves
-/// `token` good for the next exchange. Where the server says that it exchanges no such token, it is `token` that serves.
+/// Exchanges a token, sent as a bearer token, for the one that the API takes. An answer without a
+/// refresh token leaves `token` good for the next exchange. Where the server says that it exchanges
+/// no such token, it is `token` that serves.
 pub async fn exchange_token(
     http: &dyn Http,
     server: &Server,
@@ -42,8 +44,8 @@ pub async fn exchange_token(
     }
 }
 
-/// Exchanges an assertion, a token of another issuer that names this machine or program (RFC 7523 §2.1). What the server
-/// wants to know beside it are parameters of the dialect.
+/// Exchanges an assertion, a token of another issuer that names this machine or program (RFC 7523
+/// §2.1). What the server wants to know beside it are parameters of the dialect.
 pub async fn exchange_assertion(
     http: &dyn Http,
     server: &Server,

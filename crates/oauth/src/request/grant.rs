@@ -25,7 +25,8 @@ pub enum TokenHint {
 
 /// Exchanges the code of a login for tokens.
 ///
-/// `redirect_uri` is the one that the authorization URL named. An id token of another login is refused.
+/// `redirect_uri` is the one that the authorization URL named. An id token of another login is
+/// refused.
 pub async fn exchange_code(
     http: &dyn Http,
     server: &Server,
@@ -63,7 +64,8 @@ pub async fn exchange_code(
 
 /// Exchanges a refresh token for new tokens. Without `scopes`, the granted ones stay.
 ///
-/// The refresh token may be good for one use only: when no answer comes, it may or may not have been used.
+/// The refresh token may be good for one use only: when no answer comes, it may or may not have
+/// been used.
 pub async fn refresh(
     http: &dyn Http,
     server: &Server,
@@ -83,8 +85,8 @@ pub async fn refresh(
     adapter.settle(answer).map(Tokens::from)
 }
 
-/// Asks for a token in the client's own name, without a person (RFC 6749 §4.4). Its parameters and encoding are those of
-/// the code exchange.
+/// Asks for a token in the client's own name, without a person (RFC 6749 §4.4). Its parameters and
+/// encoding are those of the code exchange.
 pub async fn client_credentials(
     http: &dyn Http,
     server: &Server,
@@ -111,7 +113,8 @@ pub async fn revoke(
     hint: TokenHint,
 ) -> Result<(), OauthError> {
     let adapter = Adapter::new(http, server, client, Step::Revoke)?;
-    // The `oauth2` crate insists on https here, loopback or not. The adapter sends to the true endpoint.
+    // The `oauth2` crate insists on https here, loopback or not. The adapter sends to the true
+    // endpoint.
     let mut endpoint = adapter.endpoint().clone();
     endpoint
         .set_scheme("https")

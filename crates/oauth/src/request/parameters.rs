@@ -49,8 +49,8 @@ impl Parameters {
         }
     }
 
-    /// Returns the values that must not come back in an error message: all but those that the standards define and that
-    /// anybody may know.
+    /// Returns the values that must not come back in an error message: all but those that the
+    /// standards define and that anybody may know.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         const SECRET: [&str; 8] = [
             "assertion",

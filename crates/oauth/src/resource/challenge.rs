@@ -1,4 +1,5 @@
-//! Reads `WWW-Authenticate` (RFC 9110 §11.6.1): what a server answers to a request without a usable token.
+//! Reads `WWW-Authenticate` (RFC 9110 §11.6.1): what a server answers to a request without a usable
+//! token.
 
 use url::Url;
 
@@ -18,7 +19,8 @@ pub struct Challenge {
     pub resource_metadata: Option<Url>,
 }
 
-/// Returns the first `Bearer` challenge of these header lines. What cannot be read in it is left out.
+/// Returns the first `Bearer` challenge of these header lines. What cannot be read in it is left
+/// out.
 pub fn bearer_challenge<'a>(lines: impl IntoIterator<Item = &'a str>) -> Option<Challenge> {
     lines.into_iter().find_map(|line| {
         let mut reader = Reader::new(line);
@@ -87,7 +89,8 @@ impl<'a> Reader<'a> {
                     let value = self.value();
                     params.push((name, value));
                 }
-                // A token without a value begins the next challenge, or is a credential of this one (token68).
+                // A token without a value begins the next challenge, or is a credential of this one
+                // (token68).
                 _ => {
                     self.rest = before;
                     return params;

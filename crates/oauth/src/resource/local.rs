@@ -1,11 +1,12 @@
-//! Which addresses and names belong to this machine or its network, so that a server elsewhere has no business with them.
+//! Which addresses and names belong to this machine or its network, so that a server elsewhere has
+//! no business with them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-/// Ends of names that the public name service does not answer: of this machine (RFC 6761 §6.3), and of the network that asks
-/// (RFC 6762 §3 and appendix G, RFC 8375, ICANN's `internal`).
+/// Ends of names that the public name service does not answer: of this machine (RFC 6761 §6.3), and
+/// of the network that asks (RFC 6762 §3 and appendix G, RFC 8375, ICANN's `internal`).
 const LOCAL_ENDS: [&str; 11] = [
     "localhost",
     "localdomain",
@@ -20,8 +21,9 @@ const LOCAL_ENDS: [&str; 11] = [
     "corp",
 ];
 
-/// Whether a connection to this address ends on this machine or in its network, or nowhere that a server could be: all that is
-/// not global unicast, also where it is embedded in an address of IPv6.
+/// Whether a connection to this address ends on this machine or in its network, or nowhere that a
+/// server could be: all that is not global unicast, also where it is embedded in an address of
+/// IPv6.
 #[must_use]
 pub fn is_local_address(address: IpAddr) -> bool {
     match address {
@@ -35,7 +37,8 @@ pub fn is_local_address(address: IpAddr) -> bool {
 pub fn is_local(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => is_local_v4(address),
-        // Name servers of a network make addresses of its translator; a server that names one means that network.
+        // Name servers of a network make addresses of its translator; a server that names one means
+        // that network.
         Some(Host::Ipv6(address)) => is_local_v6(address) || is_translated(address),
         Some(Host::Domain(name)) => is_local_name(name),
         None => true,
@@ -58,8 +61,8 @@ fn is_home(label: Option<&str>) -> bool {
     label == Some("home")
 }
 
-/// What the registry of special addresses (RFC 6890) does not call globally reachable, but for those of documentation, which
-/// belong to no network.
+/// What the registry of special addresses (RFC 6890) does not call globally reachable, but for
+/// those of documentation, which belong to no network.
 fn is_local_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     match (a, b, c) {
@@ -83,8 +86,8 @@ fn is_local_v6(address: Ipv6Addr) -> bool {
         is_local_v4(Ipv4Addr::new(a, b, c, d))
     };
     match segments {
-        // Mapped (RFC 4291 §2.5.5.2), and NAT64 with the well-known prefix (RFC 6052), which networks without IPv4 make of
-        // any public address.
+        // Mapped (RFC 4291 §2.5.5.2), and NAT64 with the well-known prefix (RFC 6052), which
+        // networks without IPv4 make of any public address.
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
         // Teredo (RFC 4380): its server, and the client's address with every bit turned.
         [0x2001, 0, high, low, _, _, client_high, client_low] => {
@@ -96,8 +99,9 @@ fn is_local_v6(address: Ipv6Addr) -> bool {
         [0x2002, high, low, ..] => v4(high, low),
         // ISATAP (RFC 5214).
         [_, _, _, _, 0 | 0x200, 0x5efe, high, low] if v4(high, low) => true,
-        // Only 2000::/3 is global unicast. Outside of it are `::`, loopback, IPv4-compatible and IPv4-translated addresses,
-        // local NAT64 (RFC 8215), unique-local, link-local, site-local and multicast ones.
+        // Only 2000::/3 is global unicast. Outside of it are `::`, loopback, IPv4-compatible and
+        // IPv4-translated addresses, local NAT64 (RFC 8215), unique-local, link-local, site-local
+        // and multicast ones.
         [first, ..] => first & 0xe000 != 0x2000,
     }
 }

@@ -69,7 +69,8 @@ pub enum ClientAuth {
 }
 
 impl ClientAuth {
-    /// Returns the way of this name (RFC 7591 §2), if a client that is registered on the spot can go it: it has no key.
+    /// Returns the way of this name (RFC 7591 §2), if a client that is registered on the spot can
+    /// go it: it has no key.
     pub(crate) fn named(name: &str) -> Option<Self> {
         match name {
             "none" => Some(Self::None),

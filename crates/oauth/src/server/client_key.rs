@@ -1,5 +1,5 @@
-//! A client that authenticates by a key of its own: it signs a short-lived token for each request (RFC 7523 §2.2,
-//! `private_key_jwt` of OpenID Connect Core §9).
+//! A client that authenticates by a key of its own: it signs a short-lived token for each request
+//! (RFC 7523 §2.2, `private_key_jwt` of OpenID Connect Core §9).
 
 use std::fmt;
 
@@ -15,13 +15,15 @@ use url::Url;
 
 use crate::{OauthError, limits, secret::reveal};
 
-/// Makes the token that a request to an authorization server carries; a new one each time, since servers refuse a second use.
+/// Makes the token that a request to an authorization server carries; a new one each time, since
+/// servers refuse a second use.
 pub trait SignsForClient: Send + Sync {
     /// The token of this client, for a server that knows itself by this URL.
     fn assertion(&self, client_id: &str, audience: &Url) -> Result<SecretString, OauthError>;
 }
 
-/// The private key of a client. What ring draws for a signature is its own; nothing else here is random.
+/// The private key of a client. What ring draws for a signature is its own; nothing else here is
+/// random.
 pub struct ClientKey {
     key: Key,
     id: Option<String>,
@@ -39,8 +41,8 @@ impl fmt::Debug for ClientKey {
 }
 
 impl ClientKey {
-    /// Reads a key from PEM: PKCS#8 of RSA or P-256, or PKCS#1 of RSA. `id` tells the server which of the client's keys it is.
-    /// `None` for anything else.
+    /// Reads a key from PEM: PKCS#8 of RSA or P-256, or PKCS#1 of RSA. `id` tells the server which
+    /// of the client's keys it is. `None` for anything else.
     #[must_use]
     pub fn read(pem: &SecretString, id: Option<String>) -> Option<Self> {
         let text = reveal(pem);
@@ -64,7 +66,8 @@ impl ClientKey {
         Some(Self { key, id })
     }
 
-    /// A token of this client for a server, good for a minute from `now` (Unix seconds) and for one use, by its `jti`.
+    /// A token of this client for a server, good for a minute from `now` (Unix seconds) and for one
+    /// use, by its `jti`.
     pub fn assertion(
         &self,
         client_id: &str,

@@ -37,11 +37,14 @@ pub struct Dialect {
     pub any_issuer: bool,
     /// What is checked of an id token.
     pub id_token: IdTokenCheck,
-    /// Send the access token to where the server publishes its keys (Oracle Cloud, unless its administrator opens that).
+    /// Send the access token to where the server publishes its keys (Oracle Cloud, unless its
+    /// administrator opens that).
     pub jwks_needs_token: bool,
-    /// Send a PKCE challenge with the start of a device login, and the verifier with each poll (Qwen).
+    /// Send a PKCE challenge with the start of a device login, and the verifier with each poll
+    /// (Qwen).
     pub device_pkce: bool,
-    /// Pause between two polls of a device login when the server names none; [`limits::POLL_INTERVAL`](crate::limits::POLL_INTERVAL) when absent.
+    /// Pause between two polls of a device login when the server names none;
+    /// [`limits::POLL_INTERVAL`](crate::limits::POLL_INTERVAL) when absent.
     pub poll_interval: Option<Duration>,
     /// How much longer each `slow_down` makes the pause; 5 s when absent (RFC 8628 §3.5).
     pub slow_down: Option<Duration>,
@@ -53,7 +56,8 @@ pub struct Dialect {
     pub page_poll: Option<PagePoll>,
     /// How the next access token is obtained.
     pub renewal: Renewal,
-    /// The status by which the exchange endpoint says that it does not know the login's token: that one then serves itself (Copilot).
+    /// The status by which the exchange endpoint says that it does not know the login's token: that
+    /// one then serves itself (Copilot).
     pub no_exchange: Option<u16>,
     /// Where in a token response the address of the API stands, as a JSON pointer (Copilot, Qwen).
     pub api_url: Option<String>,
@@ -73,13 +77,14 @@ pub enum Discovery {
     Document {
         /// Where it lies; at the standard places when absent.
         url: Option<Url>,
-        /// The key under which the metadata stand in it (`openid-configuration`, of Oracle Cloud); at its top when absent.
+        /// The key under which the metadata stand in it (`openid-configuration`, of Oracle Cloud);
+        /// at its top when absent.
         key: Option<String>,
     },
 }
 
-/// What is checked of an id token. It comes straight from the token endpoint over TLS, so its signature need not be
-/// (OpenID Connect Core §3.1.3.7).
+/// What is checked of an id token. It comes straight from the token endpoint over TLS, so its
+/// signature need not be (OpenID Connect Core §3.1.3.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum IdTokenCheck {
     /// Nothing.
@@ -123,7 +128,8 @@ pub enum Renewal {
     RefreshToken,
     /// By exchanging the refresh token, sent as a bearer token (Cursor).
     Exchange,
-    /// By exchanging the token of the login, sent as a bearer token; the login itself begins with that (Copilot).
+    /// By exchanging the token of the login, sent as a bearer token; the login itself begins with
+    /// that (Copilot).
     ExchangeLogin,
 }
 
@@ -134,7 +140,8 @@ pub struct StepDialect {
     pub encoding: Encoding,
     /// Extra parameters. One that the flow itself sets is not replaced.
     pub params: Vec<(String, String)>,
-    /// Parameters that are left out, though the kind of login has them. Those of the flow itself never are.
+    /// Parameters that are left out, though the kind of login has them. Those of the flow itself
+    /// never are.
     pub left_out: Vec<String>,
     /// Extra headers, in lower case.
     pub headers: Vec<(String, String)>,
@@ -215,8 +222,8 @@ pub enum Meaning {
     InvalidGrant,
 }
 
-/// Where the identity stands: JSON pointers (RFC 6901), tried in order in the id token's claims, then in the token
-/// response's extra fields, then in the claims of an access token that is a JWT.
+/// Where the identity stands: JSON pointers (RFC 6901), tried in order in the id token's claims,
+/// then in the token response's extra fields, then in the claims of an access token that is a JWT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityPaths {
     /// Stable id of the user.

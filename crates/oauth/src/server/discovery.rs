@@ -15,13 +15,15 @@ use crate::{
 pub(crate) enum Order {
     /// OpenID Connect's place first.
     OpenId,
-    /// RFC 8414's place first, and never with its name appended to the path (MCP, "Authorization Server Metadata Discovery").
+    /// RFC 8414's place first, and never with its name appended to the path (MCP, "Authorization
+    /// Server Metadata Discovery").
     Mcp,
 }
 
 /// Fetches the discovery document of `issuer`, from each place where the two standards put it.
 ///
-/// It must name this very issuer, and its endpoints must be https or loopback: they receive the user's tokens.
+/// It must name this very issuer, and its endpoints must be https or loopback: they receive the
+/// user's tokens.
 pub async fn discover(http: &dyn Http, issuer: &Url) -> Result<Metadata, OauthError> {
     let server = Server {
         issuer: Some(issuer.clone()),
@@ -30,7 +32,8 @@ pub async fn discover(http: &dyn Http, issuer: &Url) -> Result<Metadata, OauthEr
     discover_of(http, &server).await
 }
 
-/// The same for a server whose dialect may put the document elsewhere, nest it, or give the server other names.
+/// The same for a server whose dialect may put the document elsewhere, nest it, or give the server
+/// other names.
 pub async fn discover_of(http: &dyn Http, server: &Server) -> Result<Metadata, OauthError> {
     discover_in(http, server, Order::OpenId).await
 }
@@ -125,7 +128,8 @@ fn read(
     let endpoint = |field: &'static str| endpoint(document, field);
     let optional = |field| endpoint(field).unwrap_or_default();
     let device_authorization_endpoint = optional("device_authorization_endpoint");
-    // What is needed must be usable: the token endpoint, and one where a login begins. What the user has named is not needed.
+    // What is needed must be usable: the token endpoint, and one where a login begins. What the
+    // user has named is not needed.
     let is_configured = |url: &Option<Url>| url.is_some();
     let token_endpoint = match is_configured(&server.token_endpoint) {
         true => optional("token_endpoint"),
@@ -183,8 +187,8 @@ fn endpoint(document: &Map<String, Value>, field: &'static str) -> Result<Option
     Ok(Some(url))
 }
 
-/// The places, likeliest first. An issuer with a path has two forms of each: OpenID Connect appends the well-known
-/// name to the path, RFC 8414 puts it before.
+/// The places, likeliest first. An issuer with a path has two forms of each: OpenID Connect appends
+/// the well-known name to the path, RFC 8414 puts it before.
 fn places(issuer: &Url, order: Order) -> Vec<Url> {
     let path = issuer.path().trim_end_matches('/');
     let openid = format!("{path}/.well-known/openid-configuration");

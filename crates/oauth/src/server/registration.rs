@@ -29,8 +29,9 @@ pub struct Registered {
 
 /// Registers a client that signs people in and comes back to `redirect_uri`.
 ///
-/// It asks for a client without a secret, which no program on a user's machine could keep to itself; with one only where
-/// the server says that it knows no other. What counts is what the server then says.
+/// It asks for a client without a secret, which no program on a user's machine could keep to
+/// itself; with one only where the server says that it knows no other. What counts is what the
+/// server then says.
 pub async fn register(
     http: &dyn Http,
     server: &Metadata,
@@ -49,10 +50,12 @@ pub async fn register(
         "grant_types": grants,
         "response_types": ["code"],
         "token_endpoint_auth_method": wanted(server).name(),
-        // OpenID Connect Dynamic Client Registration §2: a web application may not come back to this machine.
+        // OpenID Connect Dynamic Client Registration §2: a web application may not come back to
+        // this machine.
         "application_type": "native",
     });
-    // Left out where the server does not list them: such scopes are the resource's, and servers refuse to register them.
+    // Left out where the server does not list them: such scopes are the resource's, and servers
+    // refuse to register them.
     if !scopes.is_empty() && scopes.iter().all(|scope| server.scopes.contains(scope)) {
         metadata["scope"] = scopes.join(" ").into();
     }

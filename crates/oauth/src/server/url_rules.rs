@@ -4,7 +4,8 @@ use url::{Host, Url};
 
 use crate::OauthError;
 
-/// Whether `url` is https, or http to this very machine: elsewhere a secret could be read on its way.
+/// Whether `url` is https, or http to this very machine: elsewhere a secret could be read on its
+/// way.
 #[must_use]
 pub fn is_https_or_loopback(url: &Url) -> bool {
     match url.scheme() {
@@ -45,7 +46,8 @@ pub(crate) fn require_secure(url: &Url) -> Result<(), OauthError> {
     })
 }
 
-/// Whether two issuers are the same: equal but for one slash at the end, which people leave out and `Url` puts in.
+/// Whether two issuers are the same: equal but for one slash at the end, which people leave out and
+/// `Url` puts in.
 pub(crate) fn same_issuer(one: &str, other: &str) -> bool {
     fn bare(issuer: &str) -> String {
         let whole = Url::parse(issuer).map_or_else(|_| issuer.to_owned(), String::from);
@@ -66,7 +68,8 @@ mod tests {
             ("http://127.8.9.1/token", true),
             ("http://[::1]:8080/token", true),
             ("http://localhost/token", true),
-            // Not every resolver keeps names below `localhost` on this machine (RFC 6761 §6.3 only asks for it).
+            // Not every resolver keeps names below `localhost` on this machine (RFC 6761 §6.3 only
+            // asks for it).
             ("http://app.localhost/token", false),
             ("http://id.example/token", false),
             ("http://127.0.0.1.example/token", false),

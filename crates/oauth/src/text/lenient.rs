@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::limits;
 
-/// Returns a positive whole number, be it sent as number, decimal or text. Zero and less stand for "unknown": taken by
-/// the letter, each request would refresh.
+/// Returns a positive whole number, be it sent as number, decimal or text. Zero and less stand for
+/// "unknown": taken by the letter, each request would refresh.
 #[must_use]
 pub fn whole(value: &Value) -> Option<u64> {
     let number = match value {

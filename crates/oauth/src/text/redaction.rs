@@ -1,7 +1,8 @@
-//! Finds the personal data and secrets in a text: addresses of people, keys and tokens, in whatever form they are written.
+//! Finds the personal data and secrets in a text: addresses of people, keys and tokens, in whatever
+//! form they are written.
 //!
-//! Secrets that are known are looked for by their content. What is not known is judged by its look, so that a token shows as
-//! little as one that only the server knows.
+//! Secrets that are known are looked for by their content. What is not known is judged by its look,
+//! so that a token shows as little as one that only the server knows.
 
 #[cfg(test)]
 mod tests;
@@ -46,7 +47,8 @@ pub fn looks_private(text: &str) -> bool {
     without_private(text) != text
 }
 
-/// Returns `text` with what looks like an address of a person, a key or a token replaced by a word for it.
+/// Returns `text` with what looks like an address of a person, a key or a token replaced by a word
+/// for it.
 #[must_use]
 pub fn without_private(text: &str) -> String {
     hidden(text, &[])
@@ -59,8 +61,8 @@ pub fn without_secrets(text: &str, secrets: &[&SecretString]) -> String {
     hidden(text, &secrets)
 }
 
-/// The same, with every one of `secrets` replaced too: as it is, percent-encoded, escaped as in JSON or HTML, in base64 as
-/// part of whatever (HTTP Basic), or several of these.
+/// The same, with every one of `secrets` replaced too: as it is, percent-encoded, escaped as in
+/// JSON or HTML, in base64 as part of whatever (HTTP Basic), or several of these.
 pub(crate) fn hidden(text: &str, secrets: &[&str]) -> String {
     let forms = forms(secrets);
     let mut shown = blotted(text, &forms);
@@ -111,8 +113,8 @@ fn forms<'a>(secrets: &[&'a str]) -> Vec<Form<'a>> {
     forms
 }
 
-/// The characters that `secret` takes in base64 wherever it begins `ahead` bytes behind a multiple of three, but those that
-/// hold bits of its neighbours.
+/// The characters that `secret` takes in base64 wherever it begins `ahead` bytes behind a multiple
+/// of three, but those that hold bits of its neighbours.
 fn base64_cores(secret: &str, ahead: usize) -> impl Iterator<Item = String> {
     let mut bytes = vec![0; ahead];
     bytes.extend_from_slice(secret.as_bytes());
@@ -162,7 +164,8 @@ fn without_words(
     kept + rest
 }
 
-/// What a key is written with: base64 in both alphabets, and the dots and strokes that join its parts.
+/// What a key is written with: base64 in both alphabets, and the dots and strokes that join its
+/// parts.
 fn in_key(c: char) -> bool {
     is_base64(c) || matches!(c, '.' | '~' | '%')
 }
@@ -171,8 +174,9 @@ fn is_base64(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '-' | '_')
 }
 
-/// Whether a word looks like a key: it begins like one, or one of its parts is long and mixes letters and digits as words of
-/// a language do not. A UUID does not count: servers name their own records by it, and people ask for them by that name.
+/// Whether a word looks like a key: it begins like one, or one of its parts is long and mixes
+/// letters and digits as words of a language do not. A UUID does not count: servers name their own
+/// records by it, and people ask for them by that name.
 fn is_key(word: &str) -> bool {
     let begins = |prefix: &&str| {
         word.strip_prefix(*prefix)

@@ -33,8 +33,9 @@ pub struct Identity {
 
 /// Reads who signed in, where the server's dialect says it stands. What is not there is absent.
 ///
-/// Claims are not verified: the tokens came straight from the token endpoint over TLS (OpenID Connect Core §3.1.3.7).
-/// `profile` is what the server's userinfo endpoint said, where it was asked.
+/// Claims are not verified: the tokens came straight from the token endpoint over TLS (OpenID
+/// Connect Core §3.1.3.7). `profile` is what the server's userinfo endpoint said, where it was
+/// asked.
 #[must_use]
 pub fn identity(
     tokens: &Tokens,
@@ -69,7 +70,8 @@ pub fn identity(
     }
 }
 
-/// Asks the server who signed in, where the tokens do not say (OpenID Connect Core §5.3, and GitHub's `/user`).
+/// Asks the server who signed in, where the tokens do not say (OpenID Connect Core §5.3, and
+/// GitHub's `/user`).
 pub async fn userinfo(
     http: &dyn Http,
     server: &Server,
