@@ -112,6 +112,6 @@ export interface Addon {
 
 export const addon = loaded as unknown as Addon
 
-// A refresh token that the server has replaced must reach the disk, whoever calls `process.exit`
+// A refresh token that the server has replaced must reach the disk, even when the process is ended
 // meanwhile.
 process.once('exit', addon.close)

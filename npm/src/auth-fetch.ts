@@ -80,7 +80,7 @@ export function createAuthFetch(
         auth = await getAuthHeaders(last === undefined ? ask : bare<AuthRequest>(ask, { retryOf: last.report.attempt }))
       } catch (error) {
         signal?.throwIfAborted()
-        // What is wrong with an address that is none, `fetch` says itself.
+        // What is wrong with an address that cannot be parsed, `fetch` says itself.
         if (!URL.canParse(call.url)) return fetch(call.url)
         return withoutCredential(error as AuthError, last)
       }

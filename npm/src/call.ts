@@ -148,8 +148,8 @@ const GETTERS: Readonly<Record<string, PropertyDescriptor | undefined>> = Object
 )
 
 /**
- * A plain object with a `url` is none, whatever else it has: `fetch(config.url, config)` is a way
- * to write a call.
+ * A plain object with a `url` is not a `Request`, whatever else it has: `fetch(config.url, config)`
+ * is a way to write a call.
  */
 function isRequest(value: unknown): value is Request {
   if (typeof value !== 'object' || !has(value, 'url') || !has(value, 'headers') || !has(value, 'method')) return false

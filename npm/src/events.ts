@@ -18,7 +18,7 @@ export interface StreamKind {
   readonly failed: ReadonlySet<string>
   /** Lists of a chunk without a type whose entries hold its output. */
   readonly chunks: readonly string[]
-  /** What describes output and is none. */
+  /** Members that describe output and hold none. */
   readonly labels: ReadonlySet<string>
 }
 

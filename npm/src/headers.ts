@@ -22,7 +22,7 @@ export function readHeaders(input: HeadersInput | undefined): HeaderMap {
   if (input === undefined || input === null) return map
   const pairs = Symbol.iterator in input ? (input as Iterable<readonly [string, string]>) : Object.entries(input)
   for (const pair of pairs) {
-    // What is no pair is the runtime's to judge.
+    // The runtime judges what is not a pair.
     if (pair.length !== 2) return readHeaders(new Headers(input))
     const [name, value] = pair
     const key = String(name).toLowerCase()

@@ -35,7 +35,7 @@ export async function look(response: Response, signal: AbortSignal | undefined):
   const source = openBytes(response.body)
   const patience = deadline(PEEK_MS)
   const { headers } = response
-  // A length of the body as it is compressed is none of it as it is read.
+  // The length of a compressed body says nothing of the body as it is read.
   const length = headers.has('content-encoding') ? Number.NaN : Number(headers.get('content-length') ?? Number.NaN)
   const chunks: Bytes[] = []
   let saysError = false

@@ -75,8 +75,8 @@ export function startNativeLogin(options: api.LoginOptions): Promise<NativePromp
 }
 
 /**
- * `subscribe` of the contract: a listener that throws is dropped, since nobody could catch what it
- * throws.
+ * `subscribe` of the contract: a listener that throws is dropped, since no caller could catch what
+ * it throws.
  */
 export function subscribe(listener: (event: api.AuthEvent) => void): () => void {
   if (typeof listener !== 'function')

@@ -52,7 +52,7 @@ async function run(options: LoginOptions): Promise<Account> {
     const isTyped = method === 'paste' && readCode === undefined
     if (isTyped && !isAtTerminal()) throw nobodyToPaste(read(options, 'provider') as string)
     const prompt = { method, url, instructions, ...(userCode && { userCode }), ...(expiresAt && { expiresAt }) }
-    // These ask nobody for anything.
+    // These ask no person for anything.
     if (method !== 'assertion' && method !== 'client-credentials') onPrompt(prompt)
     const ends = [session.finish()]
     if (readCode !== undefined && (method === 'browser' || method === 'paste'))

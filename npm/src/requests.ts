@@ -78,8 +78,8 @@ function isServed(report: api.ResponseReport, headers: api.ResponseReport['heade
 }
 
 /**
- * Name and value of each header in turn, as lines; `undefined` for what is no map of header lines:
- * `reportResponse` judges it.
+ * Name and value of each header in turn, as lines; `undefined` for anything but a map of header
+ * lines: `reportResponse` judges it.
  */
 function asLines(headers: api.ResponseReport['headers']): string | undefined {
   if (headers == null) return ''

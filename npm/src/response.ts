@@ -106,7 +106,7 @@ export function exhaustedResponse(answer: NonNullable<AuthError['answer']>, retr
   return new Response(body, { status, statusText, headers })
 }
 
-/** Gives up a body that nobody will read, so that its connection can serve again. */
+/** Gives up a body that will not be read, so that its connection can serve again. */
 export function discard(response: Response): void {
   discardBody(response.body)
 }

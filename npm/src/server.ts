@@ -251,7 +251,7 @@ function keylessProviders(config: HostConfig): string[] {
   return Object.keys(own(config, 'provider') ?? {}).filter((id) => !hasOwnKey(config, id))
 }
 
-/** Tells whether opencode.json has a key for a provider, which then is none of ours. */
+/** Tells whether opencode.json has a key for a provider, whose requests then are not ours. */
 function hasOwnKey(config: HostConfig, id: string): boolean {
   const key = own(own(providerOf(config, id), 'options'), 'apiKey')
   return key !== undefined && key !== PLACEHOLDER

@@ -19,7 +19,7 @@ export function isStream(body: unknown): body is ReadableStream | AsyncIterable<
   return typeof body === 'object' && body !== null && ('getReader' in body || Symbol.asyncIterator in body)
 }
 
-/** Begins to read a stream; `undefined` for what is none. */
+/** Begins to read a stream; `undefined` for anything else. */
 export function openSource(body: unknown): Source | undefined {
   if (!isStream(body)) return undefined
   if ('getReader' in body) return body.getReader()

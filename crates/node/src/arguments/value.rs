@@ -53,7 +53,7 @@ pub(crate) fn text(value: &Unknown<'_>, name: &str) -> Read<String> {
         .map_err(|_| wrong())
 }
 
-/// The same; `undefined` and `null` are none.
+/// The same, which may be absent: `undefined` or `null`.
 pub(crate) fn optional_text(value: &Unknown<'_>, name: &str) -> Read<Option<String>> {
     match is_absent(value) {
         true => Ok(None),

@@ -110,7 +110,7 @@ where
         waited.fetch_add(pause.as_secs(), Ordering::Relaxed);
         sleep(pause)
     };
-    // Nobody types a code in no time: the first poll would only be the first `slow_down`.
+    // A person takes time to type a code: an immediate poll would only be the first `slow_down`.
     sleep(grant.interval).await;
     let rest = grant.expires_in.saturating_sub(grant.interval);
     let mut request = client
