@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { boundItemOf } from '../npm/dist/bound.js'
-import { boundItems } from '../npm/dist/native.js'
+import { boundItems } from '../npm/dist/facts.js'
 import { chat, openDesk } from './support/desk.mjs'
 import { throttle } from './support/upstream.mjs'
 

@@ -79,6 +79,17 @@ for (const [form, make] of [
   })
 }
 
+test('a_configured_header_gives_way_to_the_callers_own_and_a_list_of_opt_ins_holds_both', async () => {
+  const { fetch, seen } = await openPool(['ada'], { provider: 'desk-headed' })
+  await fetch(`${upstream.origin}/echo`)
+  await fetch(`${upstream.origin}/echo`, { headers: { 'X-Desk-Tenant': 'mine', 'anthropic-beta': 'mine' } })
+  const sent = seen().map(({ headers }) => [headers['x-desk-tenant'], headers['anthropic-beta']])
+  assert.deepEqual(sent, [
+    ['ours', 'ours'],
+    ['mine', 'mine,ours'],
+  ])
+})
+
 test('a_request_to_another_origin_is_refused_before_it_is_made', async () => {
   const { fetch } = await openPool(['ada'])
   upstream.forget()

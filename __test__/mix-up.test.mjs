@@ -105,24 +105,6 @@ test('an honest server that says who it is ends it whatever its addresses are', 
   assert.deepEqual(evil.tokenCalls(), [])
 })
 
-test('the prompt names the host that gets the code where it is another than that of the page, and only there', async () => {
-  const honest = await startServer()
-  const plain = await begin(honest)
-  assert.match(plain.session.instructions, /has you sign in at 127\.0\.0\.1\. /)
-  assert.ok(!plain.session.instructions.includes('The code of this login'), plain.session.instructions)
-  await callOff(plain)
-  for (const page of [honest.origin, honest.origin.replace('127.0.0.1', 'localhost')]) {
-    const evil = await startServer({ metadata: { authorization_endpoint: `${page}/authorize` } })
-    const login = await begin(evil)
-    const { hostname, host } = new URL(page)
-    const [at, to] = hostname === 'localhost' ? [hostname, '127.0.0.1'] : [host, new URL(evil.origin).host]
-    const { instructions } = login.session
-    assert.ok(instructions.includes(`has you sign in at ${at}. `), instructions)
-    assert.ok(instructions.includes(`The code of this login goes to another host, ${to}: go on only if`), instructions)
-    await callOff(login)
-  }
-})
-
 test('an answer that comes to another issuer’s path does not count, and leaves the login open', async () => {
   const [one, other] = [await begin(await startServer()), await begin(await startServer())]
   const answer = new URL(one.redirect)

@@ -58,16 +58,6 @@ async function openPool(...names) {
   return { provider: 'lab', namespace }
 }
 
-test('where the first address has no list the second is asked, and then neither', async () => {
-  const pool = await openPool('one')
-  says.v1 = list('a', 'b', 'a')
-  const found = await library.discoverModels(pool)
-  assert.deepEqual({ ids: idsOf(found), stale: found.stale }, { ids: ['a', 'b'], stale: false })
-  assert.deepEqual(asked(), ['one /models', 'one /v1/models'])
-  assert.deepEqual(await library.discoverModels(pool), found)
-  assert.deepEqual(asked(), [])
-})
-
 test('another process, and this one after a restart, finds the list on the disk', async () => {
   const pool = await openPool('one')
   says.models = list('a')

@@ -48,10 +48,10 @@ async function begun(issuer, env = {}) {
 for (const [answer, expected] of [
   [
     '407 Proxy Authentication Required',
-    /the proxy http:\/\/127\.0\.0\.1:\d+ wants a user name and password \(407\).*HTTPS_PROXY/,
+    /the proxy http:\/\/127\.0\.0\.1:\d+ requires a user name and password \(407\).*HTTPS_PROXY/,
   ],
-  ['403 Forbidden', /the proxy http:\/\/127\.0\.0\.1:\d+ refuses the way to this host \(403\).*NO_PROXY/],
-  ['502 Bad Gateway', /the proxy http:\/\/127\.0\.0\.1:\d+ found no way to this host \(502\)/],
+  ['403 Forbidden', /the proxy http:\/\/127\.0\.0\.1:\d+ does not allow connections to this host \(403\).*NO_PROXY/],
+  ['502 Bad Gateway', /the proxy http:\/\/127\.0\.0\.1:\d+ could not connect to this host \(502\)/],
 ]) {
   test(`a proxy that answers ${answer} is told, with what to do, and without its password`, async () => {
     const proxy = createServer()

@@ -152,11 +152,11 @@ test('a plugin whose addon does not load lets no request go out bare', async () 
 test('the built-in providers that the plugin names by itself are those of the library', async () => {
   const [, list] = /const BUILT_IN = \[([^\]]*)\]/.exec(readFileSync(PLUGIN_SOURCE, 'utf8'))
   const known = await inVault(`
-    const { claimedProviders } = await import('${new URL('../npm/dist/native.js', import.meta.url)}')
+    const { addon } = await import('${new URL('../npm/dist/addon.js', import.meta.url)}')
     auth.configure({ dir: '/nowhere/at/all', config: {} })
     process.env.PROVIDER_AUTH_CONFIG = ''
     process.env.XDG_CONFIG_HOME = '/nowhere'
-    console.log(JSON.stringify(await claimedProviders()))`)
+    console.log(JSON.stringify(await addon.claimedProviders()))`)
   const { ids } = JSON.parse(known)
   const named = list.match(/[\w-]+/g)
   assert.deepEqual(named.toSorted(), ids.toSorted())

@@ -17,6 +17,7 @@ export async function openDesk({ rotation = { maxWaitMs: 3000 } } = {}) {
       providers: {
         desk: provider,
         'desk-x': { ...provider, header: 'x-api-key', scheme: '' },
+        'desk-headed': { ...provider, headers: { 'x-desk-tenant': 'ours', 'anthropic-beta': 'ours' } },
         'desk-google': { ...provider, extends: 'google' },
         'desk-mcp': { ...provider, extends: 'mcp', resource: upstream.origin },
       },

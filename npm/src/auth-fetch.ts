@@ -1,6 +1,7 @@
 /**
- * A `fetch` that authenticates each request with an account of a pool, and tries again within the same call when the
- * broker says so. Which account, whether to retry and how long to wait is decided natively; here is only the doing.
+ * A `fetch` that authenticates each request with an account of a pool, and tries again within the
+ * same call when the broker says so. Which account, whether to retry and how long to wait is
+ * decided natively; here is only the doing.
  */
 import type {
   AuthError,
@@ -14,20 +15,23 @@ import type {
 } from '../../index.js'
 import { boundItemOf } from './bound.js'
 import { type Call, cacheTtlOf, type FetchInput, modelOf, readCall, sessionOf } from './call.js'
+import { boundItems, headerRules, OBSERVED_HEADERS, streamKind } from './facts.js'
 import { failureOf } from './failure.js'
 import { observed } from './headers.js'
 import { look, mayBeError } from './json.js'
 import { REPLAY_BYTES } from './limits.js'
-import { boundItems, getAuthHeaders, reportResponse, streamKind } from './native.js'
 import { checkFetchOptions } from './options.js'
 import { bare, read } from './own.js'
 import { failsIntegrity, isMisuse, send } from './redirect.js'
+import { getAuthHeaders, reportResponse } from './requests.js'
 import { discard, exhaustedResponse, readErrorText, retryHeaders, withHeaders } from './response.js'
 import { isEventStream, type Late, peek } from './sse.js'
 import { callerOf, from, ofOurs, traced } from './stack.js'
 import { abortable, rest } from './wait.js'
 
 type Fetch = typeof globalThis.fetch
+
+const OBSERVED: ReadonlySet<string> = new Set(OBSERVED_HEADERS)
 
 type Instruction = Pick<Verdict, 'action' | 'delayMs' | 'retryAt' | 'final'>
 
@@ -76,14 +80,14 @@ export function createAuthFetch(
         auth = await getAuthHeaders(last === undefined ? ask : bare<AuthRequest>(ask, { retryOf: last.report.attempt }))
       } catch (error) {
         signal?.throwIfAborted()
-        // What is wrong with an address that is none, `fetch` says itself.
+        // What is wrong with an address that cannot be parsed, `fetch` says itself.
         if (!URL.canParse(call.url)) return fetch(call.url)
         return withoutCredential(error as AuthError, last)
       }
       const trace = read(auth, 'trace')
       if (trace !== undefined) tell(onTrace, trace)
       if (last?.response !== undefined) discard(last.response)
-      const outcome = await tryOnce(fetch, call, auth, peekStream ? pool.provider : undefined)
+      const outcome = await tryOnce(fetch, call, auth, pool.provider, peekStream)
       const verdict = await settle(outcome, signal)
       const isOver = verdict.action === 'deliver' || outcome.instead !== undefined || !call.payload.replayable
       if (isOver) return deliver(outcome, verdict)
@@ -93,20 +97,30 @@ export function createAuthFetch(
   }, ofOurs)
 }
 
-/** Makes one request. Rejects only with the reason of an abort, or with what `fetch` says of a call that cannot be sent. */
-async function tryOnce(fetch: Fetch, call: Call, auth: AuthHeaders, looksInto: string | undefined): Promise<Outcome> {
+/**
+ * Makes one request. Rejects only with the reason of an abort, or with what `fetch` says of a call
+ * that cannot be sent.
+ */
+async function tryOnce(
+  fetch: Fetch,
+  call: Call,
+  auth: AuthHeaders,
+  provider: string,
+  peekStream: boolean,
+): Promise<Outcome> {
   const { attempt } = auth
+  const rules = headerRules(provider)
   let sent: Awaited<ReturnType<typeof send>>
   try {
-    sent = await send(fetch, call, auth)
+    sent = await send(fetch, call, auth, rules)
   } catch (error) {
     call.signal?.throwIfAborted()
-    if (isMisuse(call, auth) || failsIntegrity(call, error)) throw error
+    if (isMisuse(call, auth, rules) || failsIntegrity(call, error)) throw error
     const report = { attempt, failure: failureOf(error) } as const
     return { report, response: undefined, error, instead: undefined }
   }
   const { response, instead } = sent
-  const report = { attempt, status: response.status, headers: observed(response) }
+  const report = { attempt, status: response.status, headers: observed(response, OBSERVED) }
   const answered = (report: ResponseReport, response: Response): Outcome => ({
     report,
     response,
@@ -118,7 +132,7 @@ async function tryOnce(fetch: Fetch, call: Call, auth: AuthHeaders, looksInto: s
     const { text: body, response: again } = await readErrorText(response, call.signal)
     return answered({ ...report, body }, again)
   }
-  const kind = looksInto === undefined ? undefined : streamKind(looksInto)
+  const kind = peekStream ? streamKind(provider) : undefined
   if (kind === undefined) return answered(report, response)
   const withError = (error: string | undefined): ResponseReport =>
     error === undefined ? report : { ...report, body: error }
@@ -148,7 +162,10 @@ function latecomers(report: ResponseReport, signal: AbortSignal | undefined): La
   }
 }
 
-/** Reports, and returns what to do. When the broker itself fails, a response that is in hand is still the caller's. */
+/**
+ * Reports, and returns what to do. When the broker itself fails, a response that is in hand is
+ * still the caller's.
+ */
 async function settle({ report, response }: Outcome, signal: AbortSignal | undefined): Promise<Instruction> {
   try {
     const verdict = reportResponse(report)
@@ -160,7 +177,10 @@ async function settle({ report, response }: Outcome, signal: AbortSignal | undef
   }
 }
 
-/** Hands over what came. What SDKs read as leave to try again themselves says when that was done, or that it does not help. */
+/**
+ * Hands over what came. What SDKs read as leave to try again themselves says when that was done, or
+ * that it does not help.
+ */
 function deliver(
   { response, error, instead }: Outcome,
   next: Pick<Instruction, 'retryAt' | 'final'>,
@@ -175,7 +195,10 @@ function deliver(
   })
 }
 
-/** Answers when no account can serve: with what the last attempt brought, else with what native code says in its place, else not at all. */
+/**
+ * Answers when no account can serve: with what the last attempt brought, else with what native code
+ * says in its place, else not at all.
+ */
 function withoutCredential(error: AuthError, last: Outcome | undefined): Response | Promise<Response> {
   const [retryAt, answer] = [read(error, 'retryAt'), read(error, 'answer')]
   if (last !== undefined) return deliver(last, { final: true, ...(retryAt === undefined ? undefined : { retryAt }) })

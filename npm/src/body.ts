@@ -1,9 +1,9 @@
 /**
  * Request bodies that can be sent more than once.
  *
- * Strings, bytes, Blob, FormData and URLSearchParams are sent as they are, as often as needed. A stream is read into
- * memory first, up to a limit; a longer one passes through and is sent once. No `Request` is ever built to hold a body:
- * that copies it twice.
+ * Strings, bytes, Blob, FormData and URLSearchParams are sent as they are, as often as needed. A
+ * stream is read into memory first, up to a limit; a longer one passes through and is sent once. No
+ * `Request` is ever built to hold a body: that copies it twice.
  */
 import { read } from './own.js'
 import { isStream, openSource, type Source } from './source.js'
@@ -17,8 +17,9 @@ export interface Payload {
 }
 
 /**
- * Returns a payload for `body`. Only a stream is waited for; an error of the stream is left for `fetch` to meet.
- * Rejects as `fetch` does with a stream that was read from, and with the reason of an abort.
+ * Returns a payload for `body`. Only a stream is waited for; an error of the stream is left for
+ * `fetch` to meet. Rejects as `fetch` does with a stream that was read from, and with the reason of
+ * an abort.
  */
 export async function readPayload(
   body: RequestInit['body'],

@@ -1,10 +1,10 @@
 /**
- * Finds what in a call only the account that made it can serve. Which fields and paths these are comes from the provider's
- * descriptor; what follows from it is decided natively.
+ * Finds what in a call only the account that made it can serve. Which fields and paths these are
+ * comes from the provider's descriptor; what follows from it is decided natively.
  */
+import type { BoundItems } from './addon.js'
 import type { Call } from './call.js'
 import { ITEM_CHARACTERS } from './limits.js'
-import type { BoundItems } from './native.js'
 import { read } from './own.js'
 
 /** What tools take and give is the caller's own data, whatever its fields are called. */
@@ -18,8 +18,8 @@ const OPAQUE: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Returns a name of the first such item, or `undefined` when any account may serve. The body is parsed only when a field's
- * name, or the beginning of its value, is somewhere in it.
+ * Returns a name of the first such item, or `undefined` when any account may serve. The body is
+ * parsed only when a field's name, or the beginning of its value, is somewhere in it.
  */
 export function boundItemOf(
   { url, text }: Pick<Call, 'url' | 'text'>,

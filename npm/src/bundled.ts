@@ -1,6 +1,6 @@
 /**
- * Says what to do where a bundler has swallowed the library. A bundle has no native addon, and the loader of the addon would
- * blame npm for that. Imported before the loader.
+ * Says what to do where a bundler has swallowed the library. A bundle has no native addon, and the
+ * loader of the addon would blame npm for that. Imported before the loader.
  */
 import { existsSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'

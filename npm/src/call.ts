@@ -1,9 +1,13 @@
-/** What a caller asked `fetch` for, read once: address, headers, a body that can be repeated, and what the pool should know. */
+/**
+ * What a caller asked `fetch` for, read once: address, headers, a body that can be repeated, and
+ * what the pool should know.
+ */
 import type { AuthFetchInit } from '../../index.js'
 import { isStream, type Payload, readPayload } from './body.js'
 import { fieldOf, jsonText } from './content.js'
+import { SESSION_HEADERS } from './facts.js'
 import { type HeaderMap, readHeaders } from './headers.js'
-import { checkOptions } from './native.js'
+import { checkOptions } from './library.js'
 import { bare, has, read } from './own.js'
 
 export type FetchInput = string | URL | Request
@@ -25,17 +29,24 @@ export interface Call {
   readonly signal: AbortSignal | undefined
   /** All options of the caller, those that no standard knows included. */
   readonly init: RequestInit
-  /** The caller's `Request` as the runtime knows it, without its body: it may carry options that cannot be read from it. */
+  /**
+   * The caller's `Request` as the runtime knows it, without its body: it may carry options that
+   * cannot be read from it.
+   */
   readonly carrier: Request | undefined
 }
 
-/** Reads a call. Rejects with the reason of an abort, and as `fetch` does with a body that was read already. */
+/**
+ * Reads a call. Rejects with the reason of an abort, and as `fetch` does with a body that was read
+ * already.
+ */
 export async function readCall(
   input: FetchInput,
   options: AuthFetchInit | undefined,
   replayLimit: number,
 ): Promise<Call> {
-  // `fetch(url, request)` is legal: the Request's fields are getters and would not survive a spread.
+  // `fetch(url, request)` is legal: the Request's fields are getters and would not survive a
+  // spread.
   if (isRequest(options)) return readCall(new Request(input, options), undefined, replayLimit)
   const { url, fields, body: own, carrier } = isRequest(input) ? readRequest(input) : readAddress(input)
   const { providerAuth, ...given } = readInit(options)
@@ -65,16 +76,18 @@ export async function readCall(
 /** How a host that cannot add to `init` says the same; never sent on. */
 const OVERRIDES = ['session', 'account', 'model'] as const
 
-/** Session headers, in the order of trust: the hosts that send them name one conversation. */
-const SESSION_HEADERS = ['x-session-id', 'x-session-affinity', 'x-claude-code-session-id']
-
-/** Returns what names the conversation: a host's session header, else the body's `prompt_cache_key`. */
+/**
+ * Returns what names the conversation: a host's session header, else the body's `prompt_cache_key`.
+ */
 export function sessionOf(call: Call): string | undefined {
   for (const name of SESSION_HEADERS) if (call.headers[name]) return call.headers[name]
   return call.text === undefined ? undefined : readField(call.text, 'prompt_cache_key')
 }
 
-/** Returns the life of the prompt cache that a body asks for. Of several the first counts: providers want the longest first. */
+/**
+ * Returns the life of the prompt cache that a body asks for. Of several the first counts: providers
+ * want the longest first.
+ */
 export function cacheTtlOf({ text }: Call): string | undefined {
   if (text === undefined || !text.includes('"cache_control"')) return undefined
   return /"ttl"\s*:\s*"(\w+)"/.exec(text)?.[1]
@@ -83,7 +96,10 @@ export function cacheTtlOf({ text }: Call): string | undefined {
 /** How SDKs begin a body. A conversation can be megabytes, and this spares parsing it. */
 const LEADING_MODEL = '{"model":"'
 
-/** What comes before a model in a path: `/v1beta/models/<id>:generateContent`, `/openai/deployments/<id>/chat/completions`. */
+/**
+ * What comes before a model in a path: `/v1beta/models/<id>:generateContent`,
+ * `/openai/deployments/<id>/chat/completions`.
+ */
 const MODEL_IN_PATH = /^[^?#]*?\/(?:models|tunedModels|model|deployments|engines)\/([^/:?#]+)/
 
 /** Returns the model that a body names, as JSON or in a form, else the one in the path. */
@@ -131,7 +147,10 @@ const GETTERS: Readonly<Record<string, PropertyDescriptor | undefined>> = Object
   Request.prototype,
 )
 
-/** A plain object with a `url` is none, whatever else it has: `fetch(config.url, config)` is a way to write a call. */
+/**
+ * A plain object with a `url` is not a `Request`, whatever else it has: `fetch(config.url, config)`
+ * is a way to write a call.
+ */
 function isRequest(value: unknown): value is Request {
   if (typeof value !== 'object' || !has(value, 'url') || !has(value, 'headers') || !has(value, 'method')) return false
   return value instanceof Request || read(value as Tagged, Symbol.toStringTag) === 'Request'
@@ -156,7 +175,10 @@ function readRequest(request: Request): Source {
   return { url: isGenuine ? url : String(request.url), fields: fields as RequestInit, body, carrier }
 }
 
-/** Returns what the runtime itself has under this name; `undefined` for what is no `Request` of its making. */
+/**
+ * Returns what the runtime itself has under this name; `undefined` for what is no `Request` of its
+ * making.
+ */
 function slotOf(request: Request, name: keyof Request): unknown {
   const getter = GETTERS[name]?.get
   try {
@@ -166,7 +188,10 @@ function slotOf(request: Request, name: keyof Request): unknown {
   }
 }
 
-/** Returns the same request without its body and as no subclass, for the sake of options that cannot be read from it. */
+/**
+ * Returns the same request without its body and as no subclass, for the sake of options that cannot
+ * be read from it.
+ */
 function carrierOf(request: Request, url: string, body: Source['body']): Request | undefined {
   try {
     const init = body === null || body === undefined ? undefined : { body: new Uint8Array() }
@@ -179,7 +204,10 @@ function carrierOf(request: Request, url: string, body: Source['body']): Request
   }
 }
 
-/** Returns the options of a call, each read once. What is `undefined` is not there (Web IDL, dictionaries). */
+/**
+ * Returns the options of a call, each read once. What is `undefined` is not there (Web IDL,
+ * dictionaries).
+ */
 function readInit(options: AuthFetchInit | undefined): AuthFetchInit {
   const init = bare<Record<string, unknown>>(options as Record<string, unknown> | undefined)
   for (const name of Object.keys(init)) if (init[name] === undefined) delete init[name]
@@ -210,7 +238,10 @@ function takeOverrides(headers: HeaderMap, given: Overrides | undefined): Overri
   return overrides
 }
 
-/** Returns a string field of a JSON object. The text is only parsed when the name is somewhere in it. */
+/**
+ * Returns a string field of a JSON object. The text is only parsed when the name is somewhere in
+ * it.
+ */
 function readField(text: string, name: string): string | undefined {
   if (!text.includes(`"${name}"`)) return undefined
   try {

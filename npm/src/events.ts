@@ -1,4 +1,7 @@
-/** Server-sent events: what is in the text of a stream, and whether it is output, an error or neither. */
+/**
+ * Server-sent events: what is in the text of a stream, and whether it is output, an error or
+ * neither.
+ */
 import { ERROR_BODY_BYTES } from './limits.js'
 import { read } from './own.js'
 
@@ -15,7 +18,7 @@ export interface StreamKind {
   readonly failed: ReadonlySet<string>
   /** Lists of a chunk without a type whose entries hold its output. */
   readonly chunks: readonly string[]
-  /** What describes output and is none. */
+  /** Members that describe output and hold none. */
   readonly labels: ReadonlySet<string>
 }
 
@@ -35,8 +38,8 @@ export function isError({ name, data }: ServerEvent, kind: StreamKind): boolean 
 }
 
 /**
- * Tells whether a JSON body is an error and nothing else: beside the error stand at most plain values, as the id of the
- * request. What a program answers to a program (JSON-RPC) is an answer.
+ * Tells whether a JSON body is an error and nothing else: beside the error stand at most plain
+ * values, as the id of the request. What a program answers to a program (JSON-RPC) is an answer.
  */
 export function isOnlyError(body: unknown): boolean {
   const value: unknown = Array.isArray(body) && body.length === 1 ? body[0] : body
@@ -64,7 +67,10 @@ function isSilent(name: string, event: Fields | undefined, kind: StreamKind): bo
   return lists.length > 0 && lists.every((list) => !hasContent(list, kind.labels))
 }
 
-/** Tells whether there is anything in a value: not so in `null`, `false`, zero, an empty text, and what holds only such. */
+/**
+ * Tells whether there is anything in a value: not so in `null`, `false`, zero, an empty text, and
+ * what holds only such.
+ */
 function hasContent(value: unknown, labels?: ReadonlySet<string>): boolean {
   if (!isObject(value)) return Boolean(value)
   if (Array.isArray(value)) return value.some((item) => hasContent(item, labels))
@@ -87,8 +93,8 @@ function parsed(data: string): Fields | undefined {
 }
 
 /**
- * Returns a function that takes text as it comes and returns the events that end in it (HTML standard, §9.2.6). The data of
- * one that is longer than an error can be is left out.
+ * Returns a function that takes text as it comes and returns the events that end in it (HTML
+ * standard, §9.2.6). The data of one that is longer than an error can be is left out.
  */
 export function createParser(): (text: string) => ServerEvent[] {
   let line = ''

@@ -1,21 +1,19 @@
-/** Header maps with lower-case names: the caller's, the ones that authenticate, and what may follow a redirect. */
+/**
+ * Header maps with lower-case names: the caller's, the ones that authenticate, and what may follow
+ * a redirect.
+ */
 import type { AuthHeaders } from '../../index.js'
-import { OBSERVED_HEADERS } from './native.js'
+import type { HeaderRules } from './addon.js'
 import { bare } from './own.js'
 
 export type HeaderMap = Record<string, string>
 
 type HeadersInput = NonNullable<RequestInit['headers']>
 
-const OBSERVED: ReadonlySet<string> = new Set(OBSERVED_HEADERS)
-
-/** Lists of opt-ins: the caller's and ours are both needed. */
-const APPENDED: ReadonlySet<string> = new Set(['anthropic-beta'])
-
-/** Ours is a default that a caller may know better than. */
-const DEFAULTED: ReadonlySet<string> = new Set(['anthropic-version'])
-
-/** What `fetch` itself takes off when a redirect leaves the origin, and `cookie`, which in Node a caller can set. */
+/**
+ * What `fetch` itself takes off when a redirect leaves the origin, and `cookie`, which in Node a
+ * caller can set.
+ */
 const SENSITIVE = ['authorization', 'cookie', 'proxy-authorization', 'host']
 
 /** Reads any form of `HeadersInit`; values of one name are joined as `Headers` does. */
@@ -24,7 +22,7 @@ export function readHeaders(input: HeadersInput | undefined): HeaderMap {
   if (input === undefined || input === null) return map
   const pairs = Symbol.iterator in input ? (input as Iterable<readonly [string, string]>) : Object.entries(input)
   for (const pair of pairs) {
-    // What is no pair is the runtime's to judge.
+    // The runtime judges what is not a pair.
     if (pair.length !== 2) return readHeaders(new Headers(input))
     const [name, value] = pair
     const key = String(name).toLowerCase()
@@ -35,26 +33,32 @@ export function readHeaders(input: HeadersInput | undefined): HeaderMap {
 }
 
 /** Returns the caller's headers without the placeholders that an SDK set, and with ours. */
-export function authenticated(headers: HeaderMap, auth: AuthHeaders): HeaderMap {
+export function authenticated(headers: HeaderMap, auth: AuthHeaders, rules: HeaderRules): HeaderMap {
   const merged: HeaderMap = bare()
   for (const name of Object.keys(headers)) if (!auth.strip.includes(name)) merged[name] = headers[name] as string
   for (const name of Object.keys(auth.headers)) {
     const ours = auth.headers[name] as string
     const theirs = merged[name]
     if (theirs === undefined) merged[name] = ours
-    else if (APPENDED.has(name)) merged[name] = joined(theirs, ours)
-    else if (!DEFAULTED.has(name)) merged[name] = ours
+    else if (rules.appended.includes(name)) merged[name] = joined(theirs, ours)
+    else if (!rules.defaulted.includes(name)) merged[name] = ours
   }
   return merged
 }
 
 /**
- * Returns the caller's headers as they may go to another origin: none of ours, and no credential of the caller's. `sent`
- * are the headers of the hop that was redirected; what it no longer had is not brought back.
+ * Returns the caller's headers as they may go to another origin: none of ours, and no credential of
+ * the caller's. `sent` are the headers of the hop that was redirected; what it no longer had is not
+ * brought back.
  */
-export function withoutCredentials(headers: HeaderMap, sent: HeaderMap, auth: AuthHeaders): HeaderMap {
-  const secret = new Set([...SENSITIVE, ...auth.strip])
-  for (const name of Object.keys(auth.headers)) if (!APPENDED.has(name) && !DEFAULTED.has(name)) secret.add(name)
+export function withoutCredentials(
+  headers: HeaderMap,
+  sent: HeaderMap,
+  auth: AuthHeaders,
+  { appended, defaulted }: HeaderRules,
+): HeaderMap {
+  const secret = new Set([...SENSITIVE, ...auth.strip, ...Object.keys(auth.headers)])
+  for (const name of [...appended, ...defaulted]) secret.delete(name)
   return only(headers, (name) => Object.hasOwn(sent, name) && !secret.has(name))
 }
 
@@ -65,16 +69,16 @@ export function only(headers: HeaderMap, fits: (name: string) => boolean): Heade
   return map
 }
 
-/** Returns the response headers that the policy reads. */
-export function observed(response: Response): HeaderMap {
+/** Returns those headers of a response that have one of these names. */
+export function observed(response: Response, names: ReadonlySet<string>): HeaderMap {
   const map: HeaderMap = bare()
   const { headers } = response
   if (headers instanceof Headers) {
-    for (const [name, value] of headers) if (OBSERVED.has(name)) map[name] = value
+    for (const [name, value] of headers) if (names.has(name)) map[name] = value
     return map
   }
   // Those of another package may have no iterator, or names as they were sent.
-  for (const name of OBSERVED) {
+  for (const name of names) {
     const value = (headers as Headers).get(name)
     if (typeof value === 'string') map[name] = value
   }

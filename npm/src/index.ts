@@ -1,6 +1,6 @@
 /** The library: what `index.d.ts` declares, and nothing else. */
 export { createAuthFetch } from './auth-fetch.js'
-export { login, startLogin } from './login.js'
+export { OBSERVED_HEADERS } from './facts.js'
 export {
   addApiKey,
   addVaultSlot,
@@ -11,24 +11,23 @@ export {
   explain,
   exportVault,
   exportVaultKey,
-  getAuthHeaders,
   importVault,
   importVaultKey,
   initVaultKey,
   listAccounts,
   migrate,
   movedBundle,
-  OBSERVED_HEADERS,
   poolStatus,
   projectTrust,
   refreshAccount,
   removeAccount,
   removeVaultSlot,
-  reportResponse,
   rotateVaultKey,
   subscribe,
   trustProject,
   untrustProject,
   updateAccount,
   vaultStatus,
-} from './native.js'
+} from './library.js'
+export { login, startLogin } from './login.js'
+export { getAuthHeaders, reportResponse } from './requests.js'

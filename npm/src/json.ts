@@ -1,4 +1,7 @@
-/** Looks at a JSON answer before the caller does: some providers say "200" and send nothing but an error. */
+/**
+ * Looks at a JSON answer before the caller does: some providers say "200" and send nothing but an
+ * error.
+ */
 import { isOnlyError } from './events.js'
 import { ERROR_BODY_BYTES, ERROR_WITHIN, PEEK_MS } from './limits.js'
 import { joined, unread } from './response.js'
@@ -24,12 +27,15 @@ export function mayBeError({ ok, body, headers }: Response): boolean {
   return Number(headers.get('content-length')) <= ERROR_BODY_BYTES
 }
 
-/** Holds a JSON answer until it turns out to be a success, or is wholly there. Rejects only with the reason of an abort. */
+/**
+ * Holds a JSON answer until it turns out to be a success, or is wholly there. Rejects only with the
+ * reason of an abort.
+ */
 export async function look(response: Response, signal: AbortSignal | undefined): Promise<Looked> {
   const source = openBytes(response.body)
   const patience = deadline(PEEK_MS)
   const { headers } = response
-  // A length of the body as it is compressed is none of it as it is read.
+  // The length of a compressed body says nothing of the body as it is read.
   const length = headers.has('content-encoding') ? Number.NaN : Number(headers.get('content-length') ?? Number.NaN)
   const chunks: Bytes[] = []
   let saysError = false

@@ -9,7 +9,7 @@ import {
   projectTrust,
   startNativeLogin,
   trustProject,
-} from './native.js'
+} from './library.js'
 import { checkLoginOptions, invalid } from './options.js'
 import { read } from './own.js'
 import { traced } from './stack.js'
@@ -52,7 +52,7 @@ async function run(options: LoginOptions): Promise<Account> {
     const isTyped = method === 'paste' && readCode === undefined
     if (isTyped && !isAtTerminal()) throw nobodyToPaste(read(options, 'provider') as string)
     const prompt = { method, url, instructions, ...(userCode && { userCode }), ...(expiresAt && { expiresAt }) }
-    // These ask nobody for anything.
+    // These ask no person for anything.
     if (method !== 'assertion' && method !== 'client-credentials') onPrompt(prompt)
     const ends = [session.finish()]
     if (readCode !== undefined && (method === 'browser' || method === 'paste'))
@@ -65,7 +65,10 @@ async function run(options: LoginOptions): Promise<Account> {
   }
 }
 
-/** Does what may need a project's file to be trusted: asks a person, where there is one, and does it again when they agree. */
+/**
+ * Does what may need a project's file to be trusted: asks a person, where there is one, and does it
+ * again when they agree.
+ */
 async function onceTrusted<T>(options: LoginOptions, act: () => Promise<T>): Promise<T> {
   try {
     return await act()

@@ -1,6 +1,9 @@
-/** Checks the options of calls that are made of JavaScript; those of the others are checked natively, by the same list. */
+/**
+ * Checks the options of calls that are made of JavaScript; those of the others are checked
+ * natively, by the same list.
+ */
 import type { AuthError, AuthFetchOptions, LoginOptions } from '../../index.js'
-import { checkOptions } from './native.js'
+import { checkOptions } from './library.js'
 import { read } from './own.js'
 
 type Kind = 'a string' | 'a function' | 'true or false' | 'a number of bytes'

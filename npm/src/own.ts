@@ -1,12 +1,16 @@
 /**
  * Reads objects without what every object of the process inherits.
  *
- * A merge of strange JSON somewhere in the process can put a property on `Object.prototype`. The library does not take it
- * for an option, a header or an address: what counts is an object's own property, or its class's. What replaces `fetch`,
- * `Request` or their methods is the process's own code, and trusted.
+ * A merge of strange JSON somewhere in the process can put a property on `Object.prototype`. The
+ * library does not take it for an option, a header or an address: what counts is an object's own
+ * property, or its class's. What replaces `fetch`, `Request` or their methods is the process's own
+ * code, and trusted.
  */
 
-/** Returns a property of an object or of its class; never one of the prototype at the end of the chain, which all share. */
+/**
+ * Returns a property of an object or of its class; never one of the prototype at the end of the
+ * chain, which all share.
+ */
 export function read<T extends object, K extends keyof T>(object: T | null | undefined, name: K): T[K] | undefined {
   // Read once, and first: what is not there at all is the usual case, on the path of every request.
   const value = object?.[name]

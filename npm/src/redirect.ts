@@ -1,11 +1,14 @@
 /**
- * Sends a call with the credential on it, and follows redirects so that the credential never leaves its origin.
+ * Sends a call with the credential on it, and follows redirects so that the credential never leaves
+ * its origin.
  *
- * `fetch` itself takes off `authorization` when a redirect changes the origin, but not `x-api-key` or any other header
- * that may hold a key. So every request goes out with `redirect: 'manual'`; Node, Bun and Deno then answer with the real
- * 3xx, where a browser would answer with an opaque one.
+ * `fetch` itself takes off `authorization` when a redirect changes the origin, but not `x-api-key`
+ * or any other header that may hold a key. So every request goes out with `redirect: 'manual'`;
+ * Node, Bun and Deno then answer with the real 3xx, where a browser would answer with an opaque
+ * one.
  */
 import type { AuthHeaders } from '../../index.js'
+import type { HeaderRules } from './addon.js'
 import { isStream, type Payload } from './body.js'
 import type { Call, Redirect } from './call.js'
 import { hasCode } from './failure.js'
@@ -17,7 +20,10 @@ import { discard, withFacts } from './response.js'
 export interface Sent {
   /** The last response to our credential. */
   readonly response: Response
-  /** Set when that response is a redirect that the credential does not follow: what the caller gets instead. */
+  /**
+   * Set when that response is a redirect that the credential does not follow: what the caller gets
+   * instead.
+   */
   readonly instead: (() => Promise<Response>) | undefined
 }
 
@@ -33,7 +39,10 @@ type Fetch = typeof globalThis.fetch
 
 const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-/** Request-body headers, which go when a redirect drops the body (Fetch standard, "request-body-header name"). */
+/**
+ * Request-body headers, which go when a redirect drops the body (Fetch standard,
+ * "request-body-header name").
+ */
 const BODY_HEADERS: ReadonlySet<string> = new Set([
   'content-encoding',
   'content-language',
@@ -45,8 +54,8 @@ const BODY_HEADERS: ReadonlySet<string> = new Set([
 const NO_BODY: Payload = { body: null, replayable: true }
 
 /** Sends the call. Rejects as `fetch` does when no response came. */
-export async function send(fetch: Fetch, call: Call, auth: AuthHeaders): Promise<Sent> {
-  let hop = firstHop(call, auth)
+export async function send(fetch: Fetch, call: Call, auth: AuthHeaders, rules: HeaderRules): Promise<Sent> {
+  let hop = firstHop(call, auth, rules)
   for (let followed = 0; ; followed += 1) {
     const response = await fetch(targetOf(call, hop), initFor(call, hop, 'manual'))
     const location = call.redirect === 'manual' ? null : locationOf(response)
@@ -57,17 +66,20 @@ export async function send(fetch: Fetch, call: Call, auth: AuthHeaders): Promise
     const next = nextHop(hop, response.status, location)
     if (typeof next === 'string') return refusal(response, next)
     if (new URL(next.url).origin !== new URL(hop.url).origin) {
-      const foreign = { ...next, headers: withoutCredentials(call.headers, next.headers, auth) }
+      const foreign = { ...next, headers: withoutCredentials(call.headers, next.headers, auth, rules) }
       return { response, instead: async () => asRedirected(await fetch(foreign.url, initFor(call, foreign, 'follow'))) }
     }
     hop = next
   }
 }
 
-/** Tells whether `fetch` would refuse this call whatever the network does: a bad header, a body on a GET. */
-export function isMisuse(call: Call, auth: AuthHeaders): boolean {
+/**
+ * Tells whether `fetch` would refuse this call whatever the network does: a bad header, a body on a
+ * GET.
+ */
+export function isMisuse(call: Call, auth: AuthHeaders, rules: HeaderRules): boolean {
   try {
-    const hop = firstHop(call, auth)
+    const hop = firstHop(call, auth, rules)
     const init = initFor(call, hop, 'manual')
     void new Request(hop.url, isStream(call.payload.body) ? bare(init, { body: null }) : init)
     return false
@@ -76,16 +88,22 @@ export function isMisuse(call: Call, auth: AuthHeaders): boolean {
   }
 }
 
-/** Tells whether what came was not what the caller's `integrity` says: no code of the network is given then. */
+/**
+ * Tells whether what came was not what the caller's `integrity` says: no code of the network is
+ * given then.
+ */
 export function failsIntegrity({ init }: Call, error: unknown): boolean {
   return Boolean(read(init, 'integrity')) && !hasCode(error)
 }
 
-function firstHop({ url, method, headers, payload }: Call, auth: AuthHeaders): Hop {
-  return { url: read(auth, 'url') ?? url, method, headers: authenticated(headers, auth), payload }
+function firstHop({ url, method, headers, payload }: Call, auth: AuthHeaders, rules: HeaderRules): Hop {
+  return { url: read(auth, 'url') ?? url, method, headers: authenticated(headers, auth, rules), payload }
 }
 
-/** The address that the broker was asked about, as text; in a `Request` of ours where one carries what cannot be read. */
+/**
+ * The address that the broker was asked about, as text; in a `Request` of ours where one carries
+ * what cannot be read.
+ */
 function targetOf({ url, carrier }: Call, hop: Hop): string | Request {
   return carrier !== undefined && url === hop.url ? carrier : hop.url
 }
@@ -104,7 +122,10 @@ function locationOf(response: Response): string | null {
   return REDIRECT_STATUSES.has(response.status) ? response.headers.get('location') : null
 }
 
-/** Returns the next request of the chain (Fetch standard, HTTP-redirect fetch), or why there is none. */
+/**
+ * Returns the next request of the chain (Fetch standard, HTTP-redirect fetch), or why there is
+ * none.
+ */
 function nextHop(hop: Hop, status: number, location: string): Hop | string {
   if (!URL.canParse(location, hop.url)) return 'invalid redirect URL'
   const url = new URL(location, hop.url)

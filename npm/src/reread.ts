@@ -1,9 +1,9 @@
 /**
  * Responses of Node whose body was read: the same object gives it once more.
  *
- * A new `Response` costs a tenth of a call on this machine's own network. In Node nothing but the methods of a response
- * looks at its body, so that these alone need another. Bun and Deno hand responses to servers of their own, and there
- * `reread` gives none.
+ * A new `Response` costs a tenth of a call on this machine's own network. In Node nothing but the
+ * methods of a response looks at its body, so that these alone need another. Bun and Deno hand
+ * responses to servers of their own, and there `reread` gives none.
  */
 import type { Bytes } from './source.js'
 

@@ -1,4 +1,6 @@
-/** Responses: read a little without spoiling them, rebuild them with one thing changed, let them go. */
+/**
+ * Responses: read a little without spoiling them, rebuild them with one thing changed, let them go.
+ */
 import type { AuthError } from '../../index.js'
 import { ERROR_BODY_BYTES, PEEK_MS } from './limits.js'
 import { read } from './own.js'
@@ -18,8 +20,8 @@ export interface Begun {
 }
 
 /**
- * Returns the beginning of an error body as text, and the response, which can still be read in full. Rejects only with the
- * reason of an abort.
+ * Returns the beginning of an error body as text, and the response, which can still be read in
+ * full. Rejects only with the reason of an abort.
  */
 export async function readErrorText(
   response: Response,
@@ -94,14 +96,17 @@ export function withHeaders(response: Response, changes: Readonly<Record<string,
   return rebuilt(response, { headers })
 }
 
-/** Returns the answer that stands for "no account can serve this", when no request was made: native code says which. */
+/**
+ * Returns the answer that stands for "no account can serve this", when no request was made: native
+ * code says which.
+ */
 export function exhaustedResponse(answer: NonNullable<AuthError['answer']>, retryAt: number | undefined): Response {
   const { status, statusText, contentType, body } = answer
   const headers = { 'content-type': contentType, ...(retryAt === undefined ? {} : retryHeaders(retryAt)) }
   return new Response(body, { status, statusText, headers })
 }
 
-/** Gives up a body that nobody will read, so that its connection can serve again. */
+/** Gives up a body that will not be read, so that its connection can serve again. */
 export function discard(response: Response): void {
   discardBody(response.body)
 }
@@ -118,7 +123,10 @@ function bodyOf({ body }: Response): ReadableStream<Uint8Array> | null {
   return streamOf({ chunks: [], pending: undefined, source: openBytes(body), isWhole: false })
 }
 
-/** A stream of what was read, then of the read under way, then of the rest, as fast as it is asked for. */
+/**
+ * A stream of what was read, then of the read under way, then of the rest, as fast as it is asked
+ * for.
+ */
 function streamOf({ chunks, pending: begun, source }: Begun): ReadableStream<Bytes> {
   let pending = begun
   return new ReadableStream<Bytes>(

@@ -1,15 +1,11 @@
-/** Under OpenCode: the providers that a project's file would define, and the question that their login asks first. */
+/**
+ * Under OpenCode: the providers that a project's file would define, and the question that their
+ * login asks first.
+ */
 import type { ProjectTrust } from '../../index.js'
-import { projectTrust, trustProject } from './native.js'
+import { projectTrust, trustProject } from './library.js'
+import type { Prompt } from './server-host.js'
 import { asks, describeTrust } from './trust.js'
-
-/** What OpenCode asks before a login, and hands to it by `key`. */
-export interface Prompt {
-  type: 'select'
-  key: string
-  message: string
-  options: { label: string; value: string; hint?: string }[]
-}
 
 /** A provider that waits for a person's trust. */
 export interface WaitingProvider {
@@ -45,7 +41,10 @@ export async function waitingProviders(): Promise<WaitingProvider[]> {
   return wanted.map(({ id, methods }) => ({ id, methods, prompts: canAsk() ? [prompt] : [], answer }))
 }
 
-/** Tells whether a prompt finds somebody: the command would wait for ever at an input other than a terminal. */
+/**
+ * Tells whether a prompt finds somebody: the command would wait for ever at an input other than a
+ * terminal.
+ */
 function canAsk(): boolean {
   return !process.argv.includes('login') || process.stdin.isTTY === true
 }

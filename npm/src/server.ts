@@ -1,97 +1,54 @@
 /**
- * The OpenCode plugin: requests of the providers that provider-auth serves go through `createAuthFetch`, and
- * `opencode auth login` puts what it obtains into the vault.
+ * The OpenCode plugin: requests of the providers that provider-auth serves go through
+ * `createAuthFetch`, and `opencode auth login` puts what it obtains into the vault.
  *
- * OpenCode calls every function that a plugin module exports and takes at most one login hook from each. So this module
- * exports one function that routes requests and, for the logins, one place per provider, and nothing else. It decides
- * nothing about accounts. When it cannot start, the requests say why: OpenCode by itself would go on without the plugin
- * and send them without credentials.
+ * OpenCode calls every function that a plugin module exports and takes at most one login hook from
+ * each. So this module exports one function that routes requests and, for the logins, one place per
+ * provider, and nothing else. It decides nothing about accounts. When it cannot start, the requests
+ * say why: OpenCode by itself would go on without the plugin and send them without credentials.
  */
 
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import type { Prompt, WaitingProvider } from './server-trust.js'
+import type { Hooks, Host, HostConfig, HostProvider, LoggedIn } from './server-host.js'
+import type { Login, Offer } from './server-logins.js'
 
 type Library = typeof import('./index.js')
 type Provider = Awaited<ReturnType<Library['configuredProviders']>>[number]
-type Method = Provider['methods'][number]
-type Session = Awaited<ReturnType<Library['startLogin']>>
 type Configuration = NonNullable<Parameters<Library['configure']>[0]['config']>
 type Fetch = ReturnType<Library['createAuthFetch']>
 type Kind = Awaited<ReturnType<Library['listAccounts']>>[number]['kind']
 
-/** The kinds of account that serve requests to models. */
-const OF_MODELS: ReadonlySet<Kind> = new Set(['oauth', 'api'])
-
-/** What OpenCode hands to a plugin; only what is used here. */
-interface Host {
-  client: {
-    app: { log(entry: { body: { service: string; level: 'warn' | 'error'; message: string } }): Promise<unknown> }
-  }
-}
-
-/** The merged opencode.json. `plugin_origins` says which file named a plugin: `global` is the user's own. */
-interface HostConfig {
-  provider?: Record<string, HostProvider>
-  plugin_origins?: { spec: unknown; scope: string }[]
-}
-
-interface HostProvider {
-  options?: Record<string, unknown>
-}
-
-interface Hooks {
-  config?(config: HostConfig): Promise<void>
-  auth?: AuthHook
-  dispose?(): Promise<void>
-}
-
-interface AuthHook {
-  provider: string
-  methods: { type: 'oauth'; label: string; prompts?: Prompt[]; authorize(inputs?: Inputs): Promise<Authorization> }[]
-}
-
-type Inputs = Record<string, string>
-
-type Authorization = { url: string; instructions: string } & (
-  | { method: 'auto'; callback(): Promise<LoggedIn> }
-  | { method: 'code'; callback(code: string): Promise<LoggedIn> }
-)
-
-interface LoggedIn {
-  type: 'success'
-  key: string
-}
-
-interface Login {
-  auth: AuthHook
-  cancel(): void
-}
-
 type PluginOptions = Record<string, unknown>
 type Plugin = (host: Host, options?: PluginOptions) => Promise<Hooks>
 
-/** Stands wherever OpenCode wants a key, in its memory and in its auth.json. If it is ever sent, it opens nothing. */
+/** The kinds of account that serve requests to models. */
+const OF_MODELS: ReadonlySet<Kind> = new Set(['oauth', 'api'])
+
+/**
+ * Stands wherever OpenCode wants a key, in its memory and in its auth.json. If it is ever sent, it
+ * opens nothing.
+ */
 const PLACEHOLDER = 'kept-by-provider-auth'
 
-/** Providers that are always ours, for when the addon that knows them does not load; auth.json has the placeholder for the rest. */
+/**
+ * Providers that are always ours, for when the addon that knows them does not load; auth.json has
+ * the placeholder for the rest.
+ */
 const BUILT_IN = ['anthropic', 'openai', 'azure', 'google', 'github-copilot', 'qwen', 'cursor', 'oci-oidc']
 
 /**
- * How long one request waits for a cooldown, unless the plugin's options or those of the provider say otherwise.
- * Short, since OpenCode shows a countdown of its own while it waits, and nothing while a request does.
+ * How long one request waits for a cooldown, unless the plugin's options or those of the provider
+ * say otherwise. Short, since OpenCode shows a countdown of its own while it waits, and nothing
+ * while a request does.
  */
 const LONGEST_WAIT_MS = 5_000
 
-const LABELS: Record<Method, string> = {
-  browser: 'Sign in with the browser',
-  device: 'Sign in with a device code',
-  paste: 'Sign in and paste the code',
-  'api-key': 'API key',
-}
-
-/** What to do next, where OpenCode is the place to do it or would take our own words for a passing fault and retry. */
+/**
+ * What to do next, where OpenCode is the place to do it or would take our own words for a passing
+ * fault and retry.
+ */
 const NEXT_STEPS: Record<string, (provider: string, fault: Error) => string> = {
   NO_ACCOUNT: (provider) => `no account for ${provider} yet; sign in with: opencode auth login --provider ${provider}`,
   NEEDS_LOGIN: (provider) =>
@@ -133,13 +90,17 @@ export const login14 = place()
 export const login15 = place()
 export const login16 = place()
 
-/** Makes a plugin function that offers the login of one provider: the next one that has no place yet. */
+/**
+ * Makes a plugin function that offers the login of one provider: the next one that has no place
+ * yet.
+ */
 function place(): Plugin {
   const position = places++
   return async (host, options) => {
     let login: Login | undefined
     const hooks: Hooks = {
-      // OpenCode reads the login hooks after it has run the config hooks, so this one can be found out here.
+      // OpenCode reads the login hooks after it has run the config hooks, so this one can be found
+      // out here.
       async config(config) {
         login = (await installOnce(host, config, options))[position]
         if (login !== undefined) hooks.auth = login.auth
@@ -165,6 +126,7 @@ async function install(host: Host, config: HostConfig, options: PluginOptions | 
     const providers = await library.configuredProviders()
     // Imported late, as the library is: this file works when nothing else does.
     const { waitingProviders } = await import('./server-trust.js')
+    const { createLogin } = await import('./server-logins.js')
     const waiting = new Map((await waitingProviders()).map((provider) => [provider.id, provider]))
     const ours = await routedProviders(library, host, config, providers)
     for (const id of keylessProviders(config)) if (waiting.has(id)) ours.add(id)
@@ -173,7 +135,7 @@ async function install(host: Host, config: HostConfig, options: PluginOptions | 
     const offered: Offer[] = [...known, ...waiting.values()].filter(({ methods }) => methods.length > 0)
     offered.sort((a, b) => Number(ours.has(b.id)) - Number(ours.has(a.id)))
     for (const { id } of offered.slice(places)) log(host, 'warn', `no place is left to offer the login of ${id}`)
-    return offered.map((provider) => createLogin(library, provider, settings(config, provider.id).namespace))
+    return offered.map((offer) => createLogin(library, offer, settings(config, offer.id).namespace, finisher(offer.id)))
   } catch (fault) {
     const refusal = new Error(`provider-auth could not start, so nothing was sent: ${reason(fault)}`, { cause: fault })
     log(host, 'error', refusal.message)
@@ -185,7 +147,8 @@ async function install(host: Host, config: HostConfig, options: PluginOptions | 
 /**
  * Hands the plugin's options to the library.
  *
- * One process serves many projects with one broker. Where two of them differ in their options, the first one's hold.
+ * One process serves many projects with one broker. Where two of them differ in their options, the
+ * first one's hold.
  */
 async function configure(
   library: Library,
@@ -212,16 +175,19 @@ async function configure(
   }
 }
 
-/** A project's opencode.json may come from anyone, and plugin options can say where credentials are sent. */
+/**
+ * A project's opencode.json may come from anyone, and plugin options can say where credentials are
+ * sent.
+ */
 function isUsersOwn(config: HostConfig, options: PluginOptions | undefined): boolean {
   const origin = own(config, 'plugin_origins')?.find(({ spec }) => Array.isArray(spec) && spec[1] === options)
   return origin?.scope === 'global'
 }
 
 /**
- * Those that have an account, and those that opencode.json names without a key of its own. While it cannot be told which have
- * one, every one that may. What an MCP server or a host is
- * called by is no provider of models, even if one has the same name.
+ * Those that have an account, and those that opencode.json names without a key of its own. While it
+ * cannot be told which have one, every one that may. What an MCP server or a host is called by is
+ * no provider of models, even if one has the same name.
  */
 async function routedProviders(
   library: Library,
@@ -248,15 +214,18 @@ function isServer(provider: Provider): boolean {
   return own(provider, 'resource') !== undefined
 }
 
-/** Those whose requests may not go out when nothing works: what is ours, and where that cannot be told, what may be. */
+/**
+ * Those whose requests may not go out when nothing works: what is ours, and where that cannot be
+ * told, what may be.
+ */
 async function claimedProviders(config: HostConfig, options: PluginOptions | undefined): Promise<Set<string>> {
   const claimed = new Set(await signedInProviders())
   const given = isUsersOwn(config, options) ? (own(options, 'config') as Configuration | undefined) : undefined
   for (const id of Object.keys(own(given, 'providers') ?? {})) claimed.add(id)
   let mayLack = true
   try {
-    const { claimedProviders } = await import('./native.js')
-    const claims = await claimedProviders()
+    const { addon } = await import('./addon.js')
+    const claims = await addon.claimedProviders()
     for (const id of claims.ids) claimed.add(id)
     mayLack = claims.mayLack
   } catch {
@@ -282,7 +251,7 @@ function keylessProviders(config: HostConfig): string[] {
   return Object.keys(own(config, 'provider') ?? {}).filter((id) => !hasOwnKey(config, id))
 }
 
-/** Tells whether opencode.json has a key for a provider, which then is none of ours. */
+/** Tells whether opencode.json has a key for a provider, whose requests then are not ours. */
 function hasOwnKey(config: HostConfig, id: string): boolean {
   const key = own(own(providerOf(config, id), 'options'), 'apiKey')
   return key !== undefined && key !== PLACEHOLDER
@@ -310,7 +279,10 @@ function authFetch(library: Library, config: HostConfig, provider: string): Fetc
   }
 }
 
-/** Reads `provider.<id>.options.auth`: a pool, an account, and rotation settings. The library checks them. */
+/**
+ * Reads `provider.<id>.options.auth`: a pool, an account, and rotation settings. The library checks
+ * them.
+ */
 function settings(config: HostConfig, id: string) {
   const auth = own(own(providerOf(config, id), 'options'), 'auth')
   const { namespace, account, ...rotation } = { __proto__: null, ...(auth ?? {}) } as Record<string, unknown>
@@ -321,51 +293,17 @@ function settings(config: HostConfig, id: string) {
   }
 }
 
-/** A provider whose login is offered. */
-type Offer = Pick<Provider, 'id' | 'methods'> & Partial<WaitingProvider>
-
-function createLogin(library: Library, offer: Offer, namespace: { namespace?: string }): Login {
-  const { id, methods } = offer
-  const prompts = own(offer, 'prompts')
-  const answer = own(offer, 'answer')
-  let waiting: Session | undefined
-  const finish = async (store: () => Promise<unknown>): Promise<LoggedIn> => {
+/**
+ * Returns what stores the account of a login and then gives OpenCode the placeholder of its key.
+ */
+function finisher(provider: string): (store: () => Promise<unknown>) => Promise<LoggedIn> {
+  return async (store) => {
     try {
       await store()
       return { type: 'success', key: PLACEHOLDER }
     } catch (fault) {
-      throw explain(fault, id)
+      throw explain(fault, provider)
     }
-  }
-  const authorize = async (method: Method, inputs: Inputs | undefined): Promise<Authorization> => {
-    waiting?.cancel()
-    await answer?.(inputs)
-    if (method === 'api-key') {
-      return {
-        url: '',
-        instructions: 'The key goes to the vault of provider-auth, not to auth.json.',
-        method: 'code',
-        callback: (apiKey) => finish(() => library.addApiKey({ provider: id, apiKey: apiKey.trim(), ...namespace })),
-      }
-    }
-    const session = await library.startLogin({ provider: id, method, ...namespace })
-    waiting = session
-    const { url, instructions } = session
-    return method === 'paste'
-      ? { url, instructions, method: 'code', callback: (code) => finish(() => session.finish(code)) }
-      : { url, instructions, method: 'auto', callback: () => finish(() => session.finish()) }
-  }
-  return {
-    auth: {
-      provider: id,
-      methods: methods.map((method) => ({
-        type: 'oauth',
-        label: LABELS[method],
-        ...(prompts !== undefined && { prompts }),
-        authorize: (inputs) => authorize(method, inputs),
-      })),
-    },
-    cancel: () => waiting?.cancel(),
   }
 }
 
@@ -384,8 +322,8 @@ function reason(fault: unknown): string {
 }
 
 /**
- * Returns a property of plain data, never one that all objects inherit. What `own.ts` does is not at hand here: this file works
- * when nothing else does.
+ * Returns a property of plain data, never one that all objects inherit. What `own.ts` does is not
+ * at hand here: this file works when nothing else does.
  */
 function own<T extends object, K extends keyof T>(object: T | null | undefined, name: K): T[K] | undefined {
   return object !== null && object !== undefined && Object.hasOwn(object, name) ? object[name] : undefined

@@ -1,6 +1,12 @@
-/** Reads bodies, whatever they are: streams of this realm or another, Node's own streams, generators. */
+/**
+ * Reads bodies, whatever they are: streams of this realm or another, Node's own streams,
+ * generators.
+ */
 
-/** Reads the next chunk, and gives the rest up. What `ReadableStream` readers and async iterators have in common. */
+/**
+ * Reads the next chunk, and gives the rest up. What `ReadableStream` readers and async iterators
+ * have in common.
+ */
 export interface Source<T = unknown> {
   read(): Promise<{ done?: boolean | undefined; value?: T | undefined }>
   cancel(reason?: unknown): Promise<unknown>
@@ -13,7 +19,7 @@ export function isStream(body: unknown): body is ReadableStream | AsyncIterable<
   return typeof body === 'object' && body !== null && ('getReader' in body || Symbol.asyncIterator in body)
 }
 
-/** Begins to read a stream; `undefined` for what is none. */
+/** Begins to read a stream; `undefined` for anything else. */
 export function openSource(body: unknown): Source | undefined {
   if (!isStream(body)) return undefined
   if ('getReader' in body) return body.getReader()

@@ -1,7 +1,8 @@
 /**
- * Looks at an event stream before the caller does, until there is output: a provider that has already said "200" may still
- * answer with an error, and then another account can serve. What was read is handed on byte for byte. An error that comes
- * later is the caller's, and told, so that the next request knows.
+ * Looks at an event stream before the caller does, until there is output: a provider that has
+ * already said "200" may still answer with an error, and then another account can serve. What was
+ * read is handed on byte for byte. An error that comes later is the caller's, and told, so that the
+ * next request knows.
  */
 import { createParser, isError, meaningOf, type ServerEvent, type StreamKind } from './events.js'
 import { PEEK_BYTES, PEEK_MS } from './limits.js'
@@ -50,8 +51,8 @@ export function isEventStream(response: Response): boolean {
 }
 
 /**
- * Holds a stream until its first event with output, until enough was read, or until long enough was waited. Rejects only
- * with the reason of an abort.
+ * Holds a stream until its first event with output, until enough was read, or until long enough was
+ * waited. Rejects only with the reason of an abort.
  */
 export async function peek(
   response: Response,
@@ -98,7 +99,10 @@ export async function peek(
   }
 }
 
-/** A stream of what was read, then of the read under way, then of the rest, as fast as it is asked for. */
+/**
+ * A stream of what was read, then of the read under way, then of the rest, as fast as it is asked
+ * for.
+ */
 function resumed(rest: Rest, kind: StreamKind, late: Late | undefined): ReadableStream<Bytes> {
   const { chunks, source, eventsIn } = rest
   let { pending } = rest

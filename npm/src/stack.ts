@@ -1,8 +1,8 @@
 /**
  * Where an error comes from: its stack begins at the caller of the library.
  *
- * The addon settles its promises from another thread, where no JavaScript is on the stack, so what it rejects with says by
- * itself nothing of the call.
+ * The addon settles its promises from another thread, where no JavaScript is on the stack, so what
+ * it rejects with says by itself nothing of the call.
  */
 import { bare, read } from './own.js'
 

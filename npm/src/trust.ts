@@ -8,7 +8,10 @@ const TYPED_BEFORE_MS = 100
 type File = ProjectTrust['files'][number]
 type Reading = File['providers'][number]['reads'][number]
 
-/** What the files want that still needs trust, line by line; cleaned of what a terminal would act on. */
+/**
+ * What the files want that still needs trust, line by line; cleaned of what a terminal would act
+ * on.
+ */
 export function describeTrust({ files }: ProjectTrust): string[] {
   const asking = files.filter(asks)
   const lines = asking.flatMap(({ file, state, providers }) => [
@@ -39,7 +42,10 @@ export function asks({ state }: File): boolean {
   return state === 'untrusted' || state === 'changed'
 }
 
-/** The text with characters written out that a terminal would act on, or that would change how what is around them looks. */
+/**
+ * The text with characters written out that a terminal would act on, or that would change how what
+ * is around them looks.
+ */
 export function visible(text: string): string {
   return text.replace(
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u115f\u1160\u2800\u3164\uffa0]|(?! )\p{Zs}/gu,
@@ -52,7 +58,10 @@ export function isAtTerminal(): boolean {
   return process.stdin.isTTY === true && process.stdin.isRaw !== true && process.stderr.isTTY === true
 }
 
-/** Asks on the terminal; no is the answer to everything but yes, to the end of the input and to an abort. */
+/**
+ * Asks on the terminal; no is the answer to everything but yes, to the end of the input and to an
+ * abort.
+ */
 export async function askOnTerminal(trust: ProjectTrust, signal?: AbortSignal): Promise<boolean> {
   const wasFlowing = process.stdin.readableFlowing === true
   try {

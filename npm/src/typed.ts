@@ -5,7 +5,10 @@ import { cancelled } from './cancelled.js'
 import { read } from './own.js'
 import { visible } from './trust.js'
 
-/** Asks for the code until one is taken; a text that is none leaves the login open, and is asked for again. */
+/**
+ * Asks for the code until one is taken; a text that is not a code leaves the login open, and is
+ * asked for again.
+ */
 export async function finishByTerminal(session: LoginSession, ended: AbortSignal): Promise<Account> {
   for (;;) {
     const code = await readLine('Paste it here: ', ended)

@@ -13,7 +13,10 @@ export async function rest(ms: number, signal: AbortSignal | undefined): Promise
   }
 }
 
-/** Resolves as `promise` does, or rejects with the signal's reason as soon as it aborts. The promise itself goes on unheard. */
+/**
+ * Resolves as `promise` does, or rejects with the signal's reason as soon as it aborts. The promise
+ * itself goes on unheard.
+ */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise
   let onAbort = (): void => {}

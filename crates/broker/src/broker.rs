@@ -23,7 +23,7 @@ use crate::providers::{BoundItems, StreamShape};
 use crate::refresh::Refresher;
 use crate::request::{AuthRequest, Explained, Lease, Report, RequestService, Verdict};
 use crate::status::{PoolStatus, ProviderSummary, StatusService, VaultStatus};
-use crate::store::{Account, Filter, Store};
+use crate::store::{Account, Filter, HeaderRules, Store};
 use crate::transfer::{Imported, Logins, PassphraseRule, TransferService};
 use crate::trust::ProjectTrust;
 
@@ -105,6 +105,11 @@ impl Broker {
     /// How a provider's event streams look.
     pub fn stream_shapes(&self, provider: &str) -> Result<&'static [StreamShape], BrokerError> {
         self.requests.stream_shapes(provider)
+    }
+
+    /// What becomes of a provider's further headers where a caller sets them too.
+    pub fn header_rules(&self, provider: &str) -> Result<HeaderRules, BrokerError> {
+        self.requests.header_rules(provider)
     }
 
     /// What the account of an attempt is lent with now; `None` for an attempt or an account that is not known.

@@ -44,20 +44,17 @@ pub use migrate::{
 pub use models::{Model, ModelList, ModelsRequest, RefreshModels};
 pub use notifier::{Event, EventKind, Events, PoolFigures};
 pub use printable::visible_text;
-pub use provider_auth_oauth::{FromNearby, Http, HttpError, Identity, Reach};
+pub use provider_auth_oauth::{FromLocalNetwork, Http, HttpError, Identity, Reach};
 pub use provider_auth_policy::{
     AccountKind, Action, Block, Chance, Failure, OBSERVED_HEADERS, Reason, Rule, Scope, Selection,
     Source, Timestamp, Trace, TracedAccount, Usage,
 };
 pub use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource, Quarantined};
-pub use providers::{
-    BoundItems, ModelLists, OwnShape, SESSION_HEADERS, StreamShape, appended_headers, built_in_ids,
-    default_headers,
-};
+pub use providers::{BoundItems, ModelLists, OwnShape, SESSION_HEADERS, StreamShape};
 pub use refusal::LocalRefusal;
 pub use request::{AuthRequest, Explained, Lease, Report, Verdict};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use status::{PoolStatus, ProviderSummary, VaultStatus};
-pub use store::{Account, Filter, HeaderSet};
+pub use store::{Account, Filter, HeaderRules, HeaderSet};
 pub use transfer::{Imported, ImportedAccount, Logins, Outcome, PassphraseRule};
 pub use waits::Waits;

@@ -1,15 +1,14 @@
 //! Translates between JavaScript and the broker; holds no logic.
 //!
-//! Every export is one call of the broker. What can settle at once settles on the calling thread, without a hop; the
-//! rest runs on the broker's own runtime and settles a deferred promise. Errors are `Error`s with a stable `code`.
+//! Every export is one call of the broker. What can settle at once settles on the calling thread,
+//! without a hop; the rest runs on the broker's own runtime and settles a deferred promise. Errors
+//! are `Error`s with a stable `code`.
 
 mod arguments;
 mod calls;
 mod errors;
-mod objects;
-mod options;
 mod promises;
-mod values;
+mod results;
 
 use std::alloc::System;
 
@@ -17,7 +16,8 @@ use napi_derive::{module_init, napi};
 use provider_auth_broker::global;
 use zeroizing_alloc::ZeroAlloc;
 
-/// Wipes whatever is freed: a token passes through buffers of HTTP, TLS and JSON libraries that wipe nothing.
+/// Wipes whatever is freed: a token passes through buffers of HTTP, TLS and JSON libraries that
+/// wipe nothing.
 #[global_allocator]
 static WIPING: ZeroAlloc<System> = ZeroAlloc(System);
 

@@ -1,4 +1,4 @@
-//! Promises: settled at once on the calling thread, or later by a task on the broker's runtime.
+//! Promises, which a task on the broker's runtime settles.
 
 use std::future::Future;
 
@@ -6,18 +6,25 @@ use napi::Env;
 use napi::bindgen_prelude::*;
 use provider_auth_broker::{BrokerError, global};
 
+use crate::arguments::Read;
 use crate::errors::to_js;
 
 /// A promise in the hands of JavaScript.
 pub(crate) type Promised<'env> = Unknown<'env>;
 
-/// A promise that is settled already.
-pub(crate) fn settled<'env, T: ToNapiValue + 'env>(
+/// Reads the arguments of a call and does its work with them in a task. A call that returns a
+/// promise never throws: what is wrong with its arguments rejects the promise, at once.
+pub(crate) fn call<'env, A, T, F>(
     env: &'env Env,
-    outcome: std::result::Result<T, BrokerError>,
-) -> Result<Promised<'env>> {
-    match outcome {
-        Ok(value) => Ok(PromiseRaw::resolve(env, value)?.to_unknown()),
+    read: impl FnOnce() -> Read<A>,
+    work: impl FnOnce(A) -> F,
+) -> Result<Promised<'env>>
+where
+    T: ToNapiValue + Send + 'static,
+    F: Future<Output = std::result::Result<T, BrokerError>> + Send + 'static,
+{
+    match read() {
+        Ok(arguments) => later(env, work(arguments)),
         Err(error) => Ok(PromiseRaw::<()>::reject(env, to_js(env, &error))?.to_unknown()),
     }
 }

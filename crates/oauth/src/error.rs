@@ -1,8 +1,9 @@
-//! What can go wrong, by what the caller can do about it. Of a server's body only the cleaned error name and description are kept.
+//! What can go wrong, by what the caller can do about it. Of a server's body only the cleaned error
+//! name and description are kept.
 
 use secrecy::SecretString;
 
-use crate::{HttpError, limits, private::hidden, tokens::reveal};
+use crate::{HttpError, limits, secret::reveal, text::redaction::hidden};
 
 /// Why a token, device, discovery or revocation request brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +44,7 @@ pub enum OauthError {
     /// No answer came.
     #[error("{0}")]
     Http(HttpError),
-    /// The answer is no JSON object: a proxy, a firewall page, a wrong URL.
+    /// The answer is not a JSON object: a proxy, a firewall page, a wrong URL.
     #[error("the server answered {status} with {} instead of JSON", .content_type.as_deref().unwrap_or("nothing"))]
     NotJson {
         /// HTTP status.
@@ -67,16 +68,17 @@ pub enum OauthError {
     #[error("the server issued a token that is not a bearer token")]
     NotBearer,
     /// The id token answers another login than this one.
-    #[error("the id token belongs to another login")]
+    #[error("the id token belongs to another login (nonce mismatch)")]
     WrongNonce,
-    /// The id token's signature, issuer, audience or time is wrong, or there is none where there must be one.
+    /// The id token's signature, issuer, audience or time is wrong, or the server sent no id token
+    /// where one is required.
     #[error("the id token cannot be trusted: {why}")]
     UntrustedIdToken {
         /// What is wrong with it.
         why: &'static str,
     },
     /// The user, or the server, left out a scope without which the login is of no use.
-    #[error("the login was granted without the scope {scope}, which it cannot do without")]
+    #[error("the login was granted without the scope {scope}, which is required")]
     MissingScope {
         /// The scope.
         scope: String,
@@ -107,21 +109,26 @@ pub enum OauthError {
         found: String,
     },
     /// A server elsewhere names a place on this machine or in its local network.
-    #[error("{server} names {url}, a place that only this machine or its network knows")]
+    #[error("{server} names {url}, an address on this machine or its local network")]
     OutOfBounds {
         /// Origin of the server.
         server: String,
         /// The origin that it names.
         url: String,
     },
-    /// The server does not say that it knows PKCE with S256, without which a code could be used by whoever sees it.
-    #[error("the login server {issuer} does not say that it knows PKCE (S256)")]
+    /// The server does not say that it knows PKCE with S256, without which a code could be used by
+    /// anybody who sees it.
+    #[error(
+        "the login server {issuer} does not announce PKCE with S256 (code_challenge_methods_supported)"
+    )]
     NoPkce {
         /// Its issuer.
         issuer: String,
     },
     /// The page of a login server brings parameters that are the login's own to set.
-    #[error("the sign-in page at {url} brings parameters of its own that say where the code goes")]
+    #[error(
+        "the authorization endpoint at {url} already has parameters that say where the code goes"
+    )]
     PageWithParameters {
         /// Its origin.
         url: String,
@@ -137,7 +144,7 @@ pub enum OauthError {
 impl OauthError {
     /// Whether the same request may succeed later, so that nothing must be given up for it.
     ///
-    /// An answer that is no OAuth at all counts: it came from something between us and the server.
+    /// An answer that is not OAuth at all counts: it came from something between us and the server.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(
@@ -152,7 +159,8 @@ impl OauthError {
 }
 
 impl OauthError {
-    /// Returns the name by which the server called its error, if it is a plain word: for a person to see.
+    /// Returns the name by which the server called its error, if it is a plain word: for a person
+    /// to see.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         let name = match self {
@@ -165,8 +173,8 @@ impl OauthError {
         is_code(name).then_some(name)
     }
 
-    /// Returns the error without any of `secrets`, in whatever form a server's words repeat them: it may know more of them than
-    /// it was sent.
+    /// Returns the error without any of `secrets`, in whatever form a server's words repeat them:
+    /// it may know more of them than it was sent.
     #[must_use]
     pub fn without(mut self, secrets: &[&SecretString]) -> Self {
         let secrets: Vec<&str> = secrets.iter().map(|secret| reveal(secret)).collect();
@@ -199,7 +207,8 @@ impl OauthError {
     }
 }
 
-/// Whether a text is an error code as the standards have them (RFC 6749 §4.1.2.1), and so nothing but a word.
+/// Whether a text is an error code as the standards have them (RFC 6749 §4.1.2.1), and so nothing
+/// but a word.
 pub(crate) fn is_code(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     !text.is_empty() && text.len() <= limits::ERROR_NAME_CHARS && text.chars().all(is_part)
@@ -220,16 +229,16 @@ impl From<HttpError> for OauthError {
 #[non_exhaustive]
 pub enum CallbackError {
     /// It answers another login: a stale tab, or a forged request.
-    #[error("this answer belongs to another login")]
+    #[error("this answer belongs to another login (state mismatch)")]
     WrongState,
     /// It does not say which login it answers.
-    #[error("this answer does not say which login it belongs to")]
+    #[error("this answer has no state parameter, so it cannot be matched to this login")]
     MissingState,
     /// A parameter comes twice (RFC 6749 §3.1 forbids it).
-    #[error("this answer holds a parameter twice")]
+    #[error("this answer has a parameter twice")]
     RepeatedParameter,
     /// It comes from another server than the one that was asked (RFC 9207).
-    #[error("this answer comes from another server")]
+    #[error("this answer comes from another server (iss or redirect URI mismatch, RFC 9207)")]
     WrongIssuer,
     /// The server ended the login. The one error that is an answer to this login.
     #[error("the provider ended the login: {error}{}", because(.description))]
@@ -239,14 +248,16 @@ pub enum CallbackError {
         /// The server's own words.
         description: Option<String>,
     },
-    /// There is no code in it.
-    #[error("this answer holds no code")]
+    /// It has no code.
+    #[error("this answer has no authorization code")]
     MissingCode,
     /// It names another client than the one that asked.
-    #[error("this answer is meant for another client")]
+    #[error("this answer is meant for another client (client_id mismatch)")]
     WrongClient,
     /// The server was to issue a client with it, and did not.
-    #[error("this answer issues no client; paste the whole address that the browser ends on")]
+    #[error(
+        "this answer has no client_id, which the server issues with the first login; paste the whole address that the browser ends on"
+    )]
     MissingClient,
 }
 

@@ -4,8 +4,8 @@ use std::{future::Future, pin::Pin};
 
 /// Sends one request.
 ///
-/// The implementor does not follow redirects, caps body and time, refuses what is neither https nor loopback, and keeps to
-/// the [`Reach`] that it finds among the extensions of a request.
+/// The implementor does not follow redirects, caps body and time, refuses what is neither https nor
+/// loopback, and keeps to the [`Reach`] that it finds among the extensions of a request.
 pub trait Http: Send + Sync {
     /// Sends `request` and reads the whole answer, of whatever status.
     fn send(&self, request: http::Request<Vec<u8>>) -> Sending<'_>;
@@ -15,21 +15,23 @@ pub trait Http: Send + Sync {
 pub type Sending<'a> =
     Pin<Box<dyn Future<Output = Result<http::Response<Vec<u8>>, HttpError>> + Send + 'a>>;
 
-/// How far a request may reach; one that says nothing may reach anything. It holds for where a name leads at the moment of
-/// connecting, so that a name that leads elsewhere the next time does not help its owner.
+/// Which addresses a request may connect to; one without it may connect to any. It holds for what a
+/// name resolves to at the moment of connecting, so that a name which resolves to another address
+/// the next time does not help its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Anywhere; an answer that can only come from this machine or its network says so ([`FromNearby`]).
-    Noted,
-    /// Not to this machine or its network ([`HttpError::Local`]).
-    Elsewhere,
+    /// Any; an answer that can only come from this machine or its network says so
+    /// ([`FromLocalNetwork`]).
+    Observed,
+    /// None of this machine or its network ([`HttpError::Local`]).
+    PublicOnly,
 }
 
 /// Stands among the extensions of an answer that came from this machine or its network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FromNearby;
+pub struct FromLocalNetwork;
 
-/// Sends requests no farther than they may reach.
+/// Sends requests with a bound on where they may connect to.
 pub struct Bounded<'a> {
     http: &'a dyn Http,
     reach: Option<Reach>,
@@ -37,7 +39,8 @@ pub struct Bounded<'a> {
 }
 
 impl<'a> Bounded<'a> {
-    /// Returns a client whose requests may reach so far; those to the hosts `except`, which the user has named, anything.
+    /// Returns a client whose requests have this reach; those to the hosts `except`, which the user
+    /// has named, may connect anywhere.
     #[must_use]
     pub fn new(http: &'a dyn Http, reach: Option<Reach>, except: Vec<String>) -> Self {
         Self {
@@ -92,12 +95,12 @@ pub enum HttpError {
     NoProxy(String),
     /// The proxy wants to know who asks, or does not take what it is told; holds its origin.
     #[error(
-        "the proxy {0} wants a user name and password (407), and none or others were given: set HTTPS_PROXY to http://name:password@host:port"
+        "the proxy {0} requires a user name and password (407), which were missing or wrong: set HTTPS_PROXY to http://name:password@host:port"
     )]
     ProxyLogin(String),
     /// The proxy does not connect to this host.
     #[error(
-        "the proxy {proxy} refuses the way to this host ({status}): have whoever runs it allow the host, or leave it out with NO_PROXY"
+        "the proxy {proxy} does not allow connections to this host ({status}): ask its administrator to allow it, or leave it out with NO_PROXY"
     )]
     ProxyRefused {
         /// Its origin.
@@ -107,7 +110,7 @@ pub enum HttpError {
     },
     /// The proxy could not connect to this host.
     #[error(
-        "the proxy {proxy} found no way to this host ({status}): it may be down, or unknown there"
+        "the proxy {proxy} could not connect to this host ({status}): the host may be down, or unknown to the proxy"
     )]
     ProxyFailed {
         /// Its origin.
@@ -121,8 +124,9 @@ pub enum HttpError {
     /// The URL is neither https nor http on loopback; holds its origin.
     #[error("{0} is neither https nor http on this machine")]
     Insecure(String),
-    /// The host leads to this machine or its network, and the request may not go there; holds its origin. Nothing was sent.
-    #[error("{0} leads to an address of this machine or its network")]
+    /// The host leads to this machine or its network, and the request may not go there; holds its
+    /// origin. Nothing was sent.
+    #[error("{0} resolves to an address of this machine or its local network")]
     Local(String),
     /// The connection broke, or the answer was not HTTP.
     #[error("the connection broke")]

@@ -1,8 +1,9 @@
 //! Speaks OAuth 2.0 and each provider's dialect over an HTTP client that it is handed.
 //!
-//! Requests are built by the `oauth2` crate; one adapter between it and the HTTP client applies the provider's
-//! [`Dialect`], which is data. This crate has no clock, file, environment or randomness of its own: what is needed of
-//! them comes in as an argument. It decides nothing about accounts; it says precisely what a server answered.
+//! Requests are built by the `oauth2` crate; one adapter between it and the HTTP client applies the
+//! provider's [`Dialect`], which is data. This crate has no clock, file, environment or randomness
+//! of its own: what is needed of them comes in as an argument. It decides nothing about accounts;
+//! it says precisely what a server answered.
 //!
 //! ```
 //! use provider_auth_oauth::{Client, LoginSecrets, Server, authorization_url};
@@ -21,53 +22,43 @@
 //! # }
 //! ```
 
-mod adapter;
-mod answer;
-mod challenge;
-mod client_key;
-mod device;
-mod dialect;
-mod discovery;
 mod error;
-mod exchange;
-mod grant;
 mod http;
-mod id_token;
-mod identity;
 pub mod limits;
-mod local;
 mod login;
-mod pasted;
-mod private;
-mod reading;
-mod registration;
+mod request;
 mod resource;
+mod secret;
 mod server;
 mod text;
 mod tokens;
 
-pub use crate::challenge::{Challenge, bearer_challenge};
-pub use crate::client_key::{ClientKey, SignsForClient};
-pub use crate::device::{DeviceGrant, poll_device, start_device};
-pub use crate::dialect::{
+pub use crate::error::{CallbackError, OauthError};
+pub use crate::http::{Bounded, FromLocalNetwork, Http, HttpError, Reach, Sending};
+pub use crate::login::device::{DeviceGrant, poll_device, start_device};
+pub use crate::login::page::{PageLogin, poll_page, start_page};
+pub use crate::login::pasted::{Pasted, read_pasted};
+pub use crate::login::{Callback, LoginSecrets, authorization_url, error_code, read_callback};
+pub use crate::request::exchange::{exchange_assertion, exchange_token};
+pub use crate::request::grant::{TokenHint, client_credentials, exchange_code, refresh, revoke};
+pub use crate::resource::challenge::{Challenge, bearer_challenge};
+pub use crate::resource::local::{is_local, is_local_address};
+pub use crate::resource::{
+    Resource, answers_from_local_network, discover_resource, require_public_place, resource_uri,
+};
+pub use crate::server::Server;
+pub use crate::server::client::{Client, ClientAuth};
+pub use crate::server::client_key::{ClientKey, SignsForClient};
+pub use crate::server::dialect::{
     Dialect, Discovery, Encoding, ErrorRule, IdTokenCheck, IdentityPaths, IssuedClient, Meaning,
     PagePoll, Renewal, StepDialect,
 };
-pub use crate::discovery::{Metadata, discover, discover_of};
-pub use crate::error::{CallbackError, OauthError};
-pub use crate::exchange::{PageLogin, exchange_assertion, exchange_token, poll_page, start_page};
-pub use crate::grant::{TokenHint, client_credentials, exchange_code, refresh, revoke};
-pub use crate::http::{Bounded, FromNearby, Http, HttpError, Reach, Sending};
-pub use crate::id_token::check_id_token;
-pub use crate::identity::{Identity, identity, userinfo};
-pub use crate::local::{is_local, is_local_address};
-pub use crate::login::{Callback, LoginSecrets, authorization_url, error_code, read_callback};
-pub use crate::pasted::{Pasted, read_pasted};
-pub use crate::private::{looks_private, without_private, without_secrets};
-pub use crate::reading::{unix_seconds, whole, without_mark};
-pub use crate::registration::{Registered, register};
-pub use crate::resource::{
-    Resource, answers_from_nearby, discover_resource, require_known_to_all, resource_uri,
-};
-pub use crate::server::{Client, ClientAuth, Server, is_https_or_loopback, is_loopback};
+pub use crate::server::discovery::{discover, discover_of};
+pub use crate::server::metadata::Metadata;
+pub use crate::server::registration::{Registered, register};
+pub use crate::server::url_rules::{is_https_or_loopback, is_loopback};
+pub use crate::text::lenient::{unix_seconds, whole, without_bom};
+pub use crate::text::redaction::{looks_private, without_private, without_secrets};
 pub use crate::tokens::Tokens;
+pub use crate::tokens::id_token::check_id_token;
+pub use crate::tokens::identity::{Identity, identity, userinfo};

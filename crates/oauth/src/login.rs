@@ -1,4 +1,9 @@
-//! The authorization code login with PKCE: the page to open, and the answer that comes back (RFC 6749 §4.1, 7636, 9207).
+//! The authorization code login with PKCE: the page to open, and the answer that comes back (RFC
+//! 6749 §4.1, 7636, 9207).
+
+pub(crate) mod device;
+pub(crate) mod page;
+pub(crate) mod pasted;
 
 use std::{borrow::Cow, fmt};
 
@@ -13,9 +18,9 @@ use crate::{
     CallbackError, Client, OauthError, Server,
     error::is_code,
     limits,
-    server::endpoint,
+    secret::reveal,
+    server::url_rules::endpoint,
     text::{clean, without_echo},
-    tokens::reveal,
 };
 
 /// The random values of one login. They bind page, answer, code and id token together.
@@ -28,7 +33,8 @@ pub struct LoginSecrets {
 }
 
 impl LoginSecrets {
-    /// Draws three independent values: `state` travels through URLs and must tell nothing about the verifier.
+    /// Draws three independent values: `state` travels through URLs and must tell nothing about the
+    /// verifier.
     #[must_use]
     pub fn new(entropy: &mut dyn FnMut(&mut [u8])) -> Self {
         let mut draw = || {
@@ -69,7 +75,8 @@ pub struct Callback {
 }
 
 impl Callback {
-    /// Returns the client with which to go on: the one that the answer issues to a first login, else `client` itself.
+    /// Returns the client with which to go on: the one that the answer issues to a first login,
+    /// else `client` itself.
     ///
     /// An answer that names another client than the one that asked is refused.
     pub fn client(&self, server: &Server, client: &Client) -> Result<Client, CallbackError> {
@@ -90,8 +97,8 @@ impl Callback {
 
 /// Returns the page where the user signs in.
 ///
-/// PKCE is always S256. The nonce is sent when an id token is asked for (`openid`). Extra parameters of the dialect
-/// are added where the flow itself sets none of that name.
+/// PKCE is always S256. The nonce is sent when an id token is asked for (`openid`). Extra
+/// parameters of the dialect are added where the flow itself sets none of that name.
 pub fn authorization_url(
     server: &Server,
     client: &Client,
@@ -104,7 +111,8 @@ pub fn authorization_url(
         server.authorization_endpoint.as_ref(),
         "authorization endpoint",
     )?;
-    // Many servers take the first of two parameters, so a page that brings its own could have the code go elsewhere.
+    // Many servers take the first of two parameters, so a page that brings its own could have the
+    // code go elsewhere.
     let is_ours =
         |(name, _): &(Cow<'_, str>, _)| OF_THE_FLOW.contains(&&*name.to_ascii_lowercase());
     if page.query_pairs().any(|pair| is_ours(&pair)) {
@@ -187,8 +195,8 @@ pub fn read_callback(
     })
 }
 
-/// Returns the server's error code in an answer, whether the answer counts or not: for a person to see. One that is no plain
-/// word, as the standards have it (RFC 6749 §4.1.2.1), is none.
+/// Returns the server's error code in an answer, whether the answer counts or not: for a person to
+/// see. `None` for anything but a plain word as the standard has it (RFC 6749 §4.1.2.1).
 #[must_use]
 pub fn error_code(query: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
@@ -241,7 +249,7 @@ pub(crate) fn check_state(
 
 fn check_issuer(issuer: Option<&str>, server: &Server) -> Result<(), CallbackError> {
     let right = match (issuer, &server.issuer) {
-        (Some(issuer), Some(_)) => server.is_called(issuer),
+        (Some(issuer), Some(_)) => server.matches_issuer(issuer),
         (Some(_), None) => true,
         (None, _) => !server.issuer_in_response,
     };

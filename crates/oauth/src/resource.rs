@@ -1,10 +1,13 @@
-//! Finds where one signs in to a protected resource: from its challenge over its own description to its authorization
-//! server (RFC 9728, and the authorization page of the Model Context Protocol, which narrows it).
+//! Finds where one signs in to a protected resource: from its challenge over its own description to
+//! its authorization server (RFC 9728, and the authorization page of the Model Context Protocol,
+//! which narrows it).
 //!
-//! All of it comes from a server that nobody vouches for. Its description must be of the very resource that was asked for,
-//! and a server elsewhere may not send us to places that only this machine or its network knows, be they named by address or
-//! by a name that leads there.
+//! All of it comes from a server that is not trusted. Its description must be of the very resource
+//! that was asked for, and a server elsewhere may not send us to places that only this machine or
+//! its network knows, be they named by address or by a name that leads there.
 
+pub(crate) mod challenge;
+pub(crate) mod local;
 #[cfg(test)]
 mod tests;
 
@@ -16,16 +19,21 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    Bounded, FromNearby, Http, HttpError, Metadata, OauthError, Reach, Server,
-    challenge::{self, Challenge, bearer_challenge},
-    discovery::{Order, at_path, discover_in, fetch, is_of_place, words},
-    limits,
-    local::is_local,
-    server::{is_loopback, require_secure},
-    text::without_echo,
+    Bounded, FromLocalNetwork, Http, HttpError, Metadata, OauthError, Reach, Server, limits,
+    server::{
+        discovery::{Order, at_path, discover_in, fetch, is_of_place, words},
+        url_rules::{is_loopback, require_secure},
+    },
+    text::{lenient, without_echo},
 };
 
-/// The question that needs no session: a protected server refuses it, any other answers with nothing (MCP, "Ping").
+use self::{
+    challenge::{Challenge, bearer_challenge},
+    local::is_local,
+};
+
+/// The question that needs no session: a protected server refuses it, any other answers with
+/// nothing (MCP, "Ping").
 const PING: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -39,15 +47,17 @@ pub struct Resource {
     pub scopes: Vec<String>,
     /// Its authorization server.
     pub server: Metadata,
-    /// Whether it is neither on this machine nor in its network, so that what it names may not be there either.
+    /// Whether it is neither on this machine nor in its network, so that what it names may not be
+    /// there either.
     pub is_elsewhere: bool,
 }
 
 /// Asks a resource, such as an MCP server, where one signs in to it.
 ///
-/// Its challenge may name the place of its description; else that lies at a well-known place. A resource without one is of
-/// MCP's revision 2025-03-26: its own origin is the authorization server. That server must know PKCE with S256. `configured`
-/// says how the user has it differ: by which names it may call itself, and which endpoints need not be looked up.
+/// Its challenge may name the place of its description; else that lies at a well-known place. A
+/// resource without one is of MCP's revision 2025-03-26: its own origin is the authorization
+/// server. That server must know PKCE with S256. `configured` says how the user has it differ: by
+/// which names it may call itself, and which endpoints need not be looked up.
 pub async fn discover_resource(
     http: &dyn Http,
     url: &Url,
@@ -56,7 +66,7 @@ pub async fn discover_resource(
     require_secure(url)?;
     let (challenge, place) = challenge_of(http, url).await?;
     let bounds = Bounds { url, place };
-    let reach = (place == Place::Elsewhere).then_some(Reach::Elsewhere);
+    let reach = (place == Place::Elsewhere).then_some(Reach::PublicOnly);
     // What the user has named may lie anywhere.
     let http = &Bounded::new(http, reach, configured.hosts());
     let found = describe(http, bounds, challenge.resource_metadata.as_ref()).await?;
@@ -98,18 +108,20 @@ fn require_s256(server: &Metadata) -> Result<(), OauthError> {
 }
 
 /// Whether a resource is on this machine or in its network now, as its own answer shows.
-pub async fn answers_from_nearby(http: &dyn Http, url: &Url) -> bool {
+pub async fn answers_from_local_network(http: &dyn Http, url: &Url) -> bool {
     matches!(challenge_of(http, url).await, Ok((_, Place::Nearby)))
 }
 
-/// Returns the canonical identifier of a resource: neither query nor fragment, and no slash at the end.
+/// Returns the canonical identifier of a resource: neither query nor fragment, and no slash at the
+/// end.
 #[must_use]
 pub fn resource_uri(url: &Url) -> String {
     let bare = String::from(at_path(url, url.path().trim_end_matches('/')));
     bare.strip_suffix('/').map(str::to_owned).unwrap_or(bare)
 }
 
-/// What the server answers to a request without a token, and where it is. One that says nothing may still be described.
+/// What the server answers to a request without a token, and where it is. One that says nothing may
+/// still be described.
 async fn challenge_of(http: &dyn Http, url: &Url) -> Result<(Challenge, Place), OauthError> {
     let named = match is_local(url) {
         true => Place::Nearby,
@@ -122,17 +134,17 @@ async fn challenge_of(http: &dyn Http, url: &Url) -> Result<(Challenge, Place), 
         .header(ACCEPT, "application/json, text/event-stream")
         .body(PING.to_vec())
         .map_err(|_| OauthError::MissingEndpoint { which: "resource" })?;
-    let http = Bounded::new(http, Some(Reach::Noted), Vec::new());
+    let http = Bounded::new(http, Some(Reach::Observed), Vec::new());
     let response = match http.send(request).await {
         Ok(response) => response,
-        // An answer without an end is none, and a page of any size says nothing here.
+        // An answer without an end counts as no answer, and a page of any size says nothing here.
         Err(HttpError::Timeout | HttpError::TooLarge | HttpError::Other) => {
             return Ok((Challenge::default(), named));
         }
         Err(error) => return Err(error.into()),
     };
-    let place = match response.extensions().get::<FromNearby>() {
-        Some(FromNearby) => Place::Nearby,
+    let place = match response.extensions().get::<FromLocalNetwork>() {
+        Some(FromLocalNetwork) => Place::Nearby,
         None => named,
     };
     if response.status() != StatusCode::UNAUTHORIZED {
@@ -146,11 +158,12 @@ async fn challenge_of(http: &dyn Http, url: &Url) -> Result<(Challenge, Place), 
 /// What looking for a resource's description of itself comes to.
 enum Described {
     Found(Map<String, Value>),
-    /// There is none where one would be, or none that could be read: the first trouble on the way.
+    /// No description that could be read at any of the places; holds the first error on the way.
     Nowhere(Option<OauthError>),
 }
 
-/// Looks for the resource's description of itself. Trouble at one place says nothing about the others.
+/// Looks for the resource's description of itself. Trouble at one place says nothing about the
+/// others.
 async fn describe(
     http: &dyn Http,
     bounds: Bounds<'_>,
@@ -228,16 +241,16 @@ impl Description {
         Ok(Self {
             id: id.to_owned(),
             issuer,
-            scopes: challenge::scopes(words(document, "scopes_supported")),
+            scopes: lenient::scopes(words(document, "scopes_supported")),
         })
     }
 }
 
-/// Whether a described resource is the one at `url`, or one that holds it: on the same origin, with a path that is whole
-/// segments of its path.
+/// Whether a described resource is the one at `url`, or one that holds it: on the same origin, with
+/// a path that is whole segments of its path.
 ///
-/// RFC 9728 §3.3 wants both to be equal. Servers that describe their origin for all of its paths are common, and what we
-/// hold goes to the origin as a whole anyway.
+/// RFC 9728 §3.3 wants both to be equal. Servers that describe their origin for all of its paths
+/// are common, and what we hold goes to the origin as a whole anyway.
 fn is_of(id: &str, url: &Url) -> bool {
     if id.len() > limits::RESOURCE_BYTES || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return false;
@@ -269,8 +282,9 @@ struct Bounds<'a> {
 }
 
 impl Bounds<'_> {
-    /// Refuses an authorization server with an endpoint that only this machine or its network knows, if the resource is
-    /// elsewhere. What lies on an origin that the user has named is theirs to know.
+    /// Refuses an authorization server with an endpoint that only this machine or its network
+    /// knows, if the resource is elsewhere. What lies on an origin that the user has named is
+    /// theirs to know.
     fn hold_server(self, server: &Metadata, configured: &Server) -> Result<(), OauthError> {
         let endpoints = [
             &server.authorization_endpoint,
@@ -291,10 +305,10 @@ impl Bounds<'_> {
             .try_for_each(|endpoint| self.hold(endpoint))
     }
 
-    /// Refuses a place that is not https, unless both it and the resource are on this machine; and one in the local network,
-    /// unless the resource is there too.
+    /// Refuses a place that is not https, unless both it and the resource are on this machine; and
+    /// one in the local network, unless the resource is there too.
     ///
-    /// What a name leads to shows when it is connected to: see [`Reach::Elsewhere`].
+    /// What a name leads to shows when it is connected to: see [`Reach::PublicOnly`].
     fn hold(self, place: &Url) -> Result<(), OauthError> {
         require_secure(place)?;
         let is_fine = if is_loopback(place) {
@@ -313,8 +327,9 @@ impl Bounds<'_> {
     }
 }
 
-/// Refuses a place that a resource elsewhere may not send us to, as [`discover_resource`] does with what it finds.
-pub fn require_known_to_all(resource: &Url, place: &Url) -> Result<(), OauthError> {
+/// Refuses a place that a resource elsewhere may not send us to, as [`discover_resource`] does with
+/// what it finds.
+pub fn require_public_place(resource: &Url, place: &Url) -> Result<(), OauthError> {
     let bounds = Bounds {
         url: resource,
         place: match is_local(resource) {

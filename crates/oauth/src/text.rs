@@ -1,8 +1,14 @@
 //! Text from a server, before a person or a terminal sees it.
 
-use crate::{limits, private::hidden};
+pub(crate) mod lenient;
+pub(crate) mod redaction;
 
-/// Returns `text` without control, direction-changing and invisible characters, cut to `limit` characters; `None` when nothing is left.
+use crate::limits;
+
+use self::redaction::hidden;
+
+/// Returns `text` without control, direction-changing and invisible characters, cut to `limit`
+/// characters; `None` when nothing is left.
 pub(crate) fn clean(text: &str, limit: usize) -> Option<String> {
     let mut kept: String = text
         .chars()
@@ -15,10 +21,12 @@ pub(crate) fn clean(text: &str, limit: usize) -> Option<String> {
     (!kept.is_empty()).then(|| kept.to_owned())
 }
 
-/// Returns `text` cleaned like [`clean`], without any of `secrets` in whatever form, and without what looks like an address
-/// of a person or a key: some servers echo what they were sent, or quote what they have just issued.
+/// Returns `text` cleaned like [`clean`], without any of `secrets` in whatever form, and without
+/// what looks like an address of a person or a key: some servers echo what they were sent, or quote
+/// what they have just issued.
 ///
-/// It is looked for before and after the cleaning, which joins what a control character had cut in two.
+/// It is looked for before and after the cleaning, which joins what a control character had cut in
+/// two.
 pub(crate) fn without_echo(text: &str, limit: usize, secrets: &[&str]) -> Option<String> {
     let end = text.char_indices().nth(limits::READ_CHARS);
     let text = end.map_or(text, |(end, _)| &text[..end]);

@@ -1,15 +1,19 @@
 //! What a token request brought.
 
+pub(crate) mod id_token;
+pub(crate) mod identity;
+
 use std::{fmt, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
     OauthError, Server, limits,
-    reading::{unix_seconds, whole},
+    secret::reveal,
+    text::lenient::{unix_seconds, whole},
 };
 
 /// Tokens, as the server issued them.
@@ -17,25 +21,29 @@ use crate::{
 pub struct Tokens {
     /// Sent with every request.
     pub access: SecretString,
-    /// Brings the next tokens. Absent when the server issued none: after a refresh, the old one stays good.
+    /// Brings the next tokens. Absent when the server issued none: after a refresh, the old one
+    /// stays good.
     pub refresh: Option<SecretString>,
     /// Says who signed in (OpenID Connect).
     pub id_token: Option<SecretString>,
-    /// Life of the access token, counted from before the request was sent. Absent when the server names none that makes sense.
+    /// Life of the access token, counted from before the request was sent. Absent when the server
+    /// names none that makes sense.
     pub expires_in: Option<Duration>,
-    /// When the access token ends, in Unix seconds: from `expires_at`, else from `exp` of an access token that is a JWT.
+    /// When the access token ends, in Unix seconds: from `expires_at`, else from `exp` of an access
+    /// token that is a JWT.
     pub expires_at: Option<u64>,
     /// The `date` header of the answer as sent: by that clock `expires_at` is meant.
     pub date: Option<String>,
     /// Scopes that were granted; absent when they are those asked for.
     pub scopes: Option<Vec<String>>,
-    /// What else the server said, without fields named like secrets (`earliest_refresh_at`, `resource_url`, `account`, …).
+    /// What else the server said, without fields named like secrets (`earliest_refresh_at`,
+    /// `resource_url`, `account`, …).
     pub extra: Map<String, Value>,
 }
 
 impl Tokens {
-    /// Returns when the access token ends, in Unix milliseconds, given when the request for it was sent; both by the
-    /// server's clock.
+    /// Returns when the access token ends, in Unix milliseconds, given when the request for it was
+    /// sent; both by the server's clock.
     ///
     /// `None` when neither the server nor the token says so.
     #[must_use]
@@ -53,8 +61,8 @@ impl Tokens {
 }
 
 impl Tokens {
-    /// Refuses tokens that lack a scope without which the server's logins are of no use. Scopes that are not named are
-    /// those asked for (RFC 6749 §5.1).
+    /// Refuses tokens that lack a scope without which the server's logins are of no use. Scopes
+    /// that are not named are those asked for (RFC 6749 §5.1).
     pub fn check_scope(&self, server: &Server) -> Result<(), OauthError> {
         match (&server.dialect.required_scope, &self.scopes) {
             (Some(scope), Some(granted)) if !granted.contains(scope) => {
@@ -124,9 +132,10 @@ impl From<TokenAnswer> for Tokens {
     }
 }
 
-/// Returns the claims of a JWT, unverified; `None` when the token is none.
+/// Returns the claims of a JWT, unverified; `None` when the token is not a JWT.
 ///
-/// Good enough for a token that came straight from the token endpoint over TLS (OpenID Connect Core §3.1.3.7).
+/// Good enough for a token that came straight from the token endpoint over TLS (OpenID Connect Core
+/// §3.1.3.7).
 pub(crate) fn claims(token: &SecretString) -> Option<Map<String, Value>> {
     let mut parts = reveal(token).split('.');
     let (_header, payload, _signature, None) =
@@ -135,11 +144,6 @@ pub(crate) fn claims(token: &SecretString) -> Option<Map<String, Value>> {
         return None;
     };
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?).ok()
-}
-
-/// Lays a secret bare, to be sent to the server that it is meant for or to be read. The one place in this crate.
-pub(crate) fn reveal(secret: &SecretString) -> &str {
-    secret.expose_secret()
 }
 
 /// A token response after `answer` brought it into standard form.

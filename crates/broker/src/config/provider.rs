@@ -54,9 +54,7 @@ pub struct Provider {
     pub oauth_header: HeaderTemplate,
     /// How an API key is sent.
     pub api_header: HeaderTemplate,
-    /// Further headers beside an access token. Which of a caller's own are kept, the descriptors
-    /// say: see [`appended_headers`](crate::appended_headers) and
-    /// [`default_headers`](crate::default_headers).
+    /// Further headers beside an access token. A caller's own value is kept, or ours is appended to it.
     pub oauth_extra: Vec<(String, String)>,
     /// Further headers beside an API key, under the same rule.
     pub api_extra: Vec<(String, String)>,

@@ -66,7 +66,7 @@ impl Resolve for Resolver {
             if is_ours {
                 let leads_out = |address: &IpAddr| !is_local_address(*address);
                 is_nearby.store(!found.iter().any(leads_out), Ordering::Relaxed);
-                if reach == Reach::Elsewhere {
+                if reach == Reach::PublicOnly {
                     let had_any = !found.is_empty();
                     found.retain(leads_out);
                     if had_any && found.is_empty() {
@@ -137,7 +137,7 @@ mod tests {
             (&["2002:a00:1::1", "fe80::1", "fd00::1"], Err(true)),
             (&[], Ok(&[])),
         ] {
-            let (found, _) = resolved(answering(addresses), "mcp.example", Reach::Elsewhere).await;
+            let (found, _) = resolved(answering(addresses), "mcp.example", Reach::PublicOnly).await;
             let expect = expect.map(|list| list.iter().map(ToString::to_string).collect());
             assert_eq!(found, expect, "{addresses:?}");
         }
@@ -150,7 +150,8 @@ mod tests {
             (&["10.0.0.1", "8.8.8.8"], false),
             (&["8.8.8.8"], false),
         ] {
-            let (found, told) = resolved(answering(addresses), "MCP.example", Reach::Noted).await;
+            let (found, told) =
+                resolved(answering(addresses), "MCP.example", Reach::Observed).await;
             assert_eq!((found.unwrap().len(), told), (addresses.len(), nearby));
         }
     }
@@ -158,14 +159,14 @@ mod tests {
     #[tokio::test]
     async fn the_name_of_a_proxy_is_not_judged() {
         let proxy = answering(&["10.0.0.8"]);
-        let (found, nearby) = resolved(proxy, "proxy.corp.example", Reach::Elsewhere).await;
+        let (found, nearby) = resolved(proxy, "proxy.corp.example", Reach::PublicOnly).await;
         assert_eq!((found, nearby), (Ok(vec!["10.0.0.8".to_owned()]), false));
     }
 
     #[tokio::test]
     async fn what_the_system_says_of_this_machine_is_judged_like_any_other() {
         for name in ["localhost", "localhost."] {
-            let resolver = Resolver::new(system(), name, Reach::Elsewhere);
+            let resolver = Resolver::new(system(), name, Reach::PublicOnly);
             let found = resolver.resolve(name.parse().unwrap()).await;
             let error = found.map(Iterator::count).unwrap_err();
             // Some systems do not know the name with its dot.

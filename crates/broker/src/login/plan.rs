@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use provider_auth_oauth::{
-    Bounded, Client, DeviceGrant, Metadata, Server, require_known_to_all, resource_uri,
+    Bounded, Client, DeviceGrant, Metadata, Server, require_public_place, resource_uri,
 };
 use provider_auth_policy::Timestamp;
 use url::Url;
@@ -142,7 +142,7 @@ impl LoginPlan {
         let pages = grant.verification_uri_complete.iter();
         pages
             .chain([&grant.verification_uri])
-            .try_for_each(|page| require_known_to_all(&mcp.url, page))
+            .try_for_each(|page| require_public_place(&mcp.url, page))
             .map_err(BrokerError::from_login)
     }
 }

@@ -1,6 +1,6 @@
 //! Reads one page of a provider's list of models. Pure; the forms themselves are data, in `providers/models.rs`.
 
-use provider_auth_oauth::{whole, without_mark};
+use provider_auth_oauth::{whole, without_bom};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ pub(super) enum Fault {
 
 /// Reads a page in the first of these forms that fits. An empty list fits.
 pub(super) fn read(shapes: &[&Shape<'_>], body: &[u8]) -> Result<Page, Fault> {
-    let body: Value = serde_json::from_slice(without_mark(body)).map_err(|_| Fault::NotJson)?;
+    let body: Value = serde_json::from_slice(without_bom(body)).map_err(|_| Fault::NotJson)?;
     let mut fault = Fault::NoList;
     for shape in shapes {
         let Some(entries) = body.pointer(shape.entries).and_then(Value::as_array) else {

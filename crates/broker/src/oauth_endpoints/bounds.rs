@@ -20,7 +20,7 @@ impl Bounds {
             return Self::default();
         }
         Self {
-            reach: Some(Reach::Elsewhere),
+            reach: Some(Reach::PublicOnly),
             except: provider
                 .server
                 .as_ref()

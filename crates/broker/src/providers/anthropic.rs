@@ -29,8 +29,6 @@ pub(crate) const ANTHROPIC: Descriptor = Descriptor {
     ],
     // A list of opt-ins: the caller's and ours are both needed.
     appended_headers: &["anthropic-beta"],
-    // A caller may speak another version of the API.
-    default_headers: &["anthropic-version"],
     models: &ModelLists::ANTHROPIC,
     signals: &Signals::ANTHROPIC,
     bound_items: &super::bound::ANTHROPIC,

@@ -22,7 +22,6 @@ pub(crate) const GENERIC: Descriptor = Descriptor {
     oauth_extra: &[],
     api_extra: &[],
     appended_headers: &[],
-    default_headers: &[],
     models: &ModelLists::GENERIC,
     pool_logins: true,
     signals: &Signals::GENERIC,

@@ -62,22 +62,14 @@ pub(crate) fn of_opencode(id: &str) -> Option<&'static Descriptor> {
 }
 
 /// The ids of the built-in providers, in the order in which they are offered.
-pub fn built_in_ids() -> impl Iterator<Item = &'static str> {
+pub(crate) fn built_in_ids() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|descriptor| descriptor.id)
 }
 
 /// The headers in which our value is appended to a caller's own, of all providers.
-pub fn appended_headers() -> BTreeSet<&'static str> {
+pub(crate) fn appended_headers() -> BTreeSet<&'static str> {
     all()
         .flat_map(|known| known.appended_headers)
-        .copied()
-        .collect()
-}
-
-/// The headers in which a caller's own value takes the place of ours, of all providers.
-pub fn default_headers() -> BTreeSet<&'static str> {
-    all()
-        .flat_map(|known| known.default_headers)
         .copied()
         .collect()
 }
@@ -156,8 +148,7 @@ mod tests {
                 .chain(descriptor.api_extra)
                 .map(|(name, _)| *name);
             let extra: BTreeSet<&str> = extra.collect();
-            let appended = descriptor.appended_headers.iter();
-            for name in appended.chain(descriptor.default_headers) {
+            for name in descriptor.appended_headers {
                 assert!(extra.contains(name), "{id} sends no {name}");
             }
             let headers = [descriptor.oauth_header.name, descriptor.api_header.name];

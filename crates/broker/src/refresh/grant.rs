@@ -1,7 +1,7 @@
 //! With what the next access token of a credential is asked for, and whom.
 
 use provider_auth_oauth::{
-    Client, Http, HttpError, OauthError, Renewal, Server, Tokens, answers_from_nearby,
+    Client, Http, HttpError, OauthError, Renewal, Server, Tokens, answers_from_local_network,
     client_credentials, exchange_assertion, exchange_token,
 };
 use secrecy::SecretString;
@@ -108,7 +108,7 @@ impl Refresher {
             // Nothing was sent. A machine that has come home finds there what it found elsewhere before: the MCP server itself
             // says so, by answering from there.
             (Err(OauthError::Http(HttpError::Local(_))), Some(url))
-                if answers_from_nearby(http, url).await =>
+                if answers_from_local_network(http, url).await =>
             {
                 send(http, request).await
             }

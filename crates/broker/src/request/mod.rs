@@ -36,8 +36,8 @@ use crate::config::Provider;
 use crate::error::BrokerError;
 use crate::providers::{BoundItems, StreamShape};
 use crate::refresh::Refresher;
-use crate::store::Store;
 use crate::store::accounts::{Accounts, Entry};
+use crate::store::{HeaderRules, Store};
 use attempts::Attempts;
 
 pub use destination::Explained;
@@ -107,6 +107,12 @@ impl RequestService {
         self.store
             .provider(provider)
             .map(|provider| provider.bound_items)
+    }
+
+    /// What becomes of a provider's further headers where a caller sets them too.
+    pub(crate) fn header_rules(&self, provider: &str) -> Result<HeaderRules, BrokerError> {
+        let provider = self.store.provider(provider)?;
+        Ok(HeaderRules::of(&provider))
     }
 
     /// How a provider's event streams look.

@@ -1,4 +1,6 @@
-//! The headers that carry a credential.
+//! The headers that carry a credential, and how they go together with a caller's own.
+
+use std::collections::BTreeSet;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use provider_auth_policy::AccountKind;
@@ -8,6 +10,32 @@ use zeroize::Zeroizing;
 use super::credential::Credential;
 use crate::config::{CredentialForm, Provider};
 use crate::error::BrokerError;
+use crate::providers::appended_headers;
+
+/// What becomes of a provider's further headers, beside the credential, where a caller sets them too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderRules {
+    /// Names of those whose value is added to the caller's.
+    pub appended: Vec<String>,
+    /// Names of those where the caller's value is kept.
+    pub defaulted: Vec<String>,
+}
+
+impl HeaderRules {
+    pub(crate) fn of(provider: &Provider) -> Self {
+        let extra = provider.oauth_extra.iter().chain(&provider.api_extra);
+        let names: BTreeSet<&String> = extra.map(|(name, _)| name).collect();
+        let lists = appended_headers();
+        let (appended, defaulted) = names
+            .into_iter()
+            .cloned()
+            .partition(|name| lists.contains(name.as_str()));
+        Self {
+            appended,
+            defaulted,
+        }
+    }
+}
 
 /// Headers of one account, made once per record and not per request. Debug output names them and shows no value.
 #[derive(Default)]

@@ -46,7 +46,7 @@ use shared_state::StateCache;
 use unsaved::UnsavedTokens;
 
 pub use account::{Account, Filter};
-pub use headers::HeaderSet;
+pub use headers::{HeaderRules, HeaderSet};
 
 /// Takes over refreshes that were cut short, of these records.
 type Recover = Box<dyn Fn(&[RecordId]) + Send + Sync>;

@@ -39,7 +39,7 @@ async fn a_server_elsewhere_sends_us_to_no_name_that_leads_home() {
         let error = process.start_login(wanted).await.unwrap_err();
         assert_eq!(error.code(), "LOGIN_FAILED", "{what}");
         let told = format!(
-            "https://{} leads to an address of this machine or its network",
+            "https://{} resolves to an address of this machine or its local network",
             hosts[0]
         );
         assert!(error.to_string().contains(&told), "{what}: {error}");

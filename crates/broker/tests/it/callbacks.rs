@@ -157,7 +157,7 @@ async fn a_login_that_times_out_says_what_came_last_and_why_it_did_not_count() {
     let cases = [
         (
             "GET /callback?error=access_denied",
-            "this answer does not say which login it belongs to (it held the error access_denied)",
+            "this answer has no state parameter, so it cannot be matched to this login (it held the error access_denied)",
         ),
         (
             "GET /callback?code=a&state=other",

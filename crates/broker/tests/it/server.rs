@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Request, Response};
 use parking_lot::Mutex;
-use provider_auth_broker::{Clock, FromNearby, Http, HttpError, Reach};
+use provider_auth_broker::{Clock, FromLocalNetwork, Http, HttpError, Reach};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use url::form_urlencoded;
@@ -204,7 +204,7 @@ impl Server {
         let host = request.uri().host().unwrap_or_default();
         let is_nearby = self.state.lock().nearby.contains(host);
         let reach = request.extensions().get::<Reach>();
-        if is_nearby && reach == Some(&Reach::Elsewhere) {
+        if is_nearby && reach == Some(&Reach::PublicOnly) {
             return Err(HttpError::Local(format!("https://{host}")));
         }
         let form: HashMap<String, String> = form_urlencoded::parse(request.body())
@@ -237,7 +237,7 @@ impl Server {
             answer.headers_mut().insert("date", date);
         }
         if is_nearby && reach.is_some() {
-            answer.extensions_mut().insert(FromNearby);
+            answer.extensions_mut().insert(FromLocalNetwork);
         }
         Ok(answer)
     }

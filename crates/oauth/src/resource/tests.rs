@@ -92,7 +92,7 @@ fn a_server_elsewhere_names_no_place_of_this_machine_or_its_network() {
         ("http://127.0.0.1:1/mcp", "https://id.example", true),
         ("http://127.0.0.1:1/mcp", "http://id.example", false),
     ] {
-        let found = require_known_to_all(&url.parse().unwrap(), &place.parse().unwrap());
+        let found = require_public_place(&url.parse().unwrap(), &place.parse().unwrap());
         assert_eq!(found.is_ok(), expect, "{url} {place}");
     }
 }

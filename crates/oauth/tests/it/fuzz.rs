@@ -49,7 +49,8 @@ const WORDS: &[&str] = &[
     "503",
 ];
 
-/// An input is a status, the headers `content-type` and `retry-after`, each on its line, and the body.
+/// An input is a status, the headers `content-type` and `retry-after`, each on its line, and the
+/// body.
 fn answer(input: &[u8]) -> Response<Vec<u8>> {
     let mut parts = input.splitn(4, |byte| *byte == b'\n');
     let mut part = || parts.next().unwrap_or_default();

@@ -57,7 +57,8 @@ impl Http for Script {
     }
 }
 
-/// What a script may hold: a status and a body (JSON unless it looks like a page), an error, a whole response.
+/// What a script may hold: a status and a body (JSON unless it looks like a page), an error, a
+/// whole response.
 pub(crate) trait IntoAnswer {
     fn into_answer(self) -> Result<Response<Vec<u8>>, HttpError>;
 }
@@ -89,7 +90,8 @@ impl IntoAnswer for Result<Response<Vec<u8>>, HttpError> {
     }
 }
 
-/// Runs a future to its end. All are sendable between threads, and none waits for anything but the script.
+/// Runs a future to its end. All are sendable between threads, and none waits for anything but the
+/// script.
 pub(crate) fn run<F: Future + Send>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use provider_auth_oauth::{
-    FromNearby, Http, HttpError, Reach, Sending, is_https_or_loopback, is_loopback,
+    FromLocalNetwork, Http, HttpError, Reach, Sending, is_https_or_loopback, is_loopback,
 };
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
@@ -74,7 +74,7 @@ impl HttpClient {
         let clients = clients.as_ref().ok_or(HttpError::Tls)?;
         let reach = request.extensions().get::<Reach>().copied();
         let is_local = || HttpError::Local(url.origin().ascii_serialization());
-        if reach == Some(Reach::Elsewhere) && provider_auth_oauth::is_local(&url) {
+        if reach == Some(Reach::PublicOnly) && provider_auth_oauth::is_local(&url) {
             return Err(is_local());
         }
         let proxy = match is_loopback(&url) {
@@ -132,7 +132,7 @@ impl HttpClient {
         *answer.status_mut() = response.status();
         *answer.headers_mut() = headers;
         if is_nearby.is_some_and(|it| it.load(Ordering::Relaxed)) {
-            answer.extensions_mut().insert(FromNearby);
+            answer.extensions_mut().insert(FromLocalNetwork);
         }
         Ok(answer)
     }

@@ -165,12 +165,14 @@ async fn a_name_that_leads_to_this_machine_is_not_connected_to() {
         leading_to(&["127.0.0.1"]),
         leading_to(&["::ffff:127.0.0.1", "10.0.0.1"]),
     ] {
-        let error = reaching(&client, &url, Reach::Elsewhere).await.unwrap_err();
+        let error = reaching(&client, &url, Reach::PublicOnly)
+            .await
+            .unwrap_err();
         assert_eq!(error, local());
     }
     // What was refused has not come here: the first connection is that of the request that may come.
     let client = leading_to(&["127.0.0.1"]);
-    let noted = reaching(&client, &url, Reach::Noted);
+    let noted = reaching(&client, &url, Reach::Observed);
     let server = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let first = stream.read_u8().await.unwrap();
@@ -196,7 +198,7 @@ async fn an_address_of_this_machine_or_its_network_is_refused_by_its_looks() {
         "https://app.localhost/",
         "http://127.0.0.1:1/",
     ] {
-        let error = reaching(&client, url, Reach::Elsewhere).await.unwrap_err();
+        let error = reaching(&client, url, Reach::PublicOnly).await.unwrap_err();
         assert!(matches!(error, HttpError::Local(_)), "{url}: {error}");
     }
 }
@@ -238,7 +240,7 @@ async fn answered_by_mcp_example() -> http::Response<Vec<u8>> {
         extra_roots: Some(roots.path().to_owned()),
         ..leading_to(&["127.0.0.1"])
     };
-    let answer = reaching(&client, &url, Reach::Noted).await.unwrap();
+    let answer = reaching(&client, &url, Reach::Observed).await.unwrap();
     server.join().unwrap();
     answer
 }
@@ -248,5 +250,5 @@ async fn answered_by_mcp_example() -> http::Response<Vec<u8>> {
 async fn an_answer_that_comes_from_this_machine_says_so() {
     let answer = answered_by_mcp_example().await;
     assert_eq!(answer.status(), 401);
-    assert_eq!(answer.extensions().get(), Some(&FromNearby));
+    assert_eq!(answer.extensions().get(), Some(&FromLocalNetwork));
 }

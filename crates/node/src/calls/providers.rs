@@ -1,0 +1,63 @@
+//! Providers: their models, what is configured, and which project's files are trusted.
+
+use napi::bindgen_prelude::*;
+use napi::{Env, Unknown};
+use napi_derive::napi;
+use provider_auth_broker::global::{self, broker};
+
+use super::in_wait;
+use crate::arguments::{Options, shown_files};
+use crate::promises::{Promised, call, later};
+use crate::results::{ClaimedProviders, ModelList, ProjectTrust, ProviderSummary, list};
+
+/// `wait` is the number under which `endWait` ends this call's waiting.
+#[napi(catch_unwind)]
+pub fn discover_models<'env>(
+    env: &'env Env,
+    options: Unknown<'env>,
+    wait: Option<f64>,
+) -> Result<Promised<'env>> {
+    let read = || Options::of("discoverModels", &options)?.models_request();
+    call(env, read, move |request| async move {
+        let work = async { broker()?.discover_models(&request).await };
+        let models = in_wait(wait, work).await?;
+        Ok(ModelList::from(models))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn configured_providers(env: &Env) -> Result<Promised<'_>> {
+    later(env, async {
+        Ok(list::<ProviderSummary, _>(broker()?.providers()))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn project_trust(env: &Env) -> Result<Promised<'_>> {
+    later(env, async {
+        broker()?.project_trust().await.map(ProjectTrust::from)
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn trust_project<'env>(env: &'env Env, shown: Unknown<'env>) -> Result<Promised<'env>> {
+    let read = || shown_files(&shown);
+    call(env, read, |shown| async move {
+        broker()?.trust_project(shown).await.map(ProjectTrust::from)
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn untrust_project(env: &Env) -> Result<Promised<'_>> {
+    later(env, async {
+        broker()?.untrust_project().await.map(ProjectTrust::from)
+    })
+}
+
+/// Settles whatever is wrong with the configuration or the vault.
+#[napi(catch_unwind)]
+pub fn claimed_providers(env: &Env) -> Result<Promised<'_>> {
+    later(env, async {
+        Ok(ClaimedProviders::from(global::claims().await))
+    })
+}

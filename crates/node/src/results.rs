@@ -1,0 +1,43 @@
+//! The objects that go to JavaScript, field by field under the names of `index.d.ts` and
+//! `npm/src/addon.ts`.
+//!
+//! napi derives from each struct how it is made, and writes its shape to `npm/addon.d.ts`, which
+//! `__test__/contract.test.mjs` compares with what is declared by hand. A field that is `None` is
+//! absent. Times and counts are `f64`, as all numbers of JavaScript: napi would make a `BigInt` of
+//! a `u64`.
+
+mod accounts;
+mod bundles;
+mod events;
+mod lent;
+mod logins;
+mod migration;
+mod models;
+mod projects;
+mod requests;
+mod trace;
+mod vault;
+
+use provider_auth_broker::Timestamp;
+
+pub(crate) use accounts::{Account, PoolStatus};
+pub(crate) use bundles::ImportReport;
+pub(crate) use events::AuthEvent;
+pub(crate) use lent::{AtHand, Lent};
+pub(crate) use logins::NativePrompt;
+pub(crate) use migration::MigrationReport;
+pub(crate) use models::{ClaimedProviders, ModelList, ProviderSummary};
+pub(crate) use projects::ProjectTrust;
+pub(crate) use requests::{AuthHeaders, BoundItems, HeaderRules, StreamShape, Verdict};
+pub(crate) use trace::Trace;
+pub(crate) use vault::{ExportedKey, KeySlot, VaultStatus};
+
+/// Unix milliseconds.
+fn millis(at: Timestamp) -> f64 {
+    at.as_millis() as f64
+}
+
+/// Each of them in its form for JavaScript.
+pub(crate) fn list<T: From<U>, U>(items: impl IntoIterator<Item = U>) -> Vec<T> {
+    items.into_iter().map(T::from).collect()
+}

@@ -1,0 +1,30 @@
+//! Logins under way.
+
+use napi_derive::napi;
+use provider_auth_broker as broker;
+
+use super::millis;
+
+/// `LoginPrompt`, and the number of the login.
+#[napi(object, object_from_js = false)]
+pub struct NativePrompt {
+    pub login: f64,
+    pub method: &'static str,
+    pub url: String,
+    pub user_code: Option<String>,
+    pub instructions: String,
+    pub expires_at: Option<f64>,
+}
+
+impl From<broker::LoginPrompt> for NativePrompt {
+    fn from(prompt: broker::LoginPrompt) -> Self {
+        Self {
+            login: prompt.login as f64,
+            method: prompt.method.as_str(),
+            url: prompt.url,
+            user_code: prompt.user_code,
+            instructions: prompt.instructions,
+            expires_at: Some(millis(prompt.expires_at)),
+        }
+    }
+}

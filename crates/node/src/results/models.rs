@@ -1,0 +1,77 @@
+//! Providers, and their lists of models.
+
+use napi_derive::napi;
+use provider_auth_broker as broker;
+
+use super::{list, millis};
+
+#[napi(object, object_from_js = false)]
+pub struct ModelList {
+    pub models: Vec<Model>,
+    pub fetched_at: f64,
+    pub stale: bool,
+}
+
+impl From<broker::ModelList> for ModelList {
+    fn from(models: broker::ModelList) -> Self {
+        Self {
+            models: list(models.models),
+            fetched_at: millis(models.fetched_at),
+            stale: models.stale,
+        }
+    }
+}
+
+#[napi(object, object_from_js = false)]
+pub struct Model {
+    pub id: String,
+    pub name: Option<String>,
+    pub context_window: Option<f64>,
+    pub owned_by: Option<String>,
+}
+
+impl From<broker::Model> for Model {
+    fn from(model: broker::Model) -> Self {
+        Self {
+            id: model.id,
+            name: model.name,
+            context_window: model.context_window.map(|tokens| tokens as f64),
+            owned_by: model.owned_by,
+        }
+    }
+}
+
+#[napi(object, object_from_js = false)]
+pub struct ProviderSummary {
+    pub id: String,
+    pub resource: Option<String>,
+    pub origins: Vec<String>,
+    pub methods: Vec<&'static str>,
+}
+
+impl From<broker::ProviderSummary> for ProviderSummary {
+    fn from(provider: broker::ProviderSummary) -> Self {
+        Self {
+            id: provider.id,
+            resource: provider.resource,
+            origins: provider.origins,
+            methods: provider.methods,
+        }
+    }
+}
+
+/// Whose requests are ours, as far as that can be told.
+#[napi(object, object_from_js = false)]
+pub struct ClaimedProviders {
+    pub ids: Vec<String>,
+    pub may_lack: bool,
+}
+
+impl From<broker::Claims> for ClaimedProviders {
+    fn from(claims: broker::Claims) -> Self {
+        Self {
+            ids: list(claims.providers),
+            may_lack: claims.may_lack,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+/** The native addon, with the types of what it exports. */
+// First of all, since the loader is not found in a bundle.
+import './bundled.js'
+import type * as api from '../../index.js'
+// At run time this is the generated loader; its type file describes the whole library instead.
+import * as loaded from '../../index.js'
+
+/** What `startLogin` of the addon resolves to: the prompt, and the number of the login. */
+export interface NativePrompt extends api.LoginPrompt {
+  login: number
+}
+
+/** What in a provider's requests only the account that made it can serve. */
+export interface BoundItems {
+  /** Field names of a JSON body, each with how its value begins; empty for any value. */
+  readonly fields: readonly (readonly [string, string])[]
+  /** Parts of a path after which the id of such an item comes. */
+  readonly paths: readonly string[]
+}
+
+/** How the event streams of one API look. */
+export interface StreamShape {
+  readonly silent: readonly (readonly [name: string, member: string])[]
+  readonly failed: readonly string[]
+  readonly chunks: readonly string[]
+  readonly labels: readonly string[]
+}
+
+/** Whose requests are ours, as far as that can be told. */
+export interface ClaimedProviders {
+  /** Providers of models that are built in, configured, or have an account. */
+  readonly ids: readonly string[]
+  /**
+   * Whether there may be others, since the accounts or the user's configuration could not be read.
+   */
+  readonly mayLack: boolean
+}
+
+/**
+ * How a provider's further headers go together with those that a caller sets itself, by their names
+ * in lower case.
+ */
+export interface HeaderRules {
+  /** Ours is added to the caller's. */
+  readonly appended: readonly string[]
+  /** The caller's is kept. */
+  readonly defaulted: readonly string[]
+}
+
+type DiscoverOptions = Parameters<typeof api.discoverModels>[0]
+
+export interface Addon {
+  configure: typeof api.configure
+  authHeadersNow(
+    provider: unknown,
+    namespace: unknown,
+    url: unknown,
+    model: unknown,
+    session: unknown,
+    account: unknown,
+    boundBy: unknown,
+    cacheTtl: unknown,
+  ): string | [attempt: string, url: string] | null
+  lentHeaders(
+    attempt: string,
+  ): [version: string, accountId: string, headers: Record<string, string>, strip: string[]] | null
+  boundItems(provider: unknown): BoundItems | null
+  streamShapes(provider: unknown): readonly StreamShape[] | null
+  headerRules(provider: unknown): HeaderRules | null
+  explain: typeof api.explain
+  getAuthHeaders(request: api.AuthRequest, wait?: number): Promise<api.AuthHeaders>
+  checkOptions(call: string, options: unknown): void
+  optionNames(call: string): string[]
+  beginWait(): number
+  endWait(wait: number): void
+  reportServed(attempt: unknown, status: unknown, headers: string): boolean
+  reportResponse: typeof api.reportResponse
+  observedHeaders(): string[]
+  sessionHeaders(): string[]
+  startLogin(options: api.LoginOptions, wait?: number): Promise<NativePrompt>
+  finishLogin(login: number, code?: string): Promise<api.Account>
+  cancelLogin(login: number): void
+  openBrowser(url: string): boolean
+  listAccounts: typeof api.listAccounts
+  addApiKey: typeof api.addApiKey
+  updateAccount: typeof api.updateAccount
+  removeAccount: typeof api.removeAccount
+  refreshAccount: typeof api.refreshAccount
+  clearCooldowns: typeof api.clearCooldowns
+  poolStatus: typeof api.poolStatus
+  subscribe(listener: (event: api.AuthEvent) => void): number
+  unsubscribe(listener: number): void
+  vaultStatus: typeof api.vaultStatus
+  initVaultKey: typeof api.initVaultKey
+  exportVaultKey: typeof api.exportVaultKey
+  importVaultKey: typeof api.importVaultKey
+  rotateVaultKey: typeof api.rotateVaultKey
+  addVaultSlot: typeof api.addVaultSlot
+  removeVaultSlot: typeof api.removeVaultSlot
+  exportVault: typeof api.exportVault
+  movedBundle: typeof api.movedBundle
+  importVault: typeof api.importVault
+  migrate: typeof api.migrate
+  discoverModels(options: DiscoverOptions, wait?: number): Promise<api.ModelList>
+  configuredProviders: typeof api.configuredProviders
+  projectTrust: typeof api.projectTrust
+  trustProject: typeof api.trustProject
+  untrustProject: typeof api.untrustProject
+  claimedProviders(): Promise<ClaimedProviders>
+  close(): void
+}
+
+export const addon = loaded as unknown as Addon
+
+// A refresh token that the server has replaced must reach the disk, even when the process is ended
+// meanwhile.
+process.once('exit', addon.close)

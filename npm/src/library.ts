@@ -1,0 +1,104 @@
+/**
+ * The calls of the contract that are the addon's own, but for where their errors come from and what
+ * JavaScript keeps beside it.
+ */
+import type * as api from '../../index.js'
+import { type Addon, addon, type NativePrompt } from './addon.js'
+import { forgetFacts } from './facts.js'
+import { forgetLent } from './lent.js'
+import { callerOf, from, traced } from './stack.js'
+import { waitFor } from './waits.js'
+
+export const explain: typeof api.explain = traced(addon.explain)
+export const listAccounts: typeof api.listAccounts = traced(addon.listAccounts)
+export const addApiKey: typeof api.addApiKey = traced(addon.addApiKey)
+export const updateAccount: typeof api.updateAccount = traced(addon.updateAccount)
+export const refreshAccount: typeof api.refreshAccount = traced(addon.refreshAccount)
+export const clearCooldowns: typeof api.clearCooldowns = traced(addon.clearCooldowns)
+export const poolStatus: typeof api.poolStatus = traced(addon.poolStatus)
+export const vaultStatus: typeof api.vaultStatus = traced(addon.vaultStatus)
+export const initVaultKey: typeof api.initVaultKey = traced(addon.initVaultKey)
+export const exportVaultKey: typeof api.exportVaultKey = traced(addon.exportVaultKey)
+export const importVaultKey: typeof api.importVaultKey = traced(addon.importVaultKey)
+export const rotateVaultKey: typeof api.rotateVaultKey = traced(addon.rotateVaultKey)
+export const addVaultSlot: typeof api.addVaultSlot = traced(addon.addVaultSlot)
+export const removeVaultSlot: typeof api.removeVaultSlot = traced(addon.removeVaultSlot)
+export const exportVault: typeof api.exportVault = traced(addon.exportVault)
+export const movedBundle: typeof api.movedBundle = traced(addon.movedBundle)
+export const importVault: typeof api.importVault = traced(addon.importVault)
+export const migrate: typeof api.migrate = traced(addon.migrate)
+export const configuredProviders: typeof api.configuredProviders = traced(addon.configuredProviders)
+export const projectTrust: typeof api.projectTrust = traced(addon.projectTrust)
+export const finishLogin: Addon['finishLogin'] = traced(addon.finishLogin)
+
+export const { cancelLogin, openBrowser } = addon
+
+/** `configure` of the contract. What was asked before may be otherwise now. */
+export function configure(options: api.ConfigureOptions): void {
+  try {
+    addon.configure(options)
+  } catch (error) {
+    throw from(callerOf(configure), error)
+  }
+  forgetFacts()
+}
+
+/** `removeAccount` of the contract. What was lent of an account does not stay here either. */
+export const removeAccount: typeof api.removeAccount = traced(async (id, options) => {
+  const wasThere = await addon.removeAccount(id, options)
+  forgetLent()
+  return wasThere
+})
+
+/** `trustProject` of the contract. What the files want counts from now on. */
+export const trustProject: typeof api.trustProject = traced(async (shown) => {
+  const trust = await addon.trustProject(shown)
+  forgetFacts()
+  return trust
+})
+
+/** `untrustProject` of the contract. */
+export const untrustProject: typeof api.untrustProject = traced(async () => {
+  const trust = await addon.untrustProject()
+  forgetFacts()
+  return trust
+})
+
+/** `discoverModels` of the contract. */
+export const discoverModels: typeof api.discoverModels = traced(async (options) =>
+  waitFor(options, addon.discoverModels),
+)
+
+/** The first step of `startLogin`. The signal calls it off, whatever it waits for. */
+export function startNativeLogin(options: api.LoginOptions): Promise<NativePrompt> {
+  return waitFor(options, addon.startLogin)
+}
+
+/**
+ * `subscribe` of the contract: a listener that throws is dropped, since no caller could catch what
+ * it throws.
+ */
+export function subscribe(listener: (event: api.AuthEvent) => void): () => void {
+  if (typeof listener !== 'function')
+    throw from(
+      callerOf(subscribe),
+      Object.assign(new Error('listener: expected a function'), { code: 'INVALID_ARGUMENT' }),
+    )
+  const number = addon.subscribe((event) => {
+    try {
+      listener(event)
+    } catch {
+      addon.unsubscribe(number)
+    }
+  })
+  return () => addon.unsubscribe(number)
+}
+
+/** Refuses an option that the call does not know. */
+export function checkOptions(call: string, options: unknown): void {
+  try {
+    addon.checkOptions(call, options)
+  } catch (error) {
+    throw from(callerOf(checkOptions), error)
+  }
+}

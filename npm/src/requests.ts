@@ -1,0 +1,109 @@
+/**
+ * `getAuthHeaders` and `reportResponse` of the contract: what is at hand settles at once, and only
+ * the rest waits for the addon.
+ */
+import type * as api from '../../index.js'
+import { type Addon, addon } from './addon.js'
+import { lentBy } from './lent.js'
+import { read } from './own.js'
+import { headersOf } from './reported.js'
+import { type Caller, callerOf, from } from './stack.js'
+import { waitFor } from './waits.js'
+
+/**
+ * The options that are read on the path of every request, where a native look at all of them would
+ * take too long.
+ */
+const REQUEST_OPTIONS: ReadonlySet<string> = new Set(addon.optionNames('getAuthHeaders'))
+const REPORT_OPTIONS: ReadonlySet<string> = new Set(addon.optionNames('reportResponse'))
+
+/** `getAuthHeaders` of the contract. What is at hand is handed out without waiting for anything. */
+export async function getAuthHeaders(request: api.AuthRequest): Promise<api.AuthHeaders> {
+  const isFirst = read(request, 'retryOf') === undefined && read(request, 'explain') === undefined
+  let atHand: ReturnType<Addon['authHeadersNow']> = null
+  try {
+    if (holdsOther(request, REQUEST_OPTIONS)) addon.checkOptions('getAuthHeaders', request)
+    if (isFirst) {
+      atHand = addon.authHeadersNow(
+        read(request, 'provider'),
+        read(request, 'namespace'),
+        read(request, 'url'),
+        read(request, 'model'),
+        read(request, 'session'),
+        read(request, 'account'),
+        read(request, 'boundBy'),
+        read(request, 'cacheTtl'),
+      )
+    }
+  } catch (error) {
+    throw from(callerOf(getAuthHeaders), error)
+  }
+  if (atHand === null) return waitForHeaders(request, callerOf(getAuthHeaders))
+  const attempt = typeof atHand === 'string' ? atHand : atHand[0]
+  const known = lentBy(attempt)
+  if (known === undefined) return waitForHeaders(request, callerOf(getAuthHeaders))
+  const { accountId, headers, strip } = known
+  const lease = { attempt, accountId, headers: { ...headers }, strip: strip.slice() }
+  return typeof atHand === 'string' ? lease : { ...lease, url: atHand[1] }
+}
+
+/** `reportResponse` of the contract. A success is taken note of without waiting for anything. */
+export async function reportResponse(report: api.ResponseReport): Promise<api.Verdict> {
+  let [isTaken, judged] = [false, report]
+  try {
+    if (holdsOther(report, REPORT_OPTIONS)) addon.checkOptions('reportResponse', report)
+    const given = read(report, 'headers')
+    const [body, failure] = [read(report, 'body'), read(report, 'failure')]
+    const isPlainSuccess = body === undefined && failure === undefined
+    isTaken = isPlainSuccess && isServed(report, given)
+    const headers = isTaken ? given : (headersOf(given) as api.ResponseReport['headers'])
+    if (headers !== given) {
+      isTaken = isPlainSuccess && isServed(report, headers)
+      const [attempt, status] = [read(report, 'attempt'), read(report, 'status')]
+      judged = { attempt, status, headers, body, failure } as api.ResponseReport
+    }
+  } catch (error) {
+    throw from(callerOf(reportResponse), error)
+  }
+  if (isTaken) return { action: 'deliver', delayMs: 0, reason: 'ok' }
+  const caller = callerOf(reportResponse)
+  return addon.reportResponse(judged).catch((error: unknown) => {
+    throw from(caller, error)
+  })
+}
+
+function isServed(report: api.ResponseReport, headers: api.ResponseReport['headers']): boolean {
+  const lines = asLines(headers)
+  return lines !== undefined && addon.reportServed(read(report, 'attempt'), read(report, 'status'), lines)
+}
+
+/**
+ * Name and value of each header in turn, as lines; `undefined` for anything but a map of header
+ * lines: `reportResponse` judges it.
+ */
+function asLines(headers: api.ResponseReport['headers']): string | undefined {
+  if (headers == null) return ''
+  if (typeof headers !== 'object' || Symbol.iterator in headers) return undefined
+  let lines = ''
+  for (const name of Object.keys(headers)) {
+    const value: unknown = (headers as Record<string, unknown>)[name]
+    if (typeof value !== 'string' || /[\r\n]/.test(name) || /[\r\n]/.test(value)) return undefined
+    lines += `${name.toLowerCase()}\n${value}\n`
+  }
+  return lines
+}
+
+function waitForHeaders(request: api.AuthRequest, caller: Caller): Promise<api.AuthHeaders> {
+  return waitFor(request, addon.getAuthHeaders).catch((error: unknown) => {
+    throw from(caller, error)
+  })
+}
+
+/**
+ * Tells whether an object has something that is not one of these, as far as it can be told without
+ * a look at its class.
+ */
+function holdsOther(options: object | undefined, known: ReadonlySet<string>): boolean {
+  for (const name in options) if (!known.has(name)) return true
+  return false
+}
