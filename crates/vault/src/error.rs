@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::{KeySource, RecordId, source::MAKE_A_KEY};
+use crate::{KeySource, RecordId, keys::finder::MAKE_A_KEY};
 
 /// Why the vault could not do what was asked; no message holds a secret.
 #[derive(Debug, thiserror::Error)]

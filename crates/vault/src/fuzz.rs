@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::{
     RecordId,
-    header::{Header, Refused},
-    key::{Key, NONCE},
+    crypto::key::{Key, NONCE},
+    format::header::{Header, Refused},
+    format::record::{self, Unopened},
     open_bundle,
-    record::{self, Unopened},
 };
 
 fn key(byte: u8) -> Key {

@@ -21,63 +21,45 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod bundle;
-mod cache;
-mod disk;
+mod crypto;
 mod error;
+mod folder;
+mod format;
 #[cfg(test)]
 mod fuzz;
-mod header;
 mod hex;
-mod hidden;
-mod high_water;
-mod init;
-mod key;
-mod keychain;
+mod keys;
 pub mod limits;
-mod lock;
-mod memory;
-mod moved;
-mod notes;
 mod options;
-mod passphrase;
-mod platform;
-mod private;
-mod quarantine;
-mod record;
-mod records;
-mod ring;
-mod rotate;
-mod slot;
-mod slots;
-mod source;
-mod status;
-mod store;
-mod unlock;
 mod vault;
-mod watch;
 
-pub use bundle::{open_bundle, seal_bundle};
-pub use disk::Disk;
-pub use error::VaultError;
-pub use hidden::wiping_stack;
-pub use high_water::HighWater;
-pub use init::ExistingKey;
-pub use key::Entropy;
-pub use lock::RecordGuard;
-pub use memory::Memory;
-pub use notes::Pending;
-pub use options::Options;
-pub use passphrase::is_guessable;
-pub use private::{PrivateFileError, append_privately};
-pub use quarantine::Quarantined;
-pub use record::{NotARecordId, Record, RecordId};
-pub use slots::KeySlot;
-pub use source::{KeySecrets, KeySource, NotAKeySource};
-pub use status::{VaultState, VaultStatus};
-pub use store::{
-    Durability, Held, NetworkFolders, Privacy, Stamp, Store, Traits, authorship_fault, is_made_up,
-    privacy,
+pub use crypto::{
+    bundle::{open_bundle, seal_bundle},
+    hidden::wiping_stack,
+    key::Entropy,
+    passphrase::is_guessable,
 };
-pub use vault::Vault;
-pub use watch::Watch;
+pub use error::VaultError;
+pub use folder::{
+    disk::Disk,
+    lock_queue::RecordGuard,
+    memory::Memory,
+    private_file::{PrivateFileError, append_privately},
+    quarantine::Quarantined,
+    store::{
+        Durability, Held, NetworkFolders, Privacy, Stamp, Store, Traits, authorship_fault,
+        is_made_up, privacy,
+    },
+    watch::Watch,
+};
+pub use format::record::{NotARecordId, Record, RecordId};
+pub use keys::finder::{KeySecrets, KeySource, NotAKeySource};
+pub use options::Options;
+pub use vault::{
+    Vault,
+    high_water::HighWater,
+    init::ExistingKey,
+    notes::Pending,
+    slots::KeySlot,
+    status::{VaultState, VaultStatus},
+};

@@ -4,10 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     KeySecrets, KeySource,
-    keychain::Prompts,
+    folder::store::{NetworkFolders, Store},
+    keys::finder::KeyFinder,
+    keys::keychain::Prompts,
     limits,
-    source::KeyFinder,
-    store::{NetworkFolders, Store},
 };
 
 /// How to open a vault.

@@ -1,0 +1,144 @@
+//! What the vault needs of a disk, and nothing more; another kind of store, or one that fails on purpose, is one new file.
+
+use std::{
+    fs::Metadata,
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::{VaultError, folder::platform};
+
+/// The few things that a vault does with files.
+///
+/// *Absent* means exactly that the file is not there: any other trouble is an error, never "empty".
+pub trait Store: Send + Sync {
+    /// Returns the true path of a vault's folder after checking that nobody else can write there; `None` when absent.
+    fn resolve(
+        &self,
+        folder: &Path,
+        network: NetworkFolders,
+    ) -> Result<Option<PathBuf>, VaultError>;
+
+    /// Creates a folder that only its owner can enter, and those above it; one that is there stays as it is.
+    fn create_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Checks that a file holding a key, if it is there, is its owner's alone.
+    fn owner_only(&self, file: &Path) -> Result<(), VaultError>;
+
+    /// Returns a stamp that changes with the content of a file, or with the entries of a folder.
+    fn stamp(&self, path: &Path) -> io::Result<Stamp>;
+
+    /// Returns a file's content; `None` when absent.
+    fn read(&self, file: &Path) -> io::Result<Option<Vec<u8>>>;
+
+    /// Puts new content in a file's place: at every moment a reader finds the old or the new, whole.
+    fn replace(&self, file: &Path, content: &[u8], durability: Durability) -> io::Result<()>;
+
+    /// Moves a file to another folder, durably.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file; false when there was none.
+    fn remove(&self, file: &Path, durability: Durability) -> io::Result<bool>;
+
+    /// Returns the names in a folder; none when the folder is absent.
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
+
+    /// Waits for the lock that this file stands for; dropping the result frees it, and so does the end of the process.
+    fn lock(&self, file: &Path) -> io::Result<Held>;
+
+    /// Takes the lock if it is free.
+    fn try_lock(&self, file: &Path) -> io::Result<Option<Held>>;
+
+    /// Removes what crashed writers left in a folder.
+    fn sweep(&self, folder: &Path) -> io::Result<()>;
+
+    /// Returns the time by which this store stamps its files, in ms since the Unix epoch.
+    fn now(&self) -> u64;
+}
+
+/// A lock that is held until this is dropped.
+pub type Held = Box<dyn Send + Sync>;
+
+/// Whether a change survives a power cut that follows at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// File and folder are flushed before the call returns.
+    Durable,
+    /// Whole, but after a power cut perhaps still the old one.
+    Lossy,
+}
+
+/// Whether a vault may live on a network file system, where locks and renames may not hold what they promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetworkFolders {
+    /// A folder on one is [`VaultError::Unsafe`].
+    Refused,
+    /// The owner knows better.
+    Allowed,
+}
+
+/// Who besides this user has a right to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privacy {
+    /// Nobody.
+    Own,
+    /// Others, at least to read it.
+    Readable,
+    /// It is another user's.
+    Foreign,
+}
+
+/// Tells who besides this user has a right to a file that is none of a vault.
+pub fn privacy(metadata: &Metadata) -> Privacy {
+    platform::privacy(metadata)
+}
+
+/// Says why somebody other than this user (or root) may have made or changed a file; `None` when only they can have.
+/// `invoker` is the user who became root with `sudo`.
+pub fn authorship_fault(metadata: &Metadata, invoker: Option<u32>) -> Option<&'static str> {
+    platform::authorship_fault(metadata, invoker)
+}
+
+/// Tells whether what lies at a path is made up by the kernel, as in `/proc`, wherever that is mounted.
+pub fn is_made_up(path: &Path) -> bool {
+    platform::is_made_up(path)
+}
+
+/// The state of a file or folder as one `stat` shows it.
+///
+/// Equal stamps mean that nothing changed between them. The reverse does not hold: a file that changed a moment ago may change
+/// again within the same tick of the kernel's clock, so a fresh stamp equals none, not even itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Stamp {
+    /// Nothing is there.
+    Absent,
+    /// Something is there, and has been like this for longer than a tick.
+    Settled(Traits),
+    /// Something is there that is too new to tell, or could not be looked at.
+    Unsettled,
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traits {
+    /// The device it is on.
+    pub device: u64,
+    /// Its number there; a number may be used again after removal.
+    pub inode: u64,
+    /// When content or entries changed, in ns since the Unix epoch.
+    pub modified_at: i128,
+    /// When anything about it changed, in ns since the Unix epoch.
+    pub changed_at: i128,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+impl PartialEq for Stamp {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Absent, Self::Absent) => true,
+            (Self::Settled(one), Self::Settled(two)) => one == two,
+            _ => false,
+        }
+    }
+}

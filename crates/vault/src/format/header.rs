@@ -1,0 +1,398 @@
+//! The vault's header: which vault this is, which slots hold its data key, and a signature under that key. Pure.
+//!
+//! The file is two lines: the header as JSON, and the signature of exactly those bytes. Each slot wraps the same 32-byte data
+//! key under another key; fields that this version does not know are kept. While the records move to a new data key, the ones
+//! before it are kept too, each sealed under the new one.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::{
+    Entropy, KeySource,
+    crypto::key::{CHECK, Forged, Key, NONCE, TAG, random},
+    format::record::VaultId,
+    format::slot::{Outer, Slot},
+    hex,
+};
+
+const FORMAT: u32 = 1;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Header {
+    format: u32,
+    /// Names the vault in its records and in the keychain.
+    #[serde(with = "hex")]
+    pub(crate) vault: VaultId,
+    /// Counts the data keys of this vault, from 1.
+    pub(crate) epoch: u32,
+    /// Check value of the data key of this epoch.
+    #[serde(with = "hex")]
+    check: [u8; CHECK],
+    pub(crate) slots: Vec<Slot>,
+    /// The data keys that records may still be under; none when no rotation is under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) previous: Vec<Previous>,
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
+}
+
+/// The data key of an earlier epoch, sealed under the present one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Previous {
+    epoch: u32,
+    #[serde(with = "hex")]
+    nonce: [u8; NONCE],
+    #[serde(with = "hex")]
+    sealed: Vec<u8>,
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
+}
+
+/// Why a header cannot be used.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Refused {
+    Damaged(&'static str),
+    Newer,
+    /// The key is not the one that made this slot.
+    WrongKey,
+}
+
+impl Header {
+    /// Makes the header of a vault with one slot, in which `outer` wraps `data_key`.
+    pub(crate) fn new(
+        (vault, epoch): (VaultId, u32),
+        outer: &Outer,
+        data_key: &Key,
+        entropy: &dyn Entropy,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            vault,
+            epoch,
+            check: data_check(data_key, &vault, epoch),
+            slots: vec![Slot::new((&vault, epoch), outer, data_key, entropy)],
+            previous: Vec::new(),
+            unknown: Map::new(),
+        }
+    }
+
+    /// Returns the header of the next epoch: `slots` wrap `next_key`, which seals `keys`, the data keys of this epoch and those
+    /// before it.
+    pub(crate) fn next_epoch(
+        &self,
+        slots: impl FnOnce((&VaultId, u32)) -> Vec<Slot>,
+        keys: &[(u32, Key)],
+        next_key: &Key,
+        entropy: &dyn Entropy,
+    ) -> Self {
+        let epoch = self.epoch + 1;
+        let seal = |(old, key): &(u32, Key)| {
+            let nonce = random(entropy);
+            let mut sealed = Vec::with_capacity(32 + TAG);
+            sealed.extend_from_slice(key.bytes());
+            previous_key(next_key).seal(
+                &nonce,
+                &previous_context(&self.vault, epoch, *old),
+                &mut sealed,
+            );
+            Previous {
+                epoch: *old,
+                nonce,
+                sealed,
+                unknown: Map::new(),
+            }
+        };
+        Self {
+            epoch,
+            check: data_check(next_key, &self.vault, epoch),
+            slots: slots((&self.vault, epoch)),
+            previous: keys.iter().map(seal).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// Adds a way to the data key. A keychain has one key for each vault: a slot for another one opens no more.
+    pub(crate) fn add_slot(&mut self, outer: &Outer, data_key: &Key, entropy: &dyn Entropy) {
+        if outer.source == KeySource::Keychain {
+            self.slots
+                .retain(|slot| slot.source() != Some(KeySource::Keychain));
+        }
+        let of = (&self.vault, self.epoch);
+        self.slots.push(Slot::new(of, outer, data_key, entropy));
+    }
+
+    /// Returns the data keys of this epoch and of those before it that are kept.
+    pub(crate) fn data_keys(&self, data_key: &Key) -> Result<Vec<(u32, Key)>, Refused> {
+        let mut keys = vec![(self.epoch, data_key.duplicate())];
+        for previous in &self.previous {
+            let mut key = Zeroizing::new(previous.sealed.clone());
+            let context = previous_context(&self.vault, self.epoch, previous.epoch);
+            previous_key(data_key)
+                .open(&previous.nonce, &context, &mut key)
+                .map_err(|Forged| Refused::Damaged("has a damaged earlier key"))?;
+            let key = Key::from_slice(&key)
+                .ok_or(Refused::Damaged("has an earlier key of the wrong length"))?;
+            keys.push((previous.epoch, key));
+        }
+        Ok(keys)
+    }
+
+    /// Reads the first line. Nothing in it may be trusted before [`Header::unlock`] has checked the signature.
+    pub(crate) fn parse(file: &[u8]) -> Result<Self, Refused> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let (line, _) = lines(file)?;
+        let Format { format } =
+            serde_json::from_slice(line).map_err(|_| Refused::Damaged("is not a vault header"))?;
+        if format != FORMAT {
+            return Err(Refused::Newer);
+        }
+        serde_json::from_slice(line)
+            .map_err(|_| Refused::Damaged("lacks a field or has a wrong one"))
+    }
+
+    /// Returns the file's bytes, signed under the data key.
+    pub(crate) fn encode(&self, data_key: &Key) -> Vec<u8> {
+        let mut file =
+            serde_json::to_vec(self).expect("a header has no key that JSON could not hold");
+        let signature = header_key(data_key).sign(&file);
+        file.push(b'\n');
+        file.extend_from_slice(hex::encode(&signature).as_bytes());
+        file.push(b'\n');
+        file
+    }
+
+    /// Opens one slot of this header, which was read from `file`, with the slot's outer key: returns the data key.
+    pub(crate) fn unlock(&self, file: &[u8], slot: &Slot, outer: &Key) -> Result<Key, Refused> {
+        let data_key = slot.open((&self.vault, self.epoch), outer)?;
+        if !self.is_under(&data_key) {
+            return Err(Refused::Damaged(
+                "has a key check value that does not fit its key",
+            ));
+        }
+        self.verify(file, &data_key)?;
+        Ok(data_key)
+    }
+
+    /// Tells whether `data_key` is the one of this epoch.
+    pub(crate) fn is_under(&self, data_key: &Key) -> bool {
+        data_check(data_key, &self.vault, self.epoch) == self.check
+    }
+
+    /// Checks that this header, which was read from `file`, was signed under `data_key`.
+    pub(crate) fn verify(&self, file: &[u8], data_key: &Key) -> Result<(), Refused> {
+        let (line, signature) = lines(file)?;
+        if header_key(data_key).signed(line, &signature) {
+            return Ok(());
+        }
+        Err(Refused::Damaged(
+            "was changed by somebody who does not have its key",
+        ))
+    }
+
+    /// Tells whether both speak of the same key of the same vault.
+    pub(crate) fn has_key_of(&self, other: &Self) -> bool {
+        (self.vault, self.epoch, self.check) == (other.vault, other.epoch, other.check)
+    }
+
+    /// First 8 hex digits of the data key's check value.
+    pub(crate) fn key_id(&self) -> String {
+        hex::encode(&self.check[..4])
+    }
+}
+
+/// Tells whether two header files have the same signature.
+pub(crate) fn is_signed_like(file: &[u8], other: &[u8]) -> bool {
+    let signatures = (lines(file), lines(other));
+    matches!(signatures, (Ok((_, one)), Ok((_, two))) if one == two)
+}
+
+/// Cuts a header file into its JSON and its signature.
+fn lines(file: &[u8]) -> Result<(&[u8], Vec<u8>), Refused> {
+    let end = file
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .ok_or(Refused::Damaged("is cut short"))?;
+    let signature = file[end + 1..]
+        .strip_suffix(b"\n")
+        .and_then(|line| hex::decode(std::str::from_utf8(line).ok()?));
+    Ok((
+        &file[..end],
+        signature.ok_or(Refused::Damaged("is cut short"))?,
+    ))
+}
+
+fn header_key(data_key: &Key) -> Key {
+    data_key.derive(&[b"header"])
+}
+
+fn data_check(data_key: &Key, vault: &VaultId, epoch: u32) -> [u8; CHECK] {
+    data_key.check(&[b"data check", vault, &epoch.to_le_bytes()])
+}
+
+fn previous_key(data_key: &Key) -> Key {
+    data_key.derive(&[b"previous"])
+}
+
+fn previous_context(vault: &VaultId, epoch: u32, old: u32) -> Vec<u8> {
+    [
+        b"provider-auth previous".as_slice(),
+        vault,
+        &epoch.to_le_bytes(),
+        &old.to_le_bytes(),
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entropy(bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+
+    fn key(byte: u8) -> Key {
+        Key::from_slice(&[byte; 32]).unwrap()
+    }
+
+    fn header() -> Header {
+        let outer = Outer {
+            key: key(1),
+            source: KeySource::Env,
+            stretch: None,
+        };
+        Header::new(([3; 16], 1), &outer, &key(2), &entropy)
+    }
+
+    /// The header after a rotation from key 2 to key 4.
+    fn rotated() -> Header {
+        let old = header();
+        let slots =
+            |of: (&VaultId, u32)| vec![old.slots[0].rewrapped(of, &key(1), &key(4), &entropy)];
+        let keys = old.data_keys(&key(2)).unwrap();
+        old.next_epoch(slots, &keys, &key(4), &entropy)
+    }
+
+    #[track_caller]
+    fn check(file: &[u8], outer: &Key, expect: Result<[u8; 32], Refused>) {
+        let unlocked =
+            Header::parse(file).and_then(|header| header.unlock(file, &header.slots[0], outer));
+        assert_eq!(unlocked.map(|key| *key.bytes()), expect);
+    }
+
+    #[test]
+    fn the_right_key_opens_the_slot_and_a_wrong_one_is_called_wrong() {
+        let file = header().encode(&key(2));
+        check(&file, &key(1), Ok([2; 32]));
+        check(&file, &key(9), Err(Refused::WrongKey));
+    }
+
+    #[test]
+    fn a_slot_of_another_vault_or_source_does_not_open() {
+        let mut moved = header();
+        moved.slots[0].source = "keyfile".to_owned();
+        check(
+            &moved.encode(&key(2)),
+            &key(1),
+            Err(Refused::Damaged("has a damaged key slot")),
+        );
+        let mut other = header();
+        other.vault = [4; 16];
+        check(&other.encode(&key(2)), &key(1), Err(Refused::WrongKey));
+    }
+
+    #[test]
+    fn a_change_by_somebody_without_the_key_is_refused() {
+        let mut extended = header();
+        extended
+            .unknown
+            .insert("colour".to_owned(), Value::from("red"));
+        let forged = extended.encode(&key(5));
+        check(
+            &forged,
+            &key(1),
+            Err(Refused::Damaged(
+                "was changed by somebody who does not have its key",
+            )),
+        );
+    }
+
+    #[test]
+    fn fields_of_later_versions_are_kept() {
+        let mut later = header();
+        later
+            .unknown
+            .insert("colour".to_owned(), Value::from("red"));
+        later.slots[0]
+            .unknown
+            .insert("hint".to_owned(), Value::from("pet"));
+        let file = later.encode(&key(2));
+        assert_eq!(Header::parse(&file).unwrap(), later);
+        check(&file, &key(1), Ok([2; 32]));
+    }
+
+    #[test]
+    fn another_format_is_newer_and_junk_is_damaged() {
+        let mut newer = header();
+        newer.format = 2;
+        assert_eq!(Header::parse(&newer.encode(&key(2))), Err(Refused::Newer));
+        for junk in [
+            b"".as_slice(),
+            b"{",
+            b"{}\n",
+            b"\n\n",
+            b"{}\nzz\n",
+            b"\xff\n00\n",
+            b"{\"format\":1}\n00\n",
+        ] {
+            assert!(
+                matches!(Header::parse(junk), Err(Refused::Damaged(_))),
+                "{junk:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_next_epoch_opens_with_the_same_slot_and_keeps_the_old_key() {
+        let next = rotated();
+        let file = next.encode(&key(4));
+        check(&file, &key(1), Ok([4; 32]));
+        let keys = next.data_keys(&key(4)).unwrap();
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|(epoch, key)| (*epoch, key.bytes()[0]))
+            .collect();
+        assert_eq!(keys, [(2, 4), (1, 2)]);
+        assert!(!next.has_key_of(&header()));
+        assert!(next.data_keys(&key(5)).is_err());
+    }
+
+    #[test]
+    fn a_header_without_earlier_keys_is_written_as_it_always_was() {
+        let file = header().encode(&key(2));
+        assert!(!String::from_utf8(file).unwrap().contains("previous"));
+    }
+
+    #[test]
+    fn every_flipped_byte_is_refused() {
+        for (file, data_key) in [(header(), key(2)), (rotated(), key(4))] {
+            refuses_flips(&file.encode(&data_key));
+        }
+    }
+
+    #[track_caller]
+    fn refuses_flips(file: &[u8]) {
+        for at in 0..file.len() {
+            let mut flipped = file.to_vec();
+            flipped[at] ^= 1;
+            let unlocked = Header::parse(&flipped)
+                .and_then(|header| header.unlock(&flipped, &header.slots[0], &key(1)));
+            // The case of a hex digit carries nothing.
+            assert!(unlocked.is_err(), "byte {at}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Where the key of a vault comes from.
+
+pub(crate) mod finder;
+pub(crate) mod keychain;
