@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::{KeySource, RecordId, keys::finder::MAKE_A_KEY};
+use crate::{KeySource, RecordId, keys::source::MAKE_A_KEY};
 
 /// Why the vault could not do what was asked; no message holds a secret.
 #[derive(Debug, thiserror::Error)]
@@ -112,18 +112,20 @@ pub enum VaultError {
         id: RecordId,
     },
     /// The header cannot be used, and neither can its backup.
-    #[error("{} {why}: restore it from a backup; nothing was changed", .path.display())]
+    #[error("{name} {why}: restore it from a backup; nothing was changed")]
     HeaderUnusable {
-        /// The header's path.
-        path: PathBuf,
+        /// Which header, as its backend names it; for a folder its path.
+        name: String,
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A file was written by a later version, or under a key that came after this vault was opened; it was left alone.
-    #[error("{} was written by a newer version or under a newer key: restart with the newer version", .path.display())]
+    /// Something was written by a later version, or under a key that came after this vault was opened; it was left alone.
+    #[error(
+        "{name} was written by a newer version or under a newer key: restart with the newer version"
+    )]
     NewerFormat {
-        /// The file.
-        path: PathBuf,
+        /// What, as its backend names it; for a folder its path.
+        name: String,
     },
     /// The record to be replaced is gone: it was removed by somebody else.
     #[error("record {id} was removed")]
@@ -132,10 +134,14 @@ pub enum VaultError {
         id: RecordId,
     },
     /// Another process holds the lock and did not let go in time.
-    #[error("{} is held by {}: wait for it or end it", .path.display(), holder_name(.holder))]
+    #[error(
+        "{lock} is still held by {} after {} s: wait until that is done, or end that process", holder_name(.holder), .waited.as_secs()
+    )]
     Busy {
-        /// The lock's path.
-        path: PathBuf,
+        /// The lock, as its backend names it; for a folder its path.
+        lock: String,
+        /// How long it was waited for.
+        waited: Duration,
         /// The process that holds it, if it left its number.
         holder: Option<u32>,
     },

@@ -7,8 +7,11 @@ use serde_json::Value;
 use crate::{
     RecordId,
     crypto::key::{Key, NONCE},
-    format::header::{Header, Refused},
-    format::record::{self, Unopened},
+    format::{
+        header::Header,
+        record::{self, RecordError},
+        slot::HeaderError,
+    },
     open_bundle,
 };
 
@@ -17,7 +20,7 @@ fn key(byte: u8) -> Key {
 }
 
 /// The seeds named so that open: of vault 04…, record 02…, under key 09… in epoch 1.
-fn opened(file: &[u8]) -> Result<record::Record, Unopened> {
+fn opened(file: &[u8]) -> Result<record::Record, RecordError> {
     let (key, id) = (key(9), RecordId::from_parts(1, [2; 10]));
     record::open(|epoch| (epoch == 1).then_some(&key), &[4; 16], id, file)
 }
@@ -61,7 +64,7 @@ fn sealed_anew(inner: &[u8]) -> String {
     file.extend_from_slice(&body);
     match (opened(&file), plain) {
         (Ok(record), Some(plain)) => assert_eq!(record.plaintext(), plain),
-        (Err(Unopened::Damaged), None) => return "damaged".to_owned(),
+        (Err(RecordError::Damaged), None) => return "damaged".to_owned(),
         (result, _) => panic!("{result:?}, where the length is {length:?}"),
     }
     "opened".to_owned()
@@ -118,14 +121,14 @@ fn first_line(file: &[u8]) -> Vec<u8> {
 }
 
 /// Opens every slot with key 01…, which those of the seeds were made with, and every earlier key.
-fn unlocked(file: &[u8]) -> Result<Key, Refused> {
+fn unlocked(file: &[u8]) -> Result<Key, HeaderError> {
     let header = Header::parse(file)?;
-    let outer = key(1);
-    let mut result = Err(Refused::WrongKey);
+    let wrapping_key = key(1);
+    let mut result = Err(HeaderError::WrongKey);
     for slot in &header.slots {
         let _ = (slot.id(), slot.source());
         if result.is_err() {
-            result = header.unlock(file, slot, &outer);
+            result = header.unlock(file, slot, &wrapping_key);
         }
     }
     let data_key = result?;

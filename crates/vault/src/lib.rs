@@ -21,6 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod backend;
 mod crypto;
 mod error;
 mod folder;
@@ -28,11 +29,15 @@ mod format;
 #[cfg(test)]
 mod fuzz;
 mod hex;
+mod host_files;
 mod keys;
 pub mod limits;
 mod options;
+mod platform;
+mod stamp;
 mod vault;
 
+pub use backend::{Backend, Document, Engine, Lock, Quarantined, RecordGuard};
 pub use crypto::{
     bundle::{open_bundle, seal_bundle},
     hidden::wiping_stack,
@@ -41,25 +46,22 @@ pub use crypto::{
 };
 pub use error::VaultError;
 pub use folder::{
+    backend::default_engine,
     disk::Disk,
-    lock_queue::RecordGuard,
     memory::Memory,
-    private_file::{PrivateFileError, append_privately},
-    quarantine::Quarantined,
-    store::{
-        Durability, Held, NetworkFolders, Privacy, Stamp, Store, Traits, authorship_fault,
-        is_made_up, privacy,
-    },
-    watch::Watch,
+    store::{Durability, Held, NetworkFolders, Store},
 };
 pub use format::record::{NotARecordId, Record, RecordId};
-pub use keys::finder::{KeySecrets, KeySource, NotAKeySource};
+pub use host_files::{PrivateFileError, append_privately, authorship_fault, is_made_up, privacy};
+pub use keys::source::{KeySecrets, KeySource, NotAKeySource};
 pub use options::Options;
+pub use platform::Privacy;
+pub use stamp::{Revision, Stamp, Watch};
 pub use vault::{
     Vault,
     high_water::HighWater,
     init::ExistingKey,
+    key_slots::KeySlot,
     notes::Pending,
-    slots::KeySlot,
     status::{VaultState, VaultStatus},
 };

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 /// How long a keychain may take when nobody can answer a prompt: a healthy one answers in milliseconds.
-pub const KEYCHAIN_DEADLINE: Duration = Duration::from_secs(2);
+pub const KEYCHAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long the keychain may take over the high-water marks, which no call needs: it has just given the key.
-pub const HIGH_WATER_DEADLINE: Duration = Duration::from_millis(500);
+pub const HIGH_WATER_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Records whose high-water marks are kept, the latest to grow: their text is 2,221 bytes, and Windows holds 2,560.
 pub const HIGH_WATER_RECORDS: usize = 128;
 
 /// How long a keychain may take when a person can answer a prompt.
-pub const KEYCHAIN_PROMPT_DEADLINE: Duration = Duration::from_secs(60);
+pub const KEYCHAIN_PROMPT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Keychain calls that may hang at once in this process: each holds a thread that nobody can end from outside.
 pub const HUNG_KEYCHAIN_CALLS: usize = 4;
@@ -22,13 +22,13 @@ pub const HUNG_KEYCHAIN_CALLS: usize = 4;
 pub const SETTLING: Duration = Duration::from_millis(50);
 
 /// How long to wait for `vault.lock`, beyond the keychain's deadline: it is held for milliseconds.
-pub const VAULT_LOCK_WAIT: Duration = Duration::from_secs(10);
+pub const VAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long to wait for `keys.lock`: a rotation of thousands of records, each of which may be in use, takes its time.
-pub const KEYS_LOCK_WAIT: Duration = Duration::from_secs(120);
+pub const KEYS_LOCK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long a rotation waits for one record: longer than a refresh may hold it.
-pub const ROTATED_RECORD_WAIT: Duration = Duration::from_secs(45);
+pub const ROTATED_RECORD_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// A temporary file older than this belongs to nobody.
 pub const STALE_AFTER: Duration = Duration::from_secs(3600);

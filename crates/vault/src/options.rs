@@ -2,13 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::{
-    KeySecrets, KeySource,
-    folder::store::{NetworkFolders, Store},
-    keys::finder::KeyFinder,
-    keys::keychain::Prompts,
-    limits,
-};
+use crate::{KeySecrets, KeySource, folder::store::NetworkFolders, limits};
 
 /// How to open a vault.
 #[derive(Clone, Debug)]
@@ -27,7 +21,7 @@ pub struct Options {
     /// A person is there to answer a keychain's prompt.
     pub interactive: bool,
     /// How long the keychain may take.
-    pub keychain_deadline: Duration,
+    pub keychain_timeout: Duration,
 }
 
 impl Options {
@@ -40,7 +34,7 @@ impl Options {
             keyfile: None,
             allow_network_fs: false,
             interactive: false,
-            keychain_deadline: limits::KEYCHAIN_DEADLINE,
+            keychain_timeout: limits::KEYCHAIN_TIMEOUT,
         }
     }
 
@@ -50,7 +44,7 @@ impl Options {
     pub fn with_prompts(self) -> Self {
         Self {
             interactive: true,
-            keychain_deadline: limits::KEYCHAIN_PROMPT_DEADLINE,
+            keychain_timeout: limits::KEYCHAIN_PROMPT_TIMEOUT,
             ..self
         }
     }
@@ -64,11 +58,12 @@ impl Options {
     }
 
     /// How long to wait for `vault.lock` while another process may be asking the keychain for a new vault's key.
-    pub(crate) fn patience(&self) -> Duration {
-        self.keychain_deadline + limits::VAULT_LOCK_WAIT
+    pub(crate) fn lock_timeout(&self) -> Duration {
+        self.keychain_timeout + limits::VAULT_LOCK_TIMEOUT
     }
 
-    fn keyfile(&self) -> PathBuf {
+    /// Where the key file is, or would be.
+    pub(crate) fn keyfile(&self) -> PathBuf {
         self.keyfile.clone().unwrap_or_else(|| {
             let mut name = self
                 .dir
@@ -78,20 +73,5 @@ impl Options {
             name.push(".key");
             self.dir.with_file_name(name)
         })
-    }
-
-    pub(crate) fn finder<'a>(&'a self, store: &'a dyn Store) -> KeyFinder<'a> {
-        KeyFinder {
-            source: self.key,
-            secrets: &self.secrets,
-            keyfile: self.keyfile(),
-            store,
-            keychain_deadline: self.keychain_deadline,
-            prompts: if self.interactive {
-                Prompts::Allowed
-            } else {
-                Prompts::Avoided
-            },
-        }
     }
 }

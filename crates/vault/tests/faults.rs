@@ -14,8 +14,8 @@ use std::{
 };
 
 use provider_auth_vault::{
-    Disk, Durability, Held, KeySource, NetworkFolders, Options, RecordId, Stamp, Store, Vault,
-    VaultError,
+    Disk, Durability, Engine, Held, KeySource, NetworkFolders, Options, RecordId, Stamp, Store,
+    Vault, VaultError,
 };
 use support::{entropy, folder, open, with_key, with_source};
 
@@ -157,7 +157,7 @@ fn a_failed_write_leaves_the_old_record_or_the_new_one() {
                 "{record:?}"
             );
         }
-        assert_eq!(vault.quarantined(), 0);
+        assert_eq!(vault.quarantine().len(), 0);
     });
 }
 
@@ -179,7 +179,7 @@ fn a_failed_import_leaves_what_was_there_or_what_was_brought() {
                 "{record:?}"
             );
         }
-        assert_eq!(vault.quarantined(), 0);
+        assert_eq!(vault.quarantine().len(), 0);
     });
 }
 
@@ -209,7 +209,7 @@ fn a_disk_that_cannot_be_read_is_an_error_and_never_an_empty_vault() {
     });
     let vault = Vault::open(
         Options::new(&dir),
-        Arc::clone(&store) as Arc<dyn Store>,
+        Arc::clone(&store) as Arc<dyn Engine>,
         entropy(),
     )
     .unwrap();
@@ -224,9 +224,9 @@ fn a_disk_that_cannot_be_read_is_an_error_and_never_an_empty_vault() {
     assert!(matches!(vault.pending(&id), Err(VaultError::Io { .. })));
     fail_next();
     assert!(matches!(
-        Vault::status(&Options::new(&dir), &*store),
+        Vault::status(&Options::new(&dir), store.clone()),
         Err(VaultError::Io { .. })
     ));
     assert_eq!(vault.read(&id).unwrap().unwrap().plaintext(), b"x");
-    assert_eq!(vault.quarantined(), 0);
+    assert_eq!(vault.quarantine().len(), 0);
 }

@@ -17,7 +17,7 @@ use std::{
 };
 
 use provider_auth_vault::{
-    ExistingKey, KeySecrets, KeySource, Options, RecordId, Store, Vault, VaultError,
+    Engine, ExistingKey, KeySecrets, KeySource, Options, RecordId, Vault, VaultError,
 };
 use secrecy::SecretString;
 use support::{
@@ -32,10 +32,10 @@ const FAILURES: [Failure; 3] = [Failure::Killed, Failure::System(5), Failure::Sy
 /// What each record may hold; `None` stands for its absence.
 type Expected = BTreeMap<RecordId, Vec<Option<&'static [u8]>>>;
 
-type Deed<'d> = dyn Fn(Options, Arc<dyn Store>, &mut Expected) -> Result<(), VaultError> + 'd;
+type Deed<'d> = dyn Fn(Options, Arc<dyn Engine>, &mut Expected) -> Result<(), VaultError> + 'd;
 
 /// A disk whose `at`th step fails; after a kill, so do all that follow.
-fn breaking(at: usize, failure: Failure, steps: &Arc<AtomicUsize>) -> Arc<dyn Store> {
+fn breaking(at: usize, failure: Failure, steps: &Arc<AtomicUsize>) -> Arc<dyn Engine> {
     let steps = Arc::clone(steps);
     Arc::new(Stepping::new(move |step| {
         // Whether one dies before a look or after it is all the same.
@@ -103,7 +103,7 @@ fn check(dir: &Path, expected: &Expected, when: &str) {
                 );
             }
         }
-        assert_eq!(vault.quarantined(), 0, "{when}, {turn}");
+        assert_eq!(vault.quarantine().len(), 0, "{when}, {turn}");
         if turn == "at once" {
             vault.rotate_key().unwrap();
         }

@@ -99,7 +99,7 @@ fn what_was_set_aside_is_kept_whole() {
     *damaged.last_mut().unwrap() ^= 1;
     fs::write(file(&vault, id), &damaged).unwrap();
     vault.read(&id).unwrap_err();
-    assert_eq!(vault.quarantined(), 1);
+    assert_eq!(vault.quarantine().len(), 1);
     let aside = support::files(&vault.dir().join("quarantine"));
     assert!(
         aside[0]

@@ -91,7 +91,7 @@ fn replace(options: &Options) -> Result<Vault, VaultError> {
 }
 
 fn state(options: &Options) -> VaultState {
-    Vault::status(options, &Disk).unwrap().state
+    Vault::status(options, Arc::new(Disk)).unwrap().state
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn the_secret_service_keeps_the_key_and_each_of_its_troubles_has_a_name() {
     let daemon = session("SECRET_SERVICE_PID").unwrap();
     run("kill", &["-STOP", &daemon]);
     let quick = Options {
-        keychain_deadline: Duration::from_millis(500),
+        keychain_timeout: Duration::from_millis(500),
         ..options.clone()
     };
     let error = within(Duration::from_millis(700), || refused(quick.clone()));
@@ -141,7 +141,7 @@ fn the_secret_service_keeps_the_key_and_each_of_its_troubles_has_a_name() {
 
     // Locked: it is said so, and nobody is prompted; no new vault is made under another key either.
     lock_the_keyring();
-    within(options.keychain_deadline, || {
+    within(options.keychain_timeout, || {
         assert!(matches!(refused(options.clone()), VaultError::Locked));
         assert_eq!(
             refused(Options::new(outer.path().join("new"))).code(),

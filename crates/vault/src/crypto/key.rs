@@ -47,7 +47,7 @@ pub(crate) struct Key(Hidden);
 
 /// The sealed bytes or the key are not what they were.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Forged;
+pub(crate) struct NotAuthentic;
 
 impl Key {
     pub(crate) fn random(entropy: &dyn Entropy) -> Self {
@@ -62,7 +62,7 @@ impl Key {
     }
 
     /// Derives a key from a passphrase with Argon2id (RFC 9106); `None` when the costs are out of range.
-    pub(crate) fn stretch(passphrase: &[u8], salt: &[u8], costs: Costs) -> Option<Self> {
+    pub(crate) fn from_passphrase(passphrase: &[u8], salt: &[u8], costs: Costs) -> Option<Self> {
         let params = Params::new(costs.memory_kib, costs.passes, costs.lanes, Some(32)).ok()?;
         let mut key = Hidden::new(KEY);
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
@@ -120,11 +120,11 @@ impl Key {
         nonce: &[u8; NONCE],
         context: &[u8],
         bytes: &mut Vec<u8>,
-    ) -> Result<(), Forged> {
+    ) -> Result<(), NotAuthentic> {
         without_trace(|| {
             Aes256Gcm::new(self.bytes().into()).decrypt_in_place(nonce.into(), context, bytes)
         })
-        .map_err(|_| Forged)
+        .map_err(|_| NotAuthentic)
     }
 
     fn expand(&self, purpose: &[&[u8]], out: &mut [u8]) {
@@ -181,15 +181,15 @@ mod tests {
         assert_eq!(sealed.len(), 6 + TAG);
         assert_eq!(
             key(2).open(&[7; NONCE], b"context", &mut sealed.clone()),
-            Err(Forged)
+            Err(NotAuthentic)
         );
         assert_eq!(
             key(1).open(&[8; NONCE], b"context", &mut sealed.clone()),
-            Err(Forged)
+            Err(NotAuthentic)
         );
         assert_eq!(
             key(1).open(&[7; NONCE], b"another", &mut sealed.clone()),
-            Err(Forged)
+            Err(NotAuthentic)
         );
         key(1).open(&[7; NONCE], b"context", &mut sealed).unwrap();
         assert_eq!(sealed, b"S3CRET");
@@ -224,17 +224,21 @@ mod tests {
             passes: 1,
             lanes: 1,
         };
-        let one = Key::stretch(b"pass", &[1; 16], costs).unwrap();
+        let one = Key::from_passphrase(b"pass", &[1; 16], costs).unwrap();
         assert_eq!(
             one.bytes(),
-            Key::stretch(b"pass", &[1; 16], costs).unwrap().bytes()
+            Key::from_passphrase(b"pass", &[1; 16], costs)
+                .unwrap()
+                .bytes()
         );
         assert_ne!(
             one.bytes(),
-            Key::stretch(b"pass", &[2; 16], costs).unwrap().bytes()
+            Key::from_passphrase(b"pass", &[2; 16], costs)
+                .unwrap()
+                .bytes()
         );
         assert!(
-            Key::stretch(
+            Key::from_passphrase(
                 b"pass",
                 &[1; 16],
                 Costs {

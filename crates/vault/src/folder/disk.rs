@@ -10,9 +10,13 @@ use std::{
 
 use crate::{
     VaultError,
-    folder::platform,
-    folder::store::{Durability, Held, NetworkFolders, Stamp, Store},
-    limits,
+    error::io,
+    folder::{
+        store::{Durability, Held, NetworkFolders, Store},
+        watch,
+    },
+    limits, platform,
+    stamp::{Stamp, Watch},
 };
 
 /// The local disk.
@@ -28,7 +32,7 @@ impl Store for Disk {
         let folder = match fs::canonicalize(folder) {
             Ok(folder) => folder,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(crate::error::io("open", folder)(error)),
+            Err(error) => return Err(io("open", folder)(error)),
         };
         if network == NetworkFolders::Refused && platform::is_network_folder(&folder) {
             let why = "it is on a network file system, where locks may not hold; give a local `dir`, or allow it with `allowNetworkFs` or PROVIDER_AUTH_ALLOW_NETWORK_FS=1";
@@ -55,21 +59,21 @@ impl Store for Disk {
                 None => Ok(()),
             },
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(crate::error::io("open", file)(error)),
+            Err(error) => Err(io("open", file)(error)),
         }
     }
 
     fn stamp(&self, path: &Path) -> io::Result<Stamp> {
-        let traits = match fs::symlink_metadata(path) {
-            Ok(metadata) => platform::traits(&metadata),
+        let state = match fs::symlink_metadata(path) {
+            Ok(metadata) => platform::file_state(&metadata),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Stamp::Absent),
             Err(error) => return Err(error),
         };
         let settled_at =
-            traits.modified_at.max(traits.changed_at) + limits::SETTLING.as_nanos() as i128;
+            state.modified_at.max(state.changed_at) + limits::SETTLING.as_nanos() as i128;
         let now = since_epoch(clock()).as_nanos() as i128;
         Ok(if now > settled_at {
-            Stamp::Settled(traits)
+            Stamp::Settled(state.revision())
         } else {
             Stamp::Unsettled
         })
@@ -113,13 +117,13 @@ impl Store for Disk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        platform::patiently(|| fs::rename(from, to))?;
+        platform::retrying(|| fs::rename(from, to))?;
         flush_folder(to, Durability::Durable)?;
         flush_folder(from, Durability::Durable)
     }
 
     fn remove(&self, file: &Path, durability: Durability) -> io::Result<bool> {
-        match platform::patiently(|| fs::remove_file(file)) {
+        match platform::retrying(|| fs::remove_file(file)) {
             Ok(()) => flush_folder(file, durability).map(|()| true),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
@@ -181,6 +185,10 @@ impl Store for Disk {
         Ok(())
     }
 
+    fn watch(&self, folders: &[PathBuf]) -> Option<Watch> {
+        watch::watch(folders)
+    }
+
     fn now(&self) -> u64 {
         since_epoch(clock()).as_millis() as u64
     }
@@ -210,7 +218,7 @@ fn own_folder(folder: &Path) -> Result<(), VaultError> {
         }
         Ok(metadata) => platform::folder_fault(&metadata),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(crate::error::io("open", folder)(error)),
+        Err(error) => return Err(io("open", folder)(error)),
     };
     why.map_or(Ok(()), |why| {
         Err(VaultError::Unsafe {
@@ -292,7 +300,7 @@ impl Temporary {
     }
 
     fn into_place(mut self, file: &Path) -> io::Result<()> {
-        platform::patiently(|| fs::rename(&self.path, file))?;
+        platform::retrying(|| fs::rename(&self.path, file))?;
         self.arrived = true;
         Ok(())
     }

@@ -1,8 +1,8 @@
-//! Locks between processes: who may write a record, and waiting for that right with a limit.
+//! Waiting for locks between processes, in turn and with a timeout.
 
 use std::{
     collections::{HashMap, VecDeque},
-    fmt, io,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     time::Duration,
@@ -10,46 +10,20 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::{
-    RecordId,
-    folder::store::{Held, Store},
-};
+use crate::folder::store::{Held, Store};
 
-/// The right to write one record, in all processes; dropping it, or dying, gives it back.
-///
-/// It may travel between threads. What was read before it was taken is old: read again.
-pub struct RecordGuard {
-    pub(crate) id: RecordId,
-    pub(crate) _held: Held,
-}
-
-impl RecordGuard {
-    /// Returns the record that this guards.
-    pub fn id(&self) -> RecordId {
-        self.id
-    }
-}
-
-impl fmt::Debug for RecordGuard {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.debug_struct("RecordGuard")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Waits for locks with a limit.
+/// Waits for locks with a timeout.
 ///
 /// A kernel lock is fair only to those who block on it, and a blocked thread cannot be called off. So one thread per contended
 /// lock blocks for all waiters of this process and hands the lock on; when nobody waits any more, it lets go and ends.
-pub(crate) struct WaitingRoom {
+pub(crate) struct LockQueue {
     store: Arc<dyn Store>,
     queues: Mutex<HashMap<PathBuf, Queue>>,
 }
 
 type Queue = VecDeque<mpsc::Sender<io::Result<Held>>>;
 
-impl WaitingRoom {
+impl LockQueue {
     pub(crate) fn new(store: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
             store,
@@ -57,15 +31,19 @@ impl WaitingRoom {
         })
     }
 
-    /// Returns the lock, or `None` when it did not become free within `limit`.
-    pub(crate) fn wait(self: &Arc<Self>, lock: &Path, limit: Duration) -> io::Result<Option<Held>> {
+    /// Returns the lock, or `None` when it did not become free within `timeout`.
+    pub(crate) fn wait(
+        self: &Arc<Self>,
+        lock: &Path,
+        timeout: Duration,
+    ) -> io::Result<Option<Held>> {
         let nobody_waits = !self.queues.lock().contains_key(lock);
         if nobody_waits && let Some(held) = self.store.try_lock(lock)? {
             return Ok(Some(held));
         }
         let turn = self.queue_up(lock)?;
         // A lock that arrives too late is freed with the channel.
-        turn.recv_timeout(limit)
+        turn.recv_timeout(timeout)
             .map_or(Ok(None), |held| held.map(Some))
     }
 
@@ -76,10 +54,10 @@ impl WaitingRoom {
             queue.push_back(sender);
             return Ok(turn);
         }
-        let (room, path) = (Arc::clone(self), lock.to_owned());
+        let (queue, path) = (Arc::clone(self), lock.to_owned());
         std::thread::Builder::new()
             .name("vault-lock".to_owned())
-            .spawn(move || room.serve(&path))?;
+            .spawn(move || queue.serve(&path))?;
         queues.insert(lock.to_owned(), Queue::from([sender]));
         Ok(turn)
     }
@@ -119,36 +97,36 @@ mod tests {
     const LONG: Duration = Duration::from_secs(20);
     const SHORT: Duration = Duration::from_millis(30);
 
-    fn room() -> (tempfile::TempDir, PathBuf, Arc<WaitingRoom>) {
+    fn queue() -> (tempfile::TempDir, PathBuf, Arc<LockQueue>) {
         let folder = tempfile::tempdir().unwrap();
         let lock = folder.path().join("a.lock");
-        (folder, lock, WaitingRoom::new(Arc::new(Disk)))
+        (folder, lock, LockQueue::new(Arc::new(Disk)))
     }
 
     #[test]
     fn a_waiter_gives_up_at_its_limit_and_the_next_one_is_served() {
-        let (_folder, lock, room) = room();
-        let first = room.wait(&lock, SHORT).unwrap().unwrap();
-        assert!(room.wait(&lock, SHORT).unwrap().is_none());
+        let (_folder, lock, queue) = queue();
+        let first = queue.wait(&lock, SHORT).unwrap().unwrap();
+        assert!(queue.wait(&lock, SHORT).unwrap().is_none());
         let waiter = std::thread::spawn({
-            let (room, lock) = (Arc::clone(&room), lock.clone());
-            move || room.wait(&lock, LONG).unwrap().is_some()
+            let (queue, lock) = (Arc::clone(&queue), lock.clone());
+            move || queue.wait(&lock, LONG).unwrap().is_some()
         });
         drop(first);
         assert!(waiter.join().unwrap());
-        assert!(room.wait(&lock, LONG).unwrap().is_some());
+        assert!(queue.wait(&lock, LONG).unwrap().is_some());
     }
 
     #[test]
     fn many_waiters_are_served_one_at_a_time() {
-        let (_folder, lock, room) = room();
+        let (_folder, lock, queue) = queue();
         let inside = Arc::new(Mutex::new(()));
-        let first = room.wait(&lock, SHORT).unwrap().unwrap();
+        let first = queue.wait(&lock, SHORT).unwrap().unwrap();
         let waiters: Vec<_> = (0..8)
             .map(|_| {
-                let (room, lock, inside) = (Arc::clone(&room), lock.clone(), Arc::clone(&inside));
+                let (queue, lock, inside) = (Arc::clone(&queue), lock.clone(), Arc::clone(&inside));
                 std::thread::spawn(move || {
-                    let held = room.wait(&lock, LONG).unwrap().unwrap();
+                    let held = queue.wait(&lock, LONG).unwrap().unwrap();
                     let alone = inside.try_lock().is_some();
                     drop(held);
                     alone
@@ -157,15 +135,16 @@ mod tests {
             .collect();
         drop(first);
         assert!(waiters.into_iter().all(|waiter| waiter.join().unwrap()));
-        assert!(room.store.lock(&lock).is_ok());
-        assert!(room.queues.lock().is_empty());
+        assert!(queue.store.lock(&lock).is_ok());
+        assert!(queue.queues.lock().is_empty());
     }
 
     #[test]
     fn a_lock_that_cannot_be_opened_is_an_error_and_not_a_wait() {
-        let (folder, _, room) = room();
+        let (folder, _, queue) = queue();
         assert!(
-            room.wait(&folder.path().join("absent/a.lock"), LONG)
+            queue
+                .wait(&folder.path().join("absent/a.lock"), LONG)
                 .is_err()
         );
     }

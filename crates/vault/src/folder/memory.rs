@@ -11,7 +11,8 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::{
     VaultError,
-    folder::store::{Durability, Held, NetworkFolders, Stamp, Store, Traits},
+    folder::store::{Durability, Held, NetworkFolders, Store},
+    stamp::{Revision, Stamp},
 };
 
 /// Files in memory; each value is a world of its own.
@@ -78,14 +79,8 @@ impl Store for Memory {
             .get(path)
             .map(|(content, change)| (content.len() as u64, *change));
         let folder = files.folders.get(path).map(|change| (0, *change));
-        Ok(file.or(folder).map_or(Stamp::Absent, |(size, inode)| {
-            Stamp::Settled(Traits {
-                device: 0,
-                inode,
-                modified_at: 0,
-                changed_at: 0,
-                size,
-            })
+        Ok(file.or(folder).map_or(Stamp::Absent, |(size, change)| {
+            Stamp::Settled(Revision([u128::from(change), u128::from(size), 0, 0]))
         }))
     }
 

@@ -1,10 +1,13 @@
-//! A vault's files on a disk.
+//! The engine that keeps a vault in a folder on a disk: the first [`Backend`](crate::backend::Backend).
+//!
+//! Matters of a folder alone, which no other engine has: that its owner and its modes are right, that it is on no network file
+//! system, and where its links lead. `Store` is what it needs of a disk: the real one, one in memory, one that fails on purpose.
 
+pub(crate) mod backend;
 pub(crate) mod disk;
-pub(crate) mod lock_queue;
+mod lock_queue;
 pub(crate) mod memory;
-pub(crate) mod platform;
-pub(crate) mod private_file;
-pub(crate) mod quarantine;
+mod paths;
+mod quarantine;
 pub(crate) mod store;
-pub(crate) mod watch;
+mod watch;

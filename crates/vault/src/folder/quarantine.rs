@@ -1,64 +1,37 @@
-//! Records that were set aside because they were damaged: which they were, as their files' names tell.
+//! How files in the folder `quarantine` are called: their names tell what was set aside.
 
-use crate::{RecordId, Vault, VaultError, error::io, folder::store::Store, vault::Paths};
-
-/// A damaged record that was set aside; its file stays in the folder `quarantine`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quarantined {
-    /// The record.
-    pub id: RecordId,
-    /// Its generation, as far as its header could be read; else 0.
-    pub generation: u64,
-    /// When it was set aside, in ms since the Unix epoch.
-    pub at: u64,
-}
-
-impl Vault {
-    /// Returns the records that were set aside, oldest first; none where that cannot be read.
-    pub fn quarantine(&self) -> Vec<Quarantined> {
-        quarantined(&*self.store, &self.paths).unwrap_or_default()
-    }
-
-    /// Returns how many damaged records were set aside; 0 where that cannot be read.
-    pub fn quarantined(&self) -> usize {
-        self.quarantine().len()
-    }
-}
-
-pub(crate) fn quarantined(
-    store: &dyn Store,
-    paths: &Paths,
-) -> Result<Vec<Quarantined>, VaultError> {
-    let folder = paths.quarantine();
-    let names = store.list(&folder).map_err(io("list", folder))?;
-    let mut records: Vec<_> = names.iter().filter_map(|name| parse(name)).collect();
-    records.sort_unstable_by_key(|record| (record.at, record.id));
-    Ok(records)
-}
+use crate::{backend::Quarantined, folder::paths::RECORD, format::record::RecordId};
 
 /// Returns the name under which a record is set aside.
-pub(crate) fn name(id: RecordId, generation: u64, at: u64) -> String {
-    format!("{id}.{generation}.{at}.rec")
+pub(super) fn record_name(record: &Quarantined) -> String {
+    let Quarantined { id, generation, at } = record;
+    format!("{id}.{generation}.{at}{RECORD}")
 }
 
-/// Tells whether this is the name of a copy of that record.
-pub(crate) fn is_of(name: &str, id: RecordId) -> bool {
-    parse(name).is_some_and(|record| record.id == id)
-}
-
-/// Tells whether this is the name of a header that was set aside.
-pub(crate) fn is_header(name: &str) -> bool {
-    name.starts_with("vault.") && name.ends_with(".hdr")
-}
-
-fn parse(name: &str) -> Option<Quarantined> {
-    let mut parts = name.strip_suffix(".rec")?.split('.');
+/// Reads what [`record_name`] wrote; anything else is `None`.
+pub(super) fn parse(name: &str) -> Option<Quarantined> {
+    let mut parts = name.strip_suffix(RECORD)?.split('.');
     let record = Quarantined {
         id: parts.next()?.parse().ok()?,
         generation: parts.next()?.parse().ok()?,
         at: parts.next()?.parse().ok()?,
     };
     parts.next().is_none().then_some(record)
+}
+
+/// Tells whether this is the name of a copy of that record.
+pub(super) fn is_of(name: &str, id: RecordId) -> bool {
+    parse(name).is_some_and(|record| record.id == id)
+}
+
+/// Returns the name under which a header is set aside.
+pub(super) fn header_name(at: u64) -> String {
+    format!("vault.{at}.hdr")
+}
+
+/// Tells whether this is the name of a header that was set aside.
+pub(super) fn is_header(name: &str) -> bool {
+    name.starts_with("vault.") && name.ends_with(".hdr")
 }
 
 #[cfg(test)]
@@ -72,10 +45,8 @@ mod tests {
             generation: 3,
             at: 1_000,
         };
-        assert_eq!(
-            parse(&name(record.id, record.generation, record.at)),
-            Some(record)
-        );
+        assert_eq!(parse(&record_name(&record)), Some(record));
+        assert!(is_header(&header_name(1_000)));
         for other in ["vault.1000.hdr", "x.3.1000.rec", ".rec", "README"] {
             assert_eq!(parse(other), None, "{other}");
         }

@@ -1,12 +1,14 @@
 //! What the vault needs of a disk, and nothing more; another kind of store, or one that fails on purpose, is one new file.
 
 use std::{
-    fs::Metadata,
     io,
     path::{Path, PathBuf},
 };
 
-use crate::{VaultError, folder::platform};
+use crate::{
+    VaultError,
+    stamp::{Stamp, Watch},
+};
 
 /// The few things that a vault does with files.
 ///
@@ -52,6 +54,11 @@ pub trait Store: Send + Sync {
     /// Removes what crashed writers left in a folder.
     fn sweep(&self, folder: &Path) -> io::Result<()>;
 
+    /// Watches folders for changes; `None` where one may be heard of late or not at all.
+    fn watch(&self, _folders: &[PathBuf]) -> Option<Watch> {
+        None
+    }
+
     /// Returns the time by which this store stamps its files, in ms since the Unix epoch.
     fn now(&self) -> u64;
 }
@@ -75,70 +82,4 @@ pub enum NetworkFolders {
     Refused,
     /// The owner knows better.
     Allowed,
-}
-
-/// Who besides this user has a right to a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Privacy {
-    /// Nobody.
-    Own,
-    /// Others, at least to read it.
-    Readable,
-    /// It is another user's.
-    Foreign,
-}
-
-/// Tells who besides this user has a right to a file that is none of a vault.
-pub fn privacy(metadata: &Metadata) -> Privacy {
-    platform::privacy(metadata)
-}
-
-/// Says why somebody other than this user (or root) may have made or changed a file; `None` when only they can have.
-/// `invoker` is the user who became root with `sudo`.
-pub fn authorship_fault(metadata: &Metadata, invoker: Option<u32>) -> Option<&'static str> {
-    platform::authorship_fault(metadata, invoker)
-}
-
-/// Tells whether what lies at a path is made up by the kernel, as in `/proc`, wherever that is mounted.
-pub fn is_made_up(path: &Path) -> bool {
-    platform::is_made_up(path)
-}
-
-/// The state of a file or folder as one `stat` shows it.
-///
-/// Equal stamps mean that nothing changed between them. The reverse does not hold: a file that changed a moment ago may change
-/// again within the same tick of the kernel's clock, so a fresh stamp equals none, not even itself.
-#[derive(Clone, Copy, Debug)]
-pub enum Stamp {
-    /// Nothing is there.
-    Absent,
-    /// Something is there, and has been like this for longer than a tick.
-    Settled(Traits),
-    /// Something is there that is too new to tell, or could not be looked at.
-    Unsettled,
-}
-
-/// What tells one state of a file from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Traits {
-    /// The device it is on.
-    pub device: u64,
-    /// Its number there; a number may be used again after removal.
-    pub inode: u64,
-    /// When content or entries changed, in ns since the Unix epoch.
-    pub modified_at: i128,
-    /// When anything about it changed, in ns since the Unix epoch.
-    pub changed_at: i128,
-    /// Its length in bytes.
-    pub size: u64,
-}
-
-impl PartialEq for Stamp {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Absent, Self::Absent) => true,
-            (Self::Settled(one), Self::Settled(two)) => one == two,
-            _ => false,
-        }
-    }
 }

@@ -1,36 +1,35 @@
 //! Asks the kernel whether anything in a vault's folders changed: one question for both, a fifth of the cost of two stats.
 //!
-//! A shortcut and never the only look: where it is not to be had, or the folders themselves were moved away, the stamps
-//! of [`Vault::stamp`] and [`Vault::state_stamp`] say the same.
+//! A shortcut and never the only look: where it is not to be had, or the folders themselves were moved away, the stamps say the
+//! same.
 
-use crate::{KeySource, Vault};
+use std::path::PathBuf;
 
-/// A watch over the folders of a vault.
-#[derive(Debug)]
-pub struct Watch {
-    #[cfg(target_os = "linux")]
-    reports: rustix::fd::OwnedFd,
-    /// The folders were moved or removed: what is at their paths now is not watched.
-    #[cfg(target_os = "linux")]
-    is_over: bool,
+use crate::stamp::Watch;
+
+/// Watches folders; `None` where a change by another process may be reported late or not at all: on other systems than Linux,
+/// and on file systems that are not the kernel's own.
+#[cfg(target_os = "linux")]
+pub(super) fn watch(folders: &[PathBuf]) -> Option<Watch> {
+    let mut inotify = Inotify::new(folders)?;
+    Some(Watch::new(move || inotify.is_quiet()))
 }
 
-impl Vault {
-    /// Watches the folders of records and of the state file.
-    ///
-    /// `None` where a change by another process may be reported late or not at all: on other systems than Linux, and on
-    /// file systems that are not the kernel's own.
-    #[must_use]
-    pub fn watch(&self) -> Option<Watch> {
-        let is_on_disk = self.key_source() != KeySource::Memory;
-        let folders = [self.paths.dir.clone(), self.paths.records()];
-        is_on_disk.then(|| Watch::new(&folders)).flatten()
-    }
+#[cfg(not(target_os = "linux"))]
+pub(super) fn watch(_: &[PathBuf]) -> Option<Watch> {
+    None
 }
 
 #[cfg(target_os = "linux")]
-impl Watch {
-    fn new(folders: &[std::path::PathBuf]) -> Option<Self> {
+struct Inotify {
+    reports: rustix::fd::OwnedFd,
+    /// The folders were moved or removed: what is at their paths now is not watched.
+    is_over: bool,
+}
+
+#[cfg(target_os = "linux")]
+impl Inotify {
+    fn new(folders: &[PathBuf]) -> Option<Self> {
         use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
 
         let reports = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()?;
@@ -55,11 +54,7 @@ impl Watch {
         })
     }
 
-    /// Tells whether nothing at all happened in the folders since this was last asked.
-    ///
-    /// A change is reported before the call that makes it returns, so that whoever was told of a change and then asks
-    /// here hears of it.
-    pub fn is_quiet(&mut self) -> bool {
+    fn is_quiet(&mut self) -> bool {
         use rustix::fs::inotify::{ReadFlags, Reader};
 
         const ENDS: ReadFlags = ReadFlags::DELETE_SELF
@@ -86,18 +81,6 @@ impl Watch {
                 }
             }
         }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Watch {
-    fn new(_: &[std::path::PathBuf]) -> Option<Self> {
-        None
-    }
-
-    /// Tells whether nothing at all happened in the folders since this was last asked.
-    pub fn is_quiet(&mut self) -> bool {
-        false
     }
 }
 
@@ -130,7 +113,7 @@ mod tests {
         let dir = outer.path().join("vault");
         fs::create_dir_all(dir.join("rec")).unwrap();
         fs::write(dir.join("state.json"), "{}").unwrap();
-        let mut watch = Watch::new(&[dir.clone(), dir.join("rec")]).unwrap();
+        let mut watch = watch(&[dir.clone(), dir.join("rec")]).unwrap();
         assert!(watch.is_quiet());
         change(&dir);
         assert_eq!([watch.is_quiet(), watch.is_quiet()], expect);

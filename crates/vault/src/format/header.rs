@@ -10,9 +10,11 @@ use zeroize::Zeroizing;
 
 use crate::{
     Entropy, KeySource,
-    crypto::key::{CHECK, Forged, Key, NONCE, TAG, random},
-    format::record::VaultId,
-    format::slot::{Outer, Slot},
+    crypto::key::{CHECK, Key, NONCE, NotAuthentic, TAG, random},
+    format::{
+        record::VaultId,
+        slot::{HeaderError, Slot, WrappingKey},
+    },
     hex,
 };
 
@@ -49,20 +51,11 @@ pub(crate) struct Previous {
     unknown: Map<String, Value>,
 }
 
-/// Why a header cannot be used.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Refused {
-    Damaged(&'static str),
-    Newer,
-    /// The key is not the one that made this slot.
-    WrongKey,
-}
-
 impl Header {
-    /// Makes the header of a vault with one slot, in which `outer` wraps `data_key`.
+    /// Makes the header of a vault with one slot, in which `wrapping_key` wraps `data_key`.
     pub(crate) fn new(
         (vault, epoch): (VaultId, u32),
-        outer: &Outer,
+        wrapping_key: &WrappingKey,
         data_key: &Key,
         entropy: &dyn Entropy,
     ) -> Self {
@@ -71,7 +64,7 @@ impl Header {
             vault,
             epoch,
             check: data_check(data_key, &vault, epoch),
-            slots: vec![Slot::new((&vault, epoch), outer, data_key, entropy)],
+            slots: vec![Slot::new((&vault, epoch), wrapping_key, data_key, entropy)],
             previous: Vec::new(),
             unknown: Map::new(),
         }
@@ -113,45 +106,52 @@ impl Header {
     }
 
     /// Adds a way to the data key. A keychain has one key for each vault: a slot for another one opens no more.
-    pub(crate) fn add_slot(&mut self, outer: &Outer, data_key: &Key, entropy: &dyn Entropy) {
-        if outer.source == KeySource::Keychain {
+    pub(crate) fn add_slot(
+        &mut self,
+        wrapping_key: &WrappingKey,
+        data_key: &Key,
+        entropy: &dyn Entropy,
+    ) {
+        if wrapping_key.source == KeySource::Keychain {
             self.slots
                 .retain(|slot| slot.source() != Some(KeySource::Keychain));
         }
         let of = (&self.vault, self.epoch);
-        self.slots.push(Slot::new(of, outer, data_key, entropy));
+        self.slots
+            .push(Slot::new(of, wrapping_key, data_key, entropy));
     }
 
     /// Returns the data keys of this epoch and of those before it that are kept.
-    pub(crate) fn data_keys(&self, data_key: &Key) -> Result<Vec<(u32, Key)>, Refused> {
+    pub(crate) fn data_keys(&self, data_key: &Key) -> Result<Vec<(u32, Key)>, HeaderError> {
         let mut keys = vec![(self.epoch, data_key.duplicate())];
         for previous in &self.previous {
             let mut key = Zeroizing::new(previous.sealed.clone());
             let context = previous_context(&self.vault, self.epoch, previous.epoch);
             previous_key(data_key)
                 .open(&previous.nonce, &context, &mut key)
-                .map_err(|Forged| Refused::Damaged("has a damaged earlier key"))?;
-            let key = Key::from_slice(&key)
-                .ok_or(Refused::Damaged("has an earlier key of the wrong length"))?;
+                .map_err(|NotAuthentic| HeaderError::Damaged("has a damaged earlier key"))?;
+            let key = Key::from_slice(&key).ok_or(HeaderError::Damaged(
+                "has an earlier key of the wrong length",
+            ))?;
             keys.push((previous.epoch, key));
         }
         Ok(keys)
     }
 
     /// Reads the first line. Nothing in it may be trusted before [`Header::unlock`] has checked the signature.
-    pub(crate) fn parse(file: &[u8]) -> Result<Self, Refused> {
+    pub(crate) fn parse(file: &[u8]) -> Result<Self, HeaderError> {
         #[derive(Deserialize)]
         struct Format {
             format: u32,
         }
         let (line, _) = lines(file)?;
-        let Format { format } =
-            serde_json::from_slice(line).map_err(|_| Refused::Damaged("is not a vault header"))?;
+        let Format { format } = serde_json::from_slice(line)
+            .map_err(|_| HeaderError::Damaged("is not a vault header"))?;
         if format != FORMAT {
-            return Err(Refused::Newer);
+            return Err(HeaderError::Newer);
         }
         serde_json::from_slice(line)
-            .map_err(|_| Refused::Damaged("lacks a field or has a wrong one"))
+            .map_err(|_| HeaderError::Damaged("lacks a field or has a wrong one"))
     }
 
     /// Returns the file's bytes, signed under the data key.
@@ -165,11 +165,16 @@ impl Header {
         file
     }
 
-    /// Opens one slot of this header, which was read from `file`, with the slot's outer key: returns the data key.
-    pub(crate) fn unlock(&self, file: &[u8], slot: &Slot, outer: &Key) -> Result<Key, Refused> {
-        let data_key = slot.open((&self.vault, self.epoch), outer)?;
-        if !self.is_under(&data_key) {
-            return Err(Refused::Damaged(
+    /// Opens one slot of this header, which was read from `file`, with the slot's wrapping_key key: returns the data key.
+    pub(crate) fn unlock(
+        &self,
+        file: &[u8],
+        slot: &Slot,
+        wrapping_key: &Key,
+    ) -> Result<Key, HeaderError> {
+        let data_key = slot.open((&self.vault, self.epoch), wrapping_key)?;
+        if !self.has_data_key(&data_key) {
+            return Err(HeaderError::Damaged(
                 "has a key check value that does not fit its key",
             ));
         }
@@ -178,17 +183,17 @@ impl Header {
     }
 
     /// Tells whether `data_key` is the one of this epoch.
-    pub(crate) fn is_under(&self, data_key: &Key) -> bool {
+    pub(crate) fn has_data_key(&self, data_key: &Key) -> bool {
         data_check(data_key, &self.vault, self.epoch) == self.check
     }
 
     /// Checks that this header, which was read from `file`, was signed under `data_key`.
-    pub(crate) fn verify(&self, file: &[u8], data_key: &Key) -> Result<(), Refused> {
+    pub(crate) fn verify(&self, file: &[u8], data_key: &Key) -> Result<(), HeaderError> {
         let (line, signature) = lines(file)?;
         if header_key(data_key).signed(line, &signature) {
             return Ok(());
         }
-        Err(Refused::Damaged(
+        Err(HeaderError::Damaged(
             "was changed by somebody who does not have its key",
         ))
     }
@@ -211,17 +216,17 @@ pub(crate) fn is_signed_like(file: &[u8], other: &[u8]) -> bool {
 }
 
 /// Cuts a header file into its JSON and its signature.
-fn lines(file: &[u8]) -> Result<(&[u8], Vec<u8>), Refused> {
+fn lines(file: &[u8]) -> Result<(&[u8], Vec<u8>), HeaderError> {
     let end = file
         .iter()
         .position(|byte| *byte == b'\n')
-        .ok_or(Refused::Damaged("is cut short"))?;
+        .ok_or(HeaderError::Damaged("is cut short"))?;
     let signature = file[end + 1..]
         .strip_suffix(b"\n")
         .and_then(|line| hex::decode(std::str::from_utf8(line).ok()?));
     Ok((
         &file[..end],
-        signature.ok_or(Refused::Damaged("is cut short"))?,
+        signature.ok_or(HeaderError::Damaged("is cut short"))?,
     ))
 }
 
@@ -260,12 +265,12 @@ mod tests {
     }
 
     fn header() -> Header {
-        let outer = Outer {
+        let wrapping_key = WrappingKey {
             key: key(1),
             source: KeySource::Env,
-            stretch: None,
+            kdf: None,
         };
-        Header::new(([3; 16], 1), &outer, &key(2), &entropy)
+        Header::new(([3; 16], 1), &wrapping_key, &key(2), &entropy)
     }
 
     /// The header after a rotation from key 2 to key 4.
@@ -278,9 +283,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(file: &[u8], outer: &Key, expect: Result<[u8; 32], Refused>) {
-        let unlocked =
-            Header::parse(file).and_then(|header| header.unlock(file, &header.slots[0], outer));
+    fn check(file: &[u8], wrapping_key: &Key, expect: Result<[u8; 32], HeaderError>) {
+        let unlocked = Header::parse(file)
+            .and_then(|header| header.unlock(file, &header.slots[0], wrapping_key));
         assert_eq!(unlocked.map(|key| *key.bytes()), expect);
     }
 
@@ -288,7 +293,7 @@ mod tests {
     fn the_right_key_opens_the_slot_and_a_wrong_one_is_called_wrong() {
         let file = header().encode(&key(2));
         check(&file, &key(1), Ok([2; 32]));
-        check(&file, &key(9), Err(Refused::WrongKey));
+        check(&file, &key(9), Err(HeaderError::WrongKey));
     }
 
     #[test]
@@ -298,11 +303,11 @@ mod tests {
         check(
             &moved.encode(&key(2)),
             &key(1),
-            Err(Refused::Damaged("has a damaged key slot")),
+            Err(HeaderError::Damaged("has a damaged key slot")),
         );
         let mut other = header();
         other.vault = [4; 16];
-        check(&other.encode(&key(2)), &key(1), Err(Refused::WrongKey));
+        check(&other.encode(&key(2)), &key(1), Err(HeaderError::WrongKey));
     }
 
     #[test]
@@ -315,7 +320,7 @@ mod tests {
         check(
             &forged,
             &key(1),
-            Err(Refused::Damaged(
+            Err(HeaderError::Damaged(
                 "was changed by somebody who does not have its key",
             )),
         );
@@ -339,7 +344,10 @@ mod tests {
     fn another_format_is_newer_and_junk_is_damaged() {
         let mut newer = header();
         newer.format = 2;
-        assert_eq!(Header::parse(&newer.encode(&key(2))), Err(Refused::Newer));
+        assert_eq!(
+            Header::parse(&newer.encode(&key(2))),
+            Err(HeaderError::Newer)
+        );
         for junk in [
             b"".as_slice(),
             b"{",
@@ -350,7 +358,7 @@ mod tests {
             b"{\"format\":1}\n00\n",
         ] {
             assert!(
-                matches!(Header::parse(junk), Err(Refused::Damaged(_))),
+                matches!(Header::parse(junk), Err(HeaderError::Damaged(_))),
                 "{junk:?}"
             );
         }

@@ -3,7 +3,7 @@
 //! A file is a fixed header of 72 bytes, then the ciphertext, then the tag. The whole header is authenticated, so a record that
 //! was swapped, renamed, rolled into another vault or given another generation does not open.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
 use ulid::Ulid;
 use zeroize::Zeroizing;
@@ -121,7 +121,7 @@ pub(crate) struct RecordHeader {
 
 /// Why a record's file does not open.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Unopened {
+pub(crate) enum RecordError {
     /// Its bytes are not those that were written, or not in this place.
     Damaged,
     /// It has a format, suite, flag or key epoch that this version does not know.
@@ -129,16 +129,16 @@ pub(crate) enum Unopened {
 }
 
 impl RecordHeader {
-    pub(crate) fn parse(file: &[u8]) -> Result<Self, Unopened> {
-        let mut rest = file.get(..HEADER).ok_or(Unopened::Damaged)?;
+    pub(crate) fn parse(file: &[u8]) -> Result<Self, RecordError> {
+        let mut rest = file.get(..HEADER).ok_or(RecordError::Damaged)?;
         if take::<4>(&mut rest) != MAGIC {
-            return Err(Unopened::Damaged);
+            return Err(RecordError::Damaged);
         }
         let format = u16::from_le_bytes(take(&mut rest));
         let [suite, kind] = take(&mut rest);
         let flags = u32::from_le_bytes(take(&mut rest));
         if format != FORMAT || suite != SUITE || flags != 0 {
-            return Err(Unopened::Newer);
+            return Err(RecordError::Newer);
         }
         Ok(Self {
             kind,
@@ -194,21 +194,21 @@ pub(crate) fn open<'k>(
     vault: &VaultId,
     id: RecordId,
     file: &[u8],
-) -> Result<Record, Unopened> {
+) -> Result<Record, RecordError> {
     let header = RecordHeader::parse(file)?;
     let (context, sealed) = file.split_at(HEADER);
     if header.vault != *vault || header.id != id || sealed.len() != header.length as usize + TAG {
-        return Err(Unopened::Damaged);
+        return Err(RecordError::Damaged);
     }
-    let key = key_of(header.epoch).ok_or(Unopened::Newer)?;
+    let key = key_of(header.epoch).ok_or(RecordError::Newer)?;
     let mut body = Zeroizing::new(sealed.to_vec());
     key.open(&header.nonce, context, &mut body)
-        .map_err(|_| Unopened::Damaged)?;
+        .map_err(|_| RecordError::Damaged)?;
     let length = body
         .first_chunk::<LENGTH>()
         .map(|bytes| u32::from_le_bytes(*bytes) as usize)
-        .ok_or(Unopened::Damaged)?;
-    let plaintext = body[LENGTH..].get(..length).ok_or(Unopened::Damaged)?;
+        .ok_or(RecordError::Damaged)?;
+    let plaintext = body[LENGTH..].get(..length).ok_or(RecordError::Damaged)?;
     Ok(Record {
         id,
         kind: header.kind,
@@ -216,9 +216,6 @@ pub(crate) fn open<'k>(
         plaintext: Hidden::copy_of(plaintext),
     })
 }
-
-/// A record that many may hold.
-pub(crate) type Shared = Arc<Record>;
 
 /// Takes `N` bytes from the front of a slice that is known to have them.
 fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
@@ -253,7 +250,7 @@ mod tests {
         KEY.get_or_init(|| Key::from_slice(&[9; 32]).unwrap())
     }
 
-    fn opened(file: &[u8]) -> Result<Record, Unopened> {
+    fn opened(file: &[u8]) -> Result<Record, RecordError> {
         open(
             |epoch| (epoch == 1).then_some(key()),
             &[4; 16],
@@ -289,7 +286,7 @@ mod tests {
         for (at, what) in [(4, "format"), (6, "suite"), (8, "flags"), (12, "epoch")] {
             let mut newer = file.clone();
             newer[at] ^= 2;
-            assert_eq!(opened(&newer).unwrap_err(), Unopened::Newer, "{what}");
+            assert_eq!(opened(&newer).unwrap_err(), RecordError::Newer, "{what}");
         }
     }
 
@@ -299,11 +296,11 @@ mod tests {
         let other = RecordId::from_parts(1, [3; 10]);
         assert_eq!(
             open(|_| Some(key()), &[4; 16], other, &file).unwrap_err(),
-            Unopened::Damaged
+            RecordError::Damaged
         );
         assert_eq!(
             open(|_| Some(key()), &[5; 16], header().id, &file).unwrap_err(),
-            Unopened::Damaged
+            RecordError::Damaged
         );
     }
 

@@ -6,11 +6,19 @@ use zeroize::Zeroizing;
 
 use crate::{
     Entropy, KeySource,
-    crypto::key::{CHECK, Costs, Forged, Key, NONCE, TAG, random},
-    format::header::Refused,
+    crypto::key::{CHECK, Costs, Key, NONCE, NotAuthentic, TAG, random},
     format::record::VaultId,
     hex, limits,
 };
+
+/// Why a header, or a slot of it, cannot be used.
+#[derive(Debug, PartialEq)]
+pub(crate) enum HeaderError {
+    Damaged(&'static str),
+    Newer,
+    /// The key is not the one that made this slot.
+    WrongKey,
+}
 
 /// One way to the data key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,15 +33,15 @@ pub(crate) struct Slot {
     #[serde(with = "hex")]
     wrapped: Vec<u8>,
     /// How a passphrase becomes the key that wraps.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) stretch: Option<Stretch>,
+    #[serde(rename = "stretch", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kdf: Option<KdfParams>,
     #[serde(flatten)]
     pub(crate) unknown: Map<String, Value>,
 }
 
 /// The Argon2id salt and costs of a passphrase slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Stretch {
+pub(crate) struct KdfParams {
     #[serde(with = "hex")]
     salt: [u8; 16],
     #[serde(flatten)]
@@ -43,14 +51,14 @@ pub(crate) struct Stretch {
 }
 
 /// The key that wraps a slot, and how it was come by.
-pub(crate) struct Outer {
+pub(crate) struct WrappingKey {
     pub(crate) key: Key,
     pub(crate) source: KeySource,
     /// Of a passphrase.
-    pub(crate) stretch: Option<Stretch>,
+    pub(crate) kdf: Option<KdfParams>,
 }
 
-impl Stretch {
+impl KdfParams {
     pub(crate) fn new(entropy: &dyn Entropy) -> Self {
         let costs = Costs {
             memory_kib: limits::ARGON2_MEMORY_KIB,
@@ -72,34 +80,34 @@ impl Stretch {
         {
             return None;
         }
-        Key::stretch(passphrase, &self.salt, self.costs)
+        Key::from_passphrase(passphrase, &self.salt, self.costs)
     }
 }
 
 impl Slot {
-    /// Wraps `data_key` of one epoch under `outer`.
+    /// Wraps `data_key` of one epoch under `wrapping_key`.
     pub(crate) fn new(
         (vault, epoch): (&VaultId, u32),
-        outer: &Outer,
+        wrapping_key: &WrappingKey,
         data_key: &Key,
         entropy: &dyn Entropy,
     ) -> Self {
         let empty = Self {
-            source: outer.source.name().to_owned(),
-            check: slot_check(&outer.key, vault),
+            source: wrapping_key.source.name().to_owned(),
+            check: slot_check(&wrapping_key.key, vault),
             nonce: [0; NONCE],
             wrapped: Vec::new(),
-            stretch: outer.stretch.clone(),
+            kdf: wrapping_key.kdf.clone(),
             unknown: Map::new(),
         };
-        empty.rewrapped((vault, epoch), &outer.key, data_key, entropy)
+        empty.rewrapped((vault, epoch), &wrapping_key.key, data_key, entropy)
     }
 
     /// Returns this slot with another data key, or that of another epoch, in it.
     pub(crate) fn rewrapped(
         &self,
         (vault, epoch): (&VaultId, u32),
-        outer: &Key,
+        wrapping_key: &Key,
         data_key: &Key,
         entropy: &dyn Entropy,
     ) -> Self {
@@ -107,7 +115,7 @@ impl Slot {
         let mut wrapped = Vec::with_capacity(32 + TAG);
         wrapped.extend_from_slice(data_key.bytes());
         let context = slot_context(vault, &self.source, epoch);
-        outer
+        wrapping_key
             .derive(&[b"slot"])
             .seal(&nonce, &context, &mut wrapped);
         Self {
@@ -121,26 +129,26 @@ impl Slot {
     pub(crate) fn open(
         &self,
         (vault, epoch): (&VaultId, u32),
-        outer: &Key,
-    ) -> Result<Key, Refused> {
-        if !self.is_under(outer, vault) {
-            return Err(Refused::WrongKey);
+        wrapping_key: &Key,
+    ) -> Result<Key, HeaderError> {
+        if !self.has_wrapping_key(wrapping_key, vault) {
+            return Err(HeaderError::WrongKey);
         }
         let mut wrapped = Zeroizing::new(self.wrapped.clone());
-        outer
+        wrapping_key
             .derive(&[b"slot"])
             .open(
                 &self.nonce,
                 &slot_context(vault, &self.source, epoch),
                 &mut wrapped,
             )
-            .map_err(|Forged| Refused::Damaged("has a damaged key slot"))?;
-        Key::from_slice(&wrapped).ok_or(Refused::Damaged("has a key slot of the wrong length"))
+            .map_err(|NotAuthentic| HeaderError::Damaged("has a damaged key slot"))?;
+        Key::from_slice(&wrapped).ok_or(HeaderError::Damaged("has a key slot of the wrong length"))
     }
 
-    /// Tells whether `outer` is the key that wraps this slot.
-    pub(crate) fn is_under(&self, outer: &Key, vault: &VaultId) -> bool {
-        slot_check(outer, vault) == self.check
+    /// Tells whether `wrapping_key` is the key that wraps this slot.
+    pub(crate) fn has_wrapping_key(&self, wrapping_key: &Key, vault: &VaultId) -> bool {
+        slot_check(wrapping_key, vault) == self.check
     }
 
     /// First 8 hex digits of the wrapping key's check value.
@@ -154,8 +162,8 @@ impl Slot {
     }
 }
 
-fn slot_check(outer: &Key, vault: &VaultId) -> [u8; CHECK] {
-    outer.check(&[b"slot check", vault])
+fn slot_check(wrapping_key: &Key, vault: &VaultId) -> [u8; CHECK] {
+    wrapping_key.check(&[b"slot check", vault])
 }
 
 fn slot_context(vault: &VaultId, source: &str, epoch: u32) -> Vec<u8> {
@@ -174,14 +182,14 @@ mod tests {
 
     #[test]
     fn costs_out_of_all_reason_are_not_paid() {
-        let mut stretch = Stretch::new(&|bytes: &mut [u8]| bytes.fill(7));
-        stretch.costs.memory_kib = u32::MAX;
-        assert!(stretch.apply(b"passphrase").is_none());
-        stretch.costs = Costs {
+        let mut kdf = KdfParams::new(&|bytes: &mut [u8]| bytes.fill(7));
+        kdf.costs.memory_kib = u32::MAX;
+        assert!(kdf.apply(b"passphrase").is_none());
+        kdf.costs = Costs {
             memory_kib: 64,
             passes: 1000,
             lanes: 1,
         };
-        assert!(stretch.apply(b"passphrase").is_none());
+        assert!(kdf.apply(b"passphrase").is_none());
     }
 }

@@ -2,3 +2,5 @@
 
 pub(crate) mod finder;
 pub(crate) mod keychain;
+pub(crate) mod source;
+pub(crate) mod text;

@@ -2,7 +2,7 @@
 //! the keychain, beside the vault's key, in an entry of its own.
 //!
 //! The key's entry is written once, since some systems forget who may read an entry when it is rewritten. This one is rewritten,
-//! rarely, and its loss costs a warning and nothing else: no call waits for it longer than its deadline, none fails by it, and
+//! rarely, and its loss costs a warning and nothing else: no call waits for it longer than its timeout, none fails by it, and
 //! the user is asked nothing.
 
 use std::time::Duration;
@@ -11,8 +11,11 @@ use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use zeroize::Zeroizing;
 
 use crate::{
-    KeySource, RecordId, Vault, VaultError, error::io, hex, keys::keychain,
-    keys::keychain::Prompts, limits,
+    KeySource, RecordId, Vault, VaultError,
+    backend::Lock,
+    hex,
+    keys::keychain::{self, Prompts},
+    limits,
 };
 
 /// The format, at the front of the text.
@@ -102,7 +105,7 @@ impl Vault {
         if !self.keeps_high_water() {
             return HighWater::default();
         }
-        match self.kept_marks(limits::HIGH_WATER_DEADLINE) {
+        match self.kept_marks(limits::HIGH_WATER_TIMEOUT) {
             Ok(marks) => marks.unwrap_or_default(),
             Err(error) => {
                 tracing::debug!(%error, "the keychain does not say how far the records were");
@@ -113,25 +116,24 @@ impl Vault {
 
     /// Raises the marks that are kept, unless they are as high or another process is at it, and returns what is kept then.
     ///
-    /// Takes as long as a keychain takes, at most `deadline`: for a thread of its own.
+    /// Takes as long as a keychain takes, at most `timeout`: for a thread of its own.
     pub fn raise_high_water(
         &self,
         marks: &HighWater,
-        deadline: Duration,
+        timeout: Duration,
     ) -> Result<Option<HighWater>, VaultError> {
         if !self.keeps_high_water() {
             return Ok(None);
         }
-        let lock = self.paths.marks_lock();
-        let Some(_held) = self.store.try_lock(&lock).map_err(io("lock", lock))? else {
+        let Some(_held) = self.backend.try_lock(Lock::HighWater)? else {
             return Ok(None);
         };
-        let mut kept = self.kept_marks(deadline)?.unwrap_or_default();
+        let mut kept = self.kept_marks(timeout)?.unwrap_or_default();
         if kept.merge(marks) {
             keychain::put(
                 &self.marks_entry(),
                 kept.text(),
-                deadline,
+                timeout,
                 Prompts::Forbidden,
             )?;
         }
@@ -139,13 +141,13 @@ impl Vault {
     }
 
     /// Removes the marks.
-    pub(crate) fn forget_high_water(&self) -> Result<(), VaultError> {
+    pub(super) fn forget_high_water(&self) -> Result<(), VaultError> {
         let entry = self.marks_entry();
-        keychain::forget(&entry, limits::HIGH_WATER_DEADLINE, Prompts::Forbidden)
+        keychain::forget(&entry, limits::HIGH_WATER_TIMEOUT, Prompts::Forbidden)
     }
 
-    fn kept_marks(&self, deadline: Duration) -> Result<Option<HighWater>, VaultError> {
-        let text = keychain::find(&self.marks_entry(), deadline, Prompts::Forbidden)?;
+    fn kept_marks(&self, timeout: Duration) -> Result<Option<HighWater>, VaultError> {
+        let text = keychain::find(&self.marks_entry(), timeout, Prompts::Forbidden)?;
         Ok(text.and_then(|text| HighWater::parse(&text)))
     }
 

@@ -7,19 +7,24 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     Entropy, KeySource, Options, Vault, VaultError,
+    backend::{Backend, Document, Engine, Lock},
     crypto::key::{Key, random},
-    error::io,
-    folder::lock_queue::WaitingRoom,
-    folder::store::{Durability, Held, Store},
-    format::header::Header,
-    format::record::{self, RecordHeader, VaultId, record_key},
-    format::slot::{Outer, Slot},
-    keys::finder::{decoded, encoded},
+    folder::store::Held,
+    format::{
+        header::Header,
+        record::{self, RecordHeader, VaultId, record_key},
+        slot::{Slot, WrappingKey},
+    },
+    keys::{
+        finder::KeyFinder,
+        text::{decoded, encoded},
+    },
     limits,
-    vault::rotate::InUse,
-    vault::slots::open_slot,
-    vault::unlock::{self, Unlocked, has_records, refusal, unlock},
-    vault::{Paths, create_folders, hold},
+    vault::{
+        key_slots::open_slot,
+        rotate::InUse,
+        unlock::{self, HEADER_COPIES, Unlocked, header_error, unlock},
+    },
 };
 
 /// What to do when a vault that is to get a key has one.
@@ -39,31 +44,31 @@ impl Vault {
     pub fn init(
         options: Options,
         existing: ExistingKey,
-        store: Arc<dyn Store>,
+        engine: Arc<dyn Engine>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, VaultError> {
         if options.key == KeySource::Memory {
             return Self::in_memory(options, entropy);
         }
-        let site = Site::prepare(&options, &store)?;
-        let before = site.header_before()?;
+        let ceremony = KeyCeremony::begin(engine.prepare(&options)?)?;
+        let before = ceremony.header_before()?;
         let unlocked = {
-            let _held = site.hold(&options)?;
-            let is_new = site.headers()?.is_empty();
+            let _held = ceremony.lock_vault(&options)?;
+            let is_new = ceremony.headers()?.is_empty();
             if !is_new && existing == ExistingKey::Refuse {
                 return Err(VaultError::KeyExists {
-                    dir: site.paths.dir,
+                    dir: ceremony.backend.dir().to_owned(),
                 });
             }
             if is_new {
-                unlock::create(&options, &*store, &site.paths, &*entropy)?
+                unlock::create(&options, &*ceremony.backend, &*entropy)?
             } else {
-                site.replace_key(&options, &*entropy)?
+                ceremony.replace_key(&options, &*entropy)?
             }
         };
-        let vault = Self::with_key(site.paths, store, entropy, site.room, options, unlocked)?;
+        let vault = ceremony.open_with(unlocked, entropy, options)?;
         vault.move_records(InUse::Wait)?;
-        vault.forget_keychain(before.as_ref(), &vault.known_keys().header);
+        vault.forget_keychain(before.as_ref(), &vault.cached_keys().header);
         Ok(vault)
     }
 
@@ -73,24 +78,22 @@ impl Vault {
         if self.key_source() == KeySource::Memory {
             return self.rotate_key();
         }
-        let site = Site::prepare(&options, &self.store)?;
-        let before = site.header_before()?;
+        let ceremony = KeyCeremony::begin(Arc::clone(&self.backend))?;
+        let before = ceremony.header_before()?;
         let unlocked = {
-            let _held = site.hold(&options)?;
+            let _held = ceremony.lock_vault(&options)?;
             let old = match self.unlocked() {
                 Ok(old) => old,
-                Err(_) => unlock_any(&options, &*self.store, &site.paths)?,
+                Err(_) => unlock_any(&options, &*self.backend)?,
             };
-            site.replace_key_of(&old, &options, &*self.entropy)?
+            ceremony.replace_key_of(&old, &options, &*self.entropy)?
         };
-        let room = Arc::clone(&site.room);
-        let (store, entropy) = (Arc::clone(&self.store), Arc::clone(&self.entropy));
-        let replaced = Self::with_key(site.paths.clone(), store, entropy, room, options, unlocked)?;
+        let replaced = ceremony.open_with(unlocked, Arc::clone(&self.entropy), options)?;
         // At once, so that what is written here meanwhile is written under the new key.
         drop(self.reopen_as(replaced));
         self.forget_old_headers();
         self.move_records(InUse::Wait)?;
-        self.forget_keychain(before.as_ref(), &self.known_keys().header);
+        self.forget_keychain(before.as_ref(), &self.cached_keys().header);
         Ok(())
     }
 
@@ -99,7 +102,7 @@ impl Vault {
         if other.id != self.id {
             return Some(other);
         }
-        *self.opener.lock() = other.opener.into_inner();
+        *self.unlocked_with.lock() = other.unlocked_with.into_inner();
         *self.keys.lock() = other.keys.into_inner();
         None
     }
@@ -117,7 +120,7 @@ impl Vault {
     pub fn import_key(
         options: Options,
         key: &SecretString,
-        store: Arc<dyn Store>,
+        engine: Arc<dyn Engine>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, VaultError> {
         let data_key = decoded(key.expose_secret(), KeySource::Env).map_err(|_| {
@@ -125,40 +128,44 @@ impl Vault {
                 why: "it is not 32 bytes in base64",
             }
         })?;
-        let site = Site::prepare(&options, &store)?;
+        let ceremony = KeyCeremony::begin(engine.prepare(&options)?)?;
         let unlocked = {
-            let _held = site.hold(&options)?;
-            site.adopt(&options, data_key, &*entropy)?
+            let _held = ceremony.lock_vault(&options)?;
+            ceremony.adopt(&options, data_key, &*entropy)?
         };
-        let vault = Self::with_key(site.paths, store, entropy, site.room, options, unlocked)?;
+        let vault = ceremony.open_with(unlocked, entropy, options)?;
         vault.move_records(InUse::Wait)?;
         Ok(vault)
     }
 }
 
-/// A vault's folder whose keys nobody else changes meanwhile.
-struct Site {
-    paths: Paths,
-    room: Arc<WaitingRoom>,
-    store: Arc<dyn Store>,
+/// A change of a vault's keys, during which nobody else changes them.
+struct KeyCeremony {
+    backend: Arc<dyn Backend>,
     _alone: Held,
 }
 
-impl Site {
-    fn prepare(options: &Options, store: &Arc<dyn Store>) -> Result<Self, VaultError> {
-        let paths = create_folders(options, &**store)?;
-        let room = WaitingRoom::new(Arc::clone(store));
-        let alone = hold(&room, &paths.keys_lock(), limits::KEYS_LOCK_WAIT)?;
+impl KeyCeremony {
+    fn begin(backend: Arc<dyn Backend>) -> Result<Self, VaultError> {
+        let alone = backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
         Ok(Self {
-            paths,
-            room,
-            store: Arc::clone(store),
+            backend,
             _alone: alone,
         })
     }
 
-    fn hold(&self, options: &Options) -> Result<Held, VaultError> {
-        hold(&self.room, &self.paths.vault_lock(), options.patience())
+    fn lock_vault(&self, options: &Options) -> Result<Held, VaultError> {
+        self.backend.lock(Lock::Vault, options.lock_timeout())
+    }
+
+    /// Opens the vault with its new key.
+    fn open_with(
+        &self,
+        unlocked: Unlocked,
+        entropy: Arc<dyn Entropy>,
+        options: Options,
+    ) -> Result<Vault, VaultError> {
+        Vault::with_key(Arc::clone(&self.backend), entropy, options, unlocked)
     }
 
     /// Returns the header as it stands, unchecked; `None` when there is none that can be read.
@@ -167,14 +174,10 @@ impl Site {
         Ok(headers.iter().find_map(|file| Header::parse(file).ok()))
     }
 
-    /// Returns the files of the header and of its backup.
+    /// Returns the bytes of the header and of its backup.
     fn headers(&self) -> Result<Vec<Vec<u8>>, VaultError> {
-        let paths = [self.paths.header(), self.paths.header_backup()];
-        let read = |path| self.store.read(path).map_err(io("read", path));
-        paths
-            .iter()
-            .filter_map(|path| read(path).transpose())
-            .collect()
+        let read = |copy| self.backend.read_document(copy).transpose();
+        HEADER_COPIES.into_iter().filter_map(read).collect()
     }
 
     fn replace_key(
@@ -182,12 +185,11 @@ impl Site {
         options: &Options,
         entropy: &dyn Entropy,
     ) -> Result<Unlocked, VaultError> {
-        let store = &*self.store;
-        match unlock_any(options, store, &self.paths) {
+        match unlock_any(options, &*self.backend) {
             Ok(old) => self.replace_key_of(&old, options, entropy),
-            Err(error) if is_about_the_key(&error) && !has_records(store, &self.paths)? => {
+            Err(error) if is_about_the_key(&error) && !self.backend.has_records()? => {
                 self.clear()?;
-                unlock::create(options, store, &self.paths, entropy)
+                unlock::create(options, &*self.backend, entropy)
             }
             Err(error) => Err(error),
         }
@@ -199,17 +201,20 @@ impl Site {
         options: &Options,
         entropy: &dyn Entropy,
     ) -> Result<Unlocked, VaultError> {
-        let store = &*self.store;
-        let mut options = options.clone();
-        options.key = options.finder(store).asked_for().unwrap_or(old.key_source);
-        let outer = options
-            .finder(store)
+        let source = KeySource::asked_for(options.key, &options.secrets);
+        let options = Options {
+            key: source.unwrap_or(old.key_source),
+            ..options.clone()
+        };
+        let wrapping_key = KeyFinder::new(&options, self.backend.host_disk())
             .find_or_make(&old.header.vault, entropy)?;
-        let slots = |of: (&VaultId, u32), key: &Key| vec![Slot::new(of, &outer, key, entropy)];
-        let (header, data_key) = old
-            .next_epoch(slots, entropy)
-            .map_err(|why| refusal(why, &self.paths.header(), old.key_source))?;
-        self.write(header, data_key, outer)
+        let slots =
+            |of: (&VaultId, u32), key: &Key| vec![Slot::new(of, &wrapping_key, key, entropy)];
+        let (header, data_key) = old.next_epoch(slots, entropy).map_err(|why| {
+            let name = self.backend.document_name(Document::Header);
+            header_error(why, name, old.key_source)
+        })?;
+        self.write(header, data_key, wrapping_key)
     }
 
     fn adopt(
@@ -218,11 +223,11 @@ impl Site {
         data_key: Key,
         entropy: &dyn Entropy,
     ) -> Result<Unlocked, VaultError> {
-        let finder = options.finder(&*self.store);
+        let finder = KeyFinder::new(options, self.backend.host_disk());
         let headers = self.headers()?;
         let parsed = |file: &Vec<u8>| Header::parse(file).ok();
         let is_its_own = |(header, file): &(Header, &Vec<u8>)| {
-            header.is_under(&data_key) && header.verify(file, &data_key).is_ok()
+            header.has_data_key(&data_key) && header.verify(file, &data_key).is_ok()
         };
         let known = headers
             .iter()
@@ -239,32 +244,28 @@ impl Site {
         }
         if let Some((mut header, _)) = known {
             let open = open_slot(&finder, &header)?;
-            let outer = match open {
-                Some((_, outer)) => outer,
+            let wrapping_key = match open {
+                Some((_, wrapping_key)) => wrapping_key,
                 None => {
-                    let outer = finder.find_or_make(&of.0, entropy)?;
-                    header.add_slot(&outer, &data_key, entropy);
-                    outer
+                    let wrapping_key = finder.find_or_make(&of.0, entropy)?;
+                    header.add_slot(&wrapping_key, &data_key, entropy);
+                    wrapping_key
                 }
             };
-            return self.write(header, data_key, outer);
+            return self.write(header, data_key, wrapping_key);
         }
-        let outer = finder.find_or_make(&of.0, entropy)?;
+        let wrapping_key = finder.find_or_make(&of.0, entropy)?;
         self.clear()?;
-        let unlocked = Unlocked::made(of, outer, data_key, entropy);
-        unlock::write_first_header(&*self.store, &self.paths, &unlocked.file)?;
+        let unlocked = Unlocked::made(of, wrapping_key, data_key, entropy);
+        unlock::write_first_header(&*self.backend, &unlocked.file)?;
         Ok(unlocked)
     }
 
     /// Returns the vault and epoch that all records name, which `data_key` must open; `None` when there is no record.
     fn under_which_header(&self, data_key: &Key) -> Result<Option<(VaultId, u32)>, VaultError> {
         let mut of = None;
-        let folder = self.paths.records();
-        let names = self.store.list(&folder).map_err(io("list", &folder))?;
-        for name in names.iter().filter(|name| name.ends_with(".rec")) {
-            let path = folder.join(name);
-            let file = self.store.read(&path).map_err(io("read", &path))?;
-            let file = file.unwrap_or_default();
+        for id in self.backend.ids()? {
+            let file = self.backend.read_record(id)?.unwrap_or_default();
             let header = RecordHeader::parse(&file).map_err(|_| NOT_ITS_KEY)?;
             let here = *of.get_or_insert((header.vault, header.epoch));
             let key = record_key(data_key, here.1);
@@ -274,15 +275,20 @@ impl Site {
         Ok(of)
     }
 
-    fn write(&self, header: Header, data_key: Key, outer: Outer) -> Result<Unlocked, VaultError> {
+    fn write(
+        &self,
+        header: Header,
+        data_key: Key,
+        wrapping_key: WrappingKey,
+    ) -> Result<Unlocked, VaultError> {
         let file = header.encode(&data_key);
-        unlock::write_header(&*self.store, &self.paths, &file)?;
+        unlock::write_header(&*self.backend, &file)?;
         Ok(Unlocked {
             header,
             file,
             data_key,
-            outer: outer.key,
-            key_source: outer.source,
+            wrapping_key: wrapping_key.key,
+            key_source: wrapping_key.source,
             from_backup: false,
         })
     }
@@ -290,13 +296,11 @@ impl Site {
     /// Sets aside a header that opens nothing, so that another can take its place.
     fn clear(&self) -> Result<(), VaultError> {
         for header in self.headers()? {
-            unlock::set_aside(&*self.store, &self.paths, &header)?;
+            self.backend.set_header_aside(&header)?;
         }
-        let backup = self.paths.header_backup();
-        self.store
-            .remove(&backup, Durability::Durable)
+        self.backend
+            .remove_document(Document::HeaderBackup)
             .map(drop)
-            .map_err(io("remove", backup))
     }
 }
 
@@ -305,12 +309,12 @@ const NOT_ITS_KEY: VaultError = VaultError::ImportRefused {
 };
 
 /// Opens the vault with any of its slots: with the source that was asked for, else with those that its header names.
-fn unlock_any(options: &Options, store: &dyn Store, paths: &Paths) -> Result<Unlocked, VaultError> {
+fn unlock_any(options: &Options, backend: &dyn Backend) -> Result<Unlocked, VaultError> {
     let gone = || VaultError::HeaderUnusable {
-        path: paths.header(),
+        name: backend.document_name(Document::Header),
         why: "is gone",
     };
-    let first = match unlock(options, store, paths) {
+    let first = match unlock(options, backend) {
         Ok(unlocked) => return unlocked.ok_or_else(gone),
         Err(error) => error,
     };
@@ -319,7 +323,7 @@ fn unlock_any(options: &Options, store: &dyn Store, paths: &Paths) -> Result<Unl
             key,
             ..options.clone()
         };
-        if let Ok(Some(unlocked)) = unlock(&options, store, paths) {
+        if let Ok(Some(unlocked)) = unlock(&options, backend) {
             return Ok(unlocked);
         }
     }

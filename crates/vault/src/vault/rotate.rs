@@ -5,21 +5,22 @@
 //! Killed in between, every record has its key in the header, and the next one to open the vault goes on.
 
 use crate::{
-    Entropy, KeySecrets, Options, RecordId, Vault, VaultError,
+    Entropy, KeySecrets, Options, RecordGuard, RecordId, Vault, VaultError,
+    backend::{Document, Lock},
     crypto::key::Key,
-    error::io,
-    folder::quarantine,
-    format::header::{Header, Refused},
-    format::record::{RecordHeader, VaultId},
-    format::slot::Slot,
+    format::{
+        header::Header,
+        record::{RecordHeader, VaultId},
+        slot::{HeaderError, Slot},
+    },
+    keys::finder::KeyFinder,
     limits,
-    vault::hold,
-    vault::unlock::{Unlocked, refusal, write_header},
+    vault::unlock::{Unlocked, header_error, write_header},
 };
 
 /// What to do about a record that somebody else is using.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum InUse {
+pub(super) enum InUse {
     /// Wait for it.
     Wait,
     /// Leave it under its old key for now.
@@ -40,41 +41,43 @@ impl Vault {
     /// slot. After any other error every record is readable, and the next rotation or opening goes on. A record that a newer
     /// version wrote stays under its old key, which is then kept, and is the error that is returned when all others are done.
     pub fn rotate_key_with(&self, given: &KeySecrets) -> Result<(), VaultError> {
-        let _alone = hold(&self.room, &self.paths.keys_lock(), limits::KEYS_LOCK_WAIT)?;
+        let _alone = self.backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
         let old = self.unlocked()?;
-        let outers = self.outers(&old, given)?;
+        let wrapping_keys = self.wrapping_keys(&old, given)?;
         let rewrapped = |of: (&VaultId, u32), data_key: &Key| {
-            let slots = old.header.slots.iter().zip(&outers);
+            let slots = old.header.slots.iter().zip(&wrapping_keys);
             slots
-                .map(|(slot, outer)| slot.rewrapped(of, outer, data_key, &*self.entropy))
+                .map(|(slot, wrapping_key)| {
+                    slot.rewrapped(of, wrapping_key, data_key, &*self.entropy)
+                })
                 .collect()
         };
         let (header, data_key) = old
             .next_epoch(rewrapped, &*self.entropy)
-            .map_err(|why| refusal(why, &self.paths.header(), old.key_source))?;
+            .map_err(|why| header_error(why, self.header_name(), old.key_source))?;
         self.change_header(&header, &data_key)?;
-        tracing::info!(dir = %self.paths.dir.display(), epoch = header.epoch, "the vault has a new data key");
+        tracing::info!(dir = %self.dir().display(), epoch = header.epoch, "the vault has a new data key");
         self.forget_old_headers();
         self.move_records(InUse::Wait)
     }
 
     /// Goes on with a rotation that was cut off, unless somebody is at it; what cannot be done now is left to the next one.
-    pub(crate) fn resume_rotation(&self) {
-        if self.known_keys().header.previous.is_empty() {
+    pub(super) fn resume_rotation(&self) {
+        if self.cached_keys().header.previous.is_empty() {
             return;
         }
-        let moved = match self.store.try_lock(&self.paths.keys_lock()) {
+        let moved = match self.backend.try_lock(Lock::Keys) {
             Ok(Some(_alone)) => self.move_records(InUse::Skip),
             Ok(None) => return,
-            Err(error) => Err(io("lock", self.paths.keys_lock())(error)),
+            Err(error) => Err(error),
         };
         if let Err(error) = moved {
-            tracing::debug!(dir = %self.paths.dir.display(), %error, "a rotation could not be finished");
+            tracing::debug!(dir = %self.dir().display(), %error, "a rotation could not be finished");
         }
     }
 
     /// Brings every record under the present key, then drops the old ones. The caller holds `keys.lock`.
-    pub(crate) fn move_records(&self, in_use: InUse) -> Result<(), VaultError> {
+    pub(super) fn move_records(&self, in_use: InUse) -> Result<(), VaultError> {
         let mut left = None;
         for id in self.ids()? {
             match self.move_record(id, in_use) {
@@ -93,44 +96,45 @@ impl Vault {
     }
 
     /// Removes headers that were set aside: their slots still open to keys that may have been taken out since.
-    pub(crate) fn forget_old_headers(&self) {
-        let is_header = |name: &String| quarantine::is_header(name);
-        if let Err(error) = self.remove_from(&self.paths.quarantine(), is_header) {
+    pub(super) fn forget_old_headers(&self) {
+        if let Err(error) = self.backend.remove_headers_aside() {
             tracing::warn!(%error, "an old header stays in the folder quarantine: remove it");
         }
     }
 
     /// Puts a header in the place of the one that was there.
-    pub(crate) fn change_header(&self, header: &Header, data_key: &Key) -> Result<(), VaultError> {
-        let _held = hold(
-            &self.room,
-            &self.paths.vault_lock(),
-            limits::VAULT_LOCK_WAIT,
-        )?;
-        write_header(&*self.store, &self.paths, &header.encode(data_key))
+    pub(super) fn change_header(&self, header: &Header, data_key: &Key) -> Result<(), VaultError> {
+        let _held = self.backend.lock(Lock::Vault, limits::VAULT_LOCK_TIMEOUT)?;
+        write_header(&*self.backend, &header.encode(data_key))
     }
 
     /// Finds the key of every slot.
-    fn outers(&self, unlocked: &Unlocked, given: &KeySecrets) -> Result<Vec<Key>, VaultError> {
+    fn wrapping_keys(
+        &self,
+        unlocked: &Unlocked,
+        given: &KeySecrets,
+    ) -> Result<Vec<Key>, VaultError> {
         let vault = &unlocked.header.vault;
-        let opener = self.opener();
+        let context = self.unlock_context();
         let with_given = Options {
             secrets: given.clone(),
-            ..opener.options.clone()
+            ..context.options.clone()
         };
         let find = |slot: &Slot| {
-            if slot.is_under(&unlocked.outer, vault) {
-                return Ok(unlocked.outer.duplicate());
+            if slot.has_wrapping_key(&unlocked.wrapping_key, vault) {
+                return Ok(unlocked.wrapping_key.duplicate());
             }
             let Some(source) = slot.source() else {
                 return Err(VaultError::NewerFormat {
-                    path: self.paths.header(),
+                    name: self.header_name(),
                 });
             };
-            for options in [&opener.options, &with_given] {
-                let finder = options.finder(&*self.store);
-                match finder.find(source, vault, slot.stretch.as_ref()) {
-                    Ok(outer) if slot.is_under(&outer, vault) => return Ok(outer),
+            for options in [&context.options, &with_given] {
+                let finder = KeyFinder::new(options, self.backend.host_disk());
+                match finder.find(source, vault, slot.kdf.as_ref()) {
+                    Ok(wrapping_key) if slot.has_wrapping_key(&wrapping_key, vault) => {
+                        return Ok(wrapping_key);
+                    }
                     Ok(_) | Err(VaultError::KeyMissing { .. }) => {}
                     Err(error) => return Err(error),
                 }
@@ -144,31 +148,38 @@ impl Vault {
     }
 
     fn move_record(&self, id: RecordId, in_use: InUse) -> Result<(), VaultError> {
-        let (epoch, _) = self.fresh_keys()?.current();
+        let (epoch, _) = self.current_keys()?.current();
         if !self.is_left_behind(id, epoch)? {
             return Ok(());
         }
         let guard = match in_use {
-            InUse::Wait => self.lock_within(&id, limits::ROTATED_RECORD_WAIT)?,
+            InUse::Wait => self.lock_within(&id, limits::ROTATED_RECORD_TIMEOUT)?,
             InUse::Skip => match self.try_lock(&id)? {
                 Some(guard) => guard,
                 None => return Ok(()),
             },
         };
-        match self.reread(&guard)? {
-            // The content is the same, and so is its generation: nobody has to take notice.
-            Some(record) => self.write(id, record.kind, record.generation, record.plaintext()),
-            None => Ok(()),
-        }
+        self.reseal(&guard)
+    }
+
+    /// Seals the guarded record under the present key. The content is the same, and so is its generation: nobody has to take
+    /// notice.
+    fn reseal(&self, guard: &RecordGuard) -> Result<(), VaultError> {
+        let Some(record) = self.reread(guard)? else {
+            return Ok(());
+        };
+        let generation = record.generation;
+        let sealed = self.sealed(record.id, record.kind, generation, record.plaintext())?;
+        self.backend.replace_record(guard, generation, &sealed)
+    }
+
+    fn header_name(&self) -> String {
+        self.backend.document_name(Document::Header)
     }
 
     fn drop_old_keys(&self) -> Result<(), VaultError> {
         // No record is added while this is held.
-        let _held = hold(
-            &self.room,
-            &self.paths.vault_lock(),
-            limits::VAULT_LOCK_WAIT,
-        )?;
+        let _held = self.backend.lock(Lock::Vault, limits::VAULT_LOCK_TIMEOUT)?;
         let Unlocked {
             mut header,
             data_key,
@@ -184,13 +195,12 @@ impl Vault {
         }
         self.forget_moved_of_old_keys()?;
         header.previous.clear();
-        write_header(&*self.store, &self.paths, &header.encode(&data_key))
+        write_header(&*self.backend, &header.encode(&data_key))
     }
 
     /// Tells whether a record may be under another key than that of `epoch`.
     fn is_left_behind(&self, id: RecordId, epoch: u32) -> Result<bool, VaultError> {
-        let path = self.paths.record(id);
-        let file = self.store.read(&path).map_err(io("read", path))?;
+        let file = self.backend.read_record(id)?;
         Ok(file.is_some_and(|file| {
             !RecordHeader::parse(&file).is_ok_and(|header| header.epoch == epoch)
         }))
@@ -199,11 +209,11 @@ impl Vault {
 
 impl Unlocked {
     /// Makes the next data key, and the header in which `slots` wrap it and it seals the keys before it.
-    pub(crate) fn next_epoch(
+    pub(super) fn next_epoch(
         &self,
         slots: impl FnOnce((&VaultId, u32), &Key) -> Vec<Slot>,
         entropy: &dyn Entropy,
-    ) -> Result<(Header, Key), Refused> {
+    ) -> Result<(Header, Key), HeaderError> {
         let data_key = Key::random(entropy);
         let keys = self.header.data_keys(&self.data_key)?;
         let slots = |of: (&VaultId, u32)| slots(of, &data_key);

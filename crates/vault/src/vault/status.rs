@@ -1,15 +1,12 @@
 //! Looking at a vault without touching it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     KeySlot, KeySource, Options, Quarantined, Vault, VaultError,
-    error::io,
-    folder::quarantine::quarantined,
-    folder::store::Store,
+    backend::{Backend, Engine},
     format::header::Header,
-    vault::Paths,
-    vault::unlock::{refuse_orphans, unlock},
+    vault::unlock::{HEADER_COPIES, refuse_orphans, unlock},
 };
 
 /// What can be said of a vault without its key, or with it.
@@ -52,9 +49,9 @@ impl Vault {
     /// Looks at a vault without creating or changing anything; also says why one does not open.
     ///
     /// An error means that not even that can be told: the folder is unsafe, unreadable, or the header is damaged.
-    pub fn status(options: &Options, store: &dyn Store) -> Result<VaultStatus, VaultError> {
-        let finder = options.finder(store);
-        let likely_source = finder.asked_for().unwrap_or(KeySource::Keychain);
+    pub fn status(options: &Options, engine: Arc<dyn Engine>) -> Result<VaultStatus, VaultError> {
+        let asked_for = KeySource::asked_for(options.key, &options.secrets);
+        let likely_source = asked_for.unwrap_or(KeySource::Keychain);
         let mut status = VaultStatus {
             dir: options.dir.clone(),
             key_source: likely_source,
@@ -66,28 +63,27 @@ impl Vault {
         if options.key == KeySource::Memory {
             return Ok(status);
         }
-        let Some(dir) = store.resolve(&options.dir, options.network())? else {
+        let Some(backend) = engine.find(options)? else {
             return Ok(status);
         };
-        let paths = Paths { dir };
-        status.dir = paths.dir.clone();
-        status.quarantined = quarantined(store, &paths)?;
-        let unlocked = unlock(options, store, &paths);
-        if let Some((header, source)) = first_readable_header(store, &paths)? {
+        status.dir = backend.dir().to_owned();
+        status.quarantined = backend.quarantined()?;
+        let unlocked = unlock(options, &*backend);
+        if let Some((header, source)) = first_readable_header(&*backend)? {
             status.key_id = header.key_id();
             status.key_source = source.unwrap_or(likely_source);
             status.slots = header.slots.iter().map(KeySlot::of).collect();
         }
         status.state = match unlocked {
             Ok(None) => {
-                refuse_orphans(store, &paths)?;
+                refuse_orphans(&*backend)?;
                 VaultState::Empty
             }
             Ok(Some(unlocked)) => {
                 status.key_source = unlocked.key_source;
                 VaultState::Open
             }
-            Err(error) => VaultState::behind(error)?,
+            Err(error) => VaultState::after(error)?,
         };
         Ok(status)
     }
@@ -95,19 +91,19 @@ impl Vault {
     /// Looks at this vault again as it is now: another process may have changed its key, its slots or its records.
     pub fn status_now(&self) -> Result<VaultStatus, VaultError> {
         let mut status = VaultStatus {
-            dir: self.paths.dir.clone(),
+            dir: self.dir().to_owned(),
             key_source: self.key_source(),
             key_id: self.key_id(),
             state: VaultState::Open,
             slots: Vec::new(),
-            quarantined: quarantined(&*self.store, &self.paths)?,
+            quarantined: self.backend.quarantined()?,
         };
-        if let Some((header, _)) = first_readable_header(&*self.store, &self.paths)? {
+        if let Some((header, _)) = first_readable_header(&*self.backend)? {
             status.key_id = header.key_id();
             status.slots = header.slots.iter().map(KeySlot::of).collect();
         }
         if let Err(error) = self.unlocked() {
-            status.state = VaultState::behind(error)?;
+            status.state = VaultState::after(error)?;
         }
         Ok(status)
     }
@@ -115,7 +111,7 @@ impl Vault {
 
 impl VaultState {
     /// Returns the state that this error of opening speaks of, or the error where it speaks of something else.
-    fn behind(error: VaultError) -> Result<Self, VaultError> {
+    fn after(error: VaultError) -> Result<Self, VaultError> {
         match error {
             VaultError::Locked => Ok(Self::Locked),
             VaultError::KeychainTimeout { .. } => Ok(Self::Timeout),
@@ -131,11 +127,10 @@ impl VaultState {
 
 /// Returns the header as it stands, unchecked, and the source of its first slot.
 fn first_readable_header(
-    store: &dyn Store,
-    paths: &Paths,
+    backend: &dyn Backend,
 ) -> Result<Option<(Header, Option<KeySource>)>, VaultError> {
-    for path in [paths.header(), paths.header_backup()] {
-        let file = store.read(&path).map_err(io("read", &path))?;
+    for copy in HEADER_COPIES {
+        let file = backend.read_document(copy)?;
         if let Some(header) = file.and_then(|file| Header::parse(&file).ok()) {
             let source = header.slots.iter().find_map(|slot| slot.source());
             return Ok(Some((header, source)));

@@ -1,55 +1,54 @@
-//! From the header's file to the data key: opening, making and repairing the header.
-
-use std::{path::Path, sync::Arc};
+//! From the header to the data key: opening, making and repairing the header.
 
 use crate::{
     Entropy, KeySource, Options, VaultError,
+    backend::{Backend, Document, Lock},
     crypto::key::{Key, random},
-    error::io,
-    folder::lock_queue::WaitingRoom,
-    folder::store::{Durability, Store},
-    format::header::{self, Header, Refused},
-    format::record::VaultId,
-    format::slot::Outer,
+    format::{
+        header::{self, Header},
+        record::VaultId,
+        slot::{HeaderError, WrappingKey},
+    },
     keys::finder::KeyFinder,
     limits,
-    vault::{Paths, hold},
 };
 
+/// The header and its backup, in the order in which they are believed.
+pub(super) const HEADER_COPIES: [Document; 2] = [Document::Header, Document::HeaderBackup];
+
 /// A header whose signature was checked, and the data key that checked it.
-pub(crate) struct Unlocked {
-    pub(crate) header: Header,
-    /// The bytes of the header's file.
-    pub(crate) file: Vec<u8>,
-    pub(crate) data_key: Key,
+pub(super) struct Unlocked {
+    pub(super) header: Header,
+    /// The header's bytes.
+    pub(super) file: Vec<u8>,
+    pub(super) data_key: Key,
     /// The key that unwrapped it.
-    pub(crate) outer: Key,
-    pub(crate) key_source: KeySource,
-    pub(crate) from_backup: bool,
+    pub(super) wrapping_key: Key,
+    pub(super) key_source: KeySource,
+    pub(super) from_backup: bool,
 }
 
 /// Opens the header, else its backup; `None` when this is no vault yet. Changes nothing.
 ///
-/// The backup goes first when it is of a later epoch: a rotation was cut off between the two files.
-pub(crate) fn unlock(
+/// The backup goes first when it is of a later epoch: a rotation was cut off between the two.
+pub(super) fn unlock(
     options: &Options,
-    store: &dyn Store,
-    paths: &Paths,
+    backend: &dyn Backend,
 ) -> Result<Option<Unlocked>, VaultError> {
-    let finder = options.finder(store);
-    let header = paths.header();
-    let file = store.read(&header).map_err(io("read", &header))?;
-    let backup = paths.header_backup();
-    let spare = store.read(&backup).map_err(io("read", &backup))?;
+    let finder = KeyFinder::new(options, backend.host_disk());
+    let unlock_copy =
+        |copy: Document, file: &[u8]| unlock_file(&finder, &backend.document_name(copy), file);
+    let file = backend.read_document(Document::Header)?;
+    let spare = backend.read_document(Document::HeaderBackup)?;
     let spare = spare.filter(|spare| Some(spare) != file.as_ref());
     let unlock_spare = |spare: &[u8]| {
-        unlock_file(&finder, &backup, spare).map(|unlocked| Unlocked {
+        unlock_copy(Document::HeaderBackup, spare).map(|unlocked| Unlocked {
             from_backup: true,
             ..unlocked
         })
     };
     let refusal = match &file {
-        Some(file) => match unlock_file(&finder, &header, file) {
+        Some(file) => match unlock_copy(Document::Header, file) {
             Ok(unlocked) => {
                 let ahead = spare.filter(|spare| is_behind(&unlocked.header, spare));
                 let newer = ahead.and_then(|spare| unlock_spare(&spare).ok());
@@ -84,19 +83,20 @@ fn is_behind(header: &Header, file: &[u8]) -> bool {
     Header::parse(file).is_ok_and(|file| file.vault == header.vault && file.epoch > header.epoch)
 }
 
-fn unlock_file(finder: &KeyFinder<'_>, path: &Path, file: &[u8]) -> Result<Unlocked, VaultError> {
-    let header = Header::parse(file).map_err(|refused| refusal(refused, path, finder.source))?;
+fn unlock_file(finder: &KeyFinder<'_>, name: &str, file: &[u8]) -> Result<Unlocked, VaultError> {
+    let header = Header::parse(file)
+        .map_err(|why| header_error(why, name.to_owned(), finder.configured()))?;
     let sources = finder.sources_of(&header.slots);
     let mut first = None;
     for source in sources {
-        match unlock_slots(finder, path, file, &header, source) {
-            Ok((data_key, outer)) => {
+        match unlock_slots(finder, name, file, &header, source) {
+            Ok((data_key, wrapping_key)) => {
                 let file = file.to_vec();
                 return Ok(Unlocked {
                     header,
                     file,
                     data_key,
-                    outer,
+                    wrapping_key,
                     key_source: source,
                     from_backup: false,
                 });
@@ -105,14 +105,14 @@ fn unlock_file(finder: &KeyFinder<'_>, path: &Path, file: &[u8]) -> Result<Unloc
         }
     }
     Err(first.unwrap_or(VaultError::KeyMissing {
-        key_source: finder.source,
+        key_source: finder.configured(),
     }))
 }
 
 /// Tries every slot of one source; returns the data key and the key that unwrapped it.
 fn unlock_slots(
     finder: &KeyFinder<'_>,
-    path: &Path,
+    name: &str,
     file: &[u8],
     header: &Header,
     source: KeySource,
@@ -123,11 +123,11 @@ fn unlock_slots(
         .iter()
         .filter(|slot| slot.source() == Some(source))
     {
-        let outer = finder.find(source, &header.vault, slot.stretch.as_ref())?;
+        let wrapping_key = finder.find(source, &header.vault, slot.kdf.as_ref())?;
         outcome = header
-            .unlock(file, slot, &outer)
-            .map(|data_key| (data_key, outer))
-            .map_err(|refused| refusal(refused, path, source));
+            .unlock(file, slot, &wrapping_key)
+            .map(|data_key| (data_key, wrapping_key))
+            .map_err(|why| header_error(why, name.to_owned(), source));
         if outcome.is_ok() {
             break;
         }
@@ -135,120 +135,86 @@ fn unlock_slots(
     outcome
 }
 
-pub(crate) fn refusal(refused: Refused, path: &Path, key_source: KeySource) -> VaultError {
-    let path = path.to_owned();
-    match refused {
-        Refused::Damaged(why) => VaultError::HeaderUnusable { path, why },
-        Refused::Newer => VaultError::NewerFormat { path },
-        Refused::WrongKey => VaultError::KeyMismatch { key_source },
+/// Says of a header, by its name, why it cannot be used.
+pub(super) fn header_error(why: HeaderError, name: String, key_source: KeySource) -> VaultError {
+    match why {
+        HeaderError::Damaged(why) => VaultError::HeaderUnusable { name, why },
+        HeaderError::Newer => VaultError::NewerFormat { name },
+        HeaderError::WrongKey => VaultError::KeyMismatch { key_source },
     }
 }
 
-/// Refuses a folder that has records but no header: a new key would orphan them.
-pub(crate) fn refuse_orphans(store: &dyn Store, paths: &Paths) -> Result<(), VaultError> {
-    if has_records(store, paths)? {
+/// Refuses a place that has records but no header: a new key would orphan them.
+pub(super) fn refuse_orphans(backend: &dyn Backend) -> Result<(), VaultError> {
+    if backend.has_records()? {
         return Err(VaultError::HeaderUnusable {
-            path: paths.header(),
+            name: backend.document_name(Document::Header),
             why: "is missing though there are records",
         });
     }
     Ok(())
 }
 
-pub(crate) fn has_records(store: &dyn Store, paths: &Paths) -> Result<bool, VaultError> {
-    let names = store
-        .list(&paths.records())
-        .map_err(io("list", paths.records()))?;
-    Ok(names.iter().any(|name| name.ends_with(".rec")))
-}
-
-/// Makes a new vault's key and header, under `vault.lock`. The key is in its place before the header that needs it is.
-pub(crate) fn create(
+/// Makes a new vault's key and header, under [`Lock::Vault`]. The key is in its place before the header that needs it is.
+pub(super) fn create(
     options: &Options,
-    store: &dyn Store,
-    paths: &Paths,
+    backend: &dyn Backend,
     entropy: &dyn Entropy,
 ) -> Result<Unlocked, VaultError> {
-    refuse_orphans(store, paths)?;
+    refuse_orphans(backend)?;
     let vault = random(entropy);
-    let outer = options.finder(store).make(&vault, entropy)?;
-    let unlocked = Unlocked::made((vault, 1), outer, Key::random(entropy), entropy);
-    write_first_header(store, paths, &unlocked.file)?;
+    let wrapping_key = KeyFinder::new(options, backend.host_disk()).make(&vault, entropy)?;
+    let unlocked = Unlocked::made((vault, 1), wrapping_key, Key::random(entropy), entropy);
+    write_first_header(backend, &unlocked.file)?;
     let key_id = unlocked.header.key_id();
-    tracing::info!(dir = %paths.dir.display(), key_source = %unlocked.key_source, key_id, "vault created");
+    tracing::info!(dir = %backend.dir().display(), key_source = %unlocked.key_source, key_id, "vault created");
     Ok(unlocked)
 }
 
 impl Unlocked {
     /// Makes a header with one slot.
-    pub(crate) fn made(
+    pub(super) fn made(
         of: (VaultId, u32),
-        outer: Outer,
+        wrapping_key: WrappingKey,
         data_key: Key,
         entropy: &dyn Entropy,
     ) -> Self {
-        let header = Header::new(of, &outer, &data_key, entropy);
+        let header = Header::new(of, &wrapping_key, &data_key, entropy);
         Self {
             file: header.encode(&data_key),
             header,
             data_key,
-            outer: outer.key,
-            key_source: outer.source,
+            wrapping_key: wrapping_key.key,
+            key_source: wrapping_key.source,
             from_backup: false,
         }
     }
 }
 
 /// Writes the header of a vault that had none, or none that could be used.
-pub(crate) fn write_first_header(
-    store: &dyn Store,
-    paths: &Paths,
-    file: &[u8],
-) -> Result<(), VaultError> {
-    for path in [paths.header(), paths.header_backup()] {
-        store
-            .replace(&path, file, Durability::Durable)
-            .map_err(io("write", &path))?;
-    }
-    Ok(())
+pub(super) fn write_first_header(backend: &dyn Backend, file: &[u8]) -> Result<(), VaultError> {
+    backend.write_document(Document::Header, file)?;
+    backend.write_document(Document::HeaderBackup, file)
 }
 
-/// Changes the header of a vault, under `vault.lock`. The backup goes first, so that at no moment a record can be under a key
-/// that only one of the two files has.
-pub(crate) fn write_header(
-    store: &dyn Store,
-    paths: &Paths,
-    file: &[u8],
-) -> Result<(), VaultError> {
-    for path in [paths.header_backup(), paths.header()] {
-        store
-            .replace(&path, file, Durability::Durable)
-            .map_err(io("write", &path))?;
-    }
-    Ok(())
+/// Changes the header of a vault, under [`Lock::Vault`]. The backup goes first, so that at no moment a record can be under a key
+/// that only one of the two has.
+pub(super) fn write_header(backend: &dyn Backend, file: &[u8]) -> Result<(), VaultError> {
+    backend.write_document(Document::HeaderBackup, file)?;
+    backend.write_document(Document::Header, file)
 }
 
 /// Sweeps leftovers and renews the header's backup. A vault on a read-only disk serves without.
-pub(crate) fn tidy(store: &dyn Store, room: &Arc<WaitingRoom>, paths: &Paths, unlocked: &Unlocked) {
-    for folder in [paths.dir.clone(), paths.records(), paths.cache()] {
-        if let Err(error) = store.sweep(&folder) {
-            tracing::debug!(folder = %folder.display(), %error, "leftovers could not be swept");
-        }
-    }
-    if let Err(error) = renew_backup(store, room, paths, unlocked) {
-        tracing::debug!(dir = %paths.dir.display(), %error, "the header's backup could not be renewed");
+pub(super) fn tidy(backend: &dyn Backend, unlocked: &Unlocked) {
+    backend.sweep();
+    if let Err(error) = renew_backup(backend, unlocked) {
+        tracing::debug!(dir = %backend.dir().display(), %error, "the header's backup could not be renewed");
     }
 }
 
 /// Writes the backup if it is absent, damaged or old. One of another vault stays: then it is the header that is out of place.
-fn renew_backup(
-    store: &dyn Store,
-    room: &Arc<WaitingRoom>,
-    paths: &Paths,
-    unlocked: &Unlocked,
-) -> Result<(), VaultError> {
-    let (header, backup) = (paths.header(), paths.header_backup());
-    let spare = store.read(&backup).map_err(io("read", &backup))?;
+fn renew_backup(backend: &dyn Backend, unlocked: &Unlocked) -> Result<(), VaultError> {
+    let spare = backend.read_document(Document::HeaderBackup)?;
     let serves = |spare: &[u8]| {
         spare == unlocked.file
             || Header::parse(spare).is_ok_and(|spare| spare.vault != unlocked.header.vault)
@@ -256,47 +222,26 @@ fn renew_backup(
     if spare.as_deref().is_some_and(serves) {
         return Ok(());
     }
-    let _held = hold(room, &paths.vault_lock(), limits::VAULT_LOCK_WAIT)?;
-    let current = store.read(&header).map_err(io("read", &header))?;
+    let _held = backend.lock(Lock::Vault, limits::VAULT_LOCK_TIMEOUT)?;
+    let current = backend.read_document(Document::Header)?;
     if current.as_ref() == Some(&unlocked.file) {
-        store
-            .replace(&backup, &unlocked.file, Durability::Durable)
-            .map_err(io("write", &backup))?;
+        backend.write_document(Document::HeaderBackup, &unlocked.file)?;
     }
     Ok(())
 }
 
 /// Puts the backup in the header's place and sets the damaged header aside.
-pub(crate) fn restore_header(
-    store: &dyn Store,
-    paths: &Paths,
-    backup: &Unlocked,
-) -> Result<(), VaultError> {
-    let header = paths.header();
-    let old = store.read(&header).map_err(io("read", &header))?;
+pub(super) fn restore_header(backend: &dyn Backend, backup: &Unlocked) -> Result<(), VaultError> {
+    let old = backend.read_document(Document::Header)?;
     let is_whole = old
         .as_deref()
         .is_some_and(|old| Header::parse(old).is_ok_and(|old| is_behind(&old, &backup.file)));
     if let Some(old) = old.filter(|_| !is_whole) {
-        set_aside(store, paths, &old)?;
+        backend.set_header_aside(&old)?;
     }
-    store
-        .replace(&header, &backup.file, Durability::Durable)
-        .map_err(io("write", &header))?;
+    backend.write_document(Document::Header, &backup.file)?;
     if !is_whole {
-        tracing::warn!(dir = %paths.dir.display(), "the vault's header was damaged; its backup took its place");
+        tracing::warn!(dir = %backend.dir().display(), "the vault's header was damaged; its backup took its place");
     }
     Ok(())
-}
-
-/// Keeps a header that no longer serves.
-pub(crate) fn set_aside(store: &dyn Store, paths: &Paths, header: &[u8]) -> Result<(), VaultError> {
-    let folder = paths.quarantine();
-    let aside = folder.join(format!("vault.{}.hdr", store.now()));
-    store
-        .create_folder(&folder)
-        .map_err(io("create", &folder))?;
-    store
-        .replace(&aside, header, Durability::Durable)
-        .map_err(io("write", &aside))
 }

@@ -1,32 +1,39 @@
-//! What may be lost and is not secret: files by key, beside the records.
+//! What processes share and may lose: the state and small caches. Not secret, and not sealed.
 
-use std::path::PathBuf;
-
-use crate::{Vault, VaultError, error::io, folder::store::Durability, hex};
+use crate::{Vault, VaultError, backend::Document, stamp::Stamp};
 
 impl Vault {
+    /// Returns a stamp of the shared state, like [`Vault::stamp`].
+    pub fn state_stamp(&self) -> Stamp {
+        let stamp = self.backend.document_stamp(Document::State);
+        stamp.unwrap_or(Stamp::Unsettled)
+    }
+
+    /// Returns the shared state.
+    pub fn read_state(&self) -> Result<Option<Vec<u8>>, VaultError> {
+        self.backend.read_document(Document::State)
+    }
+
+    /// Replaces the shared state by what `merge` makes of it, alone among all processes.
+    ///
+    /// Whole at every moment, but not flushed: a power cut may bring the old one back.
+    pub fn update_state(
+        &self,
+        merge: &mut dyn FnMut(Option<&[u8]>) -> Vec<u8>,
+    ) -> Result<(), VaultError> {
+        self.backend.merge_state(merge)
+    }
+
     /// Returns what was last kept under this key.
     pub fn read_cache(&self, key: &[u8; 16]) -> Result<Option<Vec<u8>>, VaultError> {
-        let path = self.cached(key);
-        self.store.read(&path).map_err(io("read", path))
+        self.backend.read_document(Document::Cache(*key))
     }
 
     /// Keeps `content` under a key. Of two that write at the same time the last one wins.
     ///
     /// Whole at every moment, but not flushed: a power cut may bring the old one back.
     pub fn write_cache(&self, key: &[u8; 16], content: &[u8]) -> Result<(), VaultError> {
-        let folder = self.paths.cache();
-        self.store
-            .create_folder(&folder)
-            .map_err(io("create", folder))?;
-        let path = self.cached(key);
-        self.store
-            .replace(&path, content, Durability::Lossy)
-            .map_err(io("write", path))
-    }
-
-    fn cached(&self, key: &[u8; 16]) -> PathBuf {
-        self.paths.cache().join(hex::encode(key))
+        self.backend.write_document(Document::Cache(*key), content)
     }
 }
 

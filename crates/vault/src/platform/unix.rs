@@ -12,7 +12,7 @@ use rustix::{
     process::{Pid, geteuid, test_kill_process},
 };
 
-use crate::folder::store::{Privacy, Traits};
+use super::file_facts::{FileState, Privacy};
 
 pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
@@ -97,10 +97,10 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     without_links(options).mode(0o600)
 }
 
-pub(crate) fn traits(metadata: &Metadata) -> Traits {
+pub(crate) fn file_state(metadata: &Metadata) -> FileState {
     let nanoseconds =
         |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-    Traits {
+    FileState {
         device: metadata.dev(),
         inode: metadata.ino(),
         modified_at: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
@@ -115,7 +115,7 @@ pub(crate) fn flush_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Runs a change to the folder; here nothing ever stands in its way for a moment only.
-pub(crate) fn patiently(change: impl Fn() -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn retrying(change: impl Fn() -> io::Result<()>) -> io::Result<()> {
     change()
 }
 

@@ -1,15 +1,29 @@
-//! A file beside the vault that is its owner's alone, such as a log.
+//! Files of this machine that are not a vault's: who else may read or change one, and one that is its owner's alone, such as a
+//! log. A matter of the local disk, whatever engine keeps the vault.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, ErrorKind},
     path::Path,
 };
 
-use crate::{
-    folder::platform,
-    folder::store::{Privacy, privacy},
-};
+use crate::platform::{self, Privacy};
+
+/// Tells who besides this user has a right to a file that is none of a vault.
+pub fn privacy(metadata: &Metadata) -> Privacy {
+    platform::privacy(metadata)
+}
+
+/// Says why somebody other than this user (or root) may have made or changed a file; `None` when only they can have.
+/// `invoker` is the user who became root with `sudo`.
+pub fn authorship_fault(metadata: &Metadata, invoker: Option<u32>) -> Option<&'static str> {
+    platform::authorship_fault(metadata, invoker)
+}
+
+/// Tells whether what lies at a path is made up by the kernel, as in `/proc`, wherever that is mounted.
+pub fn is_made_up(path: &Path) -> bool {
+    platform::is_made_up(path)
+}
 
 /// Why a file is not written to.
 #[derive(Debug, thiserror::Error)]

@@ -7,10 +7,8 @@ use std::{
     path::{Component, Path, Prefix},
 };
 
-use crate::{
-    folder::store::{Privacy, Traits},
-    limits,
-};
+use super::file_facts::{FileState, Privacy};
+use crate::limits;
 
 /// `FILE_FLAG_OPEN_REPARSE_POINT`: opens a link itself, which then is not a file.
 const OPEN_LINK_ITSELF: u32 = 0x0020_0000;
@@ -71,11 +69,11 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     without_links(options)
 }
 
-pub(crate) fn traits(metadata: &Metadata) -> Traits {
+pub(crate) fn file_state(metadata: &Metadata) -> FileState {
     let nanoseconds = |ticks: u64| (i128::from(ticks) - TICKS_BEFORE_1970) * 100;
     let modified_at = nanoseconds(metadata.last_write_time());
     let changed_at = nanoseconds(metadata.creation_time()).max(modified_at);
-    Traits {
+    FileState {
         device: 0,
         inode: metadata.creation_time(),
         modified_at,
@@ -90,7 +88,7 @@ pub(crate) fn flush_folder(_: &Path) -> io::Result<()> {
 }
 
 /// Runs a change to the folder, again after a pause while another program holds the file open.
-pub(crate) fn patiently(change: impl Fn() -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn retrying(change: impl Fn() -> io::Result<()>) -> io::Result<()> {
     /// `ERROR_ACCESS_DENIED`, `ERROR_SHARING_VIOLATION`, `ERROR_LOCK_VIOLATION`.
     const HELD: [i32; 3] = [5, 32, 33];
     for pause in limits::SHARING_PAUSES {

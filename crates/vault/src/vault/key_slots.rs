@@ -2,11 +2,13 @@
 
 use crate::{
     KeySecrets, KeySource, Options, Vault, VaultError,
-    format::header::Header,
-    format::slot::{Outer, Slot},
+    backend::Lock,
+    format::{
+        header::Header,
+        slot::{Slot, WrappingKey},
+    },
     keys::finder::KeyFinder,
     limits,
-    vault::hold,
 };
 
 /// One way to the vault's key, without the key.
@@ -33,17 +35,17 @@ impl Vault {
         let options = Options {
             key,
             secrets: secrets.clone(),
-            ..self.opener().options.clone()
+            ..self.unlock_context().options.clone()
         };
-        let finder = options.finder(&*self.store);
-        let _alone = hold(&self.room, &self.paths.keys_lock(), limits::KEYS_LOCK_WAIT)?;
+        let finder = KeyFinder::new(&options, self.backend.host_disk());
+        let _alone = self.backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
         let unlocked = self.unlocked()?;
         let mut header = unlocked.header;
         if let Some((slot, _)) = open_slot(&finder, &header)? {
             return Ok(KeySlot::of(slot));
         }
-        let outer = finder.find_or_make(&header.vault, &*self.entropy)?;
-        header.add_slot(&outer, &unlocked.data_key, &*self.entropy);
+        let wrapping_key = finder.find_or_make(&header.vault, &*self.entropy)?;
+        header.add_slot(&wrapping_key, &unlocked.data_key, &*self.entropy);
         self.change_header(&header, &unlocked.data_key)?;
         Ok(KeySlot::of(
             header.slots.last().expect("a slot was just added"),
@@ -56,7 +58,7 @@ impl Vault {
     /// Whoever has the slot's key and a copy of the header from before still has the data key: rotate it if that may be so.
     /// What a key file holds stays there, since it may open other vaults too; a keychain's entry is removed with its slot.
     pub fn remove_slot(&self, id: &str) -> Result<bool, VaultError> {
-        let _alone = hold(&self.room, &self.paths.keys_lock(), limits::KEYS_LOCK_WAIT)?;
+        let _alone = self.backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
         let unlocked = self.unlocked()?;
         let mut header = unlocked.header.clone();
         header.slots.retain(|slot| slot.id() != id);
@@ -73,7 +75,7 @@ impl Vault {
     }
 
     /// Removes the vault's entry from the keychain once no slot is left that it opens. One that stays opens nothing.
-    pub(crate) fn forget_keychain(&self, before: Option<&Header>, now: &Header) {
+    pub(super) fn forget_keychain(&self, before: Option<&Header>, now: &Header) {
         let in_keychain = |header: &Header| {
             let mut sources = header.slots.iter().map(Slot::source);
             sources.any(|source| source == Some(KeySource::Keychain))
@@ -81,8 +83,8 @@ impl Vault {
         let Some(before) = before.filter(|before| in_keychain(before) && !in_keychain(now)) else {
             return;
         };
-        let opener = self.opener();
-        let finder = opener.options.finder(&*self.store);
+        let context = self.unlock_context();
+        let finder = KeyFinder::new(&context.options, self.backend.host_disk());
         if let Err(error) = finder.forget_in_keychain(&before.vault) {
             tracing::warn!(%error, "the keychain keeps an entry that opens nothing any more");
         }
@@ -93,7 +95,7 @@ impl Vault {
 }
 
 impl KeySlot {
-    pub(crate) fn of(slot: &Slot) -> Self {
+    pub(super) fn of(slot: &Slot) -> Self {
         Self {
             id: slot.id(),
             key_source: slot.source(),
@@ -102,23 +104,23 @@ impl KeySlot {
 }
 
 /// Returns the slot that opens with what the finder's source gives now, and that key.
-pub(crate) fn open_slot<'h>(
+pub(super) fn open_slot<'h>(
     finder: &KeyFinder<'_>,
     header: &'h Header,
-) -> Result<Option<(&'h Slot, Outer)>, VaultError> {
+) -> Result<Option<(&'h Slot, WrappingKey)>, VaultError> {
     let asked = finder.asked_for().unwrap_or(KeySource::Keychain);
     for slot in &header.slots {
         if slot.source() != Some(asked) {
             continue;
         }
-        match finder.find(asked, &header.vault, slot.stretch.as_ref()) {
-            Ok(key) if slot.is_under(&key, &header.vault) => {
-                let outer = Outer {
+        match finder.find(asked, &header.vault, slot.kdf.as_ref()) {
+            Ok(key) if slot.has_wrapping_key(&key, &header.vault) => {
+                let wrapping_key = WrappingKey {
                     key,
                     source: asked,
-                    stretch: slot.stretch.clone(),
+                    kdf: slot.kdf.clone(),
                 };
-                return Ok(Some((slot, outer)));
+                return Ok(Some((slot, wrapping_key)));
             }
             Ok(_) | Err(VaultError::KeyMissing { .. }) => {}
             Err(error) => return Err(error),
