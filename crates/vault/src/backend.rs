@@ -5,7 +5,7 @@
 //! A backend knows no key and no provider: records, headers and bundles are opaque to it. Every write that it confirms is
 //! whole, and durable where its method says so. Every call blocks, and none waits for a lock longer than its timeout.
 //!
-//! Of [`VaultError`] a backend returns these: `Busy` (ask again later), `Unsafe` and `Io` (somebody must mend it). *Absent* means
+//! Of [`VaultError`] a backend returns these: `Busy` (ask again later), `Unsafe` and `Io` (a person must mend it). *Absent* means
 //! exactly that the thing is not there: any other trouble is an error, never "empty".
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
@@ -67,7 +67,7 @@ pub trait Backend: Send + Sync {
     /// Returns a record's bytes.
     fn read_record(&self, id: RecordId) -> Result<Option<Vec<u8>>, VaultError>;
 
-    /// Adds a record under an id that nobody else knows yet, durably. The caller holds [`Lock::Vault`].
+    /// Adds a record under an id that no one else knows yet, durably. The caller holds [`Lock::Vault`].
     fn create_record(&self, id: RecordId, sealed: &[u8]) -> Result<(), VaultError>;
 
     /// Puts `sealed` in the place of the guarded record, durably.
@@ -82,7 +82,7 @@ pub trait Backend: Send + Sync {
     ) -> Result<(), VaultError>;
 
     /// Removes the guarded record for good, durably, and with it its note, what a killed writer left of it, and copies that were
-    /// set aside; false when there was none of it.
+    /// set aside; false when nothing of it was there.
     fn remove_record(&self, guard: &RecordGuard) -> Result<bool, VaultError>;
 
     /// Takes the guarded record, which is damaged, out of the way and keeps it; `generation` is what can be read of it.
@@ -115,7 +115,7 @@ pub trait Backend: Send + Sync {
     /// Removes a document, durably; false when there was none.
     fn remove_document(&self, document: Document) -> Result<bool, VaultError>;
 
-    /// Replaces [`Document::State`] by what `merge` makes of it, alone among all processes.
+    /// Replaces [`Document::State`] by what `merge` makes of it; no other process merges meanwhile.
     fn merge_state(
         &self,
         merge: &mut dyn FnMut(Option<&[u8]>) -> Vec<u8>,
@@ -155,7 +155,7 @@ pub enum Lock {
     Vault,
     /// Change the data key or its slots. Held for as long as that takes.
     Keys,
-    /// Decide which records there are: from the look whether a like one is there to the write.
+    /// Decide which records there are: from the check that no such record exists to the write that adds it.
     Records,
     /// Raise the high-water marks.
     HighWater,

@@ -2,21 +2,23 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::{KeySource, RecordId, keys::source::MAKE_A_KEY};
+use crate::{KeySource, RecordId, keys::source::MAKE_A_KEY, limits};
 
 /// Why the vault could not do what was asked; no message holds a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultError {
-    /// The keychain is there but locked, and nobody may be asked.
+    /// The keychain is locked, and no prompt may be shown.
     #[error(
         "the keychain is locked: unlock it (log in to the desktop, or open your password manager) and try again"
     )]
     Locked,
     /// The keychain did not answer in time; its key may still be there.
-    #[error("the keychain did not answer within {} ms: answer its prompt or restart it, and try again", .after.as_millis())]
+    #[error(
+        "the keychain did not answer within {} ms: answer its prompt or restart it, and try again{}", .after.as_millis(), longer_wait(.after)
+    )]
     KeychainTimeout {
-        /// The deadline that passed.
+        /// The timeout that passed.
         after: Duration,
     },
     /// This system has no keychain, or it refused.
@@ -34,7 +36,7 @@ pub enum VaultError {
         /// Where the key was looked for.
         key_source: KeySource,
     },
-    /// A key is to be kept by a source that gives none: nothing was created.
+    /// The source that was chosen for a new key does not give one; nothing was created.
     #[error("{}", .key_source.when_new())]
     NoKeyYet {
         /// Where the key was looked for.
@@ -63,7 +65,7 @@ pub enum VaultError {
         /// The vault's folder.
         dir: PathBuf,
     },
-    /// The key that was to be imported was refused, and nothing was changed.
+    /// The key that was to be imported does not fit; nothing was changed.
     #[error("the imported key cannot be used: {why}")]
     ImportRefused {
         /// What is wrong with it, without quoting it.
@@ -119,7 +121,7 @@ pub enum VaultError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// Something was written by a later version, or under a key that came after this vault was opened; it was left alone.
+    /// Something was written by a later version, or under a key that came after this vault was opened; it was not touched.
     #[error(
         "{name} was written by a newer version or under a newer key: restart with the newer version"
     )]
@@ -127,7 +129,7 @@ pub enum VaultError {
         /// What, as its backend names it; for a folder its path.
         name: String,
     },
-    /// The record to be replaced is gone: it was removed by somebody else.
+    /// The record to be replaced is gone: another thread or process removed it.
     #[error("record {id} was removed")]
     Absent {
         /// The record.
@@ -135,7 +137,8 @@ pub enum VaultError {
     },
     /// Another process holds the lock and did not let go in time.
     #[error(
-        "{lock} is still held by {} after {} s: wait until that is done, or end that process", holder_name(.holder), .waited.as_secs()
+        "{lock} is still held by {} after {waited:?}: wait until that is done, or end that process",
+        holder_name(.holder)
     )]
     Busy {
         /// The lock, as its backend names it; for a folder its path.
@@ -145,7 +148,7 @@ pub enum VaultError {
         /// The process that holds it, if it left its number.
         holder: Option<u32>,
     },
-    /// The folder could be changed by somebody else, so it is not used.
+    /// Another user could change the folder, so it is not used.
     #[error("{} is not safe for a vault: {why}", .path.display())]
     Unsafe {
         /// The folder or file.
@@ -153,7 +156,7 @@ pub enum VaultError {
         /// What is wrong, and what to do about it.
         why: &'static str,
     },
-    /// The disk said no.
+    /// The system refused.
     #[error("could not {operation} {}", .path.display())]
     Io {
         /// What was being done, as a verb.
@@ -222,6 +225,15 @@ fn is_symlink_refusal(error: &io::Error) -> bool {
 #[cfg(not(unix))]
 fn is_symlink_refusal(_: &io::Error) -> bool {
     false
+}
+
+/// Says which call waits longer, where there is one.
+fn longer_wait(after: &Duration) -> &'static str {
+    if *after < limits::KEYCHAIN_PROMPT_TIMEOUT {
+        "; a login at a display waits 60 s"
+    } else {
+        ""
+    }
 }
 
 fn holder_name(holder: &Option<u32>) -> String {

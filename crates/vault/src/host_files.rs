@@ -1,5 +1,5 @@
-//! Files of this machine that are not a vault's: who else may read or change one, and one that is its owner's alone, such as a
-//! log. A matter of the local disk, whatever engine keeps the vault.
+//! Files of this machine that do not belong to a vault: which other users may read or change one, and log files that only their
+//! owner can read. A matter of the local disk, whatever engine keeps the vault.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
@@ -9,20 +9,20 @@ use std::{
 
 use crate::platform::{self, Privacy};
 
-/// Tells who besides this user has a right to a file that is none of a vault.
+/// Tells which other users have a right to a file.
 pub fn privacy(metadata: &Metadata) -> Privacy {
     platform::privacy(metadata)
 }
 
-/// Says why somebody other than this user (or root) may have made or changed a file; `None` when only they can have.
+/// Says why a user other than this one or root may have made or changed a file; `None` when only they can have.
 /// `invoker` is the user who became root with `sudo`.
 pub fn authorship_fault(metadata: &Metadata, invoker: Option<u32>) -> Option<&'static str> {
     platform::authorship_fault(metadata, invoker)
 }
 
-/// Tells whether what lies at a path is made up by the kernel, as in `/proc`, wherever that is mounted.
-pub fn is_made_up(path: &Path) -> bool {
-    platform::is_made_up(path)
+/// Tells whether a path is on a pseudo file system of the kernel, such as `/proc`, wherever that is mounted.
+pub fn is_on_pseudo_filesystem(path: &Path) -> bool {
+    platform::is_on_pseudo_filesystem(path)
 }
 
 /// Why a file is not written to.
@@ -32,12 +32,12 @@ pub enum PrivateFileError {
     /// Another user could read it or decides what is written to; the text says what to do.
     #[error("{0}")]
     Unsafe(&'static str),
-    /// The disk said no.
+    /// The system refused.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// Opens a file to append to, and makes it where there is none. It is its owner's alone afterwards.
+/// Opens a file to append to, and creates it if it is absent. Afterwards only its owner can read it.
 ///
 /// A device of the system, such as `/dev/null`, is taken as it is.
 pub fn append_privately(file: &Path) -> Result<File, PrivateFileError> {

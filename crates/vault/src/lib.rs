@@ -1,17 +1,18 @@
 //! Keeps sealed records and their key safe across threads, processes and crashes; knows no provider.
 //!
-//! A vault is a folder with one encrypted file per record. Writes are durable and whole, a record's kernel lock is the right to
-//! write it, and its key lives elsewhere: in the keychain, in the environment, behind a passphrase. Every call blocks.
+//! [`Vault`] seals records, opens them, and keeps them opened in memory. What keeps their bytes is a [`Backend`]: today a folder
+//! with one encrypted file per record, whose kernel lock is the right to write it. Writes are durable and whole. The key lives
+//! elsewhere: in the keychain, in the environment, behind a passphrase. Every call blocks.
 //!
 //! ```
 //! # fn os_entropy(bytes: &mut [u8]) { bytes.fill(7) }
 //! # let folder = tempfile::tempdir()?;
 //! # let dir = folder.path().join("vault");
 //! use std::sync::Arc;
-//! use provider_auth_vault::{Disk, KeySource, Options, Vault};
+//! use provider_auth_vault::{KeySource, Options, Vault, default_engine};
 //!
 //! let options = Options { key: KeySource::Keyfile, ..Options::new(dir) };
-//! let vault = Vault::open(options, Arc::new(Disk), Arc::new(os_entropy))?;
+//! let vault = Vault::open(options, default_engine(), Arc::new(os_entropy))?;
 //! let (id, _) = vault.create(1, b"a refresh token")?;
 //!
 //! let guard = vault.lock(&id)?;
@@ -52,7 +53,9 @@ pub use folder::{
     store::{Durability, Held, NetworkFolders, Store},
 };
 pub use format::record::{NotARecordId, Record, RecordId};
-pub use host_files::{PrivateFileError, append_privately, authorship_fault, is_made_up, privacy};
+pub use host_files::{
+    PrivateFileError, append_privately, authorship_fault, is_on_pseudo_filesystem, privacy,
+};
 pub use keys::source::{KeySecrets, KeySource, NotAKeySource};
 pub use options::Options;
 pub use platform::Privacy;

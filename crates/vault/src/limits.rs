@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long a keychain may take when nobody can answer a prompt: a healthy one answers in milliseconds.
+/// How long a keychain may take when no one can answer a prompt: a healthy one answers in milliseconds.
 pub const KEYCHAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long the keychain may take over the high-water marks, which no call needs: it has just given the key.
@@ -14,23 +14,23 @@ pub const HIGH_WATER_RECORDS: usize = 128;
 /// How long a keychain may take when a person can answer a prompt.
 pub const KEYCHAIN_PROMPT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Keychain calls that may hang at once in this process: each holds a thread that nobody can end from outside.
+/// Keychain calls that may hang at once in this process: each holds a thread that cannot be ended from outside.
 pub const HUNG_KEYCHAIN_CALLS: usize = 4;
 
 /// A file that changed less than this long ago may change again without a new time stamp: kernels stamp files with a clock
 /// that ticks every 1 to 16 ms.
 pub const SETTLING: Duration = Duration::from_millis(50);
 
-/// How long to wait for `vault.lock`, beyond the keychain's deadline: it is held for milliseconds.
+/// How long to wait for [`Lock::Vault`](crate::Lock), beyond the keychain's timeout: it is held for milliseconds.
 pub const VAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long to wait for `keys.lock`: a rotation of thousands of records, each of which may be in use, takes its time.
+/// How long to wait for [`Lock::Keys`](crate::Lock): a rotation of thousands of records, each of which may be in use, takes its time.
 pub const KEYS_LOCK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long a rotation waits for one record: longer than a refresh may hold it.
 pub const ROTATED_RECORD_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// A temporary file older than this belongs to nobody.
+/// A temporary file older than this is left over from a crash.
 pub const STALE_AFTER: Duration = Duration::from_secs(3600);
 
 /// A temporary file of a dead process is kept this long: in another PID namespace the process may live.
@@ -85,5 +85,5 @@ pub const SHARING_PAUSES: [Duration; 5] = [
     Duration::from_millis(200),
 ];
 
-/// Generations of one record that are believed: a refresh a second for 30,000 years.
+/// Generations of one record that can be real: a refresh a second for 30,000 years.
 pub(crate) const GENERATIONS: u64 = 1_000_000_000_000;

@@ -13,7 +13,7 @@ pub struct Options {
     pub key: KeySource,
     /// Keys and passphrases that were given.
     pub secrets: KeySecrets,
-    /// The key file; default: beside the folder, named like it with `.key` at the end, so that a copy of the folder is no use
+    /// The key file; default: beside the folder, named like it with `.key` at the end, so that a copy of the folder is useless
     /// without it.
     pub keyfile: Option<PathBuf>,
     /// Open it on a network file system too.
@@ -25,7 +25,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Returns the defaults for a folder: key source `auto`, no secret given, nobody there to answer a prompt.
+    /// Returns the defaults for a folder: key source `auto`, no secret given, no one there to answer a prompt.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -57,7 +57,7 @@ impl Options {
         }
     }
 
-    /// How long to wait for `vault.lock` while another process may be asking the keychain for a new vault's key.
+    /// How long to wait for [`Lock::Vault`](crate::Lock) while another process may be asking the keychain for a new vault's key.
     pub(crate) fn lock_timeout(&self) -> Duration {
         self.keychain_timeout + limits::VAULT_LOCK_TIMEOUT
     }

@@ -16,7 +16,7 @@ pub enum Stamp {
     Unsettled,
 }
 
-/// What tells one state from another; the numbers mean something to the engine alone.
+/// What tells one state from another; only the engine knows what the numbers mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revision(pub [u128; 4]);
 
@@ -43,8 +43,8 @@ impl Watch {
 
     /// Tells whether nothing at all happened since this was last asked.
     ///
-    /// A change is reported before the call that makes it returns, so that whoever was told of a change and then asks
-    /// here hears of it.
+    /// A change is reported before the call that makes it returns, so that a caller who was told of a change and
+    /// then asks here hears of it.
     pub fn is_quiet(&mut self) -> bool {
         (self.0)()
     }

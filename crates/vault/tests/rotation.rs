@@ -187,7 +187,7 @@ fn a_slot_whose_key_is_not_at_hand_stops_a_rotation_before_it_begins() {
         ),
         "{error:?}"
     );
-    let [_, recovery] = &vault.slots().unwrap()[..] else {
+    let [_, recovery] = &vault.status_now().unwrap().slots[..] else {
         panic!("two slots");
     };
     assert!(error.to_string().contains(&recovery.id), "{error}");

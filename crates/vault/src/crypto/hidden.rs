@@ -99,7 +99,7 @@ mod page {
     }
 
     impl Page {
-        /// Returns zeros; `None` when there is no page, or as many are taken as this process may be burdened with.
+        /// Returns zeros; `None` when the system gives no page, or this process has taken its share of them.
         pub(super) fn new(length: usize) -> Option<Self> {
             // From here on, dropping it gives the place back.
             let page = Self {

@@ -21,7 +21,7 @@ pub(crate) const TAG: usize = 16;
 /// Bytes of a key check value.
 pub(crate) const CHECK: usize = 16;
 
-/// Fills bytes that nobody can foretell: keys, nonces and ids come from here.
+/// A source of unpredictable bytes: keys, nonces and ids come from here.
 ///
 /// An implementation that has no randomness must panic rather than return.
 pub trait Entropy: Send + Sync {
@@ -143,7 +143,7 @@ impl Key {
 
 /// Does work on a key and leaves nothing of it on the stack or in registers.
 ///
-/// Vector registers outlive a call, and whoever saves them next (a signal, the dynamic linker) puts them on the stack. So the
+/// Vector registers outlive a call, and the next code that saves them (a signal, the dynamic linker) puts them on the stack. So the
 /// cipher is set up once more, with a key of zeros.
 fn without_trace<R>(work: impl FnOnce() -> R) -> R {
     wiping_stack(|| {

@@ -1,4 +1,4 @@
-//! Whether a passphrase is enough for a bundle, which anybody who holds it can try to guess for years.
+//! Whether a passphrase is strong enough for a bundle: anyone who holds the bundle can guess for years.
 //!
 //! A plain rule instead of an estimator: what is counted is said in one sentence, and the estimators that are kept well bring
 //! megabytes of word lists and a regex engine. Counted are characters, but what a guesser tries first is one unit: a common

@@ -22,9 +22,9 @@ use crate::{
     stamp::{Stamp, Watch},
 };
 
-/// Returns the engine that keeps vaults where nobody says otherwise: in folders on the local disk.
+/// Returns the engine that keeps vaults unless a caller chooses another one: in folders on the local disk.
 ///
-/// This is the one place that chooses; who opens, makes or looks at a vault passes on what it returns.
+/// This is the one place that chooses; callers that open, create or look at a vault pass on what it returns.
 pub fn default_engine() -> Arc<dyn Engine> {
     Arc::new(Disk)
 }

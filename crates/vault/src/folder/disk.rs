@@ -136,7 +136,7 @@ impl Store for Disk {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        // A name that is not Unicode is none of ours.
+        // A vault gives no name that is not Unicode.
         entries
             .filter_map(|entry| {
                 entry

@@ -15,7 +15,7 @@ use crate::folder::store::{Held, Store};
 /// Waits for locks with a timeout.
 ///
 /// A kernel lock is fair only to those who block on it, and a blocked thread cannot be called off. So one thread per contended
-/// lock blocks for all waiters of this process and hands the lock on; when nobody waits any more, it lets go and ends.
+/// lock blocks for all waiters of this process and hands the lock on; when the last waiter is gone, it frees the lock and ends.
 pub(crate) struct LockQueue {
     store: Arc<dyn Store>,
     queues: Mutex<HashMap<PathBuf, Queue>>,
@@ -37,8 +37,8 @@ impl LockQueue {
         lock: &Path,
         timeout: Duration,
     ) -> io::Result<Option<Held>> {
-        let nobody_waits = !self.queues.lock().contains_key(lock);
-        if nobody_waits && let Some(held) = self.store.try_lock(lock)? {
+        let is_contended = self.queues.lock().contains_key(lock);
+        if !is_contended && let Some(held) = self.store.try_lock(lock)? {
             return Ok(Some(held));
         }
         let turn = self.queue_up(lock)?;
@@ -79,7 +79,7 @@ impl LockQueue {
     }
 }
 
-/// Gives the lock to the first who still waits; it is freed when nobody does.
+/// Gives the lock to the first who still waits; frees it when all have given up.
 fn hand_over(queue: &mut Queue, mut held: io::Result<Held>) {
     while let Some(waiter) = queue.pop_front() {
         match waiter.send(held) {

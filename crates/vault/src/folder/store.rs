@@ -14,17 +14,17 @@ use crate::{
 ///
 /// *Absent* means exactly that the file is not there: any other trouble is an error, never "empty".
 pub trait Store: Send + Sync {
-    /// Returns the true path of a vault's folder after checking that nobody else can write there; `None` when absent.
+    /// Returns the true path of a vault's folder after checking that no other user can write there; `None` when absent.
     fn resolve(
         &self,
         folder: &Path,
         network: NetworkFolders,
     ) -> Result<Option<PathBuf>, VaultError>;
 
-    /// Creates a folder that only its owner can enter, and those above it; one that is there stays as it is.
+    /// Creates a folder that only its owner can enter, and the folders above it; an existing one stays as it is.
     fn create_folder(&self, folder: &Path) -> io::Result<()>;
 
-    /// Checks that a file holding a key, if it is there, is its owner's alone.
+    /// Checks that only its owner can read a file that holds a key, if it is there.
     fn owner_only(&self, file: &Path) -> Result<(), VaultError>;
 
     /// Returns a stamp that changes with the content of a file, or with the entries of a folder.

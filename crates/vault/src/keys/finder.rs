@@ -56,7 +56,7 @@ impl<'a> KeyFinder<'a> {
 
     /// Returns the sources to try on an existing vault, in order.
     pub(crate) fn sources_of(&self, slots: &[Slot]) -> Vec<KeySource> {
-        match self.asked_for() {
+        match self.chosen() {
             Some(source) => vec![source],
             None => slots.iter().filter_map(Slot::source).collect(),
         }
@@ -92,8 +92,8 @@ impl<'a> KeyFinder<'a> {
         vault: &VaultId,
         entropy: &dyn Entropy,
     ) -> Result<WrappingKey, VaultError> {
-        let Some(source) = self.asked_for() else {
-            return self.make_unasked(vault, entropy);
+        let Some(source) = self.chosen() else {
+            return self.make_by_default(vault, entropy);
         };
         let missing = VaultError::NoKeyYet { key_source: source };
         let mut kdf = None;
@@ -120,7 +120,7 @@ impl<'a> KeyFinder<'a> {
         entropy: &dyn Entropy,
     ) -> Result<WrappingKey, VaultError> {
         let source = KeySource::Keychain;
-        let found = match self.asked_for().unwrap_or(source) {
+        let found = match self.chosen().unwrap_or(source) {
             KeySource::Keychain => self.find(source, vault, None),
             _ => return self.make(vault, entropy),
         };
@@ -139,12 +139,12 @@ impl<'a> KeyFinder<'a> {
     }
 
     /// Returns the source that was chosen: by name, or by giving a secret.
-    pub(crate) fn asked_for(&self) -> Option<KeySource> {
-        KeySource::asked_for(self.source, self.secrets)
+    pub(crate) fn chosen(&self) -> Option<KeySource> {
+        self.source.chosen(self.secrets)
     }
 
     /// `auto` without a secret: the keychain, else what systemd handed over, else nothing. Never a weaker place.
-    fn make_unasked(
+    fn make_by_default(
         &self,
         vault: &VaultId,
         entropy: &dyn Entropy,

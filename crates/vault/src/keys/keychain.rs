@@ -1,7 +1,7 @@
-//! The keychain of the operating system: short texts by vault, under a deadline.
+//! The keychain of the operating system: short texts by vault, under a timeout.
 //!
-//! Each call runs on a thread of its own, because every one of these interfaces can hang for ever: on a prompt that nobody
-//! answers, or on a service that was stopped. What a keychain says in an error may hold the secret, so nothing of it is printed
+//! Each call runs on a thread of its own, because every one of these interfaces can hang for ever: on a prompt that is never
+//! answered, or on a service that was stopped. What a keychain says in an error may hold the secret, so nothing of it is printed
 //! but what is known not to.
 
 use std::{
@@ -105,29 +105,29 @@ pub(crate) enum Refusal {
 )]
 struct Request {
     name: Name,
-    deadline: Duration,
+    timeout: Duration,
     prompts: Prompts,
 }
 
 /// Returns the text of an entry; `None` when the keychain is open and has none.
 pub(crate) fn find(
     name: &Name,
-    deadline: Duration,
+    timeout: Duration,
     prompts: Prompts,
 ) -> Result<Option<Zeroizing<String>>, VaultError> {
-    let request = Request::new(name, deadline, prompts);
-    within(deadline, move || system::find(&request))
+    let request = Request::new(name, timeout, prompts);
+    within(timeout, move || system::find(&request))
 }
 
 /// Makes an entry, which is not there yet, and reads it back.
 pub(crate) fn keep(
     name: &Name,
     text: Zeroizing<String>,
-    deadline: Duration,
+    timeout: Duration,
     prompts: Prompts,
 ) -> Result<(), VaultError> {
-    let request = Request::new(name, deadline, prompts);
-    within(deadline, move || {
+    let request = Request::new(name, timeout, prompts);
+    within(timeout, move || {
         system::keep(&request, &text)?;
         match system::find(&request)? {
             Some(kept) if *kept == *text => Ok(()),
@@ -142,36 +142,36 @@ pub(crate) fn keep(
 pub(crate) fn put(
     name: &Name,
     text: Zeroizing<String>,
-    deadline: Duration,
+    timeout: Duration,
     prompts: Prompts,
 ) -> Result<(), VaultError> {
-    let request = Request::new(name, deadline, prompts);
-    within(deadline, move || system::put(&request, &text))
+    let request = Request::new(name, timeout, prompts);
+    within(timeout, move || system::put(&request, &text))
 }
 
 /// Removes an entry, if it is there.
-pub(crate) fn forget(name: &Name, deadline: Duration, prompts: Prompts) -> Result<(), VaultError> {
-    let request = Request::new(name, deadline, prompts);
-    within(deadline, move || system::forget(&request))
+pub(crate) fn forget(name: &Name, timeout: Duration, prompts: Prompts) -> Result<(), VaultError> {
+    let request = Request::new(name, timeout, prompts);
+    within(timeout, move || system::forget(&request))
 }
 
 impl Request {
-    fn new(name: &Name, deadline: Duration, prompts: Prompts) -> Self {
+    fn new(name: &Name, timeout: Duration, prompts: Prompts) -> Self {
         Self {
             name: name.clone(),
-            deadline,
+            timeout,
             prompts,
         }
     }
 }
 
-/// Runs a call on its own thread and stops waiting at the deadline.
+/// Runs a call on its own thread and stops waiting at the timeout.
 fn within<T: Send + 'static>(
-    deadline: Duration,
+    timeout: Duration,
     call: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, VaultError> {
     static RUNNING: AtomicUsize = AtomicUsize::new(0);
-    let timed_out = VaultError::KeychainTimeout { after: deadline };
+    let timed_out = VaultError::KeychainTimeout { after: timeout };
     if RUNNING.fetch_add(1, Ordering::Relaxed) >= limits::HUNG_KEYCHAIN_CALLS {
         RUNNING.fetch_sub(1, Ordering::Relaxed);
         return Err(timed_out);
@@ -182,7 +182,7 @@ fn within<T: Send + 'static>(
         .spawn(move || {
             let answered = call();
             RUNNING.fetch_sub(1, Ordering::Relaxed);
-            // Nobody listens any more after the deadline.
+            // After the timeout no one listens any more.
             let _ = sender.send(answered);
         });
     if thread.is_err() {
@@ -191,7 +191,7 @@ fn within<T: Send + 'static>(
             why: "no thread could be started for it".to_owned(),
         });
     }
-    match answer.recv_timeout(deadline) {
+    match answer.recv_timeout(timeout) {
         Ok(answered) => answered.map_err(|refusal| match refusal {
             Refusal::Locked => VaultError::Locked,
             Refusal::TimedOut => timed_out,

@@ -54,8 +54,8 @@ impl KeySource {
     pub(crate) const KEPT: [Self; 4] = [Self::Keychain, Self::Env, Self::Passphrase, Self::Keyfile];
 
     /// Returns the source that was chosen: by name, or by giving a secret.
-    pub(crate) fn asked_for(configured: Self, secrets: &KeySecrets) -> Option<Self> {
-        match configured {
+    pub(crate) fn chosen(self, secrets: &KeySecrets) -> Option<Self> {
+        match self {
             Self::Auto if secrets.key.is_some() => Some(Self::Env),
             Self::Auto if secrets.passphrase.is_some() || secrets.passphrase_file.is_some() => {
                 Some(Self::Passphrase)

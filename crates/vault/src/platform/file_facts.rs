@@ -2,14 +2,14 @@
 
 use crate::stamp::Revision;
 
-/// Who besides this user has a right to a file.
+/// Which users have a right to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Privacy {
-    /// Nobody.
+    /// This user only.
     Own,
-    /// Others, at least to read it.
+    /// Other users too, at least to read it.
     Readable,
-    /// It is another user's.
+    /// It belongs to another user.
     Foreign,
 }
 

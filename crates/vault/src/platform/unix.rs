@@ -18,7 +18,7 @@ pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Says why a folder is not its owner's alone to write.
+/// Says why users other than the owner could write to a folder.
 pub(crate) fn folder_fault(metadata: &Metadata) -> Option<&'static str> {
     if metadata.uid() != geteuid().as_raw() {
         return Some("it belongs to another user; give a `dir` of your own, or chown it");
@@ -26,7 +26,7 @@ pub(crate) fn folder_fault(metadata: &Metadata) -> Option<&'static str> {
     (metadata.mode() & 0o022 != 0).then_some("others can write to it; run `chmod go-w` on it")
 }
 
-/// Says why a file that holds a key is not its owner's alone.
+/// Says why users other than the owner could read a file that holds a key.
 pub(crate) fn key_file_fault(metadata: &Metadata) -> Option<&'static str> {
     if metadata.uid() != geteuid().as_raw() {
         return Some("the key file belongs to another user; chown it");
@@ -62,7 +62,7 @@ pub(crate) fn privacy(metadata: &Metadata) -> Privacy {
     }
 }
 
-/// Says why somebody else may have made or changed a file: it is neither this user's nor root's, or others can write it.
+/// Says why another user may have made or changed a file: it is neither this user's nor root's, or others can write it.
 /// `invoker` is the user who became root with `sudo`. Members of a group count as others, save of the owner's private one.
 pub(crate) fn authorship_fault(metadata: &Metadata, invoker: Option<u32>) -> Option<&'static str> {
     let (user, owner, mode) = (geteuid().as_raw(), metadata.uid(), metadata.mode());
@@ -114,7 +114,7 @@ pub(crate) fn flush_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Runs a change to the folder; here nothing ever stands in its way for a moment only.
+/// Runs a change to the folder. On Unix no other program can get in its way for a moment, so there is nothing to retry.
 pub(crate) fn retrying(change: impl Fn() -> io::Result<()>) -> io::Result<()> {
     change()
 }
@@ -127,11 +127,11 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
 }
 
-/// Tells whether what lies at a path is made up by the kernel, wherever that file system is mounted.
+/// Tells whether a path is on a pseudo file system of the kernel, such as `/proc`, wherever that is mounted.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn is_made_up(path: &Path) -> bool {
+pub(crate) fn is_on_pseudo_filesystem(path: &Path) -> bool {
     /// `linux/magic.h`: proc, sysfs, devpts, debugfs, tracefs, securityfs, cgroup, cgroup2, bpf, efivarfs, configfs, pstore.
-    const MADE_UP: [u32; 12] = [
+    const PSEUDO: [u32; 12] = [
         0x9FA0,
         0x6265_6572,
         0x1CD1,
@@ -145,12 +145,12 @@ pub(crate) fn is_made_up(path: &Path) -> bool {
         0x6265_6570,
         0x6165_676C,
     ];
-    rustix::fs::statfs(path).is_ok_and(|system| MADE_UP.contains(&(system.f_type as u32)))
+    rustix::fs::statfs(path).is_ok_and(|system| PSEUDO.contains(&(system.f_type as u32)))
 }
 
-/// Tells whether what lies at a path is made up by the kernel; here it is told by its place alone.
+/// Tells whether a path is on a pseudo file system of the kernel; this system cannot be asked, only the path tells.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn is_made_up(_: &Path) -> bool {
+pub(crate) fn is_on_pseudo_filesystem(_: &Path) -> bool {
     false
 }
 

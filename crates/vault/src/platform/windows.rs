@@ -39,13 +39,13 @@ pub(crate) fn has_other_names(_: &Metadata) -> bool {
     false
 }
 
-/// Takes a file in a profile for its owner's alone, by inheritance.
+/// Takes a file in a profile to be readable by its owner only, by inheritance.
 pub(crate) fn privacy(_: &Metadata) -> Privacy {
     Privacy::Own
 }
 
-/// Finds none: here no file system is made up by the system.
-pub(crate) fn is_made_up(_: &Path) -> bool {
+/// Always false: Windows has no pseudo file system.
+pub(crate) fn is_on_pseudo_filesystem(_: &Path) -> bool {
     false
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn retrying(change: impl Fn() -> io::Result<()>) -> io::Result<()> {
     change()
 }
 
-/// Takes every process for alive: age alone decides then.
+/// Takes every process to be alive, so that only the age of a file decides.
 pub(crate) fn is_alive(_: u32) -> bool {
     true
 }

@@ -139,18 +139,18 @@ impl Vault {
     }
 }
 
-/// A change of a vault's keys, during which nobody else changes them.
+/// A change of a vault's keys: no other thread or process changes them meanwhile.
 struct KeyCeremony {
     backend: Arc<dyn Backend>,
-    _alone: Held,
+    _keys_lock: Held,
 }
 
 impl KeyCeremony {
     fn begin(backend: Arc<dyn Backend>) -> Result<Self, VaultError> {
-        let alone = backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
+        let keys_lock = backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
         Ok(Self {
             backend,
-            _alone: alone,
+            _keys_lock: keys_lock,
         })
     }
 
@@ -201,7 +201,7 @@ impl KeyCeremony {
         options: &Options,
         entropy: &dyn Entropy,
     ) -> Result<Unlocked, VaultError> {
-        let source = KeySource::asked_for(options.key, &options.secrets);
+        let source = options.key.chosen(&options.secrets);
         let options = Options {
             key: source.unwrap_or(old.key_source),
             ..options.clone()
@@ -308,7 +308,7 @@ const NOT_ITS_KEY: VaultError = VaultError::ImportRefused {
     why: "it does not open the records that are there",
 };
 
-/// Opens the vault with any of its slots: with the source that was asked for, else with those that its header names.
+/// Opens the vault with any of its slots: with the source that was chosen, else with those that its header names.
 fn unlock_any(options: &Options, backend: &dyn Backend) -> Result<Unlocked, VaultError> {
     let gone = || VaultError::HeaderUnusable {
         name: backend.document_name(Document::Header),
@@ -330,7 +330,7 @@ fn unlock_any(options: &Options, backend: &dyn Backend) -> Result<Unlocked, Vaul
     Err(first)
 }
 
-/// Tells whether a vault does not open for want of its key or its header, for good.
+/// Tells whether a vault will never open, because its key or its header is missing or wrong.
 fn is_about_the_key(error: &VaultError) -> bool {
     matches!(
         error,

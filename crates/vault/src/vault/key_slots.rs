@@ -21,12 +21,6 @@ pub struct KeySlot {
 }
 
 impl Vault {
-    /// Returns the slots in the order in which they are tried.
-    pub fn slots(&self) -> Result<Vec<KeySlot>, VaultError> {
-        let header = self.unlocked()?.header;
-        Ok(header.slots.iter().map(KeySlot::of).collect())
-    }
-
     /// Adds a way to open the vault: say, a recovery passphrase beside the keychain. The records stay as they are.
     ///
     /// If a slot of that source opens with that very key, it is returned and nothing is changed. A keychain slot whose key is
@@ -38,7 +32,7 @@ impl Vault {
             ..self.unlock_context().options.clone()
         };
         let finder = KeyFinder::new(&options, self.backend.host_disk());
-        let _alone = self.backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
+        let _keys_lock = self.backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
         let unlocked = self.unlocked()?;
         let mut header = unlocked.header;
         if let Some((slot, _)) = open_slot(&finder, &header)? {
@@ -52,13 +46,13 @@ impl Vault {
         ))
     }
 
-    /// Removes a slot; false when there is none of that id. The last one that this version can open is
+    /// Removes a slot; false when no slot has that id. The last one that this version can open is
     /// [`VaultError::LastSlot`].
     ///
-    /// Whoever has the slot's key and a copy of the header from before still has the data key: rotate it if that may be so.
+    /// Someone who has the slot's key and an earlier copy of the header still has the data key: rotate it if that may be so.
     /// What a key file holds stays there, since it may open other vaults too; a keychain's entry is removed with its slot.
     pub fn remove_slot(&self, id: &str) -> Result<bool, VaultError> {
-        let _alone = self.backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
+        let _keys_lock = self.backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
         let unlocked = self.unlocked()?;
         let mut header = unlocked.header.clone();
         header.slots.retain(|slot| slot.id() != id);
@@ -108,16 +102,16 @@ pub(super) fn open_slot<'h>(
     finder: &KeyFinder<'_>,
     header: &'h Header,
 ) -> Result<Option<(&'h Slot, WrappingKey)>, VaultError> {
-    let asked = finder.asked_for().unwrap_or(KeySource::Keychain);
+    let source = finder.chosen().unwrap_or(KeySource::Keychain);
     for slot in &header.slots {
-        if slot.source() != Some(asked) {
+        if slot.source() != Some(source) {
             continue;
         }
-        match finder.find(asked, &header.vault, slot.kdf.as_ref()) {
+        match finder.find(source, &header.vault, slot.kdf.as_ref()) {
             Ok(key) if slot.has_wrapping_key(&key, &header.vault) => {
                 let wrapping_key = WrappingKey {
                     key,
-                    source: asked,
+                    source,
                     kdf: slot.kdf.clone(),
                 };
                 return Ok(Some((slot, wrapping_key)));

@@ -69,7 +69,7 @@ impl Vault {
 
     /// Watches the records and the shared state.
     ///
-    /// `None` where a change by another process may be reported late or not at all: then the stamps say it alone.
+    /// `None` where a change by another process may be reported late or not at all: then compare stamps.
     #[must_use]
     pub fn watch(&self) -> Option<Watch> {
         self.backend.watch()

@@ -22,15 +22,15 @@ fn id() -> RecordId {
 }
 
 impl Vault {
-    /// Keeps a bundle, sealed, durably and in place of the one before: what leaves the vault with it is not lost if nobody
-    /// receives it.
+    /// Keeps a bundle, sealed, durably and in place of the one before: what leaves the vault with it is not lost if it
+    /// does not arrive.
     pub fn keep_moved(&self, bundle: &[u8]) -> Result<(), VaultError> {
         // As in `create`: a rotation must not drop the key meanwhile.
         let _held = self.backend.lock(Lock::Vault, limits::VAULT_LOCK_TIMEOUT)?;
         self.write_moved(bundle)
     }
 
-    /// Returns the bundle that is kept; `None` when there is none, or none that the vault's key opens.
+    /// Returns the bundle that is kept; `None` when there is none, or the vault's key does not open it.
     pub fn moved(&self) -> Result<Option<Arc<Record>>, VaultError> {
         let Some(file) = self.backend.read_document(Document::Moved)? else {
             return Ok(None);
@@ -43,7 +43,7 @@ impl Vault {
         }
     }
 
-    /// Removes the bundle that is kept if `is_over` says so of it; it may have been replaced since anybody looked.
+    /// Removes the bundle that is kept if `is_over` says so of it; it may have been replaced since the caller looked.
     pub fn forget_moved(&self, is_over: &mut dyn FnMut(&[u8]) -> bool) -> Result<bool, VaultError> {
         let _held = self.backend.lock(Lock::Vault, limits::VAULT_LOCK_TIMEOUT)?;
         match self.moved()? {

@@ -81,7 +81,7 @@ impl Vault {
     ) -> Result<Self, VaultError> {
         if unlocked.key_source == KeySource::Keyfile {
             tracing::warn!(
-                "the vault key is in a file: whoever reads it and the vault's folder reads every login"
+                "the vault key is in a file: anyone who can read that file and the vault's folder can read every login"
             );
         }
         let name = backend.document_name(Document::Header);

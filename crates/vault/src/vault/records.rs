@@ -24,7 +24,7 @@ impl Vault {
         self.backend.ids()
     }
 
-    /// Returns a record as it is now; `None` only when there is none.
+    /// Returns a record as it is now; `None` only when it does not exist.
     ///
     /// A damaged record is read again under its lock and then set aside, alone. If the lock is taken, that is left to its
     /// holder.
@@ -50,7 +50,7 @@ impl Vault {
 
     /// Adds a record; returns its id and its generation, which is 1.
     pub fn create(&self, kind: u8, plaintext: &[u8]) -> Result<(RecordId, u64), VaultError> {
-        // Until it is written nobody can lock it; this keeps a rotation from dropping the key meanwhile.
+        // A record cannot be locked before it is written; this lock keeps a rotation from dropping the key meanwhile.
         let _held = self.backend.lock(Lock::Vault, limits::VAULT_LOCK_TIMEOUT)?;
         let id = RecordId::from_parts(self.backend.now(), random(&*self.entropy));
         let sealed = self.sealed(id, kind, 1, plaintext)?;
@@ -72,7 +72,7 @@ impl Vault {
         }
         // As in `create`: a rotation that has listed the records already does not know of this one.
         let _held = self.backend.lock(Lock::Vault, limits::VAULT_LOCK_TIMEOUT)?;
-        // A number that no count of refreshes reaches is not believed.
+        // No record is ever refreshed that often: such a number is damage.
         let generation = if generation < limits::GENERATIONS {
             generation.max(1)
         } else {
@@ -99,7 +99,7 @@ impl Vault {
         let current = self
             .reread(guard)?
             .ok_or(VaultError::Absent { id: guard.id() })?;
-        // A number that no count of refreshes reaches is not believed.
+        // No record is ever refreshed that often: such a number is damage.
         let seen = if seen < limits::GENERATIONS { seen } else { 0 };
         let generation = current.generation.max(seen) + 1;
         let sealed = self.sealed(guard.id(), current.kind, generation, plaintext)?;
@@ -137,8 +137,8 @@ impl Vault {
         self.backend.quarantined().unwrap_or_default()
     }
 
-    /// Waits for the right to decide which records there are: whoever adds one only if a like one is not there holds it
-    /// from the look to the write.
+    /// Waits for the right to decide which records there are: hold it from the check that no such record exists to the write
+    /// that adds it.
     pub fn lock_records(&self) -> Result<Held, VaultError> {
         self.backend.lock(Lock::Records, limits::VAULT_LOCK_TIMEOUT)
     }
@@ -148,7 +148,7 @@ impl Vault {
         self.lock_within(id, Duration::MAX)
     }
 
-    /// Takes the right to write a record if nobody has it.
+    /// Takes the right to write a record if it is free.
     pub fn try_lock(&self, id: &RecordId) -> Result<Option<RecordGuard>, VaultError> {
         let lock = self.backend.try_lock(Lock::Record(*id))?;
         Ok(lock.map(|lock| RecordGuard::new(*id, lock)))

@@ -18,7 +18,7 @@ use crate::{
     vault::unlock::{Unlocked, header_error, write_header},
 };
 
-/// What to do about a record that somebody else is using.
+/// What to do about a record whose lock is taken.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum InUse {
     /// Wait for it.
@@ -41,7 +41,7 @@ impl Vault {
     /// slot. After any other error every record is readable, and the next rotation or opening goes on. A record that a newer
     /// version wrote stays under its old key, which is then kept, and is the error that is returned when all others are done.
     pub fn rotate_key_with(&self, given: &KeySecrets) -> Result<(), VaultError> {
-        let _alone = self.backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
+        let _keys_lock = self.backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
         let old = self.unlocked()?;
         let wrapping_keys = self.wrapping_keys(&old, given)?;
         let rewrapped = |of: (&VaultId, u32), data_key: &Key| {
@@ -61,13 +61,13 @@ impl Vault {
         self.move_records(InUse::Wait)
     }
 
-    /// Goes on with a rotation that was cut off, unless somebody is at it; what cannot be done now is left to the next one.
+    /// Goes on with a rotation that was cut off, unless another process does so; what cannot be done now is left to the next one.
     pub(super) fn resume_rotation(&self) {
         if self.cached_keys().header.previous.is_empty() {
             return;
         }
         let moved = match self.backend.try_lock(Lock::Keys) {
-            Ok(Some(_alone)) => self.move_records(InUse::Skip),
+            Ok(Some(_keys_lock)) => self.move_records(InUse::Skip),
             Ok(None) => return,
             Err(error) => Err(error),
         };
@@ -162,8 +162,7 @@ impl Vault {
         self.reseal(&guard)
     }
 
-    /// Seals the guarded record under the present key. The content is the same, and so is its generation: nobody has to take
-    /// notice.
+    /// Seals the guarded record under the present key. Content and generation stay the same, so that no reader has to take notice.
     fn reseal(&self, guard: &RecordGuard) -> Result<(), VaultError> {
         let Some(record) = self.reread(guard)? else {
             return Ok(());

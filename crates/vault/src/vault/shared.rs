@@ -14,7 +14,7 @@ impl Vault {
         self.backend.read_document(Document::State)
     }
 
-    /// Replaces the shared state by what `merge` makes of it, alone among all processes.
+    /// Replaces the shared state by what `merge` makes of it; no other process merges meanwhile.
     ///
     /// Whole at every moment, but not flushed: a power cut may bring the old one back.
     pub fn update_state(

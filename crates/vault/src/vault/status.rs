@@ -50,8 +50,8 @@ impl Vault {
     ///
     /// An error means that not even that can be told: the folder is unsafe, unreadable, or the header is damaged.
     pub fn status(options: &Options, engine: Arc<dyn Engine>) -> Result<VaultStatus, VaultError> {
-        let asked_for = KeySource::asked_for(options.key, &options.secrets);
-        let likely_source = asked_for.unwrap_or(KeySource::Keychain);
+        let chosen = options.key.chosen(&options.secrets);
+        let likely_source = chosen.unwrap_or(KeySource::Keychain);
         let mut status = VaultStatus {
             dir: options.dir.clone(),
             key_source: likely_source,

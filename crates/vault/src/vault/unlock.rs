@@ -28,7 +28,7 @@ pub(super) struct Unlocked {
     pub(super) from_backup: bool,
 }
 
-/// Opens the header, else its backup; `None` when this is no vault yet. Changes nothing.
+/// Opens the header, else its backup; `None` when there is no vault yet. Changes nothing.
 ///
 /// The backup goes first when it is of a later epoch: a rotation was cut off between the two.
 pub(super) fn unlock(

@@ -2,7 +2,7 @@
 //!
 //! This speaks to it through `secret-service`, on which the Linux stores of `keyring` are built, because those stores unlock
 //! whatever they find, which opens a prompt, and start a runtime with a thread per core that stays. Here the runtime has no
-//! thread of its own and ends with the call, and a locked keychain is reported before anybody is asked. Entries carry the
+//! thread of its own and ends with the call, and a locked keychain is reported before a prompt is shown. Entries carry the
 //! attributes of `keyring`, and `secret-tool lookup service provider-auth username <vault id>` shows the key.
 
 use std::collections::HashMap;
@@ -126,7 +126,7 @@ async fn read(item: &Item<'_>) -> Result<Zeroizing<String>, Refusal> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// Refuses what would open a prompt when nobody is there.
+/// Refuses what would open a prompt when no one is there to answer it.
 fn permit(request: &Request) -> Result<(), Refusal> {
     match request.prompts {
         Prompts::Allowed => Ok(()),
@@ -144,7 +144,7 @@ fn run<T>(request: &Request, call: impl Future<Output = Result<T, Refusal>>) -> 
         .enable_all()
         .build()
         .map_err(|error| Refusal::Unavailable(error.to_string()))?;
-    let answered = runtime.block_on(async { tokio::time::timeout(request.deadline, call).await });
+    let answered = runtime.block_on(async { tokio::time::timeout(request.timeout, call).await });
     runtime.shutdown_background();
     answered.unwrap_or(Err(Refusal::TimedOut))
 }
