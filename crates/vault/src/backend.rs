@@ -1,12 +1,15 @@
-//! The seam between a vault and what keeps its bytes. [`Vault`](crate::Vault) seals, opens and caches; a [`Backend`] keeps sealed
-//! bytes and says who may change them. A folder on a disk is one (`folder/`); another engine is a new file that implements
-//! [`Engine`] and [`Backend`], and nothing above it changes.
+//! The seam between a vault and what keeps its bytes. [`Vault`](crate::Vault) seals, opens and
+//! caches; a [`Backend`] keeps sealed bytes and says who may change them. A folder on a disk is one
+//! (`folder/`); another engine is a new file that implements [`Engine`] and [`Backend`], and
+//! nothing above it changes.
 //!
-//! A backend knows no key and no provider: records, headers and bundles are opaque to it. Every write that it confirms is
-//! whole, and durable where its method says so. Every call blocks, and none waits for a lock longer than its timeout.
+//! A backend knows no key and no provider: records, headers and bundles are opaque to it. Every
+//! write that it confirms is whole, and durable where its method says so. Every call blocks, and
+//! none waits for a lock longer than its timeout.
 //!
-//! Of [`VaultError`] a backend returns these: `Busy` (ask again later), `Unsafe` and `Io` (a person must mend it). *Absent* means
-//! exactly that the thing is not there: any other trouble is an error, never "empty".
+//! Of [`VaultError`] a backend returns these: `Busy` (ask again later), `Unsafe` and `Io` (a person
+//! must mend it). *Absent* means exactly that the thing is not there: any other trouble is an
+//! error, never "empty".
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
@@ -31,7 +34,8 @@ pub trait Backend: Send + Sync {
     /// The vault's folder on this machine. For the folder engine everything is in it.
     fn dir(&self) -> &Path;
 
-    /// The disk of this machine, for a key file: that lies outside of the vault, whatever keeps the vault.
+    /// The disk of this machine, for a key file: that lies outside of the vault, whatever keeps the
+    /// vault.
     fn host_disk(&self) -> &dyn Store;
 
     /// Names a record where an error speaks of it.
@@ -43,10 +47,12 @@ pub trait Backend: Send + Sync {
     /// The engine's clock, in ms since the Unix epoch: ids of records and stamps go by it.
     fn now(&self) -> u64;
 
-    /// Removes what crashed writers left. Best effort: a vault that cannot be written to serves without.
+    /// Removes what crashed writers left. Best effort: a vault that cannot be written to serves
+    /// without.
     fn sweep(&self);
 
-    /// Waits for a lock, in turn with other processes; [`VaultError::Busy`] when `timeout` has passed.
+    /// Waits for a lock, in turn with other processes; [`VaultError::Busy`] when `timeout` has
+    /// passed.
     fn lock(&self, lock: Lock, timeout: Duration) -> Result<Held, VaultError>;
 
     /// Takes a lock if it is free.
@@ -55,25 +61,29 @@ pub trait Backend: Send + Sync {
     /// Returns the ids of all records, oldest first.
     fn ids(&self) -> Result<Vec<RecordId>, VaultError>;
 
-    /// Tells whether anything looks like a record, even where its id cannot be read: a new key would orphan it.
+    /// Tells whether anything looks like a record, even where its id cannot be read: a new key
+    /// would orphan it.
     fn has_records(&self) -> Result<bool, VaultError>;
 
     /// Returns a stamp of all records: while it stays equal, none was added, replaced or removed.
     fn records_stamp(&self) -> Result<Stamp, VaultError>;
 
-    /// Returns a stamp of one record. A stamp that was taken before a read is never newer than what was read.
+    /// Returns a stamp of one record. A stamp that was taken before a read is never newer than what
+    /// was read.
     fn record_stamp(&self, id: RecordId) -> Result<Stamp, VaultError>;
 
     /// Returns a record's bytes.
     fn read_record(&self, id: RecordId) -> Result<Option<Vec<u8>>, VaultError>;
 
-    /// Adds a record under an id that no one else knows yet, durably. The caller holds [`Lock::Vault`].
+    /// Adds a record under an id that no one else knows yet, durably. The caller holds
+    /// [`Lock::Vault`].
     fn create_record(&self, id: RecordId, sealed: &[u8]) -> Result<(), VaultError>;
 
     /// Puts `sealed` in the place of the guarded record, durably.
     ///
-    /// `from` is the generation that was read under this guard, 0 where there was no record. An engine whose locks can be lost
-    /// replaces that generation and no other; the lock on a folder lasts as long as its holder, and is proof enough.
+    /// `from` is the generation that was read under this guard, 0 where there was no record. An
+    /// engine whose locks can be lost replaces that generation and no other; the lock on a folder
+    /// lasts as long as its holder, and is proof enough.
     fn replace_record(
         &self,
         guard: &RecordGuard,
@@ -81,11 +91,12 @@ pub trait Backend: Send + Sync {
         sealed: &[u8],
     ) -> Result<(), VaultError>;
 
-    /// Removes the guarded record for good, durably, and with it its note, what a killed writer left of it, and copies that were
-    /// set aside; false when nothing of it was there.
+    /// Removes the guarded record for good, durably, and with it its note, what a killed writer
+    /// left of it, and copies that were set aside; false when nothing of it was there.
     fn remove_record(&self, guard: &RecordGuard) -> Result<bool, VaultError>;
 
-    /// Takes the guarded record, which is damaged, out of the way and keeps it; `generation` is what can be read of it.
+    /// Takes the guarded record, which is damaged, out of the way and keeps it; `generation` is
+    /// what can be read of it.
     fn set_record_aside(&self, guard: &RecordGuard, generation: u64) -> Result<(), VaultError>;
 
     /// Returns the records that were set aside, oldest first.
@@ -127,7 +138,8 @@ pub trait Backend: Send + Sync {
     /// Removes the headers that were set aside.
     fn remove_headers_aside(&self) -> Result<(), VaultError>;
 
-    /// Watches records and shared state; `None` where a change by another process may be heard of late or not at all.
+    /// Watches records and shared state; `None` where a change by another process may be heard of
+    /// late or not at all.
     fn watch(&self) -> Option<Watch>;
 }
 
@@ -155,7 +167,8 @@ pub enum Lock {
     Vault,
     /// Change the data key or its slots. Held for as long as that takes.
     Keys,
-    /// Decide which records there are: from the check that no such record exists to the write that adds it.
+    /// Decide which records there are: from the check that no such record exists to the write that
+    /// adds it.
     Records,
     /// Raise the high-water marks.
     HighWater,

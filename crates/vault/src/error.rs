@@ -48,7 +48,8 @@ pub enum VaultError {
         /// Where the wrong key came from.
         key_source: KeySource,
     },
-    /// The data key cannot be changed, because one of the slots that are to get the new one cannot be opened now.
+    /// The data key cannot be changed, because one of the slots that are to get the new one cannot
+    /// be opened now.
     #[error(
         "the key of slot {slot} is needed too, and {} does not give it: pass it to the rotation, or remove the slot",
         .key_source.place()
@@ -74,7 +75,8 @@ pub enum VaultError {
     /// Without this slot nothing would open the vault any more; it was left.
     #[error("this is the last key slot that opens the vault: add another one first")]
     LastSlot,
-    /// The bundle does not open with this passphrase; where the passphrase is right, its first lines are damaged.
+    /// The bundle does not open with this passphrase; where the passphrase is right, its first
+    /// lines are damaged.
     #[error("the passphrase does not open this bundle")]
     WrongPassphrase,
     /// The bundle is damaged, or not one that can be opened here.
@@ -121,7 +123,8 @@ pub enum VaultError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// Something was written by a later version, or under a key that came after this vault was opened; it was not touched.
+    /// Something was written by a later version, or under a key that came after this vault was
+    /// opened; it was not touched.
     #[error(
         "{name} was written by a newer version or under a newer key: restart with the newer version"
     )]
@@ -196,6 +199,10 @@ impl VaultError {
     }
 }
 
+/// Why a symbolic link in a vault's folder is refused.
+pub(crate) const IS_A_LINK: &str =
+    "it is a symbolic link; only the vault's folder itself may be one";
+
 /// Names what was being done to which file, for `map_err`.
 pub(crate) fn io(
     operation: &'static str,
@@ -206,7 +213,7 @@ pub(crate) fn io(
         if is_symlink_refusal(&source) {
             return VaultError::Unsafe {
                 path,
-                why: "it is a symbolic link; only the vault's folder itself may be one",
+                why: IS_A_LINK,
             };
         }
         VaultError::Io {

@@ -1,4 +1,5 @@
-//! Altered records, headers and bundles: nothing opens but what was sealed. The seeds lie in `fuzz/seeds/`.
+//! Altered records, headers and bundles: nothing opens but what was sealed. The seeds lie in
+//! `fuzz/seeds/`.
 
 use provider_auth_fuzz::Target;
 use secrecy::ExposeSecret;
@@ -136,7 +137,8 @@ fn unlocked(file: &[u8]) -> Result<Key, HeaderError> {
     Ok(data_key)
 }
 
-/// Signs the input's first line, as only the holder of the data key can: what is read after the signature is reached.
+/// Signs the input's first line, as only the holder of the data key can: what is read after the
+/// signature is reached.
 fn signed_anew(file: &[u8]) -> String {
     let mut line = first_line(file);
     let signature = key(2).derive(&[b"header"]).sign(&line);
@@ -161,7 +163,8 @@ fn keeps_the_unknown(header: &Header, line: &[u8]) {
     assert_eq!(Header::parse(&file).as_ref(), Ok(header));
 }
 
-/// Every field of every object is there again; only hex may be written otherwise, and null as nothing.
+/// Every field of every object is there again; only hex may be written otherwise, and null as
+/// nothing.
 fn assert_kept(read: &Value, written: &Value) {
     match (read, written) {
         (Value::Object(read), Value::Object(written)) => {
@@ -220,7 +223,8 @@ fn a_bundle_opens_as_it_was_sealed_or_not_at_all() {
     });
 }
 
-/// Whether opening it would take more than a few milliseconds. Above the ceiling of 20 it must be refused at once.
+/// Whether opening it would take more than a few milliseconds. Above the ceiling of 20 it must be
+/// refused at once.
 fn asks_for_much(bundle: &[u8]) -> bool {
     let mut lines = bundle.split(|byte| *byte == b'\n');
     let stanza = lines.nth(1).and_then(|line| std::str::from_utf8(line).ok());

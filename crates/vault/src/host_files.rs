@@ -1,5 +1,6 @@
-//! Files of this machine that do not belong to a vault: which other users may read or change one, and log files that only their
-//! owner can read. A matter of the local disk, whatever engine keeps the vault.
+//! Files of this machine that do not belong to a vault: which other users may read or change one,
+//! and log files that only their owner can read. A matter of the local disk, whatever engine keeps
+//! the vault.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
@@ -14,13 +15,14 @@ pub fn privacy(metadata: &Metadata) -> Privacy {
     platform::privacy(metadata)
 }
 
-/// Says why a user other than this one or root may have made or changed a file; `None` when only they can have.
-/// `invoker` is the user who became root with `sudo`.
+/// Says why a user other than this one or root may have made or changed a file; `None` when only
+/// they can have. `invoker` is the user who became root with `sudo`.
 pub fn authorship_fault(metadata: &Metadata, invoker: Option<u32>) -> Option<&'static str> {
     platform::authorship_fault(metadata, invoker)
 }
 
-/// Tells whether a path is on a pseudo file system of the kernel, such as `/proc`, wherever that is mounted.
+/// Tells whether a path is on a pseudo file system of the kernel, such as `/proc`, wherever that is
+/// mounted.
 pub fn is_on_pseudo_filesystem(path: &Path) -> bool {
     platform::is_on_pseudo_filesystem(path)
 }
@@ -37,7 +39,8 @@ pub enum PrivateFileError {
     Io(#[from] io::Error),
 }
 
-/// Opens a file to append to, and creates it if it is absent. Afterwards only its owner can read it.
+/// Opens a file to append to, and creates it if it is absent. Afterwards only its owner can read
+/// it.
 ///
 /// A device of the system, such as `/dev/null`, is taken as it is.
 pub fn append_privately(file: &Path) -> Result<File, PrivateFileError> {

@@ -1,8 +1,10 @@
-//! Keeps sealed records and their key safe across threads, processes and crashes; knows no provider.
+//! Keeps sealed records and their key safe across threads, processes and crashes; knows no
+//! provider.
 //!
-//! [`Vault`] seals records, opens them, and keeps them opened in memory. What keeps their bytes is a [`Backend`]: today a folder
-//! with one encrypted file per record, whose kernel lock is the right to write it. Writes are durable and whole. The key lives
-//! elsewhere: in the keychain, in the environment, behind a passphrase. Every call blocks.
+//! [`Vault`] seals records, opens them, and keeps them opened in memory. What keeps their bytes is
+//! a [`Backend`]: today a folder with one encrypted file per record, whose kernel lock is the right
+//! to write it. Writes are durable and whole. The key lives elsewhere: in the keychain, in the
+//! environment, behind a passphrase. Every call blocks.
 //!
 //! ```
 //! # fn os_entropy(bytes: &mut [u8]) { bytes.fill(7) }

@@ -7,16 +7,16 @@ use crate::{KeySecrets, KeySource, folder::store::NetworkFolders, limits};
 /// How to open a vault.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The vault's folder; it may be a symbolic link, which is followed once.
+    /// The vault's folder on this machine; it may be a symbolic link, which is followed once.
     pub dir: PathBuf,
     /// Where its key lives.
     pub key: KeySource,
     /// Keys and passphrases that were given.
     pub secrets: KeySecrets,
-    /// The key file; default: beside the folder, named like it with `.key` at the end, so that a copy of the folder is useless
-    /// without it.
+    /// The key file; default: beside the folder, named like it with `.key` at the end, so that a
+    /// copy of the folder is useless without it.
     pub keyfile: Option<PathBuf>,
-    /// Open it on a network file system too.
+    /// Open it on a network file system too: a matter of the folder engine.
     pub allow_network_fs: bool,
     /// A person is there to answer a keychain's prompt.
     pub interactive: bool,
@@ -25,7 +25,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Returns the defaults for a folder: key source `auto`, no secret given, no one there to answer a prompt.
+    /// Returns the defaults for a folder: key source `auto`, no secret given, no one there to
+    /// answer a prompt.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -38,8 +39,8 @@ impl Options {
         }
     }
 
-    /// Returns the options for a call behind which a person waits: the keychain may show its prompt, and gets the time to have
-    /// it answered.
+    /// Returns the options for a call behind which a person waits: the keychain may show its
+    /// prompt, and gets the time to have it answered.
     #[must_use]
     pub fn with_prompts(self) -> Self {
         Self {
@@ -57,7 +58,8 @@ impl Options {
         }
     }
 
-    /// How long to wait for [`Lock::Vault`](crate::Lock) while another process may be asking the keychain for a new vault's key.
+    /// How long to wait for [`Lock::Vault`](crate::Lock) while another process may be asking the
+    /// keychain for a new vault's key.
     pub(crate) fn lock_timeout(&self) -> Duration {
         self.keychain_timeout + limits::VAULT_LOCK_TIMEOUT
     }

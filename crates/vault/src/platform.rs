@@ -1,4 +1,5 @@
-//! What differs between operating systems: modes and owners, links, file times, network file systems.
+//! What differs between operating systems: modes and owners, links, file times, network file
+//! systems.
 
 mod file_facts;
 #[cfg(unix)]

@@ -4,8 +4,9 @@ use std::fmt;
 
 /// The state of one thing that an engine keeps, as one cheap look shows it.
 ///
-/// Equal stamps mean that nothing changed between them. The reverse does not hold: a file that changed a moment ago may change
-/// again within the same tick of the kernel's clock, so a fresh stamp equals none, not even itself.
+/// Equal stamps mean that nothing changed between them. The reverse does not hold: a file that
+/// changed a moment ago may change again within the same tick of the kernel's clock, so a fresh
+/// stamp equals none, not even itself.
 #[derive(Clone, Copy, Debug)]
 pub enum Stamp {
     /// Nothing is there.
@@ -30,11 +31,13 @@ impl PartialEq for Stamp {
     }
 }
 
-/// Hears of changes to the records and to the shared state: a shortcut for comparing their stamps, and never the only look.
+/// Hears of changes to the records and to the shared state: a shortcut for comparing their stamps,
+/// and never the only look.
 pub struct Watch(Box<dyn FnMut() -> bool + Send>);
 
 impl Watch {
-    /// Makes a watch of a question that is answered at once: was there no change since it was last asked?
+    /// Makes a watch of a question that is answered at once: was there no change since it was last
+    /// asked?
     ///
     /// Once changes may go unheard the answer must be no, for good.
     pub fn new(is_quiet: impl FnMut() -> bool + Send + 'static) -> Self {
@@ -43,8 +46,8 @@ impl Watch {
 
     /// Tells whether nothing at all happened since this was last asked.
     ///
-    /// A change is reported before the call that makes it returns, so that a caller who was told of a change and
-    /// then asks here hears of it.
+    /// A change is reported before the call that makes it returns, so that a caller who was told of
+    /// a change and then asks here hears of it.
     pub fn is_quiet(&mut self) -> bool {
         (self.0)()
     }

@@ -1,5 +1,5 @@
-//! The laws that every backend keeps, whatever engine it is of: run on a folder and on the store in memory. Another engine is
-//! one more line in `check`.
+//! The laws that every backend keeps, whatever engine it is of: run on a folder and on the store in
+//! memory. Another engine is one more line in `check`.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
@@ -25,7 +25,8 @@ const LONG: Duration = Duration::from_secs(20);
 /// For what must not come within it.
 const SHORT: Duration = Duration::from_millis(30);
 
-/// Runs a law on every engine. It gets the backend, and a second one of the same place, as another process has it.
+/// Runs a law on every engine. It gets the backend, and a second one of the same place, as another
+/// process has it.
 #[track_caller]
 fn check(law: impl Fn(&Arc<dyn Backend>, &Arc<dyn Backend>)) {
     let (_outer, dir) = folder();

@@ -1,4 +1,5 @@
-//! A disk that fails at every possible moment: what was written before stays, and nothing half-written is ever served.
+//! A disk that fails at every possible moment: what was written before stays, and nothing
+//! half-written is ever served.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
@@ -93,7 +94,8 @@ impl Store for Failing {
     }
 }
 
-/// Lets `deeds` run with one failing call after the other, until a run has none; `check` sees each outcome on the good disk.
+/// Lets `deeds` run with one failing call after the other, until a run has none; `check` sees each
+/// outcome on the good disk.
 fn at_every_call(
     options: &dyn Fn(&Path) -> Options,
     deeds: &dyn Fn(&Vault) -> Result<(), VaultError>,

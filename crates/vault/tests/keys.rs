@@ -1,4 +1,5 @@
-//! Each key source: making a vault, opening it again, and every way in which its key can be missing or wrong.
+//! Each key source: making a vault, opening it again, and every way in which its key can be missing
+//! or wrong.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 

@@ -1,6 +1,7 @@
 //! Every deed that writes, broken off at every step: killed there, or refused by the system.
 //!
-//! Whatever happened, no record is torn, what was acknowledged is there, and the next process goes on.
+//! Whatever happened, no record is torn, what was acknowledged is there, and the next process goes
+//! on.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 

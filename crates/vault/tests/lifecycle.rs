@@ -1,4 +1,5 @@
-//! The key's life: made once, given several ways in, exported, imported, replaced. Never is a record orphaned.
+//! The key's life: made once, given several ways in, exported, imported, replaced. Never is a
+//! record orphaned.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 

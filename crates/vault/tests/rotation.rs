@@ -1,4 +1,5 @@
-//! A new data key: what stays readable, who keeps up, and that it works at every moment between two steps of another.
+//! A new data key: what stays readable, who keeps up, and that it works at every moment between two
+//! steps of another.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
@@ -138,7 +139,8 @@ fn at_every_step_of_a_rotation_another_reads_and_writes() {
         if lock.try_lock().is_ok() {
             drop(lock);
             seen.1.push(early.create(1, b"new").unwrap().0);
-            // One who opens it now, too; where the lock is taken, both would wait for this very thread.
+            // One who opens it now, too; where the lock is taken, both would wait for this very
+            // thread.
             let late = open(with_key(&dir)).unwrap();
             assert!(late.read(&id).unwrap().is_some());
         }

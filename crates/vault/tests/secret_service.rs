@@ -1,4 +1,5 @@
-//! The key in a real Secret Service. Runs inside `scripts/secret-service-session.sh`; the last test needs no session.
+//! The key in a real Secret Service. Runs inside `scripts/secret-service-session.sh`; the last test
+//! needs no session.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
@@ -154,7 +155,8 @@ fn the_secret_service_keeps_the_key_and_each_of_its_troubles_has_a_name() {
     assert_eq!(snapshot(&dir), before, "no trouble has changed the vault");
 }
 
-/// A keychain has one key for each vault: what makes or brings another data key finds that entry again.
+/// A keychain has one key for each vault: what makes or brings another data key finds that entry
+/// again.
 fn the_key_can_be_replaced_and_imported_with_one_entry(options: &Options, id: &RecordId) {
     let outer = folder().0;
     let again = Vault::init(

@@ -1,7 +1,8 @@
-//! Bytes that travel under a passphrase, in the age v1 format (C2SP `age.md`): the `age` command makes and opens them too.
+//! Bytes that travel under a passphrase, in the age v1 format (C2SP `age.md`): the `age` command
+//! makes and opens them too.
 //!
-//! Only what a passphrase needs is here: one `scrypt` recipient, binary. Keys are derived and bytes sealed as the format says,
-//! which is why neither is what the rest of the vault does. Pure.
+//! Only what a passphrase needs is here: one `scrypt` recipient, binary. Keys are derived and bytes
+//! sealed as the format says, which is why neither is what the rest of the vault does. Pure.
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::AeadInOut};
@@ -140,7 +141,9 @@ impl<'f> Head<'f> {
         let is_plain = !work.starts_with('0') && work.bytes().all(|byte| byte.is_ascii_digit());
         let work = work.parse().ok().filter(|_| is_plain).ok_or(CHANGED)?;
         if work > limits::BUNDLE_WORK_CEILING {
-            return Err(unusable("it asks for more work than any bundle of ours"));
+            return Err(unusable(
+                "it asks for more scrypt work than any bundle that is made here",
+            ));
         }
         let head = Self {
             salt,

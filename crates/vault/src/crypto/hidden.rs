@@ -1,11 +1,12 @@
-//! Memory for keys and opened records: it does not move, is wiped when dropped, and on Linux core dumps leave it out.
+//! Memory for keys and opened records: it does not move, is wiped when dropped, and on Linux core
+//! dumps leave it out.
 
 use std::{fmt, hint::black_box};
 
 use zeroize::Zeroize;
 
-/// Stack that ciphers and key derivation use at most, in bytes: with half of it, a build without optimisation left a key
-/// behind.
+/// Stack that ciphers and key derivation use at most, in bytes: with half of it, a build without
+/// optimisation left a key behind.
 const STACK: usize = 32 * 1024;
 
 /// Bytes that are never copied by a move and never printed.
@@ -64,8 +65,8 @@ impl fmt::Debug for Hidden {
     }
 }
 
-/// Does work and wipes the stack that it used: a cipher wipes itself when dropped, and not where it was moved from; a hasher
-/// does not wipe itself at all.
+/// Does work and wipes the stack that it used: a cipher wipes itself when dropped, and not where it
+/// was moved from; a hasher does not wipe itself at all.
 pub fn wiping_stack<R>(work: impl FnOnce() -> R) -> R {
     let result = apart(work);
     wipe_stack();
@@ -99,7 +100,8 @@ mod page {
     }
 
     impl Page {
-        /// Returns zeros; `None` when the system gives no page, or this process has taken its share of them.
+        /// Returns zeros; `None` when the system gives no page, or this process has taken its share
+        /// of them.
         pub(super) fn new(length: usize) -> Option<Self> {
             // From here on, dropping it gives the place back.
             let page = Self {

@@ -1,4 +1,5 @@
-//! Keys and what is done with them: derive, check, seal, open. Knows neither files nor where a key comes from.
+//! Keys and what is done with them: derive, check, seal, open. Knows neither files nor where a key
+//! comes from.
 
 use std::hint::black_box;
 
@@ -61,7 +62,8 @@ impl Key {
         (bytes.len() == KEY).then(|| Self(Hidden::copy_of(bytes)))
     }
 
-    /// Derives a key from a passphrase with Argon2id (RFC 9106); `None` when the costs are out of range.
+    /// Derives a key from a passphrase with Argon2id (RFC 9106); `None` when the costs are out of
+    /// range.
     pub(crate) fn from_passphrase(passphrase: &[u8], salt: &[u8], costs: Costs) -> Option<Self> {
         let params = Params::new(costs.memory_kib, costs.passes, costs.lanes, Some(32)).ok()?;
         let mut key = Hidden::new(KEY);
@@ -106,7 +108,8 @@ impl Key {
         without_trace(|| self.mac(bytes).verify_slice(signature).is_ok())
     }
 
-    /// Encrypts `bytes` in place and appends the tag (AES-256-GCM); `context` is authenticated with them.
+    /// Encrypts `bytes` in place and appends the tag (AES-256-GCM); `context` is authenticated with
+    /// them.
     pub(crate) fn seal(&self, nonce: &[u8; NONCE], context: &[u8], bytes: &mut Vec<u8>) {
         let sealed = without_trace(|| {
             Aes256Gcm::new(self.bytes().into()).encrypt_in_place(nonce.into(), context, bytes)
@@ -143,8 +146,8 @@ impl Key {
 
 /// Does work on a key and leaves nothing of it on the stack or in registers.
 ///
-/// Vector registers outlive a call, and the next code that saves them (a signal, the dynamic linker) puts them on the stack. So the
-/// cipher is set up once more, with a key of zeros.
+/// Vector registers outlive a call, and the next code that saves them (a signal, the dynamic
+/// linker) puts them on the stack. So the cipher is set up once more, with a key of zeros.
 fn without_trace<R>(work: impl FnOnce() -> R) -> R {
     wiping_stack(|| {
         let result = work();

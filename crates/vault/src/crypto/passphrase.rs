@@ -1,8 +1,10 @@
-//! Whether a passphrase is strong enough for a bundle: anyone who holds the bundle can guess for years.
+//! Whether a passphrase is strong enough for a bundle: anyone who holds the bundle can guess for
+//! years.
 //!
-//! A plain rule instead of an estimator: what is counted is said in one sentence, and the estimators that are kept well bring
-//! megabytes of word lists and a regex engine. Counted are characters, but what a guesser tries first is one unit: a common
-//! password, a piece that was there before, a run along the alphabet or the keyboard, a year. Pure.
+//! A plain rule instead of an estimator: what is counted is said in one sentence, and the
+//! estimators that are kept well bring megabytes of word lists and a regex engine. Counted are
+//! characters, but what a guesser tries first is one unit: a common password, a piece that was
+//! there before, a run along the alphabet or the keyboard, a year. Pure.
 
 use std::{collections::HashSet, sync::LazyLock};
 
@@ -11,7 +13,8 @@ use zeroize::Zeroizing;
 
 use crate::limits;
 
-/// The most frequent passwords in letters, from the lists of `zxcvbn` (MIT), and words that suggest themselves here.
+/// The most frequent passwords in letters, from the lists of `zxcvbn` (MIT), and words that suggest
+/// themselves here.
 const COMMON: &str = include_str!("passphrase/common.txt");
 
 /// Keys in the order in which fingers find them.
@@ -27,7 +30,8 @@ const KEYBOARD: [&str; 6] = [
 /// From how many characters on a run or a repeated piece is one.
 const PIECE: usize = 3;
 
-/// Tells whether a bundle under this passphrase could be guessed: it counts fewer than [`limits::PASSPHRASE_UNITS`] units.
+/// Tells whether a bundle under this passphrase could be guessed: it counts fewer than
+/// [`limits::PASSPHRASE_UNITS`] units.
 pub fn is_guessable(passphrase: &SecretString) -> bool {
     units(passphrase.expose_secret()) < limits::PASSPHRASE_UNITS
 }

@@ -1,4 +1,5 @@
-//! The folder engine: one file per record, kernel locks on files of their own, whole replacement by rename.
+//! The folder engine: one file per record, kernel locks on files of their own, whole replacement by
+//! rename.
 
 use std::{
     path::{Path, PathBuf},
@@ -22,9 +23,11 @@ use crate::{
     stamp::{Stamp, Watch},
 };
 
-/// Returns the engine that keeps vaults unless a caller chooses another one: in folders on the local disk.
+/// Returns the engine that keeps vaults unless a caller chooses another one: in folders on the
+/// local disk.
 ///
-/// This is the one place that chooses; callers that open, create or look at a vault pass on what it returns.
+/// This is the one place that chooses; callers that open, create or look at a vault pass on what it
+/// returns.
 pub fn default_engine() -> Arc<dyn Engine> {
     Arc::new(Disk)
 }

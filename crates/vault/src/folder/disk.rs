@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     VaultError,
-    error::io,
+    error::{IS_A_LINK, io},
     folder::{
         store::{Durability, Held, NetworkFolders, Store},
         watch,
@@ -109,7 +109,8 @@ impl Store for Disk {
         let temporary = Temporary::create(file)?;
         (&temporary.file).write_all(content)?;
         if durability == Durability::Durable {
-            // An error here is final: a second fsync would report success without having written (fsyncgate).
+            // An error here is final: a second fsync would report success without having written
+            // (fsyncgate).
             temporary.file.sync_all()?;
         }
         temporary.into_place(file)?;
@@ -194,7 +195,8 @@ impl Store for Disk {
     }
 }
 
-/// The one look at the clock: it is compared with file times, which the same clock made, and names set-aside files.
+/// The one look at the clock: it is compared with file times, which the same clock made, and names
+/// set-aside files.
 #[expect(
     clippy::disallowed_methods,
     reason = "file times come from this very clock; no rule of the product hangs on it"
@@ -210,9 +212,7 @@ fn since_epoch(time: SystemTime) -> Duration {
 /// Refuses a folder that is a link, another user's, or writable by others; absent is fine.
 fn own_folder(folder: &Path) -> Result<(), VaultError> {
     let why = match fs::symlink_metadata(folder) {
-        Ok(metadata) if metadata.is_symlink() => {
-            Some("it is a symbolic link; only the vault's folder itself may be one")
-        }
+        Ok(metadata) if metadata.is_symlink() => Some(IS_A_LINK),
         Ok(metadata) if !metadata.is_dir() => {
             Some("it is not a folder; give another `dir`, or move it away")
         }
@@ -239,7 +239,8 @@ fn lock_file(file: &Path) -> io::Result<File> {
     )
     .open(file);
     match created {
-        // On a read-only disk a lock that is there can still be held against readers of the same host.
+        // On a read-only disk a lock that is there can still be held against readers of the same
+        // host.
         Err(error)
             if matches!(
                 error.kind(),

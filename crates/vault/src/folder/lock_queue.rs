@@ -14,8 +14,9 @@ use crate::folder::store::{Held, Store};
 
 /// Waits for locks with a timeout.
 ///
-/// A kernel lock is fair only to those who block on it, and a blocked thread cannot be called off. So one thread per contended
-/// lock blocks for all waiters of this process and hands the lock on; when the last waiter is gone, it frees the lock and ends.
+/// A kernel lock is fair only to those who block on it, and a blocked thread cannot be called off.
+/// So one thread per contended lock blocks for all waiters of this process and hands the lock on;
+/// when the last waiter is gone, it frees the lock and ends.
 pub(crate) struct LockQueue {
     store: Arc<dyn Store>,
     queues: Mutex<HashMap<PathBuf, Queue>>,

@@ -1,4 +1,5 @@
-//! A store that is gone with its process: for the key source `memory`, and for tests that need no disk.
+//! A store that is gone with its process: for the key source `memory`, and for tests that need no
+//! disk.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

@@ -1,7 +1,9 @@
-//! The engine that keeps a vault in a folder on a disk: the first [`Backend`](crate::backend::Backend).
+//! The engine that keeps a vault in a folder on a disk: the first
+//! [`Backend`](crate::backend::Backend).
 //!
-//! Some matters are a folder's by nature, and no other engine has them: whether owner and modes are right, whether it is on a
-//! network file system, where its links lead. `Store` is what it needs of a disk: the real one, one in memory, one that fails on purpose.
+//! Some matters are a folder's by nature, and no other engine has them: whether owner and modes are
+//! right, whether it is on a network file system, where its links lead. `Store` is what it needs of
+//! a disk: the real one, one in memory, one that fails on purpose.
 
 pub(crate) mod backend;
 pub(crate) mod disk;

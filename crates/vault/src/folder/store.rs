@@ -1,4 +1,5 @@
-//! What the vault needs of a disk, and nothing more; another kind of store, or one that fails on purpose, is one new file.
+//! What the folder engine needs of a disk, and nothing more. Another kind of disk, or one that
+//! fails on purpose, is one new file.
 
 use std::{
     io,
@@ -10,18 +11,20 @@ use crate::{
     stamp::{Stamp, Watch},
 };
 
-/// The few things that a vault does with files.
+/// The few things that are done with files.
 ///
 /// *Absent* means exactly that the file is not there: any other trouble is an error, never "empty".
 pub trait Store: Send + Sync {
-    /// Returns the true path of a vault's folder after checking that no other user can write there; `None` when absent.
+    /// Returns the true path of a vault's folder after checking that no other user can write there;
+    /// `None` when absent.
     fn resolve(
         &self,
         folder: &Path,
         network: NetworkFolders,
     ) -> Result<Option<PathBuf>, VaultError>;
 
-    /// Creates a folder that only its owner can enter, and the folders above it; an existing one stays as it is.
+    /// Creates a folder that only its owner can enter, and the folders above it; an existing one
+    /// stays as it is.
     fn create_folder(&self, folder: &Path) -> io::Result<()>;
 
     /// Checks that only its owner can read a file that holds a key, if it is there.
@@ -33,7 +36,8 @@ pub trait Store: Send + Sync {
     /// Returns a file's content; `None` when absent.
     fn read(&self, file: &Path) -> io::Result<Option<Vec<u8>>>;
 
-    /// Puts new content in a file's place: at every moment a reader finds the old or the new, whole.
+    /// Puts new content in a file's place: at every moment a reader finds the old or the new,
+    /// whole.
     fn replace(&self, file: &Path, content: &[u8], durability: Durability) -> io::Result<()>;
 
     /// Moves a file to another folder, durably.
@@ -45,7 +49,8 @@ pub trait Store: Send + Sync {
     /// Returns the names in a folder; none when the folder is absent.
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
 
-    /// Waits for the lock that this file stands for; dropping the result frees it, and so does the end of the process.
+    /// Waits for the lock that this file stands for; dropping the result frees it, and so does the
+    /// end of the process.
     fn lock(&self, file: &Path) -> io::Result<Held>;
 
     /// Takes the lock if it is free.
@@ -75,7 +80,8 @@ pub enum Durability {
     Lossy,
 }
 
-/// Whether a vault may live on a network file system, where locks and renames may not hold what they promise.
+/// Whether a vault may live on a network file system, where locks and renames may not hold what
+/// they promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkFolders {
     /// A folder on one is [`VaultError::Unsafe`].

@@ -1,14 +1,15 @@
-//! Asks the kernel whether anything in a vault's folders changed: one question for both, a fifth of the cost of two stats.
+//! Asks the kernel whether anything in a vault's folders changed: one question for both, a fifth of
+//! the cost of two stats.
 //!
-//! A shortcut and never the only look: where it is not to be had, or the folders themselves were moved away, the stamps say the
-//! same.
+//! A shortcut and never the only look: where it is not to be had, or the folders themselves were
+//! moved away, the stamps say the same.
 
 use std::path::PathBuf;
 
 use crate::stamp::Watch;
 
-/// Watches folders; `None` where a change by another process may be reported late or not at all: on other systems than Linux,
-/// and on file systems that are not the kernel's own.
+/// Watches folders; `None` where a change by another process may be reported late or not at all: on
+/// other systems than Linux, and on file systems that are not the kernel's own.
 #[cfg(target_os = "linux")]
 pub(super) fn watch(folders: &[PathBuf]) -> Option<Watch> {
     let mut inotify = Inotify::new(folders)?;
@@ -84,10 +85,12 @@ impl Inotify {
     }
 }
 
-/// Tells whether all changes of a folder go through this kernel: one that is shared with another machine is not heard of.
+/// Tells whether all changes of a folder go through this kernel: one that is shared with another
+/// machine is not heard of.
 #[cfg(target_os = "linux")]
 fn reports_at_once(folder: &std::path::Path) -> bool {
-    /// `linux/magic.h` and the file systems' own headers: ext2 to ext4, XFS, Btrfs, F2FS, tmpfs, overlayfs, ZFS.
+    /// `linux/magic.h` and the file systems' own headers: ext2 to ext4, XFS, Btrfs, F2FS, tmpfs,
+    /// overlayfs, ZFS.
     const OWN: [u32; 7] = [
         0xEF53,
         0x5846_5342,

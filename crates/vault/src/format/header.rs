@@ -1,8 +1,10 @@
-//! The vault's header: which vault this is, which slots hold its data key, and a signature under that key. Pure.
+//! The vault's header: which vault this is, which slots hold its data key, and a signature under
+//! that key. Pure.
 //!
-//! The file is two lines: the header as JSON, and the signature of exactly those bytes. Each slot wraps the same 32-byte data
-//! key under another key; fields that this version does not know are kept. While the records move to a new data key, the ones
-//! before it are kept too, each sealed under the new one.
+//! The file is two lines: the header as JSON, and the signature of exactly those bytes. Each slot
+//! wraps the same 32-byte data key under another key; fields that this version does not know are
+//! kept. While the records move to a new data key, the ones before it are kept too, each sealed
+//! under the new one.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -70,8 +72,8 @@ impl Header {
         }
     }
 
-    /// Returns the header of the next epoch: `slots` wrap `next_key`, which seals `keys`, the data keys of this epoch and those
-    /// before it.
+    /// Returns the header of the next epoch: `slots` wrap `next_key`, which seals `keys`, the data
+    /// keys of this epoch and those before it.
     pub(crate) fn next_epoch(
         &self,
         slots: impl FnOnce((&VaultId, u32)) -> Vec<Slot>,
@@ -105,7 +107,8 @@ impl Header {
         }
     }
 
-    /// Adds a way to the data key. A keychain has one key for each vault: a slot for another one opens no more.
+    /// Adds a way to the data key. A keychain has one key for each vault: a slot for another one
+    /// opens no more.
     pub(crate) fn add_slot(
         &mut self,
         wrapping_key: &WrappingKey,
@@ -138,7 +141,8 @@ impl Header {
         Ok(keys)
     }
 
-    /// Reads the first line. Nothing in it may be trusted before [`Header::unlock`] has checked the signature.
+    /// Reads the first line. Nothing in it may be trusted before [`Header::unlock`] has checked the
+    /// signature.
     pub(crate) fn parse(file: &[u8]) -> Result<Self, HeaderError> {
         #[derive(Deserialize)]
         struct Format {
@@ -165,7 +169,8 @@ impl Header {
         file
     }
 
-    /// Opens one slot of this header, which was read from `file`, with the slot's wrapping_key key: returns the data key.
+    /// Opens one slot of this header, which was read from `file`, with the slot's wrapping key:
+    /// returns the data key.
     pub(crate) fn unlock(
         &self,
         file: &[u8],

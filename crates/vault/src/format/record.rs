@@ -1,7 +1,8 @@
 //! One sealed record: its id, its fixed header, its bytes. Pure: no file, no clock, no entropy.
 //!
-//! A file is a fixed header of 72 bytes, then the ciphertext, then the tag. The whole header is authenticated, so a record that
-//! was swapped, renamed, rolled into another vault or given another generation does not open.
+//! A file is a fixed header of 72 bytes, then the ciphertext, then the tag. The whole header is
+//! authenticated, so a record that was swapped, renamed, rolled into another vault or given another
+//! generation does not open.
 
 use std::{fmt, str::FromStr};
 
@@ -188,7 +189,8 @@ pub(crate) fn seal(key: &Key, mut header: RecordHeader, plaintext: &[u8]) -> Vec
     file
 }
 
-/// Opens the file of record `id` of `vault`; `key_of` returns the record key of an epoch, if it is known.
+/// Opens the file of record `id` of `vault`; `key_of` returns the record key of an epoch, if it is
+/// known.
 pub(crate) fn open<'k>(
     key_of: impl Fn(u32) -> Option<&'k Key>,
     vault: &VaultId,

@@ -50,11 +50,11 @@ pub(crate) struct KdfParams {
     unknown: Map<String, Value>,
 }
 
-/// The key that wraps a slot, and how it was come by.
+/// The key that wraps a slot's data key, and where it came from.
 pub(crate) struct WrappingKey {
     pub(crate) key: Key,
     pub(crate) source: KeySource,
-    /// Of a passphrase.
+    /// How a passphrase became this key; `None` for every other source.
     pub(crate) kdf: Option<KdfParams>,
 }
 
@@ -72,7 +72,8 @@ impl KdfParams {
         }
     }
 
-    /// Returns the key that the passphrase stands for; `None` when a header asks for costs out of all reason.
+    /// Returns the key that the passphrase stands for; `None` when a header asks for unreasonable
+    /// costs.
     pub(crate) fn apply(&self, passphrase: &[u8]) -> Option<Key> {
         let work = self.costs.passes.max(self.costs.lanes);
         if self.costs.memory_kib > limits::ARGON2_MEMORY_CEILING_KIB
@@ -181,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn costs_out_of_all_reason_are_not_paid() {
+    fn unreasonable_costs_are_not_paid() {
         let mut kdf = KdfParams::new(&|bytes: &mut [u8]| bytes.fill(7));
         kdf.costs.memory_kib = u32::MAX;
         assert!(kdf.apply(b"passphrase").is_none());

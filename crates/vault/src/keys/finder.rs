@@ -1,4 +1,5 @@
-//! Where a vault's key comes from: each source, in which order they are asked, and how each answers.
+//! Where a vault's key comes from: each source, in which order they are asked, and how each
+//! answers.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -143,7 +144,8 @@ impl<'a> KeyFinder<'a> {
         self.source.chosen(self.secrets)
     }
 
-    /// `auto` without a secret: the keychain, else what systemd handed over, else nothing. Never a weaker place.
+    /// `auto` without a secret: the keychain, else what systemd handed over, else nothing. Never a
+    /// weaker place.
     fn make_by_default(
         &self,
         vault: &VaultId,
@@ -250,7 +252,7 @@ fn outside_text(file: PathBuf) -> Result<Option<Zeroizing<String>>, VaultError> 
 }
 
 fn derived(passphrase: &str, kdf: &KdfParams) -> Result<Key, VaultError> {
-    let why = "the header asks for more work than any vault of ours";
+    let why = "the header asks for more Argon2id work than any vault that is made here";
     kdf.apply(passphrase.as_bytes())
         .ok_or(VaultError::KeyUnreadable {
             key_source: KeySource::Passphrase,

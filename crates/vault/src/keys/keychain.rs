@@ -1,8 +1,8 @@
 //! The keychain of the operating system: short texts by vault, under a timeout.
 //!
-//! Each call runs on a thread of its own, because every one of these interfaces can hang for ever: on a prompt that is never
-//! answered, or on a service that was stopped. What a keychain says in an error may hold the secret, so nothing of it is printed
-//! but what is known not to.
+//! Each call runs on a thread of its own, because every one of these interfaces can hang for ever:
+//! on a prompt that is never answered, or on a service that was stopped. What a keychain says in an
+//! error may hold the secret, so nothing of it is printed but what is known not to.
 
 use std::{
     sync::{
@@ -62,7 +62,8 @@ impl Name {
         }
     }
 
-    /// Of a vault's high-water marks. Another service, so that who looks for the key finds one entry.
+    /// Of a vault's high-water marks. Another service, so that who looks for the key finds one
+    /// entry.
     pub(crate) fn marks(vault: String) -> Self {
         Self {
             service: "provider-auth-marks",
@@ -77,7 +78,8 @@ impl Name {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prompts {
     Allowed,
-    /// A locked keychain is reported instead. The system may still ask whether this program may read an entry.
+    /// A locked keychain is reported instead. The system may still ask whether this program may
+    /// read an entry.
     Avoided,
     /// Nor does the system ask anything: an answer is not worth it.
     Forbidden,

@@ -8,7 +8,8 @@ use secrecy::SecretString;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeySource {
-    /// A key or passphrase that was given, else what the header records, else, for a new vault, the keychain.
+    /// A key or passphrase that was given, else what the header records, else, for a new vault, the
+    /// keychain.
     Auto,
     /// The keychain of the operating system.
     Keychain,

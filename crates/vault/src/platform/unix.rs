@@ -35,8 +35,8 @@ pub(crate) fn key_file_fault(metadata: &Metadata) -> Option<&'static str> {
         .then_some("others can read the key file; run `chmod 600` on it")
 }
 
-/// Says why another user could put something else in the place of a file in this folder. In one like `/tmp` they cannot, and
-/// a group is taken for the user's own, as many systems have it.
+/// Says why another user could put something else in the place of a file in this folder. In one
+/// like `/tmp` they cannot, and a group is taken for the user's own, as many systems have it.
 pub(crate) fn shared_folder_fault(metadata: &Metadata) -> Option<&'static str> {
     const STICKY: u32 = 0o1000;
     if metadata.uid() != geteuid().as_raw() && metadata.uid() != 0 {
@@ -62,8 +62,9 @@ pub(crate) fn privacy(metadata: &Metadata) -> Privacy {
     }
 }
 
-/// Says why another user may have made or changed a file: it is neither this user's nor root's, or others can write it.
-/// `invoker` is the user who became root with `sudo`. Members of a group count as others, save of the owner's private one.
+/// Says why another user may have made or changed a file: it is neither this user's nor root's, or
+/// others can write it. `invoker` is the user who became root with `sudo`. Members of a group count
+/// as others, save of the owner's private one.
 pub(crate) fn authorship_fault(metadata: &Metadata, invoker: Option<u32>) -> Option<&'static str> {
     let (user, owner, mode) = (geteuid().as_raw(), metadata.uid(), metadata.mode());
     let is_invoker = user == 0 && invoker == Some(owner);
@@ -114,7 +115,8 @@ pub(crate) fn flush_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Runs a change to the folder. On Unix no other program can get in its way for a moment, so there is nothing to retry.
+/// Runs a change to the folder. On Unix no other program can get in its way for a moment, so there
+/// is nothing to retry.
 pub(crate) fn retrying(change: impl Fn() -> io::Result<()>) -> io::Result<()> {
     change()
 }
@@ -127,10 +129,12 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
 }
 
-/// Tells whether a path is on a pseudo file system of the kernel, such as `/proc`, wherever that is mounted.
+/// Tells whether a path is on a pseudo file system of the kernel, such as `/proc`, wherever that is
+/// mounted.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn is_on_pseudo_filesystem(path: &Path) -> bool {
-    /// `linux/magic.h`: proc, sysfs, devpts, debugfs, tracefs, securityfs, cgroup, cgroup2, bpf, efivarfs, configfs, pstore.
+    /// `linux/magic.h`: proc, sysfs, devpts, debugfs, tracefs, securityfs, cgroup, cgroup2, bpf,
+    /// efivarfs, configfs, pstore.
     const PSEUDO: [u32; 12] = [
         0x9FA0,
         0x6265_6572,
@@ -148,7 +152,8 @@ pub(crate) fn is_on_pseudo_filesystem(path: &Path) -> bool {
     rustix::fs::statfs(path).is_ok_and(|system| PSEUDO.contains(&(system.f_type as u32)))
 }
 
-/// Tells whether a path is on a pseudo file system of the kernel; this system cannot be asked, only the path tells.
+/// Tells whether a path is on a pseudo file system of the kernel; this system cannot be asked, only
+/// the path tells.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn is_on_pseudo_filesystem(_: &Path) -> bool {
     false
@@ -157,7 +162,8 @@ pub(crate) fn is_on_pseudo_filesystem(_: &Path) -> bool {
 /// Tells whether a folder is on a network file system; one that cannot be asked counts as local.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn is_network_folder(folder: &Path) -> bool {
-    /// `linux/magic.h` and the file systems' own headers: NFS, SMB, CIFS, SMB2, AFS, NCP, Coda, Ceph, Lustre, GPFS.
+    /// `linux/magic.h` and the file systems' own headers: NFS, SMB, CIFS, SMB2, AFS, NCP, Coda,
+    /// Ceph, Lustre, GPFS.
     const NETWORK: [u32; 10] = [
         0x6969,
         0x517B,

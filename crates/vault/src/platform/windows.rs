@@ -1,4 +1,5 @@
-//! Windows: the profile folder's access list guards the files; another program may hold one open for a moment.
+//! Windows: the profile folder's access list guards the files; another program may hold one open
+//! for a moment.
 
 use std::{
     fs::{File, Metadata, OpenOptions},

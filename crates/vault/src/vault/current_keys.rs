@@ -1,7 +1,8 @@
 //! How an open vault keeps up with a header that another process changes.
 //!
-//! Whoever writes a record looks at the header first, while holding what keeps a rotation from passing by: the record's lock, or
-//! for a new record [`Lock::Vault`](crate::backend::Lock). So no record is written under a key that has been dropped.
+//! Whoever writes a record looks at the header first, while holding what keeps a rotation from
+//! passing by: the record's lock, or for a new record [`Lock::Vault`](crate::backend::Lock). So no
+//! record is written under a key that has been dropped.
 
 use std::sync::Arc;
 
@@ -22,9 +23,11 @@ impl Vault {
         Arc::clone(&self.keys.lock().ring)
     }
 
-    /// Returns the keys as the header has them now: one look at its stamp, and more only when it changed.
+    /// Returns the keys as the header has them now: one look at its stamp, and more only when it
+    /// changed.
     ///
-    /// A header that was damaged or lost meanwhile, with its backup, says nothing of a rotation: then those in memory serve on.
+    /// A header that was damaged or lost meanwhile, with its backup, says nothing of a rotation:
+    /// then those in memory serve on.
     pub(super) fn current_keys(&self) -> Result<Arc<KeyRing>, VaultError> {
         // Before the read, so that a write in between makes the stamp old, never the keys.
         let stamp = self.backend.document_stamp(Document::Header)?;
@@ -60,7 +63,8 @@ impl Vault {
         Ok(Arc::clone(&checked.ring))
     }
 
-    /// Reads and opens the header as it is now, with the key that opened the vault, else with what its options give.
+    /// Reads and opens the header as it is now, with the key that opened the vault, else with what
+    /// its options give.
     pub(super) fn unlocked(&self) -> Result<Unlocked, VaultError> {
         let context = self.unlock_context();
         let file = self.backend.read_document(Document::Header)?;
@@ -89,7 +93,8 @@ impl Vault {
         }
     }
 
-    /// Returns the header as it stands, or its backup, unchecked; `None` when neither can be read as one.
+    /// Returns the header as it stands, or its backup, unchecked; `None` when neither can be read
+    /// as one.
     fn header_now(&self) -> Result<Option<Header>, VaultError> {
         for copy in HEADER_COPIES {
             let file = self.backend.read_document(copy)?;

@@ -1,9 +1,9 @@
-//! The highest generations that were ever seen, kept where a restored copy of the vault's folder does not bring them back: in
-//! the keychain, beside the vault's key, in an entry of its own.
+//! The highest generations that were ever seen, kept where a restored copy of the vault's folder
+//! does not bring them back: in the keychain, beside the vault's key, in an entry of its own.
 //!
-//! The key's entry is written once, since some systems forget who may read an entry when it is rewritten. This one is rewritten,
-//! rarely, and its loss costs a warning and nothing else: no call waits for it longer than its timeout, none fails by it, and
-//! the user is asked nothing.
+//! The key's entry is written once, since some systems forget who may read an entry when it is
+//! rewritten. This one is rewritten, rarely, and its loss costs a warning and nothing else: no call
+//! waits for it longer than its timeout, none fails by it, and the user is asked nothing.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::{
 const FORMAT: &str = "1 ";
 /// Bytes that stand for a record: of its random ones, so that two are alike once in 10^19.
 const NAME: usize = 8;
-/// Bytes of a generation: more than [`limits::GENERATIONS`].
+/// Bytes of a generation: more than [`limits::GENERATION_CEILING`].
 const COUNT: usize = 5;
 
 /// The highest generation of each record, the latest to grow first. No secret.
@@ -57,7 +57,7 @@ impl HighWater {
     }
 
     fn raise_name(&mut self, name: [u8; NAME], generation: u64) -> bool {
-        if generation == 0 || generation >= limits::GENERATIONS {
+        if generation == 0 || generation >= limits::GENERATION_CEILING {
             return false;
         }
         let place = self.0.iter().position(|(known, _)| *known == name);
@@ -95,12 +95,14 @@ impl HighWater {
 }
 
 impl Vault {
-    /// Whether there is a place for the high-water marks: the keychain from which this vault's key came.
+    /// Whether there is a place for the high-water marks: the keychain from which this vault's key
+    /// came.
     pub fn keeps_high_water(&self) -> bool {
         self.key_source() == KeySource::Keychain
     }
 
-    /// Returns the marks that are kept; none where the machine has no keychain, or it does not answer.
+    /// Returns the marks that are kept; none where the machine has no keychain, or it does not
+    /// answer.
     pub fn high_water(&self) -> HighWater {
         if !self.keeps_high_water() {
             return HighWater::default();
@@ -114,7 +116,8 @@ impl Vault {
         }
     }
 
-    /// Raises the marks that are kept, unless they are as high or another process is at it, and returns what is kept then.
+    /// Raises the marks that are kept, unless they are as high or another process is at it, and
+    /// returns what is kept then.
     ///
     /// Takes as long as a keychain takes, at most `timeout`: for a thread of its own.
     pub fn raise_high_water(
@@ -169,11 +172,11 @@ mod tests {
         let mut marks = HighWater::default();
         assert_eq!(marks.of(&record(1)), 0);
         assert!(marks.raise(&record(1), 5));
-        for old in [0, 4, 5, limits::GENERATIONS, u64::MAX] {
+        for old in [0, 4, 5, limits::GENERATION_CEILING, u64::MAX] {
             assert!(!marks.raise(&record(1), old), "{old}");
         }
-        assert!(marks.raise(&record(1), limits::GENERATIONS - 1));
-        assert_eq!(marks.of(&record(1)), limits::GENERATIONS - 1);
+        assert!(marks.raise(&record(1), limits::GENERATION_CEILING - 1));
+        assert_eq!(marks.of(&record(1)), limits::GENERATION_CEILING - 1);
         assert_eq!(marks.of(&record(2)), 0);
     }
 
@@ -194,13 +197,16 @@ mod tests {
     fn they_are_read_as_they_were_written_and_fit_the_smallest_keychain() {
         let mut marks = HighWater::default();
         for number in 0..=255 {
-            marks.raise(&record(number), limits::GENERATIONS - 1 - u64::from(number));
+            marks.raise(
+                &record(number),
+                limits::GENERATION_CEILING - 1 - u64::from(number),
+            );
         }
         let text = marks.text();
         // CRED_MAX_CREDENTIAL_BLOB_SIZE of Windows.
         assert!(text.len() <= 2_560, "{}", text.len());
         assert_eq!(HighWater::parse(&text).as_ref(), Some(&marks));
-        assert_eq!(marks.of(&record(255)), limits::GENERATIONS - 256);
+        assert_eq!(marks.of(&record(255)), limits::GENERATION_CEILING - 256);
         assert_eq!(marks.of(&record(0)), 0, "the latest are kept");
         for other in ["", "1", "2 AAAA", "1 AAAA", "1 !", &text[..text.len() - 1]] {
             assert_eq!(HighWater::parse(other), None, "{other}");

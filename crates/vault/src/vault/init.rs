@@ -1,5 +1,5 @@
-//! Making, exporting and importing a vault's key. *The key* is the data key of the present epoch, which every slot wraps: it
-//! opens header and records without any slot, and no other vault.
+//! Making, exporting and importing a vault's key. *The key* is the data key of the present epoch,
+//! which every slot wraps: it opens header and records without any slot, and no other vault.
 
 use std::sync::Arc;
 
@@ -37,10 +37,12 @@ pub enum ExistingKey {
 }
 
 impl Vault {
-    /// Creates the key of a vault, and the vault; with [`ExistingKey::Replace`] also in the place of the one it has.
+    /// Creates the key of a vault, and the vault; with [`ExistingKey::Replace`] also in the place
+    /// of the one it has.
     ///
-    /// Replacing needs a key that opens the vault, from any source that its slots name, unless it has no record. Where that
-    /// fails nothing was changed. Processes that have the vault open go on only if they have the new slot's key at hand.
+    /// Replacing needs a key that opens the vault, from any source that its slots name, unless it
+    /// has no record. Where that fails nothing was changed. Processes that have the vault open go
+    /// on only if they have the new slot's key at hand.
     pub fn init(
         options: Options,
         existing: ExistingKey,
@@ -72,8 +74,8 @@ impl Vault {
         Ok(vault)
     }
 
-    /// Puts a new key in the place of the one of this open vault, as [`Vault::init`] with [`ExistingKey::Replace`] does; the
-    /// vault goes on with it.
+    /// Puts a new key in the place of the one of this open vault, as [`Vault::init`] with
+    /// [`ExistingKey::Replace`] does; the vault goes on with it.
     pub fn replace_key(&self, options: Options) -> Result<(), VaultError> {
         if self.key_source() == KeySource::Memory {
             return self.rotate_key();
@@ -97,7 +99,8 @@ impl Vault {
         Ok(())
     }
 
-    /// Goes on with the key of `other`, which is this vault opened anew; another vault is handed back.
+    /// Goes on with the key of `other`, which is this vault opened anew; another vault is handed
+    /// back.
     pub fn reopen_as(&self, other: Self) -> Option<Self> {
         if other.id != self.id {
             return Some(other);
@@ -107,16 +110,19 @@ impl Vault {
         None
     }
 
-    /// Returns the data key of the present epoch in base64: with the vault's folder, all that is needed to read it.
+    /// Returns the data key of the present epoch in base64: with the vault's folder, all that is
+    /// needed to read it.
     pub fn export_key(&self) -> Result<SecretString, VaultError> {
         let data_key = self.unlocked()?.data_key;
         Ok(SecretString::from(encoded(&data_key).as_str()))
     }
 
-    /// Opens a vault with an exported key and keeps that key in a slot of the source that the options choose.
+    /// Opens a vault with an exported key and keeps that key in a slot of the source that the
+    /// options choose.
     ///
-    /// For a folder that came without its keychain, or even without its header. A key that does not open every record that
-    /// is there is [`VaultError::ImportRefused`]; a vault without records takes any key.
+    /// For a folder that came without its keychain, or even without its header. A key that does not
+    /// open every record that is there is [`VaultError::ImportRefused`]; a vault without records
+    /// takes any key.
     pub fn import_key(
         options: Options,
         key: &SecretString,
@@ -256,12 +262,13 @@ impl KeyCeremony {
         }
         let wrapping_key = finder.find_or_make(&of.0, entropy)?;
         self.clear()?;
-        let unlocked = Unlocked::made(of, wrapping_key, data_key, entropy);
+        let unlocked = Unlocked::new(of, wrapping_key, data_key, entropy);
         unlock::write_first_header(&*self.backend, &unlocked.file)?;
         Ok(unlocked)
     }
 
-    /// Returns the vault and epoch that all records name, which `data_key` must open; `None` when there is no record.
+    /// Returns the vault and epoch that all records name, which `data_key` must open; `None` when
+    /// there is no record.
     fn under_which_header(&self, data_key: &Key) -> Result<Option<(VaultId, u32)>, VaultError> {
         let mut of = None;
         for id in self.backend.ids()? {
@@ -308,7 +315,8 @@ const NOT_ITS_KEY: VaultError = VaultError::ImportRefused {
     why: "it does not open the records that are there",
 };
 
-/// Opens the vault with any of its slots: with the source that was chosen, else with those that its header names.
+/// Opens the vault with any of its slots: with the source that was chosen, else with those that its
+/// header names.
 fn unlock_any(options: &Options, backend: &dyn Backend) -> Result<Unlocked, VaultError> {
     let gone = || VaultError::HeaderUnusable {
         name: backend.document_name(Document::Header),

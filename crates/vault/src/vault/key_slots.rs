@@ -2,13 +2,11 @@
 
 use crate::{
     KeySecrets, KeySource, Options, Vault, VaultError,
-    backend::Lock,
     format::{
         header::Header,
         slot::{Slot, WrappingKey},
     },
     keys::finder::KeyFinder,
-    limits,
 };
 
 /// One way to the vault's key, without the key.
@@ -21,10 +19,11 @@ pub struct KeySlot {
 }
 
 impl Vault {
-    /// Adds a way to open the vault: say, a recovery passphrase beside the keychain. The records stay as they are.
+    /// Adds a way to open the vault: say, a recovery passphrase beside the keychain. The records
+    /// stay as they are.
     ///
-    /// If a slot of that source opens with that very key, it is returned and nothing is changed. A keychain slot whose key is
-    /// no longer in the keychain gives way to the new one.
+    /// If a slot of that source opens with that very key, it is returned and nothing is changed. A
+    /// keychain slot whose key is no longer in the keychain gives way to the new one.
     pub fn add_slot(&self, key: KeySource, secrets: &KeySecrets) -> Result<KeySlot, VaultError> {
         let options = Options {
             key,
@@ -32,7 +31,7 @@ impl Vault {
             ..self.unlock_context().options.clone()
         };
         let finder = KeyFinder::new(&options, self.backend.host_disk());
-        let _keys_lock = self.backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
+        let _keys_lock = self.lock_keys()?;
         let unlocked = self.unlocked()?;
         let mut header = unlocked.header;
         if let Some((slot, _)) = open_slot(&finder, &header)? {
@@ -49,10 +48,11 @@ impl Vault {
     /// Removes a slot; false when no slot has that id. The last one that this version can open is
     /// [`VaultError::LastSlot`].
     ///
-    /// Someone who has the slot's key and an earlier copy of the header still has the data key: rotate it if that may be so.
-    /// What a key file holds stays there, since it may open other vaults too; a keychain's entry is removed with its slot.
+    /// Someone who has the slot's key and an earlier copy of the header still has the data key:
+    /// rotate it if that may be so. What a key file holds stays there, since it may open other
+    /// vaults too; a keychain's entry is removed with its slot.
     pub fn remove_slot(&self, id: &str) -> Result<bool, VaultError> {
-        let _keys_lock = self.backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
+        let _keys_lock = self.lock_keys()?;
         let unlocked = self.unlocked()?;
         let mut header = unlocked.header.clone();
         header.slots.retain(|slot| slot.id() != id);
@@ -68,7 +68,8 @@ impl Vault {
         Ok(true)
     }
 
-    /// Removes the vault's entry from the keychain once no slot is left that it opens. One that stays opens nothing.
+    /// Removes the vault's entry from the keychain once no slot is left that it opens. One that
+    /// stays opens nothing.
     pub(super) fn forget_keychain(&self, before: Option<&Header>, now: &Header) {
         let in_keychain = |header: &Header| {
             let mut sources = header.slots.iter().map(Slot::source);

@@ -19,10 +19,11 @@ use std::{collections::HashMap, fmt, path::Path, sync::Arc};
 use parking_lot::Mutex;
 
 use crate::{
-    Entropy, KeySource, Options,
-    backend::Backend,
+    Entropy, Held, KeySource, Options, VaultError,
+    backend::{Backend, Lock},
     crypto::key::Key,
     format::record::{Record, RecordId, VaultId},
+    limits,
     stamp::{Stamp, Watch},
     vault::key_ring::CheckedKeys,
 };
@@ -69,10 +70,21 @@ impl Vault {
 
     /// Watches the records and the shared state.
     ///
-    /// `None` where a change by another process may be reported late or not at all: then compare stamps.
+    /// `None` where a change by another process may be reported late or not at all: then compare
+    /// stamps.
     #[must_use]
     pub fn watch(&self) -> Option<Watch> {
         self.backend.watch()
+    }
+
+    /// Keeps others from adding records and from changing the header.
+    fn lock_vault(&self) -> Result<Held, VaultError> {
+        self.backend.lock(Lock::Vault, limits::VAULT_LOCK_TIMEOUT)
+    }
+
+    /// Keeps others from changing the data key and its slots.
+    fn lock_keys(&self) -> Result<Held, VaultError> {
+        self.backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)
     }
 
     fn unlock_context(&self) -> Arc<UnlockContext> {

@@ -21,7 +21,8 @@ pub struct Pending {
 }
 
 impl Vault {
-    /// Returns the note on a record; one that cannot be read is [`VaultError::Corrupt`], and may be cleared.
+    /// Returns the note on a record; one that cannot be read is [`VaultError::Corrupt`], and may be
+    /// cleared.
     pub fn pending(&self, id: &RecordId) -> Result<Option<Pending>, VaultError> {
         let Some(note) = self.backend.read_note(*id)? else {
             return Ok(None);
@@ -44,7 +45,8 @@ impl Vault {
         self.backend.clear_note(guard)
     }
 
-    /// Returns the records with a note whose lock is free: the process that was refreshing them is gone.
+    /// Returns the records with a note whose lock is free: the process that was refreshing them is
+    /// gone.
     pub fn abandoned(&self) -> Vec<RecordId> {
         self.backend.abandoned().unwrap_or_default()
     }

@@ -18,10 +18,12 @@ use crate::{
 };
 
 impl Vault {
-    /// Opens the vault, or creates it with a key of its own if there is none yet where the options say.
+    /// Opens the vault, or creates it with a key of its own if there is none yet where the options
+    /// say.
     ///
-    /// Any number of processes may do so at once: they get one vault with one key. An existing vault never gets a new key.
-    /// With [`KeySource::Memory`] neither `dir` nor `engine` is touched.
+    /// Any number of processes may do so at once: they get one vault with one key. An existing
+    /// vault never gets a new key. With [`KeySource::Memory`] neither `dir` nor `engine` is
+    /// touched.
     pub fn open(
         options: Options,
         engine: Arc<dyn Engine>,
@@ -68,7 +70,7 @@ impl Vault {
             kdf: None,
         };
         let id = random(&*entropy);
-        let unlocked = Unlocked::made((id, 1), wrapping_key, Key::random(&*entropy), &*entropy);
+        let unlocked = Unlocked::new((id, 1), wrapping_key, Key::random(&*entropy), &*entropy);
         unlock::write_header(&*backend, &unlocked.file)?;
         Self::with_key(backend, entropy, options, unlocked)
     }

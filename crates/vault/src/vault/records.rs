@@ -1,4 +1,5 @@
-//! Reading and writing records: the cache that one stamp checks, writes under a lock, damage set aside.
+//! Reading and writing records: the cache that one stamp checks, writes under a lock, damage set
+//! aside.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +15,8 @@ use crate::{
 impl Vault {
     /// Returns a stamp of all records: while it stays equal, none was added, replaced or removed.
     ///
-    /// Take it before reading. It costs one `stat`; where that fails it equals no other, so that reading shows the error.
+    /// Take it before reading. It costs one `stat`; where that fails it equals no other, so that
+    /// reading shows the error.
     pub fn stamp(&self) -> Stamp {
         self.backend.records_stamp().unwrap_or(Stamp::Unsettled)
     }
@@ -26,8 +28,8 @@ impl Vault {
 
     /// Returns a record as it is now; `None` only when it does not exist.
     ///
-    /// A damaged record is read again under its lock and then set aside, alone. If the lock is taken, that is left to its
-    /// holder.
+    /// A damaged record is read again under its lock and then set aside, alone. If the lock is
+    /// taken, that is left to its holder.
     pub fn read(&self, id: &RecordId) -> Result<Option<Arc<Record>>, VaultError> {
         match self.read_cached(id) {
             Err(VaultError::Corrupt { .. }) => match self.try_lock(id)? {
@@ -50,16 +52,17 @@ impl Vault {
 
     /// Adds a record; returns its id and its generation, which is 1.
     pub fn create(&self, kind: u8, plaintext: &[u8]) -> Result<(RecordId, u64), VaultError> {
-        // A record cannot be locked before it is written; this lock keeps a rotation from dropping the key meanwhile.
-        let _held = self.backend.lock(Lock::Vault, limits::VAULT_LOCK_TIMEOUT)?;
+        // A record cannot be locked before it is written; this lock keeps a rotation from dropping
+        // the key meanwhile.
+        let _held = self.lock_vault()?;
         let id = RecordId::from_parts(self.backend.now(), random(&*self.entropy));
         let sealed = self.sealed(id, kind, 1, plaintext)?;
         self.backend.create_record(id, &sealed)?;
         Ok((id, 1))
     }
 
-    /// Adds a record that comes from another vault, under the id and generation that it has there; false, and nothing is
-    /// written, when there is a record of that id.
+    /// Adds a record that comes from another vault, under the id and generation that it has there;
+    /// false, and nothing is written, when there is a record of that id.
     pub fn adopt(
         &self,
         guard: &RecordGuard,
@@ -71,9 +74,9 @@ impl Vault {
             return Ok(false);
         }
         // As in `create`: a rotation that has listed the records already does not know of this one.
-        let _held = self.backend.lock(Lock::Vault, limits::VAULT_LOCK_TIMEOUT)?;
+        let _held = self.lock_vault()?;
         // No record is ever refreshed that often: such a number is damage.
-        let generation = if generation < limits::GENERATIONS {
+        let generation = if generation < limits::GENERATION_CEILING {
             generation.max(1)
         } else {
             1
@@ -88,8 +91,8 @@ impl Vault {
         self.replace_above(guard, plaintext, 0)
     }
 
-    /// Like [`Vault::replace`], with a generation above `seen`: a record of a restored copy, which counts from an older
-    /// number, becomes the newest again.
+    /// Like [`Vault::replace`], with a generation above `seen`: a record of a restored copy, which
+    /// counts from an older number, becomes the newest again.
     pub fn replace_above(
         &self,
         guard: &RecordGuard,
@@ -100,7 +103,11 @@ impl Vault {
             .reread(guard)?
             .ok_or(VaultError::Absent { id: guard.id() })?;
         // No record is ever refreshed that often: such a number is damage.
-        let seen = if seen < limits::GENERATIONS { seen } else { 0 };
+        let seen = if seen < limits::GENERATION_CEILING {
+            seen
+        } else {
+            0
+        };
         let generation = current.generation.max(seen) + 1;
         let sealed = self.sealed(guard.id(), current.kind, generation, plaintext)?;
         self.backend
@@ -108,10 +115,11 @@ impl Vault {
         Ok(generation)
     }
 
-    /// Puts a new login in the place of the guarded record's: [`Vault::replace_above`], and then the note of a refresh under way
-    /// is cleared, since it speaks of a token that is history now.
+    /// Puts a new login in the place of the guarded record's: [`Vault::replace_above`], and then
+    /// the note of a refresh under way is cleared, since it speaks of a token that is history now.
     ///
-    /// The new login is stored when this returns. A note that cannot be removed is no error: its generation shows that it is old.
+    /// The new login is stored when this returns. A note that cannot be removed is no error: its
+    /// generation shows that it is old.
     pub fn overwrite(
         &self,
         guard: &RecordGuard,
@@ -125,7 +133,8 @@ impl Vault {
         Ok(generation)
     }
 
-    /// Removes the guarded record, its pending note, and what is left of it elsewhere; false when there was nothing.
+    /// Removes the guarded record, its pending note, and what is left of it elsewhere; false when
+    /// there was nothing.
     pub fn remove(&self, guard: RecordGuard) -> Result<bool, VaultError> {
         let was_there = self.backend.remove_record(&guard)?;
         self.cache.lock().remove(&guard.id());
@@ -137,8 +146,8 @@ impl Vault {
         self.backend.quarantined().unwrap_or_default()
     }
 
-    /// Waits for the right to decide which records there are: hold it from the check that no such record exists to the write
-    /// that adds it.
+    /// Waits for the right to decide which records there are: hold it from the check that no such
+    /// record exists to the write that adds it.
     pub fn lock_records(&self) -> Result<Held, VaultError> {
         self.backend.lock(Lock::Records, limits::VAULT_LOCK_TIMEOUT)
     }
@@ -154,8 +163,8 @@ impl Vault {
         Ok(lock.map(|lock| RecordGuard::new(*id, lock)))
     }
 
-    /// Waits for the right to write a record, in turn with other processes; after `timeout` it is [`VaultError::Busy`], with
-    /// the process that is refreshing the record where that is known.
+    /// Waits for the right to write a record, in turn with other processes; after `timeout` it is
+    /// [`VaultError::Busy`], with the process that is refreshing the record where that is known.
     pub fn lock_within(&self, id: &RecordId, timeout: Duration) -> Result<RecordGuard, VaultError> {
         match self.backend.lock(Lock::Record(*id), timeout) {
             Ok(lock) => Ok(RecordGuard::new(*id, lock)),
@@ -202,8 +211,8 @@ impl Vault {
         }
     }
 
-    /// Returns the bytes of a record under the key of the header as it is now. The caller holds the record's lock, or
-    /// [`Lock::Vault`], until they are written.
+    /// Returns the bytes of a record under the key of the header as it is now. The caller holds the
+    /// record's lock, or [`Lock::Vault`], until they are written.
     pub(super) fn sealed(
         &self,
         id: RecordId,

@@ -1,8 +1,9 @@
 //! A new data key for every record, while others read and write, and whatever is killed on the way.
 //!
-//! First the header gets the new key and keeps the old one, sealed under the new. From then on every write is under the new
-//! key, so it is enough to visit each record once, under its lock. When none is left under an old key, the header drops it.
-//! Killed in between, every record has its key in the header, and the next one to open the vault goes on.
+//! First the header gets the new key and keeps the old one, sealed under the new. From then on
+//! every write is under the new key, so it is enough to visit each record once, under its lock.
+//! When none is left under an old key, the header drops it. Killed in between, every record has its
+//! key in the header, and the next one to open the vault goes on.
 
 use crate::{
     Entropy, KeySecrets, Options, RecordGuard, RecordId, Vault, VaultError,
@@ -28,20 +29,23 @@ pub(super) enum InUse {
 }
 
 impl Vault {
-    /// Re-encrypts every record under a new data key, as [`Vault::rotate_key_with`] does, with the keys that the vault's
-    /// options give.
+    /// Re-encrypts every record under a new data key, as [`Vault::rotate_key_with`] does, with the
+    /// keys that the vault's options give.
     pub fn rotate_key(&self) -> Result<(), VaultError> {
         self.rotate_key_with(&KeySecrets::default())
     }
 
-    /// Re-encrypts every record under a new data key; none is left under an old one when this returns.
+    /// Re-encrypts every record under a new data key; none is left under an old one when this
+    /// returns.
     ///
-    /// The key of every slot is needed, to put the new data key in it: `given` has those that the vault's options do not
-    /// have. Where one is not at hand, that is [`VaultError::SlotKeyMissing`] and nothing was changed; give it, or remove the
-    /// slot. After any other error every record is readable, and the next rotation or opening goes on. A record that a newer
-    /// version wrote stays under its old key, which is then kept, and is the error that is returned when all others are done.
+    /// The key of every slot is needed, to put the new data key in it: `given` has those that the
+    /// vault's options do not have. Where one is not at hand, that is
+    /// [`VaultError::SlotKeyMissing`] and nothing was changed; give it, or remove the slot. After
+    /// any other error every record is readable, and the next rotation or opening goes on. A record
+    /// that a newer version wrote stays under its old key, which is then kept, and is the error
+    /// that is returned when all others are done.
     pub fn rotate_key_with(&self, given: &KeySecrets) -> Result<(), VaultError> {
-        let _keys_lock = self.backend.lock(Lock::Keys, limits::KEYS_LOCK_TIMEOUT)?;
+        let _keys_lock = self.lock_keys()?;
         let old = self.unlocked()?;
         let wrapping_keys = self.wrapping_keys(&old, given)?;
         let rewrapped = |of: (&VaultId, u32), data_key: &Key| {
@@ -61,7 +65,8 @@ impl Vault {
         self.move_records(InUse::Wait)
     }
 
-    /// Goes on with a rotation that was cut off, unless another process does so; what cannot be done now is left to the next one.
+    /// Goes on with a rotation that was cut off, unless another process does so; what cannot be
+    /// done now is left to the next one.
     pub(super) fn resume_rotation(&self) {
         if self.cached_keys().header.previous.is_empty() {
             return;
@@ -76,7 +81,8 @@ impl Vault {
         }
     }
 
-    /// Brings every record under the present key, then drops the old ones. The caller holds `keys.lock`.
+    /// Brings every record under the present key, then drops the old ones. The caller holds
+    /// [`Lock::Keys`].
     pub(super) fn move_records(&self, in_use: InUse) -> Result<(), VaultError> {
         let mut left = None;
         for id in self.ids()? {
@@ -95,7 +101,8 @@ impl Vault {
         left.map_or(Ok(()), Err)
     }
 
-    /// Removes headers that were set aside: their slots still open to keys that may have been taken out since.
+    /// Removes headers that were set aside: their slots still open to keys that may have been taken
+    /// out since.
     pub(super) fn forget_old_headers(&self) {
         if let Err(error) = self.backend.remove_headers_aside() {
             tracing::warn!(%error, "an old header stays in the folder quarantine: remove it");
@@ -104,7 +111,7 @@ impl Vault {
 
     /// Puts a header in the place of the one that was there.
     pub(super) fn change_header(&self, header: &Header, data_key: &Key) -> Result<(), VaultError> {
-        let _held = self.backend.lock(Lock::Vault, limits::VAULT_LOCK_TIMEOUT)?;
+        let _held = self.lock_vault()?;
         write_header(&*self.backend, &header.encode(data_key))
     }
 
@@ -162,7 +169,8 @@ impl Vault {
         self.reseal(&guard)
     }
 
-    /// Seals the guarded record under the present key. Content and generation stay the same, so that no reader has to take notice.
+    /// Seals the guarded record under the present key. Content and generation stay the same, so
+    /// that no reader has to take notice.
     fn reseal(&self, guard: &RecordGuard) -> Result<(), VaultError> {
         let Some(record) = self.reread(guard)? else {
             return Ok(());
@@ -178,7 +186,7 @@ impl Vault {
 
     fn drop_old_keys(&self) -> Result<(), VaultError> {
         // No record is added while this is held.
-        let _held = self.backend.lock(Lock::Vault, limits::VAULT_LOCK_TIMEOUT)?;
+        let _held = self.lock_vault()?;
         let Unlocked {
             mut header,
             data_key,
@@ -207,7 +215,8 @@ impl Vault {
 }
 
 impl Unlocked {
-    /// Makes the next data key, and the header in which `slots` wrap it and it seals the keys before it.
+    /// Makes the next data key, and the header in which `slots` wrap it and it seals the keys
+    /// before it.
     pub(super) fn next_epoch(
         &self,
         slots: impl FnOnce((&VaultId, u32), &Key) -> Vec<Slot>,

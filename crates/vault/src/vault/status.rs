@@ -16,7 +16,8 @@ pub struct VaultStatus {
     pub dir: PathBuf,
     /// Where its key lives, or for an empty vault would be made; never `Auto`.
     pub key_source: KeySource,
-    /// First 8 hex digits of a key check value: tells two keys apart, reveals neither. Empty without a vault.
+    /// First 8 hex digits of a key check value: tells two keys apart, reveals neither. Empty
+    /// without a vault.
     pub key_id: String,
     /// Whether it opens.
     pub state: VaultState,
@@ -48,7 +49,8 @@ pub enum VaultState {
 impl Vault {
     /// Looks at a vault without creating or changing anything; also says why one does not open.
     ///
-    /// An error means that not even that can be told: the folder is unsafe, unreadable, or the header is damaged.
+    /// An error means that not even that can be told: the folder is unsafe, unreadable, or the
+    /// header is damaged.
     pub fn status(options: &Options, engine: Arc<dyn Engine>) -> Result<VaultStatus, VaultError> {
         let chosen = options.key.chosen(&options.secrets);
         let likely_source = chosen.unwrap_or(KeySource::Keychain);
@@ -83,12 +85,13 @@ impl Vault {
                 status.key_source = unlocked.key_source;
                 VaultState::Open
             }
-            Err(error) => VaultState::after(error)?,
+            Err(error) => VaultState::from_error(error)?,
         };
         Ok(status)
     }
 
-    /// Looks at this vault again as it is now: another process may have changed its key, its slots or its records.
+    /// Looks at this vault again as it is now: another process may have changed its key, its slots
+    /// or its records.
     pub fn status_now(&self) -> Result<VaultStatus, VaultError> {
         let mut status = VaultStatus {
             dir: self.dir().to_owned(),
@@ -103,15 +106,16 @@ impl Vault {
             status.slots = header.slots.iter().map(KeySlot::of).collect();
         }
         if let Err(error) = self.unlocked() {
-            status.state = VaultState::after(error)?;
+            status.state = VaultState::from_error(error)?;
         }
         Ok(status)
     }
 }
 
 impl VaultState {
-    /// Returns the state that this error of opening speaks of, or the error where it speaks of something else.
-    fn after(error: VaultError) -> Result<Self, VaultError> {
+    /// Returns the state that this error of opening speaks of, or the error where it speaks of
+    /// something else.
+    fn from_error(error: VaultError) -> Result<Self, VaultError> {
         match error {
             VaultError::Locked => Ok(Self::Locked),
             VaultError::KeychainTimeout { .. } => Ok(Self::Timeout),

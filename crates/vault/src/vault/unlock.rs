@@ -57,7 +57,8 @@ pub(super) fn unlock(
             Err(error @ (VaultError::HeaderUnusable { .. } | VaultError::KeyMismatch { .. })) => {
                 Some(error)
             }
-            // A newer version would have signed what it wrote anew: this is damage to the number of the format.
+            // A newer version would have signed what it wrote anew: this is damage to the number of
+            // the format.
             Err(error @ VaultError::NewerFormat { .. })
                 if spare
                     .as_deref()
@@ -155,7 +156,8 @@ pub(super) fn refuse_orphans(backend: &dyn Backend) -> Result<(), VaultError> {
     Ok(())
 }
 
-/// Makes a new vault's key and header, under [`Lock::Vault`]. The key is in its place before the header that needs it is.
+/// Makes a new vault's key and header, under [`Lock::Vault`]. The key is in its place before the
+/// header that needs it is.
 pub(super) fn create(
     options: &Options,
     backend: &dyn Backend,
@@ -164,7 +166,7 @@ pub(super) fn create(
     refuse_orphans(backend)?;
     let vault = random(entropy);
     let wrapping_key = KeyFinder::new(options, backend.host_disk()).make(&vault, entropy)?;
-    let unlocked = Unlocked::made((vault, 1), wrapping_key, Key::random(entropy), entropy);
+    let unlocked = Unlocked::new((vault, 1), wrapping_key, Key::random(entropy), entropy);
     write_first_header(backend, &unlocked.file)?;
     let key_id = unlocked.header.key_id();
     tracing::info!(dir = %backend.dir().display(), key_source = %unlocked.key_source, key_id, "vault created");
@@ -173,7 +175,7 @@ pub(super) fn create(
 
 impl Unlocked {
     /// Makes a header with one slot.
-    pub(super) fn made(
+    pub(super) fn new(
         of: (VaultId, u32),
         wrapping_key: WrappingKey,
         data_key: Key,
@@ -197,8 +199,8 @@ pub(super) fn write_first_header(backend: &dyn Backend, file: &[u8]) -> Result<(
     backend.write_document(Document::HeaderBackup, file)
 }
 
-/// Changes the header of a vault, under [`Lock::Vault`]. The backup goes first, so that at no moment a record can be under a key
-/// that only one of the two has.
+/// Changes the header of a vault, under [`Lock::Vault`]. The backup goes first, so that at no
+/// moment a record can be under a key that only one of the two has.
 pub(super) fn write_header(backend: &dyn Backend, file: &[u8]) -> Result<(), VaultError> {
     backend.write_document(Document::HeaderBackup, file)?;
     backend.write_document(Document::Header, file)
@@ -212,7 +214,8 @@ pub(super) fn tidy(backend: &dyn Backend, unlocked: &Unlocked) {
     }
 }
 
-/// Writes the backup if it is absent, damaged or old. One of another vault stays: then it is the header that is out of place.
+/// Writes the backup if it is absent, damaged or old. One of another vault stays: then it is the
+/// header that is out of place.
 fn renew_backup(backend: &dyn Backend, unlocked: &Unlocked) -> Result<(), VaultError> {
     let spare = backend.read_document(Document::HeaderBackup)?;
     let serves = |spare: &[u8]| {

@@ -1,4 +1,5 @@
-//! The published vectors of the age format (C2SP/CCTV) that apply to a passphrase and to the payload.
+//! The published vectors of the age format (C2SP/CCTV) that apply to a passphrase and to the
+//! payload.
 
 use base64::engine::general_purpose::STANDARD as BASE64_PADDED;
 use serde::Deserialize;

@@ -82,7 +82,8 @@ struct Stretched {
 }
 
 impl Stretched {
-    /// What [`Key::from_passphrase`] does, with the secret and the associated data that the RFC's vector has and a vault has not.
+    /// What [`Key::from_passphrase`] does, with the secret and the associated data that the RFC's
+    /// vector has and a vault has not.
     fn with_secret(&self) -> [u8; 32] {
         let params = ParamsBuilder::new()
             .m_cost(self.memory_kib)

@@ -1,9 +1,10 @@
 //! Linux: the Secret Service (GNOME Keyring, KWallet, KeePassXC), over D-Bus.
 //!
-//! This speaks to it through `secret-service`, on which the Linux stores of `keyring` are built, because those stores unlock
-//! whatever they find, which opens a prompt, and start a runtime with a thread per core that stays. Here the runtime has no
-//! thread of its own and ends with the call, and a locked keychain is reported before a prompt is shown. Entries carry the
-//! attributes of `keyring`, and `secret-tool lookup service provider-auth username <vault id>` shows the key.
+//! This speaks to it through `secret-service`, on which the Linux stores of `keyring` are built,
+//! because those stores unlock whatever they find, which opens a prompt, and start a runtime with a
+//! thread per core that stays. Here the runtime has no thread of its own and ends with the call,
+//! and a locked keychain is reported before a prompt is shown. Entries carry the attributes of
+//! `keyring`, and `secret-tool lookup service provider-auth username <vault id>` shows the key.
 
 use std::collections::HashMap;
 
@@ -91,7 +92,8 @@ pub(super) fn forget(request: &Request) -> Result<(), Refusal> {
     })
 }
 
-/// A session with the service. Agreeing on a key for it takes longer than all else, so public texts go without.
+/// A session with the service. Agreeing on a key for it takes longer than all else, so public texts
+/// go without.
 async fn connect(request: &Request) -> Result<SecretService<'static>, Error> {
     SecretService::connect(match request.name.content {
         Content::Secret => EncryptionType::Dh,

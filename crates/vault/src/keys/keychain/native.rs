@@ -44,8 +44,8 @@ pub(super) fn forget(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// Keeps the system from asking the user, where a call forbids that. It holds for the whole process, but only until the
-/// result is dropped, which is after one call.
+/// Keeps the system from asking the user, where a call forbids that. It holds for the whole
+/// process, but only until the result is dropped, which is after one call.
 #[cfg(target_os = "macos")]
 fn silence(request: &Request) -> Result<Option<KeychainUserInteractionLock>, Refusal> {
     if request.prompts != Prompts::Forbidden {
