@@ -115,11 +115,8 @@ impl Vault {
         Ok(generation)
     }
 
-    /// Puts a new login in the place of the guarded record's: [`Vault::replace_above`], and then
-    /// the note of a refresh under way is cleared, since it speaks of a token that is history now.
-    ///
-    /// The new login is stored when this returns. A note that cannot be removed is no error: its
-    /// generation shows that it is old.
+    /// Puts a new secret in the place of the guarded record's: [`Vault::replace_above`], and then the
+    /// note of a refresh under way is cleared, since it speaks of a token that is history now.
     pub fn overwrite(
         &self,
         guard: &RecordGuard,
@@ -127,9 +124,7 @@ impl Vault {
         seen: u64,
     ) -> Result<u64, VaultError> {
         let generation = self.replace_above(guard, plaintext, seen)?;
-        if let Err(error) = self.clear_pending(guard) {
-            tracing::warn!(id = %guard.id(), %error, "the note of an earlier refresh could not be removed");
-        }
+        self.clear_pending(guard)?;
         Ok(generation)
     }
 
