@@ -279,6 +279,10 @@ impl KeyCeremony {
             let key_of = |epoch| (epoch == here.1).then_some(&key);
             record::open(key_of, &here.0, header.id, &file).map_err(|_| NOT_ITS_KEY)?;
         }
+        // What cannot be read by its name may be opened by another key.
+        if of.is_none() && self.backend.has_records()? {
+            return Err(NOT_ITS_KEY);
+        }
         Ok(of)
     }
 
