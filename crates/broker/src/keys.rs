@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use provider_auth_vault::{Disk, ExistingKey, KeySecrets, KeySlot, KeySource, Options, Vault};
+use provider_auth_vault::{
+    ExistingKey, KeySecrets, KeySlot, KeySource, Options, Vault, default_engine,
+};
 use secrecy::SecretString;
 
 use crate::error::BrokerError;
@@ -37,7 +39,7 @@ impl KeyService {
             match self.store.open_vault() {
                 None => {
                     let entropy = self.store.vault_entropy();
-                    let init = move || Vault::init(options, existing, Arc::new(Disk), entropy);
+                    let init = move || Vault::init(options, existing, default_engine(), entropy);
                     self.store.replace_vault(init).await?;
                 }
                 Some(vault) if existing == ExistingKey::Refuse => {
@@ -72,7 +74,7 @@ impl KeyService {
         {
             let _locked = self.store.lock_openings().await;
             let entropy = self.store.vault_entropy();
-            let work = move || Vault::import_key(options, &key, Arc::new(Disk), entropy);
+            let work = move || Vault::import_key(options, &key, default_engine(), entropy);
             let imported = blocking(work).await?;
             let another = match self.store.open_vault() {
                 Some(vault) => vault.reopen_as(imported),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use provider_auth_policy::{Request, Selection, SharedState, Timestamp, select, serving_order};
-use provider_auth_vault::{Disk, KeySlot, Quarantined, Vault, VaultState};
+use provider_auth_vault::{KeySlot, Quarantined, Vault, VaultState, default_engine};
 use url::Url;
 
 use crate::error::BrokerError;
@@ -120,7 +120,7 @@ impl StatusService {
         let (options, open) = (self.store.vault_options(), self.store.open_vault());
         let mut status = blocking(move || match open {
             Some(vault) => vault.status_now(),
-            None => Vault::status(&options, &Disk),
+            None => Vault::status(&options, default_engine()),
         })
         .await?;
         // How many there are is known of an open vault only; one that opens is opened, and nothing is created.

@@ -1,4 +1,5 @@
-//! A second process for the tests: does one thing to a vault, says what came of it, and ends or waits to be killed.
+//! A second process for the tests: does one thing to a vault, says what came of it, and ends or
+//! waits to be killed.
 //!
 //! `vault_process <dir> <key>|auto|keychain open | count <id> <times> | hold <id> | churn <id> |
 //! rotate <times> | turn`

@@ -2,21 +2,23 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::{KeySource, RecordId, source::MAKE_A_KEY};
+use crate::{KeySource, RecordId, keys::source::MAKE_A_KEY, limits};
 
 /// Why the vault could not do what was asked; no message holds a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultError {
-    /// The keychain is there but locked, and nobody may be asked.
+    /// The keychain is locked, and no prompt may be shown.
     #[error(
         "the keychain is locked: unlock it (log in to the desktop, or open your password manager) and try again"
     )]
     Locked,
     /// The keychain did not answer in time; its key may still be there.
-    #[error("the keychain did not answer within {} ms: answer its prompt or restart it, and try again", .after.as_millis())]
+    #[error(
+        "the keychain did not answer within {} ms: answer its prompt or restart it, and try again{}", .after.as_millis(), longer_wait(.after)
+    )]
     KeychainTimeout {
-        /// The deadline that passed.
+        /// The timeout that passed.
         after: Duration,
     },
     /// This system has no keychain, or it refused.
@@ -34,7 +36,7 @@ pub enum VaultError {
         /// Where the key was looked for.
         key_source: KeySource,
     },
-    /// A key is to be kept by a source that gives none: nothing was created.
+    /// The source that was chosen for a new key does not give one; nothing was created.
     #[error("{}", .key_source.when_new())]
     NoKeyYet {
         /// Where the key was looked for.
@@ -46,7 +48,8 @@ pub enum VaultError {
         /// Where the wrong key came from.
         key_source: KeySource,
     },
-    /// The data key cannot be changed, because one of the slots that are to get the new one cannot be opened now.
+    /// The data key cannot be changed, because one of the slots that are to get the new one cannot
+    /// be opened now.
     #[error(
         "the key of slot {slot} is needed too, and {} does not give it: pass it to the rotation, or remove the slot",
         .key_source.place()
@@ -63,7 +66,7 @@ pub enum VaultError {
         /// The vault's folder.
         dir: PathBuf,
     },
-    /// The key that was to be imported was refused, and nothing was changed.
+    /// The key that was to be imported does not fit; nothing was changed.
     #[error("the imported key cannot be used: {why}")]
     ImportRefused {
         /// What is wrong with it, without quoting it.
@@ -72,7 +75,8 @@ pub enum VaultError {
     /// Without this slot nothing would open the vault any more; it was left.
     #[error("this is the last key slot that opens the vault: add another one first")]
     LastSlot,
-    /// The bundle does not open with this passphrase; where the passphrase is right, its first lines are damaged.
+    /// The bundle does not open with this passphrase; where the passphrase is right, its first
+    /// lines are damaged.
     #[error("the passphrase does not open this bundle")]
     WrongPassphrase,
     /// The bundle is damaged, or not one that can be opened here.
@@ -112,34 +116,42 @@ pub enum VaultError {
         id: RecordId,
     },
     /// The header cannot be used, and neither can its backup.
-    #[error("{} {why}: restore it from a backup; nothing was changed", .path.display())]
+    #[error("{name} {why}: restore it from a backup; nothing was changed")]
     HeaderUnusable {
-        /// The header's path.
-        path: PathBuf,
+        /// Which header, as its backend names it; for a folder its path.
+        name: String,
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A file was written by a later version, or under a key that came after this vault was opened; it was left alone.
-    #[error("{} was written by a newer version or under a newer key: restart with the newer version", .path.display())]
+    /// Something was written by a later version, or under a key that came after this vault was
+    /// opened; it was not touched.
+    #[error(
+        "{name} was written by a newer version or under a newer key: restart with the newer version"
+    )]
     NewerFormat {
-        /// The file.
-        path: PathBuf,
+        /// What, as its backend names it; for a folder its path.
+        name: String,
     },
-    /// The record to be replaced is gone: it was removed by somebody else.
+    /// The record to be replaced is gone: another thread or process removed it.
     #[error("record {id} was removed")]
     Absent {
         /// The record.
         id: RecordId,
     },
     /// Another process holds the lock and did not let go in time.
-    #[error("{} is held by {}: wait for it or end it", .path.display(), holder_name(.holder))]
+    #[error(
+        "{lock} is still held by {} after {waited:?}: wait until that is done, or end that process",
+        holder_name(.holder)
+    )]
     Busy {
-        /// The lock's path.
-        path: PathBuf,
+        /// The lock, as its backend names it; for a folder its path.
+        lock: String,
+        /// How long it was waited for.
+        waited: Duration,
         /// The process that holds it, if it left its number.
         holder: Option<u32>,
     },
-    /// The folder could be changed by somebody else, so it is not used.
+    /// Another user could change the folder, so it is not used.
     #[error("{} is not safe for a vault: {why}", .path.display())]
     Unsafe {
         /// The folder or file.
@@ -147,7 +159,7 @@ pub enum VaultError {
         /// What is wrong, and what to do about it.
         why: &'static str,
     },
-    /// The disk said no.
+    /// The system refused.
     #[error("could not {operation} {}", .path.display())]
     Io {
         /// What was being done, as a verb.
@@ -187,6 +199,10 @@ impl VaultError {
     }
 }
 
+/// Why a symbolic link in a vault's folder is refused.
+pub(crate) const IS_A_LINK: &str =
+    "it is a symbolic link; only the vault's folder itself may be one";
+
 /// Names what was being done to which file, for `map_err`.
 pub(crate) fn io(
     operation: &'static str,
@@ -197,7 +213,7 @@ pub(crate) fn io(
         if is_symlink_refusal(&source) {
             return VaultError::Unsafe {
                 path,
-                why: "it is a symbolic link; only the vault's folder itself may be one",
+                why: IS_A_LINK,
             };
         }
         VaultError::Io {
@@ -216,6 +232,15 @@ fn is_symlink_refusal(error: &io::Error) -> bool {
 #[cfg(not(unix))]
 fn is_symlink_refusal(_: &io::Error) -> bool {
     false
+}
+
+/// Says which call waits longer, where there is one.
+fn longer_wait(after: &Duration) -> &'static str {
+    if *after < limits::KEYCHAIN_PROMPT_TIMEOUT {
+        "; a login at a display waits 60 s"
+    } else {
+        ""
+    }
 }
 
 fn holder_name(holder: &Option<u32>) -> String {

@@ -1,4 +1,5 @@
-//! Altered records, headers and bundles: nothing opens but what was sealed. The seeds lie in `fuzz/seeds/`.
+//! Altered records, headers and bundles: nothing opens but what was sealed. The seeds lie in
+//! `fuzz/seeds/`.
 
 use provider_auth_fuzz::Target;
 use secrecy::ExposeSecret;
@@ -6,10 +7,13 @@ use serde_json::Value;
 
 use crate::{
     RecordId,
-    header::{Header, Refused},
-    key::{Key, NONCE},
+    crypto::key::{Key, NONCE},
+    format::{
+        header::Header,
+        record::{self, RecordError},
+        slot::HeaderError,
+    },
     open_bundle,
-    record::{self, Unopened},
 };
 
 fn key(byte: u8) -> Key {
@@ -17,7 +21,7 @@ fn key(byte: u8) -> Key {
 }
 
 /// The seeds named so that open: of vault 04…, record 02…, under key 09… in epoch 1.
-fn opened(file: &[u8]) -> Result<record::Record, Unopened> {
+fn opened(file: &[u8]) -> Result<record::Record, RecordError> {
     let (key, id) = (key(9), RecordId::from_parts(1, [2; 10]));
     record::open(|epoch| (epoch == 1).then_some(&key), &[4; 16], id, file)
 }
@@ -61,7 +65,7 @@ fn sealed_anew(inner: &[u8]) -> String {
     file.extend_from_slice(&body);
     match (opened(&file), plain) {
         (Ok(record), Some(plain)) => assert_eq!(record.plaintext(), plain),
-        (Err(Unopened::Damaged), None) => return "damaged".to_owned(),
+        (Err(RecordError::Damaged), None) => return "damaged".to_owned(),
         (result, _) => panic!("{result:?}, where the length is {length:?}"),
     }
     "opened".to_owned()
@@ -118,14 +122,14 @@ fn first_line(file: &[u8]) -> Vec<u8> {
 }
 
 /// Opens every slot with key 01…, which those of the seeds were made with, and every earlier key.
-fn unlocked(file: &[u8]) -> Result<Key, Refused> {
+fn unlocked(file: &[u8]) -> Result<Key, HeaderError> {
     let header = Header::parse(file)?;
-    let outer = key(1);
-    let mut result = Err(Refused::WrongKey);
+    let wrapping_key = key(1);
+    let mut result = Err(HeaderError::WrongKey);
     for slot in &header.slots {
         let _ = (slot.id(), slot.source());
         if result.is_err() {
-            result = header.unlock(file, slot, &outer);
+            result = header.unlock(file, slot, &wrapping_key);
         }
     }
     let data_key = result?;
@@ -133,7 +137,8 @@ fn unlocked(file: &[u8]) -> Result<Key, Refused> {
     Ok(data_key)
 }
 
-/// Signs the input's first line, as only the holder of the data key can: what is read after the signature is reached.
+/// Signs the input's first line, as only the holder of the data key can: what is read after the
+/// signature is reached.
 fn signed_anew(file: &[u8]) -> String {
     let mut line = first_line(file);
     let signature = key(2).derive(&[b"header"]).sign(&line);
@@ -158,7 +163,8 @@ fn keeps_the_unknown(header: &Header, line: &[u8]) {
     assert_eq!(Header::parse(&file).as_ref(), Ok(header));
 }
 
-/// Every field of every object is there again; only hex may be written otherwise, and null as nothing.
+/// Every field of every object is there again; only hex may be written otherwise, and null as
+/// nothing.
 fn assert_kept(read: &Value, written: &Value) {
     match (read, written) {
         (Value::Object(read), Value::Object(written)) => {
@@ -217,7 +223,8 @@ fn a_bundle_opens_as_it_was_sealed_or_not_at_all() {
     });
 }
 
-/// Whether opening it would take more than a few milliseconds. Above the ceiling of 20 it must be refused at once.
+/// Whether opening it would take more than a few milliseconds. Above the ceiling of 20 it must be
+/// refused at once.
 fn asks_for_much(bundle: &[u8]) -> bool {
     let mut lines = bundle.split(|byte| *byte == b'\n');
     let stanza = lines.nth(1).and_then(|line| std::str::from_utf8(line).ok());

@@ -1,17 +1,20 @@
-//! Keeps sealed records and their key safe across threads, processes and crashes; knows no provider.
+//! Keeps sealed records and their key safe across threads, processes and crashes; knows no
+//! provider.
 //!
-//! A vault is a folder with one encrypted file per record. Writes are durable and whole, a record's kernel lock is the right to
-//! write it, and its key lives elsewhere: in the keychain, in the environment, behind a passphrase. Every call blocks.
+//! [`Vault`] seals records, opens them, and keeps them opened in memory. What keeps their bytes is
+//! a [`Backend`]: today a folder with one encrypted file per record, whose kernel lock is the right
+//! to write it. Writes are durable and whole. The key lives elsewhere: in the keychain, in the
+//! environment, behind a passphrase. Every call blocks.
 //!
 //! ```
 //! # fn os_entropy(bytes: &mut [u8]) { bytes.fill(7) }
 //! # let folder = tempfile::tempdir()?;
 //! # let dir = folder.path().join("vault");
 //! use std::sync::Arc;
-//! use provider_auth_vault::{Disk, KeySource, Options, Vault};
+//! use provider_auth_vault::{KeySource, Options, Vault, default_engine};
 //!
 //! let options = Options { key: KeySource::Keyfile, ..Options::new(dir) };
-//! let vault = Vault::open(options, Arc::new(Disk), Arc::new(os_entropy))?;
+//! let vault = Vault::open(options, default_engine(), Arc::new(os_entropy))?;
 //! let (id, _) = vault.create(1, b"a refresh token")?;
 //!
 //! let guard = vault.lock(&id)?;
@@ -21,63 +24,49 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod bundle;
-mod cache;
-mod disk;
+mod backend;
+mod crypto;
 mod error;
+mod folder;
+mod format;
 #[cfg(test)]
 mod fuzz;
-mod header;
 mod hex;
-mod hidden;
-mod high_water;
-mod init;
-mod key;
-mod keychain;
+mod host_files;
+mod keys;
 pub mod limits;
-mod lock;
-mod memory;
-mod moved;
-mod notes;
 mod options;
-mod passphrase;
 mod platform;
-mod private;
-mod quarantine;
-mod record;
-mod records;
-mod ring;
-mod rotate;
-mod slot;
-mod slots;
-mod source;
-mod status;
-mod store;
-mod unlock;
+mod stamp;
 mod vault;
-mod watch;
 
-pub use bundle::{open_bundle, seal_bundle};
-pub use disk::Disk;
-pub use error::VaultError;
-pub use hidden::wiping_stack;
-pub use high_water::HighWater;
-pub use init::ExistingKey;
-pub use key::Entropy;
-pub use lock::RecordGuard;
-pub use memory::Memory;
-pub use notes::Pending;
-pub use options::Options;
-pub use passphrase::is_guessable;
-pub use private::{PrivateFileError, append_privately};
-pub use quarantine::Quarantined;
-pub use record::{NotARecordId, Record, RecordId};
-pub use slots::KeySlot;
-pub use source::{KeySecrets, KeySource, NotAKeySource};
-pub use status::{VaultState, VaultStatus};
-pub use store::{
-    Durability, Held, NetworkFolders, Privacy, Stamp, Store, Traits, authorship_fault, is_made_up,
-    privacy,
+pub use backend::{Backend, Document, Engine, Lock, Quarantined, RecordGuard};
+pub use crypto::{
+    bundle::{open_bundle, seal_bundle},
+    hidden::wiping_stack,
+    key::Entropy,
+    passphrase::is_guessable,
 };
-pub use vault::Vault;
-pub use watch::Watch;
+pub use error::VaultError;
+pub use folder::{
+    backend::default_engine,
+    disk::Disk,
+    memory::Memory,
+    store::{Durability, Held, NetworkFolders, Store},
+};
+pub use format::record::{NotARecordId, Record, RecordId};
+pub use host_files::{
+    PrivateFileError, append_privately, authorship_fault, is_on_pseudo_filesystem, privacy,
+};
+pub use keys::source::{KeySecrets, KeySource, NotAKeySource};
+pub use options::Options;
+pub use platform::Privacy;
+pub use stamp::{Revision, Stamp, Watch};
+pub use vault::{
+    Vault,
+    high_water::HighWater,
+    init::ExistingKey,
+    key_slots::KeySlot,
+    notes::Pending,
+    status::{VaultState, VaultStatus},
+};

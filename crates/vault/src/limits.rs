@@ -2,44 +2,53 @@
 
 use std::time::Duration;
 
-/// How long a keychain may take when nobody can answer a prompt: a healthy one answers in milliseconds.
-pub const KEYCHAIN_DEADLINE: Duration = Duration::from_secs(2);
+/// How long a keychain may take when no one can answer a prompt: a healthy one answers in
+/// milliseconds.
+pub const KEYCHAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the keychain may take over the high-water marks, which no call needs: it has just given the key.
-pub const HIGH_WATER_DEADLINE: Duration = Duration::from_millis(500);
+/// How long the keychain may take over the high-water marks, which no call needs: it has just given
+/// the key.
+pub const HIGH_WATER_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Records whose high-water marks are kept, the latest to grow: their text is 2,221 bytes, and Windows holds 2,560.
+/// Records whose high-water marks are kept, the latest to grow: their text is 2,221 bytes, and
+/// Windows holds 2,560.
 pub const HIGH_WATER_RECORDS: usize = 128;
 
 /// How long a keychain may take when a person can answer a prompt.
-pub const KEYCHAIN_PROMPT_DEADLINE: Duration = Duration::from_secs(60);
+pub const KEYCHAIN_PROMPT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Keychain calls that may hang at once in this process: each holds a thread that nobody can end from outside.
+/// Keychain calls that may hang at once in this process: each holds a thread that cannot be ended
+/// from outside.
 pub const HUNG_KEYCHAIN_CALLS: usize = 4;
 
-/// A file that changed less than this long ago may change again without a new time stamp: kernels stamp files with a clock
-/// that ticks every 1 to 16 ms.
+/// A file that changed less than this long ago may change again without a new time stamp: kernels
+/// stamp files with a clock that ticks every 1 to 16 ms.
 pub const SETTLING: Duration = Duration::from_millis(50);
 
-/// How long to wait for `vault.lock`, beyond the keychain's deadline: it is held for milliseconds.
-pub const VAULT_LOCK_WAIT: Duration = Duration::from_secs(10);
+/// How long to wait for [`Lock::Vault`](crate::Lock), beyond the keychain's timeout: it is held for
+/// milliseconds.
+pub const VAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long to wait for `keys.lock`: a rotation of thousands of records, each of which may be in use, takes its time.
-pub const KEYS_LOCK_WAIT: Duration = Duration::from_secs(120);
+/// How long to wait for [`Lock::Keys`](crate::Lock): a rotation of thousands of records, each of
+/// which may be in use, takes its time.
+pub const KEYS_LOCK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long a rotation waits for one record: longer than a refresh may hold it.
-pub const ROTATED_RECORD_WAIT: Duration = Duration::from_secs(45);
+pub const ROTATED_RECORD_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// A temporary file older than this belongs to nobody.
+/// A temporary file older than this is left over from a crash.
 pub const STALE_AFTER: Duration = Duration::from_secs(3600);
 
-/// A temporary file of a dead process is kept this long: in another PID namespace the process may live.
+/// A temporary file of a dead process is kept this long: in another PID namespace the process may
+/// live.
 pub const DEAD_AFTER: Duration = Duration::from_secs(60);
 
-/// Plaintexts are padded to a multiple of this many bytes, so that a file's size tells no token's length.
+/// Plaintexts are padded to a multiple of this many bytes, so that a file's size tells no token's
+/// length.
 pub const PADDING: usize = 256;
 
-/// No file of a vault is longer than this, in bytes; a longer one is damage, and is not read into memory.
+/// No file of a vault is longer than this, in bytes; a longer one is damage, and is not read into
+/// memory.
 pub const LONGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// Argon2id memory in KiB: the second recommended setting of RFC 9106 §4.
@@ -57,25 +66,30 @@ pub const ARGON2_MEMORY_CEILING_KIB: u32 = 1024 * 1024;
 /// A header that asks for more Argon2id passes or lanes than this is damaged or hostile.
 pub const ARGON2_WORK_CEILING: u32 = 16;
 
-/// Keys and records in memory that core dumps leave out: each takes one of the 65,530 mappings that Linux gives a process, and the
-/// host needs most of them.
+/// Keys and records in memory that core dumps leave out: each takes one of the 65,530 mappings that
+/// Linux gives a process, and the host needs most of them.
 #[cfg(target_os = "linux")]
 pub(crate) const HIDDEN_PAGES: usize = 1024;
 
-/// Base-2 logarithm of the scrypt work for a new bundle: a second and 256 MiB for one guess, as the `age` command has it.
+/// Base-2 logarithm of the scrypt work for a new bundle: a second and 256 MiB for one guess, as the
+/// `age` command has it.
 pub const BUNDLE_WORK: u8 = 18;
 
-/// Units of a passphrase that are enough for a bundle: twelve characters of a password manager, or a few words. At a second and
-/// 256 MiB a guess, two words out of 20,000 take three processor years on average, and each more takes 20,000 times as long.
+/// Units of a passphrase that are enough for a bundle: twelve characters of a password manager, or
+/// a few words. At a second and 256 MiB a guess, two words out of 20,000 take three processor years
+/// on average, and each more takes 20,000 times as long.
 pub const PASSPHRASE_UNITS: usize = 12;
 
-/// Characters of a passphrase that are looked at: one that repeats itself for longer is not made better by it.
+/// Characters of a passphrase that are looked at: one that repeats itself for longer is not made
+/// better by it.
 pub(crate) const PASSPHRASE_LOOKED_AT: usize = 256;
 
-/// A bundle that asks for more scrypt work than this, as a base-2 logarithm, is hostile: it would take 1 GiB.
+/// A bundle that asks for more scrypt work than this, as a base-2 logarithm, is hostile: it would
+/// take 1 GiB.
 pub const BUNDLE_WORK_CEILING: u8 = 20;
 
-/// Pauses before trying again when another program on Windows holds a file open: virus scanners do, for a moment.
+/// Pauses before trying again when another program on Windows holds a file open: virus scanners do,
+/// for a moment.
 #[cfg(windows)]
 pub const SHARING_PAUSES: [Duration; 5] = [
     Duration::from_millis(10),
@@ -85,5 +99,5 @@ pub const SHARING_PAUSES: [Duration; 5] = [
     Duration::from_millis(200),
 ];
 
-/// Generations of one record that are believed: a refresh a second for 30,000 years.
-pub(crate) const GENERATIONS: u64 = 1_000_000_000_000;
+/// No record is written this often: a refresh a second for 30,000 years.
+pub(crate) const GENERATION_CEILING: u64 = 1_000_000_000_000;

@@ -2,36 +2,31 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::{
-    KeySecrets, KeySource,
-    keychain::Prompts,
-    limits,
-    source::KeyFinder,
-    store::{NetworkFolders, Store},
-};
+use crate::{KeySecrets, KeySource, folder::store::NetworkFolders, limits};
 
 /// How to open a vault.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The vault's folder; it may be a symbolic link, which is followed once.
+    /// The vault's folder on this machine; it may be a symbolic link, which is followed once.
     pub dir: PathBuf,
     /// Where its key lives.
     pub key: KeySource,
     /// Keys and passphrases that were given.
     pub secrets: KeySecrets,
-    /// The key file; default: beside the folder, named like it with `.key` at the end, so that a copy of the folder is no use
-    /// without it.
+    /// The key file; default: beside the folder, named like it with `.key` at the end, so that a
+    /// copy of the folder is useless without it.
     pub keyfile: Option<PathBuf>,
-    /// Open it on a network file system too.
+    /// Open it on a network file system too: a matter of the folder engine.
     pub allow_network_fs: bool,
     /// A person is there to answer a keychain's prompt.
     pub interactive: bool,
     /// How long the keychain may take.
-    pub keychain_deadline: Duration,
+    pub keychain_timeout: Duration,
 }
 
 impl Options {
-    /// Returns the defaults for a folder: key source `auto`, no secret given, nobody there to answer a prompt.
+    /// Returns the defaults for a folder: key source `auto`, no secret given, no one there to
+    /// answer a prompt.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -40,17 +35,17 @@ impl Options {
             keyfile: None,
             allow_network_fs: false,
             interactive: false,
-            keychain_deadline: limits::KEYCHAIN_DEADLINE,
+            keychain_timeout: limits::KEYCHAIN_TIMEOUT,
         }
     }
 
-    /// Returns the options for a call behind which a person waits: the keychain may show its prompt, and gets the time to have
-    /// it answered.
+    /// Returns the options for a call behind which a person waits: the keychain may show its
+    /// prompt, and gets the time to have it answered.
     #[must_use]
     pub fn with_prompts(self) -> Self {
         Self {
             interactive: true,
-            keychain_deadline: limits::KEYCHAIN_PROMPT_DEADLINE,
+            keychain_timeout: limits::KEYCHAIN_PROMPT_TIMEOUT,
             ..self
         }
     }
@@ -63,12 +58,14 @@ impl Options {
         }
     }
 
-    /// How long to wait for `vault.lock` while another process may be asking the keychain for a new vault's key.
-    pub(crate) fn patience(&self) -> Duration {
-        self.keychain_deadline + limits::VAULT_LOCK_WAIT
+    /// How long to wait for [`Lock::Vault`](crate::Lock) while another process may be asking the
+    /// keychain for a new vault's key.
+    pub(crate) fn lock_timeout(&self) -> Duration {
+        self.keychain_timeout + limits::VAULT_LOCK_TIMEOUT
     }
 
-    fn keyfile(&self) -> PathBuf {
+    /// Where the key file is, or would be.
+    pub(crate) fn keyfile(&self) -> PathBuf {
         self.keyfile.clone().unwrap_or_else(|| {
             let mut name = self
                 .dir
@@ -78,20 +75,5 @@ impl Options {
             name.push(".key");
             self.dir.with_file_name(name)
         })
-    }
-
-    pub(crate) fn finder<'a>(&'a self, store: &'a dyn Store) -> KeyFinder<'a> {
-        KeyFinder {
-            source: self.key,
-            secrets: &self.secrets,
-            keyfile: self.keyfile(),
-            store,
-            keychain_deadline: self.keychain_deadline,
-            prompts: if self.interactive {
-                Prompts::Allowed
-            } else {
-                Prompts::Avoided
-            },
-        }
     }
 }

@@ -1,5 +1,7 @@
-//! What differs between operating systems: modes and owners, links, file times, network file systems.
+//! What differs between operating systems: modes and owners, links, file times, network file
+//! systems.
 
+mod file_facts;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
@@ -9,3 +11,5 @@ pub(crate) use unix::*;
 mod windows;
 #[cfg(windows)]
 pub(crate) use windows::*;
+
+pub use file_facts::Privacy;

@@ -1,5 +1,6 @@
-//! Every bit of every file turned over, every file cut at every length, and files in each other's place: what is damaged is
-//! refused by name, what is not serves on, and nothing is ever read that was not written.
+//! Every bit of every file turned over, every file cut at every length, and files in each other's
+//! place: what is damaged is refused by name, what is not serves on, and nothing is ever read that
+//! was not written.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
@@ -51,7 +52,8 @@ impl Subject {
     }
 }
 
-/// A file in every damaged form: each bit of it turned over, each shorter length, one byte too many.
+/// A file in every damaged form: each bit of it turned over, each shorter length, one byte too
+/// many.
 fn damaged(whole: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
     let flipped = (0..whole.len() * 8).map(|bit| {
         let mut file = whole.to_vec();
@@ -97,7 +99,7 @@ fn two_records_in_each_others_place_are_both_refused() {
         let error = vault.read(&id).unwrap_err();
         assert!(matches!(error, VaultError::Corrupt { .. }), "{error:?}");
     }
-    assert_eq!(vault.quarantined(), 2);
+    assert_eq!(vault.quarantine().len(), 2);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A disk that fails at every possible moment: what was written before stays, and nothing half-written is ever served.
+//! A disk that fails at every possible moment: what was written before stays, and nothing
+//! half-written is ever served.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
@@ -14,8 +15,8 @@ use std::{
 };
 
 use provider_auth_vault::{
-    Disk, Durability, Held, KeySource, NetworkFolders, Options, RecordId, Stamp, Store, Vault,
-    VaultError,
+    Disk, Durability, Engine, Held, KeySource, NetworkFolders, Options, RecordId, Stamp, Store,
+    Vault, VaultError,
 };
 use support::{entropy, folder, open, with_key, with_source};
 
@@ -93,7 +94,8 @@ impl Store for Failing {
     }
 }
 
-/// Lets `deeds` run with one failing call after the other, until a run has none; `check` sees each outcome on the good disk.
+/// Lets `deeds` run with one failing call after the other, until a run has none; `check` sees each
+/// outcome on the good disk.
 fn at_every_call(
     options: &dyn Fn(&Path) -> Options,
     deeds: &dyn Fn(&Vault) -> Result<(), VaultError>,
@@ -157,7 +159,7 @@ fn a_failed_write_leaves_the_old_record_or_the_new_one() {
                 "{record:?}"
             );
         }
-        assert_eq!(vault.quarantined(), 0);
+        assert_eq!(vault.quarantine().len(), 0);
     });
 }
 
@@ -179,7 +181,7 @@ fn a_failed_import_leaves_what_was_there_or_what_was_brought() {
                 "{record:?}"
             );
         }
-        assert_eq!(vault.quarantined(), 0);
+        assert_eq!(vault.quarantine().len(), 0);
     });
 }
 
@@ -209,7 +211,7 @@ fn a_disk_that_cannot_be_read_is_an_error_and_never_an_empty_vault() {
     });
     let vault = Vault::open(
         Options::new(&dir),
-        Arc::clone(&store) as Arc<dyn Store>,
+        Arc::clone(&store) as Arc<dyn Engine>,
         entropy(),
     )
     .unwrap();
@@ -224,9 +226,9 @@ fn a_disk_that_cannot_be_read_is_an_error_and_never_an_empty_vault() {
     assert!(matches!(vault.pending(&id), Err(VaultError::Io { .. })));
     fail_next();
     assert!(matches!(
-        Vault::status(&Options::new(&dir), &*store),
+        Vault::status(&Options::new(&dir), store.clone()),
         Err(VaultError::Io { .. })
     ));
     assert_eq!(vault.read(&id).unwrap().unwrap().plaintext(), b"x");
-    assert_eq!(vault.quarantined(), 0);
+    assert_eq!(vault.quarantine().len(), 0);
 }

@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 
-use provider_auth_vault::{Disk, Vault, VaultError, VaultState};
+use provider_auth_vault::{Vault, VaultError, VaultState, default_engine};
 use support::{KEY, folder, open, refused, snapshot, with_key};
 
 #[test]
@@ -22,7 +22,9 @@ fn a_damaged_header_is_replaced_by_its_backup_and_kept_aside() {
     ] {
         fs::write(dir.join("vault.hdr"), damaged).unwrap();
         assert_eq!(
-            Vault::status(&with_key(&dir), &Disk).unwrap().state,
+            Vault::status(&with_key(&dir), default_engine())
+                .unwrap()
+                .state,
             VaultState::Open
         );
         assert_eq!(
@@ -96,7 +98,7 @@ fn without_any_header_records_are_not_orphaned_by_a_new_key() {
         "{error:?}"
     );
     assert_eq!(error.code(), "VAULT_CORRUPT");
-    assert!(Vault::status(&with_key(&dir), &Disk).is_err());
+    assert!(Vault::status(&with_key(&dir), default_engine()).is_err());
     assert_eq!(snapshot(&dir), before);
 }
 
@@ -215,7 +217,7 @@ mod unix {
                 set_mode(&dir.join(inner), loose);
                 let error = refused(with_key(&dir));
                 assert!(error.to_string().contains("chmod go-w"), "{inner}: {error}");
-                assert!(Vault::status(&with_key(&dir), &Disk).is_err());
+                assert!(Vault::status(&with_key(&dir), default_engine()).is_err());
             }
             set_mode(&dir.join(inner), 0o700);
         }

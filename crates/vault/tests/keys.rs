@@ -1,4 +1,5 @@
-//! Each key source: making a vault, opening it again, and every way in which its key can be missing or wrong.
+//! Each key source: making a vault, opening it again, and every way in which its key can be missing
+//! or wrong.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
@@ -6,7 +7,9 @@ mod support;
 
 use std::fs;
 
-use provider_auth_vault::{Disk, KeySecrets, KeySource, Options, Vault, VaultError, VaultState};
+use provider_auth_vault::{
+    KeySecrets, KeySource, Options, Vault, VaultError, VaultState, default_engine,
+};
 use support::{
     KEY, OTHER_KEY, SECRET, files, folder, open, refused, snapshot, with_key, with_source,
 };
@@ -22,7 +25,7 @@ fn with_passphrase(dir: &std::path::Path, passphrase: &str) -> Options {
 }
 
 fn state(options: &Options) -> VaultState {
-    Vault::status(options, &Disk).unwrap().state
+    Vault::status(options, default_engine()).unwrap().state
 }
 
 /// Makes a vault with one record and opens it again with the same options.
@@ -41,7 +44,7 @@ fn check_reopens(options: &Options, source: KeySource) {
         (made.key_id(), source)
     );
     assert_eq!(made.key_id().len(), 8);
-    let status = Vault::status(options, &Disk).unwrap();
+    let status = Vault::status(options, default_engine()).unwrap();
     assert_eq!(
         (status.state, status.key_source, status.key_id.as_str()),
         (VaultState::Open, source, made.key_id().as_str())
@@ -252,11 +255,13 @@ fn looking_at_a_vault_that_is_not_there_creates_nothing() {
     let (outer, dir) = folder();
     assert_eq!(state(&with_key(&dir)), VaultState::Empty);
     assert_eq!(
-        Vault::status(&with_key(&dir), &Disk).unwrap().key_source,
+        Vault::status(&with_key(&dir), default_engine())
+            .unwrap()
+            .key_source,
         KeySource::Env
     );
     assert_eq!(
-        Vault::status(&Options::new(&dir), &Disk)
+        Vault::status(&Options::new(&dir), default_engine())
             .unwrap()
             .key_source,
         KeySource::Keychain

@@ -1,6 +1,7 @@
 //! Every deed that writes, broken off at every step: killed there, or refused by the system.
 //!
-//! Whatever happened, no record is torn, what was acknowledged is there, and the next process goes on.
+//! Whatever happened, no record is torn, what was acknowledged is there, and the next process goes
+//! on.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
@@ -17,7 +18,7 @@ use std::{
 };
 
 use provider_auth_vault::{
-    ExistingKey, KeySecrets, KeySource, Options, RecordId, Store, Vault, VaultError,
+    Engine, ExistingKey, KeySecrets, KeySource, Options, RecordId, Vault, VaultError,
 };
 use secrecy::SecretString;
 use support::{
@@ -32,10 +33,10 @@ const FAILURES: [Failure; 3] = [Failure::Killed, Failure::System(5), Failure::Sy
 /// What each record may hold; `None` stands for its absence.
 type Expected = BTreeMap<RecordId, Vec<Option<&'static [u8]>>>;
 
-type Deed<'d> = dyn Fn(Options, Arc<dyn Store>, &mut Expected) -> Result<(), VaultError> + 'd;
+type Deed<'d> = dyn Fn(Options, Arc<dyn Engine>, &mut Expected) -> Result<(), VaultError> + 'd;
 
 /// A disk whose `at`th step fails; after a kill, so do all that follow.
-fn breaking(at: usize, failure: Failure, steps: &Arc<AtomicUsize>) -> Arc<dyn Store> {
+fn breaking(at: usize, failure: Failure, steps: &Arc<AtomicUsize>) -> Arc<dyn Engine> {
     let steps = Arc::clone(steps);
     Arc::new(Stepping::new(move |step| {
         // Whether one dies before a look or after it is all the same.
@@ -103,7 +104,7 @@ fn check(dir: &Path, expected: &Expected, when: &str) {
                 );
             }
         }
-        assert_eq!(vault.quarantined(), 0, "{when}, {turn}");
+        assert_eq!(vault.quarantine().len(), 0, "{when}, {turn}");
         if turn == "at once" {
             vault.rotate_key().unwrap();
         }
@@ -177,7 +178,7 @@ fn a_rotation_that_is_broken_again_while_it_is_gone_on_with_loses_no_record() {
 fn a_broken_change_of_slots_leaves_a_key_that_opens() {
     sweep(&|_| {}, &|options, store, _| {
         let vault = Vault::open(options, store, entropy())?;
-        let made_with = vault.slots()?.remove(0);
+        let made_with = vault.status_now()?.slots.remove(0);
         vault.add_slot(KeySource::Keyfile, &KeySecrets::default())?;
         assert!(vault.remove_slot(&made_with.id)?);
         Ok(())

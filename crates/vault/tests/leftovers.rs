@@ -1,4 +1,5 @@
-//! What is still there of a record that was removed, of a key that was dropped and of a slot that was taken out: nothing.
+//! What is still there of a record that was removed, of a key that was dropped and of a slot that
+//! was taken out: nothing.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 

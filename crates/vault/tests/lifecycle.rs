@@ -1,4 +1,5 @@
-//! The key's life: made once, given several ways in, exported, imported, replaced. Never is a record orphaned.
+//! The key's life: made once, given several ways in, exported, imported, replaced. Never is a
+//! record orphaned.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
@@ -71,7 +72,10 @@ fn a_recovery_passphrase_opens_what_another_key_made() {
     let again = vault
         .add_slot(KeySource::Passphrase, &passphrase("recovery"))
         .unwrap();
-    assert_eq!((again, vault.slots().unwrap().len()), (slot.clone(), 2));
+    assert_eq!(
+        (again, vault.status_now().unwrap().slots.len()),
+        (slot.clone(), 2)
+    );
     check_opens(with_key(vault.dir()), id);
     check_opens(with_secrets(vault.dir(), passphrase("recovery")), id);
 
@@ -99,7 +103,7 @@ fn two_keys_of_one_source_both_open() {
     check_opens(other.clone(), id);
     check_opens(with_key(vault.dir()), id);
     // The first one is taken away, even from the one who came by it.
-    let first = vault.slots().unwrap().remove(0);
+    let first = vault.status_now().unwrap().slots.remove(0);
     assert!(vault.remove_slot(&first.id).unwrap());
     refused(with_key(vault.dir()));
     check_opens(other, id);
@@ -109,7 +113,7 @@ fn two_keys_of_one_source_both_open() {
 fn the_last_slot_stays() {
     let (_outer, vault, id) = vault();
     let before = snapshot(vault.dir());
-    let last = vault.slots().unwrap().remove(0);
+    let last = vault.status_now().unwrap().slots.remove(0);
     vault.remove_slot(&last.id).unwrap_err();
     let error = vault.remove_slot(&last.id).unwrap_err();
     assert!(matches!(error, VaultError::LastSlot), "{error:?}");
@@ -150,7 +154,7 @@ fn replacing_the_key_re_encrypts_every_record_for_the_new_source() {
     options.secrets.key = Some(KEY.into());
     let new = init(options, ExistingKey::Replace).unwrap();
     assert_eq!(new.key_source(), KeySource::Passphrase);
-    assert_eq!(new.slots().unwrap().len(), 1);
+    assert_eq!(new.status_now().unwrap().slots.len(), 1);
     assert_ne!(exported(&new), old);
     check_opens(with_secrets(vault.dir(), passphrase("new")), id);
     refused(with_key(vault.dir()));
@@ -239,9 +243,9 @@ fn an_exported_key_opens_a_folder_that_came_alone() {
 #[test]
 fn an_import_of_what_is_there_already_adds_nothing() {
     let (_outer, vault, _) = vault();
-    let before = vault.slots().unwrap();
+    let before = vault.status_now().unwrap().slots;
     import(with_key(vault.dir()), &exported(&vault)).unwrap();
-    assert_eq!(vault.slots().unwrap(), before);
+    assert_eq!(vault.status_now().unwrap().slots, before);
 }
 
 #[test]
@@ -287,6 +291,6 @@ fn a_vault_without_records_takes_any_key() {
 fn a_key_does_not_print() {
     let (_outer, vault, _) = vault();
     let key: SecretString = vault.export_key().unwrap();
-    let printed = format!("{key:?}{vault:?}{:?}", vault.slots().unwrap());
+    let printed = format!("{key:?}{vault:?}{:?}", vault.status_now().unwrap().slots);
     assert!(!printed.contains(key.expose_secret()));
 }

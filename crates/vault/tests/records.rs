@@ -99,7 +99,7 @@ fn what_was_set_aside_is_kept_whole() {
     *damaged.last_mut().unwrap() ^= 1;
     fs::write(file(&vault, id), &damaged).unwrap();
     vault.read(&id).unwrap_err();
-    assert_eq!(vault.quarantined(), 1);
+    assert_eq!(vault.quarantine().len(), 1);
     let aside = support::files(&vault.dir().join("quarantine"));
     assert!(
         aside[0]
@@ -203,6 +203,11 @@ fn a_note_on_a_refresh_is_kept_found_and_cleared() {
         .lock_within(&id, Duration::from_millis(20))
         .unwrap_err();
     assert!(
+        busy.to_string()
+            .contains("is still held by process 9 after 20ms: wait"),
+        "{busy}"
+    );
+    assert!(
         matches!(
             busy,
             VaultError::Busy {
@@ -214,6 +219,29 @@ fn a_note_on_a_refresh_is_kept_found_and_cleared() {
     );
     vault.clear_pending(&guard).unwrap();
     assert_eq!(vault.pending(&id).unwrap(), None);
+}
+
+#[test]
+fn an_overwritten_record_is_the_newest_and_has_no_note() {
+    let (_outer, vault) = vault();
+    let (id, _) = vault.create(1, b"spent").unwrap();
+    let guard = vault.lock(&id).unwrap();
+    let note = Pending {
+        generation: 1,
+        refresh_hash: [7; 32],
+        started_at: 5,
+        pid: 9,
+        boot_id: "boot".to_owned(),
+    };
+    vault.set_pending(&guard, &note).unwrap();
+    assert_eq!(vault.overwrite(&guard, b"signed in", 8).unwrap(), 9);
+    let record = vault.read(&id).unwrap().unwrap();
+    assert_eq!(
+        (record.plaintext(), record.generation),
+        (b"signed in".as_slice(), 9)
+    );
+    assert_eq!(vault.pending(&id).unwrap(), None);
+    assert_eq!(vault.overwrite(&guard, b"again", 0).unwrap(), 10);
 }
 
 #[test]

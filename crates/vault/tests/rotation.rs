@@ -1,4 +1,5 @@
-//! A new data key: what stays readable, who keeps up, and that it works at every moment between two steps of another.
+//! A new data key: what stays readable, who keeps up, and that it works at every moment between two
+//! steps of another.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
@@ -138,7 +139,8 @@ fn at_every_step_of_a_rotation_another_reads_and_writes() {
         if lock.try_lock().is_ok() {
             drop(lock);
             seen.1.push(early.create(1, b"new").unwrap().0);
-            // One who opens it now, too; where the lock is taken, both would wait for this very thread.
+            // One who opens it now, too; where the lock is taken, both would wait for this very
+            // thread.
             let late = open(with_key(&dir)).unwrap();
             assert!(late.read(&id).unwrap().is_some());
         }
@@ -163,7 +165,7 @@ fn at_every_step_of_a_rotation_another_reads_and_writes() {
     for id in created {
         assert_eq!(last.read(&id).unwrap().unwrap().plaintext(), b"new");
     }
-    assert_eq!(last.quarantined(), 0);
+    assert_eq!(last.quarantine().len(), 0);
     assert!(!header(&last).contains("previous"));
 }
 
@@ -187,7 +189,7 @@ fn a_slot_whose_key_is_not_at_hand_stops_a_rotation_before_it_begins() {
         ),
         "{error:?}"
     );
-    let [_, recovery] = &vault.slots().unwrap()[..] else {
+    let [_, recovery] = &vault.status_now().unwrap().slots[..] else {
         panic!("two slots");
     };
     assert!(error.to_string().contains(&recovery.id), "{error}");
@@ -234,7 +236,7 @@ fn a_damaged_record_does_not_stop_a_rotation() {
     fs::write(vault.dir().join(format!("rec/{}.rec", ids[0])), b"junk").unwrap();
     vault.rotate_key().unwrap();
     assert_eq!(
-        (vault.ids().unwrap(), vault.quarantined()),
+        (vault.ids().unwrap(), vault.quarantine().len()),
         (vec![ids[1]], 1)
     );
 }

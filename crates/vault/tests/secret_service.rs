@@ -1,4 +1,5 @@
-//! The key in a real Secret Service. Runs inside `scripts/secret-service-session.sh`; the last test needs no session.
+//! The key in a real Secret Service. Runs inside `scripts/secret-service-session.sh`; the last test
+//! needs no session.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
@@ -91,7 +92,7 @@ fn replace(options: &Options) -> Result<Vault, VaultError> {
 }
 
 fn state(options: &Options) -> VaultState {
-    Vault::status(options, &Disk).unwrap().state
+    Vault::status(options, Arc::new(Disk)).unwrap().state
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn the_secret_service_keeps_the_key_and_each_of_its_troubles_has_a_name() {
     let daemon = session("SECRET_SERVICE_PID").unwrap();
     run("kill", &["-STOP", &daemon]);
     let quick = Options {
-        keychain_deadline: Duration::from_millis(500),
+        keychain_timeout: Duration::from_millis(500),
         ..options.clone()
     };
     let error = within(Duration::from_millis(700), || refused(quick.clone()));
@@ -141,7 +142,7 @@ fn the_secret_service_keeps_the_key_and_each_of_its_troubles_has_a_name() {
 
     // Locked: it is said so, and nobody is prompted; no new vault is made under another key either.
     lock_the_keyring();
-    within(options.keychain_deadline, || {
+    within(options.keychain_timeout, || {
         assert!(matches!(refused(options.clone()), VaultError::Locked));
         assert_eq!(
             refused(Options::new(outer.path().join("new"))).code(),
@@ -154,7 +155,8 @@ fn the_secret_service_keeps_the_key_and_each_of_its_troubles_has_a_name() {
     assert_eq!(snapshot(&dir), before, "no trouble has changed the vault");
 }
 
-/// A keychain has one key for each vault: what makes or brings another data key finds that entry again.
+/// A keychain has one key for each vault: what makes or brings another data key finds that entry
+/// again.
 fn the_key_can_be_replaced_and_imported_with_one_entry(options: &Options, id: &RecordId) {
     let outer = folder().0;
     let again = Vault::init(

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use provider_auth_vault::{Privacy, is_made_up, privacy};
+use provider_auth_vault::{Privacy, is_on_pseudo_filesystem, privacy};
 use secrecy::SecretString;
 
 use super::error::{ConfigError, Place};
@@ -191,7 +191,7 @@ impl SecretRef {
         let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
         let place = true_path(path);
         let is_under = |folder: &&str| path.starts_with(folder) || place.starts_with(folder);
-        if MADE_UP.iter().any(is_under) || is_made_up(&place) {
+        if MADE_UP.iter().any(is_under) || is_on_pseudo_filesystem(&place) {
             return Err(
                 "is made by the system; a project's file may name your own files only".into(),
             );

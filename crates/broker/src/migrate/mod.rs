@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use provider_auth_policy::{AccountId, AccountKind};
-use provider_auth_vault::{Disk, Vault, VaultError, VaultState};
+use provider_auth_vault::{Vault, VaultError, VaultState, default_engine};
 
 use crate::error::BrokerError;
 use crate::host::blocking;
@@ -229,7 +229,7 @@ impl MigrationService {
             return Ok(true);
         }
         let options = self.store.interactive_options();
-        let status = blocking(move || Vault::status(&options, &Disk)).await?;
+        let status = blocking(move || Vault::status(&options, default_engine())).await?;
         Ok(status.state != VaultState::Empty)
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use provider_auth_vault::{Disk, Entropy, KeySecrets, Options, RecordId, Vault, VaultError};
+use provider_auth_vault::{
+    Entropy, KeySecrets, Options, RecordId, Vault, VaultError, default_engine,
+};
 use tokio::sync::MutexGuard;
 
 use super::Store;
@@ -97,7 +99,7 @@ impl Store {
             return Err(BrokerError::Shared(refusal));
         }
         let entropy = self.vault_entropy();
-        let open = move || Vault::open(options, Arc::new(Disk), entropy);
+        let open = move || Vault::open(options, default_engine(), entropy);
         let opened = match looked_through(open).await {
             Ok(opened) => opened,
             Err(error) => return Err(BrokerError::Shared(opening.refused(error.into()))),

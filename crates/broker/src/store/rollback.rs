@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use provider_auth_policy::refreshed;
-use provider_auth_vault::limits::{HIGH_WATER_DEADLINE, HIGH_WATER_RECORDS};
+use provider_auth_vault::limits::{HIGH_WATER_RECORDS, HIGH_WATER_TIMEOUT};
 use provider_auth_vault::{HighWater, Vault};
 
 use super::accounts::{Accounts, Entry, record_id};
@@ -61,7 +61,7 @@ impl HighWaterMarks {
         let Some(due) = self.due(accounts) else {
             return;
         };
-        match vault.raise_high_water(&due, HIGH_WATER_DEADLINE) {
+        match vault.raise_high_water(&due, HIGH_WATER_TIMEOUT) {
             Ok(Some(kept)) => *self.kept.lock() = kept,
             // Another process is at it.
             Ok(None) => {}

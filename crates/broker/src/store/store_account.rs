@@ -24,10 +24,7 @@ pub(crate) fn overwrite(
     credential: &Credential,
     seen: u64,
 ) -> Result<u64, VaultError> {
-    let generation = vault.replace_above(guard, &credential.plaintext(), seen)?;
-    // A note of a refresh under way speaks of a token that is history now.
-    vault.clear_pending(guard)?;
-    Ok(generation)
+    vault.overwrite(guard, &credential.plaintext(), seen)
 }
 
 impl Store {

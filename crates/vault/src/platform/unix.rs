@@ -12,13 +12,13 @@ use rustix::{
     process::{Pid, geteuid, test_kill_process},
 };
 
-use crate::store::{Privacy, Traits};
+use super::file_facts::{FileState, Privacy};
 
 pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Says why a folder is not its owner's alone to write.
+/// Says why users other than the owner could write to a folder.
 pub(crate) fn folder_fault(metadata: &Metadata) -> Option<&'static str> {
     if metadata.uid() != geteuid().as_raw() {
         return Some("it belongs to another user; give a `dir` of your own, or chown it");
@@ -26,7 +26,7 @@ pub(crate) fn folder_fault(metadata: &Metadata) -> Option<&'static str> {
     (metadata.mode() & 0o022 != 0).then_some("others can write to it; run `chmod go-w` on it")
 }
 
-/// Says why a file that holds a key is not its owner's alone.
+/// Says why users other than the owner could read a file that holds a key.
 pub(crate) fn key_file_fault(metadata: &Metadata) -> Option<&'static str> {
     if metadata.uid() != geteuid().as_raw() {
         return Some("the key file belongs to another user; chown it");
@@ -35,8 +35,8 @@ pub(crate) fn key_file_fault(metadata: &Metadata) -> Option<&'static str> {
         .then_some("others can read the key file; run `chmod 600` on it")
 }
 
-/// Says why another user could put something else in the place of a file in this folder. In one like `/tmp` they cannot, and
-/// a group is taken for the user's own, as many systems have it.
+/// Says why another user could put something else in the place of a file in this folder. In one
+/// like `/tmp` they cannot, and a group is taken for the user's own, as many systems have it.
 pub(crate) fn shared_folder_fault(metadata: &Metadata) -> Option<&'static str> {
     const STICKY: u32 = 0o1000;
     if metadata.uid() != geteuid().as_raw() && metadata.uid() != 0 {
@@ -62,8 +62,9 @@ pub(crate) fn privacy(metadata: &Metadata) -> Privacy {
     }
 }
 
-/// Says why somebody else may have made or changed a file: it is neither this user's nor root's, or others can write it.
-/// `invoker` is the user who became root with `sudo`. Members of a group count as others, save of the owner's private one.
+/// Says why another user may have made or changed a file: it is neither this user's nor root's, or
+/// others can write it. `invoker` is the user who became root with `sudo`. Members of a group count
+/// as others, save of the owner's private one.
 pub(crate) fn authorship_fault(metadata: &Metadata, invoker: Option<u32>) -> Option<&'static str> {
     let (user, owner, mode) = (geteuid().as_raw(), metadata.uid(), metadata.mode());
     let is_invoker = user == 0 && invoker == Some(owner);
@@ -97,10 +98,10 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     without_links(options).mode(0o600)
 }
 
-pub(crate) fn traits(metadata: &Metadata) -> Traits {
+pub(crate) fn file_state(metadata: &Metadata) -> FileState {
     let nanoseconds =
         |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-    Traits {
+    FileState {
         device: metadata.dev(),
         inode: metadata.ino(),
         modified_at: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
@@ -114,8 +115,9 @@ pub(crate) fn flush_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Runs a change to the folder; here nothing ever stands in its way for a moment only.
-pub(crate) fn patiently(change: impl Fn() -> io::Result<()>) -> io::Result<()> {
+/// Runs a change to the folder. On Unix no other program can get in its way for a moment, so there
+/// is nothing to retry.
+pub(crate) fn retrying(change: impl Fn() -> io::Result<()>) -> io::Result<()> {
     change()
 }
 
@@ -127,11 +129,13 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
 }
 
-/// Tells whether what lies at a path is made up by the kernel, wherever that file system is mounted.
+/// Tells whether a path is on a pseudo file system of the kernel, such as `/proc`, wherever that is
+/// mounted.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn is_made_up(path: &Path) -> bool {
-    /// `linux/magic.h`: proc, sysfs, devpts, debugfs, tracefs, securityfs, cgroup, cgroup2, bpf, efivarfs, configfs, pstore.
-    const MADE_UP: [u32; 12] = [
+pub(crate) fn is_on_pseudo_filesystem(path: &Path) -> bool {
+    /// `linux/magic.h`: proc, sysfs, devpts, debugfs, tracefs, securityfs, cgroup, cgroup2, bpf,
+    /// efivarfs, configfs, pstore.
+    const PSEUDO: [u32; 12] = [
         0x9FA0,
         0x6265_6572,
         0x1CD1,
@@ -145,19 +149,21 @@ pub(crate) fn is_made_up(path: &Path) -> bool {
         0x6265_6570,
         0x6165_676C,
     ];
-    rustix::fs::statfs(path).is_ok_and(|system| MADE_UP.contains(&(system.f_type as u32)))
+    rustix::fs::statfs(path).is_ok_and(|system| PSEUDO.contains(&(system.f_type as u32)))
 }
 
-/// Tells whether what lies at a path is made up by the kernel; here it is told by its place alone.
+/// Tells whether a path is on a pseudo file system of the kernel; this system cannot be asked, only
+/// the path tells.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn is_made_up(_: &Path) -> bool {
+pub(crate) fn is_on_pseudo_filesystem(_: &Path) -> bool {
     false
 }
 
 /// Tells whether a folder is on a network file system; one that cannot be asked counts as local.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn is_network_folder(folder: &Path) -> bool {
-    /// `linux/magic.h` and the file systems' own headers: NFS, SMB, CIFS, SMB2, AFS, NCP, Coda, Ceph, Lustre, GPFS.
+    /// `linux/magic.h` and the file systems' own headers: NFS, SMB, CIFS, SMB2, AFS, NCP, Coda,
+    /// Ceph, Lustre, GPFS.
     const NETWORK: [u32; 10] = [
         0x6969,
         0x517B,

@@ -1,4 +1,5 @@
-//! Windows: the profile folder's access list guards the files; another program may hold one open for a moment.
+//! Windows: the profile folder's access list guards the files; another program may hold one open
+//! for a moment.
 
 use std::{
     fs::{File, Metadata, OpenOptions},
@@ -7,10 +8,8 @@ use std::{
     path::{Component, Path, Prefix},
 };
 
-use crate::{
-    limits,
-    store::{Privacy, Traits},
-};
+use super::file_facts::{FileState, Privacy};
+use crate::limits;
 
 /// `FILE_FLAG_OPEN_REPARSE_POINT`: opens a link itself, which then is not a file.
 const OPEN_LINK_ITSELF: u32 = 0x0020_0000;
@@ -41,13 +40,13 @@ pub(crate) fn has_other_names(_: &Metadata) -> bool {
     false
 }
 
-/// Takes a file in a profile for its owner's alone, by inheritance.
+/// Takes a file in a profile to be readable by its owner only, by inheritance.
 pub(crate) fn privacy(_: &Metadata) -> Privacy {
     Privacy::Own
 }
 
-/// Finds none: here no file system is made up by the system.
-pub(crate) fn is_made_up(_: &Path) -> bool {
+/// Always false: Windows has no pseudo file system.
+pub(crate) fn is_on_pseudo_filesystem(_: &Path) -> bool {
     false
 }
 
@@ -71,11 +70,11 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     without_links(options)
 }
 
-pub(crate) fn traits(metadata: &Metadata) -> Traits {
+pub(crate) fn file_state(metadata: &Metadata) -> FileState {
     let nanoseconds = |ticks: u64| (i128::from(ticks) - TICKS_BEFORE_1970) * 100;
     let modified_at = nanoseconds(metadata.last_write_time());
     let changed_at = nanoseconds(metadata.creation_time()).max(modified_at);
-    Traits {
+    FileState {
         device: 0,
         inode: metadata.creation_time(),
         modified_at,
@@ -90,7 +89,7 @@ pub(crate) fn flush_folder(_: &Path) -> io::Result<()> {
 }
 
 /// Runs a change to the folder, again after a pause while another program holds the file open.
-pub(crate) fn patiently(change: impl Fn() -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn retrying(change: impl Fn() -> io::Result<()>) -> io::Result<()> {
     /// `ERROR_ACCESS_DENIED`, `ERROR_SHARING_VIOLATION`, `ERROR_LOCK_VIOLATION`.
     const HELD: [i32; 3] = [5, 32, 33];
     for pause in limits::SHARING_PAUSES {
@@ -108,7 +107,7 @@ pub(crate) fn patiently(change: impl Fn() -> io::Result<()>) -> io::Result<()> {
     change()
 }
 
-/// Takes every process for alive: age alone decides then.
+/// Takes every process to be alive, so that only the age of a file decides.
 pub(crate) fn is_alive(_: u32) -> bool {
     true
 }

@@ -30,7 +30,8 @@ pub(crate) fn folder() -> (tempfile::TempDir, PathBuf) {
     (outer, dir)
 }
 
-/// A folder in memory where there is one, for tests that write thousands of times and do not ask what a flush is good for.
+/// A folder in memory where there is one, for tests that write thousands of times and do not ask
+/// what a flush is good for.
 pub(crate) fn quick_folder() -> (tempfile::TempDir, PathBuf) {
     let outer = tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap());
     let dir = outer.path().join("vault");

@@ -88,7 +88,8 @@ impl Store for Stepping {
     }
 
     fn replace(&self, file: &Path, content: &[u8], _: Durability) -> io::Result<()> {
-        // As `Disk` does it; that it does so is seen in `processes.rs`, where real processes are killed.
+        // As `Disk` does it; that it does so is seen in `processes.rs`, where real processes are
+        // killed.
         let temporary = PathBuf::from(format!("{}.1-1.tmp", file.display()));
         let cleaned = |failure: Failure| {
             if let Failure::System(_) = failure {

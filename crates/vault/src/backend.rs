@@ -1,0 +1,214 @@
+//! The seam between a vault and what keeps its bytes. [`Vault`](crate::Vault) seals, opens and
+//! caches; a [`Backend`] keeps sealed bytes and says who may change them. A folder on a disk is one
+//! (`folder/`); another engine is a new file that implements [`Engine`] and [`Backend`], and
+//! nothing above it changes.
+//!
+//! A backend knows no key and no provider: records, headers and bundles are opaque to it. Every
+//! write that it confirms is whole, and durable where its method says so. Every call blocks, and
+//! none waits for a lock longer than its timeout.
+//!
+//! Of [`VaultError`] a backend returns these: `Busy` (ask again later), `Unsafe` and `Io` (a person
+//! must mend it). *Absent* means exactly that the thing is not there: any other trouble is an
+//! error, never "empty".
+
+use std::{fmt, path::Path, sync::Arc, time::Duration};
+
+use crate::{
+    Options, VaultError,
+    folder::store::{Held, Store},
+    format::record::RecordId,
+    stamp::{Stamp, Watch},
+};
+
+/// Finds the place where a vault is kept. Every [`Store`] is the engine of folders on that disk.
+pub trait Engine: Send + Sync {
+    /// Returns the place that the options name; `None` where there is none yet. Changes nothing.
+    fn find(self: Arc<Self>, options: &Options) -> Result<Option<Arc<dyn Backend>>, VaultError>;
+
+    /// Returns the place that the options name, and makes it where there is none yet.
+    fn prepare(self: Arc<Self>, options: &Options) -> Result<Arc<dyn Backend>, VaultError>;
+}
+
+/// Keeps the bytes of one vault.
+pub trait Backend: Send + Sync {
+    /// The vault's folder on this machine. For the folder engine everything is in it.
+    fn dir(&self) -> &Path;
+
+    /// The disk of this machine, for a key file: that lies outside of the vault, whatever keeps the
+    /// vault.
+    fn host_disk(&self) -> &dyn Store;
+
+    /// Names a record where an error speaks of it.
+    fn record_name(&self, id: RecordId) -> String;
+
+    /// Names a document where an error speaks of it.
+    fn document_name(&self, document: Document) -> String;
+
+    /// The engine's clock, in ms since the Unix epoch: ids of records and stamps go by it.
+    fn now(&self) -> u64;
+
+    /// Removes what crashed writers left. Best effort: a vault that cannot be written to serves
+    /// without.
+    fn sweep(&self);
+
+    /// Waits for a lock, in turn with other processes; [`VaultError::Busy`] when `timeout` has
+    /// passed.
+    fn lock(&self, lock: Lock, timeout: Duration) -> Result<Held, VaultError>;
+
+    /// Takes a lock if it is free.
+    fn try_lock(&self, lock: Lock) -> Result<Option<Held>, VaultError>;
+
+    /// Returns the ids of all records, oldest first.
+    fn ids(&self) -> Result<Vec<RecordId>, VaultError>;
+
+    /// Tells whether anything looks like a record, even where its id cannot be read: a new key
+    /// would orphan it.
+    fn has_records(&self) -> Result<bool, VaultError>;
+
+    /// Returns a stamp of all records: while it stays equal, none was added, replaced or removed.
+    fn records_stamp(&self) -> Result<Stamp, VaultError>;
+
+    /// Returns a stamp of one record. A stamp that was taken before a read is never newer than what
+    /// was read.
+    fn record_stamp(&self, id: RecordId) -> Result<Stamp, VaultError>;
+
+    /// Returns a record's bytes.
+    fn read_record(&self, id: RecordId) -> Result<Option<Vec<u8>>, VaultError>;
+
+    /// Adds a record under an id that no one else knows yet, durably. The caller holds
+    /// [`Lock::Vault`].
+    fn create_record(&self, id: RecordId, sealed: &[u8]) -> Result<(), VaultError>;
+
+    /// Puts `sealed` in the place of the guarded record, durably.
+    ///
+    /// `from` is the generation that was read under this guard, 0 where there was no record. An
+    /// engine whose locks can be lost replaces that generation and no other; the lock on a folder
+    /// lasts as long as its holder, and is proof enough.
+    fn replace_record(
+        &self,
+        guard: &RecordGuard,
+        from: u64,
+        sealed: &[u8],
+    ) -> Result<(), VaultError>;
+
+    /// Removes the guarded record for good, durably, and with it its note, what a killed writer
+    /// left of it, and copies that were set aside; false when nothing of it was there.
+    fn remove_record(&self, guard: &RecordGuard) -> Result<bool, VaultError>;
+
+    /// Takes the guarded record, which is damaged, out of the way and keeps it; `generation` is
+    /// what can be read of it.
+    fn set_record_aside(&self, guard: &RecordGuard, generation: u64) -> Result<(), VaultError>;
+
+    /// Returns the records that were set aside, oldest first.
+    fn quarantined(&self) -> Result<Vec<Quarantined>, VaultError>;
+
+    /// Returns the note on a record: that a refresh of it is under way.
+    fn read_note(&self, id: RecordId) -> Result<Option<Vec<u8>>, VaultError>;
+
+    /// Puts a note on the guarded record, durably. It outlives the guard.
+    fn write_note(&self, guard: &RecordGuard, note: &[u8]) -> Result<(), VaultError>;
+
+    /// Removes the note from the guarded record. After a power cut it may be back.
+    fn clear_note(&self, guard: &RecordGuard) -> Result<(), VaultError>;
+
+    /// Returns the records with a note whose writer is gone.
+    fn abandoned(&self) -> Result<Vec<RecordId>, VaultError>;
+
+    /// Returns a document.
+    fn read_document(&self, document: Document) -> Result<Option<Vec<u8>>, VaultError>;
+
+    /// Returns a stamp of a document.
+    fn document_stamp(&self, document: Document) -> Result<Stamp, VaultError>;
+
+    /// Puts new content in a document's place, durably where [`Document`] says so.
+    fn write_document(&self, document: Document, content: &[u8]) -> Result<(), VaultError>;
+
+    /// Removes a document, durably; false when there was none.
+    fn remove_document(&self, document: Document) -> Result<bool, VaultError>;
+
+    /// Replaces [`Document::State`] by what `merge` makes of it; no other process merges meanwhile.
+    fn merge_state(
+        &self,
+        merge: &mut dyn FnMut(Option<&[u8]>) -> Vec<u8>,
+    ) -> Result<(), VaultError>;
+
+    /// Keeps a header that no longer serves.
+    fn set_header_aside(&self, header: &[u8]) -> Result<(), VaultError>;
+
+    /// Removes the headers that were set aside.
+    fn remove_headers_aside(&self) -> Result<(), VaultError>;
+
+    /// Watches records and shared state; `None` where a change by another process may be heard of
+    /// late or not at all.
+    fn watch(&self) -> Option<Watch>;
+}
+
+/// What is kept besides records and their notes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// Which vault this is and how its key is wrapped. Durable.
+    Header,
+    /// The last good header. Durable.
+    HeaderBackup,
+    /// The sealed bundle that last took logins away. Durable.
+    Moved,
+    /// What all processes share. After a power cut it may be the old one.
+    State,
+    /// What can be fetched again, by key. After a power cut it may be the old one.
+    Cache([u8; 16]),
+}
+
+/// What only one thread of one process may do at a time. A lock ends with its holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Write this record.
+    Record(RecordId),
+    /// Add a record, change the header, merge the shared state. Held for milliseconds.
+    Vault,
+    /// Change the data key or its slots. Held for as long as that takes.
+    Keys,
+    /// Decide which records there are: from the check that no such record exists to the write that
+    /// adds it.
+    Records,
+    /// Raise the high-water marks.
+    HighWater,
+}
+
+/// The right to write one record, in all processes; dropping it, or dying, gives it back.
+///
+/// It may travel between threads. What was read before it was taken is old: read again.
+pub struct RecordGuard {
+    id: RecordId,
+    _lock: Held,
+}
+
+impl RecordGuard {
+    /// Makes the guard of a record from its lock, [`Lock::Record`].
+    pub fn new(id: RecordId, lock: Held) -> Self {
+        Self { id, _lock: lock }
+    }
+
+    /// Returns the record that this guards.
+    pub fn id(&self) -> RecordId {
+        self.id
+    }
+}
+
+impl fmt::Debug for RecordGuard {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("RecordGuard")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A damaged record that was set aside; its bytes are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The record.
+    pub id: RecordId,
+    /// Its generation, as far as its header could be read; else 0.
+    pub generation: u64,
+    /// When it was set aside, in ms since the Unix epoch.
+    pub at: u64,
+}

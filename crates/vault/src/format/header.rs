@@ -1,0 +1,259 @@
+//! The vault's header: which vault this is, which slots hold its data key, and a signature under
+//! that key. Pure.
+//!
+//! The file is two lines: the header as JSON, and the signature of exactly those bytes. Each slot
+//! wraps the same 32-byte data key under another key; fields that this version does not know are
+//! kept. While the records move to a new data key, the ones before it are kept too, each sealed
+//! under the new one.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::{
+    Entropy, KeySource,
+    crypto::key::{CHECK, Key, NONCE, NotAuthentic, TAG, random},
+    format::{
+        record::VaultId,
+        slot::{HeaderError, Slot, WrappingKey},
+    },
+    hex,
+};
+
+const FORMAT: u32 = 1;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Header {
+    format: u32,
+    /// Names the vault in its records and in the keychain.
+    #[serde(with = "hex")]
+    pub(crate) vault: VaultId,
+    /// Counts the data keys of this vault, from 1.
+    pub(crate) epoch: u32,
+    /// Check value of the data key of this epoch.
+    #[serde(with = "hex")]
+    check: [u8; CHECK],
+    pub(crate) slots: Vec<Slot>,
+    /// The data keys that records may still be under; none when no rotation is under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) previous: Vec<Previous>,
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
+}
+
+/// The data key of an earlier epoch, sealed under the present one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Previous {
+    epoch: u32,
+    #[serde(with = "hex")]
+    nonce: [u8; NONCE],
+    #[serde(with = "hex")]
+    sealed: Vec<u8>,
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
+}
+
+impl Header {
+    /// Makes the header of a vault with one slot, in which `wrapping_key` wraps `data_key`.
+    pub(crate) fn new(
+        (vault, epoch): (VaultId, u32),
+        wrapping_key: &WrappingKey,
+        data_key: &Key,
+        entropy: &dyn Entropy,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            vault,
+            epoch,
+            check: data_check(data_key, &vault, epoch),
+            slots: vec![Slot::new((&vault, epoch), wrapping_key, data_key, entropy)],
+            previous: Vec::new(),
+            unknown: Map::new(),
+        }
+    }
+
+    /// Returns the header of the next epoch: `slots` wrap `next_key`, which seals `keys`, the data
+    /// keys of this epoch and those before it.
+    pub(crate) fn next_epoch(
+        &self,
+        slots: impl FnOnce((&VaultId, u32)) -> Vec<Slot>,
+        keys: &[(u32, Key)],
+        next_key: &Key,
+        entropy: &dyn Entropy,
+    ) -> Self {
+        let epoch = self.epoch + 1;
+        let seal = |(old, key): &(u32, Key)| {
+            let nonce = random(entropy);
+            let mut sealed = Vec::with_capacity(32 + TAG);
+            sealed.extend_from_slice(key.bytes());
+            previous_key(next_key).seal(
+                &nonce,
+                &previous_context(&self.vault, epoch, *old),
+                &mut sealed,
+            );
+            Previous {
+                epoch: *old,
+                nonce,
+                sealed,
+                unknown: Map::new(),
+            }
+        };
+        Self {
+            epoch,
+            check: data_check(next_key, &self.vault, epoch),
+            slots: slots((&self.vault, epoch)),
+            previous: keys.iter().map(seal).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// Adds a way to the data key. A keychain has one key for each vault: a slot for another one
+    /// opens no more.
+    pub(crate) fn add_slot(
+        &mut self,
+        wrapping_key: &WrappingKey,
+        data_key: &Key,
+        entropy: &dyn Entropy,
+    ) {
+        if wrapping_key.source == KeySource::Keychain {
+            self.slots
+                .retain(|slot| slot.source() != Some(KeySource::Keychain));
+        }
+        let of = (&self.vault, self.epoch);
+        self.slots
+            .push(Slot::new(of, wrapping_key, data_key, entropy));
+    }
+
+    /// Returns the data keys of this epoch and of those before it that are kept.
+    pub(crate) fn data_keys(&self, data_key: &Key) -> Result<Vec<(u32, Key)>, HeaderError> {
+        let mut keys = vec![(self.epoch, data_key.duplicate())];
+        for previous in &self.previous {
+            let mut key = Zeroizing::new(previous.sealed.clone());
+            let context = previous_context(&self.vault, self.epoch, previous.epoch);
+            previous_key(data_key)
+                .open(&previous.nonce, &context, &mut key)
+                .map_err(|NotAuthentic| HeaderError::Damaged("has a damaged earlier key"))?;
+            let key = Key::from_slice(&key).ok_or(HeaderError::Damaged(
+                "has an earlier key of the wrong length",
+            ))?;
+            keys.push((previous.epoch, key));
+        }
+        Ok(keys)
+    }
+
+    /// Reads the first line. Nothing in it may be trusted before [`Header::unlock`] has checked the
+    /// signature.
+    pub(crate) fn parse(file: &[u8]) -> Result<Self, HeaderError> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let (line, _) = lines(file)?;
+        let Format { format } = serde_json::from_slice(line)
+            .map_err(|_| HeaderError::Damaged("is not a vault header"))?;
+        if format != FORMAT {
+            return Err(HeaderError::Newer);
+        }
+        serde_json::from_slice(line)
+            .map_err(|_| HeaderError::Damaged("lacks a field or has a wrong one"))
+    }
+
+    /// Returns the file's bytes, signed under the data key.
+    pub(crate) fn encode(&self, data_key: &Key) -> Vec<u8> {
+        let mut file =
+            serde_json::to_vec(self).expect("a header has no key that JSON could not hold");
+        let signature = header_key(data_key).sign(&file);
+        file.push(b'\n');
+        file.extend_from_slice(hex::encode(&signature).as_bytes());
+        file.push(b'\n');
+        file
+    }
+
+    /// Opens one slot of this header, which was read from `file`, with the slot's wrapping key:
+    /// returns the data key.
+    pub(crate) fn unlock(
+        &self,
+        file: &[u8],
+        slot: &Slot,
+        wrapping_key: &Key,
+    ) -> Result<Key, HeaderError> {
+        let data_key = slot.open((&self.vault, self.epoch), wrapping_key)?;
+        if !self.has_data_key(&data_key) {
+            return Err(HeaderError::Damaged(
+                "has a key check value that does not fit its key",
+            ));
+        }
+        self.verify(file, &data_key)?;
+        Ok(data_key)
+    }
+
+    /// Tells whether `data_key` is the one of this epoch.
+    pub(crate) fn has_data_key(&self, data_key: &Key) -> bool {
+        data_check(data_key, &self.vault, self.epoch) == self.check
+    }
+
+    /// Checks that this header, which was read from `file`, was signed under `data_key`.
+    pub(crate) fn verify(&self, file: &[u8], data_key: &Key) -> Result<(), HeaderError> {
+        let (line, signature) = lines(file)?;
+        if header_key(data_key).signed(line, &signature) {
+            return Ok(());
+        }
+        Err(HeaderError::Damaged("was changed without its key"))
+    }
+
+    /// Tells whether both speak of the same key of the same vault.
+    pub(crate) fn has_key_of(&self, other: &Self) -> bool {
+        (self.vault, self.epoch, self.check) == (other.vault, other.epoch, other.check)
+    }
+
+    /// First 8 hex digits of the data key's check value.
+    pub(crate) fn key_id(&self) -> String {
+        hex::encode(&self.check[..4])
+    }
+}
+
+/// Tells whether two header files have the same signature.
+pub(crate) fn is_signed_like(file: &[u8], other: &[u8]) -> bool {
+    let signatures = (lines(file), lines(other));
+    matches!(signatures, (Ok((_, one)), Ok((_, two))) if one == two)
+}
+
+/// Cuts a header file into its JSON and its signature.
+fn lines(file: &[u8]) -> Result<(&[u8], Vec<u8>), HeaderError> {
+    let end = file
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .ok_or(HeaderError::Damaged("is cut short"))?;
+    let signature = file[end + 1..]
+        .strip_suffix(b"\n")
+        .and_then(|line| hex::decode(std::str::from_utf8(line).ok()?));
+    Ok((
+        &file[..end],
+        signature.ok_or(HeaderError::Damaged("is cut short"))?,
+    ))
+}
+
+fn header_key(data_key: &Key) -> Key {
+    data_key.derive(&[b"header"])
+}
+
+fn data_check(data_key: &Key, vault: &VaultId, epoch: u32) -> [u8; CHECK] {
+    data_key.check(&[b"data check", vault, &epoch.to_le_bytes()])
+}
+
+fn previous_key(data_key: &Key) -> Key {
+    data_key.derive(&[b"previous"])
+}
+
+fn previous_context(vault: &VaultId, epoch: u32, old: u32) -> Vec<u8> {
+    [
+        b"provider-auth previous".as_slice(),
+        vault,
+        &epoch.to_le_bytes(),
+        &old.to_le_bytes(),
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! What a vault's bytes say: records, the header, its key slots. Pure.
+
+pub(crate) mod header;
+pub(crate) mod record;
+pub(crate) mod slot;

@@ -1,0 +1,47 @@
+//! The keys that an open vault has in memory.
+
+use std::sync::Arc;
+
+use crate::{
+    crypto::key::Key,
+    format::{header::Header, record::record_key, slot::HeaderError},
+    stamp::Stamp,
+    vault::unlock::Unlocked,
+};
+
+/// The record keys of a header: of its epoch, and of those that records may still be under.
+pub(super) struct KeyRing {
+    pub(super) header: Header,
+    /// The header's own epoch comes first.
+    keys: Vec<(u32, Key)>,
+}
+
+/// A ring, and the stamp of the header when the ring was last compared with it.
+pub(super) struct CheckedKeys {
+    pub(super) stamp: Stamp,
+    pub(super) ring: Arc<KeyRing>,
+}
+
+impl KeyRing {
+    pub(super) fn of(unlocked: &Unlocked) -> Result<Self, HeaderError> {
+        let keys = unlocked.header.data_keys(&unlocked.data_key)?;
+        let keys = keys
+            .iter()
+            .map(|(epoch, key)| (*epoch, record_key(key, *epoch)));
+        Ok(Self {
+            header: unlocked.header.clone(),
+            keys: keys.collect(),
+        })
+    }
+
+    /// Returns the epoch and the key under which records are written.
+    pub(super) fn current(&self) -> (u32, &Key) {
+        let (epoch, key) = &self.keys[0];
+        (*epoch, key)
+    }
+
+    pub(super) fn record_key(&self, epoch: u32) -> Option<&Key> {
+        let found = self.keys.iter().find(|(known, _)| *known == epoch);
+        found.map(|(_, key)| key)
+    }
+}

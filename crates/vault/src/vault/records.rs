@@ -1,0 +1,241 @@
+//! Reading and writing records: the cache that one stamp checks, writes under a lock, damage set
+//! aside.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    Held, Quarantined, Record, RecordGuard, RecordId, Vault, VaultError,
+    backend::Lock,
+    crypto::key::random,
+    format::record::{self, RecordError, RecordHeader},
+    limits,
+    stamp::Stamp,
+};
+
+impl Vault {
+    /// Returns a stamp of all records: while it stays equal, none was added, replaced or removed.
+    ///
+    /// Take it before reading. It costs one `stat`; where that fails it equals no other, so that
+    /// reading shows the error.
+    pub fn stamp(&self) -> Stamp {
+        self.backend.records_stamp().unwrap_or(Stamp::Unsettled)
+    }
+
+    /// Returns the ids of all records, oldest first.
+    pub fn ids(&self) -> Result<Vec<RecordId>, VaultError> {
+        self.backend.ids()
+    }
+
+    /// Returns a record as it is now; `None` only when it does not exist.
+    ///
+    /// A damaged record is read again under its lock and then set aside, alone. If the lock is
+    /// taken, that is left to its holder.
+    pub fn read(&self, id: &RecordId) -> Result<Option<Arc<Record>>, VaultError> {
+        match self.read_cached(id) {
+            Err(VaultError::Corrupt { .. }) => match self.try_lock(id)? {
+                Some(guard) => self.reread(&guard),
+                None => Err(VaultError::Corrupt { id: *id }),
+            },
+            found => found,
+        }
+    }
+
+    /// Returns the guarded record, past the cache; a damaged one is set aside.
+    pub fn reread(&self, guard: &RecordGuard) -> Result<Option<Arc<Record>>, VaultError> {
+        self.cache.lock().remove(&guard.id());
+        let found = self.read_cached(&guard.id());
+        if let Err(VaultError::Corrupt { .. }) = found {
+            self.set_aside(guard)?;
+        }
+        found
+    }
+
+    /// Adds a record; returns its id and its generation, which is 1.
+    pub fn create(&self, kind: u8, plaintext: &[u8]) -> Result<(RecordId, u64), VaultError> {
+        // A record cannot be locked before it is written; this lock keeps a rotation from dropping
+        // the key meanwhile.
+        let _held = self.lock_vault()?;
+        let id = RecordId::from_parts(self.backend.now(), random(&*self.entropy));
+        let sealed = self.sealed(id, kind, 1, plaintext)?;
+        self.backend.create_record(id, &sealed)?;
+        Ok((id, 1))
+    }
+
+    /// Adds a record that comes from another vault, under the id and generation that it has there;
+    /// false, and nothing is written, when there is a record of that id.
+    pub fn adopt(
+        &self,
+        guard: &RecordGuard,
+        kind: u8,
+        generation: u64,
+        plaintext: &[u8],
+    ) -> Result<bool, VaultError> {
+        if self.reread(guard)?.is_some() {
+            return Ok(false);
+        }
+        // As in `create`: a rotation that has listed the records already does not know of this one.
+        let _held = self.lock_vault()?;
+        // No record is ever refreshed that often: such a number is damage.
+        let generation = if generation < limits::GENERATION_CEILING {
+            generation.max(1)
+        } else {
+            1
+        };
+        let sealed = self.sealed(guard.id(), kind, generation, plaintext)?;
+        self.backend.replace_record(guard, 0, &sealed)?;
+        Ok(true)
+    }
+
+    /// Replaces the content of the guarded record, durably, and returns its new generation.
+    pub fn replace(&self, guard: &RecordGuard, plaintext: &[u8]) -> Result<u64, VaultError> {
+        self.replace_above(guard, plaintext, 0)
+    }
+
+    /// Like [`Vault::replace`], with a generation above `seen`: a record of a restored copy, which
+    /// counts from an older number, becomes the newest again.
+    pub fn replace_above(
+        &self,
+        guard: &RecordGuard,
+        plaintext: &[u8],
+        seen: u64,
+    ) -> Result<u64, VaultError> {
+        let current = self
+            .reread(guard)?
+            .ok_or(VaultError::Absent { id: guard.id() })?;
+        // No record is ever refreshed that often: such a number is damage.
+        let seen = if seen < limits::GENERATION_CEILING {
+            seen
+        } else {
+            0
+        };
+        let generation = current.generation.max(seen) + 1;
+        let sealed = self.sealed(guard.id(), current.kind, generation, plaintext)?;
+        self.backend
+            .replace_record(guard, current.generation, &sealed)?;
+        Ok(generation)
+    }
+
+    /// Puts a new secret in the place of the guarded record's: [`Vault::replace_above`], and then the
+    /// note of a refresh under way is cleared, since it speaks of a token that is history now.
+    pub fn overwrite(
+        &self,
+        guard: &RecordGuard,
+        plaintext: &[u8],
+        seen: u64,
+    ) -> Result<u64, VaultError> {
+        let generation = self.replace_above(guard, plaintext, seen)?;
+        self.clear_pending(guard)?;
+        Ok(generation)
+    }
+
+    /// Removes the guarded record, its pending note, and what is left of it elsewhere; false when
+    /// there was nothing.
+    pub fn remove(&self, guard: RecordGuard) -> Result<bool, VaultError> {
+        let was_there = self.backend.remove_record(&guard)?;
+        self.cache.lock().remove(&guard.id());
+        Ok(was_there)
+    }
+
+    /// Returns the records that were set aside, oldest first; none where that cannot be read.
+    pub fn quarantine(&self) -> Vec<Quarantined> {
+        self.backend.quarantined().unwrap_or_default()
+    }
+
+    /// Waits for the right to decide which records there are: hold it from the check that no such
+    /// record exists to the write that adds it.
+    pub fn lock_records(&self) -> Result<Held, VaultError> {
+        self.backend.lock(Lock::Records, limits::VAULT_LOCK_TIMEOUT)
+    }
+
+    /// Waits for the right to write a record, however long that takes.
+    pub fn lock(&self, id: &RecordId) -> Result<RecordGuard, VaultError> {
+        self.lock_within(id, Duration::MAX)
+    }
+
+    /// Takes the right to write a record if it is free.
+    pub fn try_lock(&self, id: &RecordId) -> Result<Option<RecordGuard>, VaultError> {
+        let lock = self.backend.try_lock(Lock::Record(*id))?;
+        Ok(lock.map(|lock| RecordGuard::new(*id, lock)))
+    }
+
+    /// Waits for the right to write a record, in turn with other processes; after `timeout` it is
+    /// [`VaultError::Busy`], with the process that is refreshing the record where that is known.
+    pub fn lock_within(&self, id: &RecordId, timeout: Duration) -> Result<RecordGuard, VaultError> {
+        match self.backend.lock(Lock::Record(*id), timeout) {
+            Ok(lock) => Ok(RecordGuard::new(*id, lock)),
+            Err(VaultError::Busy { lock, waited, .. }) => Err(VaultError::Busy {
+                lock,
+                waited,
+                holder: self.pending(id).ok().flatten().map(|pending| pending.pid),
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_cached(&self, id: &RecordId) -> Result<Option<Arc<Record>>, VaultError> {
+        loop {
+            // Before the read, so that a write in between makes the stamp old, never the content.
+            let stamp = self.backend.record_stamp(*id)?;
+            if let Some((known, record)) = self.cache.lock().get(id)
+                && *known == stamp
+            {
+                return Ok(Some(Arc::clone(record)));
+            }
+            // Before the read too: a key that is gone by then has no record left.
+            let keys = self.cached_keys();
+            let Some(file) = self.backend.read_record(*id)? else {
+                self.cache.lock().remove(id);
+                return Ok(None);
+            };
+            match record::open(|epoch| keys.record_key(epoch), &self.id, *id, &file) {
+                Ok(record) => {
+                    let record = Arc::new(record);
+                    self.cache.lock().insert(*id, (stamp, Arc::clone(&record)));
+                    return Ok(Some(record));
+                }
+                // Written under a key that came after ours: look at the header, and then again.
+                Err(RecordError::Newer) if self.current_keys()?.current().0 != keys.current().0 => {
+                }
+                Err(RecordError::Newer) => {
+                    return Err(VaultError::NewerFormat {
+                        name: self.backend.record_name(*id),
+                    });
+                }
+                Err(RecordError::Damaged) => return Err(VaultError::Corrupt { id: *id }),
+            }
+        }
+    }
+
+    /// Returns the bytes of a record under the key of the header as it is now. The caller holds the
+    /// record's lock, or [`Lock::Vault`], until they are written.
+    pub(super) fn sealed(
+        &self,
+        id: RecordId,
+        kind: u8,
+        generation: u64,
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, VaultError> {
+        let keys = self.current_keys()?;
+        let (epoch, key) = keys.current();
+        let header = RecordHeader {
+            kind,
+            epoch,
+            generation,
+            vault: self.id,
+            id,
+            nonce: random(&*self.entropy),
+            length: 0,
+        };
+        Ok(record::seal(key, header, plaintext))
+    }
+
+    /// Moves a damaged record aside; the others serve on.
+    fn set_aside(&self, guard: &RecordGuard) -> Result<(), VaultError> {
+        let id = guard.id();
+        let file = self.backend.read_record(id)?.unwrap_or_default();
+        let generation = RecordHeader::parse(&file).map_or(0, |header| header.generation);
+        self.backend.set_record_aside(guard, generation)?;
+        tracing::warn!(%id, generation, "a damaged record was set aside");
+        Ok(())
+    }
+}
