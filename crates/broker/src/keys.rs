@@ -5,9 +5,7 @@
 
 use std::sync::Arc;
 
-use provider_auth_vault::{
-    ExistingKey, KeySecrets, KeySlot, KeySource, Options, Vault, default_engine,
-};
+use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource, Options, Vault};
 use secrecy::SecretString;
 
 use crate::error::BrokerError;
@@ -39,7 +37,8 @@ impl KeyService {
             match self.store.open_vault() {
                 None => {
                     let entropy = self.store.vault_entropy();
-                    let init = move || Vault::init(options, existing, default_engine(), entropy);
+                    let engine = self.store.engine.clone();
+                    let init = move || Vault::init(options, existing, engine, entropy);
                     self.store.replace_vault(init).await?;
                 }
                 Some(vault) if existing == ExistingKey::Refuse => {
@@ -74,7 +73,8 @@ impl KeyService {
         {
             let _locked = self.store.lock_openings().await;
             let entropy = self.store.vault_entropy();
-            let work = move || Vault::import_key(options, &key, default_engine(), entropy);
+            let engine = self.store.engine.clone();
+            let work = move || Vault::import_key(options, &key, engine, entropy);
             let imported = blocking(work).await?;
             let another = match self.store.open_vault() {
                 Some(vault) => vault.reopen_as(imported),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use provider_auth_policy::{Request, Selection, SharedState, Timestamp, select, serving_order};
-use provider_auth_vault::{KeySlot, Quarantined, Vault, VaultState, default_engine};
+use provider_auth_vault::{KeySlot, Quarantined, Vault, VaultState};
 use url::Url;
 
 use crate::error::BrokerError;
@@ -118,9 +118,10 @@ impl StatusService {
     /// How the vault stands. It is not created, and no prompt is shown.
     pub(crate) async fn vault_status(self: &Arc<Self>) -> Result<VaultStatus, BrokerError> {
         let (options, open) = (self.store.vault_options(), self.store.open_vault());
+        let engine = self.store.engine.clone();
         let mut status = blocking(move || match open {
             Some(vault) => vault.status_now(),
-            None => Vault::status(&options, default_engine()),
+            None => Vault::status(&options, engine),
         })
         .await?;
         // How many there are is known of an open vault only; one that opens is opened, and nothing is created.

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use provider_auth_policy::{AccountId, AccountKind};
-use provider_auth_vault::{Vault, VaultError, VaultState, default_engine};
+use provider_auth_vault::{Vault, VaultError, VaultState};
 
 use crate::error::BrokerError;
 use crate::host::blocking;
@@ -229,7 +229,8 @@ impl MigrationService {
             return Ok(true);
         }
         let options = self.store.interactive_options();
-        let status = blocking(move || Vault::status(&options, default_engine())).await?;
+        let engine = self.store.engine.clone();
+        let status = blocking(move || Vault::status(&options, engine)).await?;
         Ok(status.state != VaultState::Empty)
     }
 }

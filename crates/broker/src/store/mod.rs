@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use provider_auth_policy::{SharedState, Timestamp};
-use provider_auth_vault::{RecordId, Vault, VaultError};
+use provider_auth_vault::{Engine, RecordId, Vault, VaultError, default_engine};
 use tokio::runtime::Handle;
 
 use crate::config::{Inline, Settings};
@@ -57,6 +57,8 @@ pub(crate) struct Store {
     pub(crate) notifier: Notifier,
     inline: Inline,
     settings: RwLock<Arc<Settings>>,
+    /// Where vaults are kept.
+    pub(crate) engine: Arc<dyn Engine>,
     vault: RwLock<Option<Arc<Vault>>>,
     openings: Openings,
     changes: ChangeDetector,
@@ -84,6 +86,7 @@ impl Store {
             notifier: Notifier::new(events, clock),
             inline: inline.clone(),
             settings: RwLock::new(Arc::new(settings)),
+            engine: default_engine(),
             vault: RwLock::default(),
             openings: Openings::default(),
             changes: ChangeDetector::default(),

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use provider_auth_vault::{
-    Entropy, KeySecrets, Options, RecordId, Vault, VaultError, default_engine,
-};
+use provider_auth_vault::{Entropy, KeySecrets, Options, RecordId, Vault, VaultError};
 use tokio::sync::MutexGuard;
 
 use super::Store;
@@ -99,7 +97,8 @@ impl Store {
             return Err(BrokerError::Shared(refusal));
         }
         let entropy = self.vault_entropy();
-        let open = move || Vault::open(options, default_engine(), entropy);
+        let engine = self.engine.clone();
+        let open = move || Vault::open(options, engine, entropy);
         let opened = match looked_through(open).await {
             Ok(opened) => opened,
             Err(error) => return Err(BrokerError::Shared(opening.refused(error.into()))),
