@@ -1,8 +1,14 @@
 //! Other programs of this machine crowd the callback port: the right answer is served at once all the same.
 
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use provider_auth_oauth::CallbackError;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::Instant;
+use url::Url;
 
 use super::*;
 

@@ -2,8 +2,11 @@
 
 use provider_auth_fuzz::Target;
 use provider_auth_oauth::{LoginSecrets, Pasted, Server, read_callback};
+use url::Url;
 use url::form_urlencoded;
 
+use super::head::{self, Expected, Head};
+use super::page::Page;
 use super::*;
 
 const WORDS: &[&str] = &[

@@ -9,8 +9,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::connections::Connections;
+use super::door::{Door, welcome};
 use super::page::Page;
-use super::{Door, welcome};
 use crate::limits;
 
 /// The ports of this process that are still open, each with what closes it.
