@@ -12,8 +12,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::beside::{holds_only, metadata};
 use super::field::{Unclear, enterprise_origin, moment, needed, place, said, secret_of, sendable};
+use super::metadata::{holds_only, metadata};
 use super::object::Object;
 use super::source::{Form, Source};
 use crate::config::Provider;

@@ -4,11 +4,11 @@
 //! written and read back from the disk before its file is touched; and what is not understood stays where it is. An entry
 //! that was taken over once is known again by a hash that is sealed with its account, whatever became of the account.
 
-mod beside;
 mod entry;
 mod erase;
 mod field;
 mod kept;
+mod metadata;
 mod object;
 mod plan;
 mod run;
