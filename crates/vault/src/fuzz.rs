@@ -143,7 +143,7 @@ fn signed_anew(file: &[u8]) -> String {
     let mut line = first_line(file);
     let signature = key(2).derive(&[b"header"]).sign(&line);
     line.push(b'\n');
-    line.extend_from_slice(crate::hex::encode(&signature).as_bytes());
+    line.extend_from_slice(hex::encode(signature).as_bytes());
     line.push(b'\n');
     match Header::parse(&line).and_then(|header| {
         header.verify(&line, &key(2))?;

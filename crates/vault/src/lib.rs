@@ -31,7 +31,6 @@ mod folder;
 mod format;
 #[cfg(test)]
 mod fuzz;
-mod hex;
 mod host_files;
 mod keys;
 pub mod limits;

@@ -5,7 +5,6 @@ mod removal;
 
 use std::sync::Arc;
 
-use provider_auth_oauth::Identity;
 use provider_auth_policy::AccountView;
 use secrecy::SecretString;
 
@@ -109,23 +108,15 @@ impl AccountService {
         let now = self.store.now();
         let namespace = checked_name("namespace", namespace)?;
         let namespace = provider.pool(namespace.as_deref()).to_owned();
+        let secret = Secret::Api {
+            key,
+            other: Unknown::default(),
+        };
         let credential = Credential {
-            provider: provider.id.to_string(),
             namespace,
             label: checked_name("label", label)?.unwrap_or_default(),
-            enabled: true,
             priority: priority.unwrap_or_default(),
-            created_at: now,
-            updated_at: now,
-            identity: Identity::default(),
-            audience: Audience::key(&provider),
-            secret: Secret::Api {
-                key,
-                other: Unknown::default(),
-            },
-            moved_at: None,
-            taken_from: None,
-            other: Unknown::default(),
+            ..Credential::new(&provider.id, Audience::key(&provider), secret, now)
         };
         self.store.store_account(credential, priority).await
     }

@@ -13,7 +13,6 @@ use super::origin::Origin;
 use super::provider::Provenance;
 use super::provider_keys::{ProviderKeys, ROOT, RotationKeys};
 use super::tree::{Entry, Node};
-use super::values::hex;
 use crate::providers;
 
 /// What one file or inline value says about providers.
@@ -220,5 +219,5 @@ fn shape(node: &Node) -> Option<String> {
     for Entry { key, node, .. } in &entries {
         hash.update(format!("{key:?}:{}\n", node.canonical()));
     }
-    (!entries.is_empty()).then(|| hex(&hash.finalize()))
+    (!entries.is_empty()).then(|| hex::encode(hash.finalize()))
 }

@@ -15,7 +15,6 @@ use super::paths::{self, Platform, expand, variable};
 use super::provider::Provenance;
 
 use super::tree::{self, Node};
-use super::values::hex;
 use crate::host::Env;
 
 /// What has been read so far.
@@ -137,7 +136,7 @@ impl Sources {
     /// Notes what a project file holds, and names it by its true path.
     fn of_project(&mut self, file: &Path, text: &str) -> Provenance {
         let path = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-        let hash = hex(&Sha256::digest(text.as_bytes()));
+        let hash = hex::encode(Sha256::digest(text.as_bytes()));
         self.hashes.insert(path.clone(), hash);
         Provenance::Project(path)
     }

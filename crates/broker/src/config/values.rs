@@ -106,11 +106,6 @@ pub(super) fn name(node: &Node) -> Result<String, ConfigError> {
     }
 }
 
-/// Bytes as hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 pub(super) fn origins(node: &Node) -> Result<Vec<Origin>, ConfigError> {
     let items = node.list()?;
     if items.is_empty() {

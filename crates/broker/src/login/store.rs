@@ -16,7 +16,7 @@ use crate::login::{LoginPlan, LoginService, Method};
 use crate::oauth_endpoints::api_origin::named_api;
 use crate::store::audience::Audience;
 use crate::store::credential::Credential;
-use crate::store::secret::{Secret, Unknown};
+use crate::store::secret::Secret;
 use crate::store::{Account, HeaderSet};
 
 impl LoginService {
@@ -75,34 +75,27 @@ impl LoginService {
             *by_assertion = made.method == Method::Assertion;
             *by_client = made.method == Method::ClientCredentials;
         }
+        let audience = Audience {
+            origins: made.provider.origins.iter().cloned().collect(),
+            issuer: server.issuer.clone(),
+            token_endpoint: server.token_endpoint.clone(),
+            revocation_endpoint: server.revocation_endpoint.clone(),
+            client_id: Some(client.id).filter(|id| !id.is_empty()),
+            client_auth: client.auth,
+            exchange_endpoint: server.exchange_endpoint.clone(),
+            api,
+            resource: made.mcp.as_ref().map(|mcp| mcp.url.clone()),
+            resource_id: made.mcp.as_ref().and_then(McpServer::own_id),
+            is_elsewhere: made.mcp.as_ref().is_some_and(|mcp| mcp.is_elsewhere),
+            registration: made.mcp.as_ref().and_then(|mcp| mcp.registration.clone()),
+            ..Audience::made_under(&made.provider)
+        };
         let credential = Credential {
-            provider: made.provider.id.to_string(),
             namespace: made.namespace.clone(),
             label: made.label.clone().unwrap_or_default(),
-            enabled: true,
             priority: made.priority.unwrap_or_default(),
-            created_at: now,
-            updated_at: now,
             identity,
-            audience: Audience {
-                origins: made.provider.origins.iter().cloned().collect(),
-                issuer: server.issuer.clone(),
-                token_endpoint: server.token_endpoint.clone(),
-                revocation_endpoint: server.revocation_endpoint.clone(),
-                client_id: Some(client.id).filter(|id| !id.is_empty()),
-                client_auth: client.auth,
-                exchange_endpoint: server.exchange_endpoint.clone(),
-                api,
-                resource: made.mcp.as_ref().map(|mcp| mcp.url.clone()),
-                resource_id: made.mcp.as_ref().and_then(McpServer::own_id),
-                is_elsewhere: made.mcp.as_ref().is_some_and(|mcp| mcp.is_elsewhere),
-                registration: made.mcp.as_ref().and_then(|mcp| mcp.registration.clone()),
-                ..Audience::made_under(&made.provider)
-            },
-            secret,
-            moved_at: None,
-            taken_from: None,
-            other: Unknown::default(),
+            ..Credential::new(&made.provider.id, audience, secret, now)
         };
         self.store.store_account(credential, made.priority).await
     }

@@ -20,7 +20,7 @@ use crate::config::Provider;
 use crate::error::BrokerError;
 use crate::migrate::MigrationService;
 use crate::providers::of_opencode;
-use crate::store::accounts::{DEFAULT_NAMESPACE, checked_name};
+use crate::store::accounts::checked_name;
 use crate::store::audience::Audience;
 use crate::store::credential::{Credential, TakenFrom};
 use crate::store::secret::{self, Secret, Unknown};
@@ -279,21 +279,7 @@ fn account(
     now: Timestamp,
 ) -> Result<Understood, Unclear> {
     checked_name("", Some(provider.to_owned())).map_err(|_| "its name can be no provider's")?;
-    let credential = Credential {
-        provider: provider.to_owned(),
-        namespace: DEFAULT_NAMESPACE.to_owned(),
-        label: String::new(),
-        enabled: true,
-        priority: 0,
-        created_at: now,
-        updated_at: now,
-        identity: Identity::default(),
-        audience,
-        secret,
-        moved_at: None,
-        taken_from: None,
-        other: Unknown::default(),
-    };
+    let credential = Credential::new(provider, audience, secret, now);
     Ok(Understood::Account(Box::new(credential), Map::new()))
 }
 

@@ -119,7 +119,7 @@ pub(super) fn entitlement(provider: &Provider, entry: &Entry) -> String {
             .chain([&*shape])
             .map(str::as_bytes),
     );
-    hash.map(|byte| format!("{byte:02x}")).concat()
+    hex::encode(hash)
 }
 
 /// Each part with its length, so that none can run into the next.

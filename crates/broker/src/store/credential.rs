@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::config::DEFAULT_NAMESPACE;
 use crate::providers;
 use crate::store::audience::Audience;
 use crate::store::secret::Secret;
@@ -59,6 +60,25 @@ pub(crate) struct TakenFrom {
 }
 
 impl Credential {
+    /// A credential that was just made, as the account of a pool that names no other.
+    pub(crate) fn new(provider: &str, audience: Audience, secret: Secret, now: Timestamp) -> Self {
+        Self {
+            provider: provider.to_owned(),
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            label: String::new(),
+            enabled: true,
+            priority: 0,
+            created_at: now,
+            updated_at: now,
+            identity: Identity::default(),
+            audience,
+            secret,
+            moved_at: None,
+            taken_from: None,
+            other: Unknown::default(),
+        }
+    }
+
     /// Reads a record; `None` when it is not one of ours.
     pub(crate) fn open(record: &Record) -> Option<Self> {
         serde_json::from_slice(record.plaintext()).ok()

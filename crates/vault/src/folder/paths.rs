@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use crate::{
     backend::{Document, Lock},
     format::record::RecordId,
-    hex,
 };
 
 /// What the name of a record's file ends with.
@@ -58,7 +57,7 @@ impl Paths {
             Document::HeaderBackup => self.dir.join("vault.hdr.bak"),
             Document::Moved => self.dir.join("moved.age"),
             Document::State => self.dir.join("state.json"),
-            Document::Cache(key) => self.cache().join(hex::encode(&key)),
+            Document::Cache(key) => self.cache().join(hex::encode(key)),
         }
     }
 

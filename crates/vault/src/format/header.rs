@@ -17,7 +17,6 @@ use crate::{
         record::VaultId,
         slot::{HeaderError, Slot, WrappingKey},
     },
-    hex,
 };
 
 const FORMAT: u32 = 1;
@@ -26,12 +25,12 @@ const FORMAT: u32 = 1;
 pub(crate) struct Header {
     format: u32,
     /// Names the vault in its records and in the keychain.
-    #[serde(with = "hex")]
+    #[serde(with = "hex::serde")]
     pub(crate) vault: VaultId,
     /// Counts the data keys of this vault, from 1.
     pub(crate) epoch: u32,
     /// Check value of the data key of this epoch.
-    #[serde(with = "hex")]
+    #[serde(with = "hex::serde")]
     check: [u8; CHECK],
     pub(crate) slots: Vec<Slot>,
     /// The data keys that records may still be under; none when no rotation is under way.
@@ -45,9 +44,9 @@ pub(crate) struct Header {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Previous {
     epoch: u32,
-    #[serde(with = "hex")]
+    #[serde(with = "hex::serde")]
     nonce: [u8; NONCE],
-    #[serde(with = "hex")]
+    #[serde(with = "hex::serde")]
     sealed: Vec<u8>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
@@ -164,7 +163,7 @@ impl Header {
             serde_json::to_vec(self).expect("a header has no key that JSON could not hold");
         let signature = header_key(data_key).sign(&file);
         file.push(b'\n');
-        file.extend_from_slice(hex::encode(&signature).as_bytes());
+        file.extend_from_slice(hex::encode(signature).as_bytes());
         file.push(b'\n');
         file
     }
@@ -226,7 +225,7 @@ fn lines(file: &[u8]) -> Result<(&[u8], Vec<u8>), HeaderError> {
         .ok_or(HeaderError::Damaged("is cut short"))?;
     let signature = file[end + 1..]
         .strip_suffix(b"\n")
-        .and_then(|line| hex::decode(std::str::from_utf8(line).ok()?));
+        .and_then(|line| hex::decode(line).ok());
     Ok((
         &file[..end],
         signature.ok_or(HeaderError::Damaged("is cut short"))?,

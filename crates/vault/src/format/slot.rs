@@ -8,7 +8,7 @@ use crate::{
     Entropy, KeySource,
     crypto::key::{CHECK, Costs, Key, NONCE, NotAuthentic, TAG, random},
     format::record::VaultId,
-    hex, limits,
+    limits,
 };
 
 /// Why a header, or a slot of it, cannot be used.
@@ -26,11 +26,11 @@ pub(crate) struct Slot {
     /// A [`KeySource`]'s name, or one that a later version knows.
     pub(crate) source: String,
     /// Check value of the key that wraps: tells a wrong key from a damaged header.
-    #[serde(with = "hex")]
+    #[serde(with = "hex::serde")]
     check: [u8; CHECK],
-    #[serde(with = "hex")]
+    #[serde(with = "hex::serde")]
     nonce: [u8; NONCE],
-    #[serde(with = "hex")]
+    #[serde(with = "hex::serde")]
     wrapped: Vec<u8>,
     /// How a passphrase becomes the key that wraps.
     #[serde(rename = "stretch", default, skip_serializing_if = "Option::is_none")]
@@ -42,7 +42,7 @@ pub(crate) struct Slot {
 /// The Argon2id salt and costs of a passphrase slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct KdfParams {
-    #[serde(with = "hex")]
+    #[serde(with = "hex::serde")]
     salt: [u8; 16],
     #[serde(flatten)]
     costs: Costs,

@@ -15,7 +15,6 @@ use crate::{
         record::VaultId,
         slot::{KdfParams, Slot, WrappingKey},
     },
-    hex,
     keys::{
         keychain,
         source::{KeySecrets, KeySource},

@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 use crate::{
     KeySource, RecordId, Vault, VaultError,
     backend::Lock,
-    hex,
     keys::keychain::{self, Prompts},
     limits,
 };
@@ -155,7 +154,7 @@ impl Vault {
     }
 
     fn marks_entry(&self) -> keychain::Name {
-        keychain::Name::marks(hex::encode(&self.id))
+        keychain::Name::marks(hex::encode(self.id))
     }
 }
 

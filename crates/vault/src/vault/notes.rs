@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RecordGuard, RecordId, Vault, VaultError, hex};
+use crate::{RecordGuard, RecordId, Vault, VaultError};
 
 /// Says that a refresh token is being spent, so that a crash in between is noticed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,7 +10,7 @@ pub struct Pending {
     /// The record's generation when its token was spent: an older note is a leftover.
     pub generation: u64,
     /// A hash of the refresh token.
-    #[serde(with = "hex")]
+    #[serde(with = "hex::serde")]
     pub refresh_hash: [u8; 32],
     /// Unix milliseconds.
     pub started_at: u64,

@@ -12,7 +12,6 @@ use super::trust::{TrustState, TrustedFile, TrustedFiles};
 use crate::config::error::ConfigError;
 use crate::config::limits::MOST_TOLD;
 use crate::config::provider::Provider;
-use crate::config::values::hex;
 
 /// One file of a project.
 #[derive(Clone, Debug)]
@@ -68,7 +67,7 @@ impl ProjectFile {
         let mut hash = Sha256::new();
         hash.update(&sha256);
         hash.update(&listed);
-        let shown = hex(&hash.finalize());
+        let shown = hex::encode(hash.finalize());
         let state = match providers.is_empty() {
             true => TrustState::Unneeded,
             false => trusted.state_of(&file, &shown),

@@ -6,7 +6,6 @@ use serde::Deserialize;
 use sha2::Digest;
 
 use super::*;
-use crate::hex;
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -67,7 +66,7 @@ fn bundles_pass_the_vectors_of_the_age_format() {
         let (name, opened) = (&vector.name, vector.open());
         match (vector.expect.as_str(), &opened) {
             ("success", Ok(bytes)) => {
-                let hash = hex::encode(&Sha256::digest(bytes.expose_secret()));
+                let hash = hex::encode(Sha256::digest(bytes.expose_secret()));
                 assert_eq!(Some(hash), vector.payload, "{name}");
             }
             // Another stanza is another kind of key: the passphrase is not even tried.

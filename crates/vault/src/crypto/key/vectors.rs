@@ -15,17 +15,17 @@ struct AeadTest {
     #[serde(rename = "tcId")]
     id: u32,
     comment: String,
-    #[serde(with = "crate::hex")]
+    #[serde(with = "hex::serde")]
     key: Vec<u8>,
-    #[serde(with = "crate::hex")]
+    #[serde(with = "hex::serde")]
     iv: [u8; NONCE],
-    #[serde(with = "crate::hex")]
+    #[serde(with = "hex::serde")]
     aad: Vec<u8>,
-    #[serde(with = "crate::hex")]
+    #[serde(with = "hex::serde")]
     msg: Vec<u8>,
-    #[serde(with = "crate::hex")]
+    #[serde(with = "hex::serde")]
     ct: Vec<u8>,
-    #[serde(with = "crate::hex")]
+    #[serde(with = "hex::serde")]
     tag: [u8; TAG],
     result: String,
 }
@@ -66,18 +66,18 @@ struct Stretching {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Stretched {
-    #[serde(with = "crate::hex")]
+    #[serde(with = "hex::serde")]
     password: Vec<u8>,
-    #[serde(with = "crate::hex")]
+    #[serde(with = "hex::serde")]
     salt: Vec<u8>,
-    #[serde(default, with = "crate::hex")]
+    #[serde(default, with = "hex::serde")]
     secret: Vec<u8>,
-    #[serde(default, with = "crate::hex")]
+    #[serde(default, with = "hex::serde")]
     associated: Vec<u8>,
     memory_kib: u32,
     passes: u32,
     lanes: u32,
-    #[serde(with = "crate::hex")]
+    #[serde(with = "hex::serde")]
     tag: [u8; 32],
 }
 
