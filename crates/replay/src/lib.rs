@@ -9,6 +9,7 @@ mod chart;
 mod ours;
 mod peers;
 mod play;
+mod player;
 mod random;
 mod report;
 mod rotator;
@@ -17,7 +18,8 @@ mod tally;
 mod upstream;
 
 pub use chart::chart;
-pub use play::{Player, play};
+pub use play::play;
+pub use player::Player;
 pub use report::{page, report, table};
 pub use scenario::{
     Account, Arrivals, ClockJump, Fault, FaultKind, Says, Scenario, UnreadableScenario, Window,

@@ -10,9 +10,9 @@ use provider_auth_policy::{
 };
 
 use crate::random::Chance;
-use crate::rotator::{After, Call, Move, Rotator};
+use crate::rotator::{After, Move, Rotator};
 use crate::scenario::{Account, Scenario};
-use crate::upstream::Answer;
+use crate::upstream::{Answer, Call};
 
 /// The policy and all that it decides from.
 pub(crate) struct Ours {

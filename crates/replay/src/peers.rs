@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use provider_auth_policy::{Signals, Timestamp, stated_wait};
 
-use crate::rotator::{After, Call, Move, Rotator};
-use crate::upstream::Answer;
+use crate::rotator::{After, Move, Rotator};
+use crate::upstream::{Answer, Call};
 
 /// Rest after a limit that states no time.
 const USUAL_REST: Duration = Duration::from_secs(60);

@@ -3,76 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use provider_auth_policy::{Strategy, Timestamp};
+use provider_auth_policy::Timestamp;
 
-use crate::ours::Ours;
-use crate::peers::{EveryLimit, Hybrid, Rest};
-use crate::rotator::{After, Call, Move, Rotator};
+use crate::player::Player;
+use crate::rotator::{After, Move, Rotator};
 use crate::scenario::{Scenario, minutes};
 use crate::tally::{Cause, Tally};
-use crate::upstream::{Answer, Upstream};
+use crate::upstream::{Answer, Call, Upstream};
 
 /// When every scenario begins.
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-
-/// A policy that is played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Player {
-    /// The policy of this product, by one of its strategies.
-    Ours(Strategy),
-    /// A model: rotates on every 429.
-    EveryLimit,
-    /// A model: the hybrid score.
-    Hybrid,
-    /// A model: every 429 rests its account for 30 s.
-    Fixed30,
-}
-
-impl Player {
-    /// All of them, ours first.
-    pub const ALL: [Self; 8] = [
-        Self::Ours(Strategy::Sticky),
-        Self::Ours(Strategy::EarliestReset),
-        Self::Ours(Strategy::Balanced),
-        Self::Ours(Strategy::FillFirst),
-        Self::Ours(Strategy::RoundRobin),
-        Self::EveryLimit,
-        Self::Hybrid,
-        Self::Fixed30,
-    ];
-
-    /// Returns its name in reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ours(Strategy::Sticky) => "sticky",
-            Self::Ours(Strategy::EarliestReset) => "earliest-reset",
-            Self::Ours(Strategy::Balanced) => "balanced",
-            Self::Ours(Strategy::FillFirst) => "fill-first",
-            Self::Ours(Strategy::RoundRobin) => "round-robin",
-            Self::EveryLimit => "rotate on every 429",
-            Self::Hybrid => "hybrid score",
-            Self::Fixed30 => "fixed 30 s",
-        }
-    }
-
-    /// Tells whether it is a model of what others do.
-    pub const fn is_model(self) -> bool {
-        !matches!(self, Self::Ours(_))
-    }
-
-    fn rotator(self, scenario: &Scenario) -> Box<dyn Rotator> {
-        let count = scenario.accounts.len();
-        match self {
-            Self::Ours(strategy) => Box::new(Ours::new(scenario, strategy)),
-            Self::EveryLimit => Box::new(EveryLimit::new(count, Rest::AsStated)),
-            Self::Hybrid => Box::new(Hybrid::new(count, START)),
-            Self::Fixed30 => {
-                let rest = Rest::Fixed(Duration::from_secs(30));
-                Box::new(EveryLimit::new(count, rest))
-            }
-        }
-    }
-}
 
 enum Event {
     /// A request asks where to go: it has just come, or its wait is over.
@@ -100,7 +40,7 @@ pub fn play(scenario: &Scenario, player: Player) -> Tally {
     Stage {
         scenario,
         upstream: Upstream::new(scenario, START),
-        rotator: player.rotator(scenario),
+        rotator: player.rotator(scenario, START),
         tally: Tally::new(scenario, player, START),
         events: events(scenario),
         sequence: 0,

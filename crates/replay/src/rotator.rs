@@ -4,18 +4,7 @@ use std::time::Duration;
 
 use provider_auth_policy::Timestamp;
 
-use crate::scenario::Flaw;
-use crate::upstream::Answer;
-
-/// One request, as a rotator knows it.
-#[derive(Debug, Clone)]
-pub(crate) struct Call {
-    pub(crate) id: usize,
-    pub(crate) session: String,
-    pub(crate) model: String,
-    pub(crate) path: String,
-    pub(crate) flaw: Option<Flaw>,
-}
+use crate::upstream::{Answer, Call};
 
 /// What a request does next.
 #[derive(Debug)]

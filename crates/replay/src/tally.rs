@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use provider_auth_policy::Timestamp;
 
-use crate::play::Player;
-use crate::rotator::Call;
+use crate::player::Player;
 use crate::scenario::Scenario;
-use crate::upstream::Answer;
+use crate::upstream::{Answer, Call};
 
 /// What happened in one play.
 #[derive(Debug, Clone)]

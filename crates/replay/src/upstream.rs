@@ -5,11 +5,20 @@ use std::time::Duration;
 
 use provider_auth_policy::Timestamp;
 
-use crate::rotator::Call;
 use crate::scenario::{Account, FaultKind, Flaw, Says, Scenario, Window, minutes};
 
 /// How long a refusal that states no time is a cause to be elsewhere: the longest rest of the policy's ladder.
 const SILENT_REFUSAL: Duration = Duration::from_secs(15 * 60);
+
+/// One request, as the provider gets it and a rotator knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) id: usize,
+    pub(crate) session: String,
+    pub(crate) model: String,
+    pub(crate) path: String,
+    pub(crate) flaw: Option<Flaw>,
+}
 
 /// An answer of the provider.
 #[derive(Debug, Clone, Default)]
