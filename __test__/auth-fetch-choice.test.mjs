@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { chat, openDesk, rejection } from './support/desk.mjs'
+import { until } from './support/until.mjs'
 import { throttle } from './support/upstream.mjs'
 
 const { library, upstream, openPool } = await openDesk({ rotation: { maxWaitMs: 0 } })
@@ -129,7 +130,7 @@ test('every_decision_of_a_request_is_an_event_with_ids_only', async () => {
   const stop = library.subscribe((event) => event.namespace === namespace && events.push(event))
   upstream.plan(accounts[0], { ...throttle(600), times: 1 })
   await fetch(upstream.chatUrl, chat())
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await until('it is served', () => events.at(-1)?.type === 'served')
   stop()
   const ids = await idsOf(namespace)
   const [ada, bob] = accounts.map((name) => ids[name])

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import nodeFetch, { Request as NodeRequest } from 'node-fetch'
 import * as undici from 'undici'
 import { chat, openDesk, rejection } from './support/desk.mjs'
+import { until } from './support/until.mjs'
 import { bodies, throttle } from './support/upstream.mjs'
 
 const { upstream, elsewhere, openPool } = await openDesk()
@@ -65,7 +66,8 @@ for (const [name, { fetch: given, Request: Own }] of Object.entries(fetches)) {
     assert.equal(response.status, 429)
     assert.equal(response.ok, false)
     assert.equal(response.url, upstream.chatUrl)
-    assert.ok(Number(response.headers.get('retry-after')) >= 39)
+    // Less by what the test has taken since.
+    assert.ok(Number(response.headers.get('retry-after')) > 10)
     const clone = response.clone()
     assert.equal(clone.url, upstream.chatUrl)
     assert.deepEqual(await clone.json(), bodies.throttled)
@@ -79,7 +81,7 @@ for (const [name, { fetch: given, Request: Own }] of Object.entries(fetches)) {
     const start = performance.now()
     const response = await fetch(upstream.chatUrl, chat())
     assert.equal(await response.text(), body)
-    assert.ok(performance.now() - start < 5_000)
+    assert.ok(performance.now() - start < 15_000)
   })
 
   test(`${name}: a stream passes byte for byte; an error in it moves on, or is told`, async () => {
@@ -142,12 +144,14 @@ for (const [name, { fetch: given, Request: Own }] of Object.entries(fetches)) {
   })
 
   test(`${name}: an abort ends it with its reason`, async () => {
-    const { fetch, accounts } = await open(['ada'])
+    const { fetch, accounts, seen } = await open(['ada'])
     upstream.plan(accounts[0], { hang: true })
     const reason = new RangeError('mine')
     const controller = new AbortController()
-    setTimeout(() => controller.abort(reason), 30)
-    assert.equal(await rejection(fetch(upstream.chatUrl, { ...chat(), signal: controller.signal })), reason)
+    const outcome = rejection(fetch(upstream.chatUrl, { ...chat(), signal: controller.signal }))
+    await until('the request is at the server', () => seen().length === 1)
+    controller.abort(reason)
+    assert.equal(await outcome, reason)
   })
 }
 

@@ -65,7 +65,7 @@ const ways = {
 for (const path of ['/json', '/json/pieces', '/json/gzip', '/json/none', '/json/error', '/redirect/302?to=/json']) {
   for (const [way, read] of Object.entries(ways)) {
     test(`${path} by ${way}`, async () => {
-      const [ours, plain] = [await observe(authFetch, path, read), await observe(fetch, path, read)]
+      const [ours, plain] = await Promise.all([observe(authFetch, path, read), observe(fetch, path, read)])
       assert.deepEqual(ours, plain)
     })
   }

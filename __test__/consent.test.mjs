@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { findChromium, startChromium } from './support/chromium.mjs'
-import { openStage, until } from './support/stage.mjs'
+import { openStage } from './support/stage.mjs'
+import { until } from './support/until.mjs'
 
 const program = findChromium()
 const skip = program === undefined && 'no Chromium found: apt-get install chromium'
@@ -27,7 +28,7 @@ for (const provider of ['public', 'confidential']) {
       shown = browser.open(url)
     }
     const login = library.login({ provider, method: 'browser', onPrompt })
-    const page = await until(() => shown)
+    const page = await until('a page is shown', () => shown)
     const isCallback = ({ url }) => url.startsWith('http://127.0.0.1:') && !url.startsWith(oidc.issuer)
     const { url, text, forms } = await page.pass({ login: user, password: 'any password' }, isCallback)
     const account = await login

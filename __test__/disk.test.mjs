@@ -21,13 +21,16 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { chat, openStage } from './support/stage.mjs'
+import { until } from './support/until.mjs'
 
 /** A user number that owns nothing. */
 const NOBODY = 65_534
 /** Of a tmpfs, in KiB: a vault with a few accounts, and little more. */
 const SMALL_DISK = 128
 
+let fillers = 0
 const isRoot = process.getuid?.() === 0
 const { oidc, upstream, sandbox, logIn, inChild } = await openStage({
   name: 'disk',
@@ -39,11 +42,11 @@ const keeper = await logIn('keeper')
 
 /**
  * A process that serves while the disk is full, then while it is read-only, then while it has room again. What it does
- * at each word that is written to its control file is told in one line.
+ * at each word that comes on its standard input is told in one line.
  */
 const SERVER = `
-  import { readFileSync, watchFile } from 'node:fs'
-  const [control, id] = process.argv.slice(2)
+  import { createInterface } from 'node:readline'
+  const [id] = process.argv.slice(2)
   const told = (call) => call.then(() => 'ok', ({ code, message }) => ({ code, message }))
   const ask = (options) => auth.createAuthFetch({ provider: 'local', account: id, ...options })
   const serve = async () => (await ask()('${upstream.chatUrl}', ${JSON.stringify(chat())})).status
@@ -57,16 +60,10 @@ const SERVER = `
     afterwards: await serve(),
     accounts: (await auth.listAccounts()).length,
   })
-  let last = ''
-  watchFile(control, { interval: 20 }, async () => {
-    const word = readFileSync(control, 'utf8')
-    if (word === last) return
-    last = word
-    console.log(JSON.stringify(await work(word)))
-  })
   await auth.addApiKey({ provider: 'local', namespace: 'limited', apiKey: 'sk-limited' })
   await serve()
-  console.log('ready')`
+  console.log('ready')
+  for await (const word of createInterface({ input: process.stdin })) console.log(JSON.stringify(await work(word)))`
 
 test('a full disk and a read-only one cost nothing but what cannot be written', async (t) => {
   const disk = mountSmallDisk(t)
@@ -75,18 +72,21 @@ test('a full disk and a read-only one cost nothing but what cannot be written', 
   cpSync(sandbox.vaultDir, dir, { recursive: true })
   upstream.admit('sk-limited', 'limited')
   upstream.plan('limited', { status: 429, headers: { 'retry-after': '600' }, body: '{}', times: Infinity })
-  const control = join(sandbox.dir, 'control')
-  writeFileSync(control, '')
-  const { child, line } = sandbox.start(SERVER, { args: [control, keeper.id], env: { PROVIDER_AUTH_DIR: dir } })
+  const { child, line } = sandbox.start(SERVER, { args: [keeper.id], env: { PROVIDER_AUTH_DIR: dir }, input: null })
   await line(/ready/)
   const at = async (word) => {
-    writeFileSync(control, word)
+    child.stdin.write(`${word}\n`)
     return JSON.parse(await line(new RegExp(`"word":"${word}"`)))
   }
   const kept = () => contents(join(dir, 'rec'))
   const refreshes = () => oidc.counters.refreshRequests
 
-  fill(disk)
+  // What the process still had to write gives room back once it has failed.
+  await until('the disk stays full', async () => {
+    fill(disk)
+    await sleep(500)
+    return fill(disk) === 0
+  })
   let [before, asked] = [kept(), refreshes()]
   const full = await at('full')
   assert.deepEqual([full.served, full.afterwards, full.limited], [200, 200, 429])
@@ -254,14 +254,17 @@ function remount(disk, mode) {
   assert.equal(status, 0, stderr)
 }
 
-/** Takes all room, to the last page. */
+/** Takes all room, to the last page, and returns how many pages that were. */
 function fill(disk) {
-  for (let number = 0; ; number += 1) {
+  for (let pages = 0; pages <= SMALL_DISK / 4; pages += 1) {
+    fillers += 1
+    const file = join(disk, `filler-${fillers}`)
     try {
-      writeFileSync(join(disk, `filler-${number}`), Buffer.alloc(4096))
+      writeFileSync(file, Buffer.alloc(4096))
     } catch (error) {
       assert.equal(error.code, 'ENOSPC')
-      return
+      return pages
     }
   }
+  throw new Error(`a disk of ${SMALL_DISK} KiB is never full`)
 }

@@ -7,6 +7,7 @@ import { stripVTControlCharacters } from 'node:util'
 import { signIn } from './support/agent.mjs'
 import { LIBRARY_URL } from './support/sandbox.mjs'
 import { openStage } from './support/stage.mjs'
+import { until } from './support/until.mjs'
 
 const { sandbox, inChild } = await openStage({
   name: 'first-contact',
@@ -31,7 +32,7 @@ for (const options of ["{ provider: 'page-only' }", "{ provider: 'local', method
     const { outcome, message, ms } = await inChild(login(options), { env: NO_DISPLAY })
     assert.equal(outcome, 'INVALID_ARGUMENT', message)
     for (const remedy of ['readCode', 'startLogin', "method: 'device'"]) assert.ok(message.includes(remedy), message)
-    assert.ok(ms < 5_000, `${ms} ms`)
+    assert.ok(ms < 30_000, `${ms} ms`)
   })
 }
 
@@ -198,24 +199,14 @@ function atTerminal(options) {
     input: null,
   })
   let screen = ''
-  const looking = new Set()
   child.stdout.on('data', (chunk) => {
     screen += chunk
-    for (const look of looking) look()
   })
   after(() => child.kill())
   const seen = (pattern) =>
-    new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${pattern} was not shown within 20 s: ${screen}`)), 20_000)
-      const look = () => {
-        const found = pattern.exec(stripVTControlCharacters(screen))
-        if (found === null) return
-        clearTimeout(timer)
-        looking.delete(look)
-        resolve(found)
-      }
-      looking.add(look)
-      look()
-    })
+    until(
+      () => `${pattern} on the screen, which shows ${screen}`,
+      () => pattern.exec(stripVTControlCharacters(screen)),
+    )
   return { screen: () => screen, seen, type: (text) => child.stdin.write(text), ended }
 }

@@ -12,6 +12,7 @@ import { startMcp } from './support/dialects/mcp.mjs'
 import { createOpenCode, PLUGIN } from './support/opencode.mjs'
 import { LIBRARY_URL } from './support/sandbox.mjs'
 import { chat, openStage } from './support/stage.mjs'
+import { until } from './support/until.mjs'
 
 const FIXTURE = fileURLToPath(new URL('./fixtures/hostile-repository', import.meta.url))
 const SECRETS = { file: 'S3CRET-of-the-ssh-key', variable: 'sk-S3CRET-of-the-variable' }
@@ -416,17 +417,18 @@ async function atTerminal(repository, typed, ahead = '') {
     input: null,
   })
   let screen = ''
+  let isOver = false
   terminal.child.stdin.write(ahead)
-  await new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no question within 10 s: ${screen}`)), 10_000)
-    terminal.child.stdout.on('data', (chunk) => {
-      screen += chunk
-      if (!screen.includes('[y/N]')) return
-      clearTimeout(timer)
-      resolve()
-    })
-    terminal.child.once('close', resolve)
+  terminal.child.stdout.on('data', (chunk) => {
+    screen += chunk
   })
+  terminal.child.once('close', () => {
+    isOver = true
+  })
+  await until(
+    () => `a question or the end, after ${screen}`,
+    () => isOver || screen.includes('[y/N]'),
+  )
   terminal.child.stdin.write(typed)
   await terminal.ended
   return { screen, outcome: JSON.parse(readFileSync(said, 'utf8')).outcome }

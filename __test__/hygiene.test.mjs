@@ -161,7 +161,7 @@ test('in the whole process no spent token is left, and what is kept is where no 
   }
   // What a connection or a thread that is just ending still holds is given the time to end.
   let counts
-  await until(() => {
+  await until('no spent token is left', () => {
     counts = count(needles)
     return counts.every(({ what }) => !what.startsWith('spent'))
   }).catch(() => {})

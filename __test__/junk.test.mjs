@@ -337,7 +337,7 @@ test('a token endpoint that hangs is given up after 30 s, and the login is kept'
   const { error, others, owner } = await hanging
   assert.equal(error.code, 'REFRESH_FAILED')
   assert.match(error.message, /in time/)
-  assert.ok(error.waited > 25_000 && error.waited < 40_000, `it waited ${error.waited} ms`)
+  assert.ok(error.waited > 25_000 && error.waited < 60_000, `it waited ${error.waited} ms`)
   assert.equal(others, 200, 'other accounts were served meanwhile')
   assert.equal(owner, 'sloth')
 })

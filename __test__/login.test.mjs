@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { signIn } from './support/agent.mjs'
 import { rejection } from './support/desk.mjs'
-import { openStage, until } from './support/stage.mjs'
+import { openStage } from './support/stage.mjs'
+import { until } from './support/until.mjs'
 
 const neighbour = await startNeighbour()
 const { oidc, upstream, sandbox, library, logIn, inChild } = await openStage({
@@ -90,7 +91,7 @@ test('a device login ends when the user has entered the code, and slows down whe
   assert.ok(session.url.startsWith(oidc.issuer) && session.url.includes(session.userCode))
   assert.ok(session.instructions.includes(session.userCode))
   const finished = session.finish()
-  await until(() => polls().length === 1)
+  await until('it polls', () => polls().length === 1)
   oidc.setFault(undefined)
 
   await signIn(session, { user })
@@ -106,7 +107,7 @@ test('a client with a key signs each poll of a device login anew', async () => {
   const finished = session.finish()
   const polls = () => oidc.requests.filter(({ grant }) => grant?.endsWith('device_code'))
   const before = polls().length
-  await until(() => polls().length > before + 1)
+  await until('it polls twice more', () => polls().length > before + 1)
   await signIn(session, { user })
   assert.equal((await finished).identity.subject, user)
 })
@@ -152,7 +153,7 @@ test('a browser on another machine ends on an address that can be pasted instead
   const readCode = async () => (await addressToPaste(shown, user)).href
   const account = await library.login({ provider: 'local', method: 'browser', label: user, onPrompt, readCode })
   assert.equal(account.identity.subject, user)
-  await until(async () => !(await isOpen(shown)))
+  await until('the callback port is closed', async () => !(await isOpen(shown)))
 })
 
 test('an API key is a login too', async () => {
@@ -256,7 +257,8 @@ test('an abort, a cancel and the end of patience each end a login and close its 
   cancelled.cancel()
   const codes = (await Promise.all(ends)).map(({ code }) => code)
   assert.deepEqual(codes, ['LOGIN_CANCELLED', 'LOGIN_CANCELLED', 'LOGIN_TIMEOUT'])
-  for (const session of [aborted, cancelled, late]) await until(async () => !(await isOpen(session)))
+  for (const session of [aborted, cancelled, late])
+    await until('the callback port is closed', async () => !(await isOpen(session)))
   const options = { provider: 'local', method: 'browser', signal: AbortSignal.abort() }
   assert.equal((await rejection(library.login(options))).code, 'LOGIN_CANCELLED')
 })

@@ -11,6 +11,7 @@ import { startMcp } from './support/dialects/mcp.mjs'
 import { visit } from './support/dialects/strict.mjs'
 import { startOidcProvider } from './support/oidc.mjs'
 import { createSandbox, LIBRARY_URL } from './support/sandbox.mjs'
+import { until } from './support/until.mjs'
 
 const OAUTH = '/.well-known/oauth-authorization-server'
 const OPENID = '/.well-known/openid-configuration'
@@ -462,14 +463,13 @@ function claimsOf(header) {
 }
 
 /** A server on this port, as soon as it is free. */
-async function listening(port) {
-  for (;;) {
+function listening(port) {
+  return until(`port ${port} is free`, async () => {
     const server = createServer()
     const error = await new Promise((resolve) => {
       server.once('error', resolve).listen(port, '127.0.0.1', () => resolve())
     })
     if (error === undefined) return server
     assert.equal(error.code, 'EADDRINUSE')
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
+  })
 }

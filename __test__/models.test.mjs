@@ -9,6 +9,7 @@ import { after, describe, test } from 'node:test'
 import { rejection } from './support/desk.mjs'
 import { bearerOf, startServer } from './support/dialects/strict.mjs'
 import { createSandbox, LIBRARY_URL } from './support/sandbox.mjs'
+import { until } from './support/until.mjs'
 
 /** What the server answers to `/models`, and to `/v1/models`, whose credentials it knows. */
 const says = { models: undefined, v1: undefined }
@@ -149,13 +150,13 @@ test('an abort ends the wait, also of a signal that was aborted before, and leav
   const controller = new AbortController()
   const { signal } = controller
   const first = library.discoverModels({ ...pool, signal })
+  await until('the first caller asks', () => waiting.length === 1)
   const second = library.discoverModels(pool)
-  while (waiting.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
   controller.abort()
   assert.equal((await rejection(first)).code, 'ABORTED')
   assert.equal((await rejection(library.discoverModels({ ...pool, refresh: true, signal }))).code, 'ABORTED')
   // The other caller asks for itself.
-  while (waiting.length === 1) await new Promise((resolve) => setTimeout(resolve, 5))
+  await until('the second caller asks', () => waiting.length === 2)
   for (const go of waiting.splice(0)) go()
   assert.deepEqual(idsOf(await second), ['a'])
 })

@@ -110,16 +110,19 @@ test('the browser is handed no secret of this process', {
   const script = `#!/bin/sh\ntr '\\0' '\\n' < /proc/$$/environ > ${dump}.part\necho "page=$1" >> ${dump}.part\nmv ${dump}.part ${dump}\n`
   writeFileSync(join(bin, 'xdg-open'), script, { mode: 0o755 })
   const env = { ...SECRETS, ...NEEDED, PATH: `${bin}:${process.env.PATH}` }
-  const { stderr } = await sandbox.run(
+  const login = sandbox.start(
     `
     await auth.addApiKey({ provider: 'keys', apiKey: process.env.SOMETHING })
     const ending = new AbortController()
     const login = auth.login({ provider: 'local', method: 'browser', signal: ending.signal })
-    setTimeout(() => ending.abort(), 500)
-    await login.catch(({ code }) => console.log(code))`,
-    { env },
+    process.stdin.once('data', () => ending.abort())
+    await login.catch(({ code }) => console.log(code))
+    process.exit()`,
+    { env, input: null },
   )
-  await until(() => existsSync(dump))
+  await until('the browser is started', () => existsSync(dump))
+  login.child.stdin.end('enough')
+  const { stderr } = await login.ended
   const given = readFileSync(dump, 'utf8')
   const page = /^page=(.*)$/m.exec(given)?.[1]
   assert.ok(page?.startsWith(`${server.origin}/authorize?`), stderr)
@@ -147,7 +150,8 @@ test('a page is opened even when the first launcher cannot', {
     { env: { PATH: `${bin}:${process.env.PATH}` } },
   )
   assert.equal(stdout.trim(), 'true false false')
-  assert.equal(readFileSync(dump, 'utf8').trim(), 'http://127.0.0.1:1/page')
+  const opened = await until('the page is opened', () => existsSync(dump) && readFileSync(dump, 'utf8').trim())
+  assert.equal(opened, 'http://127.0.0.1:1/page')
 })
 
 /** Crowds a port from another process: so many connections that say nothing, and as many that send junk, all coming again. */
@@ -198,8 +202,8 @@ test('800 silent connections and 800 that send junk do not hold up a login', asy
   await login.line(/^connected ada/)
   const took = performance.now() - began
   t.diagnostic(`answered after ${Math.round(took)} ms`)
-  // On a quiet machine it is a few milliseconds; without bounds it was half a minute.
-  assert.ok(took < 5_000, `${took} ms`)
+  // On a quiet machine it is a few milliseconds, and on a busy one this; without bounds it was half a minute.
+  assert.ok(took < 15_000, `${took} ms`)
   crowd.child.kill('SIGKILL')
   assert.equal((await login.ended).code, 0)
 })

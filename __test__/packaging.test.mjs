@@ -1,9 +1,11 @@
 /** The package as other programs load it: by `import` and `require`, with types, and in a bundle. */
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { addonName } from '../scripts/lib/build.mjs'
 import { createSandbox } from './support/sandbox.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -104,3 +106,9 @@ for (const [format, name] of [
     assert.equal(stdout.trim(), 'true')
   })
 }
+
+test('the loader, which napi writes, hands on exactly what the addon exports', () => {
+  const names = readFileSync(join(root, 'index.js'), 'utf8').matchAll(/^export \{ (\w+) \}$/gm)
+  const addon = createRequire(import.meta.url)(join(root, addonName()))
+  assert.deepEqual([...names].map(([, name]) => name).sort(), Object.keys(addon).sort(), 'run `npm run build:addon`')
+})

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { rejection } from './support/desk.mjs'
-import { openStage, until } from './support/stage.mjs'
+import { openStage } from './support/stage.mjs'
+import { until } from './support/until.mjs'
 import { bodies, throttle } from './support/upstream.mjs'
 
 const { oidc, upstream, library, openPool } = await openStage({
@@ -198,7 +199,7 @@ test('each decision is told to those who listen, without a secret', async () => 
   await ask()
   await ask()
   await library.removeAccount(ids[0])
-  await until(() => events.at(-1)?.type === 'account_removed')
+  await until('the removal is told', () => events.at(-1)?.type === 'account_removed')
   stop()
   await ask()
 

@@ -8,6 +8,7 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { arrowsOf, circlesOf, pathAround } from '../scripts/lib/arrows.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).split('\0').filter(Boolean)
@@ -133,4 +134,25 @@ test('the library depends on nothing at run time', () => {
 
 test('no test is switched off', () => {
   nowhere(/#\[ignore\b/, (file) => file.endsWith('.rs'))
+})
+
+for (const crate of readdirSync(join(root, 'crates'))) {
+  test(`no files of ${crate} use each other in a circle`, () => {
+    const files = arrowsOf(join(root, 'crates', crate, 'src'))
+    assert.ok(files.length > 0)
+    const circles = circlesOf(files).map((circle) => `${circle.length} files, such as ${pathAround(files, circle)}`)
+    assert.deepEqual(circles, [])
+  })
+}
+
+test('no source file has more than 400 lines, but for tables', () => {
+  /** Nothing but data, one entry after the other, which is looked up and not read; each with what it lists. */
+  const tables = {}
+  const isSource = (file) => /^(crates\/[^/]+\/src|npm\/src)\/.*\.(rs|ts)$/.test(file)
+  noFile((file) => isSource(file) && !(file in tables) && text(file).split('\n').length - 1 > 400)
+  assert.deepEqual(
+    Object.keys(tables).filter((file) => !files.includes(file)),
+    [],
+    'a table that is gone',
+  )
 })

@@ -9,6 +9,7 @@ import { APICallError, generateText, streamText } from 'ai'
 import OpenAI from 'openai'
 import { openDesk, rejection } from './support/desk.mjs'
 import { errorOf } from './support/dialects.mjs'
+import { until } from './support/until.mjs'
 
 const { upstream, openPool } = await openDesk({ rotation: { maxWaitMs: 0 } })
 
@@ -177,7 +178,7 @@ for (const [name, { dialect = 'openai', heeds = false, make, isLimit, isAbort }]
     const { whole } = make(pool.fetch, 2)
     const controller = new AbortController()
     const outcome = rejection(whole(controller.signal))
-    while (pool.seen().length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    await until('the request is at the server', () => pool.seen().length > 0)
     controller.abort()
     const error = await outcome
     assert.ok(isAbort(error), `${error?.constructor?.name}: ${error?.message}`)

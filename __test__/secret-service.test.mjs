@@ -63,7 +63,7 @@ test('a keychain that does not answer is given up after its deadline, and no tim
   )
   assert.equal(code, 'KEYCHAIN_TIMEOUT')
   assert.match(message, /answer its prompt or restart it/)
-  assert.ok(took > 1_900 && took < 10_000, `${took} ms`)
+  assert.ok(took > 1_900 && took < 30_000, `${took} ms`)
   assert.ok(stall < took / 2, `the event loop stood still for ${stall} ms of ${took}`)
   assert.equal((await inChild(LIST)).length, 1)
 })
@@ -105,7 +105,8 @@ test('a locked keychain is said to be locked, nobody is prompted, and nothing ch
   const { code, message, took } = await inChild(TRY)
   assert.equal(code, 'VAULT_LOCKED')
   assert.match(message, /unlock it/)
-  assert.ok(took < 2_000, `${took} ms`)
+  // A prompt that somebody is waited for would take a minute.
+  assert.ok(took < 30_000, `${took} ms`)
   assert.equal((await status()).state, 'locked')
   const env = { PROVIDER_AUTH_DIR: join(sandbox.dir, 'never') }
   assert.equal((await inChild(TRY, { env })).code, 'VAULT_LOCKED')

@@ -4,12 +4,13 @@
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { chat, openStage } from './support/stage.mjs'
 import { sizes } from './support/torture.mjs'
+import { until } from './support/until.mjs'
 
 const PROCESSES = 16
 const ACCOUNTS = 20
@@ -88,7 +89,9 @@ async function runHerd({ ids, namespace }, { isKilling = false } = {}) {
   const endsAt = Date.now() + SECONDS * 1000
   const cuts = []
   let kills = 0
-  while (Date.now() < endsAt) {
+  // A kill that falls into a refresh is what it is about: it goes on for a while until there was one.
+  const isMissingCut = () => isKilling && cuts.length === 0 && Date.now() < endsAt + 60_000
+  while (Date.now() < endsAt || isMissingCut()) {
     await sleep(1000)
     if (!isKilling) continue
     // Every other kill is aimed at a process that is refreshing; else few would fall there.
@@ -159,11 +162,18 @@ async function someRefresher() {
  */
 async function kill({ child, ended }) {
   child.kill('SIGSTOP')
-  await sleep(20)
+  await until(`process ${child.pid} is stopped`, () => isStopped(child.pid))
   const cuts = notes().filter(({ id, pid, generation }) => pid === child.pid && generation === generationOf(id))
   child.kill('SIGKILL')
   await ended
   return cuts
+}
+
+/** Whether each thread of a process is stopped. Where the system does not tell, a moment later they are. */
+function isStopped(pid) {
+  const threads = `/proc/${pid}/task`
+  if (!existsSync(threads)) return sleep(20, true)
+  return readdirSync(threads).every((thread) => / T [^)]*$/.test(readFileSync(join(threads, thread, 'stat'), 'utf8')))
 }
 
 /** The notes of refreshes under way. */

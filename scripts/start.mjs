@@ -4,16 +4,16 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { addonFile, isFresh } from './lib/freshness.mjs'
-import { root, run, step } from './lib/steps.mjs'
+import { addonName, buildAddon, buildTypeScript } from './lib/build.mjs'
+import { isFresh } from './lib/freshness.mjs'
+import { root, step } from './lib/steps.mjs'
 import { installPackages, missingTools, packagesAreInstalled } from './lib/toolchain.mjs'
 
 const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } })
 
 await prepare('Tools', checkTools)
-await prepare('Packages of npm', install)
-await prepare('The native addon (the first build takes some minutes)', buildAddon)
-await prepare('The TypeScript', buildTypeScript)
+await prepare('Packages of npm, and the native addon (its first build takes some minutes)', packagesAndAddon)
+await prepare('The TypeScript', typeScript)
 process.exitCode = await play()
 
 /** Runs one step; the reason for a failure is on the screen when it ends the script. */
@@ -28,26 +28,18 @@ async function checkTools() {
   return { ok: missing.length === 0 }
 }
 
-async function install() {
-  return packagesAreInstalled() ? upToDate() : installPackages()
-}
-
-async function buildAddon() {
+/** Side by side: one waits for the network, the other for the compiler. */
+async function packagesAndAddon() {
   const sources = ['crates', 'Cargo.toml', 'Cargo.lock']
-  const file = addonFile()
-  if (file !== undefined && isFresh({ sources, outputs: [file, 'index.js'] })) return upToDate()
-  return run('npm', ['run', '--silent', 'build:addon'], { timeoutMs: 30 * 60_000 })
+  const isBuilt = isFresh({ sources, outputs: [addonName()] })
+  if (packagesAreInstalled() && isBuilt) return upToDate()
+  const results = await Promise.all([installPackages(), isBuilt ? { ok: true } : buildAddon()])
+  return results.find(({ ok }) => !ok) ?? { ok: true }
 }
 
-async function buildTypeScript() {
-  if (
-    isFresh({
-      sources: ['npm/src', 'index.d.ts', 'tsconfig.json', 'npm/tsconfig.json'],
-      outputs: ['npm/dist/index.js'],
-    })
-  )
-    return upToDate()
-  return run('npm', ['run', '--silent', 'build:ts'])
+async function typeScript() {
+  const sources = ['npm/src', 'index.d.ts', 'tsconfig.json', 'npm/tsconfig.json']
+  return isFresh({ sources, outputs: ['npm/dist/index.js'] }) ? upToDate() : buildTypeScript()
 }
 
 function upToDate() {

@@ -1,37 +1,51 @@
 // `npm test`: installs what the tests need, builds, and runs every check and suite. A failure does not stop the
 // others; the exit code and the closing list tell. `npm test -- --only rust,node` runs those steps alone, without
-// what they build on. With CI=true nothing may be skipped, and each target is fuzzed for a minute instead of
-// seconds; `--fuzz-seconds 3600` takes an hour for each.
+// what they build on. With CI=true nothing may be skipped, and some fuzz targets run for a minute each, every hour
+// others; `--fuzz-seconds 3600` takes an hour for each target.
 
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { elapsed, root, run, step } from './lib/steps.mjs'
+import { buildAddon, buildTypeScript } from './lib/build.mjs'
+import { elapsed, print, root, run } from './lib/steps.mjs'
 import { hasCommand, installPackages, missingTools } from './lib/toolchain.mjs'
 
 const minutes = 60_000
+/** Most of a test's time is waiting: for a child, a timer, the disk. */
+const NODE_FILES_AT_ONCE = 3
 const inCi = process.env.CI === 'true'
-const tools = join(root, 'target/tools')
 const scratch = mkdtempSync(join(tmpdir(), 'provider-auth-test-'))
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
 const testEnv = hermeticEnvironment()
 
-/** In order. `needs` names the steps without which one cannot run; `suite` marks those whose summary closes the output. */
+/**
+ * The steps of a lane run one after the other, the lanes side by side: cargo has one build folder, which one command
+ * at a time may use, and most Node tests wait for something. `needs` names the steps without which one cannot run;
+ * `suite` marks those whose output is always shown, and whose summary closes the output.
+ */
 const steps = [
-  { name: 'install', title: 'Packages of npm and of the system', run: install },
-  { name: 'addon', title: 'Build the addon', needs: ['install'], run: () => npm('build:addon') },
-  { name: 'typescript', title: 'Build the TypeScript', needs: ['addon'], run: () => npm('build:ts') },
-  { name: 'format', title: 'Rust format', run: () => cargo(['fmt', '--all', '--check']) },
-  { name: 'clippy', title: 'Rust lints', run: clippy },
-  { name: 'docs', title: 'Rust docs', run: docs },
-  { name: 'deny', title: 'Crates: who may use which, licences, sources', run: deny },
-  { name: 'lint', title: 'TypeScript format and lints', needs: ['install'], run: lint },
-  { name: 'types', title: 'Types of the public API', needs: ['install', 'addon'], run: types },
-  { name: 'rust', title: 'Rust tests', suite: true, run: rustTests },
-  { name: 'fuzz', title: 'Fuzzing', suite: true, run: fuzz },
-  { name: 'secret-service', title: 'Tests with a keyring', needs: ['install'], suite: true, run: secretService },
-  { name: 'node', title: 'Node tests', needs: ['typescript'], suite: true, run: nodeTests },
+  { lane: 'cargo', name: 'tools', title: 'Tools of this machine', run: checkTools },
+  { lane: 'cargo', name: 'addon', title: 'Build the addon', needs: ['tools'], run: buildAddon },
+  { lane: 'cargo', name: 'rust', title: 'Rust tests', suite: true, run: rustTests },
+  { lane: 'cargo', name: 'clippy', title: 'Rust lints', run: clippy },
+  { lane: 'cargo', name: 'docs', title: 'Rust docs', run: docs },
+  { lane: 'cargo', name: 'deny', title: 'Crates: who may use which, licences, sources', run: deny },
+  { lane: 'cargo', name: 'fuzz', title: 'Fuzzing', suite: true, run: fuzz },
+  { lane: 'node', name: 'install', title: 'Packages of npm and of the system', run: install },
+  { lane: 'node', name: 'format', title: 'Rust format', run: () => cargo(['fmt', '--all', '--check']) },
+  { lane: 'node', name: 'lint', title: 'TypeScript format and lints', needs: ['install'], run: lint },
+  { lane: 'node', name: 'typescript', title: 'Build the TypeScript', needs: ['install'], run: buildTypeScript },
+  { lane: 'node', name: 'types', title: 'Types of the public API', needs: ['install'], run: types },
+  { lane: 'node', name: 'node', title: 'Node tests', needs: ['addon', 'typescript'], suite: true, run: nodeTests },
+  {
+    lane: 'node',
+    name: 'secret-service',
+    title: 'Tests with a keyring',
+    needs: ['addon', 'typescript'],
+    suite: true,
+    run: secretService,
+  },
 ]
 
 const { values: options } = parseArgs({ options: { only: { type: 'string' }, 'fuzz-seconds': { type: 'string' } } })
@@ -39,22 +53,50 @@ const { values: options } = parseArgs({ options: { only: { type: 'string' }, 'fu
 const startedAt = Date.now()
 const wanted = chosenSteps()
 const results = new Map()
-for (const { name, title, needs = [], suite = false, run: action } of wanted) {
-  const broken = needs.find((need) => results.has(need) && !results.get(need).ok)
-  const result = broken ? { ok: false, note: `not run: ${broken} failed` } : await step(`${name}: ${title}`, action)
-  if (result.skipped) console.log(`   skipped: ${result.skipped}`)
-  results.set(name, { ...result, suite, ok: result.ok && !(result.skipped && inCi) })
-}
+await Promise.all(['cargo', 'node'].map(runLane))
 conclude()
+
+/** Runs the steps of a lane, each once those that it needs have ended. */
+async function runLane(lane) {
+  for (const wantedStep of wanted.filter((candidate) => candidate.lane === lane)) await wantedStep.ended()
+}
+
+/** Runs a step, prints how it went, and keeps that for the end. */
+async function perform({ name, title, needs = [], suite = false, run: action }) {
+  const before = await Promise.all(wanted.filter((other) => needs.includes(other.name)).map(({ ended }) => ended()))
+  const broken = before.find(({ ok }) => !ok)
+  const begunAt = Date.now()
+  if (!broken) print(`\n▶ ${name}: ${title}`)
+  const result = broken ? { ok: false, note: `not run: ${broken.name} failed` } : await outcomeOf(action)
+  const ok = result.ok && !(result.skipped && inCi)
+  const { note = result.skipped && `skipped: ${result.skipped}` } = result
+  const outcome = { name, suite, output: '', ...result, ok, note, took: elapsed(begunAt) }
+  results.set(name, outcome)
+  print(`\n━━ ${name}: ${title}`)
+  if (outcome.output !== '' && (suite || !ok)) print(outcome.output.trimEnd())
+  print(`   ${ok ? 'done' : 'failed'} after ${outcome.took}${note ? ` (${note})` : ''}`)
+  return outcome
+}
+
+/** What an action returns; an error is a failure of this step, and the others go on. */
+async function outcomeOf(action) {
+  try {
+    return await action()
+  } catch (error) {
+    return { ok: false, note: error.message, output: error.stack }
+  }
+}
 
 /* ───────────────────────────── the steps ───────────────────────────── */
 
-async function install() {
+async function checkTools() {
   const missing = await missingTools()
-  if (missing.length > 0) return fail(`this machine lacks\n${missing.map((tool) => `   - ${tool}`).join('\n')}`)
+  return missing.length === 0 ? { ok: true } : fail(`this machine lacks ${missing.join('; ')}`)
+}
+
+async function install() {
   const packages = await installPackages()
-  if (!packages.ok) return packages
-  return installSystemPackages()
+  return packages.ok ? installSystemPackages() : packages
 }
 
 /** Installs Debian packages where that is possible without asking; elsewhere the step that needs them says so. */
@@ -91,10 +133,14 @@ async function docs() {
 
 /** The advisory database is left out: it needs a network of its own (`cargo deny check advisories`). */
 async function deny() {
+  const version = '0.20.2'
+  const found = await run('cargo-deny', ['--version'], { show: 'nothing' })
   let command = 'cargo-deny'
-  if (!hasCommand(command)) {
+  if (found.output.trim() !== `cargo-deny ${version}`) {
+    // Outside of the repository, so that it is built once and not in every clone.
+    const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
+    const tools = join(cache, 'provider-auth-tools', `cargo-deny-${version}`)
     command = join(tools, 'bin/cargo-deny')
-    const version = '0.20.2'
     // The dev profile: it is built in a minute and run for a second.
     const args = ['install', 'cargo-deny', '--version', version, '--locked', '--profile', 'dev', '--root', tools]
     if (!existsSync(command)) {
@@ -114,17 +160,31 @@ function types() {
 }
 
 function rustTests() {
-  return cargo(rustRunner(), { env: testEnv, show: 'output', timeoutMs: 15 * minutes })
+  return cargo(rustRunner(), { env: testEnv, timeoutMs: 15 * minutes })
 }
 
-/** Two targets at a time, so that eight take four times as long as one; a fresh seed each time, which a failure prints. */
+/**
+ * Runs every fuzz target: those whose turn it is for a minute in CI and 5 s elsewhere, the others for 2 s. With
+ * `--fuzz-seconds` all take that long. The seed is a fresh one, which a failure prints.
+ */
 function fuzz() {
-  const seconds = Number(options['fuzz-seconds'] ?? (inCi ? 60 : 5))
-  const env = { ...testEnv, PROVIDER_AUTH_FUZZ_SECONDS: `${seconds}`, PROVIDER_AUTH_FUZZ_SEED: `${Date.now()}` }
+  const all = readdirSync(join(root, 'fuzz/seeds')).sort()
+  // Each hour the next two, one for each of two cores.
+  const hour = Math.floor(Date.now() / (60 * minutes))
+  const due = [2 * hour, 2 * hour + 1].map((turn) => all[turn % all.length])
+  const [targets, seconds] = options['fuzz-seconds'] ? [all, Number(options['fuzz-seconds'])] : [due, inCi ? 60 : 5]
+  const plan = `for ${seconds} s each: ${targets.join(', ')}${targets === due ? `, as hour ${hour} since 1970 has it` : ''}`
+  print(`   fuzz: ${plan}`)
+  const env = {
+    ...testEnv,
+    PROVIDER_AUTH_FUZZ_SECONDS: `${seconds}`,
+    PROVIDER_AUTH_FUZZ_TARGETS: targets.join(),
+    PROVIDER_AUTH_FUZZ_SEED: `${Date.now()}`,
+  }
   const args = hasCommand('cargo-nextest')
     ? ['nextest', 'run', '--workspace', '--no-fail-fast', '-j2', '--success-output=immediate', 'fuzz::']
     : ['test', '--workspace', '--tests', '--no-fail-fast', 'fuzz::', '--', '--test-threads=2', '--nocapture']
-  return cargo(args, { env, show: 'output', timeoutMs: 10 * minutes + 7 * seconds * 1000 })
+  return cargo(args, { env, timeoutMs: 10 * minutes + (all.length + 1) * seconds * 1000 })
 }
 
 /** Each suite runs in a session bus and with a keyring of its own, so that the developer's is never touched. */
@@ -134,18 +194,18 @@ async function secretService() {
   if (lacking.length > 0) return skip(`${lacking.join(', ')} not found: apt-get install gnome-keyring dbus dbus-bin`)
   const env = { ...testEnv, PROVIDER_AUTH_TEST_SECRET_SERVICE: '1' }
   const session = join(root, 'scripts/secret-service-session.sh')
-  const options = { env, show: 'output', timeoutMs: 10 * minutes }
-  const inSession = (...command) => run('bash', [session, ...command], options)
+  const inSession = (...command) =>
+    run('bash', [session, ...command], { env, name: 'keyring', timeoutMs: 10 * minutes })
   const rust = await inSession('cargo', ...rustRunner(), '--test', 'secret_service')
   const files = testFiles((file) => file.startsWith('secret-service'))
   if (files.length === 0) return rust
-  const js = await inSession(process.execPath, ...nodeRunner(), ...files)
+  const js = await inSession(process.execPath, ...nodeRunner(1), ...files)
   return { ok: rust.ok && js.ok, output: rust.output + js.output }
 }
 
 async function nodeTests() {
   const files = testFiles((file) => !file.startsWith('secret-service'))
-  const result = await node([...nodeRunner(), ...files], { env: testEnv, show: 'output', timeoutMs: 25 * minutes })
+  const result = await node([...nodeRunner(NODE_FILES_AT_ONCE), ...files], { env: testEnv, timeoutMs: 25 * minutes })
   const skipped = Number(result.output.match(/^ℹ skipped (\d+)$/m)?.[1] ?? 0)
   return result.ok && skipped > 0 ? skip(`${skipped} of the Node tests`, result.output) : result
 }
@@ -153,15 +213,11 @@ async function nodeTests() {
 /* ───────────────────────────── their parts ───────────────────────────── */
 
 function cargo(args, options) {
-  return run('cargo', args, options)
-}
-
-function npm(script) {
-  return run('npm', ['run', '--silent', script])
+  return run('cargo', args, { name: `cargo ${args[0]}`, ...options })
 }
 
 function node(args, options) {
-  return run(process.execPath, args, options)
+  return run(process.execPath, args, { name: 'node', ...options })
 }
 
 function rustRunner() {
@@ -169,9 +225,8 @@ function rustRunner() {
   return hasCommand('cargo-nextest') ? ['nextest', 'run', ...scope] : ['test', '--tests', ...scope]
 }
 
-/** One file at a time: the suites measure time, and their helpers are processes of their own. */
-function nodeRunner() {
-  return ['--test', '--test-reporter=spec', '--test-concurrency=1', `--test-timeout=${5 * minutes}`]
+function nodeRunner(filesAtOnce) {
+  return ['--test', '--test-reporter=spec', `--test-concurrency=${filesAtOnce}`, `--test-timeout=${10 * minutes}`]
 }
 
 function testFiles(isWanted) {
@@ -191,7 +246,6 @@ function hermeticEnvironment() {
 }
 
 function fail(note) {
-  console.log(`   ${note}`)
   return { ok: false, note }
 }
 
@@ -200,27 +254,32 @@ function skip(reason, output = '') {
 }
 
 function chosenSteps() {
-  if (options.only === undefined) return steps
-  const names = options.only.split(',')
+  const names = options.only?.split(',') ?? steps.map(({ name }) => name)
   const unknown = names.find((name) => !steps.some((candidate) => candidate.name === name))
   if (unknown !== undefined) {
     console.error(`no step is named ${unknown}; there are: ${steps.map(({ name }) => name).join(', ')}`)
     process.exit(2)
   }
-  return steps.filter(({ name }) => names.includes(name))
+  const chosen = steps.filter(({ name }) => names.includes(name))
+  // A step begins when its end is first asked for: by its lane, or by a step that needs it.
+  return chosen.map((one) => {
+    let ending
+    return { ...one, ended: () => (ending ??= perform(one)) }
+  })
 }
 
 /** Lists how every step ended and closes with the suites' own summaries, which tools read from the last lines. */
 function conclude() {
-  const failed = [...results].filter(([, { ok }]) => !ok)
-  console.log(`\n━━ ${results.size - failed.length} of ${results.size} steps passed in ${elapsed(startedAt)}`)
-  for (const [name, { ok, skipped, note }] of results) {
-    const why = note ?? (skipped ? `skipped: ${skipped}` : undefined)
-    console.log(`   ${ok ? '✔' : '✖'} ${name}${why ? ` (${why.split('\n')[0]})` : ''}`)
-  }
+  const outcomes = steps.flatMap(({ name }) => results.get(name) ?? [])
+  const failed = outcomes.filter(({ ok }) => !ok)
+  console.log(`\n━━ ${outcomes.length - failed.length} of ${outcomes.length} steps passed in ${elapsed(startedAt)}`)
+  for (const { name, ok, note, took } of outcomes)
+    console.log(
+      `   ${ok ? '✔' : '✖'} ${name.padEnd(14)} ${took.padStart(12)}${note ? `  (${note.split('\n')[0]})` : ''}`,
+    )
   const closing =
     /^(\s*Summary \[|\s*fuzzed |test result: |ℹ (tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ).*$/gm
-  for (const [name, { suite, output = '' }] of results) {
+  for (const { name, suite, output } of outcomes) {
     const lines = suite ? (output.match(closing) ?? []) : []
     if (lines.length > 0) console.log(`\n${name}:\n${lines.join('\n')}`)
   }

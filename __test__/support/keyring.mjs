@@ -69,7 +69,10 @@ export function createSession() {
         <allow send_destination="*"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`,
       )
       bus = start('dbus-daemon', [`--config-file=${config}`, '--nofork', '--nopidfile'])
-      await until(() => send('org.freedesktop.DBus', '/', 'org.freedesktop.DBus.GetId', []).status === 0)
+      await until(
+        'the bus answers',
+        () => send('org.freedesktop.DBus', '/', 'org.freedesktop.DBus.GetId', []).status === 0,
+      )
     },
     /** Starts the keyring: unlocked, with another password than its own, or with nobody's (`null`) and another `data` folder. */
     async startDaemon({ password = PASSWORD, data = env.XDG_DATA_HOME } = {}) {
@@ -79,12 +82,12 @@ export function createSession() {
         input: password ?? '',
         env: { XDG_DATA_HOME: data },
       })
-      await until(isThere)
+      await until('the Secret Service is on the bus', isThere)
     },
     async killDaemon() {
       daemon.kill('SIGKILL')
       await daemon.ended
-      await until(() => !isThere())
+      await until('the Secret Service is gone', () => !isThere())
     },
     /** A data folder in which no keyring was ever made. */
     emptyData: () => mkdtempSync(join(dir, 'data-')),

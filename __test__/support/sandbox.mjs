@@ -9,6 +9,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
+import { within } from './until.mjs'
+
+/** Of a script that is run to its end; the longest waits for half a minute for a server that hangs. */
+const LONGEST_RUN_MS = 180_000
+/** Until a child prints a line, on a machine with much to do; what waits for longer is told to. */
+const LONGEST_LINE_MS = 90_000
 
 /** The library as built, for scripts that a sandbox runs. */
 export const LIBRARY_URL = new URL('../../npm/dist/index.js', import.meta.url).href
@@ -80,7 +86,10 @@ export function createSandbox({ config, name = 'test' } = {}) {
       return sandbox.spawn(file, options)
     },
     /** The same to its end: resolves to `{ code, signal, stdout, stderr }`. */
-    run: (source, options) => sandbox.start(source, options).ended,
+    run(source, options) {
+      const { child, ended } = sandbox.start(source, options)
+      return within(`the end of process ${child.pid} with ${source}`, ended, LONGEST_RUN_MS)
+    },
     /** Ends the children and removes the folder. */
     cleanup() {
       process.off('exit', sandbox.cleanup)
@@ -98,7 +107,7 @@ export function createSandbox({ config, name = 'test' } = {}) {
  * Follows a child process.
  *
  * `ended` resolves to `{ code, signal, stdout, stderr }`; `line(pattern)` resolves to the first line of stdout that matches,
- * already printed or yet to come, and rejects when the child ends without it.
+ * already printed or yet to come, and rejects when the child ends without it, or does not print it in time.
  */
 export function watch(child, onEnd = () => {}) {
   const out = { stdout: '', stderr: '' }
@@ -120,7 +129,7 @@ export function watch(child, onEnd = () => {}) {
   const line = (pattern) => {
     const seen = lines.find((text) => pattern.test(text))
     if (seen !== undefined) return Promise.resolve(seen)
-    return new Promise((resolve, reject) => {
+    const coming = new Promise((resolve, reject) => {
       const look = (text) => {
         if (!pattern.test(text)) return
         waiting.delete(look)
@@ -132,6 +141,7 @@ export function watch(child, onEnd = () => {}) {
         reject,
       )
     })
+    return within(() => `a line ${pattern} after ${out.stdout}${out.stderr}`, coming, LONGEST_LINE_MS)
   }
   return { child, ended, line }
 }

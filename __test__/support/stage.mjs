@@ -7,9 +7,8 @@ import { after } from 'node:test'
 import { signIn } from './agent.mjs'
 import { startOidcProvider } from './oidc.mjs'
 import { createSandbox, LIBRARY_URL } from './sandbox.mjs'
+import { within } from './until.mjs'
 import { startUpstream } from './upstream.mjs'
-
-export { until } from './until.mjs'
 
 /**
  * Builds the stage and registers its end. Call it once, at the top of a test file: a process has one broker.
@@ -36,11 +35,14 @@ export async function openStage({ name = 'stage', oidc: settings, rotation, prov
   /** Logs a user in, by default over the browser's callback. */
   const logIn = async (user, options = {}) => {
     let page
-    const onPrompt = (prompt) => {
+    let last
+    const onPrompt = async (prompt) => {
       page = signIn(prompt, { user })
+      last = await page
     }
-    const account = await library.login({ provider: 'local', method: 'browser', label: user, onPrompt, ...options })
-    await page
+    const login = library.login({ provider: 'local', method: 'browser', label: user, onPrompt, ...options })
+    const account = await within(() => `the login of ${user}, whose last page is ${JSON.stringify(last)}`, login)
+    await within(`the last page of the login of ${user}`, page)
     return account
   }
 

@@ -5,6 +5,8 @@
 //! run. A target asserts what must hold for every input; when it panics, seed and input are printed and the input is kept.
 //!
 //! - `PROVIDER_AUTH_FUZZ_SECONDS`: how long a target runs; [`SECONDS`] unless set.
+//! - `PROVIDER_AUTH_FUZZ_TARGETS`: names with commas between them, to which that is limited; other targets run for
+//!   [`SECONDS`].
 //! - `PROVIDER_AUTH_FUZZ_SEED`: a number; the same number tries the same inputs in the same order. 0 unless set.
 //! - `PROVIDER_AUTH_FUZZ_INPUT`: a file that is tried instead of everything else.
 
@@ -70,10 +72,10 @@ impl Target {
             check(&fs::read(file).expect("the input can be read"));
             return;
         }
-        let (seconds, seed) = (
-            number("SECONDS").unwrap_or(SECONDS),
-            number("SEED").unwrap_or(0),
-        );
+        let chosen = env::var("PROVIDER_AUTH_FUZZ_TARGETS");
+        let is_chosen = chosen.map_or(true, |names| names.split(',').any(|name| name == self.name));
+        let seconds = number("SECONDS").filter(|_| is_chosen).unwrap_or(SECONDS);
+        let seed = number("SEED").unwrap_or(0);
         say(format_args!("fuzzing {} from seed {seed}", self.name));
         let mut campaign = Campaign {
             chance: Chance::new(seed),

@@ -10,11 +10,6 @@ export function isFresh({ sources, outputs }) {
   return built > 0 && sources.every((source) => newest(join(root, source)) <= built)
 }
 
-/** The prebuilt addon's file in the root, whatever the platform calls it, or undefined. */
-export function addonFile() {
-  return readdirSync(root).find((name) => /^provider-auth\..*\.node$/.test(name))
-}
-
 function changedAt(path) {
   return statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs ?? 0
 }

@@ -10,10 +10,13 @@ export const root = fileURLToPath(new URL('../..', import.meta.url))
 
 const onTerminal = process.stdout.isTTY === true
 const onWindows = process.platform === 'win32'
+const colours = { CARGO_TERM_COLOR: 'always', FORCE_COLOR: '1' }
+/** Lets cargo say how far it is, which it does on terminals alone unless told. */
+const cargoProgress = { CARGO_TERM_PROGRESS_WHEN: 'always', CARGO_TERM_PROGRESS_WIDTH: '100' }
 
 /**
  * Prints a header, runs `action`, prints how long it took, and returns what the action returned.
- * A result with `ok: false` is shown as failed; an error is shown so and thrown on.
+ * A result with `ok: false` is shown as failed, with its output; an error is shown so and thrown on.
  */
 export async function step(title, action) {
   const startedAt = Date.now()
@@ -22,6 +25,7 @@ export async function step(title, action) {
   try {
     const result = await action()
     if (result?.ok !== false) outcome = 'done'
+    else if (result.output) process.stdout.write(result.output)
     return result
   } finally {
     console.log(`   ${outcome} after ${elapsed(startedAt)}`)
@@ -31,26 +35,26 @@ export async function step(title, action) {
 /**
  * Runs a command to its end. Never throws: a command that cannot be started is a command that failed.
  *
- * `show` is `'output'` (every line as it comes), `'progress'` (the last line and the time: redrawn in place on a
- * terminal, printed every 15 s elsewhere; the whole output only when the command failed) or `'nothing'`.
+ * `show` is `'progress'` (the last line and the time: redrawn in place on a terminal, printed every 15 s elsewhere),
+ * `'output'` (every line as it comes) or `'nothing'`. `name` is what progress calls the command.
  * After `timeoutMs` the command is ended with everything that it started.
  *
- * Returns `{ ok, code, output }`, where `output` is stdout and stderr together, without colours.
+ * Returns `{ ok, code, output }`, where `output` is stdout and stderr together, without colours and progress.
  */
 export function run(command, args = [], options = {}) {
-  const { cwd = root, env = process.env, timeoutMs = 15 * 60_000, show = 'progress' } = options
+  const { cwd = root, env = process.env, timeoutMs = 15 * 60_000, show = 'progress', name = command } = options
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd,
-      env: onTerminal ? { CARGO_TERM_COLOR: 'always', FORCE_COLOR: '1', ...env } : env,
+      env: { ...(onTerminal && colours), ...(show === 'progress' && cargoProgress), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      // A process group of its own: the deadline and Ctrl-C end npm or cargo together with their children.
+      // A group of its own, so that a deadline ends what the command started, too.
       detached: !onWindows,
       shell: onWindows && command === 'npm',
     })
     if (running.size === 0) for (const signal of interruptions) process.on(signal, interrupt)
     running.add(child)
-    const progress = show === 'progress' ? startProgress() : undefined
+    const progress = show === 'progress' ? startProgress(name) : undefined
     let output = ''
     const take = (text) => {
       output += text
@@ -66,14 +70,19 @@ export function run(command, args = [], options = {}) {
       running.delete(child)
       if (running.size === 0) for (const signal of interruptions) process.off(signal, interrupt)
       progress?.stop()
-      if (progress && code !== 0) process.stdout.write(output)
-      resolve({ ok: code === 0, code, output: stripVTControlCharacters(output) })
+      // Progress is what a carriage return takes back.
+      resolve({ ok: code === 0, code, output: stripVTControlCharacters(output).replace(/[^\n]*\r(?!\n)/g, '') })
     }
     child.stdout.setEncoding('utf8').on('data', take)
     child.stderr.setEncoding('utf8').on('data', take)
     child.on('error', (error) => take(`${command} could not be started: ${error.message}\n`))
     child.on('close', settle)
   })
+}
+
+/** Prints a line, in place of the progress that a terminal shows. */
+export function print(line) {
+  console.log(onTerminal ? `\r\x1b[K${line}` : line)
 }
 
 /** Says how long ago `startedAt` was, as a person would: `0.4 s`, `12 s`, `3 min 05 s`. */
@@ -103,24 +112,34 @@ function end(child) {
   }
 }
 
-/** Shows that a command is alive: its last line and the time since its start. */
-function startProgress() {
-  const startedAt = Date.now()
-  let last = ''
-  const show = () => {
-    const text = `   ${elapsed(startedAt)}  ${last}`
-    if (onTerminal) process.stdout.write(`\r\x1b[K${text.slice(0, process.stdout.columns - 1)}`)
-    else console.log(text)
-  }
-  const ticking = setInterval(show, onTerminal ? 250 : 15_000)
+/** The commands whose progress is shown: what each is called, when it started, and its last line. */
+const shown = new Set()
+let ticking
+
+/** Shows that a command is alive: how long it has run, and its last line. Commands that run side by side share a terminal's line. */
+function startProgress(name) {
+  const command = { name, startedAt: Date.now(), last: '' }
+  if (shown.size === 0) ticking = setInterval(showProgress, onTerminal ? 250 : 15_000)
+  shown.add(command)
   return {
     take(text) {
-      const line = stripVTControlCharacters(text).trimEnd().split('\n').at(-1).trim()
-      if (line !== '') last = line
+      // Of cargo's bar, what it counts.
+      const lines = stripVTControlCharacters(text)
+        .replace(/(Building )?\[[=> ]*\] /g, '')
+        .split(/[\r\n]/)
+      command.last = lines.findLast((line) => line.trim() !== '')?.trim() ?? command.last
     },
     stop() {
-      clearInterval(ticking)
+      shown.delete(command)
+      if (shown.size === 0) clearInterval(ticking)
       if (onTerminal) process.stdout.write('\r\x1b[K')
     },
   }
+}
+
+function showProgress() {
+  const lines = [...shown].map(({ name, startedAt, last }) => `   ${elapsed(startedAt)}  ${name}: ${last}`)
+  if (!onTerminal) return console.log(lines.join('\n'))
+  const width = Math.floor((process.stdout.columns - 1) / lines.length)
+  process.stdout.write(`\r\x1b[K${lines.map((line) => line.slice(0, width)).join('')}`)
 }

@@ -45,7 +45,7 @@ export function packagesAreInstalled() {
 /** Installs the locked npm packages unless they are there; returns as `run` does. */
 export async function installPackages() {
   if (packagesAreInstalled()) return { ok: true, code: 0, output: '' }
-  return run('npm', ['ci', '--no-audit', '--no-fund'], { timeoutMs: 10 * 60_000 })
+  return run('npm', ['ci', '--no-audit', '--no-fund'], { name: 'npm ci', timeoutMs: 10 * 60_000 })
 }
 
 /** Says whether a command is on the PATH. */

@@ -120,10 +120,13 @@ fn processes_that_rotate_and_write_at_once_lose_no_step() {
     let deeds = [&count[..], &count, &["rotate", "8"], &["rotate", "8"]];
     let mut children: Vec<_> = deeds.iter().map(|deed| start(vault.dir(), deed)).collect();
     let mut created = Vec::new();
+    let mut rounds = 0;
     while children
         .iter_mut()
         .any(|child| child.try_wait().unwrap().is_none())
     {
+        rounds += 1;
+        assert!(rounds < 1_000_000, "the processes do not end");
         if created.len() < 10 {
             created.push(vault.create(1, b"new").unwrap().0);
         }

@@ -7,7 +7,7 @@ mod support;
 use std::{fs, time::Duration};
 
 use provider_auth_vault::{Pending, RecordId, Stamp, Vault, VaultError};
-use support::{folder, open, with_key};
+use support::{eventually, folder, open, with_key};
 
 fn vault() -> (tempfile::TempDir, Vault) {
     let (outer, dir) = folder();
@@ -21,12 +21,12 @@ fn file(vault: &Vault, id: RecordId) -> std::path::PathBuf {
 
 /// Waits until a file that was just written shows a stamp that can be compared.
 fn settled(look: impl Fn() -> Stamp) -> Stamp {
-    loop {
-        match look() {
-            Stamp::Unsettled => std::thread::park_timeout(Duration::from_millis(5)),
-            stamp => return stamp,
-        }
-    }
+    let mut stamp = look();
+    eventually("the stamp settles", || {
+        stamp = look();
+        !matches!(stamp, Stamp::Unsettled)
+    });
+    stamp
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{fs, sync::Arc};
 
 use provider_auth_vault::{KeySecrets, KeySource, RecordId, Vault, VaultError};
 use support::{
-    entropy, folder, open, snapshot,
+    entropy, eventually, folder, open, snapshot,
     stepping::{Step, Stepping},
     with_key, with_source,
 };
@@ -102,9 +102,9 @@ fn a_writer_that_was_about_to_use_the_old_key_is_waited_for() {
     let guard = vault.lock(&ids[0]).unwrap();
     std::thread::scope(|scope| {
         let rotation = scope.spawn(|| vault.rotate_key());
-        while !header(&vault).contains("previous") {
-            std::thread::yield_now();
-        }
+        eventually("the rotation begins", || {
+            header(&vault).contains("previous")
+        });
         vault.replace(&guard, b"written meanwhile").unwrap();
         drop(guard);
         rotation.join().unwrap().unwrap();

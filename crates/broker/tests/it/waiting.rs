@@ -10,6 +10,9 @@ use tokio::task::JoinHandle;
 use crate::server::Answer;
 use crate::world::{Process, World, bearer, config, pass, request};
 
+/// Turns of the runtime for what takes some hundred on a quiet machine: a few seconds of them.
+const MOST_TURNS: u32 = 20_000_000;
+
 #[tokio::test(start_paused = true)]
 async fn when_all_rest_the_error_says_until_when_and_nothing_is_sent() {
     let world = World::new();
@@ -121,15 +124,7 @@ async fn a_caller_ends_its_wait_and_no_other() {
         })
     };
     let (first, second) = (ask(one), ask(two));
-    while process
-        .seen()
-        .iter()
-        .filter(|event| event.kind.as_str() == "waiting")
-        .count()
-        < 2
-    {
-        tokio::task::yield_now().await;
-    }
+    waits_begun(&process, 2).await;
     let began = world.now();
     waits.end(one);
     waits.end(99);
@@ -196,15 +191,24 @@ async fn held(world: &World, process: &Process) -> JoinHandle<String> {
     let broker: Arc<Broker> = Arc::clone(process);
     let waiting = tokio::spawn(async move { bearer(&broker.headers(&request()).await.unwrap()) });
     let began = world.now();
-    while !process
-        .seen()
-        .iter()
-        .any(|event| event.kind.as_str() == "waiting")
-    {
-        tokio::task::yield_now().await;
-    }
+    waits_begun(process, 1).await;
     assert_eq!(began, world.now());
     waiting
+}
+
+/// Lets the others run until so many requests wait for an account. It passes no time of the world's clock.
+async fn waits_begun(process: &Process, count: usize) {
+    let waiting = || {
+        let events = process.seen();
+        let kinds = events.iter().map(|event| event.kind.as_str());
+        kinds.filter(|kind| *kind == "waiting").count()
+    };
+    let mut turns = 0;
+    while waiting() < count {
+        assert!(turns < MOST_TURNS, "only {} wait", waiting());
+        turns += 1;
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn assert_served(world: &World, waiting: JoinHandle<String>, by: &str, within: u64) {

@@ -11,6 +11,8 @@ pub(crate) mod stepping;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
+    time::Duration,
 };
 
 use provider_auth_vault::{Disk, Entropy, KeySecrets, KeySource, Options, Vault, VaultError};
@@ -19,6 +21,20 @@ use provider_auth_vault::{Disk, Entropy, KeySecrets, KeySource, Options, Vault, 
 pub(crate) const SECRET: &str = "S3CRET-refresh-token";
 pub(crate) const KEY: &str = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=";
 pub(crate) const OTHER_KEY: &str = "YWJjZGVmQUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=";
+
+/// Looks, at least a millisecond apart, at what takes a few milliseconds on a quiet machine.
+const MOST_LOOKS: u32 = 30_000;
+
+/// Waits until `condition` holds; at the limit it fails with `what` was missing.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..MOST_LOOKS {
+        if condition() {
+            return;
+        }
+        thread::park_timeout(Duration::from_millis(1));
+    }
+    panic!("waited in vain: {what}");
+}
 
 pub(crate) fn entropy() -> Arc<dyn Entropy> {
     Arc::new(|bytes: &mut [u8]| getrandom::fill(bytes).expect("the system has entropy"))

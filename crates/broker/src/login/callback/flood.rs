@@ -15,8 +15,14 @@ use super::*;
 /// Connections of one kind that come again as soon as they are closed; more than the port keeps open.
 const CROWD: usize = 400;
 
-/// A quiet machine answers within milliseconds, a busy one within this; a crowd that is waited for takes longer.
+/// A quiet machine answers within milliseconds; a crowd that is waited for takes longer than this.
 const TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How often the answer is timed. A busy machine may be late once, but a crowd that is waited for is so each time.
+const TRIES: usize = 3;
+
+/// How long a crowd may take to come, on a busy machine.
+const CROWDING: Duration = Duration::from_secs(60);
 
 /// What a stranger does with a connection.
 #[derive(Clone, Copy, Debug)]
@@ -97,9 +103,29 @@ async fn get(port: u16, target: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-/// Crowds the port, then answers the login.
+/// Waits until the whole crowd has been seen once.
+async fn crowded(connections: &Connections) {
+    let came = async {
+        while connections.seen() < CROWD as u64 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let came = tokio::time::timeout(CROWDING, came).await;
+    assert!(came.is_ok(), "only {} strangers came", connections.seen());
+}
+
+/// Crowds the port and answers the login, again where that was late.
 #[track_caller]
-fn check(crowd: impl IntoIterator<Item = (Habit, u8)>) {
+fn check(crowd: impl IntoIterator<Item = (Habit, u8)> + Clone) {
+    let mut waits = Vec::new();
+    while waits.len() < TRIES && waits.iter().all(|wait| *wait >= TIMEOUT) {
+        waits.push(answered_in(crowd.clone()));
+    }
+    assert!(waits.iter().any(|wait| *wait < TIMEOUT), "{waits:?}");
+}
+
+/// Crowds the port, answers the login, and returns how long that took.
+fn answered_in(crowd: impl IntoIterator<Item = (Habit, u8)>) -> Duration {
     // The strangers have threads of their own, as other programs have.
     let outside = tokio::runtime::Runtime::new().unwrap();
     let inside = tokio::runtime::Builder::new_multi_thread()
@@ -107,7 +133,7 @@ fn check(crowd: impl IntoIterator<Item = (Habit, u8)>) {
         .enable_all()
         .build()
         .unwrap();
-    inside.block_on(async {
+    let waited = inside.block_on(async {
         let mut server = CallbackServer::bind(&[], LastAnswer::default())
             .await
             .unwrap();
@@ -121,17 +147,13 @@ fn check(crowd: impl IntoIterator<Item = (Habit, u8)>) {
             server.close(Ok("acme")).await.unwrap();
             (answer, Instant::now())
         });
-        while connections.seen() < CROWD as u64 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        crowded(&connections).await;
         let asked_at = Instant::now();
         let page = get(port, "/callback?yes").await.unwrap();
         let answered_at = Instant::now();
         assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
         let (answer, closed_at) = login.await.unwrap();
         assert_eq!(answer, Ok("yes".to_owned()));
-        let waited = answered_at.max(closed_at) - asked_at;
-        assert!(waited < TIMEOUT, "{waited:?}");
         assert!(
             connections.most()
                 <= limits::CALLBACK_CONNECTIONS + limits::CALLBACK_CLOSING_CONNECTIONS
@@ -146,8 +168,10 @@ fn check(crowd: impl IntoIterator<Item = (Habit, u8)>) {
         again.set_port(Some(port)).unwrap();
         let next = CallbackServer::bind(&[again], LastAnswer::default()).await;
         assert!(next.is_ok());
+        answered_at.max(closed_at) - asked_at
     });
     outside.shutdown_background();
+    waited
 }
 
 #[test]
@@ -170,6 +194,15 @@ async fn a_crowd_at_one_loopback_address_does_not_hide_the_other() {
     if TcpListener::bind("[::1]:0").await.is_err() {
         return;
     }
+    let mut waits = Vec::new();
+    while waits.len() < TRIES && waits.iter().all(|wait| *wait >= TIMEOUT) {
+        waits.push(answered_beside_a_crowd().await);
+    }
+    assert!(waits.iter().any(|wait| *wait < TIMEOUT), "{waits:?}");
+}
+
+/// Crowds 127.0.0.1, answers the login at `::1`, and returns how long that took.
+async fn answered_beside_a_crowd() -> Duration {
     let redirect = Url::parse("http://localhost/callback").unwrap();
     let mut server = CallbackServer::bind(&[redirect], LastAnswer::default())
         .await
@@ -183,9 +216,7 @@ async fn a_crowd_at_one_loopback_address_does_not_hide_the_other() {
         }
         outside
     });
-    while connections.seen() < CROWD as u64 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    crowded(&connections).await;
     let browser = async {
         let asked_at = Instant::now();
         let mut stream = TcpStream::connect(("::1", port)).await.unwrap();
@@ -201,8 +232,8 @@ async fn a_crowd_at_one_loopback_address_does_not_hide_the_other() {
     };
     let ((page, waited), ()) = tokio::join!(browser, login);
     assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
-    assert!(waited < TIMEOUT, "{waited:?}");
     outside.join().unwrap().shutdown_background();
+    waited
 }
 
 #[tokio::test]
