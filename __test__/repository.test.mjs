@@ -126,6 +126,17 @@ test('every specification is listed', () => {
   noFile((file) => pages.includes(file) && !lists.includes(file.replace('specs/', '')))
 })
 
+test('every source file that a page names is there', () => {
+  const made = ['npm/addon.d.ts']
+  const gone = texts
+    .filter(([file]) => /^(specs\/|docs\/|[A-Z]+)[^/]*\.md$/.test(file) && file !== 'CHANGELOG.md')
+    .flatMap(([page, content]) =>
+      [...content.matchAll(/`([\w./-]+\.(?:rs|ts|mjs))`/g)].map(([, named]) => [page, named]),
+    )
+    .filter(([, named]) => !made.includes(named) && !files.some((file) => `/${file}`.endsWith(`/${named}`)))
+  assert.deepEqual(gone, [])
+})
+
 test('the library depends on nothing at run time', () => {
   const manifest = JSON.parse(text('package.json'))
   assert.deepEqual(Object.keys(manifest.dependencies ?? {}), [])

@@ -15,7 +15,6 @@ use crate::store::record_kind::KEPT_FILE;
 
 static LAST_VERSION: AtomicU64 = AtomicU64::new(0);
 
-
 /// What one reading of the vault found.
 #[derive(Default)]
 pub(crate) struct Accounts {
