@@ -230,7 +230,7 @@ export interface RotationConfig {
   rotate?: boolean
   /** Attempts of one request, all accounts together. Default `min(2 * eligible + 2, 8)`. */
   maxAttempts?: number
-  /** Total time one request may spend waiting for cooldowns, when nobody else can serve or the wait is short. Default 30 000. */
+  /** Total time one request may spend waiting for cooldowns, when no other account can serve or the wait is short. Default 30 000. */
   maxWaitMs?: number
   /** Wait until the soonest reset (at most 6 h) instead of failing when every account is exhausted. Default false. */
   holdUntilReset?: boolean
@@ -282,7 +282,7 @@ export interface AuthRequest {
 }
 
 export interface AuthHeaders {
-  /** Opaque handle of this attempt, for `reportResponse`. Not reporting it blames nobody and leaks nothing. */
+  /** Opaque handle of this attempt, for `reportResponse`. Not reporting it counts against no account and leaks nothing. */
   attempt: string
   accountId: string
   /** Headers to set, lower-case names. */
@@ -454,7 +454,7 @@ export interface LoginOptions {
   /**
    * Address of an MCP server that no configuration names; from then on it is known by `provider`. What it says of itself must be
    * of this very server (RFC 9728 §3.3), its login server must know PKCE with S256, and unless it is on this machine or in
-   * its network itself, it may send nobody there. Each request for a token names it (RFC 8707).
+   * its network itself, it may send no request there. Each request for a token names it (RFC 8707).
    * https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization
    *
    * @throws {AuthError} `INVALID_ARGUMENT` where `provider` is a provider that is no MCP server, or another one;

@@ -124,7 +124,7 @@ test('an_abort_while_a_stream_body_is_read_ends_the_call_and_the_stream', async 
   assert.equal(cancelled?.message, 'the user pressed escape')
 })
 
-test('an_abort_after_delivery_breaks_the_stream_and_blames_nobody', async () => {
+test('an_abort_after_delivery_breaks_the_stream_and_blames_no_account', async () => {
   const { fetch, accounts, namespace } = await openPool(['ada'])
   upstream.plan(accounts[0], { sse: ['data: {"a":1}\n\n'], end: 'hang' })
   const controller = new AbortController()

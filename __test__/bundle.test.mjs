@@ -112,7 +112,7 @@ test('a login moves once: it serves and refreshes there, and here it needs a log
   assert.equal(oidc.counters.invalidGrants, before.invalidGrants)
 })
 
-test('a bundle that reached nobody brings the login back where it came from, and signing in again does too', async () => {
+test('a bundle that did not arrive brings the login back where it came from, and signing in again does too', async () => {
   const { ids, ask, users, namespace } = await openPool(['ada', 'bob'])
   const bundle = await library.exportVault(PASSPHRASE, { includeOAuth: true })
   const report = await library.importVault(bundle, PASSPHRASE)
@@ -124,7 +124,7 @@ test('a bundle that reached nobody brings the login back where it came from, and
   assert.deepEqual([again.id, again.state, again.movedAt], [ids[0], 'ready', undefined])
 })
 
-test('the kept bundle takes the vault and its key, and is gone once nobody waits for it', async () => {
+test('the kept bundle takes the vault and its key, and is gone once no account waits for it', async () => {
   const kept = join(sandbox.vaultDir, 'moved.age')
   const moving = async () => {
     // Whatever other tests left here would move along.

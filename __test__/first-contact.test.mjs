@@ -122,7 +122,7 @@ for (const [source, needed] of [
   })
 }
 
-test('the name of an MCP server that nobody has signed in to says how that is done', async () => {
+test('the name of an MCP server without a login says how that is done', async () => {
   for (const call of [
     "auth.getAuthHeaders({ provider: 'notes', url: 'https://mcp.notes.example/mcp' })",
     "auth.createAuthFetch({ provider: 'notes' })('https://mcp.notes.example/mcp')",

@@ -182,7 +182,7 @@ for (const [fault, sentence] of [
   })
 }
 
-test('what a caller does to the headers that it was given is seen by nobody else', async () => {
+test('what a caller does to the headers that it was given is seen by no other caller', async () => {
   const request = { provider: 'local', url: upstream.chatUrl }
   const first = await library.getAuthHeaders(request)
   const expected = structuredClone({ headers: first.headers, strip: first.strip })

@@ -280,7 +280,7 @@ test('a registered redirect URI is used as it is, and its port must be free', as
   assert.equal(redirectUri, neighbour.redirectUri)
 })
 
-test('a login that cannot be is refused before anybody opens a page', async () => {
+test('a login that is not possible is refused before a page opens', async () => {
   const refusal = async (provider) => rejection(library.startLogin({ provider, method: 'browser' }))
   const nameless = await refusal('no-client')
   assert.equal(nameless.code, 'CLIENT_ID_REQUIRED')

@@ -102,7 +102,7 @@ for (const [what, [auth, key, why]] of Object.entries(LEFT)) {
   })
 }
 
-test('without files there is nothing to do, and a placeholder of the plugin is nobody', async () => {
+test('without files there is nothing to do, and a placeholder of the plugin is no account', async () => {
   const home = newHome({})
   const nothing = { files: [], imported: [], skipped: [], sources: [], terms: {} }
   assert.deepEqual(await home.migrate(), nothing)

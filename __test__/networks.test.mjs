@@ -77,7 +77,7 @@ test('a SOCKS proxy and one that is not there are told, with what to do', async 
 })
 
 test('a machine without certificates is told how to get some', { skip: process.platform !== 'linux' }, async () => {
-  const pem = readFileSync(new URL('../crates/broker/src/http/mcp.example.pem', import.meta.url))
+  const pem = readFileSync(new URL('../crates/broker/src/host/http/mcp.example.pem', import.meta.url))
   const port = await listen(createTlsServer({ key: pem, cert: pem }, (_, response) => response.end('{}')))
   const nothing = { SSL_CERT_FILE: '/dev/null', SSL_CERT_DIR: '/dev/null' }
   const said = await begun(`https://127.0.0.1:${port}`, nothing)

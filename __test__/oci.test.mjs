@@ -144,7 +144,7 @@ test("what the user's own configuration says of oci-oidc, a project's file canno
   assert.equal(key, 'api')
 })
 
-test('a template that nobody filled in is told value by value, with the places that were searched', async () => {
+test('a template that was not filled in is told value by value, with the places that were searched', async () => {
   write(projectFile, {
     ...confidential,
     client_id: '<your-client-id>',

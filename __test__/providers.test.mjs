@@ -258,7 +258,7 @@ test('GitHub Copilot: where tokens are not exchanged, the login’s own serves a
   assert.notEqual(again, exchanged)
 })
 
-test('GitHub Copilot: a host that nobody allowed gets no token, and a lost seat is no lost login', async () => {
+test('GitHub Copilot: a host that was not allowed gets no token, and a lost seat is no lost login', async () => {
   const one = row('github-copilot')
   const { id } = await account(one)
   one.settings.api = 'https://api.evil.example'

@@ -173,7 +173,7 @@ test('no new vault is made where the keychain cannot take its key', async (t) =>
   assert.ok(!readdirSync(dir).includes('vault.hdr'))
 })
 
-test('a login at a display asks the person to unlock, and a prompt that nobody answers ends after 60 s', async () => {
+test('a login at a display asks the person to unlock, and a prompt without an answer ends after 60 s', async () => {
   const { locked, refusal, shown, unchanged, later } = await unanswered
   assert.equal(locked.code, 'VAULT_LOCKED', 'a call without a person asks nobody and waits for nobody')
   assert.ok(locked.took < DEADLINE + BUSY_GRACE, `it took ${locked.took} ms`)

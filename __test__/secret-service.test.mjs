@@ -99,7 +99,7 @@ test('a process that met a stopped keychain opens the vault once it answers', as
   assert.deepEqual(seen, { refusal: 'KEYCHAIN_TIMEOUT', accounts: 1 })
 })
 
-test('a locked keychain is said to be locked, nobody is prompted, and nothing changes', async () => {
+test('a locked keychain is said to be locked, no prompt is shown, and nothing changes', async () => {
   const before = contents()
   call('/org/freedesktop/secrets', 'Service.Lock', 'array:objpath:/org/freedesktop/secrets/collection/login')
   const { code, message, took } = await inChild(TRY)

@@ -108,7 +108,7 @@ for (const [what, patch] of [
   })
 }
 
-test('a request to an origin that nobody named is refused before it is made', async () => {
+test('a request to an origin that was not named is refused before it is made', async () => {
   for (const url of [`${trap.origin}/v1`, 'https://example.test/', upstream.origin.replace('127.0.0.1', 'localhost')]) {
     const error = await rejection(library.getAuthHeaders({ provider: 'local', url }))
     assert.equal(error.code, 'ORIGIN_NOT_ALLOWED', url)

@@ -223,7 +223,7 @@ fn a_clock_that_jumps_neither_benches_an_account_nor_unleashes_requests() {
 }
 
 #[test]
-fn while_any_quota_is_left_nobody_is_refused_for_long() {
+fn while_any_quota_is_left_no_request_is_refused_for_long() {
     for tally in ours("weekly-window") {
         assert_eq!(tally.refused_needlessly, 0, "{}", names(&tally));
     }

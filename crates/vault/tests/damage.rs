@@ -168,7 +168,7 @@ fn a_header_damaged_together_with_its_backup_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_note_damaged_anywhere_keeps_nobody_from_its_record() {
+fn a_note_damaged_anywhere_does_not_lock_its_record() {
     let subject = Subject::new();
     let vault = open(with_key(&subject.dir)).unwrap();
     let guard = vault.lock(&subject.hit).unwrap();

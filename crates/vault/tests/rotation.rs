@@ -79,7 +79,7 @@ fn a_vault_in_memory_rotates_too() {
 }
 
 #[test]
-fn whoever_opened_the_vault_before_reads_and_writes_on() {
+fn a_process_that_opened_the_vault_before_reads_and_writes_on() {
     let (_outer, vault, ids) = vault_of(2);
     let early = open(with_key(vault.dir())).unwrap();
     for round in 1..4 {

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_has_one_address_and_shares_it_with_nobody() {
+    fn an_issuer_has_one_address_and_does_not_share_it() {
         let own = redirect_of(&url("https://id.example"));
         assert_eq!(own.host_str(), Some("127.0.0.1"));
         assert_eq!(

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_one_object_is_none() {
+    fn anything_but_one_object_is_refused() {
         assert!(Object::parse("\u{feff}{}").is_some());
         for text in ["", "[]", "null", "7", "{", "{}x", "{\"a\"}", "{\"a\": }"] {
             assert!(Object::parse(text).is_none(), "{text}");

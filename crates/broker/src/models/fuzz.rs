@@ -28,7 +28,7 @@ const WORDS: &[&str] = &[
 ];
 
 #[test]
-fn a_list_holds_what_can_be_shown_or_is_none() {
+fn a_list_holds_what_can_be_shown_or_is_refused() {
     let all = [
         ModelLists::GENERIC,
         ModelLists::OPENAI,

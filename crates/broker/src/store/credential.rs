@@ -232,7 +232,9 @@ impl Credential {
             (Some(a), Some(b)) => fingerprint(a) == fingerprint(b),
             // A login is good at one MCP server.
             _ if self.audience.resource_id() != other.audience.resource_id() => false,
-            _ if self.knows_nobody_at_its_resource() || other.knows_nobody_at_its_resource() => {
+            _ if self.has_no_subject_at_its_resource()
+                || other.has_no_subject_at_its_resource() =>
+            {
                 self.name() == other.name()
             }
             // Where the provider does not say who signed in, the user's name for the account does.
@@ -248,7 +250,7 @@ impl Credential {
 
     /// Whether it is a login of an MCP server that does not say who signed in. Its client tells nothing: each registration
     /// brings another.
-    fn knows_nobody_at_its_resource(&self) -> bool {
+    fn has_no_subject_at_its_resource(&self) -> bool {
         self.audience.resource.is_some() && self.identity.subject.is_none()
     }
 

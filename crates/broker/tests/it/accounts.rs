@@ -172,7 +172,7 @@ async fn a_login_is_revoked_before_it_is_removed_and_kept_when_that_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_renews_a_login_while_it_is_revoked() {
+async fn a_login_is_not_renewed_while_it_is_revoked() {
     let world = World::new();
     let process = world.process_with(config(
         json!({ "revocationEndpoint": "https://id.acme.example/revoke" }),

@@ -151,7 +151,7 @@ async fn what_the_user_has_named_may_lead_home() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_sent_to_a_page_of_the_local_network_to_enter_a_code() {
+async fn no_person_is_sent_to_a_page_of_the_local_network_to_enter_a_code() {
     for (page, complete) in [
         ("https://192.168.0.1/", json!(null)),
         ("http://router/reboot", json!(null)),

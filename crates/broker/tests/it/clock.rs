@@ -71,7 +71,7 @@ async fn the_claim_of_a_token_is_its_end_where_nothing_else_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_life_that_makes_no_sense_is_none() {
+async fn a_life_that_makes_no_sense_is_ignored() {
     let ten_years = 10 * 365 * 24 * 3600;
     for (said, life) in [
         (json!(3600), Some(3600)),

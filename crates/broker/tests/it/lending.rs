@@ -126,7 +126,7 @@ async fn a_limit_moves_the_session_and_nothing_pulls_it_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_nobody_reports_is_forgotten_after_ten_minutes() {
+async fn an_attempt_that_is_not_reported_is_forgotten_after_ten_minutes() {
     let world = World::new();
     let process = world.process();
     process.add_key("a").await;

@@ -37,7 +37,7 @@ async fn a_pasted_answer_of_another_login_leaves_this_one_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_that_nobody_finishes_ends_in_time() {
+async fn a_login_that_is_not_finished_ends_in_time() {
     let world = World::new();
     let process = world.process();
     let (number, _) = process.started_login("ann").await;

@@ -397,7 +397,7 @@ async fn callers_at_the_same_time_share_one_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_who_gives_up_ends_nobody_elses_wait() {
+async fn a_caller_who_gives_up_ends_no_other_wait() {
     let world = World::new();
     world.api.says(Says::list(&["a"]));
     let process = world.process();
@@ -441,7 +441,7 @@ async fn a_provider_that_does_not_answer_is_given_up_after_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_kept_names_nobody_and_holds_no_secret() {
+async fn what_is_kept_names_no_person_and_holds_no_secret() {
     let world = World::new();
     world.api.says(Says::list(&["a"]));
     let process = world.process();

@@ -279,7 +279,7 @@ async fn what_keeps_one_account_from_its_refresh_lets_the_others_serve() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_gets_a_token_that_is_not_on_disk_and_it_is_not_lost() {
+async fn a_token_that_is_not_on_disk_is_not_used_and_not_lost() {
     let world = World::new();
     let process = world.process();
     let id = process.log_in("ann").await;

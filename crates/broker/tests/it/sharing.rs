@@ -164,7 +164,7 @@ async fn a_damaged_record_is_set_aside_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_state_that_cannot_be_written_keeps_nobody_from_signing_in_again_or_from_a_token() {
+async fn with_a_state_that_cannot_be_written_one_still_signs_in_again_and_gets_a_token() {
     let world = World::new();
     let process = world.process();
     process.add_key("a").await;
@@ -204,7 +204,7 @@ async fn a_state_that_cannot_be_written_keeps_nobody_from_signing_in_again_or_fr
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_state_that_the_disk_does_not_give_or_take_keeps_nobody_from_a_token() {
+async fn with_a_state_that_the_disk_does_not_give_or_take_one_still_gets_a_token() {
     let world = World::new();
     let process = world.process();
     process.add_key("a").await;

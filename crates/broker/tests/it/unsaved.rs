@@ -81,7 +81,7 @@ async fn the_lock_stays_with_tokens_that_are_not_saved() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_note_is_put_back_for_whoever_comes_after_a_crash() {
+async fn the_note_is_put_back_for_the_process_after_a_crash() {
     let world = World::new();
     let process = world.process();
     let (id, _fault) = unsaved(&world, &process).await;

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_anybody_can_reach_is_not_local() {
+    fn a_public_address_is_not_local() {
         for host in [
             "8.8.8.8",
             "1.1.1.1",

@@ -74,7 +74,7 @@ fn trouble_at_one_place_does_not_end_the_search() {
 }
 
 #[test]
-fn a_byte_order_mark_is_none_of_an_answer() {
+fn a_byte_order_mark_is_not_part_of_an_answer() {
     let marked = format!("\u{feff}{DOCUMENT}");
     let http = Script::new([(200, marked.as_str())]);
     assert!(run(discover(&http, &url("https://id.example/tenant"))).is_ok());

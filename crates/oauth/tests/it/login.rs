@@ -288,7 +288,7 @@ fn whatever_a_user_pastes_is_read_and_checked() {
 }
 
 #[test]
-fn what_terminals_chats_and_shells_add_to_a_paste_is_none_of_it() {
+fn what_terminals_chats_and_shells_add_to_a_paste_is_left_out() {
     use CallbackError as E;
     let callback = "http://127.0.0.1:1455/callback";
     let whole = format!("{callback}?code=4%2F0AX-b_c&state=STATE");

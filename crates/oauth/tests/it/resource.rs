@@ -627,7 +627,7 @@ fn what_the_server_registers_is_what_counts() {
 }
 
 #[test]
-fn a_registration_that_is_none_says_why() {
+fn a_registration_that_cannot_be_used_says_why() {
     let server = registrar(json!(null));
     let malformed = |field| OauthError::Malformed { field };
     for (answer, expect) in [

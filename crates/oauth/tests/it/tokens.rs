@@ -346,7 +346,7 @@ fn each_kind_of_failure_is_told_apart() {
 }
 
 #[test]
-fn an_empty_error_is_none() {
+fn an_empty_error_counts_as_absent() {
     for error in ["null", "\"\"", "false"] {
         let body = format!(r#"{{"access_token":"a","error":{error}}}"#);
         assert_eq!(

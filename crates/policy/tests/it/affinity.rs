@@ -51,7 +51,7 @@ fn the_same_request_without_the_item_switches() {
 }
 
 #[test]
-fn with_nobody_else_the_reason_is_the_limit_itself() {
+fn without_another_account_the_reason_is_the_limit_itself() {
     let mut world = World::new([key("a")]).answers("a", [exhausted(900)]);
     send(&mut world, holding(Some("talk"), "rs_1"));
     assert_ne!(reason(&world), Some(Reason::AccountBound));

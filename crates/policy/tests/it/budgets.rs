@@ -5,7 +5,7 @@ use provider_auth_policy::*;
 use crate::world::*;
 
 #[test]
-fn one_response_goes_out_when_nobody_can_serve_and_it_says_when_somebody_can() {
+fn one_response_goes_out_when_no_account_can_serve_and_it_says_when_one_can() {
     let mut world = World::new([oauth("a"), oauth("b")])
         .answers("a", [status(429).header("retry-after", 600)])
         .answers("b", [status(429).header("retry-after", 50)]);

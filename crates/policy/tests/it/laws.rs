@@ -303,7 +303,7 @@ proptest! {
     }
 
     #[test]
-    fn whoever_is_chosen_is_not_blocked(
+    fn a_chosen_account_is_not_blocked(
         world in worlds(), request in requests(), state in states(), later in 0..100_u64,
     ) {
         let mut world = world;

@@ -447,7 +447,7 @@ fn an_unexplained_403_is_refreshed_when_the_token_is_old_and_then_rests() {
 }
 
 #[test]
-fn nobody_goes_around_a_ban() {
+fn a_ban_is_not_evaded() {
     let banned = status(403).code("account_deactivated");
     let mut world = World::new([oauth("a"), oauth("b")]).answers("a", [banned]);
     world.check(request(), "a:403 blocked_by_provider");
@@ -587,7 +587,7 @@ fn an_error_after_output_is_charged_and_not_replayed() {
 }
 
 #[test]
-fn an_answer_that_is_none_is_asked_for_once_more() {
+fn a_missing_answer_is_asked_for_once_more() {
     for body in ["", r#"{"error":{"message":"no code that is known"}}"#] {
         let mut world =
             World::new([oauth("a"), oauth("b")]).answers("a", vec![status(200).body(body); 3]);

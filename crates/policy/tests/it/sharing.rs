@@ -95,7 +95,7 @@ fn the_default_is_an_empty_state() {
 }
 
 #[test]
-fn a_hostile_file_benches_nobody_for_ever() {
+fn a_hostile_file_benches_no_account_for_ever() {
     let mut world = World::new([oauth("a")]);
     let mut endless = block(0, 0);
     endless.until = Timestamp::from_millis(u64::MAX);

@@ -324,7 +324,7 @@ fn an_mcp_server_is_configured_by_its_address() {
 }
 
 #[test]
-fn extra_origins_stand_behind_those_of_the_provider_whoever_adds_them() {
+fn extra_origins_stand_behind_those_of_the_provider_in_every_layer() {
     let inline = json!({ "providers": {
         "anthropic": { "extraOrigins": ["http://127.0.0.1:8080", "https://api.anthropic.com"] },
         "openai": { "origins": ["https://a.example"], "extraOrigins": ["https://b.example"] },

@@ -189,7 +189,7 @@ fn the_file_of_a_project_waits_for_trust_and_that_of_the_user_serves_meanwhile()
 }
 
 #[test]
-fn all_that_is_wrong_is_told_at_once_and_keeps_nobody_from_other_providers() {
+fn all_that_is_wrong_is_told_at_once_and_other_providers_go_on() {
     let template = r#"{
   "domain_url": "https://idcs-<your-guid>.identity.oraclecloud.com",
   "client_id": "<your-client-id>",

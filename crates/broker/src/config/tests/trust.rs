@@ -53,7 +53,7 @@ fn trust_is_good_for_what_was_shown_and_ends_with_any_change() {
 }
 
 #[test]
-fn trust_that_was_taken_back_or_whose_file_is_damaged_is_none() {
+fn trust_that_was_taken_back_or_whose_file_is_damaged_does_not_count() {
     let state = |surroundings: &Surroundings| file(&surroundings.load().unwrap()).state;
     let surroundings = Surroundings::new()
         .project(&defining("ours", acme()))

@@ -77,7 +77,7 @@ junk";
     }
 
     #[test]
-    fn a_system_that_tells_nothing_names_nobody() {
+    fn a_system_that_tells_nothing_names_no_program() {
         assert_eq!(in_proc(Path::new("/nowhere"), 80), None);
     }
 }

@@ -225,7 +225,7 @@ async fn only_the_one_path_of_the_one_host_is_served() {
 }
 
 #[tokio::test]
-async fn a_client_that_says_nothing_keeps_nobody_waiting() {
+async fn a_client_that_says_nothing_makes_no_other_wait() {
     let mut server = server(None).await;
     let port = port(&server);
     let mut idle = TcpStream::connect(("127.0.0.1", port)).await.unwrap();

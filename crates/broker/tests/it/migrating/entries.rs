@@ -92,7 +92,7 @@ async fn an_entry_with_later_tokens_updates_its_account_and_one_with_earlier_one
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_whose_client_nobody_knows_serves_until_its_token_ends() {
+async fn a_login_of_an_unknown_client_serves_until_its_token_ends() {
     let (world, _) = world_with(&json!({
         "anthropic": { "type": "oauth", "access": "S3CRET-plan", "refresh": "S3CRET-r", "expires": IN_AN_HOUR },
     }));

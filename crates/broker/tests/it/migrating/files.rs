@@ -138,7 +138,7 @@ async fn only_what_was_understood_is_taken_out_of_a_file_and_undo_puts_it_back()
 }
 
 #[tokio::test(start_paused = true)]
-async fn undo_leaves_a_file_that_somebody_has_written_since_and_an_account_that_was_renewed() {
+async fn undo_leaves_a_file_that_was_written_since_and_an_account_that_was_renewed() {
     let world = World::new();
     let process = world.process();
     let id = process.log_in("ann").await;

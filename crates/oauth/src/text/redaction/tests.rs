@@ -63,7 +63,7 @@ fn an_address_in_base64_does_not_show() {
 }
 
 #[test]
-fn a_key_that_nobody_knows_shows_in_no_form() {
+fn a_key_of_an_unknown_kind_shows_in_no_form() {
     for key in [
         "sk-ant-api03-abcdef",
         "gho_16C7e42F292c6912E7710c838347Ae178B4a",

@@ -54,7 +54,7 @@ fn a_slot_of_another_vault_or_source_does_not_open() {
 }
 
 #[test]
-fn a_change_by_somebody_without_the_key_is_refused() {
+fn a_change_made_without_the_key_is_refused() {
     let mut extended = header();
     extended
         .unknown
