@@ -3,8 +3,11 @@
 //! Each error carries a stable code (API) and a sentence (not API). None holds a secret: texts of other parties
 //! enter only through types that have cut them down to their harmless fields.
 
+mod sentences;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use provider_auth_oauth::{CallbackError, OauthError};
 use provider_auth_policy::{AccountId, AccountView, Standing, Timestamp};
@@ -15,6 +18,7 @@ use crate::config::{ConfigError, Provenance, Provider};
 use crate::named;
 use crate::printable::visible;
 use crate::refusal::LocalRefusal;
+use sentences::{as_mcp_server, by, end_it, login_time, looked_for, needs_login};
 
 /// Why a call was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -82,8 +86,10 @@ pub enum BrokerError {
     #[error("the login failed: {0}")]
     LoginFailed(String),
     /// The login was not finished in time.
-    #[error("the login was not finished in time; start it again{}", .last.as_deref().map(|last| format!(". {last}")).unwrap_or_default())]
+    #[error("the login was not finished {}{}", login_time(*.limit), .last.as_deref().map(|last| format!(". {last}")).unwrap_or_default())]
     LoginTimeout {
+        /// How long it was waited for; `None` where the server set the time.
+        limit: Option<Duration>,
         /// What came last, and why it did not count.
         last: Option<String>,
     },
@@ -316,6 +322,7 @@ impl BrokerError {
         match error {
             OauthError::Denied => Self::LoginDenied(error.to_string()),
             OauthError::Expired => Self::LoginTimeout {
+                limit: None,
                 last: Some("The code that was shown has expired".to_owned()),
             },
             other => Self::LoginFailed(other.to_string()),
@@ -329,62 +336,5 @@ impl From<CallbackError> for BrokerError {
             CallbackError::Denied { .. } => Self::LoginDenied(error.to_string()),
             other => Self::LoginFailed(other.to_string()),
         }
-    }
-}
-
-fn looked_for(searched: &[PathBuf]) -> String {
-    let files: Vec<String> = searched.iter().map(|file| visible(file)).collect();
-    match files.is_empty() {
-        true => String::new(),
-        false => format!(". None of these files is there: {}", files.join(", ")),
-    }
-}
-
-fn as_mcp_server(id: Option<&str>) -> String {
-    id.map_or_else(String::new, |id| {
-        format!("; where it is to be your name of an MCP server, sign in to it first: login({{ provider: \"{id}\", resource: \"https://…\" }})")
-    })
-}
-
-fn by(holder: Option<&str>) -> String {
-    holder.map_or_else(String::new, |holder| format!(" by {holder}"))
-}
-
-fn end_it(port: u16, holder: Option<&str>) -> String {
-    if holder.is_some() {
-        return "end that program".to_owned();
-    }
-    let command = if cfg!(windows) {
-        format!("netstat -ano | findstr :{port}")
-    } else if cfg!(target_os = "macos") {
-        format!("lsof -nP -iTCP:{port} -sTCP:LISTEN")
-    } else {
-        format!("ss -ltnp 'sport = :{port}'")
-    };
-    format!("end the program there (`{command}` names it)")
-}
-
-fn needs_login(provider: &str, standing: Standing, moved_at: Option<Timestamp>) -> String {
-    if let Some(at) = moved_at {
-        return format!(
-            "the login of {provider} was moved to a bundle at {}; sign in again here, or import that bundle",
-            named::time(at)
-        );
-    }
-    match standing {
-        Standing::NeedsVerification => format!(
-            "{provider} wants the account verified; open the provider's page, then sign in again"
-        ),
-        Standing::BlockedByProvider => {
-            format!("{provider} has blocked the account; ask the provider")
-        }
-        Standing::RollbackSuspected => {
-            format!(
-                "the login of {provider} seems to come from a restored copy of the vault; sign in again"
-            )
-        }
-        _ => format!(
-            "{provider} no longer takes this login or API key; sign in again, or add a new key"
-        ),
     }
 }

@@ -1,6 +1,7 @@
 //! When a login is given up, and what is told then.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use provider_auth_oauth::{CallbackError, error_code};
@@ -33,6 +34,8 @@ impl LastAnswer {
 #[derive(Clone)]
 pub(super) struct Deadline {
     pub(super) at: Timestamp,
+    /// How long that is; `None` where the server set it.
+    pub(super) limit: Option<Duration>,
     /// `true` once it is called off; one whose sender is gone never is.
     pub(super) cancelled: watch::Receiver<bool>,
     pub(super) last: LastAnswer,
@@ -43,6 +46,7 @@ impl Deadline {
     pub(super) async fn reached(&self, store: &Store) -> BrokerError {
         tokio::select! {
             () = tokio::time::sleep(store.now().until(self.at)) => BrokerError::LoginTimeout {
+                limit: self.limit,
                 last: self.last.0.lock().clone(),
             },
             () = called_off(self.cancelled.clone()) => BrokerError::LoginCancelled,

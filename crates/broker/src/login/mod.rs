@@ -73,6 +73,7 @@ impl LoginService {
         let timeout = options.timeout.unwrap_or(limits::LOGIN_TIMEOUT);
         let mut deadline = Deadline {
             at: self.store.now() + timeout,
+            limit: Some(timeout),
             // While it begins it has no handle: the caller ends it by dropping this call.
             cancelled: watch::channel(false).1,
             last: LastAnswer::default(),
@@ -95,6 +96,9 @@ impl LoginService {
         let (outcome_in, outcome) = watch::channel(None);
         let (pasted, pasted_out) = mpsc::channel(1);
         let (cancel, cancelled) = watch::channel(false);
+        if expires_at < deadline.at {
+            deadline.limit = None;
+        }
         deadline.at = expires_at;
         deadline.cancelled = cancelled;
         let login = Login {
