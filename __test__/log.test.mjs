@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { openStage, until } from './support/stage.mjs'
+import { openStage } from './support/stage.mjs'
+import { until } from './support/until.mjs'
 import { throttle } from './support/upstream.mjs'
 
 const { upstream, sandbox, library, oidc, logIn } = await openStage({
@@ -107,7 +108,9 @@ test('a login and a refresh say who, why, how they ended and how long they took'
   const from = size()
   const { id } = await logIn('eve')
   await library.refreshAccount(id, { force: true })
-  await until(() => lines(from).some(({ message }) => message === 'a refresh ended'))
+  await until('the end of the refresh is in the log', () =>
+    lines(from).some(({ message }) => message === 'a refresh ended'),
+  )
   const told = lines(from)
   const one = (message) => told.find((line) => line.message === message) ?? {}
 

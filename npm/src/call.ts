@@ -142,10 +142,11 @@ const REQUEST_FIELDS = [
 /** What a class of options may define by getters; all else of an `init` must be its own. */
 const INIT_FIELDS = [...REQUEST_FIELDS, 'body', 'providerAuth'] as const
 
-/** The runtime's own getters. Those of a subclass may answer otherwise than what is sent. */
-const GETTERS: Readonly<Record<string, PropertyDescriptor | undefined>> = Object.getOwnPropertyDescriptors(
-  Request.prototype,
-)
+/**
+ * The runtime's own getters. Those of a subclass may answer otherwise than what is sent. Looked up
+ * when a `Request` comes: Node loads its whole `fetch` with the class.
+ */
+let getters: Readonly<Record<string, PropertyDescriptor | undefined>> | undefined
 
 /**
  * A plain object with a `url` is not a `Request`, whatever else it has: `fetch(config.url, config)`
@@ -180,7 +181,8 @@ function readRequest(request: Request): Source {
  * making.
  */
 function slotOf(request: Request, name: keyof Request): unknown {
-  const getter = GETTERS[name]?.get
+  getters ??= Object.getOwnPropertyDescriptors(Request.prototype)
+  const getter = getters[name]?.get
   try {
     return getter === undefined ? undefined : Reflect.apply(getter, request, [])
   } catch {

@@ -32,7 +32,8 @@ export function reread(
   const isPlain = Object.getPrototypeOf(response) === Response.prototype && !Object.hasOwn(response, 'clone')
   if (!IS_NODE || !isPlain) return undefined
   states.set(response, { body, inner: undefined, make: (body) => rebuilt(response, { body }) })
-  return Object.setPrototypeOf(response, READ)
+  readable ??= prototype()
+  return Object.setPrototypeOf(response, readable)
 }
 
 /** Reads the text of a body that is wholly there and still unread. */
@@ -55,27 +56,32 @@ function innerOf(response: Response): Response {
   return state.inner
 }
 
-const READ: object = Object.create(Response.prototype, {
-  body: { get: getter(({ body }) => body), configurable: true },
-  bodyUsed: {
-    get(this: Response): boolean {
-      const state = states.get(this)
-      return state?.inner === undefined ? state?.body === undefined : state.inner.bodyUsed
+/** Made with the first response: Node loads its whole `fetch` with the class. */
+let readable: object | undefined
+
+function prototype(): object {
+  return Object.create(Response.prototype, {
+    body: { get: getter(({ body }) => body), configurable: true },
+    bodyUsed: {
+      get(this: Response): boolean {
+        const state = states.get(this)
+        return state?.inner === undefined ? state?.body === undefined : state.inner.bodyUsed
+      },
+      configurable: true,
     },
-    configurable: true,
-  },
-  text: method(async (response) => take(response) ?? innerOf(response).text()),
-  json: method(async (response) => {
-    const text = take(response)
-    return text === undefined ? innerOf(response).json() : JSON.parse(text)
-  }),
-  clone: method((response) => innerOf(response).clone()),
-  ...Object.fromEntries(
-    (['arrayBuffer', 'blob', 'bytes', 'formData'] as const)
-      .filter((name) => name in Response.prototype)
-      .map((name) => [name, method(async (response) => innerOf(response)[name as 'arrayBuffer']())]),
-  ),
-})
+    text: method(async (response) => take(response) ?? innerOf(response).text()),
+    json: method(async (response) => {
+      const text = take(response)
+      return text === undefined ? innerOf(response).json() : JSON.parse(text)
+    }),
+    clone: method((response) => innerOf(response).clone()),
+    ...Object.fromEntries(
+      (['arrayBuffer', 'blob', 'bytes', 'formData'] as const)
+        .filter((name) => name in Response.prototype)
+        .map((name) => [name, method(async (response) => innerOf(response)[name as 'arrayBuffer']())]),
+    ),
+  })
+}
 
 function getter<T>(get: (inner: Response) => T): () => T {
   return function (this: Response) {
