@@ -110,13 +110,13 @@ impl LocalRefusal {
     }
 }
 
-fn account(prospect: &TracedAccount) -> Value {
-    let mut known = json!({ "id": prospect.account.as_str(), "state": prospect.chance.as_str() });
-    if let Chance::Resting { until, reason } = prospect.chance {
+fn account(traced: &TracedAccount) -> Value {
+    let mut known = json!({ "id": traced.account.as_str(), "state": traced.chance.as_str() });
+    if let Chance::Resting { until, reason } = traced.chance {
         known["reason"] = reason.as_str().into();
         known["until"] = until.as_millis().into();
     }
-    if let Some((scope, status)) = &prospect.charged {
+    if let Some((scope, status)) = &traced.charged {
         known["scope"] = scope.as_str().into();
         known["status"] = (*status).into();
     }
@@ -207,8 +207,8 @@ fn message(
 /// How many accounts are kept by what.
 fn states(trace: &Trace) -> String {
     let mut counts: Vec<(&'static str, usize)> = Vec::new();
-    for prospect in &trace.accounts {
-        let word = match prospect.chance {
+    for traced in &trace.accounts {
+        let word = match traced.chance {
             Chance::Resting { reason, .. } => reason.as_str(),
             chance => chance.as_str(),
         };

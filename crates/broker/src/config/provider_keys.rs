@@ -74,8 +74,8 @@ keys! {
             = by_name(node, STEPS, context.warnings, |step, of_step| parameters(of_step, step)), OfLogin, ShapesRequests;
         /// How the server differs from the standards.
         "dialect" dialect: DialectKeys = DialectKeys::read(node, context), OfLogin, ShapesRequests;
-        /// Exact redirect URI registered with the server. Default: http://127.0.0.1:<free
-        /// port>/callback.
+        /// Exact redirect URI registered with the server. Default: /callback of 127.0.0.1, on a
+        /// free port.
         "redirectUri" redirect_uri: Option<Url> = redirect_uri(node), OfLogin;
         /// Further registered redirect URIs, tried in this order when the port of redirectUri is
         /// busy.

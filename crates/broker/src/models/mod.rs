@@ -194,8 +194,8 @@ impl ModelService {
             all: trace
                 .accounts
                 .iter()
-                .filter(|prospect| may_serve(prospect.chance))
-                .filter_map(|prospect| accounts.get(&prospect.account).cloned())
+                .filter(|traced| may_serve(traced.chance))
+                .filter_map(|traced| accounts.get(&traced.account).cloned())
                 .collect(),
         })
     }

@@ -361,8 +361,8 @@ fn log_choice(pool: &Pool<'_>, request: &Request, selection: &Selection) {
         "a pool was asked for an account"
     );
     if tracing::enabled!(Level::TRACE) {
-        for prospect in &explain(pool, request, selection).accounts {
-            tracing::trace!(account = %prospect.account, ?prospect, "how an account stood");
+        for stood in &explain(pool, request, selection).accounts {
+            tracing::trace!(account = %stood.account, ?stood, "how an account stood");
         }
     }
 }

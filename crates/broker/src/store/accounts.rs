@@ -42,7 +42,7 @@ struct Members {
 /// One account: what the policy sees, what is sealed, and the headers made of it.
 pub(crate) struct Entry {
     pub(crate) view: AccountView,
-    /// Without refresh token and client secret: [`read_locked`] has them.
+    /// Without refresh token and client secret: `locks::read_locked` has them.
     pub(crate) credential: Credential,
     pub(crate) headers: HeaderSet,
     /// Tells these headers from all others of the process, earlier ones of the account included.

@@ -85,20 +85,20 @@ pub struct TracedAccount {
 }
 
 impl From<broker::TracedAccount> for TracedAccount {
-    fn from(prospect: broker::TracedAccount) -> Self {
-        let (until, reason) = match prospect.chance {
+    fn from(traced: broker::TracedAccount) -> Self {
+        let (until, reason) = match traced.chance {
             Chance::Resting { until, reason } => (Some(millis(until)), Some(reason.as_str())),
             _ => (None, None),
         };
-        let (scope, status) = prospect.charged.unzip();
+        let (scope, status) = traced.charged.unzip();
         Self {
-            account_id: prospect.account.to_string(),
-            chance: prospect.chance.as_str(),
+            account_id: traced.account.to_string(),
+            chance: traced.chance.as_str(),
             until,
             reason,
             scope,
             status: status.flatten(),
-            used_percent: prospect.used_percent,
+            used_percent: traced.used_percent,
         }
     }
 }
