@@ -1,8 +1,12 @@
 // Builds what the library is made of, in the profile of every test and of `npm start`.
 
-import { copyFileSync, readFileSync, renameSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isFresh } from './freshness.mjs'
 import { root, run } from './steps.mjs'
+
+/** Where the macros of napi write what they make, one line of JSON for each export. */
+const SHAPES = 'target/napi-shapes'
 
 /**
  * Builds the addon and puts it in the root, under the name that `index.js` looks for; returns as `run` does.
@@ -11,9 +15,11 @@ import { root, run } from './steps.mjs'
 export async function buildAddon() {
   const built = await run('cargo', ['build', '--package', 'provider-auth-node'], {
     name: 'cargo build',
+    env: { ...process.env, ...shapesEnvironment() },
     timeoutMs: 30 * 60_000,
   })
   if (!built.ok) return built
+  writeShapes()
   const metadata = await run('cargo', ['metadata', '--no-deps', '--format-version=1'], { show: 'nothing' })
   if (!metadata.ok) return metadata
   const { target_directory: target } = JSON.parse(metadata.output)
@@ -25,6 +31,28 @@ export async function buildAddon() {
   return (await isLoaderCurrent(file))
     ? built
     : run('npm', ['run', '--silent', 'build:addon'], { timeoutMs: 30 * 60_000 })
+}
+
+/**
+ * Has the macros of napi write the shapes of the addon's objects. They do so when the crate is compiled, so it is compiled
+ * anew where the shapes are older than its sources.
+ */
+function shapesEnvironment() {
+  const folder = { NAPI_TYPE_DEF_TMP_FOLDER: join(root, SHAPES) }
+  if (isFresh({ sources: ['crates/node/src'], outputs: [join(SHAPES, 'provider-auth-node')] })) return folder
+  rmSync(join(root, SHAPES), { recursive: true, force: true })
+  mkdirSync(join(root, SHAPES), { recursive: true })
+  return { ...folder, NAPI_FORCE_BUILD_PROVIDER_AUTH_NODE: `${Date.now()}` }
+}
+
+/** Writes the shapes as `npm/addon.d.ts`, for the test that compares them with `index.d.ts`. */
+function writeShapes() {
+  const lines = readFileSync(join(root, SHAPES, 'provider-auth-node'), 'utf8')
+    .trim()
+    .split('\n')
+  const objects = lines.map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'interface')
+  const text = objects.map(({ name, def }) => `export interface ${name} {\n${def}\n}\n`).join('\n')
+  writeFileSync(join(root, 'npm/addon.d.ts'), text)
 }
 
 /** Builds `npm/dist`; returns as `run` does. */
