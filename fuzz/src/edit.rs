@@ -2,7 +2,8 @@
 
 use crate::{chance::Chance, json};
 
-/// No input gets longer, in bytes: every parser here has a limit of its own below it, or reads a line at a time.
+/// No input gets longer, in bytes: every parser here has a limit of its own below it, or reads a
+/// line at a time.
 const LONGEST: usize = 64 * 1024;
 
 /// Numbers at which something ends.

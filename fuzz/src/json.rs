@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::chance::Chance;
 
-/// Alters one value of the first JSON in `input`; what stands before and after it stays. `false` when there is none.
+/// Alters one value of the first JSON in `input`; what stands before and after it stays. `false`
+/// when there is none.
 pub(crate) fn alter(input: &mut Vec<u8>, words: &[&str], chance: &mut Chance) -> bool {
     let starts: Vec<usize> = (0..input.len())
         .filter(|at| matches!(input[*at], b'{' | b'['))

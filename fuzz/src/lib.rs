@@ -1,13 +1,15 @@
 //! Feeds altered seeds to what reads untrusted bytes, for a set time; for tests alone.
 //!
-//! Each target has a folder `seeds/<target>` of real inputs. They are tried as they are, then altered at random: bits,
-//! lengths, numbers, words of the format, JSON. An input with an outcome that was not seen before becomes a seed of this
-//! run. A target asserts what must hold for every input; when it panics, seed and input are printed and the input is kept.
+//! Each target has a folder `seeds/<target>` of real inputs. They are tried as they are, then
+//! altered at random: bits, lengths, numbers, words of the format, JSON. An input with an outcome
+//! that was not seen before becomes a seed of this run. A target asserts what must hold for every
+//! input; when it panics, seed and input are printed and the input is kept.
 //!
 //! - `PROVIDER_AUTH_FUZZ_SECONDS`: how long a target runs; [`SECONDS`] unless set.
-//! - `PROVIDER_AUTH_FUZZ_TARGETS`: names with commas between them, to which that is limited; other targets run for
-//!   [`SECONDS`].
-//! - `PROVIDER_AUTH_FUZZ_SEED`: a number; the same number tries the same inputs in the same order. 0 unless set.
+//! - `PROVIDER_AUTH_FUZZ_TARGETS`: names with commas between them, to which that is limited; other
+//!   targets run for [`SECONDS`].
+//! - `PROVIDER_AUTH_FUZZ_SEED`: a number; the same number tries the same inputs in the same order.
+//!   0 unless set.
 //! - `PROVIDER_AUTH_FUZZ_INPUT`: a file that is tried instead of everything else.
 
 mod chance;
@@ -28,7 +30,8 @@ use chance::Chance;
 /// How long a target runs when nobody says otherwise, in seconds: a part of every test run.
 pub const SECONDS: u64 = 2;
 
-/// Most inputs that are kept for their outcome, so that outcomes without end do not fill the memory.
+/// Most inputs that are kept for their outcome, so that outcomes without end do not fill the
+/// memory.
 const KEPT: usize = 2000;
 
 /// What is fed: its name, its seeds, and the words of its format.
@@ -66,7 +69,8 @@ impl Target {
 
     /// Feeds `check` until the time is up.
     ///
-    /// It panics when an invariant does not hold, and else says in a few words what became of the input.
+    /// It panics when an invariant does not hold, and else says in a few words what became of the
+    /// input.
     pub fn run(self, check: impl Fn(&[u8]) -> String) {
         if let Some(file) = env::var_os("PROVIDER_AUTH_FUZZ_INPUT") {
             check(&fs::read(file).expect("the input can be read"));

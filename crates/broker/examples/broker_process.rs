@@ -1,10 +1,12 @@
-//! The product without a language around it, as a process that a test can kill: it starts in a tenth of the time of Node.
+//! The product without a language around it, as a process that a test can kill: it starts in a
+//! tenth of the time of Node.
 //!
-//! `broker_process show | add <key> | refresh <id> | remove <id> | move | return | rotate | export | import <key> |
-//! migrate <folder> keep|backup|remove|undo | work <namespace> <id>...`
+//! `broker_process show | add <key> | refresh <id> | remove <id> | move | return | rotate | export
+//! | import <key> | migrate <folder> keep|backup|remove|undo | work <namespace> <id>...`
 //!
-//! The vault, its key and the provider `local` come from the environment, as for every user of the broker. `work` goes on
-//! until it is killed and says on standard output what it is about to do (`try …`) and what is done (`did …`).
+//! The vault, its key and the provider `local` come from the environment, as for every user of the
+//! broker. `work` goes on until it is killed and says on standard output what it is about to do
+//! (`try …`) and what is done (`did …`).
 
 #![expect(
     clippy::print_stdout,
@@ -55,7 +57,8 @@ fn main() -> Outcome {
     outcome
 }
 
-/// `strace` counts calls for each thread by itself: from here on the numbers of the disk's thread are its own.
+/// `strace` counts calls for each thread by itself: from here on the numbers of the disk's thread
+/// are its own.
 fn count_ahead() -> std::io::Result<()> {
     for _ in 0..64 {
         let mut nowhere = fs::OpenOptions::new().write(true).open("/dev/null")?;
@@ -162,7 +165,8 @@ async fn migrate(broker: &Arc<Broker>, folder: &str, how: &str) -> Outcome {
     Ok(broker.migrate(options).await.map(drop)?)
 }
 
-/// Adds, renames and removes accounts of its own, and renews logins that it shares with others, until it is killed.
+/// Adds, renames and removes accounts of its own, and renews logins that it shares with others,
+/// until it is killed.
 async fn work(broker: &Arc<Broker>, namespace: &str, logins: &[&str]) -> Outcome {
     let own = Filter {
         namespace: Some(namespace.to_owned()),

@@ -76,8 +76,9 @@ impl Broker {
         self.store.is_open()
     }
 
-    /// Writes what is unwritten and waits, for a few seconds at most, for token exchanges under way: a refresh token
-    /// that the server has already replaced must reach the disk. Called when the process ends.
+    /// Writes what is unwritten and waits, for a few seconds at most, for token exchanges under
+    /// way: a refresh token that the server has already replaced must reach the disk. Called when
+    /// the process ends.
     pub fn close(&self) {
         self.refresher.close();
         self.store.close();
@@ -88,7 +89,8 @@ impl Broker {
         &self.store
     }
 
-    /// Headers at once, if nothing must be read, refreshed or waited for; `None` sends the caller to [`Broker::headers`].
+    /// Headers at once, if nothing must be read, refreshed or waited for; `None` sends the caller
+    /// to [`Broker::headers`].
     pub fn headers_now(
         &self,
         asked: &AuthRequest,
@@ -112,7 +114,8 @@ impl Broker {
         self.requests.header_rules(provider)
     }
 
-    /// What the account of an attempt is lent with now; `None` for an attempt or an account that is not known.
+    /// What the account of an attempt is lent with now; `None` for an attempt or an account that is
+    /// not known.
     pub fn lent(&self, attempt: &str) -> Option<Lease> {
         self.requests.lent(attempt)
     }
@@ -200,7 +203,8 @@ impl Broker {
         self.logins.start_login(options).await
     }
 
-    /// Waits for a login to end; a pasted code or redirect URL may end it. A paste that cannot be used leaves it open.
+    /// Waits for a login to end; a pasted code or redirect URL may end it. A paste that cannot be
+    /// used leaves it open.
     pub async fn finish_login(
         &self,
         number: u64,
@@ -214,10 +218,11 @@ impl Broker {
         self.logins.cancel_login(number)
     }
 
-    /// Returns a bundle of all API keys, and with [`Logins::Move`] of the logins; the stock `age` command opens it too.
+    /// Returns a bundle of all API keys, and with [`Logins::Move`] of the logins; the stock `age`
+    /// command opens it too.
     ///
-    /// The logins leave only once the bundle is sealed and a copy of it is on the disk, and all of them or none. A login that has ended stays, and so does one
-    /// that may be an old copy.
+    /// The logins leave only once the bundle is sealed and a copy of it is on the disk, and all of
+    /// them or none. A login that has ended stays, and so does one that may be an old copy.
     pub async fn export_vault(
         &self,
         passphrase: SecretString,
@@ -227,8 +232,8 @@ impl Broker {
         self.transfer.export_vault(passphrase, rule, logins).await
     }
 
-    /// Brings the accounts of a bundle into the vault: by identity, and never over a newer generation. Importing it again
-    /// changes nothing.
+    /// Brings the accounts of a bundle into the vault: by identity, and never over a newer
+    /// generation. Importing it again changes nothing.
     pub async fn import_vault(
         &self,
         bundle: Vec<u8>,
@@ -237,20 +242,22 @@ impl Broker {
         self.transfer.import_vault(bundle, passphrase).await
     }
 
-    /// The last bundle that took logins along, as it was returned, for who did not receive it; `None` once it is not needed.
+    /// The last bundle that took logins along, as it was returned, for who did not receive it;
+    /// `None` once it is not needed.
     pub async fn moved_bundle(&self) -> Result<Option<Vec<u8>>, BrokerError> {
         self.transfer.moved_bundle().await
     }
 
     /// Brings OpenCode's credentials into the vault, or undoes that.
     ///
-    /// A second run changes nothing. With [`MigrateOptions::dry_run`] nothing is written, and no vault is made.
+    /// A second run changes nothing. With [`MigrateOptions::dry_run`] nothing is written, and no
+    /// vault is made.
     pub async fn migrate(&self, options: MigrateOptions) -> Result<MigrationReport, BrokerError> {
         self.migration.migrate(options).await
     }
 
-    /// Creates the vault's key, and the vault. With [`ExistingKey::Replace`] the key of an existing vault is replaced
-    /// and every record re-encrypted, or nothing is changed.
+    /// Creates the vault's key, and the vault. With [`ExistingKey::Replace`] the key of an existing
+    /// vault is replaced and every record re-encrypted, or nothing is changed.
     pub async fn init_key(
         &self,
         key_source: Option<KeySource>,
@@ -264,8 +271,8 @@ impl Broker {
         self.keys.export_key().await
     }
 
-    /// Opens the vault with an exported key and keeps that key where the source says. A key that does not open every
-    /// record that is there is refused, and nothing is changed.
+    /// Opens the vault with an exported key and keeps that key where the source says. A key that
+    /// does not open every record that is there is refused, and nothing is changed.
     pub async fn import_key(
         &self,
         key: SecretString,
@@ -274,7 +281,8 @@ impl Broker {
         self.keys.import_key(key, key_source).await
     }
 
-    /// Re-encrypts every record under a new key. `given` has the keys of slots that the configuration does not give.
+    /// Re-encrypts every record under a new key. `given` has the keys of slots that the
+    /// configuration does not give.
     pub async fn rotate_key(&self, given: KeySecrets) -> Result<VaultStatus, BrokerError> {
         self.keys.rotate_key(given).await
     }
@@ -308,15 +316,16 @@ impl Broker {
         self.status.providers()
     }
 
-    /// What the files of the project want now, and whether they are trusted. Reads files only; the vault stays as it is.
+    /// What the files of the project want now, and whether they are trusted. Reads files only; the
+    /// vault stays as it is.
     pub async fn project_trust(&self) -> Result<Project, BrokerError> {
         self.trust.project_trust().await
     }
 
     /// Keeps that a person trusts the files of the project, and has what they want take effect.
     ///
-    /// `shown` names each file with the hash of what the person saw; a file that has changed since is not trusted.
-    /// Without it, the files are trusted as they are.
+    /// `shown` names each file with the hash of what the person saw; a file that has changed since
+    /// is not trusted. Without it, the files are trusted as they are.
     pub async fn trust_project(
         &self,
         shown: Option<Vec<(PathBuf, String)>>,

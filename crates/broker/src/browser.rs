@@ -1,6 +1,8 @@
-//! Opens a page in the user's browser, which is a process of its own and is handed none of our secrets.
+//! Opens a page in the user's browser, which is a process of its own and is handed none of our
+//! secrets.
 //!
-//! A browser hands its environment on to everything that it starts, and a core dump or `/proc/<pid>/environ` shows it.
+//! A browser hands its environment on to everything that it starts, and a core dump or
+//! `/proc/<pid>/environ` shows it.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -40,7 +42,8 @@ const WORDS: &[&str] = &[
 /// With it a window of another program comes to the front (the Wayland protocol `xdg-activation`).
 const NEEDED: &str = "XDG_ACTIVATION_TOKEN";
 
-/// Opens a web page in the user's browser. `store` says which variables hold secrets beside those whose name says so.
+/// Opens a web page in the user's browser. `store` says which variables hold secrets beside those
+/// whose name says so.
 ///
 /// Returns once a launcher has taken the page, or has been at it for a moment.
 pub(crate) fn open(url: &str, env: &dyn Env, store: Option<&Store>) -> io::Result<()> {
@@ -156,7 +159,8 @@ fn launch(mut command: Command) -> io::Result<Option<ExitStatus>> {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let (ended, end) = mpsc::channel();
-    // The thread stays for as long as the launcher, and takes note of its end so that no zombie is left.
+    // The thread stays for as long as the launcher, and takes note of its end so that no zombie is
+    // left.
     std::thread::Builder::new()
         .name("provider-auth-browser".to_owned())
         .spawn(move || {

@@ -1,7 +1,9 @@
-//! Which providers' requests are ours, as far as that can be told when something is wrong with the configuration or the vault.
+//! Which providers' requests are ours, as far as that can be told when something is wrong with the
+//! configuration or the vault.
 //!
-//! A host that cannot start us needs to know whose requests must not go out as they are. So a file that cannot be taken over
-//! still tells which providers it means, and the accounts are read without it.
+//! A host that cannot start us needs to know whose requests must not go out as they are. So a file
+//! that cannot be taken over still tells which providers it means, and the accounts are read
+//! without it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

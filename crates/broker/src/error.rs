@@ -1,7 +1,7 @@
 //! What can go wrong, by what the caller can do about it.
 //!
-//! Each error carries a stable code (API) and a sentence (not API). None holds a secret: texts of other parties
-//! enter only through types that have cut them down to their harmless fields.
+//! Each error carries a stable code (API) and a sentence (not API). None holds a secret: texts of
+//! other parties enter only through types that have cut them down to their harmless fields.
 
 mod sentences;
 

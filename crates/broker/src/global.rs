@@ -1,6 +1,7 @@
 //! The one broker of the process, and the runtime that it works on.
 //!
-//! Every copy of the JavaScript module, every worker thread shares it: statics are one per loaded library.
+//! Every copy of the JavaScript module, every worker thread shares it: statics are one per loaded
+//! library.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -25,7 +26,8 @@ static WAITS: LazyLock<Waits> = LazyLock::new(Waits::default);
 static EVENTS: LazyLock<Arc<Events>> = LazyLock::new(Arc::default);
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     Builder::new_multi_thread()
-        // Work is waiting for sockets and locks; two threads keep one slow parse from holding up the other accounts.
+        // Work is waiting for sockets and locks; two threads keep one slow parse from holding up
+        // the other accounts.
         .worker_threads(2)
         .thread_name("provider-auth")
         // Threads that waited for a lock or the disk are not kept.
@@ -64,8 +66,8 @@ pub fn current() -> Option<Arc<Broker>> {
     SLOT.read().broker.clone()
 }
 
-/// The broker; the first call reads the configuration files. A fault in them is found again by the next call, so that
-/// mending the file is enough.
+/// The broker; the first call reads the configuration files. A fault in them is found again by the
+/// next call, so that mending the file is enough.
 pub fn broker() -> Result<Arc<Broker>, BrokerError> {
     if let Some(broker) = current() {
         return Ok(broker);
@@ -97,7 +99,8 @@ pub fn waits() -> &'static Waits {
     &WAITS
 }
 
-/// Whose requests are ours, as far as that can be told when the broker cannot be made or its vault not be opened.
+/// Whose requests are ours, as far as that can be told when the broker cannot be made or its vault
+/// not be opened.
 pub async fn claims() -> Claims {
     let inline = SLOT.read().inline.clone().unwrap_or_default();
     Claims::read(&Host::system(), &inline).await

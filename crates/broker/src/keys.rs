@@ -1,7 +1,8 @@
-//! The vault's key, as a user handles it: made, exported, imported, renewed, and reached in more than one way.
+//! The vault's key, as a user handles it: made, exported, imported, renewed, and reached in more
+//! than one way.
 //!
-//! One such call at a time in this process; other processes are kept apart by the vault's own locks, and go on with
-//! whatever the header says next.
+//! One such call at a time in this process; other processes are kept apart by the vault's own
+//! locks, and go on with whatever the header says next.
 
 use std::sync::Arc;
 
@@ -24,8 +25,8 @@ impl KeyService {
         Arc::new(Self { store, status })
     }
 
-    /// Creates the vault's key, and the vault. With [`ExistingKey::Replace`] the key of an existing vault is replaced
-    /// and every record re-encrypted, or nothing is changed.
+    /// Creates the vault's key, and the vault. With [`ExistingKey::Replace`] the key of an existing
+    /// vault is replaced and every record re-encrypted, or nothing is changed.
     pub(crate) async fn init_key(
         self: &Arc<Self>,
         key_source: Option<KeySource>,
@@ -57,8 +58,8 @@ impl KeyService {
         Ok(blocking(move || vault.export_key()).await?)
     }
 
-    /// Opens the vault with an exported key and keeps that key where the source says. A key that does not open every
-    /// record that is there is refused, and nothing is changed.
+    /// Opens the vault with an exported key and keeps that key where the source says. A key that
+    /// does not open every record that is there is refused, and nothing is changed.
     pub(crate) async fn import_key(
         self: &Arc<Self>,
         key: SecretString,
@@ -87,7 +88,8 @@ impl KeyService {
         self.status.vault_status().await
     }
 
-    /// Re-encrypts every record under a new key. `given` has the keys of slots that the configuration does not give.
+    /// Re-encrypts every record under a new key. `given` has the keys of slots that the
+    /// configuration does not give.
     pub(crate) async fn rotate_key(
         self: &Arc<Self>,
         given: KeySecrets,

@@ -1,8 +1,10 @@
-//! Lends credentials: the process-wide singleton that joins policy, oauth and vault with clock and HTTP.
+//! Lends credentials: the process-wide singleton that joins policy, oauth and vault with clock and
+//! HTTP.
 //!
-//! [`Broker`] is the whole product without a language around it: it opens the vault, picks an account, renews its
-//! token once for everybody, hears how the request went and says what to do next. Of a model provider's API it asks for
-//! nothing but the list of models, and it prints nothing.
+//! [`Broker`] is the whole product without a language around it: it opens the vault, picks an
+//! account, renews its token once for everybody, hears how the request went and says what to do
+//! next. Of a model provider's API it asks for nothing but the list of models, and it prints
+//! nothing.
 
 mod accounts_api;
 mod broker;

@@ -2,25 +2,32 @@
 
 use std::time::Duration;
 
-/// Delay of a state write that nothing urgent waits for: one write a second is no load, and a lost second no loss.
+/// Delay of a state write that nothing urgent waits for: one write a second is no load, and a lost
+/// second no loss.
 pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(1);
 
-/// How long after a renewal the keychain hears of it: one call for all logins that are renewed together.
+/// How long after a renewal the keychain hears of it: one call for all logins that are renewed
+/// together.
 pub(crate) const MARK_AFTER: Duration = Duration::from_secs(10);
 
-/// How long a keychain that did not take the marks is left alone: a screen that is locked stays so for a while.
+/// How long a keychain that did not take the marks is left alone: a screen that is locked stays so
+/// for a while.
 pub(crate) const MARK_AGAIN: Duration = Duration::from_mins(5);
 
-/// Pause before new tokens that the disk refused are written again: a person makes room, and a try costs nothing.
+/// Pause before new tokens that the disk refused are written again: a person makes room, and a try
+/// costs nothing.
 pub(crate) const SAVE_AGAIN: Duration = Duration::from_secs(1);
 
-/// How long the end of the process waits for a token exchange under way: a slow token endpoint, not a dead one.
+/// How long the end of the process waits for a token exchange under way: a slow token endpoint, not
+/// a dead one.
 pub(crate) const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a refresh waits for another process that refreshes the same account: its request (30 s) and its writes.
+/// How long a refresh waits for another process that refreshes the same account: its request (30 s)
+/// and its writes.
 pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Age at which an attempt that was never reported is forgotten: longer than any response takes to begin.
+/// Age at which an attempt that was never reported is forgotten: longer than any response takes to
+/// begin.
 pub(crate) const ATTEMPT_LIFE: Duration = Duration::from_mins(10);
 
 /// Attempts that are kept after they were answered, for a stream that breaks later.
@@ -29,10 +36,12 @@ pub(crate) const ANSWERED_ATTEMPTS: usize = 4096;
 /// Bytes of an error body that are looked at (`index.d.ts` promises 64 KiB).
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 
-/// Bytes of a bundle that is imported: thousands of accounts, and no more memory than a browser's page.
+/// Bytes of a bundle that is imported: thousands of accounts, and no more memory than a browser's
+/// page.
 pub(crate) const BUNDLE_LIMIT: usize = 16 * 1024 * 1024;
 
-/// Bytes of another program's file of credentials: tens of thousands of entries, and its sealed copy fits a record.
+/// Bytes of another program's file of credentials: tens of thousands of entries, and its sealed
+/// copy fits a record.
 pub(crate) const LEGACY_LIMIT: u64 = 10 * 1024 * 1024;
 
 /// How long a login may take before it is given up, unless the caller says otherwise.
@@ -41,23 +50,26 @@ pub(crate) const LOGIN_TIMEOUT: Duration = Duration::from_mins(5);
 /// Logins that are kept after they ended, so that their outcome can be asked for.
 pub(crate) const ENDED_LOGINS: usize = 64;
 
-/// How often a request that waits looks whether another process has changed the pool: a person who lifts a cooldown sees
-/// it work, and a stat a second is nothing.
+/// How often a request that waits looks whether another process has changed the pool: a person who
+/// lifts a cooldown sees it work, and a stat a second is nothing.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Pause between two background refreshes of one account that found it locked or failed.
 pub(crate) const BACKGROUND_PAUSE: Duration = Duration::from_secs(5);
 
-/// How long a connection to an authorization server may take to stand: three lost packets, not a dead route.
+/// How long a connection to an authorization server may take to stand: three lost packets, not a
+/// dead route.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long one request to an authorization server may take, its answer included: slow ones need 10 s.
+/// How long one request to an authorization server may take, its answer included: slow ones need 10
+/// s.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of an authorization server's answer: no honest one comes near.
 pub(crate) const ANSWER_LIMIT: usize = 1024 * 1024;
 
-/// Bytes of one page of a list of models: the longest seen, of a gateway to hundreds, is under 1 MiB.
+/// Bytes of one page of a list of models: the longest seen, of a gateway to hundreds, is under 1
+/// MiB.
 pub(crate) const MODELS_LIMIT: usize = 4 * 1024 * 1024;
 
 /// Pages of a list of models: at a thousand entries each, no provider has a second one.
@@ -66,7 +78,8 @@ pub(crate) const MODEL_PAGES: usize = 20;
 /// How long a list of models serves without a question to the provider.
 pub(crate) const MODELS_LIFE: Duration = Duration::from_hours(12);
 
-/// How long a list of models may take in all, with rotation, refresh and waits: a person does not look at a menu for longer.
+/// How long a list of models may take in all, with rotation, refresh and waits: a person does not
+/// look at a menu for longer.
 pub(crate) const MODELS_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Lists that are kept for one pool, the newest: each is of another account.
@@ -75,28 +88,32 @@ pub(crate) const MODEL_LISTS: usize = 16;
 /// Bytes of a model's id or name; a person does not choose from longer ones.
 pub(crate) const MODEL_TEXT_LIMIT: usize = 256;
 
-/// How long a browser's launcher is watched for a failure: one that cannot open a page says so at once.
+/// How long a browser's launcher is watched for a failure: one that cannot open a page says so at
+/// once.
 pub(crate) const BROWSER_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Bytes of a callback's request line and headers, which hold a code and the browser's cookies for this host.
+/// Bytes of a callback's request line and headers, which hold a code and the browser's cookies for
+/// this host.
 pub(crate) const CALLBACK_HEAD_LIMIT: usize = 8 * 1024;
 
-/// How long a client of the callback port may take to ask, and again to take its answer: it is on this machine.
+/// How long a client of the callback port may take to ask, and again to take its answer: it is on
+/// this machine.
 pub(crate) const CALLBACK_CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connections to the callback port that are open at one time. A browser opens six, some of them only in advance; the rest
-/// is room in which a flood does not reach the browser's.
+/// Connections to the callback port that are open at one time. A browser opens six, some of them
+/// only in advance; the rest is room in which a flood does not reach the browser's.
 pub(crate) const CALLBACK_CONNECTIONS: usize = 256;
 
 /// Connections beyond these that have been told to close and are about to.
 pub(crate) const CALLBACK_CLOSING_CONNECTIONS: usize = 16;
 
-/// How long a connection to the callback port stays at least before another one takes its place: a browser has sent its
-/// request by then, and a flood that comes again at once is not worth the processor's time.
+/// How long a connection to the callback port stays at least before another one takes its place: a
+/// browser has sent its request by then, and a flood that comes again at once is not worth the
+/// processor's time.
 pub(crate) const CALLBACK_LEAST_STAY: Duration = Duration::from_millis(20);
 
-/// Connections that the system keeps for the callback port until they are accepted; what comes beyond has to ask again after
-/// a second. Some systems keep fewer.
+/// Connections that the system keeps for the callback port until they are accepted; what comes
+/// beyond has to ask again after a second. Some systems keep fewer.
 pub(crate) const CALLBACK_BACKLOG: u32 = 4096;
 
 /// Bytes that a client of the callback port may send after its request: a browser sends none.
@@ -105,29 +122,36 @@ pub(crate) const CALLBACK_UNREAD_LIMIT: u64 = 64 * 1024;
 /// Bytes of a proxy's refusal that are read: its head.
 pub(crate) const PROXY_HEAD_LIMIT: u64 = 8 * 1024;
 
-/// How long a login that is given up may take to free its port before it is told: not felt by a person.
+/// How long a login that is given up may take to free its port before it is told: not felt by a
+/// person.
 pub(crate) const LOGIN_ENDING: Duration = Duration::from_millis(20);
 
-/// How long the callback port says that one is signed in already: a browser loads a page twice, and people reload it.
+/// How long the callback port says that one is signed in already: a browser loads a page twice, and
+/// people reload it.
 pub(crate) const CALLBACK_LINGER: Duration = Duration::from_secs(3);
 
-/// How long the callback port may take to close once the login has ended, so that the browser gets its last page.
+/// How long the callback port may take to close once the login has ended, so that the browser gets
+/// its last page.
 pub(crate) const CALLBACK_CLOSING: Duration = Duration::from_secs(1);
 
-/// Pause after a connection could not be accepted: the usual cause, no free file handle, does not pass at once.
+/// Pause after a connection could not be accepted: the usual cause, no free file handle, does not
+/// pass at once.
 pub(crate) const CALLBACK_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Bytes of an issuer's digest in the path that its logins come back to: two issuers that share one cannot be made.
+/// Bytes of an issuer's digest in the path that its logins come back to: two issuers that share one
+/// cannot be made.
 pub(crate) const REDIRECT_PATH_BYTES: usize = 16;
 
-/// Free ports that are tried until one is free on both loopback addresses: a second clash is rare, a third a fault.
+/// Free ports that are tried until one is free on both loopback addresses: a second clash is rare,
+/// a third a fault.
 pub(crate) const CALLBACK_PORT_TRIES: usize = 3;
 
-/// How long the kernel's word for it that nothing changed in the vault is taken without a look at the files: should a
-/// folder above be swapped for another, that shows only there.
+/// How long the kernel's word for it that nothing changed in the vault is taken without a look at
+/// the files: should a folder above be swapped for another, that shows only there.
 pub(crate) const COMPARE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Longest name that an error repeats of what a call passed in, in bytes: ids of providers are under 40.
+/// Longest name that an error repeats of what a call passed in, in bytes: ids of providers are
+/// under 40.
 pub(crate) const SHOWN_NAME_CHARS: usize = 64;
 
 /// Bytes of what another program keeps beside an API key: ids, a handful.

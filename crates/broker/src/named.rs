@@ -1,5 +1,5 @@
-//! How an error names what a call passed in: an id of ours as it is, anything else without its content, since people pass in
-//! addresses and keys by mistake.
+//! How an error names what a call passed in: an id of ours as it is, anything else without its
+//! content, since people pass in addresses and keys by mistake.
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -1,5 +1,5 @@
-//! What a request gets when no account can serve it and the provider was not asked: the cause, how each account stands, and
-//! what helps.
+//! What a request gets when no account can serve it and the provider was not asked: the cause, how
+//! each account stands, and what helps.
 
 use provider_auth_policy::{
     AccountId, Chance, KeptAnswer, Pool, Reason, Request, Selection, Timestamp, Trace,

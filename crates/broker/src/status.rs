@@ -124,7 +124,8 @@ impl StatusService {
             None => Vault::status(&options, engine),
         })
         .await?;
-        // How many there are is known of an open vault only; one that opens is opened, and nothing is created.
+        // How many there are is known of an open vault only; one that opens is opened, and nothing
+        // is created.
         let mut accounts = 0;
         if status.state == VaultState::Open {
             let vault = self.store.opened().await?;

@@ -19,7 +19,8 @@ impl ProjectTrust {
         Arc::new(Self { store })
     }
 
-    /// What the files of the project want now, and whether they are trusted. Reads files only; the vault stays as it is.
+    /// What the files of the project want now, and whether they are trusted. Reads files only; the
+    /// vault stays as it is.
     pub(crate) async fn project_trust(self: &Arc<Self>) -> Result<Project, BrokerError> {
         let trust = self.clone();
         blocking(move || trust.trust_now()).await
@@ -31,8 +32,8 @@ impl ProjectTrust {
 
     /// Keeps that a person trusts the files of the project, and has what they want take effect.
     ///
-    /// `shown` names each file with the hash of what the person saw; a file that has changed since is not trusted.
-    /// Without it, the files are trusted as they are.
+    /// `shown` names each file with the hash of what the person saw; a file that has changed since
+    /// is not trusted. Without it, the files are trusted as they are.
     pub(crate) async fn trust_project(
         self: &Arc<Self>,
         shown: Option<Vec<(PathBuf, String)>>,

@@ -1,4 +1,5 @@
-//! Calls that wait and may be called off. Numbers are given out here, one per process: worker threads share them.
+//! Calls that wait and may be called off. Numbers are given out here, one per process: worker
+//! threads share them.
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -115,7 +115,8 @@ fn of_a_herd_of_thirty_two_reach_the_next_account_before_its_first_verdict() {
                 .count();
             assert!(early <= 2, "{name}: {early} reached account {account}");
         }
-        // One block for the account that refused 30 times, one for the next that refused once or twice.
+        // One block for the account that refused 30 times, one for the next that refused once or
+        // twice.
         assert_eq!(tally.blocks_set, Some(2), "{name}");
         assert!(tally.limits_met <= 32, "{name}: {}", tally.limits_met);
     }
@@ -154,8 +155,8 @@ fn quota_that_returns_early_serves_again_within_five_minutes() {
 
 #[test]
 fn while_accounts_rest_a_stated_wait_is_never_shortened_but_by_a_probe() {
-    // Five-hour windows that do not return: after a refusal the next attempt is a probe, at the ages
-    // that the policy names, or comes after the reset.
+    // Five-hour windows that do not return: after a refusal the next attempt is a probe, at the
+    // ages that the policy names, or comes after the reset.
     for tally in ours("weekly-window") {
         let scenario = scenario("weekly-window");
         for account in 0..scenario.accounts.len() {
@@ -169,7 +170,8 @@ fn while_accounts_rest_a_stated_wait_is_never_shortened_but_by_a_probe() {
                     continue;
                 };
                 if attempt.status == 429 && next.status == 429 {
-                    // The shortest stated wait of the scenario aside, probes are five minutes apart.
+                    // The shortest stated wait of the scenario aside, probes are five minutes
+                    // apart.
                     let apart = next.after - attempt.after;
                     assert!(apart >= 5 * MINUTE, "{}: {apart:?}", names(&tally));
                 }
@@ -183,7 +185,8 @@ fn a_storm_of_429s_sets_one_block_per_window() {
     for tally in ours("silent-storm") {
         let name = names(&tally);
         let blocks = tally.blocks_set.unwrap();
-        // Hundreds of refusals, and at the shortest rest of ten seconds at most 6 blocks a minute and account.
+        // Hundreds of refusals, and at the shortest rest of ten seconds at most 6 blocks a minute
+        // and account.
         assert!(tally.limits_met > 1_000, "{name}");
         assert!(blocks <= 30 * 6 * 3, "{name}: {blocks}");
         assert!(
@@ -241,7 +244,8 @@ fn what_is_wrong_with_one_request_keeps_no_good_one_away() {
             assert_eq!(tally.good_refused_here, 0, "{name}: {}", names(&tally));
             assert_eq!(tally.refused_needlessly, 0, "{name}: {}", names(&tally));
             assert!(tally.served >= 720, "{name}: {}", tally.served);
-            // While a key is tested that could not pay for another request, some wait for how that ends.
+            // While a key is tested that could not pay for another request, some wait for how that
+            // ends.
             assert!(tally.longest_wait < limits::SHORT_WAIT, "{name}");
             assert!(tally.waited < MINUTE, "{name}: {:?}", tally.waited);
         }

@@ -77,8 +77,9 @@ impl AccountService {
         }
     }
 
-    /// The lock of an account, and its secrets as the disk has them. Of a damaged record, which cannot be revoked, what is
-    /// known: where nothing is, its copies that were set aside are all that there is to remove.
+    /// The lock of an account, and its secrets as the disk has them. Of a damaged record, which
+    /// cannot be revoked, what is known: where nothing is, its copies that were set aside are all
+    /// that there is to remove.
     fn locked_for_removal(
         &self,
         vault: &Vault,

@@ -20,8 +20,8 @@ use crate::providers;
 pub(super) struct Layer {
     pub(super) provenance: Provenance,
     pub(super) providers: BTreeMap<String, ProviderPatch>,
-    /// Whether the file is about one provider and nothing else. Of the user, it does not keep a project
-    /// from defining that provider; of a project, it is a definition by itself.
+    /// Whether the file is about one provider and nothing else. Of the user, it does not keep a
+    /// project from defining that provider; of a project, it is a definition by itself.
     pub(super) dedicated: bool,
 }
 

@@ -54,7 +54,8 @@ pub struct Provider {
     pub oauth_header: HeaderTemplate,
     /// How an API key is sent.
     pub api_header: HeaderTemplate,
-    /// Further headers beside an access token. A caller's own value is kept, or ours is appended to it.
+    /// Further headers beside an access token. A caller's own value is kept, or ours is appended to
+    /// it.
     pub oauth_extra: Vec<(String, String)>,
     /// Further headers beside an API key, under the same rule.
     pub api_extra: Vec<(String, String)>,

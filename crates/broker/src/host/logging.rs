@@ -1,7 +1,7 @@
 //! Where log lines go: to the file that the user names, else nowhere.
 //!
-//! A log tells which accounts there are and when they serve, so the file is the user's alone: one that others can read is
-//! tightened, and one that another user may have put there is refused.
+//! A log tells which accounts there are and when they serve, so the file is the user's alone: one
+//! that others can read is tightened, and one that another user may have put there is refused.
 
 use std::path::Path;
 
@@ -13,8 +13,8 @@ use crate::config::{ConfigError, LogLevel, LogSettings};
 
 static STARTED: Mutex<bool> = Mutex::new(false);
 
-/// Starts the log of this process; once it has started, later calls change nothing. A file that is refused is a fault of the
-/// configuration.
+/// Starts the log of this process; once it has started, later calls change nothing. A file that is
+/// refused is a fault of the configuration.
 pub(crate) fn start(settings: &LogSettings) -> Result<(), ConfigError> {
     let level = match settings.level {
         LogLevel::None => return Ok(()),

@@ -1,7 +1,8 @@
 //! Looks names up for `reqwest`, and keeps a request from where it may not go.
 //!
-//! The addresses that are judged are the very ones that are connected to. Behind a proxy it is the proxy that looks a name
-//! up: the only name that comes by here is then its own, which is the user's and is not judged.
+//! The addresses that are judged are the very ones that are connected to. Behind a proxy it is the
+//! proxy that looks a name up: the only name that comes by here is then its own, which is the
+//! user's and is not judged.
 
 use std::error::Error;
 use std::fmt;

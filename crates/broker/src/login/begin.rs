@@ -18,7 +18,8 @@ use crate::error::BrokerError;
 use crate::host::has_display;
 
 impl LoginService {
-    /// What to know about a pool whose logins do not stand in for one another, when it has one already.
+    /// What to know about a pool whose logins do not stand in for one another, when it has one
+    /// already.
     pub(super) fn reserve_notice(&self, provider: &Provider, namespace: &str) -> String {
         let rotation = &provider.rotation;
         let alone = rotation.rotate && !rotation.pool_logins;
@@ -213,7 +214,8 @@ impl LoginService {
         Ok((prompt, LoginFlow::PagePoll(page)))
     }
 
-    /// A login without a person. The assertion is read now, so that one that is not there shows at once.
+    /// A login without a person. The assertion is read now, so that one that is not there shows at
+    /// once.
     pub(super) fn begin_assertion(
         &self,
         login: u64,

@@ -86,7 +86,8 @@ impl LoginService {
         }
     }
 
-    /// Finds where one signs in to an MCP server, and as which client. One that is still to be registered has no id.
+    /// Finds where one signs in to an MCP server, and as which client. One that is still to be
+    /// registered has no id.
     pub(super) async fn mcp_login(
         &self,
         provider: &mut Provider,
@@ -183,8 +184,9 @@ impl LoginService {
         Ok(registered.client)
     }
 
-    /// The client that was registered for an earlier login at this server, as long as it can be used again: it comes back to
-    /// the same address, since not all servers let the port differ (RFC 8252 §7.3).
+    /// The client that was registered for an earlier login at this server, as long as it can be
+    /// used again: it comes back to the same address, since not all servers let the port differ
+    /// (RFC 8252 §7.3).
     async fn registered_client(
         &self,
         provider: &Provider,
@@ -236,8 +238,8 @@ impl LoginService {
         }))
     }
 
-    /// Forgets a registration with which a login failed: the server may have forgotten it too, and says so to the browser
-    /// at most.
+    /// Forgets a registration with which a login failed: the server may have forgotten it too, and
+    /// says so to the browser at most.
     pub(super) async fn forget_registration(self: &Arc<Self>, client_id: &str) {
         let vault = self.store.vault();
         let accounts = self.store.accounts();

@@ -1,8 +1,10 @@
-//! Against a login server that has the user sign in at another one, to get at that one's code (RFC 9700 §4.4).
+//! Against a login server that has the user sign in at another one, to get at that one's code (RFC
+//! 9700 §4.4).
 //!
-//! Each issuer that registers a client for us has an address of its own to come back to. An honest server knows none of another's
-//! for a client of its own, and an answer that comes to one does not count at another. What no address can tell, the prompt
-//! says: which host gets the code. `iss` of an answer (RFC 9207) is checked beside it, in the oauth crate.
+//! Each issuer that registers a client for us has an address of its own to come back to. An honest
+//! server knows none of another's for a client of its own, and an answer that comes to one does not
+//! count at another. What no address can tell, the prompt says: which host gets the code. `iss` of
+//! an answer (RFC 9207) is checked beside it, in the oauth crate.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use provider_auth_oauth::{CallbackError, Pasted, is_loopback};
@@ -20,8 +22,9 @@ pub(super) fn redirect_of(issuer: &Url) -> Url {
     address.parse().expect("an address of ASCII letters")
 }
 
-/// Refuses a pasted address that is not the one that this login comes back to. On a page of the web the user may have been sent on;
-/// on this machine no server answers, so the address that the browser ends on is the very one.
+/// Refuses a pasted address that is not the one that this login comes back to. On a page of the web
+/// the user may have been sent on; on this machine no server answers, so the address that the
+/// browser ends on is the very one.
 pub(super) fn check_pasted(pasted: &Pasted, redirect: &Url) -> Result<(), CallbackError> {
     let Some((address, _)) = pasted.address() else {
         return Ok(());
@@ -35,8 +38,8 @@ pub(super) fn check_pasted(pasted: &Pasted, redirect: &Url) -> Result<(), Callba
     }
 }
 
-/// Says who has the user sign in where, and who gets the code if that is another host. `page` and endpoints were named by
-/// a server: `mcp`, or the issuer.
+/// Says who has the user sign in where, and who gets the code if that is another host. `page` and
+/// endpoints were named by a server: `mcp`, or the issuer.
 pub(super) fn whereabouts(mcp: Option<&Url>, page: &Url, token_endpoint: Option<&Url>) -> String {
     let apart = token_endpoint.and_then(|endpoint| apart(page, endpoint));
     match (mcp, apart) {
@@ -52,8 +55,8 @@ pub(super) fn whereabouts(mcp: Option<&Url>, page: &Url, token_endpoint: Option<
     }
 }
 
-/// Two hosts of a login as a sentence names them, if the code of a sign-in at `page` goes to another than that: with their ports
-/// only where nothing else tells them apart.
+/// Two hosts of a login as a sentence names them, if the code of a sign-in at `page` goes to
+/// another than that: with their ports only where nothing else tells them apart.
 fn apart(page: &Url, token_endpoint: &Url) -> Option<(String, String)> {
     let (one, other) = (host(page), host(token_endpoint));
     if one != other {

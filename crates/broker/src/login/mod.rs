@@ -1,7 +1,8 @@
 //! Logs an account in: browser with a loopback callback, device code, paste (RFC 8252, 7636, 8628).
 //!
-//! A login runs in a task of its own from `start_login` on; `finish_login` waits for it and may bring a pasted code.
-//! It ends by an answer, by a refusal, by its deadline or when the user calls it off, and then holds no port.
+//! A login runs in a task of its own from `start_login` on; `finish_login` waits for it and may
+//! bring a pasted code. It ends by an answer, by a refusal, by its deadline or when the user calls
+//! it off, and then holds no port.
 
 mod begin;
 mod callback;
@@ -137,8 +138,8 @@ impl LoginService {
             };
             // The next login registers another one, also if it begins before that is on the disk.
             logins.open.doubtful.lock().extend(client);
-            // What waits ends by itself, and frees its port. What exchanges a code goes on alone: the code is good for one use,
-            // and the caller is told now.
+            // What waits ends by itself, and frees its port. What exchanges a code goes on alone:
+            // the code is good for one use, and the caller is told now.
             let ended = tokio::time::timeout(limits::LOGIN_ENDING, &mut running).await;
             let _ = outcome_in.send(Some(ended.map_or_else(|_| Err(Arc::new(error)), whole)));
         });
@@ -222,7 +223,8 @@ impl LoginService {
         Ok(Begun { made, prompt, flow })
     }
 
-    /// Waits for a login to end; a pasted code or redirect URL may end it. A paste that cannot be used leaves it open.
+    /// Waits for a login to end; a pasted code or redirect URL may end it. A paste that cannot be
+    /// used leaves it open.
     pub(crate) async fn finish_login(
         self: &Arc<Self>,
         number: u64,

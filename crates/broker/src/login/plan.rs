@@ -63,9 +63,11 @@ pub(super) struct McpServer {
     pub(super) url: Url,
     /// What it calls itself.
     pub(super) id: String,
-    /// What its login server says about itself; `None` where the configuration names all that is needed.
+    /// What its login server says about itself; `None` where the configuration names all that is
+    /// needed.
     pub(super) metadata: Option<Metadata>,
-    /// Whether it named its login server by itself, and is neither on this machine nor in its network.
+    /// Whether it named its login server by itself, and is neither on this machine nor in its
+    /// network.
     pub(super) is_elsewhere: bool,
     /// How the client of the login was registered.
     pub(super) registration: Option<Registration>,
@@ -104,8 +106,9 @@ impl LoginPlan {
         self.mcp.as_ref()?.registration.as_ref()
     }
 
-    /// The instructions, so that going on is an informed choice: they name hosts that a server has chosen, that of the page and
-    /// that which gets the code; a project's own provider is named with its file, the host and what is read for it.
+    /// The instructions, so that going on is an informed choice: they name hosts that a server has
+    /// chosen, that of the page and that which gets the code; a project's own provider is named
+    /// with its file, the host and what is read for it.
     pub(super) fn explain(&self, page: Option<&Url>, instructions: &str) -> String {
         let mcp = self.mcp.as_ref().map(|mcp| &mcp.url);
         let token_endpoint = self.server.token_endpoint.as_ref();

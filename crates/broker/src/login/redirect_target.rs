@@ -11,7 +11,8 @@ use crate::config::Method;
 use crate::error::BrokerError;
 
 impl LoginPlan {
-    /// Where its issuer alone sends answers, if that is ours to choose: no client was registered by hand.
+    /// Where its issuer alone sends answers, if that is ours to choose: no client was registered by
+    /// hand.
     fn own_redirect(&self) -> Option<Url> {
         let is_ours = self.mcp.is_some() && self.provider.client_id.is_none();
         self.server
@@ -36,7 +37,8 @@ impl LoginService {
         let registered = made.registration().map(|it| it.redirect_uri.clone());
         if method != Method::Browser {
             let known = registered.or_else(|| configured.first().cloned());
-            // No server listens there: the user copies the address from the page that cannot be shown.
+            // No server listens there: the user copies the address from the page that cannot be
+            // shown.
             let nowhere = || Url::parse("http://127.0.0.1:8976/callback").expect("a constant URL");
             let mut redirect = known.unwrap_or_else(nowhere);
             if Some(&redirect) == made.own_redirect().as_ref() {

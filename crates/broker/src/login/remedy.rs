@@ -1,4 +1,5 @@
-//! What in the configuration lets a login go on where a server says something else than is expected.
+//! What in the configuration lets a login go on where a server says something else than is
+//! expected.
 
 use provider_auth_oauth::OauthError;
 use url::Url;

@@ -22,8 +22,9 @@ use crate::error::BrokerError;
 use crate::store::Account;
 
 impl LoginService {
-    /// Runs a login to its end. What waits for the user ends with the deadline. Once the user has answered, nothing calls it off:
-    /// what follows is bounded by itself, and a code is good for one use.
+    /// Runs a login to its end. What waits for the user ends with the deadline. Once the user has
+    /// answered, nothing calls it off: what follows is bounded by itself, and a code is good for
+    /// one use.
     pub(super) async fn run(
         self: &Arc<Self>,
         flow: LoginFlow,
@@ -82,7 +83,8 @@ impl LoginService {
                 secrets,
                 redirect,
             } => {
-                // An answer for another client does not count, so the login stays open for the right one.
+                // An answer for another client does not count, so the login stays open for the
+                // right one.
                 let ours = |callback: Callback| {
                     callback.client(&made.server, &made.client)?;
                     Ok(callback)
@@ -108,7 +110,8 @@ impl LoginService {
                         },
                         error = &mut given_up => return Err(error),
                     };
-                    // The user has seen the prompt and has gone on: now a secret that the project names is read.
+                    // The user has seen the prompt and has gone on: now a secret that the project
+                    // names is read.
                     let client = self.asking_client(made)?;
                     let client = callback.client(&made.server, &client)?;
                     let asked_at = self.store.now();
@@ -119,7 +122,8 @@ impl LoginService {
                         (Ok(tokens), _) => {
                             break (self.keep(made, client, tokens, asked_at).await, None);
                         }
-                        // It was the wrong one, perhaps of an earlier page: the right one still can come.
+                        // It was the wrong one, perhaps of an earlier page: the right one still can
+                        // come.
                         (Err(error), Some(refuse)) if is_of_code(&error) => {
                             made.last.note(format!(
                                 "The code that was pasted last was refused: {error}"
@@ -133,7 +137,8 @@ impl LoginService {
                     }
                 };
                 if let Some(server) = server {
-                    // The page is on its way before the caller is told, since the process may end then.
+                    // The page is on its way before the caller is told, since the process may end
+                    // then.
                     let connected = account.as_ref().map(|account| account.label.as_str());
                     let _ = server.close(connected.map_err(|_| code.as_deref())).await;
                 }
@@ -143,7 +148,8 @@ impl LoginService {
     }
 }
 
-/// Whether an exchange failed for its code, or for something that passes, so that another code may do.
+/// Whether an exchange failed for its code, or for something that passes, so that another code may
+/// do.
 fn is_of_code(error: &OauthError) -> bool {
     match error {
         OauthError::InvalidGrant { .. } => true,

@@ -1,6 +1,7 @@
 //! One entry of another program's file, as an account of ours; or why it cannot be one.
 //!
-//! An account is sealed with where its secret belongs, so an entry whose provider is unknown is left where it is.
+//! An account is sealed with where its secret belongs, so an entry whose provider is unknown is
+//! left where it is.
 
 use std::collections::HashMap;
 use std::sync::Arc;

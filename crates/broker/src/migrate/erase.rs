@@ -1,7 +1,8 @@
-//! What leaves the vault leaves the kept files too: the entry that an account was made of, and whatever else of it is there.
+//! What leaves the vault leaves the kept files too: the entry that an account was made of, and
+//! whatever else of it is there.
 //!
-//! Everything else of a kept file stays as it is, so that an undo still brings it. An entry that is in the file itself
-//! stays here too, where an undo would else take it out of the file.
+//! Everything else of a kept file stays as it is, so that an undo still brings it. An entry that is
+//! in the file itself stays here too, where an undo would else take it out of the file.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -27,7 +28,8 @@ use crate::store::secret::{Secret, fingerprint};
 type Leaving<'a> = (&'a AccountId, &'a Credential);
 
 impl MigrationService {
-    /// Takes the entries of accounts that leave the vault out of the files that migrations have kept.
+    /// Takes the entries of accounts that leave the vault out of the files that migrations have
+    /// kept.
     pub(crate) fn erase_kept(
         &self,
         vault: &Vault,
@@ -111,8 +113,8 @@ impl MigrationService {
     }
 }
 
-/// Whether an entry is of this account: the very one, an older or newer login of it, or another with the same token. One that
-/// another account was made of stays.
+/// Whether an entry is of this account: the very one, an older or newer login of it, or another
+/// with the same token. One that another account was made of stays.
 fn is_of_account(found: &Credential, credential: &Credential, stays: &HashSet<&str>) -> bool {
     let entry = found
         .taken_from

@@ -12,7 +12,8 @@ use crate::store::secret::Secret;
 
 /// Why an entry is not taken over; no word of its values.
 pub(super) type Unclear = String;
-/// Times below this are in seconds, those above in milliseconds: as milliseconds it is March 1973, as seconds the year 5138.
+/// Times below this are in seconds, those above in milliseconds: as milliseconds it is March 1973,
+/// as seconds the year 5138.
 const LEAST_MILLIS: f64 = 1e11;
 /// A URL that a credential may go to, and its origin.
 pub(super) fn place(url: &str) -> Result<(Url, Origin), Unclear> {
@@ -61,7 +62,8 @@ pub(super) fn secret_of(
     Ok(secret)
 }
 
-/// A time as a number of seconds or milliseconds since the Unix epoch; 0 stands for one that is not known.
+/// A time as a number of seconds or milliseconds since the Unix epoch; 0 stands for one that is not
+/// known.
 pub(super) fn moment(number: f64) -> Option<Timestamp> {
     let millis = if number < LEAST_MILLIS {
         number * 1000.0

@@ -1,4 +1,5 @@
-//! A file of another program as it was before a migration, sealed in a record of its own that is no account.
+//! A file of another program as it was before a migration, sealed in a record of its own that is no
+//! account.
 
 use provider_auth_vault::{RecordId, Vault, VaultError, wiping_stack};
 use serde::{Deserialize, Serialize};
@@ -83,8 +84,8 @@ pub(super) fn kept_files(vault: &Vault, accounts: &Accounts) -> Result<Vec<Kept>
 }
 
 impl MigrationService {
-    /// Makes sure that the vault holds this file with this label, and reads it back from the disk. Of each file one is
-    /// kept: that of its last migration.
+    /// Makes sure that the vault holds this file with this label, and reads it back from the disk.
+    /// Of each file one is kept: that of its last migration.
     pub(super) fn keep_file(
         &self,
         vault: &Vault,

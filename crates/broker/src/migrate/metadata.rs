@@ -1,4 +1,5 @@
-//! What stands in an entry beside its secrets: carried where the vault has a place for it, else a reason to leave the entry.
+//! What stands in an entry beside its secrets: carried where the vault has a place for it, else a
+//! reason to leave the entry.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,8 @@ use serde_json::{Map, Value};
 use super::object::Object;
 use crate::{limits, named};
 
-/// Refuses an entry with a field that would be lost: what it is for is not known, and its program may need it.
+/// Refuses an entry with a field that would be lost: what it is for is not known, and its program
+/// may need it.
 pub(super) fn holds_only(fields: &Object<'_>, known: &[&str]) -> Result<(), String> {
     let is_lost =
         |name: &str| name != "type" && !known.contains(&name) && fields.get(name).is_some();

@@ -1,8 +1,9 @@
 //! Brings what OpenCode keeps in plain files into the vault, and takes it back out.
 //!
-//! Nothing is lost at any moment: the bytes of a file are kept, sealed, before anything else is done; every account is
-//! written and read back from the disk before its file is touched; and what is not understood stays where it is. An entry
-//! that was taken over once is known again by a hash that is sealed with its account, whatever became of the account.
+//! Nothing is lost at any moment: the bytes of a file are kept, sealed, before anything else is
+//! done; every account is written and read back from the disk before its file is touched; and what
+//! is not understood stays where it is. An entry that was taken over once is known again by a hash
+//! that is sealed with its account, whatever became of the account.
 
 mod entry;
 mod erase;
@@ -193,7 +194,8 @@ impl MigrationService {
 
     /// Brings OpenCode's credentials into the vault, or undoes that.
     ///
-    /// A second run changes nothing. With [`MigrateOptions::dry_run`] nothing is written, and no vault is made.
+    /// A second run changes nothing. With [`MigrateOptions::dry_run`] nothing is written, and no
+    /// vault is made.
     pub(crate) async fn migrate(
         self: &Arc<Self>,
         options: MigrateOptions,
@@ -204,8 +206,8 @@ impl MigrationService {
         }
     }
 
-    /// The accounts as the disk has them. A record that it does not hand out now may be the very one that is looked for, so
-    /// that is an error here, and not one account less.
+    /// The accounts as the disk has them. A record that it does not hand out now may be the very
+    /// one that is looked for, so that is an error here, and not one account less.
     fn all_accounts(&self, vault: &Vault) -> Result<Arc<Accounts>, BrokerError> {
         self.store.reread_now(vault)?;
         let known = self.store.accounts();

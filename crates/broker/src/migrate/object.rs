@@ -1,4 +1,5 @@
-//! A JSON object, read without a copy of what is in it and without a word about it in an error: its values are secrets.
+//! A JSON object, read without a copy of what is in it and without a word about it in an error: its
+//! values are secrets.
 
 use std::fmt;
 
@@ -23,8 +24,8 @@ impl<'a> Object<'a> {
         &self.0
     }
 
-    /// The text that this object was read from without some of its fields, by place; all else is as it is there, character by
-    /// character.
+    /// The text that this object was read from without some of its fields, by place; all else is as
+    /// it is there, character by character.
     pub(super) fn without(&self, text: &str, is_gone: &[bool]) -> Zeroizing<String> {
         let end_of = |value: &RawValue| {
             let value = value.get();

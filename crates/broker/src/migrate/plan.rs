@@ -1,4 +1,5 @@
-//! What is to be done with each entry, given the accounts that are there. Reads, and changes nothing.
+//! What is to be done with each entry, given the accounts that are there. Reads, and changes
+//! nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -39,8 +40,8 @@ pub(super) enum Goal {
 /// What is to be done with a file.
 pub(super) struct FilePlan {
     pub(super) source: Source,
-    /// Its content once what was taken over is out of it; the outer `None` where nothing of it is, the inner one where
-    /// nothing is left.
+    /// Its content once what was taken over is out of it; the outer `None` where nothing of it is,
+    /// the inner one where nothing is left.
     pub(super) left: Option<Option<String>>,
 }
 
@@ -80,8 +81,8 @@ impl FilePlan {
 }
 
 impl MigrationService {
-    /// What is to be done with what was read. An entry of the variable hides that of `auth.json` with the same name, as it
-    /// does in OpenCode.
+    /// What is to be done with what was read. An entry of the variable hides that of `auth.json`
+    /// with the same name, as it does in OpenCode.
     pub(super) fn plan(&self, sources: Sources, accounts: &Accounts) -> Plan {
         let now = self.store.now();
         let mut plan = Plan {
@@ -249,7 +250,8 @@ fn is_same_secret(one: &Credential, two: &Credential) -> bool {
         && fingerprint(one.bearer()) == fingerprint(two.bearer())
 }
 
-/// Whether the entry, which is not the one that the account was made of, knows later tokens than the account.
+/// Whether the entry, which is not the one that the account was made of, knows later tokens than
+/// the account.
 fn is_newer(wanted: &Credential, known: &Known, state: &SharedState) -> bool {
     let account = &known.credential;
     match (wanted.lasting(), account.lasting()) {

@@ -1,5 +1,5 @@
-//! The steps of a migration, in the order that loses nothing: keep the file, write the accounts, read them back, and only
-//! then touch the file.
+//! The steps of a migration, in the order that loses nothing: keep the file, write the accounts,
+//! read them back, and only then touch the file.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -93,7 +93,8 @@ impl MigrationService {
         vault: &Arc<Vault>,
         options: &MigrateOptions,
     ) -> Result<(MigrationReport, Written), BrokerError> {
-        // Two migrations at once are one after the other: the second one finds what the first one left.
+        // Two migrations at once are one after the other: the second one finds what the first one
+        // left.
         let _one_at_a_time = vault.lock_records()?;
         let accounts = self.all_accounts(vault)?;
         let plan = self.look(options, &accounts)?;
@@ -169,7 +170,8 @@ impl MigrationService {
         Ok(id)
     }
 
-    /// Puts the tokens of an entry in the place of those of its account, and reads it back from the disk.
+    /// Puts the tokens of an entry in the place of those of its account, and reads it back from the
+    /// disk.
     fn update(
         &self,
         vault: &Vault,
@@ -204,8 +206,8 @@ impl MigrationService {
     }
 }
 
-/// Reads an account from the disk and compares. A process that saw it may have renewed its tokens already; what it was made of
-/// stays.
+/// Reads an account from the disk and compares. A process that saw it may have renewed its tokens
+/// already; what it was made of stays.
 fn read_back(
     vault: &Vault,
     guard: &RecordGuard,

@@ -1,4 +1,5 @@
-//! Where OpenCode keeps credentials: two files and a variable. And the variables that hold API keys.
+//! Where OpenCode keeps credentials: two files and a variable. And the variables that hold API
+//! keys.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -48,7 +49,8 @@ pub(super) struct Sources {
 }
 
 impl MigrationService {
-    /// Reads all sources. A file that is there and cannot be read is an error, before anything was done.
+    /// Reads all sources. A file that is there and cannot be read is an error, before anything was
+    /// done.
     pub(super) fn sources(&self, options: &MigrateOptions) -> Result<Sources, BrokerError> {
         let mut sources = Sources::default();
         // The variable is of this process, and a folder that is named may be of another machine.

@@ -1,7 +1,8 @@
 //! Undoing a migration: files as they were, and out of the vault what is in them again.
 //!
-//! An account is removed only if its very entry is in its file once more and the account was not changed since, so
-//! each login is in one of the two places at any moment. One that was renewed here stays: the file's is spent.
+//! An account is removed only if its very entry is in its file once more and the account was not
+//! changed since, so each login is in one of the two places at any moment. One that was renewed
+//! here stays: the file's is spent.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
@@ -39,7 +40,8 @@ impl MigrationService {
         let before = self.store.accounts();
         let report = blocking({
             let (broker, vault) = (self.clone(), vault.clone());
-            // What a variable held that holds it still is known again, whether or not variables were asked for.
+            // What a variable held that holds it still is known again, whether or not variables
+            // were asked for.
             let options = MigrateOptions {
                 keys: KeyVariables::Known,
                 ..options
@@ -83,7 +85,8 @@ impl MigrationService {
             .map(|(file, _)| name_of(file))
             .collect::<Result<_, _>>()?;
         let mut report = MigrationReport::default();
-        // Of two, the newer one is that of the last migration, which was cut off before it removed the older one.
+        // Of two, the newer one is that of the last migration, which was cut off before it removed
+        // the older one.
         let mut seen = HashSet::new();
         let (mut kept, older): (Vec<_>, Vec<_>) = kept_files(vault, &accounts)?
             .into_iter()
@@ -139,7 +142,8 @@ impl MigrationService {
         Ok(report)
     }
 
-    /// Removes the accounts whose entries are where they were, and says of each other one why it stays.
+    /// Removes the accounts whose entries are where they were, and says of each other one why it
+    /// stays.
     fn take_back(
         &self,
         vault: &Vault,

@@ -1,6 +1,8 @@
-//! The lists of one pool as they lie on the disk: one file per pool, in it one list per account and entitlement.
+//! The lists of one pool as they lie on the disk: one file per pool, in it one list per account and
+//! entitlement.
 //!
-//! No secret, no address and no name of a person is in it, and the names of files and entries are hashes.
+//! No secret, no address and no name of a person is in it, and the names of files and entries are
+//! hashes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,7 +37,8 @@ pub(super) struct Lists {
 }
 
 impl Kept {
-    /// Whether it serves without a question. One from the future tells of a clock that was set back.
+    /// Whether it serves without a question. One from the future tells of a clock that was set
+    /// back.
     pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
         self.fetched_at <= now && self.fetched_at.until(now) < limits::MODELS_LIFE
     }
@@ -60,7 +63,8 @@ impl Lists {
             })
     }
 
-    /// Adds a list to those that are on the disk now. A disk that does not take it costs the next caller a request.
+    /// Adds a list to those that are on the disk now. A disk that does not take it costs the next
+    /// caller a request.
     pub(super) fn add(vault: &Vault, pool: &[u8; 16], entitlement: String, kept: &Kept) {
         let mut lists = Self::read(vault, pool);
         lists.lists.insert(entitlement, kept.clone());
@@ -98,8 +102,8 @@ pub(super) fn pool_key(vault: &Vault, provider: &str, namespace: &str) -> [u8; 1
     key
 }
 
-/// Names what decides which models an account is shown: the account itself, its organisation, plan and client, and where
-/// its lists are and how they are read.
+/// Names what decides which models an account is shown: the account itself, its organisation, plan
+/// and client, and where its lists are and how they are read.
 pub(super) fn entitlement(provider: &Provider, entry: &Entry) -> String {
     let identity = &entry.credential.identity;
     let audience = &entry.credential.audience;

@@ -1,8 +1,8 @@
-//! Asks a provider for its list of models, with the credential of the account that the pool lends: like any request, with rotation,
-//! refresh and cooldowns.
+//! Asks a provider for its list of models, with the credential of the account that the pool lends:
+//! like any request, with rotation, refresh and cooldowns.
 //!
-//! No redirect is followed, so the credential stays on its origin. Further pages are asked for with the account that
-//! brought the first one, since a list is of one account.
+//! No redirect is followed, so the credential stays on its origin. Further pages are asked for with
+//! the account that brought the first one, since a list is of one account.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -40,7 +40,8 @@ impl ModelService {
         while let Some(address) = addresses.next() {
             let answer = self.ask(provider, request, address).await?;
             let page = page(provider, address, &answer);
-            // The next address is for a server that does not know this one; some answer with a page for people.
+            // The next address is for a server that does not know this one; some answer with a page
+            // for people.
             if addresses.peek().is_some() && is_elsewhere(answer.status, &page) {
                 continue;
             }
@@ -156,7 +157,8 @@ fn is_elsewhere(status: StatusCode, page: &Result<Page, NoPage>) -> bool {
     ) || is_no_json()
 }
 
-/// The list, unless it is empty: such a list is of no use, and mostly a fault of the server or of the address.
+/// The list, unless it is empty: such a list is of no use, and mostly a fault of the server or of
+/// the address.
 fn some(
     provider: &Provider,
     address: &Url,
@@ -198,7 +200,8 @@ fn report(lease: &Lease, outcome: &Result<Response<Vec<u8>>, HttpError>) -> Repo
                 Some(((*name).to_owned(), value.to_owned()))
             };
             let status = match response.status() {
-                // The list is forbidden, not the account: a key may lack the right to it and serve all else.
+                // The list is forbidden, not the account: a key may lack the right to it and serve
+                // all else.
                 StatusCode::FORBIDDEN => StatusCode::NOT_FOUND,
                 status => status,
             };

@@ -1,8 +1,8 @@
-//! Which models a pool may use: the provider's own list, kept on disk for each account, and served on when the provider
-//! is out of reach.
+//! Which models a pool may use: the provider's own list, kept on disk for each account, and served
+//! on when the provider is out of reach.
 //!
-//! The one thing for which this product speaks to a provider's API itself. `fetch.rs` asks, `shape.rs` reads the answer,
-//! `cache.rs` keeps the lists.
+//! The one thing for which this product speaks to a provider's API itself. `fetch.rs` asks,
+//! `shape.rs` reads the answer, `cache.rs` keeps the lists.
 
 mod cache;
 mod fetch;
@@ -63,7 +63,8 @@ pub struct ModelList {
     pub stale: bool,
 }
 
-/// Requests for lists under way in this process, by provider and namespace: all who come meanwhile share what one brings.
+/// Requests for lists under way in this process, by provider and namespace: all who come meanwhile
+/// share what one brings.
 #[derive(Default)]
 struct ModelRequests(Mutex<BTreeMap<(String, String), Weak<Shared>>>);
 
@@ -220,7 +221,8 @@ impl ModelRequests {
 }
 
 impl Entitled {
-    /// Whose list serves in place of a question: that of the account that would be asked with, else any.
+    /// Whose list serves in place of a question: that of the account that would be asked with, else
+    /// any.
     fn nearest(&self) -> &[Arc<Entry>] {
         match &self.next {
             Some(next) => std::slice::from_ref(next),

@@ -1,4 +1,5 @@
-//! Reads one page of a provider's list of models. Pure; the forms themselves are data, in `providers/models.rs`.
+//! Reads one page of a provider's list of models. Pure; the forms themselves are data, in
+//! `providers/models.rs`.
 
 use provider_auth_oauth::{whole, without_bom};
 use serde::{Deserialize, Serialize};

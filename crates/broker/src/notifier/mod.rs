@@ -1,8 +1,8 @@
-//! Makes known what happened: to listeners of this process, to the counts of its pools, to its log, and to the calls
-//! that wait for an account.
+//! Makes known what happened: to listeners of this process, to the counts of its pools, to its log,
+//! and to the calls that wait for an account.
 //!
-//! A log line of level `info` is something that a person may ask about later (a login, a refresh, a switch, a limit, an
-//! exhausted pool), one of level `debug` a decision about one request.
+//! A log line of level `info` is something that a person may ask about later (a login, a refresh, a
+//! switch, a limit, an exhausted pool), one of level `debug` a decision about one request.
 
 mod events;
 mod figures;
@@ -131,8 +131,8 @@ fn log(
         EventKind::NeedsLogin => line!(info, "an account cannot serve until a person acts"),
         EventKind::Chosen => line!(debug, "an account was chosen"),
         EventKind::Waiting => line!(debug, "a request waits"),
-        // Where these are decided, a line says more: from whom a request switches, whom an answer is charged to, how an
-        // exchange ended.
+        // Where these are decided, a line says more: from whom a request switches, whom an answer
+        // is charged to, how an exchange ended.
         EventKind::Cooldown
         | EventKind::Failed
         | EventKind::Refreshed

@@ -30,7 +30,8 @@ impl OauthEndpoints {
     }
 }
 
-/// The origin where the provider says that it serves this account; an address that is not one of its origins is an error.
+/// The origin where the provider says that it serves this account; an address that is not one of
+/// its origins is an error.
 pub(crate) fn named_api(
     provider: &Provider,
     server: &Server,

@@ -4,7 +4,8 @@ use provider_auth_oauth::{Bounded, Http, Reach, Server};
 
 use crate::config::Provider;
 
-/// To where an MCP server may send us with what it has named, or anywhere for a login whose endpoints the user has named.
+/// To where an MCP server may send us with what it has named, or anywhere for a login whose
+/// endpoints the user has named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bounds {
     reach: Option<Reach>,
@@ -13,8 +14,8 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// Those of a login at `provider`; it `is_elsewhere` if it is for an MCP server that is neither on this machine nor in its
-    /// network, and named its login server by itself.
+    /// Those of a login at `provider`; it `is_elsewhere` if it is for an MCP server that is neither
+    /// on this machine nor in its network, and named its login server by itself.
     pub(crate) fn of(provider: &Provider, is_elsewhere: bool) -> Self {
         if !is_elsewhere {
             return Self::default();

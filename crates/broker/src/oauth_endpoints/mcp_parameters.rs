@@ -33,8 +33,8 @@ fn add(params: &mut Vec<(String, String)>, left_out: &[String], name: &str, valu
 
 pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
 
-/// The scopes, and the one for a refresh token where the login server knows it (MCP, "Refresh Tokens"). Without any other,
-/// the server's own choice of scopes stays.
+/// The scopes, and the one for a refresh token where the login server knows it (MCP, "Refresh
+/// Tokens"). Without any other, the server's own choice of scopes stays.
 pub(crate) fn with_offline_access(
     mut scopes: Vec<String>,
     metadata: Option<&Metadata>,

@@ -1,7 +1,9 @@
-//! Where one signs in to an MCP server: it says so itself (RFC 9728), unless the user's own configuration does.
+//! Where one signs in to an MCP server: it says so itself (RFC 9728), unless the user's own
+//! configuration does.
 //!
-//! It is asked at login; and once more by the first refresh of a login that was brought in from elsewhere without saying
-//! where it was made. What was found is sealed with the login from then on.
+//! It is asked at login; and once more by the first refresh of a login that was brought in from
+//! elsewhere without saying where it was made. What was found is sealed with the login from then
+//! on.
 
 use std::sync::Arc;
 
@@ -47,7 +49,8 @@ impl OauthEndpoints {
             .store
             .provider(&credential.provider)
             .map_err(|_| missing())?;
-        // Its refresh token goes to the server found here, and a project must not be the one to say which.
+        // Its refresh token goes to the server found here, and a project must not be the one to say
+        // which.
         let provider = match provider.origin_of_definition {
             Provenance::Project(_) => {
                 Arc::new(Provider::of_mcp_server(&provider.id, url.clone()).map_err(|_| missing())?)

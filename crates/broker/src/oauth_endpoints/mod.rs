@@ -1,4 +1,5 @@
-//! The server and the client that a credential was made with: it is renewed and revoked there, and nowhere else.
+//! The server and the client that a credential was made with: it is renewed and revoked there, and
+//! nowhere else.
 
 pub(crate) mod api_origin;
 pub(crate) mod bounds;
@@ -51,7 +52,8 @@ impl OauthEndpoints {
         Self { store }
     }
 
-    /// The server that a credential was made at. It is not looked up again: a refresh token goes where it came from.
+    /// The server that a credential was made at. It is not looked up again: a refresh token goes
+    /// where it came from.
     pub(crate) fn server_of(&self, credential: &Credential) -> Result<Server, BrokerError> {
         let provider = self.store.provider(&credential.provider)?;
         if let Some(file) = credential.audience.project.as_deref()

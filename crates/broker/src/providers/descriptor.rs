@@ -28,8 +28,8 @@ pub(crate) struct Descriptor {
     pub(crate) oauth_extra: &'static [(&'static str, &'static str)],
     /// Further headers beside an API key.
     pub(crate) api_extra: &'static [(&'static str, &'static str)],
-    /// Those of them that are lists: ours is appended to a caller's own value. Of the others, the caller's
-    /// value is kept.
+    /// Those of them that are lists: ours is appended to a caller's own value. Of the others, the
+    /// caller's value is kept.
     pub(crate) appended_headers: &'static [&'static str],
     /// Where its models are listed, and in which form.
     pub(crate) models: &'static ModelLists,

@@ -1,7 +1,8 @@
 //! One exchange of a refresh token, from the lock to the new record.
 //!
-//! The order is strict, since a refresh token is good for one use: lock the record, read it again, note the intent,
-//! ask, and write the whole answer before anyone uses it. What can be known without asking is not asked.
+//! The order is strict, since a refresh token is good for one use: lock the record, read it again,
+//! note the intent, ask, and write the whole answer before anyone uses it. What can be known
+//! without asking is not asked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -163,7 +164,8 @@ impl Refresher {
         self.refused(id, vault, guard, generation).await
     }
 
-    /// The server says that the refresh token is no good. Unless the record has moved on meanwhile, the login is over.
+    /// The server says that the refresh token is no good. Unless the record has moved on meanwhile,
+    /// the login is over.
     async fn refused(
         self: &Arc<Self>,
         id: &AccountId,
@@ -252,7 +254,8 @@ impl Refresher {
         let until = provider_auth_policy::refresh_allowed(&change, id, now).err();
         // Before the lock is free, so that its next holder rests too.
         self.store.note(vault, &change).await;
-        // Without an answer the server may have used the token up: the note stays, for an early second try.
+        // Without an answer the server may have used the token up: the note stays, for an early
+        // second try.
         if !matches!(error, OauthError::Http(_)) {
             let vault = vault.clone();
             blocking(move || clear_note(&vault, &guard)).await;

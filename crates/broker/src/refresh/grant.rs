@@ -43,8 +43,8 @@ impl TokenRequest {
         }
     }
 
-    /// Whether a refusal is the end of the login. An assertion is another issuer's, which issues the next one soon; a client
-    /// holds no grant that could be dead.
+    /// Whether a refusal is the end of the login. An assertion is another issuer's, which issues
+    /// the next one soon; a client holds no grant that could be dead.
     pub(crate) fn ends_with_refusal(&self) -> bool {
         !matches!(self.means, Means::Assertion(_) | Means::Client(..))
     }
@@ -105,8 +105,8 @@ impl Refresher {
         let http = &*self.store.host.http;
         let bounded = request.bounds.client(http);
         match (send(&bounded, request).await, &request.resource) {
-            // Nothing was sent. A machine that has come home finds there what it found elsewhere before: the MCP server itself
-            // says so, by answering from there.
+            // Nothing was sent. A machine that has come home finds there what it found elsewhere
+            // before: the MCP server itself says so, by answering from there.
             (Err(OauthError::Http(HttpError::Local(_))), Some(url))
                 if answers_from_local_network(http, url).await =>
             {

@@ -18,7 +18,8 @@ pub(crate) enum Due {
     Soon,
     /// It has ended, or is about to.
     Stale,
-    /// A process that died has left a note: its token may be spent, and an early second try may save the login.
+    /// A process that died has left a note: its token may be spent, and an early second try may
+    /// save the login.
     CutShort,
     /// The provider refused this token.
     TokenRefused {
@@ -78,8 +79,8 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    /// Joins the exchange of this account that is under way, or has `start` run a new one. What `start` is given ends
-    /// the exchange when it is dropped, also by a panic.
+    /// Joins the exchange of this account that is under way, or has `start` run a new one. What
+    /// `start` is given ends the exchange when it is dropped, also by a panic.
     pub(crate) fn join_or_start(
         self: &Arc<Self>,
         id: &AccountId,

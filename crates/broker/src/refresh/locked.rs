@@ -26,7 +26,8 @@ pub(super) struct Locked {
 }
 
 impl Refresher {
-    /// The lock, and what the disk says under it. `None` when a refresh that can wait found another one under way.
+    /// The lock, and what the disk says under it. `None` when a refresh that can wait found another
+    /// one under way.
     pub(super) async fn lock_for(
         self: &Arc<Self>,
         vault: &Arc<Vault>,
@@ -43,7 +44,8 @@ impl Refresher {
             // The last holder of the lock noted the outcome before it let go.
             store.reread_now(&vault)?;
             let (credential, generation) = read_locked(&vault, &guard)?;
-            // A note that cannot be read is as good as one that was just written: an early try is what it asks for.
+            // A note that cannot be read is as good as one that was just written: an early try is
+            // what it asks for.
             let pending = match vault.pending(&record) {
                 Ok(note) => note
                     .filter(|note| note.generation == generation)
@@ -106,7 +108,8 @@ impl Refresher {
         };
         self.store.state.read(|state| {
             let failed_at = state.stats(id).refresh_rest.map(|rest| rest.observed_at);
-            // A note without an outcome: its process died, and an early second try may save the login.
+            // A note without an outcome: its process died, and an early second try may save the
+            // login.
             let cut_short = pending
                 .is_some_and(|began_at| failed_at.is_none_or(|failed_at| failed_at < began_at));
             if newer && !cut_short {
@@ -123,7 +126,8 @@ impl Refresher {
                 }
                 _ => {}
             }
-            // By a clock that was set back, the time never comes; but a token that has ended is past it.
+            // By a clock that was set back, the time never comes; but a token that has ended is
+            // past it.
             let has_ended = matches!(due, Due::TokenRefused { .. })
                 && clock_was_set_back(credential.obtained_at(), now);
             if let Some(earliest) = earliest_refresh_at(credential)

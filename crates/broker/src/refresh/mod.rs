@@ -1,8 +1,8 @@
 //! Renews access tokens: one exchange for all callers, in this process and in all others.
 //!
-//! No caller cancels an exchange: it runs in a task of its own, and the end of the process waits for it. The record's
-//! kernel lock is free the moment a process dies, and the next one that finds its note tries again at once, which saves
-//! the login within a server's reuse grace.
+//! No caller cancels an exchange: it runs in a task of its own, and the end of the process waits
+//! for it. The record's kernel lock is free the moment a process dies, and the next one that finds
+//! its note tries again at once, which saves the login within a server's reuse grace.
 
 mod exchange;
 mod grant;
@@ -57,12 +57,14 @@ impl Refresher {
         refresher
     }
 
-    /// Waits, at most `limits::EXIT_TIMEOUT`, for the exchanges under way; the process is about to end.
+    /// Waits, at most `limits::EXIT_TIMEOUT`, for the exchanges under way; the process is about to
+    /// end.
     pub(crate) fn close(&self) {
         self.in_flight.wait_idle(limits::EXIT_TIMEOUT);
     }
 
-    /// Makes sure of a newer token than the one that `due` speaks of: joins the exchange under way, or starts one.
+    /// Makes sure of a newer token than the one that `due` speaks of: joins the exchange under way,
+    /// or starts one.
     pub(crate) async fn refresh(
         self: &Arc<Self>,
         id: &AccountId,
@@ -118,8 +120,8 @@ impl Refresher {
         }
     }
 
-    /// Waits for such a second try, as long as one exchange takes at most; `false` when none is under way for an
-    /// account that `concerns` the caller.
+    /// Waits for such a second try, as long as one exchange takes at most; `false` when none is
+    /// under way for an account that `concerns` the caller.
     pub(crate) async fn recovered(&self, concerns: impl Fn(&AccountId) -> bool) -> bool {
         let Some(mut outcome) = self.in_flight.second_try(concerns) else {
             return false;

@@ -6,7 +6,8 @@ use provider_auth_policy::{AccountId, Timestamp};
 use crate::refresh::{Due, Refresher};
 use crate::store::credential::Credential;
 
-/// Whether the server has refused for certain, by whatever name: in JSON, and as the fault of the request.
+/// Whether the server has refused for certain, by whatever name: in JSON, and as the fault of the
+/// request.
 pub(crate) fn is_refusal(error: &OauthError) -> bool {
     let OauthError::Rejected { status, error, .. } = error else {
         return false;
@@ -34,7 +35,8 @@ impl Refresher {
             .read(|state| provider_auth_policy::is_refused_for_good(state, id, now))
     }
 
-    /// Whether the server no longer knows a client that it has registered by itself: only a login brings another.
+    /// Whether the server no longer knows a client that it has registered by itself: only a login
+    /// brings another.
     pub(crate) fn forgets_client(&self, credential: &Credential, error: &OauthError) -> bool {
         let provider = self.store.provider(&credential.provider);
         let OauthError::Rejected {

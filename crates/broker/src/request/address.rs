@@ -1,4 +1,5 @@
-//! Where a request goes: to the URL that it was asked for, at the origin that serves the account, and with no key in it.
+//! Where a request goes: to the URL that it was asked for, at the origin that serves the account,
+//! and with no key in it.
 
 use std::borrow::Cow;
 
@@ -19,7 +20,8 @@ pub(crate) fn of(
     own.or(keyless)
 }
 
-/// The URL on the origin where the provider serves this very account; `None` when that is where the request goes anyway.
+/// The URL on the origin where the provider serves this very account; `None` when that is where the
+/// request goes anyway.
 fn own_address(entry: &Entry, provider: &Provider, origin: &Origin, asked: &str) -> Option<String> {
     let api = entry.credential.audience.api.as_ref()?;
     if api == origin || !entry.may_go(provider, api) {
@@ -32,7 +34,8 @@ fn own_address(entry: &Entry, provider: &Provider, origin: &Origin, asked: &str)
     Some(url.into())
 }
 
-/// The URL without these parameters of its query and otherwise letter for letter; `None` when it has none of them.
+/// The URL without these parameters of its query and otherwise letter for letter; `None` when it
+/// has none of them.
 fn without_keys(url: &str, names: &[&str]) -> Option<String> {
     if names.is_empty() {
         return None;

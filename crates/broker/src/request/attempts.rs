@@ -45,7 +45,8 @@ impl Attempts {
         }
     }
 
-    /// Keeps an attempt and returns its handle, which ends with the version of the headers: who has those asks for no more.
+    /// Keeps an attempt and returns its handle, which ends with the version of the headers: who has
+    /// those asks for no more.
     pub(crate) fn keep(&mut self, attempt: Attempt, version: u64) -> (String, Vec<AccountId>) {
         let abandoned = self.forget_old(attempt.handed_out_at);
         let number = self.next;

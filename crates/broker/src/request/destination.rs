@@ -1,4 +1,5 @@
-//! Where a request goes, and whether its provider's credentials may go there. A refusal says what to do about it.
+//! Where a request goes, and whether its provider's credentials may go there. A refusal says what
+//! to do about it.
 
 use std::sync::Arc;
 

@@ -10,8 +10,8 @@ use super::pending::{AuthRequest, Lease, PendingRequest};
 use crate::error::BrokerError;
 
 impl RequestService {
-    /// Headers at once, if nothing must be read, refreshed or waited for; `None` sends the caller to
-    /// [`RequestService::headers`].
+    /// Headers at once, if nothing must be read, refreshed or waited for; `None` sends the caller
+    /// to [`RequestService::headers`].
     pub(crate) fn headers_now(
         self: &Arc<Self>,
         asked: &AuthRequest,
@@ -46,7 +46,8 @@ impl RequestService {
         loop {
             match self.step(&mut pending, Pace::MayWait, &Handle::current()) {
                 Step::Lend(lease) if pending.probes => {
-                    // One probe in the whole fleet: the others should see the claim before it is sent.
+                    // One probe in the whole fleet: the others should see the claim before it is
+                    // sent.
                     self.store.save_state(&vault).await;
                     return Ok(lease);
                 }
@@ -77,7 +78,8 @@ impl RequestService {
         }
     }
 
-    /// What the account of an attempt is lent with now; `None` for an attempt or an account that is not known.
+    /// What the account of an attempt is lent with now; `None` for an attempt or an account that is
+    /// not known.
     pub(crate) fn lent(&self, attempt: &str) -> Option<Lease> {
         let (provider, account) = {
             let attempts = self.attempts.lock();

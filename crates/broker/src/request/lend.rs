@@ -107,7 +107,8 @@ impl RequestService {
         })
     }
 
-    /// Chooses from the pool as it is now; what `then` makes of it is noted before anything else can change.
+    /// Chooses from the pool as it is now; what `then` makes of it is noted before anything else
+    /// can change.
     pub(crate) fn choose<R>(
         &self,
         pending: &mut PendingRequest,

@@ -73,7 +73,8 @@ impl RequestService {
         })
     }
 
-    /// Decides on the pool as it is now, and notes what the decision changes before anything else can change.
+    /// Decides on the pool as it is now, and notes what the decision changes before anything else
+    /// can change.
     pub(crate) fn decide<R>(
         &self,
         provider: &Provider,

@@ -87,7 +87,8 @@ pub(crate) struct PendingRequest {
     pub(super) trace: Option<Trace>,
     /// A refresh failed for a passing reason: a token that still lives may serve.
     pub(crate) spare_token: Option<AccountId>,
-    /// The last refresh that failed and left nothing to serve with, and the request as it was before.
+    /// The last refresh that failed and left nothing to serve with, and the request as it was
+    /// before.
     pub(crate) refresh_failure: Option<(BrokerError, Arc<Request>)>,
     /// Accounts whose token was renewed for this request.
     pub(super) renewed: Vec<AccountId>,

@@ -1,4 +1,5 @@
-//! What follows an answer: hear how an attempt ended, note what it says about the account, say what is next.
+//! What follows an answer: hear how an attempt ended, note what it says about the account, say what
+//! is next.
 //!
 //! `policy` judges. The report of a 2xx settles on the calling thread.
 
@@ -248,7 +249,8 @@ impl RequestService {
     }
 }
 
-/// Writes down why an attempt failed, and what is charged to whom; at level `trace` also by what it was judged.
+/// Writes down why an attempt failed, and what is charged to whom; at level `trace` also by what it
+/// was judged.
 fn log(request: &Request, account: &AccountId, report: &Report, reaction: &Reaction) {
     let provider = &request.provider;
     let rests = reaction.cooldown.as_ref();

@@ -1,4 +1,5 @@
-//! What a request waits for when no account can serve it at once, all within one budget (`maxWaitMs`).
+//! What a request waits for when no account can serve it at once, all within one budget
+//! (`maxWaitMs`).
 
 use std::sync::Arc;
 
@@ -37,7 +38,8 @@ impl RequestService {
         }
     }
 
-    /// No account can serve since a token could not be renewed: waits until that may be tried again, if it is soon enough.
+    /// No account can serve since a token could not be renewed: waits until that may be tried
+    /// again, if it is soon enough.
     pub(super) async fn wait_for_refresh(
         self: &Arc<Self>,
         pending: &mut PendingRequest,
@@ -90,8 +92,9 @@ impl RequestService {
         }
         let (began, span) = (self.store.uptime(), self.store.now().until(until));
         let waited = || self.store.uptime().saturating_sub(began);
-        // Another account may be added meanwhile, or this one's cooldown lifted: here, or by another process. A clock
-        // that is set forward ends the wait, one that is set back does not lengthen it.
+        // Another account may be added meanwhile, or this one's cooldown lifted: here, or by
+        // another process. A clock that is set forward ends the wait, one that is set back does not
+        // lengthen it.
         while self.store.now() < until && waited() < span {
             let left = self
                 .store
@@ -109,8 +112,9 @@ impl RequestService {
         Arc::make_mut(&mut pending.request).add_wait(waited());
     }
 
-    /// Waits for the second try of an exchange that was cut short, for an account of this pool; `false` when there is
-    /// none. A process that has just opened the vault finds the account without a token, but not for long.
+    /// Waits for the second try of an exchange that was cut short, for an account of this pool;
+    /// `false` when there is none. A process that has just opened the vault finds the account
+    /// without a token, but not for long.
     pub(super) async fn recovered_for(&self, pending: &PendingRequest) -> bool {
         let accounts = self.store.accounts();
         let (roster, _) = accounts.pool(&pending.request.provider, &pending.request.namespace);

@@ -24,7 +24,8 @@ pub(crate) struct Accounts {
     pools: BTreeMap<String, BTreeMap<String, Members>>,
     /// Providers that no configuration knows, as their accounts say where they belong.
     defined: BTreeMap<String, Arc<Provider>>,
-    /// Providers that a trusted file of the project defines, and that have accounts made without it: they stay what they were.
+    /// Providers that a trusted file of the project defines, and that have accounts made without
+    /// it: they stay what they were.
     taken: BTreeSet<String>,
     pub(crate) unreadable: Vec<AccountId>,
     /// Records that hold files of other programs, as they were before a migration.
@@ -47,7 +48,8 @@ pub(crate) struct Entry {
     pub(crate) headers: HeaderSet,
     /// Tells these headers from all others of the process, earlier ones of the account included.
     pub(crate) version: u64,
-    /// The record that this was made of: as long as the vault hands out the same one, nothing changed.
+    /// The record that this was made of: as long as the vault hands out the same one, nothing
+    /// changed.
     record: Weak<Record>,
 }
 
@@ -157,8 +159,8 @@ impl Accounts {
         self.taken.contains(provider)
     }
 
-    /// Whether a provider has accounts that were made without any project's file. Those of another project do not count:
-    /// each is served under its own file only.
+    /// Whether a provider has accounts that were made without any project's file. Those of another
+    /// project do not count: each is served under its own file only.
     pub(crate) fn has_own(&self, provider: &str) -> bool {
         self.entries()
             .map(|entry| &entry.credential)
@@ -172,7 +174,8 @@ impl Accounts {
         self.defined.get(provider).cloned()
     }
 
-    /// The accounts of one pool, and those of them that may not go everywhere; empty when there are none.
+    /// The accounts of one pool, and those of them that may not go everywhere; empty when there are
+    /// none.
     pub(crate) fn pool(&self, provider: &str, namespace: &str) -> (&Roster, &[Arc<Entry>]) {
         static NOBODY: LazyLock<Roster> = LazyLock::new(Roster::default);
         let members = self
@@ -250,13 +253,15 @@ impl Entry {
 }
 
 impl Entry {
-    /// Whether the credential may go to `origin` under this configuration: it is sealed with where it was made for.
+    /// Whether the credential may go to `origin` under this configuration: it is sealed with where
+    /// it was made for.
     pub(crate) fn may_go(&self, provider: &Provider, origin: &Origin) -> bool {
         self.credential.audience.fits(provider) && self.credential.audience.origins.contains(origin)
     }
 }
 
-/// The providers which a trusted file of the project defines, and of which an account was made without it.
+/// The providers which a trusted file of the project defines, and of which an account was made
+/// without it.
 fn taken(accounts: &Accounts, settings: &Settings) -> BTreeSet<String> {
     let defined = settings.project.defined();
     defined
@@ -293,7 +298,8 @@ fn defined(
         .collect()
 }
 
-/// Whether a provider is what its accounts say: the login of an MCP server and the token of a host name one place.
+/// Whether a provider is what its accounts say: the login of an MCP server and the token of a host
+/// name one place.
 fn defines_provider(credential: &Credential) -> bool {
     matches!(credential.kind(), AccountKind::Mcp | AccountKind::Wellknown)
 }

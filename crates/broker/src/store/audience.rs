@@ -36,7 +36,8 @@ pub(crate) struct Audience {
     /// What that server calls itself, where it is not its address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) resource_id: Option<String>,
-    /// Whether that server named where it is renewed, and was neither on this machine nor in its network.
+    /// Whether that server named where it is renewed, and was neither on this machine nor in its
+    /// network.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_elsewhere: bool,
     /// How its client was registered, where it was not done by hand.
@@ -77,7 +78,8 @@ impl Audience {
 
     /// Whether the provider, as configured now, is still the one that the credential was made for.
     pub(crate) fn fits(&self, provider: &Provider) -> bool {
-        // What was made under a project's file serves under that very file, and nothing else serves under it.
+        // What was made under a project's file serves under that very file, and nothing else serves
+        // under it.
         if self.project.as_deref() != project_of(provider) || self.shape != provider.shape {
             return false;
         }

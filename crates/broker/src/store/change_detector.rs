@@ -21,7 +21,8 @@ struct Since {
 }
 
 impl ChangeDetector {
-    /// Tells whether memory still equals the disk: compares them unless the watch heard of nothing since they did.
+    /// Tells whether memory still equals the disk: compares them unless the watch heard of nothing
+    /// since they did.
     pub(super) fn is_unchanged(
         &self,
         vault: &Vault,

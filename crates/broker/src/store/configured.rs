@@ -8,8 +8,8 @@ use crate::error::BrokerError;
 use crate::store::Store;
 
 impl Store {
-    /// The provider of this id: built in, configured, or defined by accounts that say themselves where they belong. One
-    /// whose own file is wrong is of no use, and says so.
+    /// The provider of this id: built in, configured, or defined by accounts that say themselves
+    /// where they belong. One whose own file is wrong is of no use, and says so.
     pub(crate) fn provider(&self, id: &str) -> Result<Arc<Provider>, BrokerError> {
         let known = self.known_provider(id).unwrap_or_else(|| {
             let error = self.not_known(id);
@@ -50,7 +50,8 @@ impl Store {
         self.settings.read().clone()
     }
 
-    /// Reads the configuration again for what it says of providers; all else stays as it was when the process began.
+    /// Reads the configuration again for what it says of providers; all else stays as it was when
+    /// the process began.
     pub(crate) fn reconfigure(&self) -> Result<Arc<Settings>, BrokerError> {
         let fresh = crate::config::load(&*self.host.env, &self.inline)?;
         let _one_at_a_time = self.state.reading();
@@ -61,7 +62,8 @@ impl Store {
             warnings: fresh.warnings,
             ..(*self.settings()).clone()
         });
-        // Headers are made under the configuration, so all accounts are read as if for the first time.
+        // Headers are made under the configuration, so all accounts are read as if for the first
+        // time.
         let read = match self.open_vault() {
             Some(vault) => Accounts::read(&vault, &Accounts::default(), &settings)?,
             None => Accounts::default(),

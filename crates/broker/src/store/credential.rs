@@ -1,7 +1,7 @@
 //! What one sealed record holds: an account, its secret, and where that secret belongs.
 //!
-//! This is the only place where secrets are written out, and only into the zeroized buffer that the vault seals.
-//! Fields that a newer version added are kept as they are.
+//! This is the only place where secrets are written out, and only into the zeroized buffer that the
+//! vault seals. Fields that a newer version added are kept as they are.
 
 use provider_auth_oauth::{Identity, Renewal, Tokens};
 use provider_auth_policy::{AccountId, AccountKind, AccountView, Timestamp};
@@ -43,7 +43,8 @@ pub(crate) struct Credential {
     pub(crate) other: Unknown,
 }
 
-/// The entry of another program's file that an account was made of: that very entry is not taken a second time.
+/// The entry of another program's file that an account was made of: that very entry is not taken a
+/// second time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TakenFrom {
     /// Path of the file, or name of the variable.
@@ -52,7 +53,8 @@ pub(crate) struct TakenFrom {
     pub(crate) key: String,
     /// Hash of its secrets, in base64.
     pub(crate) fingerprint: String,
-    /// What that program kept beside an API key and needs to use it, such as ids of accounts and gateways.
+    /// What that program kept beside an API key and needs to use it, such as ids of accounts and
+    /// gateways.
     #[serde(default, skip_serializing_if = "Unknown::is_empty")]
     pub(crate) metadata: Unknown,
     #[serde(flatten)]
@@ -139,7 +141,8 @@ impl Credential {
         }
     }
 
-    /// Takes out what only a refresh needs, which reads the record again: an account in memory holds none of it.
+    /// Takes out what only a refresh needs, which reads the record again: an account in memory
+    /// holds none of it.
     pub(crate) fn forget_grant(&mut self) {
         if let Secret::Oauth {
             refresh,
@@ -177,8 +180,8 @@ impl Credential {
         matches!(self.secret, Secret::Oauth { by_assertion, by_client, .. } if by_assertion || by_client)
     }
 
-    /// Whether it is a login that another program made, with a client or at a server that is unknown here. Those of an
-    /// MCP server can be found out from it.
+    /// Whether it is a login that another program made, with a client or at a server that is
+    /// unknown here. Those of an MCP server can be found out from it.
     fn is_borrowed(&self) -> bool {
         let audience = &self.audience;
         self.taken_from.is_some()
@@ -223,7 +226,8 @@ impl Credential {
         if self.provider != other.provider
             || self.namespace != other.namespace
             || self.kind() != other.kind()
-            // What a project's login server says of who signed in replaces no account made without it.
+            // What a project's login server says of who signed in replaces no account made without
+            // it.
             || self.audience.project != other.audience.project
         {
             return false;
@@ -248,8 +252,8 @@ impl Credential {
         }
     }
 
-    /// Whether it is a login of an MCP server that does not say who signed in. Its client tells nothing: each registration
-    /// brings another.
+    /// Whether it is a login of an MCP server that does not say who signed in. Its client tells
+    /// nothing: each registration brings another.
     fn has_no_subject_at_its_resource(&self) -> bool {
         self.audience.resource.is_some() && self.identity.subject.is_none()
     }
@@ -290,8 +294,8 @@ impl Credential {
         }
     }
 
-    /// These secrets in the place of those of the same account. What its owner has said about it stays, and so does who
-    /// it is where these do not say.
+    /// These secrets in the place of those of the same account. What its owner has said about it
+    /// stays, and so does who it is where these do not say.
     pub(crate) fn in_place_of(self, current: Self) -> Self {
         let says_who = self.identity.subject.is_some()
             || (current.identity.subject.is_none() && self.identity != Identity::default());

@@ -12,7 +12,8 @@ use crate::config::{CredentialForm, Provider};
 use crate::error::BrokerError;
 use crate::providers::appended_headers;
 
-/// What becomes of a provider's further headers, beside the credential, where a caller sets them too.
+/// What becomes of a provider's further headers, beside the credential, where a caller sets them
+/// too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderRules {
     /// Names of those whose value is added to the caller's.
@@ -37,7 +38,8 @@ impl HeaderRules {
     }
 }
 
-/// Headers of one account, made once per record and not per request. Debug output names them and shows no value.
+/// Headers of one account, made once per record and not per request. Debug output names them and
+/// shows no value.
 #[derive(Default)]
 pub struct HeaderSet {
     lines: Vec<(String, Zeroizing<String>)>,
@@ -51,7 +53,8 @@ impl HeaderSet {
             _ => (&provider.oauth_header, &provider.oauth_extra),
         };
         let secret = credential.bearer().expose_secret();
-        // Sized first, so that growing leaves no copy of the secret behind; base64 makes four characters of three.
+        // Sized first, so that growing leaves no copy of the secret behind; base64 makes four
+        // characters of three.
         let mut value = Zeroizing::new(String::with_capacity(
             template.scheme.len() + 8 + secret.len() * 4 / 3,
         ));

@@ -1,4 +1,5 @@
-//! Names of accounts: no two of a pool share a label without a word, and what names several is told with their ids.
+//! Names of accounts: no two of a pool share a label without a word, and what names several is told
+//! with their ids.
 
 use provider_auth_policy::{AccountId, AccountView};
 
@@ -31,8 +32,8 @@ pub(super) fn ambiguous<'a>(accounts: impl Iterator<Item = &'a AccountView>) -> 
     ))
 }
 
-/// The label that an account takes in its pool: its own, else the address or the provider that it is of; behind it the first
-/// number from 2 on where another account has that one.
+/// The label that an account takes in its pool: its own, else the address or the provider that it
+/// is of; behind it the first number from 2 on where another account has that one.
 pub(crate) fn free_label(credential: &Credential, is_taken: impl Fn(&str) -> bool) -> String {
     let identity = credential.identity.email.as_deref();
     let wanted = match credential.label.as_str() {
@@ -48,7 +49,8 @@ pub(crate) fn free_label(credential: &Credential, is_taken: impl Fn(&str) -> boo
     label
 }
 
-/// [`free_label`] in the pool of the credential, for an account that has this id already or is to be added.
+/// [`free_label`] in the pool of the credential, for an account that has this id already or is to
+/// be added.
 pub(crate) fn label_in_pool(
     accounts: &Accounts,
     credential: &Credential,

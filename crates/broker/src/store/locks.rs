@@ -1,4 +1,5 @@
-//! The right to change a record. Its lock is a kernel lock that all processes share, and is free the moment its holder dies.
+//! The right to change a record. Its lock is a kernel lock that all processes share, and is free
+//! the moment its holder dies.
 
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ use crate::limits;
 use crate::notifier::EventKind;
 
 impl Store {
-    /// The lock of a record. Tokens of it that are not saved yet are written first, since the lock is with them.
+    /// The lock of a record. Tokens of it that are not saved yet are written first, since the lock
+    /// is with them.
     pub(crate) fn lock_record(
         &self,
         vault: &Vault,
@@ -70,7 +72,8 @@ impl Store {
         }
     }
 
-    /// Writes the record's new tokens, if there are unsaved ones, makes them known, and returns its lock.
+    /// Writes the record's new tokens, if there are unsaved ones, makes them known, and returns its
+    /// lock.
     fn save(&self, vault: &Vault, id: &RecordId) -> Result<Option<RecordGuard>, VaultError> {
         let saved = self.unsaved.write(vault, id)?;
         Ok(saved.map(|(guard, generation)| {
@@ -79,10 +82,12 @@ impl Store {
         }))
     }
 
-    /// Makes known that a record has new tokens. The state is written with its next change, or by the caller.
+    /// Makes known that a record has new tokens. The state is written with its next change, or by
+    /// the caller.
     fn published(&self, vault: &Vault, id: &RecordId, generation: u64) {
         let id = AccountId::from(id.to_string());
-        // The record is read before its generation is known, so that it never looks like an old copy.
+        // The record is read before its generation is known, so that it never looks like an old
+        // copy.
         if let Err(error) = self.reread_now(vault) {
             tracing::warn!(account = %id, %error, "the renewed record cannot be read again yet");
         }

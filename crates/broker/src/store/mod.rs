@@ -1,7 +1,9 @@
-//! The vault as this process sees it: the accounts and the shared state as last read, and what is on its way to the disk.
+//! The vault as this process sees it: the accounts and the shared state as last read, and what is
+//! on its way to the disk.
 //!
-//! Everything that knows how a vault is kept is here and below. What uses it asks for accounts, for the right to change one,
-//! and for the shared state. After a record's lock is taken, the record is read again: the disk wins.
+//! Everything that knows how a vault is kept is here and below. What uses it asks for accounts, for
+//! the right to change one, and for the shared state. After a record's lock is taken, the record is
+//! read again: the disk wins.
 
 pub(crate) mod account;
 pub(crate) mod accounts;
@@ -107,7 +109,8 @@ impl Store {
         }
     }
 
-    /// Has `recover` take over the refreshes that were cut short, whenever a vault is opened that has some.
+    /// Has `recover` take over the refreshes that were cut short, whenever a vault is opened that
+    /// has some.
     pub(crate) fn when_cut_short(&self, recover: impl Fn(&[RecordId]) + Send + Sync + 'static) {
         let _ = self.on_cut_short.set(Box::new(recover));
     }
@@ -137,8 +140,8 @@ impl Store {
         self.accounts.read().clone()
     }
 
-    /// Whether the vault is open and neither a record nor the shared state changed since they were last read. Costs
-    /// one question to the kernel where it watches the folders, else two stats.
+    /// Whether the vault is open and neither a record nor the shared state changed since they were
+    /// last read. Costs one question to the kernel where it watches the folders, else two stats.
     pub(crate) fn is_current(&self) -> bool {
         self.vault
             .read()
@@ -159,8 +162,9 @@ impl Store {
         Ok(())
     }
 
-    /// The state is read before the accounts and published after them: a record's generation is in the state only
-    /// once the record is on disk, so a record older than the state says is an old copy, never a late reader.
+    /// The state is read before the accounts and published after them: a record's generation is in
+    /// the state only once the record is on disk, so a record older than the state says is an old
+    /// copy, never a late reader.
     pub(crate) fn reread_now(&self, vault: &Vault) -> Result<(), VaultError> {
         let _one_at_a_time = self.state.reading();
         let state = if self.state.is_current(vault) {
@@ -191,8 +195,8 @@ impl Store {
         self.save_state(vault).await;
     }
 
-    /// Writes the shared state now. A disk that does not take it stops no request: the change holds in this process
-    /// and is written with the next one.
+    /// Writes the shared state now. A disk that does not take it stops no request: the change holds
+    /// in this process and is written with the next one.
     pub(crate) async fn save_state(self: &Arc<Self>, vault: &Arc<Vault>) {
         let (store, disk) = (self.clone(), vault.clone());
         blocking(move || store.state.save(&disk, store.now())).await;
@@ -221,7 +225,8 @@ impl Store {
         });
     }
 
-    /// Raises the marks against a vault that is put back, a little later, where a login is further than they say.
+    /// Raises the marks against a vault that is put back, a little later, where a login is further
+    /// than they say.
     fn mark_soon(self: &Arc<Self>, vault: &Arc<Vault>) {
         if !vault.keeps_high_water() || !self.marks.plan(&self.accounts(), self.uptime()) {
             return;

@@ -1,7 +1,8 @@
-//! The last bundle that took logins along: kept in the vault for an owner who did not receive it, and no longer than it is needed.
+//! The last bundle that took logins along: kept in the vault for an owner who did not receive it,
+//! and no longer than it is needed.
 //!
-//! It is needed while an account that it holds waits for its login. It goes as soon as none does, and as soon as one of them is
-//! removed, since it cannot be opened here to take that one out.
+//! It is needed while an account that it holds waits for its login. It goes as soon as none does,
+//! and as soon as one of them is removed, since it cannot be opened here to take that one out.
 
 use provider_auth_policy::AccountId;
 use provider_auth_vault::{RecordGuard, RecordId, Vault, VaultError};
@@ -40,7 +41,8 @@ pub(crate) fn parse(content: &[u8]) -> (Option<Vec<String>>, &[u8]) {
     labelled.unwrap_or((None, content))
 }
 
-/// Removes the kept bundle if this account, which is about to be removed, is in it. The caller has its lock.
+/// Removes the kept bundle if this account, which is about to be removed, is in it. The caller has
+/// its lock.
 pub(crate) fn forget_with(
     vault: &Vault,
     id: &AccountId,
@@ -58,7 +60,8 @@ pub(crate) fn forget_with(
     }
 }
 
-/// Removes the kept bundle if it is not needed any more. What cannot be told now is left to the next look.
+/// Removes the kept bundle if it is not needed any more. What cannot be told now is left to the
+/// next look.
 pub(crate) fn settle(vault: &Vault) {
     if let Err(error) = try_settle(vault) {
         tracing::warn!(%error, "the bundle of moved logins stays in the vault for now");

@@ -32,8 +32,8 @@ impl Store {
         self.opened_with(self.vault_options()).await
     }
 
-    /// Like [`Store::opened`], for a call behind which a person waits: where there is a display, the keychain may ask
-    /// them.
+    /// Like [`Store::opened`], for a call behind which a person waits: where there is a display,
+    /// the keychain may ask them.
     pub(crate) async fn opened_interactive(self: &Arc<Self>) -> Result<Arc<Vault>, BrokerError> {
         self.opened_with(self.interactive_options()).await
     }
@@ -80,8 +80,8 @@ impl Store {
         Ok(vault)
     }
 
-    /// Opens the vault. Calls that come meanwhile share the outcome, so that all together wait once for the keychain's
-    /// deadline.
+    /// Opens the vault. Calls that come meanwhile share the outcome, so that all together wait once
+    /// for the keychain's deadline.
     async fn open(self: &Arc<Self>, options: Options) -> Result<Arc<Vault>, BrokerError> {
         let opening = if options.interactive {
             &self.openings.interactive
@@ -128,7 +128,8 @@ impl Store {
         ]
     }
 
-    /// Puts the vault that `open` returns in the place of the open one. The caller holds [`Store::lock_openings`].
+    /// Puts the vault that `open` returns in the place of the open one. The caller holds
+    /// [`Store::lock_openings`].
     pub(crate) async fn replace_vault(
         self: &Arc<Self>,
         open: impl FnOnce() -> Result<Vault, VaultError> + Send + 'static,

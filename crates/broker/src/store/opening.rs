@@ -1,4 +1,5 @@
-//! Attempts to open the vault: one at a time, whose outcome others share, and what is looked at before it is used.
+//! Attempts to open the vault: one at a time, whose outcome others share, and what is looked at
+//! before it is used.
 
 use std::sync::Arc;
 

@@ -1,9 +1,11 @@
-//! Notices a vault that was put back to an older state, also where the shared state was put back with it.
+//! Notices a vault that was put back to an older state, also where the shared state was put back
+//! with it.
 //!
-//! How far each login was is kept in two more places: in this process, for as long as it runs, and in the keychain, where the
-//! vault's key is there. The keychain is read once, when the vault opens, and written behind what is asked of us: some seconds
-//! after a login was renewed, once for all, and at the end of the process. A copy that is noticed counts as everywhere else:
-//! its access token serves, its refresh token is not spent unasked.
+//! How far each login was is kept in two more places: in this process, for as long as it runs, and
+//! in the keychain, where the vault's key is there. The keychain is read once, when the vault
+//! opens, and written behind what is asked of us: some seconds after a login was renewed, once for
+//! all, and at the end of the process. A copy that is noticed counts as everywhere else: its access
+//! token serves, its refresh token is not spent unasked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +25,8 @@ use crate::limits;
 pub(super) struct HighWaterMarks {
     kept: Mutex<HighWater>,
     is_planned: AtomicBool,
-    /// Until when the keychain is left alone after it did not take them, in time since the process began.
+    /// Until when the keychain is left alone after it did not take them, in time since the process
+    /// began.
     resting_until: Mutex<Duration>,
 }
 
@@ -33,7 +36,8 @@ impl HighWaterMarks {
         *self.kept.lock() = kept;
     }
 
-    /// Notes of each account that was further than it is now that it was; `before` are the accounts as they were.
+    /// Notes of each account that was further than it is now that it was; `before` are the accounts
+    /// as they were.
     pub(super) fn notice(&self, before: &Accounts, accounts: &Accounts, state: &StateCache) {
         for entry in accounts.entries() {
             let id = &entry.view.id;
@@ -47,15 +51,16 @@ impl HighWaterMarks {
         }
     }
 
-    /// Whether a login is further than the keychain says, and the marks are to be raised in [`limits::MARK_AFTER`]; one call
-    /// is told so, and calls [`raise`](Self::raise) then.
+    /// Whether a login is further than the keychain says, and the marks are to be raised in
+    /// [`limits::MARK_AFTER`]; one call is told so, and calls [`raise`](Self::raise) then.
     pub(super) fn plan(&self, accounts: &Accounts, uptime: Duration) -> bool {
         self.due(accounts).is_some()
             && uptime >= *self.resting_until.lock()
             && !self.is_planned.swap(true, Ordering::AcqRel)
     }
 
-    /// Raises the marks in the keychain. A keychain that refuses them is left alone for a while; no call fails for it.
+    /// Raises the marks in the keychain. A keychain that refuses them is left alone for a while; no
+    /// call fails for it.
     pub(super) fn raise(&self, vault: &Vault, accounts: &Accounts, uptime: Duration) {
         self.is_planned.store(false, Ordering::Release);
         let Some(due) = self.due(accounts) else {
@@ -80,8 +85,8 @@ impl HighWaterMarks {
         }
     }
 
-    /// The marks with those of the logins raised that are further; `None` when all are high enough. An API key is as good in
-    /// an old copy.
+    /// The marks with those of the logins raised that are further; `None` when all are high enough.
+    /// An API key is as good in an old copy.
     fn due(&self, accounts: &Accounts) -> Option<HighWater> {
         let is_login = |entry: &&Arc<Entry>| entry.credential.lasting().is_none();
         let mut logins: Vec<_> = accounts.entries().filter(is_login).collect();

@@ -1,5 +1,5 @@
-//! The secret part of a credential. This is the only place where secrets are written out, and only into the zeroized
-//! buffer that the vault seals.
+//! The secret part of a credential. This is the only place where secrets are written out, and only
+//! into the zeroized buffer that the vault seals.
 
 use provider_auth_oauth::{Tokens, unix_seconds, whole};
 use provider_auth_policy::{Timestamp, server_time};
@@ -27,7 +27,8 @@ pub(crate) enum Secret {
             skip_serializing_if = "Option::is_none"
         )]
         refresh: Option<SecretString>,
-        /// Kept where the client secret came from a file of the project, which is read for a login only.
+        /// Kept where the client secret came from a file of the project, which is read for a login
+        /// only.
         #[serde(
             default,
             serialize_with = "sealed::maybe",
@@ -71,7 +72,8 @@ pub(crate) enum Secret {
 }
 
 impl Secret {
-    /// Takes over the tokens of a refresh; what the answer leaves out stays as it was (RFC 6749 §6).
+    /// Takes over the tokens of a refresh; what the answer leaves out stays as it was (RFC 6749
+    /// §6).
     pub(super) fn renew(&mut self, tokens: Tokens, asked_at: Timestamp) {
         let lifetime = TokenLife::of(&tokens, asked_at);
         if let Self::Oauth {
@@ -119,12 +121,14 @@ impl Secret {
     }
 }
 
-/// A hash that tells two secrets apart and reveals neither; never leaves the vault folder's `.pending` notes.
+/// A hash that tells two secrets apart and reveals neither; never leaves the vault folder's
+/// `.pending` notes.
 pub(crate) fn fingerprint(secret: &SecretString) -> [u8; 32] {
     wiping_stack(|| Sha256::digest(secret.expose_secret()).into())
 }
 
-/// Fields that a newer version, or another program, added: kept as they are, and never printed, since any of them may be a secret.
+/// Fields that a newer version, or another program, added: kept as they are, and never printed,
+/// since any of them may be a secret.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Unknown(Map<String, Value>);
@@ -149,8 +153,8 @@ impl std::fmt::Debug for Unknown {
     }
 }
 
-/// When a token ends and when it may be renewed, by our clock. `expires_in` counts from before the request was sent;
-/// absolute times are by the server's clock, which the answer's `Date` shows.
+/// When a token ends and when it may be renewed, by our clock. `expires_in` counts from before the
+/// request was sent; absolute times are by the server's clock, which the answer's `Date` shows.
 struct TokenLife {
     expires_at: Option<Timestamp>,
     earliest_refresh_at: Option<Timestamp>,
@@ -161,8 +165,8 @@ impl TokenLife {
         let server_asked_at = server_time(tokens.date.as_deref(), asked_at);
         let by_our_clock =
             |millis| Timestamp::from_millis(millis).by_clock(server_asked_at, asked_at);
-        // A token that had ended when it was asked for tells of two clocks that differ, not of its life: taken by the
-        // letter, each request would refresh.
+        // A token that had ended when it was asked for tells of two clocks that differ, not of its
+        // life: taken by the letter, each request would refresh.
         let expires_at = tokens
             .ends_at(server_asked_at.as_millis())
             .map(by_our_clock)

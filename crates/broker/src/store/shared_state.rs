@@ -1,8 +1,9 @@
 //! The state that all processes share: cooldowns, bindings, pool order, counters (`state.json`).
 //!
-//! Lossy by design: it lives in memory, is merged with the file field by field (the newest wins) and is written a
-//! second after a change, or at once for a new block. It holds no secret, and record ids that it does not know stay.
-//! A file that can be neither read nor written costs what other processes find out, and no request.
+//! Lossy by design: it lives in memory, is merged with the file field by field (the newest wins)
+//! and is written a second after a change, or at once for a new block. It holds no secret, and
+//! record ids that it does not know stay. A file that can be neither read nor written costs what
+//! other processes find out, and no request.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,8 +16,8 @@ use provider_auth_vault::{Stamp, Vault, VaultError};
 #[derive(Default)]
 pub(crate) struct StateCache {
     views: Mutex<Views>,
-    /// Held while the file is read, or replaced by this process: a reader sees a change either in `unwritten` or in
-    /// the file, never in neither.
+    /// Held while the file is read, or replaced by this process: a reader sees a change either in
+    /// `unwritten` or in the file, never in neither.
     file: Mutex<()>,
     flushing: Mutex<()>,
     /// Whether the user was told that the file cannot be read, or written: once, until it can be.
@@ -67,13 +68,14 @@ impl StateCache {
         self.views.lock().seen.as_ref() == Some(&stamp)
     }
 
-    /// Keeps this process from replacing the file; held from [`StateCache::fetch`] to [`StateCache::adopt`].
+    /// Keeps this process from replacing the file; held from [`StateCache::fetch`] to
+    /// [`StateCache::adopt`].
     pub(crate) fn reading(&self) -> MutexGuard<'_, ()> {
         self.file.lock()
     }
 
-    /// Reads the file. One that the disk does not give, which is not the same as one that is not there, is `None`: then
-    /// memory serves.
+    /// Reads the file. One that the disk does not give, which is not the same as one that is not
+    /// there, is `None`: then memory serves.
     pub(crate) fn fetch(&self, vault: &Vault, now: Timestamp) -> Option<Fetched> {
         // The stamp first: a change in between shows at the next look.
         let stamp = vault.state_stamp();
@@ -118,8 +120,8 @@ impl StateCache {
 
     /// Writes what is unwritten; on failure it is kept for the next time.
     ///
-    /// What other processes have written meanwhile is not taken over here: it may speak of records that this process
-    /// has not read yet.
+    /// What other processes have written meanwhile is not taken over here: it may speak of records
+    /// that this process has not read yet.
     pub(crate) fn flush(&self, vault: &Vault, now: Timestamp) -> Result<(), VaultError> {
         // Who finds nothing left to write may rely on it that its change is on disk.
         let _one_at_a_time = self.flushing.lock();
@@ -170,7 +172,8 @@ impl Views {
     }
 }
 
-/// A state that cannot be read is forgotten: it costs cooldowns, which the next answers bring back, and no login.
+/// A state that cannot be read is forgotten: it costs cooldowns, which the next answers bring back,
+/// and no login.
 fn parse(bytes: Option<&[u8]>) -> SharedState {
     let Some(bytes) = bytes else {
         return SharedState::default();

@@ -17,7 +17,8 @@ use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::notifier::EventKind;
 
-/// Puts a credential with other secrets in the place of the one under the lock, in a generation above `seen`.
+/// Puts a credential with other secrets in the place of the one under the lock, in a generation
+/// above `seen`.
 pub(crate) fn overwrite(
     vault: &Vault,
     guard: &RecordGuard,
@@ -28,8 +29,8 @@ pub(crate) fn overwrite(
 }
 
 impl Store {
-    /// Stores a credential: over the record of the same account where there is one, else in a new record. The account that is
-    /// there keeps its priority unless another one was asked for.
+    /// Stores a credential: over the record of the same account where there is one, else in a new
+    /// record. The account that is there keeps its priority unless another one was asked for.
     pub(crate) async fn store_account(
         self: &Arc<Self>,
         credential: Credential,
@@ -72,7 +73,8 @@ impl Store {
         mut credential: Credential,
         priority: Option<i64>,
     ) -> Result<(AccountId, u64), BrokerError> {
-        // Two logins of one identity at the same time, here or in another process, must end in one record.
+        // Two logins of one identity at the same time, here or in another process, must end in one
+        // record.
         let _one_at_a_time = vault.lock_records()?;
         self.reread_now(vault)?;
         let accounts = self.accounts();

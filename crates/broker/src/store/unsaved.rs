@@ -1,8 +1,9 @@
 //! New tokens on their way to the disk.
 //!
-//! The server has replaced the old refresh token by the time they are here, so they must not be lost. A disk that
-//! refuses them, a full one most of all, is asked again every second and at the end of the process. Until then they are
-//! not used, and the record's lock stays with them: no other process may spend the old token again.
+//! The server has replaced the old refresh token by the time they are here, so they must not be
+//! lost. A disk that refuses them, a full one most of all, is asked again every second and at the
+//! end of the process. Until then they are not used, and the record's lock stays with them: no
+//! other process may spend the old token again.
 
 use std::collections::HashMap;
 
@@ -64,13 +65,15 @@ impl UnsavedTokens {
         self.0.lock().keys().copied().collect()
     }
 
-    /// Writes the record's new tokens, if there are unsaved ones; returns its lock and the new generation.
+    /// Writes the record's new tokens, if there are unsaved ones; returns its lock and the new
+    /// generation.
     pub(super) fn write(
         &self,
         vault: &Vault,
         id: &RecordId,
     ) -> Result<Option<(RecordGuard, u64)>, VaultError> {
-        // Held during the write: another caller for the lock of this record must not wait for it in vain.
+        // Held during the write: another caller for the lock of this record must not wait for it in
+        // vain.
         let mut waiting = self.0.lock();
         let Some(unsaved) = waiting.get(id) else {
             return Ok(None);
@@ -81,7 +84,8 @@ impl UnsavedTokens {
     }
 }
 
-/// Removes the note of a refresh that has an outcome. One that stays behind is known by its generation to be old.
+/// Removes the note of a refresh that has an outcome. One that stays behind is known by its
+/// generation to be old.
 pub(crate) fn clear_note(vault: &Vault, guard: &RecordGuard) {
     if let Err(error) = vault.clear_pending(guard) {
         tracing::warn!(account = %guard.id(), %error, "the note of a finished refresh could not be removed");

@@ -87,7 +87,8 @@ impl Store {
         }
     }
 
-    /// Whether the file that an error asks trust for has it by now, as another process was told; then it is in effect.
+    /// Whether the file that an error asks trust for has it by now, as another process was told;
+    /// then it is in effect.
     pub(crate) fn learn_of_trust(&self, error: &BrokerError) -> bool {
         let BrokerError::ProjectNotTrusted { file, .. } = error else {
             return false;

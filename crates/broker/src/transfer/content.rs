@@ -1,4 +1,5 @@
-//! What is in a bundle, as text and as accounts. Fields and kinds of a later version are left alone.
+//! What is in a bundle, as text and as accounts. Fields and kinds of a later version are left
+//! alone.
 
 use provider_auth_policy::{AccountId, Timestamp};
 use provider_auth_vault::{VaultError, open_bundle};
@@ -102,7 +103,8 @@ impl Item {
             return Err("its provider, namespace or label is no name");
         }
         match &self.account.secret {
-            // A login that another program had obtained and not used yet: its first request brings the access token.
+            // A login that another program had obtained and not used yet: its first request brings
+            // the access token.
             Secret::Oauth {
                 access,
                 refresh: Some(_),

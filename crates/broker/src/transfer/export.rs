@@ -43,10 +43,11 @@ struct Leaving {
 }
 
 impl TransferService {
-    /// Returns a bundle of all API keys, and with [`Logins::Move`] of the logins; the stock `age` command opens it too.
+    /// Returns a bundle of all API keys, and with [`Logins::Move`] of the logins; the stock `age`
+    /// command opens it too.
     ///
-    /// The logins leave only once the bundle is sealed and a copy of it is on the disk, and all of them or none. A login that has ended stays, and so does one
-    /// that may be an old copy.
+    /// The logins leave only once the bundle is sealed and a copy of it is on the disk, and all of
+    /// them or none. A login that has ended stays, and so does one that may be an old copy.
     pub(crate) async fn export_vault(
         self: &Arc<Self>,
         passphrase: SecretString,
@@ -159,7 +160,8 @@ impl TransferService {
         Ok(leaving)
     }
 
-    /// Erases the tokens of logins that a bundle holds now; where one cannot be written, all get theirs back.
+    /// Erases the tokens of logins that a bundle holds now; where one cannot be written, all get
+    /// theirs back.
     fn erase_tokens(&self, vault: &Vault, leaving: &[Leaving]) -> Result<Written, BrokerError> {
         let mut moved = Vec::new();
         for login in leaving {

@@ -54,8 +54,8 @@ pub enum Outcome {
 }
 
 impl TransferService {
-    /// Brings the accounts of a bundle into the vault: by identity, and never over a newer generation. Importing it again
-    /// changes nothing.
+    /// Brings the accounts of a bundle into the vault: by identity, and never over a newer
+    /// generation. Importing it again changes nothing.
     pub(crate) async fn import_vault(
         self: &Arc<Self>,
         bundle: Vec<u8>,
@@ -121,7 +121,8 @@ impl TransferService {
         Ok((imported, written))
     }
 
-    /// Adds one account, or brings the one that is here up to date. The caller keeps others from adding accounts.
+    /// Adds one account, or brings the one that is here up to date. The caller keeps others from
+    /// adding accounts.
     fn import_account(&self, vault: &Vault, item: &mut Item) -> Result<ImportOutcome, BrokerError> {
         let accounts = self.store.accounts();
         let id = AccountId::from(item.id.as_str());
@@ -146,7 +147,8 @@ impl TransferService {
                 return Ok((Some(id), Some(item.generation), Outcome::Added));
             }
         }
-        // The id is taken, or has been further than this. A key is the same under any id; a login may be spent.
+        // The id is taken, or has been further than this. A key is the same under any id; a login
+        // may be spent.
         if item.account.lasting().is_none() {
             return Ok(skipped("a newer generation of it has been here"));
         }

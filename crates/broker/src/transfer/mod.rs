@@ -1,8 +1,9 @@
 //! Accounts that travel between machines, sealed under a passphrase.
 //!
-//! An API key is copied. A login is moved, because two machines that spend the same single-use refresh token end it for
-//! both (RFC 9700 §4.14.2): here its tokens are erased once the bundle is sealed, and what stays is an account that needs
-//! a login. An account keeps its id and counts on, so that an import knows an older copy from a newer one.
+//! An API key is copied. A login is moved, because two machines that spend the same single-use
+//! refresh token end it for both (RFC 9700 §4.14.2): here its tokens are erased once the bundle is
+//! sealed, and what stays is an account that needs a login. An account keeps its id and counts on,
+//! so that an import knows an older copy from a newer one.
 
 mod content;
 mod export;
@@ -32,7 +33,8 @@ impl TransferService {
         Arc::new(Self { store, migration })
     }
 
-    /// The last bundle that took logins along, as it was returned, for who did not receive it; `None` once it is not needed.
+    /// The last bundle that took logins along, as it was returned, for who did not receive it;
+    /// `None` once it is not needed.
     pub(crate) async fn moved_bundle(self: &Arc<Self>) -> Result<Option<Vec<u8>>, BrokerError> {
         let vault = self.store.opened_interactive().await?;
         let kept = blocking(move || {

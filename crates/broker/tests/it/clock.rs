@@ -1,5 +1,5 @@
-//! Clocks that differ, clocks that are set, and lives of tokens that make no sense: a login stays, and no server is
-//! flooded.
+//! Clocks that differ, clocks that are set, and lives of tokens that make no sense: a login stays,
+//! and no server is flooded.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A gateway in front of a provider: it gets the credentials that were added since it is configured, and a refusal says how.
+//! A gateway in front of a provider: it gets the credentials that were added since it is
+//! configured, and a refusal says how.
 
 use provider_auth_broker::{AuthRequest, BrokerError, Selection};
 use serde_json::{Value, json};

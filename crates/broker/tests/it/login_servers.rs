@@ -1,4 +1,5 @@
-//! MCP servers whose login server is behind another host, is silent, or takes no `resource`: as the configuration says it.
+//! MCP servers whose login server is behind another host, is silent, or takes no `resource`: as the
+//! configuration says it.
 
 use provider_auth_broker::{LoginOptions, LoginPrompt, Method};
 use serde_json::{Value, json};
@@ -138,7 +139,8 @@ async fn a_resource_of_null_is_left_out_of_each_step() {
     }
 }
 
-/// Microsoft Entra: it says nothing of PKCE, registers no clients, refuses `resource`, and has an issuer per tenant.
+/// Microsoft Entra: it says nothing of PKCE, registers no clients, refuses `resource`, and has an
+/// issuer per tenant.
 #[tokio::test(start_paused = true)]
 async fn entra_is_a_login_server_as_documented() {
     let world = crate::mcp::world();

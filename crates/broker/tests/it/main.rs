@@ -1,5 +1,6 @@
-//! The broker as its callers meet it, over a real vault folder, a clock that tests turn and an authorization server
-//! in this process. Several brokers over one folder stand for several processes.
+//! The broker as its callers meet it, over a real vault folder, a clock that tests turn and an
+//! authorization server in this process. Several brokers over one folder stand for several
+//! processes.
 
 #![expect(
     clippy::unwrap_used,

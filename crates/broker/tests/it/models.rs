@@ -1,4 +1,5 @@
-//! Lists of models: kept for each account, asked for as any request, and served on when the provider is out of reach.
+//! Lists of models: kept for each account, asked for as any request, and served on when the
+//! provider is out of reach.
 
 use std::fs;
 use std::path::PathBuf;

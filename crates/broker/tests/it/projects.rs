@@ -86,7 +86,8 @@ async fn after_trust_the_file_counts_here_and_in_processes_that_run_already() {
     trust(&here).await;
     here.log_in("ann").await;
     assert_eq!(there.token().await, "S3CRET-access-ann-1");
-    // And when the file that defines them is gone, its accounts are kept, and it is said where they serve.
+    // And when the file that defines them is gone, its accounts are kept, and it is said where they
+    // serve.
     world.project_says(json!({}));
     let bare = elsewhere(&world);
     let refusal = refused(&bare).await;
@@ -211,7 +212,8 @@ async fn a_provider_that_has_accounts_is_not_a_projects_to_define_trusted_or_not
 #[tokio::test(start_paused = true)]
 async fn what_was_made_under_a_project_serves_nowhere_else() {
     let world = World::new();
-    // The user's own configuration names the issuer alone, the project's file where codes and tokens go.
+    // The user's own configuration names the issuer alone, the project's file where codes and
+    // tokens go.
     let own = json!({ "providers": { "acme": {
         "issuer": "https://id.acme.example", "clientId": "client", "origins": ["https://api.acme.example"],
         "dialect": { "discovery": false },

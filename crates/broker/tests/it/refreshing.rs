@@ -228,7 +228,8 @@ async fn an_asked_for_refresh_is_not_satisfied_by_one_that_did_nothing() {
     let world = World::new();
     let process = world.process();
     let id = process.log_in("ann").await;
-    // Both are under way at once: the one finds nothing to do, and the other must not take that for an answer.
+    // Both are under way at once: the one finds nothing to do, and the other must not take that for
+    // an answer.
     let (lazy, forced) = tokio::join!(
         process.refresh_account(&id, Force::IfNeeded),
         process.refresh_account(&id, Force::EvenIfGood),

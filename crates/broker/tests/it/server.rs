@@ -1,4 +1,5 @@
-//! An authorization server that rotates refresh tokens and takes each of them once, or answers from a script.
+//! An authorization server that rotates refresh tokens and takes each of them once, or answers from
+//! a script.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;

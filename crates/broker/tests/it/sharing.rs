@@ -1,4 +1,5 @@
-//! What one process finds out, the others know at their next request; and a state that is lost costs no login.
+//! What one process finds out, the others know at their next request; and a state that is lost
+//! costs no login.
 
 use std::fs;
 use std::sync::Arc;
@@ -238,8 +239,8 @@ async fn with_a_state_that_the_disk_does_not_give_or_take_one_still_gets_a_token
     assert_eq!((account.successes, account.cooldowns.len()), (2, 0));
 }
 
-/// Real threads: what a process has found out must not vanish from its view for a moment while the state is written
-/// and read by others.
+/// Real threads: what a process has found out must not vanish from its view for a moment while the
+/// state is written and read by others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_block_and_no_count_is_lost_between_many_writers() {
     let world = World::new();

@@ -1,4 +1,5 @@
-//! New tokens that the disk does not take: they are not lost, and nobody spends the old refresh token meanwhile.
+//! New tokens that the disk does not take: they are not lost, and nobody spends the old refresh
+//! token meanwhile.
 
 use std::fs;
 use std::path::PathBuf;

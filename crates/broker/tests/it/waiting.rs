@@ -1,4 +1,5 @@
-//! When nobody can serve: fail with the time, or wait for it; and end the wait as soon as somebody can.
+//! When nobody can serve: fail with the time, or wait for it; and end the wait as soon as somebody
+//! can.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -196,7 +197,8 @@ async fn held(world: &World, process: &Process) -> JoinHandle<String> {
     waiting
 }
 
-/// Lets the others run until so many requests wait for an account. It passes no time of the world's clock.
+/// Lets the others run until so many requests wait for an account. It passes no time of the world's
+/// clock.
 async fn waits_begun(process: &Process, count: usize) {
     let waiting = || {
         let events = process.seen();

@@ -1,4 +1,5 @@
-//! One vault folder, one server, one clock; and any number of brokers on them, each as in a process of its own.
+//! One vault folder, one server, one clock; and any number of brokers on them, each as in a process
+//! of its own.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
@@ -249,8 +250,8 @@ pub(crate) async fn pass(seconds: u64) {
     tokio::time::advance(Duration::from_secs(seconds)).await;
 }
 
-/// Gives what was just started the time to come to where it waits, on whatever thread. No test passes or fails by it:
-/// without it, another order of events is tested.
+/// Gives what was just started the time to come to where it waits, on whatever thread. No test
+/// passes or fails by it: without it, another order of events is tested.
 pub(crate) async fn let_others_run() {
     for _ in 0..200 {
         tokio::task::spawn_blocking(std::thread::yield_now)

@@ -1,6 +1,6 @@
 //! The accounts of large pools in the order of their ranks, so that choosing one does not look at
-//! all of them: that would take 0.4 ms for 1,000 accounts and 8 ms and more for 10,000, where an index
-//! takes 3 µs.
+//! all of them: that would take 0.4 ms for 1,000 accounts and 8 ms and more for 10,000, where an
+//! index takes 3 µs.
 //!
 //! An index follows what changes: a block or an answer of one account, a request in flight, the
 //! time at which a window resets. What it names is looked at once more before it serves, so an

@@ -115,8 +115,8 @@ impl Vault {
         Ok(generation)
     }
 
-    /// Puts a new secret in the place of the guarded record's: [`Vault::replace_above`], and then the
-    /// note of a refresh under way is cleared, since it speaks of a token that is history now.
+    /// Puts a new secret in the place of the guarded record's: [`Vault::replace_above`], and then
+    /// the note of a refresh under way is cleared, since it speaks of a token that is history now.
     pub fn overwrite(
         &self,
         guard: &RecordGuard,

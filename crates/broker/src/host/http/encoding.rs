@@ -1,4 +1,5 @@
-//! Undoes how a body was compressed for its way (RFC 9110 §8.4): some servers compress without being asked.
+//! Undoes how a body was compressed for its way (RFC 9110 §8.4): some servers compress without
+//! being asked.
 
 use std::io::Read;
 
@@ -17,8 +18,9 @@ const BUFFER_BYTES: usize = 4096;
 /// Most codings on top of each other that are undone: more only serve to make a small answer large.
 const MOST: usize = 3;
 
-/// Returns the body as its headers say that it was before it was compressed, and has them say so no more. A coding that is not
-/// known, or that the body does not have, leaves it as it is: proxies undo one and leave the header.
+/// Returns the body as its headers say that it was before it was compressed, and has them say so no
+/// more. A coding that is not known, or that the body does not have, leaves it as it is: proxies
+/// undo one and leave the header.
 pub(super) fn undo(
     mut body: Vec<u8>,
     headers: &mut HeaderMap,
@@ -100,7 +102,8 @@ mod tests {
 
     /// `TEXT`, as brotli 1.1 writes it: uncompressed, in one block.
     fn brotli() -> Vec<u8> {
-        // A window of 16 bits, one block of so many bytes that is not compressed, and an empty last block (RFC 7932 §9).
+        // A window of 16 bits, one block of so many bytes that is not compressed, and an empty last
+        // block (RFC 7932 §9).
         let length = TEXT.len() - 1;
         let bits = (length << 4) | (1 << 20);
         let mut stream = vec![bits as u8, (bits >> 8) as u8, (bits >> 16) as u8];

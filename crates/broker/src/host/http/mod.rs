@@ -1,8 +1,9 @@
 //! The HTTP client for authorization servers and lists of models: `reqwest` with rustls.
 //!
-//! It follows no redirect, keeps no connection, tries nothing twice: a refresh token may be good for one use only.
-//! Proxies are those of the system (`HTTPS_PROXY`, `NO_PROXY`, …); what goes to this machine takes none. A request that may
-//! not reach this machine or its network gets a client of its own, which judges the addresses that it connects to.
+//! It follows no redirect, keeps no connection, tries nothing twice: a refresh token may be good
+//! for one use only. Proxies are those of the system (`HTTPS_PROXY`, `NO_PROXY`, …); what goes to
+//! this machine takes none. A request that may not reach this machine or its network gets a client
+//! of its own, which judges the addresses that it connects to.
 
 mod encoding;
 mod proxy;
@@ -48,9 +49,11 @@ struct Clients {
 }
 
 impl HttpClient {
-    /// Returns a client that trusts what the system trusts and the certificates of a PEM file (`NODE_EXTRA_CA_CERTS`).
+    /// Returns a client that trusts what the system trusts and the certificates of a PEM file
+    /// (`NODE_EXTRA_CA_CERTS`).
     ///
-    /// A file that cannot be read is logged and left out, as Node does. An answer of more than `limit` bytes is refused.
+    /// A file that cannot be read is logged and left out, as Node does. An answer of more than
+    /// `limit` bytes is refused.
     pub(crate) fn new(extra_roots: Option<PathBuf>, limit: usize) -> Self {
         Self {
             extra_roots,
@@ -180,7 +183,8 @@ fn tls(extra_roots: Option<&Path>) -> Result<(ClientConfig, bool), rustls::Error
         Ok(verifier) => config
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier)),
-        // A machine without certificates, as a bare container, still logs in at a server on this machine.
+        // A machine without certificates, as a bare container, still logs in at a server on this
+        // machine.
         Err(error) => {
             has_roots = false;
             tracing::warn!(%error, "the system's certificates cannot be used: no https server is trusted");

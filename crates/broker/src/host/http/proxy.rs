@@ -1,5 +1,5 @@
-//! What is wrong with a proxy, in words of its own. The HTTP client only tells that it could not connect, so the proxy is asked
-//! once more for the way, and its answer is read.
+//! What is wrong with a proxy, in words of its own. The HTTP client only tells that it could not
+//! connect, so the proxy is asked once more for the way, and its answer is read.
 
 use http::HeaderValue;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
@@ -48,8 +48,8 @@ impl Proxy {
         }
     }
 
-    /// Asks the proxy for the way to the host of `url`, and says what it answers; `None` where it opens the way, or where
-    /// nothing is to be understood.
+    /// Asks the proxy for the way to the host of `url`, and says what it answers; `None` where it
+    /// opens the way, or where nothing is to be understood.
     pub(super) async fn trouble(&self, url: &Url) -> Option<HttpError> {
         let uri = self.0.uri();
         if uri.scheme_str() != Some("http") {

@@ -5,7 +5,8 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-/// Serves one connection with `answer` and returns what came back for a GET, and what the server read.
+/// Serves one connection with `answer` and returns what came back for a GET, and what the server
+/// read.
 async fn served(answer: Vec<u8>) -> (Result<http::Response<Vec<u8>>, HttpError>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/token", listener.local_addr().unwrap());
@@ -170,7 +171,8 @@ async fn a_name_that_leads_to_this_machine_is_not_connected_to() {
             .unwrap_err();
         assert_eq!(error, local());
     }
-    // What was refused has not come here: the first connection is that of the request that may come.
+    // What was refused has not come here: the first connection is that of the request that may
+    // come.
     let client = leading_to(&["127.0.0.1"]);
     let noted = reaching(&client, &url, Reach::Observed);
     let server = async {
@@ -203,7 +205,8 @@ async fn an_address_of_this_machine_or_its_network_is_refused_by_its_looks() {
     }
 }
 
-/// Asks a server on this machine that answers as `mcp.example`, with a certificate that is made for this test and trusted in it.
+/// Asks a server on this machine that answers as `mcp.example`, with a certificate that is made for
+/// this test and trusted in it.
 #[cfg(target_os = "linux")]
 async fn answered_by_mcp_example() -> http::Response<Vec<u8>> {
     use std::io::Read;

@@ -1,7 +1,9 @@
-//! Which connections to the callback port are open, so that their number is bounded and a flood makes room for the browser.
+//! Which connections to the callback port are open, so that their number is bounded and a flood
+//! makes room for the browser.
 //!
-//! When there are too many, the oldest connection of the largest group closes, where a group is one peer's connections at one
-//! stage. So silent connections do not displace those that ask, nor one address another.
+//! When there are too many, the oldest connection of the largest group closes, where a group is one
+//! peer's connections at one stage. So silent connections do not displace those that ask, nor one
+//! address another.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -82,8 +84,8 @@ impl Connections {
         (connection, displaced)
     }
 
-    /// Makes room where there are too many, and returns from when on the next may be accepted: later than now where none has
-    /// stayed long enough to be closed.
+    /// Makes room where there are too many, and returns from when on the next may be accepted:
+    /// later than now where none has stayed long enough to be closed.
     pub(super) fn make_room(&self, now: Instant) -> Instant {
         let mut open = self.0.lock();
         while open.entries.len() > limits::CALLBACK_CONNECTIONS {

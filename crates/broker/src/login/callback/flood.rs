@@ -1,4 +1,5 @@
-//! Other programs of this machine crowd the callback port: the right answer is served at once all the same.
+//! Other programs of this machine crowd the callback port: the right answer is served at once all
+//! the same.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,13 +13,15 @@ use url::Url;
 
 use super::*;
 
-/// Connections of one kind that come again as soon as they are closed; more than the port keeps open.
+/// Connections of one kind that come again as soon as they are closed; more than the port keeps
+/// open.
 const CROWD: usize = 400;
 
 /// A quiet machine answers within milliseconds; a crowd that is waited for takes longer than this.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How often the answer is timed. A busy machine may be late once, but a crowd that is waited for is so each time.
+/// How often the answer is timed. A busy machine may be late once, but a crowd that is waited for
+/// is so each time.
 const TRIES: usize = 3;
 
 /// How often a browser asks that gets no answer.
@@ -50,7 +53,8 @@ const HABITS: [Habit; 5] = [
     Habit::Guesses,
 ];
 
-/// One stranger, who comes again for as long as there is a port. `from` is the last number of its address.
+/// One stranger, who comes again for as long as there is a port. `from` is the last number of its
+/// address.
 async fn stranger(port: u16, habit: Habit, from: u8) {
     loop {
         let socket = TcpSocket::new_v4().unwrap();
@@ -106,8 +110,8 @@ async fn get(port: u16, target: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-/// Answers the login, again where the connection was lost without a word: a busy machine may let a client ask so late that
-/// a stranger has its place by then. A browser asks again, too.
+/// Answers the login, again where the connection was lost without a word: a busy machine may let a
+/// client ask so late that a stranger has its place by then. A browser asks again, too.
 async fn ask_as_a_browser(port: u16) -> String {
     let mut page = String::new();
     for _ in 0..ASKS {

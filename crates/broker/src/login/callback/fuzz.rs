@@ -1,4 +1,5 @@
-//! Altered requests to the callback port: nothing finishes a login but its own answer, and no page is kept or runs.
+//! Altered requests to the callback port: nothing finishes a login but its own answer, and no page
+//! is kept or runs.
 
 use provider_auth_fuzz::Target;
 use provider_auth_oauth::{LoginSecrets, Pasted, Server, read_callback};

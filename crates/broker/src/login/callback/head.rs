@@ -32,7 +32,8 @@ pub(super) enum Head {
     Incomplete,
     /// The browser comes back with this query.
     Callback(String),
-    /// It may be the answer to a login, and comes in a form or to a place where it does not count: why.
+    /// It may be the answer to a login, and comes in a form or to a place where it does not count:
+    /// why.
     Missed(String, Page),
     /// Anything else.
     Refused(Page),
@@ -40,8 +41,8 @@ pub(super) enum Head {
 
 /// Reads what has come so far.
 ///
-/// `host` is checked because a page of any site can point a name of its own to 127.0.0.1 and ask this port as its own
-/// origin (DNS rebinding).
+/// `host` is checked because a page of any site can point a name of its own to 127.0.0.1 and ask
+/// this port as its own origin (DNS rebinding).
 pub(super) fn read(bytes: &[u8], expected: &Expected) -> Head {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-/// Returns the name and number of a program that listens on this port; `None` where the system does not say, as of
-/// other users' programs.
+/// Returns the name and number of a program that listens on this port; `None` where the system does
+/// not say, as of other users' programs.
 pub(super) fn of_port(port: u16) -> Option<String> {
     in_proc(Path::new("/proc"), port)
 }
@@ -36,7 +36,8 @@ fn in_proc(proc: &Path, port: u16) -> Option<String> {
     Some(format!("{name} (process {number})"))
 }
 
-/// Returns the inodes of the sockets that listen on this port, in a table as `proc_net_tcp(5)` describes it.
+/// Returns the inodes of the sockets that listen on this port, in a table as `proc_net_tcp(5)`
+/// describes it.
 fn listening(table: &str, port: u16) -> Vec<String> {
     const LISTENS: &str = "0A";
     let inode = |line: &str| {

@@ -1,4 +1,5 @@
-//! The moment after a login that went well: its port says that one is signed in already, until another login wants it.
+//! The moment after a login that went well: its port says that one is signed in already, until
+//! another login wants it.
 
 use std::sync::{Arc, LazyLock};
 

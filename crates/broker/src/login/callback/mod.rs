@@ -1,9 +1,10 @@
 //! The loopback port that a browser login comes back to (RFC 8252 §7.3).
 //!
-//! One task serves the port for as long as the [`CallbackServer`] lives, one client beside the other. It decides
-//! nothing about the login: a query is put to the login that waits, and a request after the login was answered gets a 409.
-//! Other programs of this machine can connect as well: every connection is accepted at once, and when there are too many,
-//! those that only stay make room.
+//! One task serves the port for as long as the [`CallbackServer`] lives, one client beside the
+//! other. It decides nothing about the login: a query is put to the login that waits, and a request
+//! after the login was answered gets a 409. Other programs of this machine can connect as well:
+//! every connection is accepted at once, and when there are too many, those that only stay make
+//! room.
 
 mod connections;
 mod door;
@@ -41,7 +42,8 @@ use crate::host::blocking;
 use crate::limits;
 use crate::login::deadline::LastAnswer;
 
-/// Listens for the answer to one login. Dropping it closes the port, as [`close`](Self::close) does for a failed login.
+/// Listens for the answer to one login. Dropping it closes the port, as [`close`](Self::close) does
+/// for a failed login.
 pub(crate) struct CallbackServer {
     redirect: Url,
     questions: mpsc::Receiver<Question>,
@@ -52,11 +54,11 @@ pub(crate) struct CallbackServer {
 }
 
 impl CallbackServer {
-    /// Listens where the first of these redirect URIs says whose port is free, exactly; on a free port where it names
-    /// none, or where there are no redirect URIs.
+    /// Listens where the first of these redirect URIs says whose port is free, exactly; on a free
+    /// port where it names none, or where there are no redirect URIs.
     ///
-    /// `localhost` means both loopback addresses: a browser may take either, and no other program may
-    /// sit on the other.
+    /// `localhost` means both loopback addresses: a browser may take either, and no other program
+    /// may sit on the other.
     pub(crate) async fn bind(redirects: &[Url], last: LastAnswer) -> Result<Self, BrokerError> {
         let anywhere = [Url::parse("http://127.0.0.1/callback").expect("a constant URL")];
         let redirects = if redirects.is_empty() {
@@ -125,10 +127,12 @@ impl CallbackServer {
         &self.redirect
     }
 
-    /// Waits for an answer that `accept` takes, or that refuses the login ([`CallbackError::Denied`], the only error).
+    /// Waits for an answer that `accept` takes, or that refuses the login
+    /// ([`CallbackError::Denied`], the only error).
     ///
-    /// Any other answer gets a page that says so, and the login stays open. The browser that brought the right one
-    /// waits for [`close`](Self::close). This future may be dropped and called again; no answer is lost.
+    /// Any other answer gets a page that says so, and the login stays open. The browser that
+    /// brought the right one waits for [`close`](Self::close). This future may be dropped and
+    /// called again; no answer is lost.
     pub(crate) async fn wait<T>(
         &mut self,
         mut accept: impl FnMut(&str) -> Result<T, CallbackError>,
@@ -155,10 +159,12 @@ impl CallbackServer {
         std::future::pending().await
     }
 
-    /// Shows the last page, naming what was connected, or that the login failed and by which code of the server, and closes the
-    /// port. After a login that went well it says for a moment that one is signed in already.
+    /// Shows the last page, naming what was connected, or that the login failed and by which code
+    /// of the server, and closes the port. After a login that went well it says for a moment that
+    /// one is signed in already.
     ///
-    /// The task ends within a second; a process that is about to exit awaits it, so that the page arrives.
+    /// The task ends within a second; a process that is about to exit awaits it, so that the page
+    /// arrives.
     pub(crate) fn close(self, connected: Result<&str, Option<&str>>) -> JoinHandle<()> {
         self.outcome.send_replace(Some(match connected {
             Ok(name) => Page::connected(name),
@@ -168,8 +174,8 @@ impl CallbackServer {
     }
 }
 
-/// Serves the port until the login has ended or its [`CallbackServer`] is gone, and then until who brought the answer has
-/// its page.
+/// Serves the port until the login has ended or its [`CallbackServer`] is gone, and then until who
+/// brought the answer has its page.
 async fn serve(listeners: Vec<TcpListener>, door: Arc<Door>) {
     let mut clients = JoinSet::new();
     welcome(&listeners, &door, &mut clients).await;

@@ -110,7 +110,8 @@ impl Page {
         }
     }
 
-    /// Returns the whole response. Nothing in it runs, loads, frames, or tells another site of the code in the address.
+    /// Returns the whole response. Nothing in it runs, loads, frames, or tells another site of the
+    /// code in the address.
     pub(super) fn response(&self) -> Vec<u8> {
         let (title, text) = (self.title, escape(&self.text));
         let body = format!(

@@ -80,7 +80,8 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(limits::CALLBACK_BACKLOG)
 }
 
-/// Accepts a connection; the listeners take turns in being asked first, so that a flood of one does not hide the others.
+/// Accepts a connection; the listeners take turns in being asked first, so that a flood of one does
+/// not hide the others.
 pub(super) async fn accept(
     listeners: &[TcpListener],
     turn: usize,

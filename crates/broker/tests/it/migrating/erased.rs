@@ -170,7 +170,8 @@ async fn the_entry_is_erased_also_where_the_account_was_renewed_renamed_or_its_p
 #[tokio::test(start_paused = true)]
 async fn what_is_not_of_the_account_stays_in_the_kept_file() {
     let mut auth = every_kind();
-    // The same key for another provider, which is an account of its own; and what the takeover did not understand.
+    // The same key for another provider, which is an account of its own; and what the takeover did
+    // not understand.
     auth["openai"] = json!({ "type": "api", "key": format!("{MARK}-key") });
     auth["strange"] =
         json!({ "type": "passkey", "data": [1.50, { "deep": format!("{MARK}-key") }] });
