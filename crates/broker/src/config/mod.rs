@@ -127,7 +127,7 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
     sources.warnings.extend(unused.map(ToString::to_string));
     let passphrase_file = path(None, "PROVIDER_AUTH_PASSPHRASE_FILE");
     let protected = paths::ours(&dir, passphrase_file.as_deref());
-    let trusted = TrustedFiles::read(&dir);
+    let trusted = TrustedFiles::read(&dir, &mut sources.warnings);
     let project = Project::of(&mut sources, &untrusted, &trusted, &protected, env);
     Ok(Settings {
         dir,

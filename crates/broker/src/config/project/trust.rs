@@ -9,6 +9,8 @@ use provider_auth_vault::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::printable::visible;
+
 const FILE: &str = "trust.json";
 
 /// Whether a project's file has a person's trust.
@@ -62,20 +64,26 @@ pub(crate) struct TrustedFile {
 
 impl TrustedFiles {
     /// Reads what is kept in this folder. What cannot be read, or may have been written by another
-    /// user, counts as no trust.
-    pub(crate) fn read(dir: &Path) -> Self {
-        let read = || -> Option<Self> {
+    /// user, counts as no trust, and `warnings` gets why.
+    pub(crate) fn read(dir: &Path, warnings: &mut Vec<String>) -> Self {
+        let mut read = || -> Option<Self> {
             let dir = Disk.resolve(dir, NetworkFolders::Allowed).ok()??;
             let file = dir.join(FILE);
             let metadata = std::fs::symlink_metadata(&file).ok()?;
             if let Some(why) = authorship_fault(&metadata, None) {
-                tracing::warn!(file = %file.display(), why, "no project file is trusted");
+                warnings.push(format!(
+                    "no project file is trusted: {} {why}",
+                    visible(&file)
+                ));
                 return None;
             }
             match serde_json::from_slice(&Disk.read(&file).ok()??) {
                 Ok(trusted) => Some(trusted),
                 Err(error) => {
-                    tracing::warn!(file = %file.display(), %error, "damaged, so no project file is trusted");
+                    warnings.push(format!(
+                        "no project file is trusted: {} is damaged: {error}",
+                        visible(&file)
+                    ));
                     None
                 }
             }
@@ -126,7 +134,7 @@ impl TrustedFiles {
         let _held = Disk
             .lock(&dir.join("lock").join("trust.lock"))
             .map_err(failed("lock"))?;
-        let mut trusted = Self::read(&dir);
+        let mut trusted = Self::read(&dir, &mut Vec::new());
         change(&mut trusted);
         let text = serde_json::to_vec_pretty(&trusted).expect("paths were checked to be Unicode");
         Disk.replace(&dir.join(FILE), &text, Durability::Durable)

@@ -64,6 +64,13 @@ fn trust_that_was_taken_back_or_whose_file_is_damaged_does_not_count() {
     for damage in ["", "{", "[]", "{\"files\":[{}]}", "\u{0}", "null"] {
         fs::write(&path, damage).unwrap();
         assert_eq!(state(&surroundings), TrustState::Untrusted, "{damage:?}");
+        let warnings = surroundings.load().unwrap().warnings;
+        let is_told = |warning: &String| warning.contains("trust.json is damaged");
+        // An empty list is a list.
+        assert!(
+            damage == "[]" || warnings.iter().any(is_told),
+            "{damage:?}: {warnings:?}"
+        );
     }
     fs::write(&path, kept).unwrap();
     assert_eq!(state(&surroundings), TrustState::Trusted);
@@ -73,6 +80,9 @@ fn trust_that_was_taken_back_or_whose_file_is_damaged_does_not_count() {
         let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         mode(0o666);
         assert_eq!(state(&surroundings), TrustState::Untrusted);
+        let warnings = surroundings.load().unwrap().warnings;
+        let is_told = |warning: &String| warning.starts_with("no project file is trusted");
+        assert!(warnings.iter().any(is_told), "{warnings:?}");
         mode(0o600);
     }
     let files = [file(&settings).file.clone()];
