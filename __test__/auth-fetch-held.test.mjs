@@ -137,7 +137,7 @@ const outputs = {
     typed({ type: 'response.output_item.added', item: { id: 'i', type: 'function_call', name: 'f', arguments: '' } }),
   ],
   'a tool of a response that failed': [typed({ type: 'response.mcp_call.failed', item_id: 'i' })],
-  'what nobody knows': [event({ type: 'something.new' })],
+  'an unknown event': [event({ type: 'something.new' })],
   'no JSON': ['data: error\n\n'],
   'what programs say to programs': [
     event({ jsonrpc: '2.0', id: 1, error: { code: -32601, message: 'no such method' } }),
@@ -241,7 +241,7 @@ for (const [what, body, expected] of [
   ['a status in its place', { error: { code: 429, message: 'm' } }, 'next'],
   ['a type', { type: 'error', error: { type: 'rate_limit_error', message: 'm' }, request_id: 'r' }, 'next'],
   ['a list', [{ error: { code: 429, status: 'RESOURCE_EXHAUSTED' } }], 'next'],
-  ['a code that nobody knows', { error: { code: 'odd', message: 'm' } }, 'again'],
+  ['an unknown code', { error: { code: 'odd', message: 'm' } }, 'again'],
   ['a text', { error: 'something went wrong' }, 'again'],
   ['the fault of the request', { error: { type: 'invalid_request_error' } }, 'delivered'],
   ['an answer of programs', { jsonrpc: '2.0', id: 1, error: { code: -32000, message: 'm' } }, 'delivered'],

@@ -34,7 +34,7 @@ const KINDS = {
     { local: { type: 'oauth', access: 'S3CRET-at', refresh: 'S3CRET-rt', expires: Date.now() + HOUR, accountId: 'x' } },
     ['local', origin, 'authorization', 'Bearer S3CRET-at', 'oauth'],
   ],
-  'a login whose end nobody knows': [
+  'a login whose end is unknown': [
     { 'github-copilot': { type: 'oauth', access: 'gho_S3CRET', refresh: 'gho_S3CRET', expires: 0 } },
     ['github-copilot', 'https://api.githubcopilot.com', 'authorization', 'Bearer gho_S3CRET', 'oauth'],
   ],
@@ -77,7 +77,7 @@ test('the login of an MCP server is taken over and serves that server', async ()
 
 /** Files that cannot be taken over whole: what is in them, and why it is skipped. */
 const LEFT = {
-  'a provider that nobody can place': [{ groq: { type: 'api', key: 'S3CRET' } }, 'groq', /configure the origins/],
+  'a provider of an unknown place': [{ groq: { type: 'api', key: 'S3CRET' } }, 'groq', /configure the origins/],
   'an unknown type': [{ openai: { type: 'passkey', key: 'S3CRET' } }, 'openai', /type that is not known/],
   'a wrong type of field': [{ openai: { type: 'api', key: 7 } }, 'openai', /key is no text/],
   'a name of JavaScript': [JSON.parse('{"__proto__":{"type":"api","key":"S3CRET"}}'), '__proto__', /origins/],

@@ -99,7 +99,7 @@ test('options may be undefined, symbols, or those of a class, whose own business
   assert.equal((await library.createAuthFetch(new Settings())(url, chat())).status, 200)
   assert.ok(await library.getAuthHeaders(Object.assign(new Settings(), { url })))
   assert.ok(await library.getAuthHeaders({ ...request, acount: undefined, [Symbol('note')]: 1 }))
-  // What looks like an option and is none is a slip there too.
+  // What only looks like an option is a slip there too.
   const slip = Object.assign(new Settings(), { url, acount: 'ada1' })
   assert.match((await refusalOf(() => library.getAuthHeaders(slip))).message, /did you mean account\?/)
   assert.match((await refusalOf(() => library.createAuthFetch(slip))).message, /did you mean account\?/)

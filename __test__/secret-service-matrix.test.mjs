@@ -175,7 +175,7 @@ test('no new vault is made where the keychain cannot take its key', async (t) =>
 
 test('a login at a display asks the person to unlock, and a prompt without an answer ends after 60 s', async () => {
   const { locked, refusal, shown, unchanged, later } = await unanswered
-  assert.equal(locked.code, 'VAULT_LOCKED', 'a call without a person asks nobody and waits for nobody')
+  assert.equal(locked.code, 'VAULT_LOCKED', 'a call without a person shows no prompt and does not wait')
   assert.ok(locked.took < DEADLINE + BUSY_GRACE, `it took ${locked.took} ms`)
   assert.equal(refusal.code, 'KEYCHAIN_TIMEOUT')
   assert.match(refusal.message, /did not answer within 60000 ms: answer its prompt/)

@@ -108,7 +108,7 @@ test('the marks are one small entry of their own, which goes with the key of the
   assert.deepEqual([session.entries().length, marks().length], known)
 })
 
-test('a keychain that is locked or does not answer costs neither a call nor the end of a process, and nobody is asked', async () => {
+test('a keychain that is locked or does not answer costs neither a call nor the end of a process, and no prompt is shown', async () => {
   const vault = openVault('troubled', { keychain: true })
   const id = await vault.logIn('ada')
   vault.copy()

@@ -113,7 +113,7 @@ async function runHerd({ ids, namespace }, { isKilling = false } = {}) {
   return { ids, kills, cuts, reports }
 }
 
-/** What one process does: calls with one account after the other, and now and then a refresh that nobody needs. */
+/** What one process does: calls with one account after the other, and now and then a refresh that is not needed. */
 function memberSource(namespace, ids) {
   return `
     const ids = ${JSON.stringify(ids)}
@@ -158,7 +158,7 @@ async function someRefresher() {
 
 /**
  * Kills a process, and returns what that cuts off: the refreshes that it has noted as begun, and whose outcome is not in
- * the vault. It is stopped first, so that nobody changes that between the look and the kill.
+ * the vault. It is stopped first, so that it does not change that between the look and the kill.
  */
 async function kill({ child, ended }) {
   child.kill('SIGSTOP')

@@ -27,7 +27,7 @@ test(`${sizes.kills} kills of 8 writers tear no record and lose nothing that was
   oidc.setReuseGraceMs(10_000)
   const logins = [await logIn('ada'), await logIn('bob')].map(({ id }) => id)
   const quiet = { provider: 'local', namespace: 'quiet' }
-  const apiKey = 'a-key-that-nobody-touches'
+  const apiKey = 'a-key-that-stays-untouched'
   const bystander = await library.addApiKey({ ...quiet, apiKey })
 
   let kills = 0

@@ -74,7 +74,7 @@ export function createSession() {
         () => send('org.freedesktop.DBus', '/', 'org.freedesktop.DBus.GetId', []).status === 0,
       )
     },
-    /** Starts the keyring: unlocked, with another password than its own, or with nobody's (`null`) and another `data` folder. */
+    /** Starts the keyring: unlocked, with another password than its own, or with none (`null`) and another `data` folder. */
     async startDaemon({ password = PASSWORD, data = env.XDG_DATA_HOME } = {}) {
       mkdirSync(data, { recursive: true })
       const unlock = password === null ? [] : ['--unlock']

@@ -93,7 +93,7 @@ export async function startOidcProvider({
     if (ctx.oidc.params.grant_type === 'refresh_token') counters.tokenGenerations += 1
     else counters.logins += 1
   })
-  /** What to call with the outcome of a token request; it stands even when nobody waits for the answer any more. */
+  /** What to call with the outcome of a token request; it stands even when no client waits for the answer any more. */
   const outcomes = new WeakMap()
   provider.use(async (ctx, next) => {
     await next()
@@ -343,7 +343,7 @@ function createGauge(tell) {
 function onAnswer(response, edit, delayMs = 0) {
   const end = response.end.bind(response)
   response.end = (chunk) => {
-    // Nobody listens any more.
+    // No client listens any more.
     if (chunk === undefined) return end()
     const text = edit(String(chunk))
     if (text === undefined) return response.destroy()

@@ -27,7 +27,7 @@ use std::{
 
 use chance::Chance;
 
-/// How long a target runs when nobody says otherwise, in seconds: a part of every test run.
+/// How long a target runs by default, in seconds: a part of every test run.
 pub const SECONDS: u64 = 2;
 
 /// Most inputs that are kept for their outcome, so that outcomes without end do not fill the
@@ -175,7 +175,7 @@ fn number(name: &str) -> Option<u64> {
     )
 }
 
-#[expect(clippy::print_stderr, reason = "a test reports to whoever runs it")]
+#[expect(clippy::print_stderr, reason = "a test reports on standard error")]
 fn say(line: std::fmt::Arguments<'_>) {
     eprintln!("{line}");
 }

@@ -5,7 +5,7 @@ export type HeaderRecord = Record<string, unknown>
 
 /**
  * Returns headers as one object: those of a `Headers`, a `Map`, a list of pairs or a flat list (as
- * Node's `rawHeaders`), and an object with values that are no text. An object of texts is returned
+ * Node's `rawHeaders`), and an object with values other than texts. An object of texts is returned
  * as it is; so is what holds no headers, for native code to refuse.
  */
 export function headersOf(given: unknown): HeaderRecord | undefined {

@@ -79,7 +79,7 @@ function withoutTests(code) {
 
 /**
  * Every path in the code that starts at the crate, the parent, the module itself or a child of it, as segments from the
- * crate on. What a module only hands on from a child (`pub use`) is no use of its own.
+ * crate on. What a module only hands on from a child (`pub use`) does not count as its own use.
  */
 function pathsIn(code, module, isChild) {
   const paths = []

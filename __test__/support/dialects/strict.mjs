@@ -106,7 +106,7 @@ export function createMemory({ prefix = '' } = {}) {
   const access = new Map()
   const token = (kind) => `${prefix}${kind}-${randomBytes(12).toString('base64url')}`
   const memory = {
-    /** A code for one exchange by whoever knows the verifier. */
+    /** A code for one exchange by the client that knows the verifier. */
     code(login) {
       const code = token('code')
       codes.set(code, login)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Delay of a state write that nothing urgent waits for: one write a second is no load, and a lost
+/// Delay of a state write that nothing urgent waits for: one write a second costs little, and a lost
 /// second no loss.
 pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(1);
 

@@ -107,7 +107,7 @@ fn a_key_file_is_made_beside_the_vault_for_its_owner_only() {
     check_reopens(&with_source(&dir, KeySource::Keyfile), KeySource::Keyfile);
     let keyfile = outer.path().join("vault.key");
     assert_eq!(fs::read_to_string(&keyfile).unwrap().trim().len(), 44);
-    // The header remembers: nobody has to ask for it again.
+    // The header remembers: no option has to ask for it again.
     assert_eq!(
         open(Options::new(&dir)).unwrap().key_source(),
         KeySource::Keyfile

@@ -158,7 +158,7 @@ fn replacing_the_key_re_encrypts_every_record_for_the_new_source() {
     assert_ne!(exported(&new), old);
     check_opens(with_secrets(vault.dir(), passphrase("new")), id);
     refused(with_key(vault.dir()));
-    // One who still has it open under the old key writes nothing that nobody can read.
+    // One who still has it open under the old key writes nothing unreadable.
     let guard = vault.lock(&id).unwrap();
     assert_eq!(
         vault.replace(&guard, b"lost").unwrap_err().code(),

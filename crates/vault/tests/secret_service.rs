@@ -140,7 +140,7 @@ fn the_secret_service_keeps_the_key_and_each_of_its_troubles_has_a_name() {
         (VaultState::KeyMissing, 0)
     );
 
-    // Locked: it is said so, and nobody is prompted; no new vault is made under another key either.
+    // Locked: it is said so, and no prompt is shown; no new vault is made under another key either.
     lock_the_keyring();
     within(options.keychain_timeout, || {
         assert!(matches!(refused(options.clone()), VaultError::Locked));

@@ -100,8 +100,8 @@ impl LoginService {
         self.store.store_account(credential, made.priority).await
     }
 
-    /// Who signed in: by the tokens, else by asking. A server that does not say is no reason to
-    /// lose the login.
+    /// Who signed in: by the tokens, else by asking. A server that does not say
+    /// costs no login.
     async fn who(&self, http: &dyn Http, server: &Server, tokens: &Tokens) -> Identity {
         let told = identity(tokens, server, None);
         if told.subject.is_some() || server.userinfo_endpoint.is_none() {

@@ -26,7 +26,6 @@ use crate::store::labels::free_label;
 use crate::store::locks::read_locked;
 use crate::store::moved_bundle;
 use crate::store::record_kind::record_kind;
-use crate::store::store_account::overwrite;
 
 /// Records that were written, with the generations that they have now.
 type Written = Vec<(AccountId, u64)>;
@@ -183,7 +182,7 @@ impl MigrationService {
         let (current, _) = read_locked(vault, &guard)?;
         let credential = wanted.clone().in_place_of(current);
         let seen = self.store.seen_generation(id);
-        let generation = overwrite(vault, &guard, &credential, seen)?;
+        let generation = vault.overwrite(&guard, &credential.plaintext(), seen)?;
         written.push((id.clone(), generation));
         read_back(vault, &guard, &credential)?;
         Ok(id.clone())

@@ -28,6 +28,7 @@ impl Refresher {
     /// One exchange, from the lock to the new record.
     pub(super) async fn exchange(self: &Arc<Self>, id: &AccountId, due: Due) -> RefreshOutcome {
         let began = self.store.uptime();
+        let before = self.generation(id);
         let outcome = match self.try_exchange(id, due).await {
             Ok(outcome) => outcome,
             // Another process takes long over it; nothing is wrong with the vault.
@@ -40,14 +41,32 @@ impl Refresher {
                 RefreshOutcome::Broken(Arc::new(error))
             }
         };
-        self.log(id, due, &outcome, self.store.uptime().saturating_sub(began));
+        let took = self.store.uptime().saturating_sub(began);
+        self.log(id, due, before, &outcome, took);
         outcome
     }
 
-    /// Writes down who was refreshed, why, how it ended and how long it took.
-    fn log(&self, id: &AccountId, due: Due, outcome: &RefreshOutcome, took: Duration) {
+    /// The generation of an account as last read.
+    fn generation(&self, id: &AccountId) -> Option<u64> {
+        let entry = self.store.entry(id.as_str());
+        entry.ok().map(|entry| entry.view.generation)
+    }
+
+    /// Writes down who was refreshed, why, how it ended and how long it took. `before` is the
+    /// account's generation at the beginning.
+    fn log(
+        &self,
+        id: &AccountId,
+        due: Due,
+        before: Option<u64>,
+        outcome: &RefreshOutcome,
+        took: Duration,
+    ) {
         let entry = self.store.entry(id.as_str()).ok();
+        let generation = entry.as_ref().map(|entry| entry.view.generation);
         let (ended, why, retry_at) = match outcome {
+            // The token at hand is good, or another process is at it.
+            RefreshOutcome::Renewed if generation == before => ("not_needed", None, None),
             RefreshOutcome::Renewed => ("renewed", None, None),
             RefreshOutcome::NeedsLogin => ("needs_login", None, None),
             RefreshOutcome::Postponed { why, retry_at } => {
@@ -62,7 +81,7 @@ impl Refresher {
             outcome = ended,
             why,
             retry_at = retry_at.map(named::time),
-            generation = entry.as_ref().map(|entry| entry.view.generation),
+            generation,
             expires_at = entry
                 .as_ref()
                 .and_then(|entry| entry.view.expires_at)

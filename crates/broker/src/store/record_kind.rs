@@ -11,5 +11,5 @@ pub(crate) fn record_kind(kind: AccountKind) -> u8 {
     }
 }
 
-/// The kind of a record that is no account: a file of another program as it was before a migration.
+/// The kind of a record that holds a file instead of an account: a file of another program as it was before a migration.
 pub(crate) const KEPT_FILE: u8 = 5;

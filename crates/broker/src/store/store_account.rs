@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use provider_auth_policy::AccountId;
-use provider_auth_vault::{RecordGuard, Vault, VaultError};
+use provider_auth_vault::Vault;
 
 use super::account::Account;
 use super::accounts::record_id;
@@ -16,17 +16,6 @@ use super::{Store, moved_bundle};
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::notifier::EventKind;
-
-/// Puts a credential with other secrets in the place of the one under the lock, in a generation
-/// above `seen`.
-pub(crate) fn overwrite(
-    vault: &Vault,
-    guard: &RecordGuard,
-    credential: &Credential,
-    seen: u64,
-) -> Result<u64, VaultError> {
-    vault.overwrite(guard, &credential.plaintext(), seen)
-}
 
 impl Store {
     /// Stores a credential: over the record of the same account where there is one, else in a new
@@ -99,7 +88,7 @@ impl Store {
                 }
                 // It is what a restored copy asks for: its record becomes the newest again.
                 let seen = self.seen_generation(&entry.view.id);
-                let generation = overwrite(vault, &guard, &credential, seen)?;
+                let generation = vault.overwrite(&guard, &credential.plaintext(), seen)?;
                 return Ok((entry.view.id.clone(), generation));
             }
         }

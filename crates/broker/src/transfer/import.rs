@@ -17,7 +17,6 @@ use crate::store::labels::label_in_pool;
 use crate::store::locks::read_locked;
 use crate::store::moved_bundle;
 use crate::store::record_kind::record_kind;
-use crate::store::store_account::overwrite;
 
 /// What an import did.
 #[derive(Clone, Debug, Default)]
@@ -193,7 +192,7 @@ impl TransferService {
             // What its owner has said about the account here is not the other machine's to change.
             (item.account.clone().in_place_of(current), seen)
         };
-        let generation = overwrite(vault, &guard, &taken, above)?;
+        let generation = vault.overwrite(&guard, &taken.plaintext(), above)?;
         Ok((Some(id), Some(generation), Outcome::Updated))
     }
 }

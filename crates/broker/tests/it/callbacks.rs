@@ -71,7 +71,7 @@ async fn only_the_one_right_answer_ends_the_login() {
         port,
         state,
     } = opened(&process).await;
-    // It never asks, and nobody waits for it.
+    // It never asks, and the login does not wait for it.
     let _slow = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let iss = "iss=https%3A%2F%2Fid.acme.example";
     for (case, query) in [

@@ -154,7 +154,7 @@ async fn an_attempt_that_is_not_reported_is_forgotten_after_ten_minutes() {
             .code(),
         "UNKNOWN_ATTEMPT"
     );
-    // It is held against nobody.
+    // It is held against no account.
     let account = &process.list_accounts(&Filter::default()).await.unwrap()[0];
     assert_eq!(
         (account.successes, account.failures, account.state),

@@ -143,7 +143,7 @@ async fn every_request_for_a_token_names_the_server_and_the_login_remembers_it()
         lend(&process, "https://id.acme.example/").await,
         Err("ORIGIN_NOT_ALLOWED")
     );
-    // Whoever takes the server over later does not learn where to renew from it.
+    // A later owner of the server does not learn where to renew from it.
     world
         .server
         .serves("/.well-known/oauth-protected-resource/mcp", json!({}));
@@ -299,7 +299,7 @@ async fn a_configuration_says_where_a_login_that_was_brought_in_is_renewed_if_it
         "authorizationEndpoint": "https://other.example/authorize", "tokenEndpoint": "https://other.example/token",
     } } }));
     assert!(lend(&process, NOTES).await.is_ok());
-    assert_eq!(world.server.requests(), 1, "nobody was asked where");
+    assert_eq!(world.server.requests(), 1, "no server was asked where");
 }
 
 #[tokio::test(start_paused = true)]
@@ -335,7 +335,7 @@ async fn a_client_that_the_server_has_forgotten_ends_the_login_and_is_registered
     assert_eq!(process.state_of(&id).await, "needs_login");
     let asked = world.server.requests();
     assert_eq!(lend(&process, NOTES).await, Err("NEEDS_LOGIN"));
-    assert_eq!(world.server.requests(), asked, "nobody asks again");
+    assert_eq!(world.server.requests(), asked, "no call asks again");
     assert_eq!(log_in(&process).await, id);
     assert_eq!(belongs(&world, &id)["clientId"], "another");
     assert_eq!(process.state_of(&id).await, "ready");
@@ -360,7 +360,7 @@ async fn a_login_that_fails_with_an_old_registration_leaves_the_account_as_it_wa
     assert_eq!(page(&prompt).0["client_id"], "registered");
     assert!(
         process.finish_login(prompt.login, None).await.is_err(),
-        "nobody came back"
+        "no browser came back"
     );
     assert_eq!(process.state_of(&id).await, "needs_login");
     let prompt = process.start_login(options()).await.unwrap();

@@ -141,7 +141,7 @@ async fn whatever_keeps_the_provider_from_answering_the_kept_list_is_served() {
         let made = models(&process).await.unwrap().fetched_at;
         pass(13 * HOUR).await;
         world.api.says_at("one", answer);
-        // Twice: also when nobody can be asked any more.
+        // Twice: also when no account can be asked any more.
         for _ in 0..2 {
             let list = models(&process).await.unwrap();
             assert_eq!((ids(&list), list.stale), (vec!["a"], true), "{what}");

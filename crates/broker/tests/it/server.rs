@@ -44,7 +44,7 @@ struct State {
     nearby: HashSet<String>,
 }
 
-/// A clock that nobody sets, and by how much it is off.
+/// A clock that runs by itself, and by how much it is off.
 struct ServerClock {
     clock: Arc<dyn Clock>,
     off_by: i64,

@@ -1,4 +1,4 @@
-//! Refreshes that fail: nothing is lost, nobody is flooded, and what is dead is not tried again.
+//! Refreshes that fail: nothing is lost, no server is flooded, and what is dead is not tried again.
 
 use std::fs;
 use std::sync::Arc;
@@ -339,7 +339,7 @@ async fn the_request_that_opens_the_vault_waits_for_that_second_try() {
     assert!(one.lend().await.is_err());
     pass(1).await;
     note(&world, &id, 1);
-    // The account rests, and nobody may wait for that; but somebody is at it.
+    // The account rests, and the call may not wait for that; but a refresh is under way.
     let two = world.impatient_process();
     assert_eq!(two.token().await, "S3CRET-access-ann-2");
     assert_eq!(world.server.refreshes(), 2);

@@ -221,7 +221,7 @@ async fn with_a_state_that_the_disk_does_not_give_or_take_one_still_gets_a_token
     let key = process.add_key("b").await;
     assert_eq!(process.token().await, "S3CRET-key-b");
     assert!(process.remove_account(&key, Revoke::Locally).await.unwrap());
-    // The probe goes out although nobody can be told of it, and once in this process all the same.
+    // The probe goes out although no other process can be told of it, and once in this process all the same.
     pass(301).await;
     let probe = process.lend().await.unwrap();
     assert_eq!(process.lend().await.err().unwrap().code(), "EXHAUSTED");

@@ -1,4 +1,4 @@
-//! New tokens that the disk does not take: they are not lost, and nobody spends the old refresh
+//! New tokens that the disk does not take: they are not lost, and no process spends the old refresh
 //! token meanwhile.
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! When nobody can serve: fail with the time, or wait for it; and end the wait as soon as somebody
+//! When no account can serve: fail with the time, or wait for it; and end the wait as soon as one
 //! can.
 
 use std::sync::Arc;

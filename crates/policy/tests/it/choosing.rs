@@ -140,7 +140,7 @@ fn the_earliest_reset_then_the_fewest_in_flight_decide() {
     check(&world, &request(), "b", Rule::Strategy);
     let mut world = equals(&["a", "b"]);
     let Selection::Serve { account, .. } = world.select(&session("one")) else {
-        panic!("nobody serves");
+        panic!("no account serves");
     };
     world.traffic.begin(&account, world.now);
     let other = if account.as_str() == "a" { "b" } else { "a" };

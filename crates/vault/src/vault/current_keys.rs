@@ -1,6 +1,6 @@
 //! How an open vault keeps up with a header that another process changes.
 //!
-//! Whoever writes a record looks at the header first, while holding what keeps a rotation from
+//! A writer of a record looks at the header first, while holding what keeps a rotation from
 //! passing by: the record's lock, or for a new record [`Lock::Vault`](crate::backend::Lock). So no
 //! record is written under a key that has been dropped.
 

@@ -21,7 +21,7 @@ pub(crate) enum Step {
     Flush,
     /// A file moves to its place.
     Rename,
-    /// The folder is flushed: all is done, but nobody was told.
+    /// The folder is flushed: all is done, but the caller was not told.
     FlushFolder,
     /// A file is removed.
     Remove,

@@ -270,7 +270,7 @@ async fn a_wait_that_was_dropped_can_be_taken_up_again() {
     let browser = tokio::spawn(async move { get(port, "/callback?yes").await });
     tokio::select! {
         biased;
-        _ = server.wait(accept) => panic!("nobody has called yet"),
+        _ = server.wait(accept) => panic!("no client has called yet"),
         () = std::future::ready(()) => {}
     }
     assert_eq!(server.wait(accept).await, Ok("yes".to_owned()));
