@@ -17,16 +17,21 @@ export const PLUGIN = new URL('../..', import.meta.url).href.replace(/\/$/, '')
 /** The longest that one command of OpenCode may take; it boots in 2 to 8 seconds on a quiet machine of two cores. */
 const PATIENCE_MS = 90_000
 
-const OFFLINE = ['MODELS_FETCH', 'AUTOUPDATE', 'LSP_DOWNLOAD', 'DEFAULT_PLUGINS', 'CLAUDE_CODE', 'EXTERNAL_SKILLS']
+// Its own plugins stay on: they have logins that ours must not hide.
+const OFFLINE = ['MODELS_FETCH', 'AUTOUPDATE', 'LSP_DOWNLOAD', 'CLAUDE_CODE', 'EXTERNAL_SKILLS']
 
 /**
  * Sets OpenCode up in a sandbox of `sandbox.mjs`.
  *
  * @param {ReturnType<import('./sandbox.mjs').createSandbox>} sandbox
- * @param {{ providers: Record<string, string>, plugin?: unknown }} options `providers`: id to the base URL of a chat endpoint with
- *   a model `small-1`; the first one is the default. `plugin`: the plugin's entry in the user's opencode.json
+ * @param {object} options
+ * @param {Record<string, string | object>} options.providers id to the base URL of a chat endpoint with a model
+ *   `small-1`, or to the whole entry of opencode.json; the first one is the default
+ * @param {unknown} [options.plugin] the plugin's entry in the user's opencode.json; `null` for none
+ * @param {object} [options.config] further keys of the user's opencode.json; an `undefined` one is left out
+ * @param {Record<string, string>} [options.env] further variables of its processes
  */
-export function createOpenCode(sandbox, { providers, plugin = PLUGIN }) {
+export function createOpenCode(sandbox, { providers, plugin = PLUGIN, config = {}, env: extra = {} }) {
   const { XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME, XDG_CACHE_HOME } = sandbox.env
   const binary = findBinary()
   const project = join(sandbox.dir, 'project')
@@ -36,35 +41,64 @@ export function createOpenCode(sandbox, { providers, plugin = PLUGIN }) {
     OPENCODE_SERVER_PASSWORD: randomBytes(16).toString('hex'),
     TERM: 'dumb',
     NO_COLOR: '1',
+    ...extra,
   }
+  const authFile = join(XDG_DATA_HOME, 'opencode', 'auth.json')
   const children = new Set()
-  writeConfig(join(XDG_CONFIG_HOME, 'opencode'), providers, plugin)
+  const configFolder = join(XDG_CONFIG_HOME, 'opencode')
+  writeConfig(configFolder, { ...userConfig(providers, plugin), ...config })
   // Without a repository of its own, OpenCode looks for configuration in the parent folders.
   execFileSync('git', ['init', '--quiet', project])
 
-  const launch = (args) => {
-    const child = spawn(binary, args, { cwd: project, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const launch = (args, { input } = {}) => {
+    const child = spawn(binary, args, {
+      cwd: project,
+      env,
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    })
+    child.stdin?.on('error', () => {}).end(input)
     children.add(child)
     child.once('close', () => children.delete(child))
     return child
   }
 
   /** Starts a command; `ended` is bounded by `PATIENCE_MS`. */
-  const start = (...args) => {
-    const child = launch(args)
+  const startWith = (options, ...args) => {
+    const child = launch(args, options)
     const limit = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
     return watch(child, () => clearTimeout(limit))
   }
+  const start = (...args) => startWith({}, ...args)
 
   return {
     start,
+    /** The same with `input` on its standard input. */
+    startWith,
+    binary,
+    env,
     project,
+    configFolder,
+    /** Replaces the user's opencode.json. */
+    writeConfig: (value) => writeConfig(configFolder, { ...userConfig(providers, plugin), ...value }),
+    /** Writes the project's opencode.json. */
+    writeProjectConfig: (value) => writeFileSync(join(project, 'opencode.json'), JSON.stringify(value)),
+    /** Writes the credentials that OpenCode keeps itself. */
+    writeAuthJson(value) {
+      mkdirSync(join(XDG_DATA_HOME, 'opencode'), { recursive: true })
+      writeFileSync(authFile, JSON.stringify(value), { mode: 0o600 })
+    },
+    /** What its log files say. */
+    log() {
+      const folder = join(XDG_DATA_HOME, 'opencode', 'log')
+      return listFiles(folder)
+        .map((file) => readFileSync(file, 'utf8'))
+        .join('')
+    },
     /** Sends one message and resolves to what `opencode run` printed. The title saves a request for one. */
     run: (model, text = 'hello') => start('run', '--title', 'test', '--model', model, text).ended,
     /** The credentials that OpenCode keeps itself. */
     authJson() {
-      const file = join(XDG_DATA_HOME, 'opencode', 'auth.json')
-      return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+      return existsSync(authFile) ? JSON.parse(readFileSync(authFile, 'utf8')) : {}
     },
     /** Which of OpenCode's files hold any of these texts. */
     filesWith(...texts) {
@@ -100,6 +134,8 @@ export function createOpenCode(sandbox, { providers, plugin = PLUGIN }) {
         return response
       }
       return {
+        url: `http://127.0.0.1:${port}`,
+        child,
         /** Calls the API; resolves to the JSON of the answer, if there is any. */
         async call(method, path, body) {
           const text = await (await request(method, path, body)).text()
@@ -127,21 +163,30 @@ export function createOpenCode(sandbox, { providers, plugin = PLUGIN }) {
   }
 }
 
-function writeConfig(folder, providers, plugin) {
+function userConfig(providers, plugin) {
   const ids = Object.keys(providers)
-  const entries = Object.entries(providers).map(([id, baseURL]) => [
+  const entry = (id, baseURL) => ({
+    name: id,
+    npm: '@ai-sdk/openai-compatible',
+    options: { baseURL },
+    models: { 'small-1': { name: 'small' } },
+  })
+  const entries = Object.entries(providers).map(([id, value]) => [
     id,
-    { name: id, npm: '@ai-sdk/openai-compatible', options: { baseURL }, models: { 'small-1': { name: 'small' } } },
+    typeof value === 'string' ? entry(id, value) : value,
   ])
-  const config = {
+  return {
     autoupdate: false,
     share: 'disabled',
     model: `${ids[0]}/small-1`,
     small_model: `${ids[0]}/small-1`,
     enabled_providers: ids,
     provider: Object.fromEntries(entries),
-    plugin: [plugin],
+    ...(plugin !== null && { plugin: [plugin] }),
   }
+}
+
+function writeConfig(folder, config) {
   // OpenCode installs its plugin API into every configuration folder that lacks it, and waits for the network.
   const dependencies = { '@opencode-ai/plugin': readVersion() }
   mkdirSync(join(folder, 'node_modules'), { recursive: true })

@@ -11,8 +11,8 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import type { Hooks, Host, HostConfig, HostProvider, LoggedIn } from './server-host.js'
-import type { Login, Offer } from './server-logins.js'
+import type { Hooks, Host, HostConfig, HostProvider, LoggedIn } from './opencode/host.js'
+import type { Login, Offer } from './opencode/logins.js'
 
 type Library = typeof import('./index.js')
 type Provider = Awaited<ReturnType<Library['configuredProviders']>>[number]
@@ -125,8 +125,8 @@ async function install(host: Host, config: HostConfig, options: PluginOptions | 
     await configure(library, host, config, options)
     const providers = await library.configuredProviders()
     // Imported late, as the library is: this file works when nothing else does.
-    const { waitingProviders } = await import('./server-trust.js')
-    const { createLogin } = await import('./server-logins.js')
+    const { waitingProviders } = await import('./opencode/trust.js')
+    const { createLogin } = await import('./opencode/logins.js')
     const waiting = new Map((await waitingProviders()).map((provider) => [provider.id, provider]))
     const ours = await routedProviders(library, host, config, providers)
     for (const id of keylessProviders(config)) if (waiting.has(id)) ours.add(id)

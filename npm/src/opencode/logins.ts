@@ -1,9 +1,9 @@
 /** Under OpenCode: the logins that `opencode auth login` offers, in steps that OpenCode takes. */
-import { read } from './own.js'
-import type { AuthHook, Authorization, Inputs, LoggedIn } from './server-host.js'
-import type { WaitingProvider } from './server-trust.js'
+import { read } from '../own.js'
+import type { AuthHook, Authorization, Inputs, LoggedIn } from './host.js'
+import type { WaitingProvider } from './trust.js'
 
-type Library = typeof import('./index.js')
+type Library = typeof import('../index.js')
 type Provider = Awaited<ReturnType<Library['configuredProviders']>>[number]
 type Method = Provider['methods'][number]
 type Session = Awaited<ReturnType<Library['startLogin']>>

@@ -2,10 +2,10 @@
  * Under OpenCode: the providers that a project's file would define, and the question that their
  * login asks first.
  */
-import type { ProjectTrust } from '../../index.js'
-import { projectTrust, trustProject } from './library.js'
-import type { Prompt } from './server-host.js'
-import { asks, describeTrust } from './trust.js'
+import type { ProjectTrust } from '../../../index.js'
+import { projectTrust, trustProject } from '../library.js'
+import { asks, describeTrust } from '../trust.js'
+import type { Prompt } from './host.js'
 
 /** A provider that waits for a person's trust. */
 export interface WaitingProvider {
