@@ -267,6 +267,11 @@ export interface AuthRequest {
   cacheTtl?: string
   /** Pin: an account's id or label. A pinned request never rotates. A label that several have: `INVALID_ARGUMENT`, with their ids. */
   account?: string
+  /**
+   * How the pool rotates for this request, over what is configured of the provider; what it leaves out stays as configured. Who
+   * calls is a program of yours, so `rotate: true` counts as in your own configuration. A retry keeps that of its first attempt.
+   */
+  rotation?: RotationConfig
   /** The attempt this one retries, after `reportResponse` answered `retry`. */
   retryOf?: string
   /**

@@ -23,6 +23,16 @@ const SLIPS = {
     'headers',
   ],
   createAuthFetch: [(slip) => library.createAuthFetch({ provider, ...slip }), { acount: 'ada1' }, 'account'],
+  'createAuthFetch, its rotation': [
+    (slip) => library.createAuthFetch({ provider, rotation: slip }),
+    { maxAttemps: 1 },
+    'maxAttempts',
+  ],
+  'getAuthHeaders, its rotation': [
+    (slip) => library.getAuthHeaders({ ...request, rotation: slip }),
+    { Mode: 'api' },
+    'mode',
+  ],
   'a call of its fetch': [(slip) => fetch(url, { ...chat(), providerAuth: slip }), { acount: 'ada1' }, 'account'],
   login: [(slip) => library.login({ provider, ...slip }), { timeoutms: 5 }, 'timeoutMs'],
   'login with a key': [
@@ -124,6 +134,13 @@ test('createAuthFetch checks its options when it is called', async () => {
     [{ provider, maxReplayBytes: Number.NaN }, 'maxReplayBytes'],
     [{ provider, peekStream: 'no' }, 'peekStream'],
     [{ provider, onTrace: {} }, 'onTrace'],
+    [{ provider, rotation: 'api' }, 'rotation'],
+    [{ provider, rotation: { mode: 'apy' } }, 'rotation.mode'],
+    [{ provider, rotation: { strategy: 7 } }, 'rotation.strategy'],
+    [{ provider, rotation: { rotate: 'no' } }, 'rotation.rotate'],
+    [{ provider, rotation: { maxAttempts: 0 } }, 'rotation.maxAttempts'],
+    [{ provider, rotation: { maxWaitMs: 0.5 } }, 'rotation.maxWaitMs'],
+    [{ provider, rotation: { holdUntilReset: 1 } }, 'rotation.holdUntilReset'],
   ]) {
     assert.throws(
       () => library.createAuthFetch(options),

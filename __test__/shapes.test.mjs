@@ -127,6 +127,8 @@ test('the addon knows the options in options', () => {
     return [...membersOf(type).keys()].toSorted()
   }
   assert.deepEqual(addon.optionNames('log').toSorted(), nested('ConfigureOptions', 'log'))
+  const rotation = membersOf(checker.getDeclaredTypeOfSymbol(contract.get('RotationConfig')))
+  assert.deepEqual(addon.optionNames('rotation').toSorted(), [...rotation.keys()].toSorted())
   assert.deepEqual(addon.optionNames('providerAuth').toSorted(), nested('AuthFetchInit', 'providerAuth'))
 })
 

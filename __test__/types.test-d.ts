@@ -45,6 +45,8 @@ export async function program(library: typeof api, signal: AbortSignal): Promise
   const response = await fetch('https://api.acme.example/v1/chat', { method: 'POST', body: '{}', signal })
 
   // One call may name its session, account or model, and ask why.
+  const byKey = library.createAuthFetch({ provider: 'acme', rotation: { mode: 'api', maxWaitMs: 0 } })
+  await byKey('https://api.acme.example/v1/chat')
   const chosen = library.createAuthFetch({ provider: 'acme', onTrace: ({ rule, accounts }) => void [rule, accounts] })
   await chosen('https://api.acme.example/v1/chat', { providerAuth: { session: 'a', account: 'spare' } })
   const trace: api.Trace = await library.explain({ provider: 'acme', url: response.url, boundBy: 'file-1' })

@@ -47,6 +47,11 @@ export interface HeaderRules {
   readonly defaulted: readonly string[]
 }
 
+/** What requests set of the rotation of their pool, as the addon keeps it. */
+export interface Rotation {
+  readonly __native: 'rotation'
+}
+
 type DiscoverOptions = Parameters<typeof api.discoverModels>[0]
 
 export interface Addon {
@@ -60,6 +65,7 @@ export interface Addon {
     account: unknown,
     boundBy: unknown,
     cacheTtl: unknown,
+    rotation: Rotation | null,
   ): string | [attempt: string, url: string] | null
   lentHeaders(
     attempt: string,
@@ -68,7 +74,8 @@ export interface Addon {
   streamShapes(provider: unknown): readonly StreamShape[] | null
   headerRules(provider: unknown): HeaderRules | null
   explain: typeof api.explain
-  getAuthHeaders(request: api.AuthRequest, wait?: number): Promise<api.AuthHeaders>
+  getAuthHeaders(request: api.AuthRequest, wait?: number, rotation?: Rotation | null): Promise<api.AuthHeaders>
+  requestRotation(options: object): Rotation | null
   checkOptions(call: string, options: unknown): void
   optionNames(call: string): string[]
   beginWait(): number

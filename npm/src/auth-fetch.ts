@@ -13,6 +13,7 @@ import type {
   Trace,
   Verdict,
 } from '../../index.js'
+import { addon, type Rotation } from './addon.js'
 import { boundItemOf } from './bound.js'
 import { type Call, cacheTtlOf, type FetchInput, modelOf, readCall, sessionOf } from './call.js'
 import { boundItems, headerRules, OBSERVED_HEADERS, streamKind } from './facts.js'
@@ -23,7 +24,7 @@ import { REPLAY_BYTES } from './limits.js'
 import { checkFetchOptions } from './options.js'
 import { bare, read } from './own.js'
 import { failsIntegrity, isMisuse, send } from './redirect.js'
-import { getAuthHeaders, reportResponse } from './requests.js'
+import { headersFor, reportResponse } from './requests.js'
 import { discard, exhaustedResponse, readErrorText, retryHeaders, withHeaders } from './response.js'
 import { isEventStream, type Late, peek } from './sse.js'
 import { callerOf, from, ofOurs, traced } from './stack.js'
@@ -53,8 +54,10 @@ interface Outcome {
 export function createAuthFetch(
   options: AuthFetchOptions,
 ): (input: FetchInput, init?: AuthFetchInit) => Promise<Response> {
+  let rotation: Rotation | null
   try {
     checkFetchOptions(options)
+    rotation = addon.requestRotation(options)
   } catch (error) {
     throw from(callerOf(createAuthFetch), error)
   }
@@ -77,7 +80,8 @@ export function createAuthFetch(
     for (let last: Outcome | undefined; ; ) {
       let auth: AuthHeaders
       try {
-        auth = await getAuthHeaders(last === undefined ? ask : bare<AuthRequest>(ask, { retryOf: last.report.attempt }))
+        const asked = last === undefined ? ask : bare<AuthRequest>(ask, { retryOf: last.report.attempt })
+        auth = await headersFor(asked, rotation)
       } catch (error) {
         signal?.throwIfAborted()
         // What is wrong with an address that cannot be parsed, `fetch` says itself.

@@ -3,7 +3,7 @@
  * the rest waits for the addon.
  */
 import type * as api from '../../index.js'
-import { type Addon, addon } from './addon.js'
+import { type Addon, addon, type Rotation } from './addon.js'
 import { lentBy } from './lent.js'
 import { read } from './own.js'
 import { headersOf } from './reported.js'
@@ -17,13 +17,28 @@ import { waitFor } from './waits.js'
 const REQUEST_OPTIONS: ReadonlySet<string> = new Set(addon.optionNames('getAuthHeaders'))
 const REPORT_OPTIONS: ReadonlySet<string> = new Set(addon.optionNames('reportResponse'))
 
-/** `getAuthHeaders` of the contract. What is at hand is handed out without waiting for anything. */
-export async function getAuthHeaders(request: api.AuthRequest): Promise<api.AuthHeaders> {
-  const isFirst = read(request, 'retryOf') === undefined && read(request, 'explain') === undefined
+/** `getAuthHeaders` of the contract. */
+export function getAuthHeaders(request: api.AuthRequest): Promise<api.AuthHeaders> {
+  return headersFor(request, null, getAuthHeaders)
+}
+
+/** The options that take a look of the addon at the whole request. */
+const LOOKED_AT = ['retryOf', 'explain', 'rotation'] as const
+
+/**
+ * Headers for a request, and for a `rotation` that was read before. What is at hand is handed out
+ * without waiting for anything.
+ */
+export async function headersFor(
+  request: api.AuthRequest,
+  rotation: Rotation | null,
+  called: (...args: never[]) => unknown = headersFor,
+): Promise<api.AuthHeaders> {
+  const isPlain = LOOKED_AT.every((name) => read(request, name) === undefined)
   let atHand: ReturnType<Addon['authHeadersNow']> = null
   try {
     if (holdsOther(request, REQUEST_OPTIONS)) addon.checkOptions('getAuthHeaders', request)
-    if (isFirst) {
+    if (isPlain) {
       atHand = addon.authHeadersNow(
         read(request, 'provider'),
         read(request, 'namespace'),
@@ -33,15 +48,16 @@ export async function getAuthHeaders(request: api.AuthRequest): Promise<api.Auth
         read(request, 'account'),
         read(request, 'boundBy'),
         read(request, 'cacheTtl'),
+        rotation,
       )
     }
   } catch (error) {
-    throw from(callerOf(getAuthHeaders), error)
+    throw from(callerOf(called), error)
   }
-  if (atHand === null) return waitForHeaders(request, callerOf(getAuthHeaders))
+  if (atHand === null) return waitForHeaders(request, rotation, callerOf(called))
   const attempt = typeof atHand === 'string' ? atHand : atHand[0]
   const known = lentBy(attempt)
-  if (known === undefined) return waitForHeaders(request, callerOf(getAuthHeaders))
+  if (known === undefined) return waitForHeaders(request, rotation, callerOf(called))
   const { accountId, headers, strip } = known
   const lease = { attempt, accountId, headers: { ...headers }, strip: strip.slice() }
   return typeof atHand === 'string' ? lease : { ...lease, url: atHand[1] }
@@ -93,8 +109,8 @@ function asLines(headers: api.ResponseReport['headers']): string | undefined {
   return lines
 }
 
-function waitForHeaders(request: api.AuthRequest, caller: Caller): Promise<api.AuthHeaders> {
-  return waitFor(request, addon.getAuthHeaders).catch((error: unknown) => {
+function waitForHeaders(request: api.AuthRequest, rotation: Rotation | null, caller: Caller): Promise<api.AuthHeaders> {
+  return waitFor(request, (asked, wait) => addon.getAuthHeaders(asked, wait, rotation)).catch((error: unknown) => {
     throw from(caller, error)
   })
 }

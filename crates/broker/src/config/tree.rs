@@ -76,6 +76,11 @@ pub(super) fn from_inline(value: &Value) -> Node {
     inline(Place::default(), value)
 }
 
+/// The same, of an option of a call.
+pub(super) fn from_option(name: &str, value: &Value) -> Node {
+    inline(Place::option(name), value)
+}
+
 impl Node {
     /// What kind of value this is, for "expected …, found …".
     pub(super) fn kind(&self) -> &'static str {

@@ -80,7 +80,10 @@ impl RequestService {
                 retried: Some((attempt.account.clone(), attempt.failed_for)),
             });
         }
-        let provider = self.store.provider(&asked.provider)?;
+        let mut provider = self.store.provider(&asked.provider)?;
+        if let Some(rotation) = &asked.rotation {
+            provider = rotation.over(&provider);
+        }
         let namespace = provider.pool(asked.namespace.as_deref());
         let configured = provider
             .account

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use provider_auth_policy::{AccountId, Freshness, Reason, Request, Timestamp, Trace, freshness};
 
-use crate::config::{Origin, Provider};
+use crate::config::{Origin, Provider, RequestRotation};
 use crate::error::BrokerError;
 use crate::refresh::Due;
 use crate::store::HeaderSet;
@@ -30,6 +30,9 @@ pub struct AuthRequest {
     pub account: Option<String>,
     /// The attempt that this one retries.
     pub retry_of: Option<String>,
+    /// How its pool rotates for it, over what is configured; that of the attempt that it retries
+    /// stays.
+    pub rotation: Option<Arc<RequestRotation>>,
     /// Names what the request holds and only the account that made it can serve.
     pub bound_by: Option<String>,
     /// Whether the choice is explained, with a [`Trace`].

@@ -26,6 +26,7 @@ mod naming;
 mod projects;
 mod refreshing;
 mod refusals;
+mod request_rotation;
 mod secrets;
 mod server;
 mod setbacks;

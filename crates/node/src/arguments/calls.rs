@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use napi::ValueType;
 use napi::bindgen_prelude::*;
-use provider_auth_broker::config::{ConfigError, Inline};
+use provider_auth_broker::config::{ConfigError, Inline, RequestRotation};
 use provider_auth_broker::{
     AccountChanges, AuthRequest, BrokerError, Direction, Failure, Filter, KeySecrets, KeySource,
     KeyVariables, LoginOptions, Method, MigrateOptions, ModelsRequest, RefreshModels, Report,
@@ -50,10 +51,24 @@ impl<'env> Options<'env> {
             session: self.text("session")?,
             cache_ttl: self.text("cacheTtl")?,
             account: self.text("account")?,
+            rotation: self.rotation()?,
             retry_of,
             bound_by: self.text("boundBy")?,
             explain: self.flag("explain")?.unwrap_or_default(),
         })
+    }
+
+    /// What a request sets of the rotation of its pool.
+    pub(crate) fn rotation(&self) -> Read<Option<Arc<RequestRotation>>> {
+        let Some(value) = self.get("rotation")? else {
+            return Ok(None);
+        };
+        Self::of("rotation", &value)?;
+        let value = plain(&value).map_err(|_| expected("rotation", "plain data"))?;
+        match RequestRotation::read(&value) {
+            Ok(rotation) => Ok(Some(Arc::new(rotation))),
+            Err(fault) => Err(BrokerError::InvalidArgument(fault.to_string())),
+        }
     }
 
     pub(crate) fn models_request(&self) -> Read<ModelsRequest> {

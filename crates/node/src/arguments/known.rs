@@ -16,6 +16,17 @@ const KNOWN: &[(&str, &[&str])] = &[
         &["dir", "keySource", "allowNetworkFs", "config", "log"],
     ),
     ("log", &["level", "file"]),
+    (
+        "rotation",
+        &[
+            "mode",
+            "strategy",
+            "rotate",
+            "maxAttempts",
+            "maxWaitMs",
+            "holdUntilReset",
+        ],
+    ),
     ("getAuthHeaders", REQUEST),
     ("explain", REQUEST),
     (
@@ -28,6 +39,7 @@ const KNOWN: &[(&str, &[&str])] = &[
             "provider",
             "namespace",
             "account",
+            "rotation",
             "fetch",
             "model",
             "session",
@@ -75,6 +87,7 @@ const REQUEST: &[&str] = &[
     "session",
     "cacheTtl",
     "account",
+    "rotation",
     "retryOf",
     "boundBy",
     "explain",
@@ -114,7 +127,7 @@ pub(super) fn name_of(call: &str) -> &str {
         "reportResponse" => "report",
         "listAccounts" | "poolStatus" | "clearCooldowns" => "filter",
         "updateAccount" => "changes",
-        "log" | "providerAuth" => call,
+        "log" | "providerAuth" | "rotation" => call,
         _ => "options",
     }
 }

@@ -22,7 +22,7 @@ impl<'env> Options<'env> {
     }
 
     /// Options whose names are not checked.
-    pub(super) fn new(value: &Unknown<'env>, what: &str) -> Read<Self> {
+    pub(crate) fn new(value: &Unknown<'env>, what: &str) -> Read<Self> {
         match value.get_type() {
             Ok(ValueType::Undefined | ValueType::Null) => Ok(Self(None)),
             Ok(ValueType::Object) => {

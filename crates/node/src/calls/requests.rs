@@ -1,8 +1,11 @@
 //! The fetch path: headers, reports, and what JavaScript has to know of a provider's requests.
 
+use std::sync::Arc;
+
 use napi::bindgen_prelude::*;
 use napi::{Env, Unknown};
 use napi_derive::napi;
+use provider_auth_broker::config::RequestRotation;
 use provider_auth_broker::{
     AuthRequest, OBSERVED_HEADERS, SESSION_HEADERS,
     global::{self, broker},
@@ -15,6 +18,9 @@ use crate::promises::{Promised, call};
 use crate::results::{
     AtHand, AuthHeaders, BoundItems, HeaderRules, Lent, StreamShape, Trace, Verdict, list,
 };
+
+/// What requests set of the rotation of their pool, as JavaScript holds it.
+type Rotation = External<Arc<RequestRotation>>;
 
 #[napi(catch_unwind)]
 pub fn configure(env: &Env, options: Unknown<'_>) -> Result<()> {
@@ -40,6 +46,7 @@ pub fn auth_headers_now(
     account: Text,
     bound_by: Text,
     cache_ttl: Text,
+    rotation: Option<&Rotation>,
 ) -> Result<Option<AtHand>> {
     let Some(broker) = global::current() else {
         return Ok(None);
@@ -54,6 +61,7 @@ pub fn auth_headers_now(
             cache_ttl: cache_ttl.optional("cacheTtl")?,
             account: account.optional("account")?,
             bound_by: bound_by.optional("boundBy")?,
+            rotation: rotation.map(|rotation| (**rotation).clone()),
             ..AuthRequest::default()
         })
     };
@@ -107,18 +115,35 @@ pub fn explain<'env>(env: &'env Env, request: Unknown<'env>) -> Result<Promised<
     })
 }
 
-/// `wait` is the number under which `endWait` ends this call's waiting.
+/// `wait` is the number under which `endWait` ends this call's waiting; `rotation` stands for the
+/// option of that name.
 #[napi(catch_unwind)]
 pub fn get_auth_headers<'env>(
     env: &'env Env,
     request: Unknown<'env>,
     wait: Option<f64>,
+    rotation: Option<&Rotation>,
 ) -> Result<Promised<'env>> {
-    let read = || Options::of("getAuthHeaders", &request)?.auth_request();
+    let read = || {
+        let mut request = Options::of("getAuthHeaders", &request)?.auth_request()?;
+        if let Some(rotation) = rotation {
+            request.rotation = Some((**rotation).clone());
+        }
+        Ok(request)
+    };
     call(env, read, move |request| async move {
         let work = async { broker()?.headers(&request).await };
         in_wait(wait, work).await.map(AuthHeaders::from)
     })
+}
+
+/// What the option `rotation` says, read once for many requests; nothing where it is not there.
+#[napi(catch_unwind)]
+pub fn request_rotation(env: &Env, options: Unknown<'_>) -> Result<Option<Rotation>> {
+    match Options::new(&options, "options").and_then(|options| options.rotation()) {
+        Ok(rotation) => Ok(rotation.map(External::new)),
+        Err(error) => Err(to_js(env, &error)),
+    }
 }
 
 #[napi(catch_unwind)]

@@ -1,7 +1,6 @@
 //! Makes a provider of its descriptor and what the layers set.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use provider_auth_policy::{Rotation, Signals};
 use url::Url;
@@ -11,7 +10,6 @@ use crate::config::error::ConfigError;
 use crate::config::layer::ProviderPatch;
 use crate::config::origin::Origin;
 use crate::config::provider::{HeaderTemplate, Provenance, Provider};
-use crate::config::provider_keys::RotationKeys;
 use crate::config::unused_keys::unused_keys;
 use crate::providers::{self, CredentialForm, Descriptor, KEY_HEADERS, Template};
 
@@ -69,7 +67,10 @@ pub(super) fn build(
         oauth_extra: extra(base.oauth_extra, &keys.headers),
         api_extra: extra(base.api_extra, &keys.headers),
         strip: strip.into_iter().collect(),
-        rotation: rotation(base, &keys.rotation),
+        rotation: keys.rotation.over(&Rotation {
+            pool_logins: base.pool_logins,
+            ..Rotation::default()
+        }),
         namespace: keys.namespace,
         account: keys.account,
         shape,
@@ -178,28 +179,6 @@ fn header(base: Template, patch: &ProviderPatch) -> HeaderTemplate {
         name: name.to_owned(),
         scheme: patch.keys.scheme.as_deref().unwrap_or(scheme).to_owned(),
         form,
-    }
-}
-
-fn rotation(base: &Descriptor, keys: &RotationKeys) -> Rotation {
-    let default = Rotation {
-        pool_logins: base.pool_logins,
-        ..Rotation::default()
-    };
-    Rotation {
-        mode: keys.mode.unwrap_or(default.mode),
-        strategy: keys.strategy.unwrap_or(default.strategy),
-        rotate: keys.rotate.unwrap_or(default.rotate),
-        // A user who says that the pool rotates means its logins too.
-        pool_logins: keys.rotate.unwrap_or(default.pool_logins),
-        max_attempts: keys
-            .max_attempts
-            .and_then(|most| u32::try_from(most).ok())
-            .or(default.max_attempts),
-        max_wait: keys
-            .max_wait_ms
-            .map_or(default.max_wait, Duration::from_millis),
-        hold_until_reset: keys.hold_until_reset.unwrap_or(default.hold_until_reset),
     }
 }
 
