@@ -799,6 +799,12 @@ export interface MigrateOptions {
    */
   source?: 'keep' | 'backup' | 'remove'
   /**
+   * Take only the entries of these names over, as `auth.json` has them: all else stays as it is, in the file and in the vault.
+   * `mcp-auth.json` is not read then; what `env` names is. A name that is not there is among `skipped`. Not with `undo`, which
+   * brings whole files back. Default: every entry.
+   */
+  entries?: string[]
+  /**
    * Take API keys from environment variables too: `true` those that are known of a provider (`ANTHROPIC_API_KEY`,
    * `OPENAI_API_KEY`, `GEMINI_API_KEY`, …), or those of this list. The variables stay set. Default false.
    */
@@ -817,10 +823,10 @@ export interface MigrationReport {
   files: string[]
   /** `removed` only with `undo`; `accountId` is absent where a dry run would add the account. */
   imported: { provider: string; kind: Account['kind']; accountId?: string; action: 'added' | 'updated' | 'unchanged' | 'removed' }[]
-  /** Entries that were not understood, with the reason: left where they are, never dropped. An empty `key`: the whole file. */
+  /** Entries that were not understood, or named and not there, with the reason: left where they are, never dropped. An empty `key`: the whole file. */
   skipped: { file: string; key: string; why: string }[]
   /**
-   * What became of each file. `rewritten`: it holds what is in `skipped`, and placeholders of our plugin. `changed`: somebody
+   * What became of each file. `rewritten`: it holds what is in `skipped`, what `entries` did not name, and placeholders of our plugin. `changed`: somebody
    * else wrote it meanwhile, so it was left. `warning`: who else can read it.
    */
   sources: { file: string; state: 'kept' | 'rewritten' | 'removed' | 'changed' | 'restored'; backup?: string; warning?: string }[]

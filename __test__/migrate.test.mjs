@@ -198,6 +198,28 @@ test('OPENCODE_AUTH_CONTENT and keys of variables are taken over, the latter whe
   home.holdsNoSecret()
 })
 
+test('entries that are named are taken out of auth.json, and all else stays', async () => {
+  const auth = everything()
+  const home = newHome({ auth, mcp: { notes: mcpLogin('https://mcp.example') } })
+  const names = ['openai', 'https://corp.example', 'not-there']
+  const dry = await home.migrate({ entries: names, source: 'remove', dryRun: true })
+  assert.deepEqual([dry.imported.length, existsSync(home.vault)], [2, false])
+  const report = await home.migrate({ entries: names, source: 'remove' })
+  assert.deepEqual(
+    report.imported.map(({ provider, action }) => [provider, action]),
+    [
+      ['openai', 'added'],
+      ['https://corp.example', 'added'],
+    ],
+  )
+  assert.deepEqual([report.skipped.length, report.skipped[0].key], [1, 'not-there'])
+  assert.deepEqual([report.files, report.sources.map(({ state }) => state)], [[home.auth], ['rewritten']])
+  const { openai, 'https://corp.example': corp, ...rest } = auth
+  assert.deepEqual(JSON.parse(readFileSync(home.auth)), rest)
+  assert.equal((await home.ask('await auth.listAccounts()')).length, 2)
+  home.holdsNoSecret()
+})
+
 test('arguments that cannot be are refused by name', async () => {
   const home = newHome({ auth: everything() })
   for (const [options, name] of [
@@ -208,6 +230,9 @@ test('arguments that cannot be are refused by name', async () => {
     [{ dir: 5 }, 'dir'],
     [{ env: 'ALL' }, 'env'],
     [{ env: [7] }, 'env'],
+    [{ entries: 'local' }, 'entries'],
+    [{ entries: [7] }, 'entries'],
+    [{ entries: ['local'], undo: true }, 'entries'],
     [7, 'options'],
   ]) {
     const refusal = await home.refusal(options)

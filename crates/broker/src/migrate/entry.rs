@@ -42,6 +42,8 @@ pub(super) enum Meaning {
     Account(Box<Credential>),
     /// A placeholder of our own plugin.
     Ours,
+    /// Not among those that are to be taken over.
+    NotNamed,
     /// Nothing that could be taken over: why.
     Unclear(String),
 }

@@ -95,7 +95,7 @@ impl MigrationService {
                         is_entry_of(&source.name, key, credential)
                             || holds(value, &tokens(credential))
                     }
-                    Meaning::Ours => false,
+                    Meaning::Ours | Meaning::NotNamed => false,
                 };
                 !in_file.contains(key) && leaving.iter().any(|(_, credential)| is_of(credential))
             })

@@ -41,6 +41,9 @@ pub struct MigrateOptions {
     pub source_action: SourceAction,
     /// Variables that hold API keys.
     pub keys: KeyVariables,
+    /// Of OpenCode's credentials only those of these names; `None` for all, and for the logins of
+    /// MCP servers too.
+    pub entries: Option<Vec<String>>,
 }
 
 /// Which way to go.
@@ -200,9 +203,12 @@ impl MigrationService {
         self: &Arc<Self>,
         options: MigrateOptions,
     ) -> Result<MigrationReport, BrokerError> {
-        match options.direction {
-            Direction::IntoVault => self.take_over(options).await,
-            Direction::Undo => self.undo_migration(options).await,
+        match (options.direction, &options.entries) {
+            (Direction::IntoVault, _) => self.take_over(options).await,
+            (Direction::Undo, None) => self.undo_migration(options).await,
+            (Direction::Undo, Some(_)) => Err(BrokerError::InvalidArgument(
+                "entries: expected none with undo, which brings whole files back".to_owned(),
+            )),
         }
     }
 

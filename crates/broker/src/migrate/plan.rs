@@ -7,8 +7,9 @@ use std::sync::Arc;
 use provider_auth_policy::{AccountId, AccountKind, SharedState, Standing};
 
 use super::entry::{Entry, Meaning};
-use super::source::{Form, Source, Sources};
-use super::{EntryAction, SkippedEntry, SourceAction};
+use super::source::{Form, Source, name_of};
+use super::{EntryAction, MigrateOptions, SkippedEntry, SourceAction};
+use crate::error::BrokerError;
 use crate::migrate::MigrationService;
 use crate::store::accounts::{Accounts, Entry as Known};
 use crate::store::credential::Credential;
@@ -81,9 +82,14 @@ impl FilePlan {
 }
 
 impl MigrationService {
-    /// What is to be done with what was read. An entry of the variable hides that of `auth.json`
-    /// with the same name, as it does in OpenCode.
-    pub(super) fn plan(&self, sources: Sources, accounts: &Accounts) -> Plan {
+    /// What is to be done with the sources as they are. An entry of the variable hides that of
+    /// `auth.json` with the same name, as it does in OpenCode.
+    pub(super) fn plan(
+        &self,
+        options: &MigrateOptions,
+        accounts: &Accounts,
+    ) -> Result<Plan, BrokerError> {
+        let sources = self.sources(options)?;
         let now = self.store.now();
         let mut plan = Plan {
             changes: Vec::new(),
@@ -116,6 +122,14 @@ impl MigrationService {
                     }
                 }
                 hidden.extend(entries.iter().map(|entry| entry.key.clone()));
+                if let Some(named) = &options.entries {
+                    for entry in entries
+                        .iter_mut()
+                        .filter(|entry| !named.contains(&entry.key))
+                    {
+                        entry.meaning = Meaning::NotNamed;
+                    }
+                }
             }
             let left = left_of(&source, &entries);
             for Entry { key, meaning } in entries {
@@ -127,7 +141,7 @@ impl MigrationService {
                             goal,
                         });
                     }
-                    Meaning::Ours => {}
+                    Meaning::Ours | Meaning::NotNamed => {}
                     Meaning::Unclear(why) => plan.skipped.push(SkippedEntry {
                         file: source.name.clone(),
                         key,
@@ -139,7 +153,19 @@ impl MigrationService {
                 plan.files.push(FilePlan { source, left });
             }
         }
-        plan
+        let [(file, _), _] = self.legacy_files(options)?;
+        let file = name_of(&file)?;
+        // Of a file that was not understood that is said already.
+        let is_whole = |skipped: &SkippedEntry| skipped.file == file && skipped.key.is_empty();
+        let is_understood = !plan.skipped.iter().any(is_whole);
+        let named = options.entries.iter().flatten();
+        let missing = named.filter(|name| is_understood && !hidden.contains(*name));
+        plan.skipped.extend(missing.map(|name| SkippedEntry {
+            file: file.clone(),
+            key: name.clone(),
+            why: "there is no entry of this name".to_owned(),
+        }));
+        Ok(plan)
     }
 
     fn goal(&self, wanted: &Credential, lookup: &Lookup<'_>, changes: &[PlannedChange]) -> Goal {

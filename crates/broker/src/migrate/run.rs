@@ -84,7 +84,7 @@ impl MigrationService {
     }
 
     fn look(&self, options: &MigrateOptions, accounts: &Accounts) -> Result<Plan, BrokerError> {
-        Ok(self.plan(self.sources(options)?, accounts))
+        self.plan(options, accounts)
     }
 
     fn take_over_now(

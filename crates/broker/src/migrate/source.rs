@@ -62,6 +62,9 @@ impl MigrationService {
                 .push(Source::variable(AUTH_CONTENT, Form::Auth, text));
         }
         for (file, form) in self.legacy_files(options)? {
+            if form == Form::Mcp && options.entries.is_some() {
+                continue;
+            }
             match read(&file)? {
                 Content::Absent => {}
                 Content::Text(content) => sources.found.push(Source {

@@ -14,6 +14,7 @@ use crate::world::{MARK, Process, START, World, bearer, config, pass, request};
 mod entries;
 mod erased;
 mod files;
+mod named;
 
 /// Milliseconds, as OpenCode writes the end of a token.
 const IN_AN_HOUR: u64 = (START + 3600) * 1000;

@@ -162,6 +162,10 @@ impl<'env> Options<'env> {
             dry_run: self.flag("dryRun")?.unwrap_or_default(),
             source_action: self.word("source", SOURCE_ACTIONS)?.unwrap_or_default(),
             keys: self.key_variables()?,
+            entries: match self.get("entries")? {
+                Some(names) => Some(texts(names, || expected("entries", "a list of names"))?),
+                None => None,
+            },
         })
     }
 
@@ -173,15 +177,7 @@ impl<'env> Options<'env> {
         if matches!(value.get_type(), Ok(ValueType::Boolean)) {
             return self.choice("env", KeyVariables::Known, KeyVariables::None);
         }
-        let names = Array::from_unknown(value).map_err(|_| wrong())?;
-        let name = |place| {
-            let name: Unknown<'_> = names.get(place).ok().flatten().ok_or_else(wrong)?;
-            text(&name, "env").map_err(|_| wrong())
-        };
-        (0..names.len())
-            .map(name)
-            .collect::<Read<Vec<String>>>()
-            .map(KeyVariables::Named)
+        texts(value, wrong).map(KeyVariables::Named)
     }
 
     /// Options of `configure`: what is wrong with them is a fault of the configuration.
@@ -253,6 +249,16 @@ pub(crate) fn shown_files(shown: &Unknown<'_>) -> Read<Option<Vec<(PathBuf, Stri
     };
     let pairs: Option<Vec<_>> = files.iter().map(pair).collect();
     pairs.map(Some).ok_or_else(wrong)
+}
+
+/// A list of strings; `wrong` says what else it was expected to be.
+fn texts(value: Unknown<'_>, wrong: impl Fn() -> BrokerError) -> Read<Vec<String>> {
+    let list = Array::from_unknown(value).map_err(|_| wrong())?;
+    let one = |place| {
+        let one: Unknown<'_> = list.get(place).ok().flatten().ok_or_else(&wrong)?;
+        text(&one, "").map_err(|_| wrong())
+    };
+    (0..list.len()).map(one).collect()
 }
 
 fn header_map(value: &Unknown<'_>) -> Read<BTreeMap<String, String>> {

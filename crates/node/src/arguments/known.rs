@@ -71,7 +71,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("exportVault", &["includeOAuth", "allowWeakPassphrase"]),
     (
         "migrate",
-        &["from", "dir", "dryRun", "source", "env", "undo"],
+        &["from", "dir", "dryRun", "source", "entries", "env", "undo"],
     ),
     (
         "discoverModels",
