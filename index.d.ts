@@ -884,6 +884,13 @@ export interface ProviderSummary {
    * fault (`oci-auth.config.jsonc`) has `browser`, and a try says what is wrong. Those without a person are not among them.
    */
   methods: ('browser' | 'device' | 'paste' | 'api-key')[]
+  /**
+   * Whether your configuration names it: a config file or `configure`, and of the project's files one that is trusted or wants
+   * nothing that needs trust. False for what is built in and named nowhere.
+   */
+  configured: boolean
+  /** Environment variables that are known to hold its API key, as `migrate({ env: true })` reads them. */
+  keyVariables: string[]
 }
 
 /* ───────────────────────────── trust ───────────────────────────── */

@@ -10,6 +10,7 @@ use url::Url;
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::notifier::PoolFigures;
+use crate::providers::built_in;
 use crate::request::RequestService;
 use crate::store::{Account, Filter, Store};
 
@@ -60,6 +61,10 @@ pub struct ProviderSummary {
     pub origins: Vec<String>,
     /// Ways to log in, as `login` takes them.
     pub methods: Vec<&'static str>,
+    /// Whether the configuration names it.
+    pub configured: bool,
+    /// Variables that hold its API key, as far as they are known.
+    pub key_variables: &'static [&'static str],
 }
 
 /// Says how pools, vault and providers stand.
@@ -161,6 +166,8 @@ impl StatusService {
                     .into_iter()
                     .map(|method| method.as_str())
                     .collect(),
+                configured: settings.named.contains(&*provider.id),
+                key_variables: built_in(&provider.id).map_or(&[], |known| known.key_variables),
             })
             .collect()
     }

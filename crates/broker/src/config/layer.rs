@@ -26,6 +26,14 @@ pub(super) struct Layer {
 }
 
 impl Layer {
+    /// The providers that it says anything of. A file about one provider may not be there.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let is_said = |patch: &ProviderPatch| !patch.places.is_empty() || patch.fault.is_some();
+        let named = self.providers.iter();
+        let named = named.filter(move |(_, patch)| !self.dedicated || is_said(patch));
+        named.map(|(id, _)| id.as_str())
+    }
+
     pub(super) fn is_project(&self) -> bool {
         matches!(self.provenance, Provenance::Project(_))
     }

@@ -29,7 +29,7 @@ mod tree;
 mod unused_keys;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -80,6 +80,9 @@ pub struct Settings {
     pub providers: BTreeMap<String, Arc<Provider>>,
     /// How accounts of other providers are chosen.
     pub selections: Selections,
+    /// The ids that the configuration names: a file of the user's, `configure`, a file of the
+    /// project unless it lacks a person's trust.
+    pub named: BTreeSet<String>,
     /// The files of the project, and what they want.
     pub project: Project,
     /// What is odd and does not keep the configuration from use, such as unknown keys.
@@ -131,6 +134,7 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
     let protected = paths::ours(&dir, passphrase_file.as_deref());
     let trusted = TrustedFiles::read(&dir, &mut sources.warnings);
     let project = Project::of(&mut sources, &untrusted, &trusted, &protected, env);
+    let named = project.named(&sources);
     Ok(Settings {
         dir,
         key_source: choice(
@@ -167,6 +171,7 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
         },
         providers: untrusted.providers,
         selections: untrusted.selections,
+        named,
         project,
         warnings: sources.warnings,
         user_file,

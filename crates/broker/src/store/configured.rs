@@ -58,6 +58,7 @@ impl Store {
         let settings = Arc::new(Settings {
             providers: fresh.providers,
             selections: fresh.selections,
+            named: fresh.named,
             project: fresh.project,
             warnings: fresh.warnings,
             ..(*self.settings()).clone()

@@ -47,6 +47,8 @@ pub struct ProviderSummary {
     pub resource: Option<String>,
     pub origins: Vec<String>,
     pub methods: Vec<&'static str>,
+    pub configured: bool,
+    pub key_variables: Vec<&'static str>,
 }
 
 impl From<broker::ProviderSummary> for ProviderSummary {
@@ -56,6 +58,8 @@ impl From<broker::ProviderSummary> for ProviderSummary {
             resource: provider.resource,
             origins: provider.origins,
             methods: provider.methods,
+            configured: provider.configured,
+            key_variables: provider.key_variables.to_vec(),
         }
     }
 }

@@ -8,7 +8,7 @@ mod file;
 mod provider;
 mod trust;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -124,6 +124,20 @@ impl Project {
     pub(crate) fn defined(&self) -> impl Iterator<Item = &str> {
         self.trusted()
             .flat_map(|file| file.definitions.keys().map(String::as_str))
+    }
+
+    /// The ids that the configuration names, of the project's files only as far as they count.
+    pub(super) fn named(&self, sources: &Sources) -> BTreeSet<String> {
+        let counts = |provenance: &Provenance| match provenance {
+            Provenance::Project(path) => self.files.iter().any(|file| {
+                let counts = matches!(file.state, TrustState::Unneeded | TrustState::Trusted);
+                file.file == *path && counts
+            }),
+            _ => true,
+        };
+        let layers = sources.layers.iter().chain(&sources.project_definitions);
+        let layers = layers.filter(|layer| counts(&layer.provenance));
+        layers.flat_map(Layer::names).map(str::to_owned).collect()
     }
 
     /// Every definition of the project's files, trusted or not.

@@ -17,6 +17,7 @@ mod faults;
 mod files;
 mod fuzz;
 mod layers;
+mod named;
 mod oci;
 #[cfg(unix)]
 mod ownership;
