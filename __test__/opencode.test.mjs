@@ -157,9 +157,9 @@ test('the built-in providers that the plugin names by itself are those of the li
     process.env.PROVIDER_AUTH_CONFIG = ''
     process.env.XDG_CONFIG_HOME = '/nowhere'
     console.log(JSON.stringify(await addon.claimedProviders()))`)
-  const { ids } = JSON.parse(known)
+  const { builtIn } = JSON.parse(known)
   const named = list.match(/[\w-]+/g)
-  assert.deepEqual(named.toSorted(), ids.toSorted())
+  assert.deepEqual(named.toSorted(), builtIn.toSorted())
 })
 
 /** What of the host's configuration is ours when the plugin cannot start. */

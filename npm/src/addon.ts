@@ -28,8 +28,12 @@ export interface StreamShape {
 
 /** Whose requests are ours, as far as that can be told. */
 export interface ClaimedProviders {
-  /** Providers of models that are built in, configured, or have an account. */
-  readonly ids: readonly string[]
+  /** Providers of models that have an account, as far as the accounts can be read. */
+  readonly withAccounts: readonly string[]
+  /** Those that a config file or `configure` means, also where that file has a fault. */
+  readonly configured: readonly string[]
+  /** Those that are built in. */
+  readonly builtIn: readonly string[]
   /**
    * Whether there may be others, since the accounts or the user's configuration could not be read.
    */

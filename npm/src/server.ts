@@ -226,7 +226,7 @@ async function claimedProviders(config: HostConfig, options: PluginOptions | und
   try {
     const { addon } = await import('./addon.js')
     const claims = await addon.claimedProviders()
-    for (const id of claims.ids) claimed.add(id)
+    for (const id of [...claims.withAccounts, ...claims.configured, ...claims.builtIn]) claimed.add(id)
     mayLack = claims.mayLack
   } catch {
     for (const id of BUILT_IN) claimed.add(id)

@@ -22,8 +22,12 @@ use crate::store::Store;
 /// Whose requests are ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
-    /// Ids of providers of models: built in, configured, or with an account.
-    pub providers: BTreeSet<String>,
+    /// Providers of models that have an account, as far as the accounts can be read.
+    pub with_accounts: BTreeSet<String>,
+    /// Those that a config file or `configure` means, also where that file has a fault.
+    pub configured: BTreeSet<String>,
+    /// Those that are built in.
+    pub built_in: BTreeSet<String>,
     /// Whether there may be others: the accounts or the user's own configuration could not be read.
     pub may_lack: bool,
 }
@@ -31,9 +35,10 @@ pub struct Claims {
 impl Claims {
     /// Reads the claims, whatever is wrong. `inline` are the options of `configure`.
     pub(crate) async fn read(host: &Host, inline: &Inline) -> Self {
-        let mut claims = Self::default();
-        let ids = BUILT_IN.iter().map(|known| known.id.to_owned());
-        claims.providers.extend(ids);
+        let mut claims = Self {
+            built_in: BUILT_IN.iter().map(|known| known.id.to_owned()).collect(),
+            ..Self::default()
+        };
         let without_config = Inline {
             config: None,
             ..inline.clone()
@@ -71,20 +76,22 @@ impl Claims {
             return;
         };
         let settings = store.settings();
-        let configured = settings.definitions();
-        let (servers, models): (Vec<_>, Vec<_>) =
-            configured.partition(|provider| provider.resource.is_some());
-        let ids = models.iter().map(|provider| provider.id.to_string());
-        self.providers.extend(ids);
+        // An MCP server serves no models.
+        let servers = settings.definitions();
+        let servers = servers.filter(|provider| provider.resource.is_some());
+        let servers: BTreeSet<&str> = servers.map(|server| &*server.id).collect();
+        let named = settings.named.iter();
+        let models = named.filter(|id| !servers.contains(id.as_str()));
+        self.configured.extend(models.cloned());
         match store.opened().await {
             Ok(_) => {
                 let accounts = store.accounts();
                 let of_models = accounts.entries().filter(|entry| {
                     let (kind, provider) = (entry.view.kind, &entry.credential.provider);
                     matches!(kind, AccountKind::Oauth | AccountKind::Api)
-                        && servers.iter().all(|server| *server.id != **provider)
+                        && !servers.contains(provider.as_str())
                 });
-                self.providers
+                self.with_accounts
                     .extend(of_models.map(|entry| entry.credential.provider.clone()));
             }
             Err(_) => self.may_lack = true,
@@ -98,7 +105,7 @@ impl Claims {
         if named.is_none() && hidden == Hidden::Project {
             self.may_lack = true;
         }
-        self.providers.extend(named.unwrap_or_default());
+        self.configured.extend(named.unwrap_or_default());
     }
 }
 
@@ -116,7 +123,6 @@ fn providers_of(file: &Path) -> Option<Vec<String>> {
     let root = parsed.ok()?.value?;
     let providers = root.as_object()?.get_object("providers");
     let entries = providers.map(|providers| providers.properties.as_slice());
-    // An MCP server serves no models.
     let is_server = |value: &ast::Value<'_>| {
         value
             .as_object()

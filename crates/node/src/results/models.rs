@@ -67,14 +67,18 @@ impl From<broker::ProviderSummary> for ProviderSummary {
 /// Whose requests are ours, as far as that can be told.
 #[napi(object, object_from_js = false)]
 pub struct ClaimedProviders {
-    pub ids: Vec<String>,
+    pub with_accounts: Vec<String>,
+    pub configured: Vec<String>,
+    pub built_in: Vec<String>,
     pub may_lack: bool,
 }
 
 impl From<broker::Claims> for ClaimedProviders {
     fn from(claims: broker::Claims) -> Self {
         Self {
-            ids: list(claims.providers),
+            with_accounts: list(claims.with_accounts),
+            configured: list(claims.configured),
+            built_in: list(claims.built_in),
             may_lack: claims.may_lack,
         }
     }
