@@ -472,7 +472,10 @@ export interface LoginOptions {
    */
   method?: 'browser' | 'device' | 'paste' | 'api-key' | 'assertion' | 'client-credentials'
   namespace?: string
-  /** Where another account of the pool has it, it gets a number: `work 2`. */
+  /**
+   * Where another account of the pool has it, it gets a number: `work 2`. Default: the e-mail address of who signed in, else the
+   * provider's name; of an API key as `addApiKey` has it.
+   */
   label?: string
   /** Its place in the pool, lowest first. Default: that of the account that is updated, else 0. */
   priority?: number
@@ -573,7 +576,10 @@ export interface Cooldown {
 }
 
 export function listAccounts(filter?: { provider?: string; namespace?: string }): Promise<Account[]>
-/** A `label` that is taken in the pool gets a number. `priority`: lowest first; default 0, or as it is where the key is there already. */
+/**
+ * Without a `label`, a key is called by its last four characters (`key …1234`), one of fewer than 20 characters by its provider.
+ * A label that is taken in the pool gets a number. `priority`: lowest first; default 0, or as it is where the key is there already.
+ */
 export function addApiKey(options: { provider: string; apiKey: string; namespace?: string; label?: string; priority?: number }): Promise<Account>
 /*
  * The calls below take an account's id, or a label that one account alone has. A name of none is `UNKNOWN_ACCOUNT`, one of several

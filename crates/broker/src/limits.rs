@@ -156,3 +156,7 @@ pub(crate) const SHOWN_NAME_CHARS: usize = 64;
 
 /// Bytes of what another program keeps beside an API key: ids, a handful.
 pub(crate) const METADATA_LIMIT: usize = 16 * 1024;
+
+/// The shortest API key, in bytes, whose last four are shown in its label: a fifth of it at most,
+/// and what is left of a random key cannot be guessed.
+pub(crate) const SHORTEST_SHOWN_KEY: usize = 20;

@@ -2,10 +2,13 @@
 //! with their ids.
 
 use provider_auth_policy::{AccountId, AccountView};
+use secrecy::ExposeSecret as _;
 
 use super::accounts::Accounts;
 use super::credential::Credential;
+use super::secret::Secret;
 use crate::error::BrokerError;
+use crate::limits::SHORTEST_SHOWN_KEY;
 
 /// Refuses a pin that is the label of several accounts of the pool.
 pub(crate) fn check_pin(
@@ -32,21 +35,33 @@ pub(super) fn ambiguous<'a>(accounts: impl Iterator<Item = &'a AccountView>) -> 
     ))
 }
 
-/// The label that an account takes in its pool: its own, else the address or the provider that it
-/// is of; behind it the first number from 2 on where another account has that one.
+/// The label that an account takes in its pool: its own, else the address that it is of, else how
+/// its key ends, else the provider; behind it the first number from 2 on where another account has
+/// that one.
 pub(crate) fn free_label(credential: &Credential, is_taken: impl Fn(&str) -> bool) -> String {
-    let identity = credential.identity.email.as_deref();
-    let wanted = match credential.label.as_str() {
-        "" => identity.unwrap_or(&credential.provider),
-        label => label,
+    let wanted = match (credential.label.as_str(), &credential.identity.email) {
+        ("", Some(address)) => address.clone(),
+        ("", None) => end_of_key(credential).unwrap_or_else(|| credential.provider.clone()),
+        (label, _) => label.to_owned(),
     };
-    let mut label = wanted.to_owned();
+    let mut label = wanted.clone();
     let mut number = 1;
     while is_taken(&label) {
         number += 1;
         label = format!("{wanted} {number}");
     }
     label
+}
+
+/// How an API key ends, as pages of providers show their keys. Of a short one that would be too
+/// much of it.
+fn end_of_key(credential: &Credential) -> Option<String> {
+    let Secret::Api { key, .. } = &credential.secret else {
+        return None;
+    };
+    let key = key.expose_secret();
+    let end = key.get(key.len().checked_sub(4)?..)?;
+    (key.len() >= SHORTEST_SHOWN_KEY).then(|| format!("key …{end}"))
 }
 
 /// [`free_label`] in the pool of the credential, for an account that has this id already or is to

@@ -59,6 +59,25 @@ async fn a_label_that_is_taken_in_the_pool_gets_a_number() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_without_a_label_is_called_by_its_end_and_a_short_one_by_its_provider() {
+    let process = World::new().process();
+    for (key, label) in [
+        ("S3CRET-key-of-16-1234", "key …1234"),
+        ("S3CRET-other-key-1234", "key …1234 2"),
+        ("twenty-letters--.-/=", "key ….-/="),
+        ("nineteen-letters-xy", "acme"),
+        ("short", "acme 2"),
+        ("1234", "acme 3"),
+        ("ab", "acme 4"),
+    ] {
+        let added = process.add_api_key("acme", key.into(), None, None, None);
+        assert_eq!(added.await.unwrap().label, label, "{key}");
+        let again = process.add_api_key("acme", key.into(), None, None, None);
+        assert_eq!(again.await.unwrap().label, label, "{key}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_import_numbers_a_label_that_is_taken() {
     let (here, there) = (World::new(), World::new());
     let (from, to) = (here.process(), there.process());

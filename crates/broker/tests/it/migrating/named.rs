@@ -129,6 +129,17 @@ async fn an_entry_of_the_variable_hides_the_one_of_the_file_here_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_is_called_by_its_end_and_a_login_by_its_provider() {
+    let key = json!({ "type": "api", "key": "S3CRET-key-of-openai-1234" });
+    let (world, _) = world_with(&json!({ "acme": login(1), "openai": key }));
+    let process = world.process();
+    run(&process, named(&["acme", "openai"], SourceAction::Keep)).await;
+    let accounts = process.list_accounts(&Filter::default()).await.unwrap();
+    let labels: Vec<_> = accounts.iter().map(|one| one.label.as_str()).collect();
+    assert_eq!(labels, ["acme", "key …1234"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_name_and_a_file_that_is_no_object_and_undo_change_nothing() {
     let (world, file) = world_with(&every_kind());
     let process = world.process();
