@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, checkOptions, claimedProviders, clearCooldowns, close, configure, configuredProviders, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, headerRules, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, movedBundle, observedHeaders, openBrowser, optionNames, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, requestRotation, rotateVaultKey, sessionHeaders, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, checkOptions, claimedProviders, clearCooldowns, close, configure, configuredProviders, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, headerRules, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, movedBundle, observedHeaders, openBrowser, optionNames, parseJsonc, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, requestRotation, rotateVaultKey, sessionHeaders, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { addVaultSlot }
 export { authHeadersNow }
@@ -804,6 +804,7 @@ export { movedBundle }
 export { observedHeaders }
 export { openBrowser }
 export { optionNames }
+export { parseJsonc }
 export { poolStatus }
 export { projectTrust }
 export { refreshAccount }

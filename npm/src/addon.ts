@@ -118,6 +118,13 @@ export interface Addon {
   trustProject: typeof api.trustProject
   untrustProject: typeof api.untrustProject
   claimedProviders(): Promise<ClaimedProviders>
+  /**
+   * Reads JSON with comments and trailing commas, of at most 1 MiB, as our config files are read: a
+   * key that is written twice is refused, and an empty text is an empty object.
+   *
+   * @throws {AuthError} `INVALID_CONFIG` with line and column
+   */
+  parseJsonc(text: string): unknown
   close(): void
 }
 

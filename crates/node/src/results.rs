@@ -9,6 +9,7 @@
 mod accounts;
 mod bundles;
 mod events;
+mod jsonc;
 mod lent;
 mod logins;
 mod migration;
@@ -23,6 +24,7 @@ use provider_auth_broker::Timestamp;
 pub(crate) use accounts::{Account, PoolStatus};
 pub(crate) use bundles::ImportReport;
 pub(crate) use events::AuthEvent;
+pub(crate) use jsonc::plain_value;
 pub(crate) use lent::{AtHand, Lent};
 pub(crate) use logins::NativePrompt;
 pub(crate) use migration::MigrationReport;

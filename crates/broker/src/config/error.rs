@@ -62,6 +62,8 @@ impl fmt::Display for ConfigError {
                 write!(f, "{line}:{column}:")?;
             }
             f.write_str(" ")?;
+        } else if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, "line {line}, column {column}: ")?;
         }
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;

@@ -51,6 +51,7 @@ pub use provider::{Grant, HeaderTemplate, Provenance, Provider};
 pub use rotation::RequestRotation;
 pub use secret::{SecretRef, SecretSource, resolve_secret};
 pub use suggestion::suggestion;
+pub use tree::{Content, Entry, Node, parse_jsonc};
 pub(crate) use values::{NAME_RULE, is_name};
 
 use crate::host::Env;

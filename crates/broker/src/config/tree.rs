@@ -11,34 +11,56 @@ use jsonc_parser::{CollectOptions, ParseOptions, ast, parse_to_ast};
 use serde_json::Value;
 
 use super::error::{ConfigError, Place};
+use super::limits::LONGEST_CONFIG_FILE;
 
 /// A value and its place.
-pub(super) struct Node {
+pub struct Node {
     pub(super) place: Place,
-    pub(super) value: Content,
+    /// The value.
+    pub value: Content,
 }
 
 /// What a value is.
-pub(super) enum Content {
+#[expect(missing_docs, reason = "the names are JSON's")]
+pub enum Content {
     Null,
     Flag(bool),
     Number(f64),
     Text(String),
     List(Vec<Node>),
+    /// In the order of the text, each key once.
     Object(Vec<Entry>),
 }
 
 /// One key of an object.
-pub(super) struct Entry {
-    pub(super) key: String,
+pub struct Entry {
+    /// The key.
+    pub key: String,
     /// Where the key stands; `node.place` is where its value does.
     pub(super) place: Place,
-    pub(super) node: Node,
+    /// Its value.
+    pub node: Node,
 }
 
-/// Reads JSON with comments and trailing commas; nothing else of JSON5. An empty file is an empty
-/// object.
+/// Reads a config file.
 pub(super) fn parse_file(file: &Path, text: &str) -> Result<Node, ConfigError> {
+    parse(Place::file(file), text)
+}
+
+/// Reads a text as a config file is read, of at most 1 MiB.
+pub fn parse_jsonc(text: &str) -> Result<Node, ConfigError> {
+    let root = Place::default();
+    if text.len() as u64 > LONGEST_CONFIG_FILE {
+        return Err(root.fault(format!(
+            "the text is longer than {LONGEST_CONFIG_FILE} bytes"
+        )));
+    }
+    parse(root, text)
+}
+
+/// Reads JSON with comments and trailing commas; nothing else of JSON5. An empty text is an empty
+/// object.
+fn parse(root: Place, text: &str) -> Result<Node, ConfigError> {
     let options = ParseOptions {
         allow_comments: true,
         allow_trailing_commas: true,
@@ -52,7 +74,6 @@ pub(super) fn parse_file(file: &Path, text: &str) -> Result<Node, ConfigError> {
         allow_extended_string_escapes: false,
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let root = Place::file(file);
     match parse_to_ast(text, &CollectOptions::default(), &options) {
         Ok(parsed) => match parsed.value {
             Some(value) => Walk::of(text).node(root, &value),

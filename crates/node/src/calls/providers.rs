@@ -1,14 +1,19 @@
-//! Providers: their models, what is configured, and which project's files are trusted.
+//! Providers: their models, what is configured, which project's files are trusted, and how files
+//! are read that a host configures its own in.
 
 use napi::bindgen_prelude::*;
 use napi::{Env, Unknown};
 use napi_derive::napi;
+use provider_auth_broker::config;
 use provider_auth_broker::global::{self, broker};
 
 use super::in_wait;
-use crate::arguments::{Options, shown_files};
+use crate::arguments::{Options, Text, shown_files};
+use crate::errors::to_js;
 use crate::promises::{Promised, call, later};
-use crate::results::{ClaimedProviders, ModelList, ProjectTrust, ProviderSummary, list};
+use crate::results::{
+    ClaimedProviders, ModelList, ProjectTrust, ProviderSummary, list, plain_value,
+};
 
 /// `wait` is the number under which `endWait` ends this call's waiting.
 #[napi(catch_unwind)]
@@ -30,6 +35,18 @@ pub fn configured_providers(env: &Env) -> Result<Promised<'_>> {
     later(env, async {
         Ok(list::<ProviderSummary, _>(broker()?.providers()))
     })
+}
+
+/// What a text of JSON with comments and trailing commas holds, read as our config files are.
+#[napi(catch_unwind)]
+pub fn parse_jsonc<'env>(env: &'env Env, text: Text) -> Result<Unknown<'env>> {
+    let parsed = text
+        .needed("text")
+        .and_then(|text| Ok(config::parse_jsonc(&text)?));
+    match parsed {
+        Ok(node) => plain_value(env, &node),
+        Err(error) => Err(to_js(env, &error)),
+    }
 }
 
 #[napi(catch_unwind)]

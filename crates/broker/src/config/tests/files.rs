@@ -237,3 +237,28 @@ fn the_default_folders_are_those_of_the_platform() {
         "without PROVIDER_AUTH_CONFIG the user's file may be absent"
     );
 }
+
+#[test]
+fn a_text_without_a_file_is_read_alike_and_its_faults_name_line_and_column() {
+    let fault = |text: &str| parse_jsonc(text).err().map(|fault| fault.to_string());
+    assert_eq!(fault("\u{feff}{ \"a\": [1, /* b */ null,], }"), None);
+    assert_eq!(fault(""), None);
+    for (text, expect) in [
+        (
+            "{\n  \"a\": é }",
+            "line 2, column 8: not valid JSON: unexpected word",
+        ),
+        (
+            "{ \"a\": 1, \"a\": 2 }",
+            "line 1, column 11: a: this key is written twice; remove one",
+        ),
+    ] {
+        assert_eq!(fault(text).as_deref(), Some(expect));
+    }
+    let mebibyte = 1024 * 1024;
+    assert_eq!(fault(&" ".repeat(mebibyte)), None);
+    let long = fault(&" ".repeat(mebibyte + 1)).unwrap();
+    assert_eq!(long, "the text is longer than 1048576 bytes");
+    let deep = fault(&"[".repeat(mebibyte)).unwrap();
+    assert!(deep.contains("nesting depth"), "{deep}");
+}
