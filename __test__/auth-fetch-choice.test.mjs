@@ -124,6 +124,21 @@ test('a_choice_is_explained_without_being_made', async () => {
   assert.equal((await rejection(library.explain({ ...ask, provider: 'nobody' }))).code, 'UNKNOWN_PROVIDER')
 })
 
+test('where_every_account_is_switched_off_that_is_said_with_how_to_switch_one_on', async () => {
+  const { fetch, namespace, provider, served } = await openPool(['ada', 'bob'])
+  const ids = (await library.listAccounts({ namespace })).map(({ id }) => id)
+  for (const id of ids) await library.updateAccount(id, { enabled: false })
+  const ask = { provider, namespace, url: upstream.chatUrl }
+  for (const call of [() => fetch(upstream.chatUrl, chat()), () => library.getAuthHeaders(ask)]) {
+    const { code, message, accountId } = await rejection(call())
+    assert.equal(code, 'NO_ACCOUNT')
+    assert.match(message, /^all 2 accounts of desk in the namespace .* are switched off; switch one on/)
+    assert.ok(message.endsWith(`updateAccount("${accountId}", { enabled: true })`), message)
+    assert.ok(ids.includes(accountId))
+  }
+  assert.deepEqual(served(), [])
+})
+
 test('every_decision_of_a_request_is_an_event_with_ids_only', async () => {
   const { fetch, accounts, namespace } = await openPool(['ada', 'bob'])
   const events = []

@@ -18,7 +18,7 @@ use crate::config::{ConfigError, Provenance, Provider};
 use crate::named;
 use crate::printable::visible;
 use crate::refusal::LocalRefusal;
-use sentences::{as_mcp_server, by, end_it, login_time, looked_for, needs_login};
+use sentences::{as_mcp_server, by, end_it, login_time, looked_for, needs_login, no_account};
 
 /// Why a call was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -108,10 +108,8 @@ pub enum BrokerError {
     /// The other side cannot be reached.
     #[error("{0}")]
     Network(String),
-    /// The pool has no account.
-    #[error(
-        "provider-auth has no {kind}account for {provider} in the namespace {namespace}; sign in or add an API key first"
-    )]
+    /// The pool has no account that may serve.
+    #[error("{}", no_account(kind, provider, namespace, switched_off))]
     NoAccount {
         /// The provider of the pool.
         provider: String,
@@ -119,6 +117,8 @@ pub enum BrokerError {
         namespace: String,
         /// `""`, `"API key "` or `"subscription "`: what the mode asks for.
         kind: &'static str,
+        /// Those that would serve if they were not switched off.
+        switched_off: Vec<AccountId>,
     },
     /// The credential does not belong there.
     #[error("{0}")]
@@ -242,6 +242,7 @@ impl BrokerError {
                 account.as_ref().map(AccountId::as_str)
             }
             Self::RefreshFailed { account, .. } => Some(account.as_str()),
+            Self::NoAccount { switched_off, .. } => switched_off.first().map(AccountId::as_str),
             Self::Shared(error) => error.account(),
             _ => None,
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use provider_auth_policy::{Standing, Timestamp};
+use provider_auth_policy::{AccountId, Standing, Timestamp};
 
 use crate::named;
 use crate::printable::visible;
@@ -47,6 +47,29 @@ pub(super) fn login_time(limit: Option<Duration>) -> String {
             limit.as_secs_f64().ceil()
         ),
         None => "in the time that its server gives; start it again".to_owned(),
+    }
+}
+
+pub(super) fn no_account(
+    kind: &str,
+    provider: &str,
+    namespace: &str,
+    switched_off: &[AccountId],
+) -> String {
+    let switch_on = |id| format!("with updateAccount(\"{id}\", {{ enabled: true }})");
+    match switched_off {
+        [] => format!(
+            "provider-auth has no {kind}account for {provider} in the namespace {namespace}; sign in or add an API key first"
+        ),
+        [id] => format!(
+            "the {kind}account {id} of {provider} is switched off; switch it on {}",
+            switch_on(id)
+        ),
+        [id, ..] => format!(
+            "all {} {kind}accounts of {provider} in the namespace {namespace} are switched off; switch one on {}",
+            switched_off.len(),
+            switch_on(id)
+        ),
     }
 }
 

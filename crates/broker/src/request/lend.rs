@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use provider_auth_policy::{
-    AccountId, Freshness, Mode, Pool, Reason, Request, Rule, Selection, SharedState, Timestamp,
+    AccountId, Freshness, Pool, Reason, Request, Rule, Selection, SharedState, Timestamp,
     cache_life, claim_probe, explain, freshness, pin_to_owner,
 };
 use tokio::runtime::Handle;
 use tracing::Level;
 
 use super::attempts::Attempt;
+use super::no_account::no_account;
 use super::pending::{AuthRequest, Lease, PendingRequest};
 use super::{PoolNow, RequestService, address};
 use crate::config::Provider;
 use crate::error::BrokerError;
-use crate::named;
 use crate::notifier::{About, EventKind};
 use crate::refresh::Due;
 use crate::refusal::LocalRefusal;
@@ -228,11 +228,7 @@ impl RequestService {
             (Selection::UnknownAccount, _) => {
                 BrokerError::unknown_account(pending.request.pin.as_deref().unwrap_or_default())
             }
-            _ => BrokerError::NoAccount {
-                provider,
-                namespace: named::name(&pending.request.namespace),
-                kind: wanted(pending.provider.rotation.mode),
-            },
+            _ => no_account(pending, accounts),
         }
     }
 
@@ -375,13 +371,4 @@ fn log_choice(pool: &Pool<'_>, request: &Request, selection: &Selection) {
 fn path_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/').map_or("", |at| &rest[at..])
-}
-
-/// The kind of account that a mode asks for, as part of a sentence.
-fn wanted(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Auto => "",
-        Mode::Subscription => "subscription ",
-        Mode::Api => "API key ",
-    }
 }

@@ -9,6 +9,7 @@
 //! | … it tests a limit | first writes down that it does, so that one request of all processes tests | `headers.rs` |
 //! | all rest, the soonest within `maxWaitMs` | waits, and looks again whenever an account changes | `wait.rs` |
 //! | all rest longer, or need a person | is refused, with the cause and what helps | `lend.rs` |
+//! | there is none, or all are switched off | is refused, and told how there is one | `no_account.rs` |
 //! | no account may go to its origin | is refused, with what to sign in to again | `destination.rs` |
 //!
 //! | what the answer says | what follows | file |
@@ -23,6 +24,7 @@ mod attempts;
 mod destination;
 mod headers;
 mod lend;
+mod no_account;
 mod pending;
 mod report;
 mod wait;

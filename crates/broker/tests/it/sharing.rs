@@ -4,6 +4,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use provider_auth_broker::config::RequestRotation;
 use provider_auth_broker::{AccountChanges, Action, AuthRequest, Filter, Force, Revoke};
 use serde_json::json;
 
@@ -57,6 +58,53 @@ async fn accounts_that_are_added_switched_off_or_removed_count_at_the_next_reque
     assert_eq!(
         two.list_accounts(&Filter::default()).await.unwrap().len(),
         1
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_every_account_is_switched_off_that_is_said_with_how_to_switch_one_on() {
+    let process = World::new().process();
+    let (first, second) = (process.add_key("a").await, process.add_key("b").await);
+    let switch = |enabled| AccountChanges {
+        enabled: Some(enabled),
+        ..AccountChanges::default()
+    };
+    let refused = async |asked: &AuthRequest| {
+        let error = process.headers(asked).await.err().unwrap();
+        assert_eq!(error.code(), "NO_ACCOUNT");
+        (error.account().map(str::to_owned), error.to_string())
+    };
+    process.update_account(&first, switch(false)).await.unwrap();
+    let pinned = AuthRequest {
+        account: Some("a".to_owned()),
+        ..request()
+    };
+    let remedy = format!("switch it on with updateAccount(\"{first}\", {{ enabled: true }})");
+    let one = format!("the account {first} of acme is switched off; {remedy}");
+    assert_eq!(refused(&pinned).await, (Some(first.clone()), one));
+    assert_eq!(process.token().await, "S3CRET-key-b");
+
+    process
+        .update_account(&second, switch(false))
+        .await
+        .unwrap();
+    let (account, why) = refused(&request()).await;
+    assert_eq!(account.as_ref(), Some(&first));
+    let all =
+        "all 2 accounts of acme in the namespace default are switched off; switch one on with";
+    assert!(why.starts_with(all), "{why}");
+
+    // Those of another kind are not what was asked for.
+    let logins = json!({ "mode": "subscription" });
+    let logins = AuthRequest {
+        rotation: Some(Arc::new(RequestRotation::read(&logins).unwrap())),
+        ..request()
+    };
+    let (account, why) = refused(&logins).await;
+    assert_eq!(account, None);
+    assert!(
+        why.starts_with("provider-auth has no subscription account"),
+        "{why}"
     );
 }
 
