@@ -546,6 +546,8 @@ export interface Account {
   failures: number
   /** When `exportVault` moved its login to a bundle. It is `needs_login` until somebody signs in again or imports that bundle. */
   movedAt?: number
+  /** How it was signed in to last, or its key was added. Absent of accounts from before this was kept. */
+  method?: 'browser' | 'device' | 'paste' | 'api-key' | 'assertion' | 'client-credentials' | 'migrated'
   /** How much of each quota window is used, as the provider's headers last said; shared by all processes. Empty where it does not say. */
   quota: QuotaWindow[]
   /** What OpenCode kept beside an API key that `migrate` brought in, such as ids of accounts and gateways. */

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use provider_auth_policy::AccountView;
 use secrecy::SecretString;
 
+use crate::config::Method;
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::migrate::MigrationService;
@@ -116,6 +117,7 @@ impl AccountService {
             namespace,
             label: checked_name("label", label)?.unwrap_or_default(),
             priority: priority.unwrap_or_default(),
+            method: Some(Method::ApiKey.as_str().to_owned()),
             ..Credential::new(&provider.id, Audience::key(&provider), secret, now)
         };
         self.store.store_account(credential, priority).await

@@ -95,6 +95,7 @@ impl LoginService {
             label: made.label.clone().unwrap_or_default(),
             priority: made.priority.unwrap_or_default(),
             identity,
+            method: Some(made.method.as_str().to_owned()),
             ..Credential::new(&made.provider.id, audience, secret, now)
         };
         self.store.store_account(credential, made.priority).await

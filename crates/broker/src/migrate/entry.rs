@@ -282,7 +282,10 @@ fn account(
     now: Timestamp,
 ) -> Result<Understood, Unclear> {
     checked_name("", Some(provider.to_owned())).map_err(|_| "its name can be no provider's")?;
-    let credential = Credential::new(provider, audience, secret, now);
+    let credential = Credential {
+        method: Some("migrated".to_owned()),
+        ..Credential::new(provider, audience, secret, now)
+    };
     Ok(Understood::Account(Box::new(credential), Map::new()))
 }
 

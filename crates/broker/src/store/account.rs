@@ -61,6 +61,8 @@ pub struct Account {
     pub failures: u64,
     /// When its login left in a bundle.
     pub moved_at: Option<Timestamp>,
+    /// How its secret came: a way to log in, or `migrated`; `None` of a record that does not say.
+    pub method: Option<String>,
     /// How much of each quota window is used, as the provider last said, by the window's name.
     pub quota: Vec<(String, Usage)>,
     /// What another program kept beside its API key.
@@ -80,6 +82,7 @@ impl Account {
             updated_at,
             identity,
             moved_at,
+            method,
             ..
         } = &entry.credential;
         Self {
@@ -101,6 +104,7 @@ impl Account {
             successes: counters.successes,
             failures: counters.failures,
             moved_at: *moved_at,
+            method: method.clone(),
             quota: state.quota(&entry.view.id, now),
             metadata: entry
                 .credential
@@ -131,6 +135,7 @@ impl Account {
             successes: 0,
             failures: 0,
             moved_at: None,
+            method: None,
             quota: Vec::new(),
             metadata: serde_json::Map::new(),
         }

@@ -39,6 +39,9 @@ pub(crate) struct Credential {
     /// What it was last made of, if another program had it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) taken_from: Option<TakenFrom>,
+    /// How its secret came: a way to log in, or `migrated`. Early records do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) method: Option<String>,
     #[serde(flatten)]
     pub(crate) other: Unknown,
 }
@@ -77,6 +80,7 @@ impl Credential {
             secret,
             moved_at: None,
             taken_from: None,
+            method: None,
             other: Unknown::default(),
         }
     }
@@ -310,6 +314,7 @@ impl Credential {
                 false => current.identity,
             },
             taken_from: self.taken_from.or(current.taken_from),
+            method: self.method.or(current.method),
             other: match self.other.is_empty() {
                 true => current.other,
                 false => self.other,

@@ -1,7 +1,7 @@
 //! What a user does with accounts, and what becomes of what is known about them.
 
-use provider_auth_broker::{AccountChanges, AccountKind, Filter, Force, Revoke};
-use serde_json::json;
+use provider_auth_broker::{AccountChanges, AccountKind, Filter, Force, MigrateOptions, Revoke};
+use serde_json::{Value, json};
 
 use crate::server::Answer;
 use crate::world::{Process, START, World, config, pass, record_id};
@@ -226,4 +226,47 @@ async fn the_use_of_a_quota_is_shown_until_its_window_resets() {
     }
     pass(601).await;
     assert!(quota(&process).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_keeps_how_its_secret_came_and_an_early_record_does_not_say() {
+    let world = World::new();
+    let process = world.process();
+    let login = process.log_in("ann").await;
+    let key = process.add_key("one").await;
+    let entry = json!({ "anthropic": { "type": "api", "key": "S3CRET-key" } });
+    std::fs::write(world.legacy_file("auth.json"), entry.to_string()).unwrap();
+    let report = process.migrate(MigrateOptions::default()).await.unwrap();
+    let migrated = report.imported[0].account.clone().unwrap().to_string();
+    let method = async |process: &Process, id: &str| {
+        let accounts = process.list_accounts(&Filter::default()).await.unwrap();
+        let account = accounts.into_iter().find(|account| account.id == id);
+        account.unwrap().method
+    };
+    process
+        .refresh_account(&login, Force::EvenIfGood)
+        .await
+        .unwrap();
+    let told = [
+        (&login, "paste"),
+        (&key, "api-key"),
+        (&migrated, "migrated"),
+    ];
+    for (id, expected) in told {
+        let found = method(&world.process(), id).await;
+        assert_eq!(found.as_deref(), Some(expected));
+    }
+
+    // As records have it that were written before this was kept.
+    {
+        let vault = world.vault();
+        let guard = vault.lock(&record_id(&login)).unwrap();
+        let record = vault.reread(&guard).unwrap().unwrap();
+        let mut early: Value = serde_json::from_slice(record.plaintext()).unwrap();
+        assert!(early.as_object_mut().unwrap().remove("method").is_some());
+        vault.replace(&guard, early.to_string().as_bytes()).unwrap();
+    }
+    assert_eq!(method(&process, &login).await, None);
+    process.log_in("ann").await;
+    assert_eq!(method(&process, &login).await.as_deref(), Some("paste"));
 }

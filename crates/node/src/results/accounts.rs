@@ -26,6 +26,7 @@ pub struct Account {
     pub successes: f64,
     pub failures: f64,
     pub moved_at: Option<f64>,
+    pub method: Option<String>,
     pub quota: Vec<QuotaWindow>,
     pub metadata: Option<Map<String, Value>>,
 }
@@ -51,6 +52,7 @@ impl From<broker::Account> for Account {
             successes: account.successes as f64,
             failures: account.failures as f64,
             moved_at: account.moved_at.map(millis),
+            method: account.method,
             quota: list(account.quota),
             metadata: Some(account.metadata).filter(|metadata| !metadata.is_empty()),
         }
