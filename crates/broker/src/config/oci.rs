@@ -231,7 +231,13 @@ impl<'a> Keys<'a> {
             return None;
         }
         self.optional("log_level", |node| {
-            one_of(&node.place, &node.text()?.to_ascii_lowercase(), LOG_LEVELS)
+            let name = node.text()?.to_ascii_lowercase();
+            // As the plugin `opencode-oci-oidc` calls it, whose files are read here too.
+            let name = match name.as_str() {
+                "verbose" => "trace",
+                name => name,
+            };
+            one_of(&node.place, name, LOG_LEVELS)
         })
     }
 

@@ -302,6 +302,19 @@ fn the_log_is_the_users_choice_below_the_environment() {
 }
 
 #[test]
+fn a_level_is_taken_as_opencode_oci_oidc_writes_it() {
+    for (name, level) in [
+        ("VERBOSE", LogLevel::Trace),
+        ("Info", LogLevel::Info),
+        ("NONE", LogLevel::None),
+    ] {
+        let text = MOBILE.replace('{', &format!("{{ \"log_level\": \"{name}\","));
+        let settings = Surroundings::new().users_oci(&text).load().unwrap();
+        assert_eq!(settings.log.level, level, "{name}");
+    }
+}
+
+#[test]
 fn without_a_file_the_places_that_were_searched_are_known() {
     let surroundings = Surroundings::new();
     let at = |path: &str| surroundings.at(&format!("{path}/{FILE}"));
