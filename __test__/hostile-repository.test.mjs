@@ -284,11 +284,16 @@ test('under OpenCode its provider is refused by the name of the file, until a pe
     ['no', 'yes'],
   )
   const authorize = (inputs) => call('POST', '/provider/helper/oauth/authorize', { method, inputs })
-  for (const inputs of [{}, { trust: 'no' }]) await assert.rejects(authorize(inputs), /answered 500/)
+  const isRefused = async (inputs, why) => {
+    const { url, instructions } = await authorize(inputs)
+    assert.equal(url, '')
+    assert.match(instructions, why)
+  }
+  for (const inputs of [undefined, {}, { trust: 'no' }]) await isRefused(inputs, /is not trusted/)
   assert.deepEqual(trap.requests, [])
   const changed = readFileSync(file, 'utf8')
   writeFileSync(file, changed.replace('helper"', 'helper" '))
-  await assert.rejects(authorize({ trust: 'yes' }), /answered 500/)
+  await isRefused({ trust: 'yes' }, /provider-auth\.jsonc/)
   writeFileSync(file, changed)
   const { url } = await authorize({ trust: 'yes' })
   const done = call('POST', '/provider/helper/oauth/callback', { method })

@@ -183,7 +183,7 @@ test('the OpenCode plugin offers the login of the file', async () => {
     process.exit()`)
   assert.equal(offered.label, 'Sign in with a device code')
   assert.equal(offered.url, `${server.origin}/ui/v1/device`)
-  assert.ok(offered.instructions.includes('SDFGHJKL'), offered.instructions)
+  assert.ok(offered.instructions.includes('SDFG-HJKL'), offered.instructions)
   assert.equal(offered.routed, 'function')
 })
 

@@ -1,10 +1,11 @@
 /** The plugin inside the real OpenCode, offline. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import { VARIABLES } from '../npm/dist/opencode/host-credentials.js'
 import { signIn } from './support/agent.mjs'
 import { startMcp } from './support/dialects/mcp.mjs'
 import { startOidcProvider } from './support/oidc.mjs'
@@ -14,7 +15,6 @@ import { startUpstream, throttle } from './support/upstream.mjs'
 
 const KEYS = { A: 'sk-a-7c1e93d05b', B: 'sk-b-e20f6a4d18', C: 'sk-c-95b7d3f02c' }
 const PLUGIN_FILE = new URL('../npm/dist/server.js', import.meta.url)
-const PLUGIN_SOURCE = new URL('../npm/src/server.ts', import.meta.url)
 const PLACEHOLDER = 'kept-by-provider-auth'
 
 let oidc, upstream, sandbox, opencode, served, ownProviders
@@ -131,35 +131,49 @@ test('an API key typed into OpenCode goes to the vault', async () => {
   assert.match((await opencode.run('intake/small-1')).stdout, /served by C/)
 })
 
-test('no file of OpenCode holds a credential', () => {
+test('no file of OpenCode holds a credential, nor what its API tells of the configuration', async () => {
   const sent = upstream.requests.map(({ headers }) => headers.authorization?.replace('Bearer ', '')).filter(Boolean)
   assert.ok(sent.length > 0)
-  assert.deepEqual(opencode.filesWith(...sent, ...Object.values(KEYS)), [])
+  const credentials = [...sent, ...Object.values(KEYS), sandbox.env.PROVIDER_AUTH_KEY]
+  assert.deepEqual(opencode.filesWith(...credentials), [])
+  const { call } = await server()
+  for (const path of ['/config', '/config/providers', '/provider', '/provider/auth']) {
+    const told = JSON.stringify(await call('GET', path))
+    assert.match(told, /pool|desk/, path)
+    for (const credential of credentials) assert.ok(!told.includes(credential), path)
+  }
 })
 
 test('a plugin whose addon does not load lets no request go out bare', async () => {
   const folder = join(sandbox.dir, 'broken')
-  mkdirSync(folder)
-  copyFileSync(PLUGIN_FILE, join(folder, 'server.js'))
+  cpSync(new URL('../npm/dist', import.meta.url), join(folder, 'npm', 'dist'), { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
-  const { default: requests } = await import(pathToFileURL(join(folder, 'server.js')))
-  const config = { provider: { pool: { options: {} }, other: { options: { apiKey: 'its own' } } } }
-  await (await requests(host())).config(config)
-  await assert.rejects(config.provider.pool.options.fetch(upstream.chatUrl), /provider-auth could not start/)
-  assert.equal(config.provider.other.options.fetch, undefined)
+  const config = { provider: { pool: { options: {} }, other: { options: { apiKey: 'its own' } }, stranger: {} } }
+  const plugin = pathToFileURL(join(folder, 'npm', 'dist', 'server.js')).href
+  const { provider, errors, refusal } = JSON.parse(await inVault(configuredSource(config, undefined, 'global', plugin)))
+  assert.match(errors.join(), /provider-auth: it could not start, so nothing was sent: /)
+  assert.match(refusal, /provider-auth: it could not start/)
+  assert.equal(provider.pool.options.fetch, 'function', 'it was ours when the last instance started')
+  assert.equal(provider.other.options.fetch, undefined)
+  assert.equal(provider.stranger.options?.fetch, undefined)
 })
 
-test('the built-in providers that the plugin names by itself are those of the library', async () => {
-  const [, list] = /const BUILT_IN = \[([^\]]*)\]/.exec(readFileSync(PLUGIN_SOURCE, 'utf8'))
+test('the providers that the plugin knows by itself are those of the library, and their variables those of OpenCode', async () => {
   const known = await inVault(`
     const { addon } = await import('${new URL('../npm/dist/addon.js', import.meta.url)}')
-    auth.configure({ dir: '/nowhere/at/all', config: {} })
-    process.env.PROVIDER_AUTH_CONFIG = ''
-    process.env.XDG_CONFIG_HOME = '/nowhere'
     console.log(JSON.stringify(await addon.claimedProviders()))`)
-  const { builtIn } = JSON.parse(known)
-  const named = list.match(/[\w-]+/g)
-  assert.deepEqual(named.toSorted(), builtIn.toSorted())
+  assert.deepEqual([...VARIABLES.keys()].toSorted(), JSON.parse(known).builtIn.toSorted())
+  const all = createOpenCode(sandbox, { providers: {}, config: { enabled_providers: undefined } })
+  const { call } = await all.serve()
+  const listed = new Map((await call('GET', '/provider')).all.map(({ id, env }) => [id, env]))
+  await all.close()
+  opencode.writeConfig({})
+  for (const [id, names] of VARIABLES)
+    assert.deepEqual(
+      (listed.get(id) ?? []).filter((name) => /KEY|TOKEN/.test(name)),
+      names,
+      id,
+    )
 })
 
 /** What of the host's configuration is ours when the plugin cannot start. */
@@ -168,6 +182,8 @@ const HOST_CONFIG = {
     mine: { options: { apiKey: 'its own' } },
     stranger: { options: { baseURL: 'http://127.0.0.1:1/v1' } },
     anthropic: { options: { apiKey: 'its own' } },
+    empty: { options: {} },
+    marked: { options: { auth: {} } },
   },
 }
 
@@ -189,23 +205,17 @@ for (const [what, break_, mend] of [
     () => sandbox.writeConfig({ providers: ownProviders }),
   ],
 ]) {
-  test(`with ${what}, whatever is ours is refused, named by opencode.json or not`, async () => {
+  test(`with ${what}, what is ours is refused, and all else is left alone`, async () => {
     break_()
-    const { provider, refusal } = await configured(HOST_CONFIG)
+    const { provider, errors, refusal } = await configured(HOST_CONFIG)
     mend()
-    assert.match(refusal, /provider-auth could not start, so nothing was sent/)
+    assert.match(errors.join(), /provider-auth: it could not start, so nothing was sent: /)
+    assert.match(refusal, /provider-auth: it could not start, so nothing was sent: /)
     const routed = Object.keys(provider).filter((id) => provider[id].options.fetch === 'function')
-    // Built in, with an account; those without one are configured in a file that can be read, or not to be told.
-    for (const id of ['openai', 'google', 'github-copilot', 'pool', 'desk', 'intake'])
-      assert.ok(routed.includes(id), id)
+    // With an account; configured and named; with `options.auth`.
+    assert.deepEqual(routed.toSorted(), ['desk', 'empty', 'intake', 'marked', 'pool'])
     for (const id of routed) assert.equal(provider[id].options.apiKey, PLACEHOLDER)
-    for (const id of ['mine', 'anthropic']) assert.deepEqual(provider[id], HOST_CONFIG.provider[id])
-    assert.equal(
-      routed.includes('stranger'),
-      what.includes('no JSON'),
-      'what may be ours is refused only when it cannot be told',
-    )
-    if (!what.includes('no JSON')) assert.ok(routed.includes('empty'))
+    for (const id of ['mine', 'anthropic', 'stranger']) assert.deepEqual(provider[id], HOST_CONFIG.provider[id])
   })
 }
 
@@ -222,16 +232,23 @@ for (const name of ['apiKey', 'options', 'provider', 'resource', 'config', 'fetc
   })
 }
 
-test('while the vault cannot be opened, whatever may have an account is refused', async () => {
-  const source = configuredSource({ provider: { ...HOST_CONFIG.provider, empty: {} } })
-  const { stdout, stderr } = await sandbox.run(source, {
-    env: { PROVIDER_AUTH_KEY: randomBytes(32).toString('base64') },
+for (const [when, state, routed] of [
+  ['after a start that read it, what had an account is ours', undefined, ['desk', 'empty', 'intake', 'marked', 'pool']],
+  // It has accounts, and nothing tells of which providers.
+  ['at the first start, whatever may have an account is ours', 'fresh', ['cursor', 'desk', 'empty', 'google', 'pool']],
+]) {
+  test(`while the vault cannot be opened: ${when}`, async () => {
+    const env = { PROVIDER_AUTH_KEY: randomBytes(32).toString('base64') }
+    if (state !== undefined) env.XDG_STATE_HOME = join(sandbox.dir, state)
+    const { stdout, stderr } = await sandbox.run(configuredSource(HOST_CONFIG), { env })
+    assert.notEqual(stdout, '', stderr)
+    const { provider, refusal } = JSON.parse(stdout)
+    for (const id of routed) assert.equal(provider[id].options.fetch, 'function', id)
+    for (const id of ['mine', 'stranger', 'anthropic']) assert.deepEqual(provider[id], HOST_CONFIG.provider[id])
+    assert.match(refusal, /provider-auth: .*key/)
+    assert.equal(provider.openai === undefined, state === undefined)
   })
-  assert.notEqual(stdout, '', stderr)
-  const { provider } = JSON.parse(stdout)
-  for (const id of ['pool', 'desk', 'empty', 'openai']) assert.equal(provider[id].options.fetch, 'function', id)
-  for (const id of ['mine', 'stranger', 'anthropic']) assert.deepEqual(provider[id], HOST_CONFIG.provider[id])
-})
+}
 
 test('with a broken project file, opencode run says why and sends nothing, and goes on once it is mended', async () => {
   upstream.forget()
@@ -240,7 +257,7 @@ test('with a broken project file, opencode run says why and sends nothing, and g
   try {
     const { code, stderr } = await opencode.run('intake/small-1')
     assert.equal(code, 1)
-    assert.match(stderr, /provider-auth could not start, so nothing was sent: .*provider-auth\.jsonc/)
+    assert.match(stderr, /provider-auth: it could not start, so nothing was sent: .*provider-auth\.jsonc/)
     assert.deepEqual(upstream.requests, [])
   } finally {
     rmSync(file)
@@ -250,8 +267,10 @@ test('with a broken project file, opencode run says why and sends nothing, and g
 
 test('plugin options of a project do not configure the broker', async () => {
   const options = { config: { providers: { pool: { origins: ['https://elsewhere.test'] } } } }
-  assert.match(await refusal(options, 'local'), /counts only in your own opencode\.json/)
-  assert.equal(await refusal(options, 'global'), undefined)
+  const { errors, provider } = await configured({ provider: { pool: {} } }, options, 'local')
+  assert.match(errors.join(), /counts only in your own opencode\.json/)
+  assert.equal(provider.pool.options.fetch, 'function')
+  assert.deepEqual((await configured({ provider: { pool: {} } }, options, 'global')).errors, [])
 })
 
 test('a provider whose key stands in opencode.json is left alone', async () => {
@@ -299,32 +318,26 @@ async function accountsOf(provider) {
   return JSON.parse(await inVault(`console.log(JSON.stringify(await auth.listAccounts({ provider: '${provider}' })))`))
 }
 
-/** What the requests of a fresh host say when the plugin was given `options` by a file of that scope. */
-async function refusal(options, scope) {
-  const { refusal } = await configured({ provider: { pool: {} } }, options, scope)
-  return refusal
-}
-
 /** Runs the plugin's config hook in a process of its own and returns the config as JSON, each function as its type. */
 async function configured(config, options, scope = 'global') {
   return JSON.parse(await inVault(configuredSource(config, options, scope)))
 }
 
-function configuredSource(config, options, scope = 'global') {
+/** Prints the configuration, the errors that were logged, and what a request to `pool` was told if it was refused. */
+function configuredSource(config, options, scope = 'global', plugin = PLUGIN_FILE) {
   return `
-    const { default: requests } = await import('${PLUGIN_FILE}')
+    const { default: requests } = await import('${plugin}')
     const options = ${JSON.stringify(options)}
     const config = { ...${JSON.stringify(config)}, plugin_origins: [{ spec: ['provider-auth', options], scope: '${scope}' }] }
+    const errors = []
+    const log = async ({ body }) => { if (body.level === 'error') errors.push(body.message) }
+    await (await requests({ client: { app: { log } } }, options)).config(config)
     let refusal
-    await (await requests({ client: { app: { log: async (entry) => { refusal = entry.body.message } } } }, options)).config(config)
-    console.log(JSON.stringify({ ...config, refusal }, (_, value) => (typeof value === 'function' ? 'function' : value)))`
+    try { await config.provider.pool?.options?.fetch?.('${upstream.chatUrl}', { method: 'HEAD' }) } catch (fault) { refusal = fault.message }
+    console.log(JSON.stringify({ ...config, errors, refusal }, (_, value) => (typeof value === 'function' ? 'function' : value)))`
 }
 
 /** The file of the project that the children of the sandbox work in. */
 function projectFile() {
   return join(sandbox.work, 'provider-auth.jsonc')
-}
-
-function host() {
-  return { client: { app: { log: async () => {} } } }
 }

@@ -99,6 +99,31 @@ test('a process that met a stopped keychain opens the vault once it answers', as
   assert.deepEqual(seen, { refusal: 'KEYCHAIN_TIMEOUT', accounts: 1 })
 })
 
+test('under OpenCode, accounts of a keychain that answers late join once it does', async () => {
+  const source = `
+    const { default: requests } = await import('${new URL('../npm/dist/server.js', import.meta.url)}')
+    const config = {}
+    const disposed = new Promise((resolve) => {
+      const client = { app: { log: async () => {} }, session: { status: async () => ({ data: {} }) }, instance: { dispose: async () => resolve(true) } }
+      requests({ client }).then((hooks) => hooks.config(config)).then(() => console.log(JSON.stringify(Object.keys(config.provider ?? {}))))
+    })
+    const alive = setInterval(() => {}, 1_000)
+    console.log(JSON.stringify(await disposed))
+    clearInterval(alive)
+    process.exit()`
+  process.kill(Number(SECRET_SERVICE_PID), 'SIGSTOP')
+  const host = sandbox.start(source, { env: { XDG_STATE_HOME: join(sandbox.dir, 'first-start') } })
+  let atFirst
+  try {
+    atFirst = JSON.parse(await host.line(/^\[/))
+  } finally {
+    process.kill(Number(SECRET_SERVICE_PID), 'SIGCONT')
+  }
+  assert.deepEqual(atFirst, [], 'nothing was known of desk')
+  assert.equal(await host.line(/^true/), 'true', 'the instance begins anew')
+  await host.ended
+})
+
 test('a locked keychain is said to be locked, no prompt is shown, and nothing changes', async () => {
   const before = contents()
   call('/org/freedesktop/secrets', 'Service.Lock', 'array:objpath:/org/freedesktop/secrets/collection/login')

@@ -110,6 +110,7 @@ async function installSystemPackages() {
     script: 'bsdutils',
     ps: 'procps',
     chromium: 'chromium',
+    tmux: 'tmux',
   }
   const names = Object.keys(packageOf).filter((command) => !hasCommand(command))
   const possible = process.platform === 'linux' && process.getuid() === 0 && hasCommand('apt-get')

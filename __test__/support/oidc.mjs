@@ -31,6 +31,7 @@ const SCOPES = 'openid email offline_access'
  * @param {number} [options.accessTokenSeconds] life of an access token, default 3600
  * @param {number} [options.latencyMs] added before each token answer, default 0
  * @param {number} [options.pollSeconds] how long a device waits between two polls, default 1
+ * @param {number} [options.deviceSeconds] life of a device code, default 300
  * @param {number} [options.port] default: a free one
  * @param {string} [options.resource] lets clients register themselves, and issues JWTs for this resource (RFC 7591, 8707)
  */
@@ -38,6 +39,7 @@ export async function startOidcProvider({
   accessTokenSeconds = 3600,
   latencyMs = 0,
   pollSeconds = 1,
+  deviceSeconds = 300,
   port = 0,
   resource,
 } = {}) {
@@ -54,7 +56,14 @@ export async function startOidcProvider({
     ec: { clientId: 'desk-ec', keys: generateKeyPairSync('ec', { namedCurve: 'P-256' }) },
     rsa: { clientId: 'desk-rsa', keys: generateKeyPairSync('rsa', { modulusLength: 2048 }) },
   }
-  const settings = { accessTokenSeconds, latencyMs, answerLatencyMs: 0, reuseGraceMs: 0, fault: undefined }
+  const settings = {
+    accessTokenSeconds,
+    deviceSeconds,
+    latencyMs,
+    answerLatencyMs: 0,
+    reuseGraceMs: 0,
+    fault: undefined,
+  }
   const counters = {
     logins: 0,
     refreshRequests: 0,
@@ -259,7 +268,7 @@ function configuration(adapter, clients, settings, resource) {
     ttl: {
       AccessToken: () => settings.accessTokenSeconds,
       AuthorizationCode: 60,
-      DeviceCode: 300,
+      DeviceCode: () => settings.deviceSeconds,
       Grant: 86_400,
       IdToken: 3600,
       Interaction: 600,

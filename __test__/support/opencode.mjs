@@ -119,39 +119,61 @@ export function createOpenCode(sandbox, { providers, plugin = PLUGIN, config = {
       const headers = {
         authorization: `Basic ${Buffer.from(`opencode:${env.OPENCODE_SERVER_PASSWORD}`).toString('base64')}`,
         'content-type': 'application/json',
-        'x-opencode-directory': project,
       }
-      const request = async (method, path, body) => {
+      const request = async (method, path, body, directory = project) => {
         const signal = AbortSignal.timeout(PATIENCE_MS)
         const url = `http://127.0.0.1:${port}${path}`
         const response = await fetch(url, {
           method,
-          headers,
+          headers: { ...headers, 'x-opencode-directory': directory },
           signal,
           body: body === undefined ? undefined : JSON.stringify(body),
         })
         if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${await response.text()}`)
         return response
       }
+      const callIn = async (directory, method, path, body) => {
+        const text = await (await request(method, path, body, directory)).text()
+        return text === '' ? undefined : JSON.parse(text)
+      }
+      const eventsIn = async (directory) => {
+        const seen = []
+        const waiting = new Set()
+        let cursor = 0
+        const stream = readEvents(await request('GET', '/event', undefined, directory))
+        const reading = (async () => {
+          for await (const event of stream) {
+            seen.push(event)
+            for (const look of waiting) look()
+          }
+        })()
+        // Two may look at once: each takes what comes after what was taken when it began.
+        return (fits) =>
+          new Promise((resolve, reject) => {
+            let index = cursor
+            const look = () => {
+              for (; index < seen.length; index++) {
+                if (!fits(seen[index])) continue
+                waiting.delete(look)
+                cursor = Math.max(cursor, index + 1)
+                return resolve(seen[index])
+              }
+            }
+            waiting.add(look)
+            look()
+            reading.then(() => reject(new Error('the event stream ended')), reject)
+          })
+      }
       return {
         url: `http://127.0.0.1:${port}`,
         child,
         /** Calls the API; resolves to the JSON of the answer, if there is any. */
-        async call(method, path, body) {
-          const text = await (await request(method, path, body)).text()
-          return text === '' ? undefined : JSON.parse(text)
-        },
+        call: (...args) => callIn(project, ...args),
+        /** The same in another folder. */
+        callIn,
         /** Opens the event stream; the function it resolves to reads on until an event fits. */
-        async events() {
-          const stream = readEvents(await request('GET', '/event'))
-          return async (fits) => {
-            for (;;) {
-              const { value, done } = await stream.next()
-              if (done) throw new Error('the event stream ended')
-              if (fits(value)) return value
-            }
-          }
-        },
+        events: () => eventsIn(project),
+        eventsIn,
       }
     },
     /** Ends what still runs. The sandbox removes the files. */

@@ -127,6 +127,17 @@ export function throttle(seconds, times = Infinity) {
   return { status: 429, headers: { 'retry-after': String(seconds) }, body: bodies.throttled, times }
 }
 
+/** The `plan` of a chat in which the model calls a tool. */
+export function toolCall(name, args) {
+  const choice = (delta, finish_reason = null) => {
+    const chunk = { id: 'chatcmpl-local', object: 'chat.completion.chunk', created: 1, model: 'small-1' }
+    return `data: ${JSON.stringify({ ...chunk, choices: [{ index: 0, delta, finish_reason }] })}\n\n`
+  }
+  const call = { index: 0, id: `call_${name}`, type: 'function', function: { name, arguments: JSON.stringify(args) } }
+  const said = { role: 'assistant', content: null, tool_calls: [call] }
+  return { sse: [choice(said), choice({}, 'tool_calls'), 'data: [DONE]\n\n'] }
+}
+
 async function play(plan, response, origin) {
   await sleep(plan.delayMs ?? 0)
   if (plan.hang) return undefined

@@ -6,6 +6,7 @@ import type { ProjectTrust } from '../../../index.js'
 import { projectTrust, trustProject } from '../library.js'
 import { asks, describeTrust } from '../trust.js'
 import type { Prompt } from './host.js'
+import { canAsk } from './surface.js'
 
 /** A provider that waits for a person's trust. */
 export interface WaitingProvider {
@@ -39,12 +40,4 @@ export async function waitingProviders(): Promise<WaitingProvider[]> {
     .filter(asks)
     .flatMap(({ providers }) => providers.filter((provider) => !isServer(provider)))
   return wanted.map(({ id, methods }) => ({ id, methods, prompts: canAsk() ? [prompt] : [], answer }))
-}
-
-/**
- * Tells whether a prompt finds somebody: the command would wait for ever at an input other than a
- * terminal.
- */
-function canAsk(): boolean {
-  return !process.argv.includes('login') || process.stdin.isTTY === true
 }
