@@ -50,9 +50,11 @@ test('engines admits only versions of Node that can require it', () => {
 })
 
 test('every way into the package has its types, and they are in the package', async () => {
+  const ways = (entry) => (Object.values(entry).some((file) => typeof file === 'string') ? [entry] : [])
   for (const [name, entry] of Object.entries(manifest.exports)) {
     if (typeof entry === 'string') continue
-    for (const file of [entry.types, entry.default]) {
+    const entries = [...ways(entry), ...Object.values(entry).filter((way) => typeof way === 'object' && way !== null)]
+    for (const file of entries.flatMap((way) => [way.types, way.default])) {
       assert.ok(existsSync(join(root, file)), `${name}: ${file}`)
       assert.ok(
         manifest.files.some((packed) => file.slice(2).startsWith(packed)),
@@ -60,10 +62,10 @@ test('every way into the package has its types, and they are in the package', as
       )
     }
   }
-  const plugin = await import('provider-auth/server')
+  const plugin = await import('../npm/dist/server.js')
   const declared = [...read('server.d.ts').matchAll(/\b(login\d+): Plugin/g)].map(([, name]) => name)
   assert.deepEqual([...declared, 'default'].sort(), Object.keys(plugin).sort())
-  const file = write(
+  const first = write(
     'plugin.mts',
     `import plugin, { login1 } from 'provider-auth/server'
      const hooks: Promise<object> = plugin({}, { config: {} })
@@ -71,10 +73,22 @@ test('every way into the package has its types, and they are in the package', as
      // @ts-expect-error: a plugin is called
      plugin.config`,
   )
-  const { code, stdout } = await run(tool('tsc'), {
-    args: ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', file],
-  })
-  assert.equal(code, 0, stdout)
+  const second = write(
+    'plugin-v2.mts',
+    `import plugin from 'provider-auth/server'
+     export const cleanup: Promise<(() => Promise<void>) | undefined> = plugin.setup({})
+     // @ts-expect-error: a plugin of OpenCode 2 is an object
+     plugin({})`,
+  )
+  const check = (file, ...options) =>
+    run(tool('tsc'), { args: ['--noEmit', '--strict', '--target', 'es2022', ...options, file] })
+  // OpenCode 1 looks a plugin up without the conditions of a runtime, as bundlers do.
+  for (const { code, stdout } of [
+    await check(first, '--module', 'esnext', '--moduleResolution', 'bundler'),
+    await check(second, '--module', 'nodenext'),
+  ]) {
+    assert.equal(code, 0, stdout)
+  }
 })
 
 for (const [format, name] of [

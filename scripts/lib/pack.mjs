@@ -1,0 +1,93 @@
+// Makes what is published: the package, and one for each platform, which holds the addon. It works on copies, since the
+// package.json of the repository must not name packages that the registry does not have yet.
+
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { NapiCli } from '@napi-rs/cli'
+import { root, run } from './steps.mjs'
+
+/** What npm packs whatever `files` says. */
+const ALWAYS = ['README.md', 'LICENSE']
+
+/**
+ * Packs the built tree into `folder`: the package, and the platforms whose addon lies in the root, or is named by `addons`
+ * (file name to file).
+ *
+ * Returns `{ main, platforms }`, the files that `npm publish` takes, the platforms first.
+ */
+export async function pack(folder, { addons = {} } = {}) {
+  const stage = mkdtempSync(join(tmpdir(), 'provider-auth-pack-'))
+  try {
+    const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    for (const name of [...manifest.files, ...ALWAYS]) {
+      cpSync(join(root, name), join(stage, name), { recursive: true })
+    }
+    // Whoever installs it needs neither, and a script would not be run: OpenCode installs without them.
+    const { scripts, devDependencies, overrides, ...published } = manifest
+    const write = (more) =>
+      writeFileSync(join(stage, 'package.json'), JSON.stringify({ ...published, ...more }, null, 2))
+    write({})
+    const platforms = await platformFolders(stage)
+    // Exactly this version: an addon of another one speaks another language.
+    const optionalDependencies = Object.fromEntries(platforms.map(({ name }) => [name, manifest.version]))
+    write({ optionalDependencies })
+    mkdirSync(folder, { recursive: true })
+    const packed = []
+    for (const platform of platforms) {
+      const addon = addons[platform.main] ?? join(root, platform.main)
+      if (!existsSync(addon)) continue
+      copyFileSync(addon, join(platform.folder, platform.main))
+      guardLoading(platform)
+      packed.push(await npmPack(platform.folder, folder))
+    }
+    return { platforms: packed, main: await npmPack(stage, folder) }
+  } finally {
+    rmSync(stage, { recursive: true, force: true })
+  }
+}
+
+/** The folders of the platforms of `napi.targets`, as napi makes them. */
+async function platformFolders(stage) {
+  await new NapiCli().createNpmDirs({ cwd: stage, npmDir: 'platforms' })
+  const folders = readdirSync(join(stage, 'platforms')).map((name) => join(stage, 'platforms', name))
+  return folders.map((folder) => ({ folder, ...JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) }))
+}
+
+/**
+ * Has the addon of a platform loaded by a script that looks at its size first. OpenCode installs a plugin a second time behind
+ * its user's back; when it ends meanwhile, half a file stays, and to load that would end every OpenCode from then on.
+ */
+function guardLoading({ folder, main, files, ...manifest }) {
+  const { size } = statSync(join(folder, main))
+  const script = `const { statSync } = require('node:fs')
+const { join } = require('node:path')
+
+const addon = join(__dirname, '${main}')
+if (statSync(addon).size !== ${size}) {
+  throw new Error(\`\${addon} is incomplete: its installation was interrupted. Remove \${__dirname} and install again\`)
+}
+module.exports = require('./${main}')
+`
+  writeFileSync(join(folder, 'load.cjs'), script)
+  const guarded = { ...manifest, main: 'load.cjs', files: [...files, 'load.cjs'] }
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(guarded, null, 2))
+}
+
+/** Runs `npm pack` on a folder; returns the file. */
+async function npmPack(source, folder) {
+  const packed = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: source, show: 'nothing' })
+  if (!packed.ok) throw new Error(`npm pack failed: ${packed.output}`)
+  return join(folder, JSON.parse(packed.output.slice(packed.output.indexOf('[')))[0].filename)
+}
