@@ -95,7 +95,8 @@ export function createSandbox({ config, name = 'test' } = {}) {
       process.off('exit', sandbox.cleanup)
       for (const child of children) child.kill('SIGKILL')
       if (process.cwd().startsWith(dir)) process.chdir(tmpdir())
-      rmSync(dir, { recursive: true, force: true })
+      // What is under way in this very process may write meanwhile.
+      rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
     },
   }
   process.once('exit', sandbox.cleanup)
