@@ -47,7 +47,7 @@ function providers(first = '') {
 }
 
 test('where something is wrong, each claim is told by where it comes from', async () => {
-  await library.addApiKey({ provider: 'keys', apiKey: 'key-of-nobody' })
+  await library.addApiKey({ provider: 'keys', apiKey: 'key-of-a-test' })
   const { withAccounts, configured, builtIn, mayLack } = await claims()
   assert.deepEqual([withAccounts, configured, mayLack], [['keys'], ['anthropic', 'keys', 'local'], false])
   assert.ok(builtIn.includes('openai') && !builtIn.includes('keys'))

@@ -24,7 +24,7 @@ const POSIX = process.platform !== 'win32'
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'guard-')))
 const home = join(root, 'home')
-const project = join(home, 'work', 'project')
+const project = join(home, 'code', 'project')
 const data = join(home, '.local', 'share')
 test.after(() => rmSync(root, { recursive: true, force: true }))
 
@@ -129,7 +129,7 @@ const secrets = [
   'src/../key.txt',
   '../../.secrets/oci.key',
   '~/.secrets/oci.key',
-  `${home}/./work//../.secrets/oci.key`,
+  `${home}/./code//../.secrets/oci.key`,
   `${home}/.secrets/`,
   `file://${home}/.secrets/oci.key`,
   `file://${home}/%2esecrets/oci.key`,

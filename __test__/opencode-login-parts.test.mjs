@@ -64,7 +64,7 @@ for (const [words, surface] of [
   ['login auth', 'ui'],
 ]) {
   test(`a login in "opencode ${words}" is one of the ${surface}`, () => {
-    assert.equal(surfaceOf(['bun', '/$bunfs/root/opencode', ...words.split(' ')]), surface)
+    assert.equal(surfaceOf(['bun', '/$bunfs/opencode', ...words.split(' ')]), surface)
   })
 }
 

@@ -239,21 +239,14 @@ function inOneLine(screen) {
   return screen.replace(/[┃▀▄╹█]/g, ' ').replace(/\s+/g, ' ')
 }
 
-/** Runs module source in a process of its own on the same vault, and returns what it printed. */
-async function inVault(source) {
-  const { code, stdout, stderr } = await sandbox.run(source)
-  assert.equal(code, 0, stderr)
-  return stdout
-}
-
 async function accountsOf(provider) {
   const accounts = `(await auth.listAccounts({ provider: '${provider}' })).map(({ id, label }) => ({ id, label }))`
-  return JSON.parse(await inVault(`console.log(JSON.stringify(${accounts}))`))
+  return JSON.parse(await sandbox.output(`console.log(JSON.stringify(${accounts}))`))
 }
 
 /** The accounts by which the upstream knows the keys of a provider, each asked for by its id. */
 async function servedOf(provider) {
-  const answers = await inVault(`
+  const answers = await sandbox.output(`
     for (const { id } of await auth.listAccounts({ provider: '${provider}' })) {
       const request = { method: 'POST', body: '{"model":"small-1"}', headers: { 'content-type': 'application/json' } }
       const answer = await auth.createAuthFetch({ provider: '${provider}', account: id })('${upstream.chatUrl}', request)

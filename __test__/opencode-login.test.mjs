@@ -52,7 +52,7 @@ test('two keys piped into the command are two accounts, named by their ends, and
     assert.match(stdout, /Login successful/)
     assert.doesNotMatch(stdout + stderr, /sk-login/)
   }
-  const accounts = await accountsOf('acme')
+  const accounts = await sandbox.accountsOf('acme')
   assert.deepEqual(
     accounts.map(({ label }) => label),
     ['A', 'B'].map((name) => `key …${KEYS[name].slice(-4)}`),
@@ -61,7 +61,7 @@ test('two keys piped into the command are two accounts, named by their ends, and
   const served = []
   for (const { id } of accounts) {
     const other = accounts.find((account) => account.id !== id).id
-    await inVault(`
+    await sandbox.output(`
       await auth.updateAccount('${id}', { enabled: true })
       await auth.updateAccount('${other}', { enabled: false })`)
     const { stdout, stderr } = await opencode.run('acme/small-1')
@@ -80,7 +80,7 @@ for (const [what, input] of [
     assert.equal(code, 1)
     assert.match(stderr, /provider-auth: no key came on standard input/)
     assert.match(stderr, /printf %s "\$KEY" \| opencode auth login --provider shelf --method "API key"/)
-    assert.deepEqual(await accountsOf('shelf'), [])
+    assert.deepEqual(await sandbox.accountsOf('shelf'), [])
   })
 }
 
@@ -102,7 +102,7 @@ for (const [what, input, reason] of [
     assert.equal(code, 1)
     assert.match(stderr, reason)
     assert.doesNotMatch(stdout + stderr, /sk-login|xxx/)
-    assert.deepEqual(await accountsOf('shelf'), [])
+    assert.deepEqual(await sandbox.accountsOf('shelf'), [])
   })
 }
 
@@ -117,7 +117,7 @@ test('two logins in the browser by the command are two accounts; nothing claims 
     assert.doesNotMatch(stdout, /page that opens/)
   }
   assert.deepEqual(
-    (await accountsOf('desk')).map(({ label }) => label),
+    (await sandbox.accountsOf('desk')).map(({ label }) => label),
     ['ada@local.test', 'bob@local.test'],
   )
 })
@@ -137,7 +137,7 @@ test('a code piped into the command signs in', async () => {
   child.stdin.write(`${end}\n`)
   const { code, stderr } = await login.ended
   assert.equal(code, 0, stderr)
-  assert.equal((await accountsOf('desk')).length, 3)
+  assert.equal((await sandbox.accountsOf('desk')).length, 3)
 })
 
 const FAILURES = {
@@ -219,7 +219,7 @@ test('by HTTP, a label and a pool are asked for and heeded, and may be left out'
   await add(KEYS.C, { label: ' at work ', pool: 'office' })
   await add(KEYS.D)
   await add(KEYS.A, { label: '', pool: '' })
-  const [c, ...others] = await accountsOf('shelf')
+  const [c, ...others] = await sandbox.accountsOf('shelf')
   assert.deepEqual([c.label, c.namespace], ['at work', 'office'])
   assert.deepEqual(
     others.map(({ namespace }) => namespace),
@@ -289,15 +289,4 @@ async function callback(provider, method, code) {
 function server() {
   served ??= opencode.serve()
   return served
-}
-
-/** Runs module source in a process of its own on the same vault, and returns what it printed. */
-async function inVault(source) {
-  const { code, stdout, stderr } = await sandbox.run(source)
-  assert.equal(code, 0, stderr)
-  return stdout
-}
-
-async function accountsOf(provider) {
-  return JSON.parse(await inVault(`console.log(JSON.stringify(await auth.listAccounts({ provider: '${provider}' })))`))
 }

@@ -75,7 +75,7 @@ test('signing in again enables the account that was signed in to, and no other',
 })
 
 test('an account that was not added there goes on serving', async () => {
-  await inVault(`await auth.addApiKey({ provider: 'mixed', apiKey: '${KEYS.C}' })`)
+  await sandbox.output(`await auth.addApiKey({ provider: 'mixed', apiKey: '${KEYS.C}' })`)
   await signIn('mixed', KEYS.D)
   await signOut('mixed')
   assert.match((await opencode.run('mixed/small-1')).stdout, /served by C/)
@@ -91,13 +91,13 @@ test('a key that is typed into a dialog of an app moves into the vault, and a me
   const { properties } = await (await events())(({ type }) => type === 'tui.toast.show')
   assert.match(properties.message, /^provider-auth: the key of typed that was typed into OpenCode is in the vault now/)
   await until('the placeholder stands where the key was', () => opencode.authJson().typed?.key === PLACEHOLDER)
-  assert.equal((await accountsOf('typed')).length, 2)
+  assert.equal((await sandbox.accountsOf('typed')).length, 2)
   assert.deepEqual(opencode.filesWith(KEYS.E), [])
 })
 
 test('such a key serves, and a logout disables it too', async () => {
-  const [, { id }] = await accountsOf('typed')
-  await inVault(`await auth.updateAccount('${id}', { priority: -1 })`)
+  const [, { id }] = await sandbox.accountsOf('typed')
+  await sandbox.output(`await auth.updateAccount('${id}', { priority: -1 })`)
   assert.match((await opencode.run('typed/small-1')).stdout, /served by E/)
   await signOut('typed')
   assert.match((await opencode.run('typed/small-1')).stderr, /you signed out of typed with opencode/)
@@ -128,7 +128,7 @@ test('by HTTP, a logout and a login right after it count at once', async () => {
 test('a key of a provider with options.auth joins the pool that these name', async () => {
   opencode.writeAuthJson({ ...opencode.authJson(), pinned: { type: 'api', key: KEYS.E } })
   assert.match((await opencode.run('pinned/small-1')).stdout, /served by E/)
-  const [{ namespace }] = await accountsOf('pinned')
+  const [{ namespace }] = await sandbox.accountsOf('pinned')
   assert.equal(namespace, 'office')
   assert.deepEqual(opencode.filesWith(KEYS.E), [])
 })
@@ -141,7 +141,7 @@ test("a key of a provider that never was ours stays where it is, and is OpenCode
 
 test('a key that it is too late for moves at the next start', async () => {
   opencode.writeAuthJson({ ...opencode.authJson(), foreign: { type: 'api', key: KEYS.D } })
-  const said = await inVault(`
+  const said = await sandbox.output(`
     const { takeTypedKeys } = await import('${new URL('../npm/dist/opencode/typed-keys.js', import.meta.url)}')
     const move = { library: auth, isOurs: (id) => id === 'foreign', poolOf: () => undefined, putPlaceholder: () => {} }
     await takeTypedKeys({ ...move, isInTime: () => false, report: (message) => console.log(message) })`)
@@ -216,7 +216,7 @@ test('a logout of a provider whose accounts came from elsewhere leaves them as t
   const all = memory()
   const { authFile } = all.acme
   writeFileSync(memoryFile(), JSON.stringify({ ...all, elsewhere: { placeholderAt: 1, authFile } }))
-  const said = await inVault(`
+  const said = await sandbox.output(`
     const { noticeLogouts } = await import('${new URL('../npm/dist/opencode/logout.js', import.meta.url)}')
     await noticeLogouts({ library: auth, report: (message) => console.log(message) })`)
   assert.match(
@@ -261,24 +261,13 @@ function memory() {
 async function noticeIn(env) {
   const url = new URL('../npm/dist/opencode/logout.js', import.meta.url)
   return JSON.parse(
-    await inVault(`
+    await sandbox.output(`
       process.env = { ...process.env, ...${env} }
       const { noticeLogouts } = await import('${url}')
       console.log(JSON.stringify(await noticeLogouts({ library: auth, report: () => {} })))`),
   )
 }
 
-/** Runs module source in a process of its own on the same vault, and returns what it printed. */
-async function inVault(source) {
-  const { code, stdout, stderr } = await sandbox.run(source)
-  assert.equal(code, 0, stderr)
-  return stdout
-}
-
-async function accountsOf(provider) {
-  return JSON.parse(await inVault(`console.log(JSON.stringify(await auth.listAccounts({ provider: '${provider}' })))`))
-}
-
 async function enabledOf(provider) {
-  return (await accountsOf(provider)).map(({ enabled }) => enabled)
+  return (await sandbox.accountsOf(provider)).map(({ enabled }) => enabled)
 }

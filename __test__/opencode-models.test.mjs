@@ -116,7 +116,7 @@ test('a file of kept lists that is no such thing is of no effect', async () => {
   }
 })
 
-test('without the option nobody is asked', async () => {
+test('without the option no list is asked for', async () => {
   opencode.writeConfig({ plugin: [PLUGIN] })
   await forget()
   const { providers } = await configured()

@@ -25,7 +25,7 @@ before(async () => {
   const providers = { pool: { origins }, desk: oidc.config({ origins }), duo: { origins } }
   sandbox = createSandbox({ name: 'requests', config: { providers } })
   opencode = open()
-  await inVault(`
+  await sandbox.output(`
     for (const [label, apiKey] of ${JSON.stringify(Object.entries(KEYS))}) {
       await auth.addApiKey({ provider: 'pool', apiKey, label })
       if (label !== 'C') await auth.addApiKey({ provider: 'duo', apiKey, label })
@@ -71,7 +71,7 @@ test('opencode run ends at once, with the time, where the plugin is told so', as
 })
 
 test('a project pins an account and another one a pool, in one server, and a pin does not fall back', async () => {
-  await inVault(`await auth.addApiKey({ provider: 'pool', apiKey: '${KEYS.B}', label: 'B', namespace: 'side' })`)
+  await sandbox.output(`await auth.addApiKey({ provider: 'pool', apiKey: '${KEYS.B}', label: 'B', namespace: 'side' })`)
   const projects = { pinned: { account: 'C' }, pooled: { namespace: 'side' }, lost: { account: 'gone' } }
   const folders = Object.fromEntries(
     Object.entries(projects).map(([name, auth]) => [name, project(name, { pool: { options: { auth } } })]),
@@ -97,7 +97,7 @@ test('a project pins an account and another one a pool, in one server, and a pin
 
 test('a setting of options.auth that is wrong stops that provider only, and says which', async () => {
   const folder = project('wrong', { pool: { options: { auth: { strategy: 'best' } } }, duo: { options: { auth: {} } } })
-  await inVault(`await auth.clearCooldowns({ provider: 'duo' })`)
+  await sandbox.output(`await auth.clearCooldowns({ provider: 'duo' })`)
   const running = await server()
   assert.match(
     await (await begin(running, 'pool', folder)).error(),
@@ -118,7 +118,7 @@ test('a token that ends in the middle of a session is renewed unseen', async () 
 
 test('a login that ends during a request asks to sign in again, in a toast too, and is not sent again', async () => {
   const folder = project('ending', { desk: { options: { auth: { account: 'ada' } } } })
-  await inVault(`
+  await sandbox.output(`
     const [ada] = (await auth.listAccounts({ provider: 'desk' })).filter(({ identity }) => identity.subject === 'ada')
     await auth.updateAccount(ada.id, { label: 'ada' })`)
   const running = await server()
@@ -142,7 +142,7 @@ test('three processes over one vault and tokens of 2 s spend no refresh token tw
   const config = {
     provider: { desk: { ...provider(), options: { baseURL: upstream.baseURL, auth: { account: 'cy' } } } },
   }
-  await inVault(`
+  await sandbox.output(`
     const [cy] = (await auth.listAccounts({ provider: 'desk' })).filter(({ identity }) => identity.subject === 'cy')
     await auth.updateAccount(cy.id, { label: 'cy' })`)
   const shared = open({ config })
@@ -264,10 +264,4 @@ async function signInTo(provider, user) {
   await signIn(await login.line(/^http/), { user })
   const { code, stderr } = await login.ended
   assert.equal(code, 0, stderr)
-}
-
-async function inVault(source) {
-  const { code, stdout, stderr } = await sandbox.run(source)
-  assert.equal(code, 0, stderr)
-  return stdout
 }

@@ -34,7 +34,7 @@ before(async () => {
     config: { permission: PERMISSION },
     env: { SHELL: '/bin/bash' },
   })
-  await inVault(`
+  await sandbox.output(`
     await auth.addApiKey({ provider: 'pool', apiKey: '${KEY}', label: 'ada@example.com' })
     const { signIn } = await import('${new URL('./support/agent.mjs', import.meta.url)}')
     const onPrompt = (prompt) => void signIn(prompt, { user: 'ada' })
@@ -77,7 +77,7 @@ test('an agent learns how the accounts stand, and no secret or address', async (
 })
 
 test('an agent renews a token and is told how it ended', async () => {
-  const before = await inVault(
+  const before = await sandbox.output(
     `console.log((await auth.getAuthHeaders({ provider: 'desk', url: '${upstream.chatUrl}' })).headers.authorization)`,
   )
   assert.match(
@@ -86,7 +86,7 @@ test('an agent renews a token and is told how it ended', async () => {
   )
   const renewed = await answerOf('auth_refresh', { provider: 'desk', account: 'desk of a…@e….com', force: true })
   assert.match(renewed, /^desk of a…@e….com of desk \[\w{26}\]: the token was renewed; good until \d\d:\d\d/)
-  const later = await inVault(
+  const later = await sandbox.output(
     `console.log((await auth.getAuthHeaders({ provider: 'desk', url: '${upstream.chatUrl}' })).headers.authorization)`,
   )
   assert.notEqual(later, before)
@@ -221,10 +221,4 @@ function toolAnswers({ body }) {
 function theirs() {
   const options = { baseURL: upstream.baseURL, apiKey: '{file:../../project/key.txt}' }
   return { npm: '@ai-sdk/openai-compatible', options, models: { 'small-1': { name: 'small' } } }
-}
-
-async function inVault(source) {
-  const { code, stdout, stderr } = await sandbox.run(source)
-  assert.equal(code, 0, stderr)
-  return stdout
 }

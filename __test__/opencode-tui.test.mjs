@@ -213,12 +213,7 @@ step('an API key is added, and shown nowhere', async () => {
 })
 
 step('a login with a device code is added', async () => {
-  await choose('Add an account')
-  await tui.shows(/Add an account: provider/)
-  await choose('desk')
-  await tui.shows(/desk: how/)
-  await choose('device')
-  await tui.shows(/Label of the new account/)
+  await beginToAdd('desk', 'device')
   await tui.press('Enter')
   const screen = await tui.shows(/Open this page/)
   assertDialog('device', screen, 'Sign in to desk', 'Waiting')
@@ -230,12 +225,7 @@ step('a login with a device code is added', async () => {
 })
 
 step('a login with the browser is added', async () => {
-  await choose('Add an account')
-  await tui.shows(/Add an account: provider/)
-  await choose('desk')
-  await tui.shows(/desk: how/)
-  await choose('browser')
-  await tui.shows(/Label of the new account/)
+  await beginToAdd('desk', 'browser')
   await tui.press('Enter')
   await signIn(addressIn(await tui.shows(/Open this page/)), { user: 'bob' })
   await tui.shows(/b…@l….test of desk is in the vault/)
@@ -243,12 +233,7 @@ step('a login with the browser is added', async () => {
 })
 
 step('a login that is denied says why, and leaves nothing behind', async () => {
-  await choose('Add an account')
-  await tui.shows(/Add an account: provider/)
-  await choose('desk')
-  await tui.shows(/desk: how/)
-  await choose('browser')
-  await tui.shows(/Label of the new account/)
+  await beginToAdd('desk', 'browser')
   await tui.press('Enter')
   await signIn(addressIn(await tui.shows(/Open this page/)), { user: 'eve', consent: false })
   assertDialog('denied', await tui.shows(/It did not work/), 'Sign in to desk', 'Back')
@@ -258,12 +243,7 @@ step('a login that is denied says why, and leaves nothing behind', async () => {
 })
 
 step('a code is pasted, once more where it was the wrong one, and shown nowhere', async () => {
-  await choose('Add an account')
-  await tui.shows(/Add an account: provider/)
-  await choose('desk')
-  await tui.shows(/desk: how/)
-  await choose('paste the code')
-  await tui.shows(/Label of the new account/)
+  await beginToAdd('desk', 'paste the code')
   await tui.type('pasted')
   await tui.press('Enter')
   const address = addressIn(await tui.shows(/Open this page/))
@@ -320,6 +300,16 @@ step('a vault that does not open is told with the reason, and OpenCode goes on',
   await tui.press('Enter')
   await tui.shows(/cannot be shown/)
 })
+
+/** Goes from the list of accounts to the label of a new one. */
+async function beginToAdd(provider, method) {
+  await choose('Add an account')
+  await tui.shows(/Add an account: provider/)
+  await choose(provider)
+  await tui.shows((text) => text.includes(`${provider}: how`))
+  await choose(method)
+  await tui.shows(/Label of the new account/)
+}
 
 step('no screen shows a secret or an e-mail address', () => {
   const secrets = [...Object.values(KEYS), ...oidc.issuedTokens(), sandbox.env.PROVIDER_AUTH_KEY]

@@ -30,7 +30,7 @@ before(async () => {
   opencode = createOpenCode(sandbox, {
     providers: Object.fromEntries(Object.keys(providers).map((id) => [id, upstream.baseURL])),
   })
-  await inVault(`
+  await sandbox.output(`
     const a = await auth.addApiKey({ provider: 'pool', apiKey: '${KEYS.A}', label: 'A' })
     const b = await auth.addApiKey({ provider: 'pool', apiKey: '${KEYS.B}', label: 'B' })
     await auth.updateAccount(a.id, { priority: 1 })
@@ -69,7 +69,7 @@ test('while every account rests, OpenCode learns until when and nothing is sent'
   upstream.behave()
   upstream.plan('A', throttle(3_600))
   upstream.plan('B', throttle(3_600))
-  await inVault(`
+  await sandbox.output(`
     await auth.clearCooldowns({ provider: 'pool' })
     const request = { method: 'POST', body: '{"model":"small-1"}', headers: { 'content-type': 'application/json' } }
     const { status } = await auth.createAuthFetch({ provider: 'pool' })('${upstream.chatUrl}', request)
@@ -109,7 +109,7 @@ test('opencode auth login ends with an account in the vault that serves', async 
   const { code, stdout } = await login.ended
   assert.equal(code, 0, stdout)
 
-  const [account] = await accountsOf('desk')
+  const [account] = await sandbox.accountsOf('desk')
   assert.equal(account.kind, 'oauth')
   assert.equal(account.identity.subject, 'ada')
   assert.deepEqual(opencode.authJson(), { desk: { type: 'api', key: PLACEHOLDER } })
@@ -125,7 +125,7 @@ test('an API key typed into OpenCode goes to the vault', async () => {
   assert.equal(kind, 'code')
   await call('POST', '/provider/intake/oauth/callback', { method, code: KEYS.C })
 
-  const [account] = await accountsOf('intake')
+  const [account] = await sandbox.accountsOf('intake')
   assert.equal(account.kind, 'api')
   assert.equal(opencode.authJson().intake.key, PLACEHOLDER)
   assert.match((await opencode.run('intake/small-1')).stdout, /served by C/)
@@ -150,7 +150,9 @@ test('a plugin whose addon does not load lets no request go out bare', async () 
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
   const config = { provider: { pool: { options: {} }, other: { options: { apiKey: 'its own' } }, stranger: {} } }
   const plugin = pathToFileURL(join(folder, 'npm', 'dist', 'server.js')).href
-  const { provider, errors, refusal } = JSON.parse(await inVault(configuredSource(config, undefined, 'global', plugin)))
+  const { provider, errors, refusal } = JSON.parse(
+    await sandbox.output(configuredSource(config, undefined, 'global', plugin)),
+  )
   assert.match(errors.join(), /provider-auth: it could not start, so nothing was sent: /)
   assert.match(refusal, /provider-auth: it could not start/)
   assert.equal(provider.pool.options.fetch, 'function', 'it was ours when the last instance started')
@@ -159,7 +161,7 @@ test('a plugin whose addon does not load lets no request go out bare', async () 
 })
 
 test('the providers that the plugin knows by itself are those of the library, and their variables those of OpenCode', async () => {
-  const known = await inVault(`
+  const known = await sandbox.output(`
     const { addon } = await import('${new URL('../npm/dist/addon.js', import.meta.url)}')
     console.log(JSON.stringify(await addon.claimedProviders()))`)
   assert.deepEqual([...VARIABLES.keys()].toSorted(), JSON.parse(known).builtIn.toSorted())
@@ -225,7 +227,7 @@ for (const name of ['apiKey', 'options', 'provider', 'resource', 'config', 'fetc
     const source = `
       Object.prototype[${JSON.stringify(name)}] = { origins: ['https://elsewhere.test'], account: 'nobody' }
       ${configuredSource({ provider: { empty: {} } })}`
-    const { provider, refusal } = JSON.parse(await inVault(source))
+    const { provider, refusal } = JSON.parse(await sandbox.output(source))
     assert.equal(refusal, undefined)
     for (const id of ['empty', 'pool'])
       assert.deepEqual([provider[id].options.apiKey, provider[id].options.fetch], [PLACEHOLDER, 'function'], id)
@@ -281,7 +283,7 @@ test('a provider whose key stands in opencode.json is left alone', async () => {
 
 test('an MCP server is no provider of models, even if one is called the same', async () => {
   const mcp = await startMcp()
-  await inVault(`
+  await sandbox.output(`
     const session = await auth.startLogin({ provider: 'notes', resource: '${mcp.url}', method: 'paste' })
     const { headers } = await fetch(session.url, { redirect: 'manual' })
     await session.finish(headers.get('location'))`)
@@ -307,20 +309,9 @@ function server() {
   return served
 }
 
-/** Runs module source in a process of its own on the same vault, and returns what it printed. */
-async function inVault(source) {
-  const { code, stdout, stderr } = await sandbox.run(source)
-  assert.equal(code, 0, stderr)
-  return stdout
-}
-
-async function accountsOf(provider) {
-  return JSON.parse(await inVault(`console.log(JSON.stringify(await auth.listAccounts({ provider: '${provider}' })))`))
-}
-
 /** Runs the plugin's config hook in a process of its own and returns the config as JSON, each function as its type. */
 async function configured(config, options, scope = 'global') {
-  return JSON.parse(await inVault(configuredSource(config, options, scope)))
+  return JSON.parse(await sandbox.output(configuredSource(config, options, scope)))
 }
 
 /** Prints the configuration, the errors that were logged, and what a request to `pool` was told if it was refused. */

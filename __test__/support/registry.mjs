@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { freePort } from './ports.mjs'
 import { until } from './until.mjs'
 
 /** Starts the registry; nothing is in it. */
@@ -66,12 +66,4 @@ async function signUp(origin) {
   })
   if (!response.ok) throw new Error(`the registry answered ${response.status}: ${await response.text()}`)
   return (await response.json()).token
-}
-
-async function freePort() {
-  const probe = createServer()
-  await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address()
-  await new Promise((resolve) => probe.close(resolve))
-  return port
 }

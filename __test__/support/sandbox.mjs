@@ -90,6 +90,17 @@ export function createSandbox({ config, name = 'test' } = {}) {
       const { child, ended } = sandbox.start(source, options)
       return within(`the end of process ${child.pid} with ${source}`, ended, LONGEST_RUN_MS)
     },
+    /** The same of a script that must succeed: resolves to what it printed. */
+    async output(source, options) {
+      const { code, stdout, stderr } = await sandbox.run(source, options)
+      if (code !== 0) throw new Error(`ended with ${code}: ${stderr}`)
+      return stdout
+    },
+    /** The accounts of a provider in the vault, as another process reads them. */
+    async accountsOf(provider) {
+      const filter = JSON.stringify({ provider })
+      return JSON.parse(await sandbox.output(`console.log(JSON.stringify(await auth.listAccounts(${filter})))`))
+    },
     /** Ends the children and removes the folder. */
     cleanup() {
       process.off('exit', sandbox.cleanup)

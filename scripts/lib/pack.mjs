@@ -34,7 +34,7 @@ export async function pack(folder, { addons = {} } = {}) {
     for (const name of [...manifest.files, ...ALWAYS]) {
       cpSync(join(root, name), join(stage, name), { recursive: true })
     }
-    // Whoever installs it needs neither, and a script would not be run: OpenCode installs without them.
+    // Installing it needs neither, and no script would run: OpenCode installs without scripts.
     const { scripts, devDependencies, overrides, ...published } = manifest
     const write = (more) =>
       writeFileSync(join(stage, 'package.json'), JSON.stringify({ ...published, ...more }, null, 2))

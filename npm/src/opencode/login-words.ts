@@ -2,6 +2,14 @@
 import { visible } from '../trust.js'
 import { codeOf, message, reason } from './words.js'
 
+/** What the methods are called where they are offered. */
+export const LABELS = {
+  browser: 'Sign in with the browser',
+  device: 'Sign in with a device code',
+  paste: 'Sign in and paste the code',
+  'api-key': 'API key',
+} as const
+
 /** The errors of a login that need more words than their own. */
 const MORE: Record<string, string> = {
   KEYCHAIN_UNAVAILABLE:

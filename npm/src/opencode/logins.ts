@@ -1,7 +1,7 @@
 /** Under OpenCode: the logins that it offers, in steps that it takes. */
 import { read } from '../own.js'
 import type { AuthHook, Authorization, Failed, Inputs, LoggedIn, Prompt } from './host.js'
-import { askHidden, awaited, instructionsOf, notRead, reasonOf, type Wanted, wrongCode } from './login-words.js'
+import { askHidden, awaited, instructionsOf, LABELS, notRead, reasonOf, type Wanted, wrongCode } from './login-words.js'
 import { readHidden, readPiped } from './read-key.js'
 import { canAsk, type Surface } from './surface.js'
 import type { WaitingProvider } from './trust.js'
@@ -34,13 +34,6 @@ export interface Surroundings {
   report(message: string): void
   /** Notes that this account was added here, just before OpenCode is handed our placeholder; never rejects. */
   remember(account: Account): void | Promise<void>
-}
-
-const LABELS: Record<Method, string> = {
-  browser: 'Sign in with the browser',
-  device: 'Sign in with a device code',
-  paste: 'Sign in and paste the code',
-  'api-key': 'API key',
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Signing out under OpenCode. `opencode auth logout` and the apps delete OpenCode's entry and tell
- * nobody, so it is found out when an instance starts: where our placeholder was and is gone.
+ * Signing out under OpenCode. `opencode auth logout` and the apps delete OpenCode's entry and tell no
+ * plugin, so it is found out when an instance starts: where our placeholder was and is gone.
  */
 import { read } from '../own.js'
 import { type FileEntry, readAuthFile } from './auth-file.js'

@@ -35,7 +35,7 @@ impl RotationKeys {
     }
 }
 
-/// What requests set of the rotation of their pool, over what is configured. Whoever calls is a
+/// What requests set of the rotation of their pool, over what is configured. The caller is a
 /// program of the user's, so it counts like their own configuration.
 pub struct RequestRotation {
     keys: RotationKeys,

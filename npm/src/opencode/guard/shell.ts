@@ -327,7 +327,7 @@ function readDocument(reading: Reading, mark: Mark): string {
 }
 
 function setVariable(command: Command, patterns: string[], variables: Variables): void {
-  // Nobody sets more in one command.
+  // No command sets more.
   const words = command.words.slice(0, 50).map(({ patterns: [text = ''] }) => text)
   const isFirst = command.words.length <= 50 && words.every((text) => /^[A-Za-z_]\w{0,200}\+?=/.test(text))
   if (!isFirst && !words.some((text) => DECLARING.has(text))) return

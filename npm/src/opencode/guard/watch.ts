@@ -68,7 +68,7 @@ export async function createWatch(where: Surroundings): Promise<Watch> {
     // Of a search's output, what comes from guarded files is left out afterwards.
     if (place.kind === 'folder') return deed === 'search' && (await lookout.isInProject(folder))
     if (deed === 'search') return true
-    // Else nobody could copy a project that has such a file.
+    // Else a project that has such a file could not be copied.
     if (deed === 'copy') return lookout.isInProject(place.path)
     return names.length > 0 && !names.some((name) => fits(name.toLowerCase(), basename(place.path).toLowerCase(), true))
   }

@@ -67,7 +67,7 @@ export function createLive(api: Api, { createSignal }: Pick<Signals, 'createSign
   let reading: Promise<void> | undefined
   /** An event was heard, and a look is due. */
   let isDue = false
-  /** The vault has been read, so that reading it asks nobody for anything. */
+  /** The vault has been read, so that reading it asks no person for anything. */
   let isOpen = false
 
   const load = async (retry: boolean): Promise<Snapshot> => {
@@ -75,12 +75,12 @@ export function createLive(api: Api, { createSignal }: Pick<Signals, 'createSign
     if (!api.state.ready) return NOTHING
     const at = Date.now()
     try {
-      // While the vault does not open, only what asks nobody for anything is called.
+      // While the vault does not open, only what asks no person for anything is called.
       if (!retry && !isOpen) {
         const status = await library.vaultStatus()
         const words = vaultWords(status)
         if (words !== undefined) return { ...NOTHING, at, read: true, fault: words }
-        // A vault is made by whoever adds the first account.
+        // The first account that is added makes the vault.
         if (status.state === 'empty')
           return { ...NOTHING, at, read: true, providers: await library.configuredProviders() }
       }

@@ -1,6 +1,6 @@
 /** Under OpenCode 2: the ways to sign in that it offers beside its own. */
 import { read } from '../../own.js'
-import { instructionsOf, reasonOf, wrongCode } from '../login-words.js'
+import { instructionsOf, LABELS, reasonOf, wrongCode } from '../login-words.js'
 import { maskIdentity } from '../mask.js'
 import type { WaitingProvider } from '../trust.js'
 import { PLACEHOLDER } from '../who-serves.js'
@@ -34,13 +34,6 @@ export interface LoginParts {
  * without a connection would end that.
  */
 const OTHERS = 'provider-auth'
-
-const LABELS: Record<Method, string> = {
-  browser: 'Sign in with the browser',
-  device: 'Sign in with a device code',
-  paste: 'Sign in and paste the code',
-  'api-key': 'API key',
-}
 
 /** OpenCode would renew what ends; our accounts are renewed where they are kept. 9999-12-31, in ms. */
 const NEVER = 253_402_214_400_000

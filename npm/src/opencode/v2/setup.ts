@@ -74,7 +74,7 @@ function signInOf(provider: string): SignIn {
   return { provider, surface: 'connect', isOffered: true }
 }
 
-/** Nobody signs out here, or chooses an account for a session: that takes screens of ours. */
+/** Signing out, and choosing an account for a session, take screens of ours, which are not here. */
 const none = (): undefined => undefined
 
 /** What came with 2.0.4; an older one would end in a riddle. */
