@@ -3,10 +3,11 @@
  * nothing else.
  */
 import { spawn } from 'node:child_process'
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
+import { accessSync, constants, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { removeFolder } from './remove-folder.mjs'
 
 /** How long one page may take to become the next. */
 const PATIENCE_MS = 30_000
@@ -73,7 +74,7 @@ export async function startChromium(program) {
       await Promise.race([send('Browser.close').catch(() => {}), sleep(2_000)])
       await Promise.race([ended, sleep(3_000)])
       kill()
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
+      removeFolder(profile)
     },
   }
 }

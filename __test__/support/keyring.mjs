@@ -4,10 +4,11 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { removeFolder } from './remove-folder.mjs'
 import { until } from './until.mjs'
 
 const SERVICE = 'org.freedesktop.secrets'
@@ -124,7 +125,7 @@ export function createSession() {
         child.kill('SIGKILL')
       }
       await Promise.all([...running].map(({ ended }) => ended))
-      rmSync(dir, { recursive: true, force: true })
+      removeFolder(dir)
     },
   }
   return session

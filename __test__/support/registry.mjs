@@ -1,10 +1,11 @@
 /** A registry of npm packages on this machine: Verdaccio, which knows no other registry, so that what it does not have is not found. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { freePort } from './ports.mjs'
+import { removeFolder } from './remove-folder.mjs'
 import { until } from './until.mjs'
 
 /** Starts the registry; nothing is in it. */
@@ -52,7 +53,7 @@ export async function startRegistry() {
     async close() {
       child.kill('SIGTERM')
       await ended
-      rmSync(folder, { recursive: true, force: true })
+      removeFolder(folder)
     },
   }
 }

@@ -4,11 +4,12 @@
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
+import { removeFolder } from './remove-folder.mjs'
 import { within } from './until.mjs'
 
 /** Of a script that is run to its end; the longest waits for half a minute for a server that hangs. */
@@ -106,8 +107,7 @@ export function createSandbox({ config, name = 'test' } = {}) {
       process.off('exit', sandbox.cleanup)
       for (const child of children) child.kill('SIGKILL')
       if (process.cwd().startsWith(dir)) process.chdir(tmpdir())
-      // What is under way in this very process may write meanwhile.
-      rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
+      removeFolder(dir)
     },
   }
   process.once('exit', sandbox.cleanup)
