@@ -38,8 +38,8 @@ async function packagesAndAddon() {
 }
 
 async function typeScript() {
-  const sources = ['npm/src', 'index.d.ts', 'tsconfig.json', 'npm/tsconfig.json']
-  return isFresh({ sources, outputs: ['npm/dist/index.js'] }) ? upToDate() : buildTypeScript()
+  const sources = ['npm/src', 'cli/src', 'index.d.ts', 'tsconfig.json', 'npm/tsconfig.json']
+  return isFresh({ sources, outputs: ['npm/dist/index.js', 'npm/dist/cli/main.js'] }) ? upToDate() : buildTypeScript()
 }
 
 function upToDate() {

@@ -1,0 +1,30 @@
+/** The command as a whole: its answers, errors and exit codes, whatever command it is. */
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { answer, command, failure } from './support/cli.mjs'
+import { createSandbox } from './support/sandbox.mjs'
+
+const sandbox = createSandbox({ name: 'cli', config: { providers: {} } })
+after(sandbox.cleanup)
+
+test('an empty vault has no accounts, and says how to get one on standard error', async () => {
+  assert.deepEqual(await answer(sandbox, 'accounts', ['accounts']), { version: 1, accounts: [] })
+  const { code, stdout, stderr } = await command(sandbox, ['accounts'])
+  assert.equal(code, 0)
+  assert.equal(stdout, '')
+  assert.match(stderr, /provider-auth login/)
+  assert.equal((await command(sandbox, ['accounts', '--quiet'])).stderr, '')
+})
+
+test('a command or an option that there is not is a usage error, with what was probably meant', async () => {
+  for (const [args, meant] of [
+    [['acounts'], /accounts/],
+    [['accounts', '--jso'], /--json/],
+    [['accounts', 'a', 'b'], /help/],
+  ]) {
+    const { exit, next, code } = await failure(sandbox, args)
+    assert.equal(exit, 2, args.join(' '))
+    assert.equal(code, 'USAGE')
+    assert.match(next, meant)
+  }
+})

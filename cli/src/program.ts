@@ -1,0 +1,59 @@
+/** The command line: its commands by topic, and how a run of one of them ends. */
+import { Command, CommanderError, Option } from 'commander'
+import { EXIT, faultOf, usageFault } from './faults.js'
+import { addAccounts } from './groups/accounts.js'
+import { addHealth } from './groups/health.js'
+import { addLogin } from './groups/login.js'
+import { addProject } from './groups/project.js'
+import { addRequests } from './groups/requests.js'
+import { addVault } from './groups/vault.js'
+import { createOutput } from './output.js'
+import { runs } from './run.js'
+import { endAtSignals, isTerminal, leave } from './terminal.js'
+import { VERSION } from './version.js'
+
+/** The whole command line, with every command and option. */
+export function createProgram(): Command {
+  const program = new Command('provider-auth')
+    .description('Accounts of model providers: one encrypted vault, rotation, one refresh for all processes.')
+    .version(VERSION, '--version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .showHelpAfterError(false)
+    .enablePositionalOptions()
+  for (const add of [addLogin, addAccounts, addRequests, addProject, addVault, addHealth]) add(program)
+  program
+    .command('screen', { hidden: true })
+    .option('--plain', 'a screen without redraws')
+    .action(runs(() => import('./commands/screen.js')))
+  for (const command of everyCommand(program)) {
+    command.addOption(new Option('--json', 'print the answer as JSON (schemas/cli)'))
+    command.addOption(new Option('-q, --quiet', 'print nothing but the answer and errors'))
+    // Usage errors are thrown, and printed in one place.
+    command.exitOverride().configureOutput({ writeErr: () => {} })
+  }
+  return program
+}
+
+/** Reads the command line and runs it; ends the process. */
+export async function main(args: string[]): Promise<void> {
+  endAtSignals()
+  const program = createProgram()
+  try {
+    await program.parseAsync(isAlone(args) ? ['screen', ...args] : args, { from: 'user' })
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) await leave(EXIT.done)
+    const fault = error instanceof CommanderError ? usageFault(error) : faultOf(error)
+    createOutput({ json: args.includes('--json') }).fault(fault)
+    await leave(fault.exit)
+  }
+}
+
+/** Whether no command is named; without a terminal that is a call for help. */
+function isAlone(args: string[]): boolean {
+  if (args.length === 0) return isTerminal(process.stdin, process.stdout)
+  return args.every((arg) => arg.startsWith('-') && !['-h', '--help', '--version'].includes(arg))
+}
+
+function everyCommand(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(everyCommand)]
+}
