@@ -1,6 +1,6 @@
 /** Providers that only configuration describes: a server that does little as the standards say, and one that knows no people. */
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { sign } from 'node:crypto'
 import { after, test } from 'node:test'
 import { rejection } from './support/desk.mjs'
 import {
@@ -16,6 +16,7 @@ import {
   startServer,
   visit,
 } from './support/dialects/strict.mjs'
+import { newKeyPair } from './support/key-pair.mjs'
 import { createSandbox, LIBRARY_URL } from './support/sandbox.mjs'
 
 const odd = await startOdd()
@@ -50,7 +51,7 @@ test('a login follows the dialect: nested discovery, a JSON exchange with state,
 })
 
 for (const [what, change] of [
-  ['signed by a stranger', { key: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey }],
+  ['signed by a stranger', { key: newKeyPair('rsa', { modulusLength: 2048 }).privateKey }],
   ['of another issuer', { claims: { iss: 'https://evil.example' } }],
   ['for another client', { claims: { aud: 'another' } }],
   ['of another login', { claims: { nonce: 'another' } }],
@@ -132,7 +133,7 @@ test('what the configuration does not allow is no way to log in', async () => {
 /** A server that differs from the standards in whatever a configuration can say. */
 async function startOdd() {
   const memory = createMemory()
-  const { privateKey: key, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const { privateKey: key, publicKey } = newKeyPair('rsa', { modulusLength: 2048 })
   const settings = { key, claims: {} }
   const encoded = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const idToken = (nonce) => {

@@ -148,6 +148,10 @@ test('the library depends on nothing at run time', () => {
   nowhere(/(\bfrom |\b(import|require)\()'(?!\.|node:|@opentui\/solid'|solid-js')[^']+'/, isScreen)
 })
 
+test('a test makes key pairs with newKeyPair, over which Node 20 does not stand still', () => {
+  nowhere(/\bgenerateKeyPair(Sync)?\(/, (file) => file.startsWith('__test__/') && !file.endsWith('/key-pair.mjs'))
+})
+
 test('no test is switched off', () => {
   nowhere(/#\[ignore\b/, (file) => file.endsWith('.rs'))
 })

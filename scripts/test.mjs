@@ -5,7 +5,7 @@
 
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildAddon, buildTypeScript } from './lib/build.mjs'
 import { elapsed, print, root, run } from './lib/steps.mjs'
@@ -206,30 +206,10 @@ async function secretService() {
 
 async function nodeTests() {
   const files = testFiles((file) => !file.startsWith('secret-service'))
-  const options = { env: testEnv, timeoutMs: 25 * minutes }
-  const first = await node([...nodeRunner(NODE_FILES_AT_ONCE), ...files], options)
-  const stoodStill = filesThatStoodStill(first.output)
-  const result = stoodStill.length === 0 ? first : await runOnceMore(first, stoodStill, options)
+  const options = { env: testEnv, timeoutMs: 40 * minutes }
+  const result = await node([...nodeRunner(NODE_FILES_AT_ONCE), ...files], options)
   const skipped = Number(result.output.match(/^ℹ skipped (\d+)$/m)?.[1] ?? 0)
   return result.ok && skipped > 0 ? skip(`${skipped} of the Node tests`, result.output) : result
-}
-
-/**
- * The files whose process stood still until the limit and finished no test, if nothing else failed. Seen once in hundreds of
- * starts under load, without using any CPU; why is not known.
- */
-function filesThatStoodStill(output) {
-  const files = [...output.matchAll(/^✖ (\S+\.test\.mjs) \([\d.]+ms\)\n\s+'test timed out after \d+ms'$/gm)]
-  const count = (name) => Number(output.match(new RegExp(`^ℹ ${name} (\\d+)$`, 'm'))?.[1] ?? 0)
-  const names = [...new Set(files.map(([, file]) => file))]
-  return count('fail') === 0 && count('cancelled') === names.length ? names : []
-}
-
-async function runOnceMore(first, files, options) {
-  print(`   stood still, and run once more: ${files.join(', ')}`)
-  const again = await node([...nodeRunner(1), ...files], options)
-  const note = `stood still and run once more: ${files.map((file) => basename(file)).join(', ')}`
-  return { ...again, note, output: first.output + again.output }
 }
 
 /* ───────────────────────────── their parts ───────────────────────────── */

@@ -6,10 +6,11 @@
  * the same token twice shows as `invalidGrants`. Nothing softens that but `setReuseGraceMs`, for tests of servers that
  * forgive a client which did not hear their answer.
  */
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import { parse } from 'node:querystring'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { newKeyPair } from './key-pair.mjs'
 import { createMemoryAdapter } from './oidc-adapter.mjs'
 
 // The library greets each start with warnings about its development pages and about the Node version.
@@ -53,8 +54,8 @@ export async function startOidcProvider({
     public: { clientId: 'desk-public' },
     basic: { clientId: 'desk-basic', clientSecret: `s:${randomBytes(18).toString('base64url')}` },
     post: { clientId: 'desk-post', clientSecret: `s&${randomBytes(18).toString('base64url')}` },
-    ec: { clientId: 'desk-ec', keys: generateKeyPairSync('ec', { namedCurve: 'P-256' }) },
-    rsa: { clientId: 'desk-rsa', keys: generateKeyPairSync('rsa', { modulusLength: 2048 }) },
+    ec: { clientId: 'desk-ec', keys: newKeyPair('ec', { namedCurve: 'P-256' }) },
+    rsa: { clientId: 'desk-rsa', keys: newKeyPair('rsa', { modulusLength: 2048 }) },
   }
   const settings = {
     accessTokenSeconds,
@@ -221,7 +222,7 @@ export async function startOidcProvider({
 }
 
 function configuration(adapter, clients, settings, resource) {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { privateKey } = newKeyPair('ec', { namedCurve: 'P-256' })
   const registration = ({ clientId, clientSecret, keys }, authentication) => ({
     client_id: clientId,
     ...(clientSecret === undefined ? {} : { client_secret: clientSecret }),

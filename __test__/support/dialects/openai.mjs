@@ -1,5 +1,6 @@
 /** OpenAI: API keys, and Sign in with ChatGPT with its issued client, its signed id token and its earliest refresh. */
-import { generateKeyPairSync, randomUUID, sign } from 'node:crypto'
+import { randomUUID, sign } from 'node:crypto'
+import { newKeyPair } from '../key-pair.mjs'
 import { ANY, bearerOf, createApi, createMemory, form, query, refusal, startServer, visit } from './strict.mjs'
 
 const KEY = 'sk-openai-key'
@@ -10,8 +11,8 @@ const FIRST_CLIENT = 'dynamic_agent_client'
 export async function startOpenai() {
   const memory = createMemory()
   const clients = new Set()
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+  const { privateKey, publicKey } = newKeyPair('rsa', { modulusLength: 2048 })
+  const stranger = newKeyPair('rsa', { modulusLength: 2048 }).privateKey
   /** What a test may change: the granted scope, who signs, and when the next refresh is allowed. */
   const settings = { scope: SCOPE, forged: false, audience: undefined, earliest: null }
   let spentEarly = 0
