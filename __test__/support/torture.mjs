@@ -11,11 +11,11 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** How much of it: `TORTURE_KILLS=10000` in the environment changes the first, and so on. */
 export const sizes = {
   /** Writers that are killed in `torture-kills.test.mjs`. */
-  kills: size('TORTURE_KILLS', 2000),
-  /** Of the system calls of a deed, each how many-th fails in `torture-calls.test.mjs`. */
-  every: size('TORTURE_EVERY', 1),
+  kills: size('TORTURE_KILLS', 1000),
+  /** Of the system calls of a deed, each how many-th fails in `torture-calls.test.mjs`; each hour it is the turn of others. */
+  every: size('TORTURE_EVERY', 3),
   /** The same of a deed that takes seconds. */
-  everyOfSlow: size('TORTURE_EVERY_OF_SLOW', 4),
+  everyOfSlow: size('TORTURE_EVERY_OF_SLOW', 8),
   /** How long each herd runs in `torture-herd.test.mjs`. */
   herdSeconds: size('TORTURE_HERD_SECONDS', 15),
   /** Places of a file that are damaged in `torture-flips.test.mjs`; in Rust it is every bit. */
