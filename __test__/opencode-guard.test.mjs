@@ -260,6 +260,10 @@ test('a shell command that reads a secret is stopped', { skip: !POSIX }, async (
   assert.deepEqual(await wrong([...commands('stopped'), ...commands('touching')], isStopped), [])
 })
 
+test('our own command is stopped where it hands out a secret', async () => {
+  assert.deepEqual(await wrong(commands('handed-out'), isStopped), [])
+})
+
 test('what the guard cannot see is known', { skip: !POSIX }, async () => {
   assert.deepEqual(await wrong(commands('not-stopped'), readsIt), [], 'these read nothing')
   assert.deepEqual(await wrong(commands('not-stopped'), isPassed), [])

@@ -1,6 +1,7 @@
 /** Whether a shell script would touch a guarded place. */
 import { basename, isAbsolute, join } from 'node:path'
 import { expandBraces, isPattern, LONGEST_PATH, plain, UNKNOWN } from './globs.js'
+import { handedOut } from './own-command.js'
 import type { Place } from './protected.js'
 import { type Command, readShell, type Variables, type Word } from './shell.js'
 import { sweepOf } from './sweeps.js'
@@ -106,6 +107,9 @@ async function inScript(script: string, state: State): Promise<Place | undefined
 
 async function inCommand(command: Command, state: State): Promise<Place | undefined> {
   const { program, at } = programOf(command)
+  const words = command.words.map(({ patterns: [text = ''] }) => plain(text))
+  const secret = handedOut(words, program, at)
+  if (secret !== undefined) return secret
   const isQuiet = command.feeds === 'nothing'
   const skipped = texts(command, program, at)
   for (const [index, word] of command.words.entries()) {
