@@ -44,7 +44,15 @@ export function interrupted(): Error {
 }
 
 /** What the parser of the command line says. */
-export function usageFault({ message }: CommanderError): Fault {
+export function usageFault({ code, message }: CommanderError, args: string[]): Fault {
+  const words = args.filter((arg) => !arg.startsWith('-')).join(' ')
+  if (code === 'commander.help')
+    return {
+      code: 'USAGE',
+      exit: EXIT.usage,
+      message: `provider-auth ${words} needs one of its commands`,
+      next: `provider-auth help ${words}`,
+    }
   const [what = '', ...suggestion] = message.replace(/^error: /, '').split('\n')
   return {
     code: 'USAGE',
@@ -103,6 +111,7 @@ const REMEDIES: Record<string, Remedy> = {
   KEYCHAIN_UNAVAILABLE: closed('provider-auth help key, for the other places where the key can live'),
   VAULT_KEY_MISSING: closed('provider-auth key status'),
   VAULT_KEY_MISMATCH: closed('provider-auth key status'),
+  KEY_EXISTS: failed('provider-auth key rotate for a new key, provider-auth key slot add for a further way to it'),
   VAULT_CORRUPT: failed('provider-auth doctor'),
   VAULT_IO: failed('provider-auth doctor'),
   NETWORK: failed('provider-auth doctor --online'),

@@ -1,7 +1,8 @@
 /** The command line: its commands by topic, and how a run of one of them ends. */
 import { Command, CommanderError, Option } from 'commander'
-import { EXIT, faultOf, usageFault } from './faults.js'
+import { EXIT, faultOf, usage, usageFault } from './faults.js'
 import { addAccounts } from './groups/accounts.js'
+import { addCompletion } from './groups/completion.js'
 import { addHealth } from './groups/health.js'
 import { addLogin } from './groups/login.js'
 import { addProject } from './groups/project.js'
@@ -20,7 +21,7 @@ export function createProgram(): Command {
     .helpOption('-h, --help', 'print this help')
     .showHelpAfterError(false)
     .enablePositionalOptions()
-  for (const add of [addLogin, addAccounts, addRequests, addProject, addVault, addHealth]) add(program)
+  for (const add of [addLogin, addAccounts, addRequests, addProject, addVault, addHealth, addCompletion]) add(program)
   program
     .command('screen', { hidden: true })
     .option('--plain', 'a screen without redraws')
@@ -39,13 +40,26 @@ export async function main(args: string[]): Promise<void> {
   endAtSignals()
   const program = createProgram()
   try {
+    if (args[0] === 'help') helpFor(program, args.slice(1))
     await program.parseAsync(isAlone(args) ? ['screen', ...args] : args, { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) await leave(EXIT.done)
-    const fault = error instanceof CommanderError ? usageFault(error) : faultOf(error)
+    const fault = error instanceof CommanderError ? usageFault(error, args) : faultOf(error)
     createOutput({ json: args.includes('--json') }).fault(fault)
     await leave(fault.exit)
   }
+}
+
+/** Prints the help of a command, also of one below another: `help key slot add`. */
+function helpFor(program: Command, words: string[]): void {
+  let command = program
+  for (const word of words.filter((one) => !one.startsWith('-'))) {
+    const next = command.commands.find((one) => one.name() === word || one.aliases().includes(word))
+    if (next === undefined)
+      throw usage(`there is no command ${words.join(' ')}`, 'provider-auth help shows what there is')
+    command = next
+  }
+  command.help()
 }
 
 /** Whether no command is named; without a terminal that is a call for help. */

@@ -1,0 +1,56 @@
+/** `vault import`: the accounts of a bundle come into this vault. */
+import { open } from 'node:fs/promises'
+import { visible } from '../../../npm/src/trust.js'
+import { EXIT, fault, faultOf } from '../faults.js'
+import { reasonOf } from '../files.js'
+import { importVault } from '../library.js'
+import type { Call } from '../run.js'
+import { passphrase } from '../secrets.js'
+import { table } from '../table.js'
+
+/** As the library has it; a longer file is not read. */
+const LARGEST = 16 * 1024 * 1024
+
+export async function run({ args: [file = ''], options, out }: Call<{ passphraseStdin?: boolean }>): Promise<void> {
+  const bundle = await read(file)
+  const given = await passphrase({ what: 'Passphrase of the file', stdin: options.passphraseStdin })
+  const report = await importVault(bundle, given).catch((error) => Promise.reject(unusable(error)))
+  out.answer(report, () =>
+    table(
+      [],
+      report.accounts.map(({ provider, label, action, why = '' }) => [action, provider, visible(label), visible(why)]),
+    ),
+  )
+  out.say(`${report.added} added, ${report.updated} updated, ${report.skipped} skipped`)
+}
+
+/** A wrong passphrase or file is no wrong way to call the command. */
+function unusable(error: unknown): unknown {
+  const what = faultOf(error)
+  if (what.code !== 'INVALID_ARGUMENT') return error
+  return fault({
+    ...what,
+    exit: EXIT.failed,
+    next: 'give a file of provider-auth vault export, and the passphrase that it was made with',
+  })
+}
+
+async function read(file: string): Promise<Uint8Array> {
+  try {
+    await using handle = await open(file, 'r')
+    const { size } = await handle.stat()
+    if (size > LARGEST)
+      throw fault({
+        message: `${file} is too large for a bundle`,
+        next: 'give the file that provider-auth vault export wrote',
+      })
+    return await handle.readFile()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error
+    throw fault({
+      message: `could not read ${file}`,
+      why: reasonOf(error),
+      next: 'give the file that provider-auth vault export wrote',
+    })
+  }
+}
