@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
-import { answer, command, failure, startCommand } from './support/cli.mjs'
+import { afterEach, test } from 'node:test'
+import { answer, COMMAND, command, failure, startCommand } from './support/cli.mjs'
 import { createSandbox } from './support/sandbox.mjs'
+import { startShell } from './support/shell.mjs'
 import { hasTmux } from './support/tmux.mjs'
 
 const WORDS = 'gravel orbit lantern sofa'
@@ -15,8 +16,8 @@ const NOTHING = { PROVIDER_AUTH_KEY: '', PROVIDER_AUTH_KEY_SOURCE: '', PROVIDER_
 const onScreen = { skip: hasTmux ? false : 'tmux is not installed' }
 
 const sandboxes = []
-after(() => {
-  for (const sandbox of sandboxes) sandbox.cleanup()
+afterEach(() => {
+  for (const sandbox of sandboxes.splice(0)) sandbox.cleanup()
 })
 
 function newSandbox(env = NOTHING) {
@@ -170,26 +171,28 @@ test('API keys go to another vault in a file, which is not written over', async 
   assert.equal(weak.exit, 2)
   assert.equal(statSync(file).size, made.bytes, 'what was there stays')
 
-  const bring = (input, from = file) => ['vault', 'import', from, ...QUIETLY, input]
-  const wrong = await failure(there, bring().slice(0, 4), { input: OTHER_WORDS })
+  const bring = (from = file) => ['vault', 'import', from, ...QUIETLY]
+  const wrong = await failure(there, bring(), { input: OTHER_WORDS })
   assert.deepEqual([wrong.exit, wrong.code], [1, 'INVALID_ARGUMENT'])
   assert.match(wrong.next, /passphrase/)
-  const brought = await answer(there, 'vault-import', bring().slice(0, 4), { input: WORDS })
+  const brought = await answer(there, 'vault-import', bring(), { input: WORDS })
   assert.deepEqual(
     brought.accounts.map(({ label, action }) => [label, action]),
     [['ada', 'added']],
   )
-  const again = await answer(there, 'vault-import', bring().slice(0, 4), { input: WORDS })
+  const again = await answer(there, 'vault-import', bring(), { input: WORDS })
   assert.deepEqual([again.added, again.skipped], [0, 1])
   assert.match(again.accounts[0].why, /newer/)
   assert.deepEqual(await labels(there), ['ada'])
   for (const path of [join(here.work, 'none.age'), here.work])
-    assert.equal((await failure(there, bring('', path).slice(0, 4), { input: WORDS })).exit, 1)
+    assert.equal((await failure(there, bring(path), { input: WORDS })).exit, 1)
 })
 
 test('logins move only when that is agreed to, and a file that could not be written is written once more', async () => {
   const sandbox = newKeyfileSandbox()
-  withOpenCode(sandbox, { desk: { type: 'oauth', refresh: 'r-1', access: 'a-1', expires: Date.now() + 3_600_000 } })
+  withOpenCode(sandbox, {
+    anthropic: { type: 'oauth', refresh: 'r-1', access: 'a-1', expires: Date.now() + 3_600_000 },
+  })
   await answer(sandbox, 'migrate', ['migrate'])
   const file = join(sandbox.work, 'all.age')
   const args = [...EXPORT, file, '--include-logins', ...QUIETLY]
@@ -202,7 +205,10 @@ test('logins move only when that is agreed to, and a file that could not be writ
   // The folder goes once the file is begun: the shell reads the passphrase, and the file has no place any more.
   const gone = join(sandbox.work, 'gone')
   mkdirSync(gone)
-  const run = sandbox.spawn(COMMAND, { args: [...EXPORT, join(gone, 'all.age'), '--include-logins', '--yes', ...QUIETLY, '--json'], input: null })
+  const run = sandbox.spawn(COMMAND, {
+    args: [...EXPORT, join(gone, 'all.age'), '--include-logins', '--yes', ...QUIETLY, '--json'],
+    input: null,
+  })
   while (readdirSync(gone).length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
   rmSync(gone, { recursive: true })
   run.child.stdin.end(WORDS)
@@ -228,13 +234,20 @@ test('logins move only when that is agreed to, and a file that could not be writ
 
 test('a migration shows its plan, takes files over only when that is agreed to, and is undone', async () => {
   const sandbox = newKeyfileSandbox()
-  const entries = { openai: { type: 'api', key: 'sk-of-bob' }, groq: { type: 'api', key: 'gsk' }, odd: { type: 'odd' } }
+  const entries = {
+    openai: { type: 'api', key: 'sk-of-bob' },
+    anthropic: { type: 'api', key: 'sk-ant' },
+    odd: { type: 'odd' },
+  }
   const file = withOpenCode(sandbox, entries)
   const before = readFileSync(file, 'utf8')
   const plan = await answer(sandbox, 'migrate', ['migrate', '--dry-run', '--source', 'remove'])
   assert.deepEqual([plan.dryRun, plan.imported.length, plan.skipped[0].key], [true, 2, 'odd'])
   assert.equal(existsSync(sandbox.vaultDir), false, 'a plan makes no vault')
-  for (const args of [['--source', 'remove'], ['--source', 'backup']])
+  for (const args of [
+    ['--source', 'remove'],
+    ['--source', 'backup'],
+  ])
     assert.match((await failure(sandbox, ['migrate', ...args])).next, /--yes/)
   assert.equal(readFileSync(file, 'utf8'), before)
 
@@ -248,11 +261,11 @@ test('a migration shows its plan, takes files over only when that is agreed to, 
     ['nope'],
   )
   assert.equal(readFileSync(one.sources[0].backup, 'utf8'), before)
-  const env = { OPENAI_API_KEY: 'sk-of-env', GROQ_API_KEY: 'gsk-of-env' }
+  const env = { OPENAI_API_KEY: 'sk-of-env', ANTHROPIC_API_KEY: 'sk-of-env-2' }
   const named = await answer(sandbox, 'migrate', ['migrate', '--dry-run', '--env', 'OPENAI_API_KEY'], { env })
-  assert.deepEqual([named.files.includes('OPENAI_API_KEY'), named.files.includes('GROQ_API_KEY')], [true, false])
+  assert.deepEqual([named.files.includes('OPENAI_API_KEY'), named.files.includes('ANTHROPIC_API_KEY')], [true, false])
   const known = await answer(sandbox, 'migrate', ['migrate', '--dry-run', '--env'], { env })
-  assert.ok(known.files.includes('GROQ_API_KEY'))
+  assert.ok(known.files.includes('ANTHROPIC_API_KEY'))
 
   assert.match((await failure(sandbox, ['migrate', '--undo'])).next, /--yes/)
   const undone = await answer(sandbox, 'migrate', ['migrate', '--undo', '--yes'])
@@ -264,38 +277,43 @@ test('a migration shows its plan, takes files over only when that is agreed to, 
 
 /* ───────────────────────────── in a terminal ───────────────────────────── */
 
-test('a passphrase is asked for twice and never shown; Ctrl-C ends with 130 and gives the terminal back', onScreen, async () => {
-  const sandbox = newSandbox()
-  const terminal = await startShell(sandbox)
-  try {
-    await terminal.enter('provider-auth key init --source passphrase')
-    await terminal.shows(/Passphrase of the vault/)
-    await terminal.press('C-c')
-    await terminal.shows(/code 130/)
-    await terminal.enter('stty -a | tr " " "\\n" | grep -x -e -echo -e echo')
-    await terminal.shows(/^echo$/m)
-    assert.equal(existsSync(sandbox.vaultDir), false)
+test(
+  'a passphrase is asked for twice and never shown; Ctrl-C ends with 130 and gives the terminal back',
+  onScreen,
+  async () => {
+    const sandbox = newSandbox()
+    const terminal = await startShell(sandbox)
+    try {
+      await terminal.enter('provider-auth key init --source passphrase')
+      await terminal.shows(/Passphrase of the vault/)
+      await terminal.press('C-c')
+      await terminal.shows(/code 130/)
+      await terminal.enter('stty -a | tr " " "\\n" | grep -x -e -echo -e echo')
+      await terminal.shows(/^echo$/m)
+      assert.equal(existsSync(sandbox.vaultDir), false)
 
-    await terminal.enter('clear; provider-auth key init --source passphrase')
-    await terminal.shows(/Passphrase of the vault/)
-    await terminal.enter(WORDS)
-    await terminal.shows(/once more/)
-    await terminal.enter(OTHER_WORDS)
-    await terminal.shows(/not the same[\s\S]*code 2/)
-    await terminal.enter('clear; provider-auth key init --source passphrase')
-    await terminal.shows(/Passphrase of the vault/)
-    await terminal.enter(WORDS)
-    await terminal.shows(/once more/)
-    await terminal.enter(WORDS)
-    await terminal.shows(/state +opens[\s\S]*PROVIDER_AUTH_PASSPHRASE[\s\S]*code 0/)
+      await terminal.enter('clear; provider-auth key init --source passphrase')
+      await terminal.shows(/Passphrase of the vault/)
+      await terminal.enter(WORDS)
+      await terminal.shows(/once more/)
+      await terminal.enter(OTHER_WORDS)
+      await terminal.shows(/not the same[\s\S]*code 2/)
+      await terminal.enter('clear; provider-auth key init --source passphrase')
+      await terminal.shows(/Passphrase of the vault/)
+      await terminal.enter(WORDS)
+      await terminal.shows(/once more/)
+      await terminal.enter(WORDS)
+      await terminal.shows(/state +opens[\s\S]*PROVIDER_AUTH_PASSPHRASE[\s\S]*code 0/)
 
-    await terminal.enter('clear; provider-auth key export')
-    await terminal.shows(/--show[\s\S]*code 2/)
-    for (const screen of terminal.seen) for (const word of ['gravel', 'velvet']) assert.ok(!screen.includes(word), screen)
-  } finally {
-    await terminal.close()
-  }
-})
+      await terminal.enter('clear; provider-auth key export')
+      await terminal.shows(/--show[\s\S]*code 2/)
+      for (const screen of terminal.seen)
+        for (const word of ['gravel', 'velvet']) assert.ok(!screen.includes(word), screen)
+    } finally {
+      await terminal.close()
+    }
+  },
+)
 
 test('a migration in a terminal shows the plan and asks; no leaves all as it was', onScreen, async () => {
   const sandbox = newKeyfileSandbox()
