@@ -111,6 +111,8 @@ async function installSystemPackages() {
     ps: 'procps',
     chromium: 'chromium',
     tmux: 'tmux',
+    zsh: 'zsh',
+    fish: 'fish',
   }
   const names = Object.keys(packageOf).filter((command) => !hasCommand(command))
   const possible = process.platform === 'linux' && process.getuid() === 0 && hasCommand('apt-get')

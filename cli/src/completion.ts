@@ -28,6 +28,8 @@ export function nextOf(program: Command, words: readonly string[], current: stri
     else if (waiting !== undefined) waiting = waiting.variadic ? waiting : undefined
     else {
       const next = given.length === 0 && !onlyArguments ? subcommand(command, word) : undefined
+      // `help` is followed by a command.
+      if (command === program && word === 'help') continue
       if (next === undefined) given.push(word)
       else command = next
     }

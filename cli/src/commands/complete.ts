@@ -7,7 +7,7 @@ import { inserted, wordsOf } from '../shell-words.js'
 
 /** A person waits for the answer. */
 const LONGEST_MS = 1000
-const FILES = ['file', 'dir']
+const FILES = ['file', 'dir', 'command']
 
 type Shell = 'bash' | 'zsh' | 'fish' | 'powershell'
 
@@ -49,8 +49,8 @@ function line(shell: Shell, value: string, what: string, typed: Typed, option: s
 
 /** What only the configuration and the vault know. */
 async function live({ kind, provider }: Next): Promise<Candidate[]> {
-  if (kind === undefined || !(kind in LIVE)) return []
-  return (await LIVE[kind]?.(provider)) ?? []
+  const named = kind === 'id|label' || kind === 'other' ? 'account' : kind
+  return (await LIVE[named as string]?.(provider)) ?? []
 }
 
 const LIVE: Record<string, (provider?: string) => Promise<Candidate[]>> = {
