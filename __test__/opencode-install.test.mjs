@@ -48,7 +48,7 @@ after(async () => {
 test('the package holds what it is made of and nothing else', () => {
   const files = filesOf(packed.main)
   const allowed =
-    /^(package\.json|README\.md|LICENSE|index\.js|[\w-]+\.d\.ts|npm\/dist\/.+\.js|schemas\/[\w.-]+\.json)$/
+    /^(package\.json|README\.md|LICENSE|THIRD-PARTY-NOTICES|index\.js|[\w-]+\.d\.ts|npm\/dist\/.+\.js|schemas\/(cli\/)?[\w.-]+\.json)$/
   assert.deepEqual(
     files.filter((file) => !allowed.test(file)),
     [],
@@ -57,7 +57,9 @@ test('the package holds what it is made of and nothing else', () => {
   const published = packageJsonOf(packed.main)
   const entries = JSON.stringify(published.exports).match(/(?<=\.\/)[^"*]+\.(js|ts)(?=")/g)
   assert.deepEqual(
-    ['index.js', ...entries].filter((file) => !files.includes(file)),
+    ['index.js', 'THIRD-PARTY-NOTICES', 'npm/dist/cli/main.js', 'schemas/cli/error.schema.json', ...entries].filter(
+      (file) => !files.includes(file),
+    ),
     [],
   )
   assert.equal(Object.keys(published.optionalDependencies).length, manifest.napi.targets.length)
@@ -91,6 +93,27 @@ test('OpenCode installs it from a registry by its name, for its server and for i
   const tarballs = registry.requests().filter((request) => request.endsWith('.tgz'))
   assert.equal(tarballs.length, packed.platforms.length + 1, tarballs.join())
   await serves()
+})
+
+test('npx runs the command from the registry, and npm links it in a project', async () => {
+  const npm = (tool, ...args) =>
+    sandbox.spawn(args[0], {
+      command: tool,
+      args: args.slice(1),
+      env: { npm_config_cache: join(sandbox.dir, 'user'), npm_config_update_notifier: 'false' },
+    }).ended
+  const shown = await npm('npx', '--yes', 'provider-auth', '--version')
+  assert.equal(shown.code, 0, shown.stderr)
+  assert.equal(shown.stdout, `${manifest.version}\n`)
+  writeFileSync(join(sandbox.work, 'package.json'), '{ "private": true }')
+  const project = await npm('npm', 'install', 'provider-auth')
+  assert.equal(project.code, 0, project.stderr)
+  const linked = await sandbox.spawn('accounts', {
+    command: join(sandbox.work, 'node_modules/.bin/provider-auth'),
+    args: ['--json'],
+  }).ended
+  assert.equal(linked.code, 0, linked.stderr)
+  assert.equal(JSON.parse(linked.stdout).accounts.length, 1)
 })
 
 test('its login works', signsIn)

@@ -29,6 +29,7 @@ export function createProgram(): Command {
   for (const command of everyCommand(program)) {
     command.addOption(new Option('--json', 'print the answer as JSON (schemas/cli)'))
     command.addOption(new Option('-q, --quiet', 'print nothing but the answer and errors'))
+    if (command.commands.length > 0) command.helpCommand('help [command]', 'print the help of a command')
     // Usage errors are thrown, and printed in one place.
     command.exitOverride().configureOutput({ writeErr: () => {} })
   }

@@ -13,14 +13,13 @@ Where to put it, once:
   powershell  add to the file that $PROFILE names:
               provider-auth completion powershell | Out-String |
                 Invoke-Expression
-Then start a new shell.
-`
+Then start a new shell.`
 
 export function addCompletion(program: Command): void {
   program
     .command('completion')
     .description('print the script with which a shell completes this command')
-    .addArgument(program.createArgument('<shell>', SHELLS.join(', ')).choices(SHELLS))
+    .addArgument(program.createArgument('<shell>', 'the shell').choices(SHELLS))
     .addHelpText('after', WHERE)
     .addHelpText('after', examples(['provider-auth completion bash']))
     .action(runs(() => import('../commands/completion.js')))

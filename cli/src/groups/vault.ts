@@ -11,8 +11,7 @@ Where the key can live:
   passphrase  PROVIDER_AUTH_PASSPHRASE, or PROVIDER_AUTH_PASSPHRASE_FILE
   keyfile     a file of mode 0600 beside the vault's folder: whoever reads
               both can use every login
-A lost key is a lost vault: keep a second way to it (key slot add).
-`
+A lost key is a lost vault: keep a second way to it (key slot add).`
 
 const PASSPHRASE_STDIN = ['--passphrase-stdin', 'read the passphrase from the first line of standard input'] as const
 const YES = ['-y, --yes', 'do not ask'] as const
@@ -87,11 +86,10 @@ function addSlots(slots: Command): void {
   slots
     .command('add')
     .description('add a way to the key, beside those that are there')
-    .argument('<source>', `where it lives: ${SOURCES.join(', ')}`)
+    .addArgument(slots.createArgument('<source>', 'where its key is to live').choices(SOURCES))
     .option(...PASSPHRASE_STDIN)
     .addHelpText('after', examples(['provider-auth key slot add passphrase', 'for when the keychain is lost']))
     .action(key('addSlot'))
-    .registeredArguments[0]?.choices(SOURCES)
   slots
     .command('remove')
     .description('remove a way to the key, but never the last one')
@@ -139,7 +137,7 @@ function addMigrate(program: Command): void {
   program
     .command('migrate')
     .description('bring the logins and keys of OpenCode into the vault')
-    .addOption(new Option('--from <program>', 'the program').choices(['opencode']).default('opencode'))
+    .addOption(new Option('--from <program>', 'whose they are').choices(['opencode']).default('opencode'))
     .option('--dir <dir>', "the folder with its files (default: OpenCode's own)")
     .option('-n, --dry-run', 'only show what would be done')
     .addOption(
