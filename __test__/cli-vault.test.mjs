@@ -282,6 +282,7 @@ test(
   onScreen,
   async () => {
     const sandbox = newSandbox()
+    writeFileSync(join(sandbox.work, 'words'), WORDS)
     const terminal = await startShell(sandbox)
     try {
       await terminal.enter('provider-auth key init --source passphrase')
@@ -304,6 +305,12 @@ test(
       await terminal.shows(/once more/)
       await terminal.enter(WORDS)
       await terminal.shows(/state +opens[\s\S]*PROVIDER_AUTH_PASSPHRASE[\s\S]*code 0/)
+
+      await terminal.enter('clear; PROVIDER_AUTH_PASSPHRASE="$(cat words)" provider-auth vault export x.age')
+      await terminal.shows(/Passphrase of the file/)
+      await terminal.press('C-c')
+      await terminal.shows(/code 130/)
+      assert.deepEqual(readdirSync(sandbox.work), ['words'], 'nothing that was begun stays')
 
       await terminal.enter('clear; provider-auth key export')
       await terminal.shows(/--show[\s\S]*code 2/)

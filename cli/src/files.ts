@@ -1,5 +1,6 @@
 /** Files that hold secrets: their owner alone reads them, and they are there whole or not at all. */
 import { randomBytes } from 'node:crypto'
+import { rmSync } from 'node:fs'
 import { link, lstat, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fault } from './faults.js'
@@ -18,12 +19,19 @@ export interface PrivateFile {
  */
 export async function beginPrivateFile(file: string, { force = false } = {}): Promise<PrivateFile> {
   const path = resolve(file)
-  if (!force && (await isThere(path))) throw alreadyThere(path)
+  const there = await lstat(path).catch(() => undefined)
+  if (there !== undefined && !force) throw alreadyThere(path)
+  if (there !== undefined && !there.isFile())
+    throw fault({ message: `${path} is no file`, next: 'choose another name' })
   const draft = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}.tmp`)
   const handle = await open(draft, 'wx', 0o600).catch((error) => Promise.reject(notWritten(path, error)))
+  // Ctrl-C ends the process at once.
+  const atExit = () => rmSync(draft, { force: true })
+  process.once('exit', atExit)
   const drop = async () => {
     await handle.close().catch(() => {})
     await rm(draft, { force: true })
+    process.off('exit', atExit)
   }
   return {
     path,
@@ -36,10 +44,10 @@ export async function beginPrivateFile(file: string, { force = false } = {}): Pr
         if (force) await rename(draft, path)
         else await nameOnce(draft, path)
       } catch (error) {
-        await drop()
         throw notWritten(path, error)
+      } finally {
+        await drop()
       }
-      await rm(draft, { force: true })
     },
   }
 }
@@ -56,16 +64,9 @@ async function nameOnce(draft: string, path: string): Promise<void> {
   try {
     await link(draft, path)
   } catch (error) {
-    if (codeOf(error) === 'EEXIST' || (await isThere(path))) throw alreadyThere(path)
+    if (codeOf(error) === 'EEXIST') throw alreadyThere(path)
     await rename(draft, path)
   }
-}
-
-function isThere(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false,
-  )
 }
 
 function alreadyThere(path: string): Error {

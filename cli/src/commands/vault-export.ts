@@ -7,6 +7,8 @@ import { askYes, mustAsk } from '../prompts.js'
 import type { Call } from '../run.js'
 import { passphrase } from '../secrets.js'
 
+const AGAIN = 'provider-auth vault export <another file> --again'
+
 interface Options {
   includeLogins?: boolean
   again?: boolean
@@ -20,8 +22,12 @@ export async function run({ args: [name = ''], options, out }: Call<Options>): P
   const { includeLogins = false, again = false, force = false } = options
   if (again && includeLogins) throw usage('--again writes a bundle that is there; leave out --include-logins')
   const file = await beginPrivateFile(name, { force })
+  // Ctrl-C ends the process at once, whatever has moved by then.
+  const atExit = () => out.say(`If logins have moved, this writes them: ${AGAIN}`)
   try {
-    const { bundle, moved } = again ? await lastBundle() : await newBundle(options)
+    const given = again ? '' : await agreed(options)
+    if (includeLogins) process.once('exit', atExit)
+    const { bundle, moved } = again ? await lastBundle() : await newBundle(given, options)
     await file.keep(bundle).catch((error) => Promise.reject(moved.length > 0 || again ? stillKept(error) : error))
     out.answer({ file: file.path, bytes: bundle.length, moved }, file.path)
     if (moved.length > 0)
@@ -29,6 +35,7 @@ export async function run({ args: [name = ''], options, out }: Call<Options>): P
         `${moved.length === 1 ? 'One login is' : `${moved.length} logins are`} in this file and no longer in this vault. On the other machine: provider-auth vault import`,
       )
   } finally {
+    process.off('exit', atExit)
     await file.drop()
   }
 }
@@ -38,21 +45,27 @@ interface Made {
   moved: { accountId: string; provider: string; label: string }[]
 }
 
-async function newBundle(options: Options): Promise<Made> {
-  const { includeLogins = false, passphraseStdin, allowWeakPassphrase = false, yes = false } = options
-  const before = await listAccounts()
-  const logins = before.filter(moves)
-  if (includeLogins && logins.length > 0 && !yes) {
-    const what = `${logins.length === 1 ? 'one login moves' : `${logins.length} logins move`} to the file, and here need a new login`
+/** The passphrase, once it is agreed to that logins move. */
+async function agreed({ includeLogins = false, passphraseStdin, yes = false }: Options): Promise<string> {
+  const logins = includeLogins && !yes ? (await listAccounts()).filter(moves).length : 0
+  if (logins > 0) {
+    const what = `${logins === 1 ? 'one login moves' : `${logins} logins move`} to the file, and here need a new sign-in`
     mustAsk(`--yes: ${what}`)
     if (!(await askYes(`Go on? ${what}.`))) throw interrupted()
   }
-  const given = await passphrase({ what: 'Passphrase of the file', stdin: passphraseStdin, twice: true })
+  return passphrase({ what: 'Passphrase of the file', stdin: passphraseStdin, twice: true })
+}
+
+async function newBundle(
+  given: string,
+  { includeLogins = false, allowWeakPassphrase = false }: Options,
+): Promise<Made> {
+  const before = includeLogins ? (await listAccounts()).filter(moves) : []
   const bundle = await exportVault(given, { includeOAuth: includeLogins, allowWeakPassphrase })
-  const known = new Set(before.filter(({ movedAt }) => movedAt !== undefined).map(({ id }) => id))
   // The bundle is made: whatever fails from here on must not lose it.
-  const after = includeLogins ? await listAccounts().catch(() => logins.map((one) => ({ ...one, movedAt: 0 }))) : []
-  const moved = after.filter(({ id, movedAt }) => movedAt !== undefined && !known.has(id))
+  const after = includeLogins ? await listAccounts().catch(() => undefined) : []
+  const isMoved = ({ id }: Account) => after?.find((one) => one.id === id)?.movedAt !== undefined
+  const moved = after === undefined ? before : before.filter(isMoved)
   return { bundle, moved: moved.map(({ id, provider, label }) => ({ accountId: id, provider, label })) }
 }
 
@@ -77,6 +90,6 @@ function stillKept(error: unknown): Error {
   return fault({
     ...what,
     why: [what.why, 'nothing is lost: the vault keeps the bundle with the logins'].filter(Boolean).join('; '),
-    next: 'provider-auth vault export <another file> --again',
+    next: AGAIN,
   })
 }

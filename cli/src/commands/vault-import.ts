@@ -1,5 +1,5 @@
 /** `vault import`: the accounts of a bundle come into this vault. */
-import { open } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { visible } from '../../../npm/src/trust.js'
 import { EXIT, fault, faultOf } from '../faults.js'
 import { reasonOf } from '../files.js'
@@ -36,21 +36,14 @@ function unusable(error: unknown): unknown {
 }
 
 async function read(file: string): Promise<Uint8Array> {
+  const next = 'give the file that provider-auth vault export wrote'
+  const parts: Buffer[] = []
   try {
-    await using handle = await open(file, 'r')
-    const { size } = await handle.stat()
-    if (size > LARGEST)
-      throw fault({
-        message: `${file} is too large for a bundle`,
-        next: 'give the file that provider-auth vault export wrote',
-      })
-    return await handle.readFile()
+    for await (const part of createReadStream(file, { end: LARGEST })) parts.push(part)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === undefined) throw error
-    throw fault({
-      message: `could not read ${file}`,
-      why: reasonOf(error),
-      next: 'give the file that provider-auth vault export wrote',
-    })
+    throw fault({ message: `could not read ${file}`, why: reasonOf(error), next })
   }
+  const bundle = Buffer.concat(parts)
+  if (bundle.length > LARGEST) throw fault({ message: `${file} is too large for a bundle`, next })
+  return bundle
 }
