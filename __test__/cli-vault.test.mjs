@@ -48,7 +48,7 @@ test('a machine without a keychain has a vault after one command, whatever the s
   const none = newSandbox()
   const refused = await failure(none, ['key', 'init'])
   assert.deepEqual([refused.exit, refused.code], [4, 'KEYCHAIN_UNAVAILABLE'])
-  assert.match(refused.next, /provider-auth help key/)
+  assert.match(refused.next, /provider-auth key init --source keyfile/)
   assert.equal((await answer(none, 'key-status', ['key', 'status'])).state, 'empty')
 
   const keyfile = newSandbox()
@@ -305,6 +305,14 @@ test(
       await terminal.shows(/once more/)
       await terminal.enter(WORDS)
       await terminal.shows(/state +opens[\s\S]*PROVIDER_AUTH_PASSPHRASE[\s\S]*code 0/)
+
+      await terminal.enter('clear; bash -c "echo \\$\\$ > pid; exec provider-auth key slot add passphrase"')
+      await terminal.shows(/Passphrase that opens/)
+      process.kill(Number(readFileSync(join(sandbox.work, 'pid'), 'utf8')))
+      await terminal.shows(/code 143/)
+      rmSync(join(sandbox.work, 'pid'))
+      await terminal.enter('clear; stty -a | tr " " "\\n" | grep -x -e -echo -e echo')
+      await terminal.shows(/^echo$/m)
 
       await terminal.enter('clear; PROVIDER_AUTH_PASSPHRASE="$(cat words)" provider-auth vault export x.age')
       await terminal.shows(/Passphrase of the file/)

@@ -108,7 +108,9 @@ const REMEDIES: Record<string, Remedy> = {
   LOGIN_TIMEOUT: ({ provider }) => ({ exit: EXIT.failed, next: `provider-auth login ${provider}` }),
   VAULT_LOCKED: closed('unlock the keychain, and try again'),
   KEYCHAIN_TIMEOUT: closed('provider-auth doctor'),
-  KEYCHAIN_UNAVAILABLE: closed('provider-auth help key, for the other places where the key can live'),
+  KEYCHAIN_UNAVAILABLE: closed(
+    'provider-auth key init --source keyfile, for a new vault; provider-auth key status, for one that is there',
+  ),
   VAULT_KEY_MISSING: closed('provider-auth key status'),
   VAULT_KEY_MISMATCH: closed('provider-auth key status'),
   KEY_EXISTS: failed('provider-auth key rotate for a new key, provider-auth key slot add for a further way to it'),

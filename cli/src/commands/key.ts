@@ -27,8 +27,10 @@ const KEY_BYTES = 32
 export async function status({ out }: Call): Promise<void> {
   const found = await vaultStatus()
   answerStatus(found, out)
-  if (found.state === 'empty')
-    out.say('There is no vault yet. The first login makes one; to choose where its key lives: provider-auth key init')
+  if (found.state === 'empty') {
+    out.say(`There is no vault yet. The first login makes one, by the key source ${found.keySource}.`)
+    out.say('To choose another: provider-auth key init --source <source> (provider-auth help key)')
+  }
   if (found.quarantined > 0)
     out.say('Log in again for the accounts of damaged records; provider-auth doctor lists them.')
   const closed = closedFault(found)
