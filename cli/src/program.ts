@@ -20,6 +20,8 @@ export function createProgram(): Command {
     .version(VERSION, '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .showHelpAfterError(false)
+    // Names alone, as `gh` lists them, leave room for what they do.
+    .configureHelp({ minWidthToWrap: 20, subcommandTerm: (one) => [one.name(), ...one.aliases()].join(', ') })
     .enablePositionalOptions()
   for (const add of [addLogin, addAccounts, addRequests, addProject, addVault, addHealth, addCompletion]) add(program)
   program
