@@ -33,7 +33,7 @@ for (const { name, command: declared } of commands) {
     for (const { flags, description } of declared.options) assert.ok(description, `${flags} is not described`)
     if (!isLeaf) return
     for (const argument of declared.registeredArguments)
-      assert.ok(argument.description || argument.argChoices, `${argument.name()} is not described`)
+      assert.ok(argument.description || argument.name() === 'provider', `${argument.name()} is not described`)
     const [, shown = ''] = page.split('\nExamples:\n')
     const calls = shown.split('\n').filter((line) => line.trim() !== '')
     assert.ok(calls.length > 0, 'it has no examples')

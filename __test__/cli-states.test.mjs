@@ -115,8 +115,7 @@ async function inPipes(state, make, name) {
     assert.ok(codesOf(row, state).includes(code), `exit code ${code}`)
     assert.doesNotMatch(stderr, STACK)
     const isAnswer = code === 0 || row.tells?.includes(code)
-    if (isAnswer && row.schema !== null)
-      assertFits(row.schema ?? name.replaceAll(' ', '-'), JSON.parse(stdout.trim().split('\n')[0]))
+    if (isAnswer && row.schema !== null) assertFits(name.replaceAll(' ', '-'), JSON.parse(stdout.trim().split('\n')[0]))
     else if (isAnswer) assert.doesNotMatch(stdout, STACK)
     else assert.equal(stdout, '', 'standard output carries only an answer')
     if (code === 0) return
@@ -157,7 +156,7 @@ async function inTerminal(state, make, name) {
 function prepared(make, name) {
   const row = ROWS[name]
   const dir = join(mkdtempSync(join(sandbox.dir, 'run-')), 'vault')
-  const env = { ...sandbox.env, PROVIDER_AUTH_DIR: dir, ...make(dir) }
+  const env = { ...sandbox.env, PROVIDER_AUTH_DIR: dir, ...row.env, ...make(dir) }
   const places = { folder: dirname(dir), bundle, key, passphrase: PASSPHRASE }
   return { row, places, env, args: [...name.split(' '), ...row.args(places)] }
 }

@@ -23,8 +23,8 @@ const EITHER = Object.fromEntries(Object.keys(FREE).map((state) => [state, [0, 1
 /**
  * The states are those of `cli-states.test.mjs`. `args`: of the places of a run. `input`: its standard input in a pipe.
  * `ends`: the exit code in each state, or several that are right. `asks`: a terminal is asked for something; the answer is
- * Ctrl-C. `tells`: the exit codes with which it has an answer although it fails. `schema`: of its answer, where that is not
- * the command's name; `null` where the answer is not JSON.
+ * Ctrl-C. `tells`: the exit codes with which it has an answer although it fails. `env`: what it needs.
+ * `schema`: `null` where its answer is not JSON.
  */
 export const ROWS = {
   accounts: { args: () => [], ends: READS },
@@ -63,7 +63,7 @@ export const ROWS = {
 
   login: { args: () => ['desk', '--with-token', '--label', 'new'], input: () => 'sk-new', ends: WRITES, asks: true },
   logout: { args: () => ['nobody', '--yes'], ends: fails(1) },
-  status: { args: () => [], ends: READS },
+  status: { args: () => [], ends: { ...READS, noKeychain: 0 } },
   use: { args: () => ['ada'], ends: onAccount(WRITES) },
   rename: { args: () => ['ada', 'eva'], ends: onAccount(WRITES) },
   enable: { args: () => ['ada'], ends: onAccount({ ...WRITES, full: [0, 1] }) },
@@ -73,7 +73,7 @@ export const ROWS = {
   unblock: { args: () => ['ada'], ends: onAccount({ ...READS, full: [0, 1] }) },
   token: { args: () => ['desk', '--show'], ends: { ...READS, empty: 3 } },
   headers: { args: () => ['desk', 'http://127.0.0.1:1/v1', '--show'], ends: { ...READS, empty: 3 } },
-  exec: { args: () => ['desk', '--env', 'DESK_KEY=', '--', 'true'], ends: { ...READS, empty: 3 }, schema: null },
+  exec: { args: () => ['desk', '--env', 'DESK_KEY', '--', 'true'], ends: { ...READS, empty: 3 }, schema: null },
   models: { args: () => ['desk'], ends: { ...fails(1), empty: 3 } },
   explain: { args: () => ['desk'], ends: { ...READS, empty: [0, 3] } },
   trust: { args: () => [], ends: FREE },
@@ -82,7 +82,7 @@ export const ROWS = {
   'config check': { args: () => [], ends: FREE },
   'config show': { args: () => [], ends: FREE },
   'config schema': { args: () => [], ends: FREE },
-  'config edit': { args: () => [], ends: FREE },
+  'config edit': { args: () => [], env: { EDITOR: 'true', VISUAL: 'true' }, ends: FREE },
   doctor: { args: () => [], ends: EITHER, tells: [1, 4] },
   logs: { args: () => [], ends: FREE },
 }
