@@ -44,15 +44,8 @@ export function interrupted(): Error {
 }
 
 /** What the parser of the command line says. */
-export function usageFault({ code, message }: CommanderError, args: string[]): Fault {
-  const words = args.filter((arg) => !arg.startsWith('-')).join(' ')
-  if (code === 'commander.help')
-    return {
-      code: 'USAGE',
-      exit: EXIT.usage,
-      message: `provider-auth ${words} needs one of its commands`,
-      next: `provider-auth help ${words}`,
-    }
+export function usageFault({ code, message: said }: CommanderError): Fault {
+  const message = code === 'commander.help' ? 'a command is missing' : said
   const [what = '', ...suggestion] = message.replace(/^error: /, '').split('\n')
   return {
     code: 'USAGE',

@@ -33,7 +33,7 @@ export function createProgram(): Command {
     command.addOption(new Option('-q, --quiet', 'print nothing but the answer and errors'))
     if (command.commands.length > 0) command.helpCommand('help [command]', 'print the help of a command')
     // Usage errors are thrown, and printed in one place.
-    command.exitOverride().configureOutput({ writeErr: () => {} })
+    command.exitOverride().configureOutput({ outputError: () => {} })
   }
   return program
 }
@@ -47,8 +47,11 @@ export async function main(args: string[]): Promise<void> {
     await program.parseAsync(isAlone(args) ? ['screen', ...args] : args, { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) await leave(EXIT.done)
-    const fault = error instanceof CommanderError ? usageFault(error, args) : faultOf(error)
-    createOutput({ json: args.includes('--json') }).fault(fault)
+    // The help of a topic without its command, such as `config`, is on standard error by now.
+    if (error instanceof CommanderError && error.code === 'commander.help' && !args.includes('--json'))
+      await leave(EXIT.usage)
+    const fault = error instanceof CommanderError ? usageFault(error) : faultOf(error)
+    createOutput({ json: ownArgs(args).includes('--json') }).fault(fault)
     await leave(fault.exit)
   }
 }
@@ -69,6 +72,12 @@ function helpFor(program: Command, words: string[]): void {
 function isAlone(args: string[]): boolean {
   if (args.length === 0) return isTerminal(process.stdin, process.stdout)
   return args.every((arg) => arg.startsWith('-') && !['-h', '--help', '--version'].includes(arg))
+}
+
+/** Without those of another program, which stand behind `--`. */
+function ownArgs(args: string[]): string[] {
+  const end = args.indexOf('--')
+  return end < 0 ? args : args.slice(0, end)
 }
 
 function everyCommand(command: Command): Command[] {
