@@ -104,7 +104,7 @@ export function statusOf(facts: StatusFacts, options: { mask: boolean }): Provid
   const { providers = [], accounts = [], pools = [], decisions = [] } = facts
   const places = new Map<string, number>()
   const ordered = pools.flatMap((pool) => {
-    const serving = pool.accounts.filter(({ enabled, state }) => enabled && SERVING.has(state))
+    const serving = pool.accounts.filter(mayServe)
     for (const [index, { id }] of serving.entries()) places.set(id, index + 1)
     return pool.accounts
   })
@@ -131,6 +131,11 @@ export function statusOf(facts: StatusFacts, options: { mask: boolean }): Provid
   })
   const rank = ({ accounts, provider }: ProviderStatus) => `${accounts.length > 0 ? 0 : 1}${provider}`
   return statuses.sort((a, b) => (rank(a) < rank(b) ? -1 : 1))
+}
+
+/** Whether an account serves, now or once its rest is over. */
+export function mayServe({ enabled, state }: Pick<Account, 'enabled' | 'state'>): boolean {
+  return enabled && SERVING.has(state)
 }
 
 /** What is to be said of one account. */

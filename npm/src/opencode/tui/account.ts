@@ -1,5 +1,6 @@
 /** The screen of one account, and what can be done with it. */
 import type { Account } from '../../../../index.js'
+import { isFirst, moveAccount } from '../../order.js'
 import { noteAdded } from '../logout.js'
 import { forgetAccount, type PinScope, pin, projectOf, readPins } from '../pins.js'
 import { recall } from '../remembered.js'
@@ -60,20 +61,12 @@ export function createAccount(stage: Stage, signIn: SignIn, list: (note?: string
       if (session !== undefined) rows.push(choice(account, { session }, 'this session'))
       rows.push(choice(account, { project }, `this project (${projectName(project)})`))
     }
-    const others = live
-      .now()
-      .accounts.filter(
-        (other) => other.provider === provider && other.namespace === account.namespace && other.id !== id,
-      )
-    const first = Math.min(...others.map(({ priority }) => priority))
-    if (others.length > 0 && account.priority >= first)
+    if (!isFirst(account, live.now().accounts))
       rows.push({
         title: 'Use always',
         description: 'as the first of its pool; the others stand in for it',
         run: () =>
-          attempt(account, `${nameOf(id)} comes first in its pool now.`, () =>
-            library.updateAccount(id, { priority: first - 1 }),
-          ),
+          attempt(account, `${nameOf(id)} comes first in its pool now.`, () => moveAccount(library, id, 'first')),
       })
     return rows
   }

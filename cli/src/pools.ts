@@ -1,0 +1,38 @@
+/** The vault and its pools as they stand: one reading, for `status` and the screen. */
+import type { Account, PoolStatus, VaultStatus } from '../../index.js'
+import { configuredProviders, listAccounts, poolStatus, vaultStatus } from './library.js'
+import { type Next, nextOf } from './next.js'
+
+export interface Standing {
+  at: number
+  /** Whether there is a vault yet. */
+  isEmpty: boolean
+  accounts: Account[]
+  pools: (PoolStatus & { next: Next })[]
+}
+
+/** Reads how the pools stand; a vault that is not there is not made. */
+export async function readStanding(filter: { provider?: string } = {}): Promise<Standing> {
+  const at = Date.now()
+  if ((await vaultStatus()).state === 'empty') return { at, isEmpty: true, accounts: [], pools: [] }
+  const [pools, accounts, providers] = await Promise.all([
+    poolStatus(filter),
+    listAccounts(filter),
+    configuredProviders(),
+  ])
+  const nexts = await Promise.all(pools.map((pool) => nextOf(pool, providers, at)))
+  return {
+    at,
+    isEmpty: false,
+    accounts,
+    pools: pools.flatMap((pool, index) => {
+      const next = nexts[index]
+      return next === undefined ? [] : [{ ...pool, next }]
+    }),
+  }
+}
+
+/** The vault in a line: `open, key in the keychain, 3 accounts, ~/…`. */
+export function vaultWords({ state, keySource, dir }: VaultStatus): string {
+  return state === 'empty' ? `empty (${dir})` : `${state}, key from ${keySource} (${dir})`
+}
