@@ -3,6 +3,7 @@ import type { Account, PoolStatus, ProviderSummary, Trace, TracedAccount } from 
 import { span, when } from '../../npm/src/opencode/tui/lines.js'
 import { preferred } from '../../npm/src/order.js'
 import { explain } from './library.js'
+import { cut } from './text.js'
 
 export interface Next {
   outcome: Trace['outcome']
@@ -110,9 +111,9 @@ function obstaclesOf({ accounts: traced }: Trace, accounts: readonly Account[], 
 function obstacleOf({ label }: Account, traced: TracedAccount | undefined, now: number): string {
   if (traced === undefined || canServe(traced)) return ''
   if (traced.chance === 'resting')
-    return `${label} rests${traced.until === undefined ? '' : ` until ${when(traced.until, now)}`}`
+    return `${cut(label, 30)} rests${traced.until === undefined ? '' : ` until ${when(traced.until, now)}`}`
   const obstacle = OBSTACLES[traced.chance]
-  return obstacle === undefined ? '' : `${label} ${obstacle}`
+  return obstacle === undefined ? '' : `${cut(label, 30)} ${obstacle}`
 }
 
 function canServe(traced: TracedAccount | undefined): boolean {

@@ -1,18 +1,28 @@
 /** Texts in columns: a character may take two cells of a terminal, or none, and colours take none. */
 import measured from 'fast-string-truncated-width'
 
+const COLOUR = new RegExp(`(${'\u001b'}\\[[\\d;]*m)`)
+
 /** How many cells a text takes. */
 export function widthOf(text: string): number {
   return measured(text).width
 }
 
-/** The text in at most so many cells; of one that is longer, the beginning and `…`. */
+/** The text in at most so many cells, with its colours; of one that is longer, the beginning and `…`. */
 export function cut(text: string, cells: number, ellipsis = '…'): string {
-  if (cells <= 0) return ''
-  const { ellipsed, index, truncated } = measured(text, { limit: cells, ellipsis, ellipsisWidth: ellipsis.length })
-  if (!ellipsed && !truncated) return text
-  const end = text.includes('\u001b') ? '\u001b[0m' : ''
-  return `${text.slice(0, index)}${ellipsed ? ellipsis : ''}${end}`
+  if (widthOf(text) <= cells) return text
+  let room = cells
+  return text
+    .split(COLOUR)
+    .map((part) => {
+      if (COLOUR.test(part) || room <= 0) return COLOUR.test(part) ? part : ''
+      const whole = widthOf(part)
+      // The last part too gives way to the ellipsis where more follows it.
+      const short = whole < room ? part : `${part.slice(0, measured(part, { limit: room - 1 }).index)}${ellipsis}`
+      room -= whole < room ? whole : room
+      return short
+    })
+    .join('')
 }
 
 /** The text in exactly so many cells. */

@@ -44,9 +44,12 @@ async function redraw(first: Status, look: () => Promise<Status>, out: Call['out
   terminal.onKey(({ name }) => {
     if (name === 'q' || name === 'escape') process.exit(0)
   })
-  for (let status = first; ; status = await look()) {
-    terminal.draw([...linesOf(status, out), '', out.colour.dim('Ctrl-C ends')])
-    await Promise.race([sleep(LOOK_MS), terminal.resized()])
+  let status = first
+  const draw = (): void => terminal.draw([...linesOf(status, out), '', out.colour.dim('q or Ctrl-C ends')])
+  terminal.onResize(draw)
+  for (; ; status = await look()) {
+    draw()
+    await sleep(LOOK_MS)
   }
 }
 

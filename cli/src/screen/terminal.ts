@@ -24,8 +24,10 @@ export interface Terminal {
   draw(lines: readonly string[], cursor?: { row: number; column: number }): void
   onKey(listener: (press: Press) => void): void
   size(): { width: number; height: number }
-  /** Resolves when the size changes, or the terminal comes back. */
-  resized(): Promise<void>
+  /** Called when the size has changed, or the terminal has come back: all is to be drawn again. */
+  onResize(listener: () => void): void
+  /** Draws all of it again at the next chance, for a terminal that another program wrote to. */
+  redraw(): void
   /** Gives the terminal back while something else uses it. */
   lend<T>(work: () => Promise<T>): Promise<T>
   /** Stops the process, as Ctrl-Z does. */
@@ -45,14 +47,12 @@ export function openTerminal(): Terminal {
   let isOpen = false
   let drawn: string[] = []
   let listener: (press: Press) => void = () => {}
-  let waiting: (() => void)[] = []
+  let resized: () => void = () => {}
 
   const size = () => ({ width: stdout.columns || 80, height: stdout.rows || 24 })
-  const wake = (): void => {
+  const redraw = (): void => {
     drawn = []
-    const woken = waiting
-    waiting = []
-    for (const go of woken) go()
+    resized()
   }
   const enter = (): void => {
     if (isOpen) return
@@ -60,7 +60,7 @@ export function openTerminal(): Terminal {
     stdin.setRawMode(true)
     stdin.resume()
     put(ENTER)
-    wake()
+    redraw()
   }
   const leave = (): void => {
     if (!isOpen) return
@@ -97,7 +97,7 @@ export function openTerminal(): Terminal {
   // The terminal went away.
   stdin.on('end', () => process.exit(129))
   stdin.on('error', () => process.exit(129))
-  stdout.on('resize', wake)
+  stdout.on('resize', redraw)
   process.prependListener('exit', leave)
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', crash)
@@ -111,14 +111,17 @@ export function openTerminal(): Terminal {
     onKey(next) {
       listener = next
     },
-    resized: () => new Promise((resolve) => waiting.push(resolve)),
+    onResize(next) {
+      resized = next
+    },
+    redraw,
     draw(lines, cursor) {
       if (!isOpen) return
       const { width, height } = size()
       const fit = lines.slice(0, height).map((line) => cut(line, width))
       const isNew = drawn.length === 0
       const changed = Array.from({ length: Math.max(fit.length, drawn.length) }, (_, row) =>
-        fit[row] === drawn[row] ? '' : `${ESC}${row + 1};1H${fit[row] ?? ''}${ESC}0m${ESC}K`,
+        fit[row] === drawn[row] ? '' : `${ESC}${row + 1};1H${ESC}K${fit[row] ?? ''}${ESC}0m`,
       ).join('')
       drawn = fit
       const place = cursor === undefined ? `${ESC}?25l` : `${ESC}${cursor.row + 1};${cursor.column + 1}H${ESC}?25h`
