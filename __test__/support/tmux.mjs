@@ -47,6 +47,16 @@ export async function startTerminal(command, args, { cwd, env, width = 120, heig
   return {
     screen,
     seen,
+    /** The screen with its colours, as escape sequences. */
+    coloured: () => tmux('capture-pane', '-p', '-e', '-t', 'test'),
+    /** Whether the other screen is shown, and a cursor. */
+    async modes() {
+      const [alternate, cursor] = (await tmux('display-message', '-p', '-t', 'test', '#{alternate_on} #{cursor_flag}'))
+        .trim()
+        .split(' ')
+      return { alternate: alternate === '1', cursor: cursor === '1' }
+    },
+    resize: (columns, rows) => tmux('resize-window', '-t', 'test', '-x', String(columns), '-y', String(rows)),
     /** Presses keys by tmux's names: `Enter`, `Escape`, `Down`, `C-u`. */
     async press(...keys) {
       for (const key of keys) {

@@ -19,7 +19,7 @@ export function cut(text: string, cells: number, ellipsis = '…'): string {
       const whole = widthOf(part)
       // The last part too gives way to the ellipsis where more follows it.
       const short = whole < room ? part : `${part.slice(0, measured(part, { limit: room - 1 }).index)}${ellipsis}`
-      room -= whole < room ? whole : room
+      room -= Math.min(whole, room)
       return short
     })
     .join('')

@@ -1,11 +1,12 @@
 /** `accounts`: the accounts by provider and pool, in the order in which they would serve. */
 import { type AccountStatus, nearestLimit, restOf, stateWords } from '../../../npm/src/opencode/status.js'
-import { span, when } from '../../../npm/src/opencode/tui/lines.js'
+import { when } from '../../../npm/src/opencode/tui/lines.js'
 import { listed } from '../accounts.js'
 import type { Colours } from '../output.js'
 import type { Call } from '../run.js'
 import { table } from '../table.js'
 import { widthOf } from '../terminal.js'
+import { span } from '../words.js'
 
 interface Column {
   head: string
@@ -74,7 +75,7 @@ function columns(accounts: readonly AccountStatus[], colour: Colours, long: bool
 export function shortState(account: AccountStatus, now: number): string {
   const words = stateWords({ ...account, cooldowns: [] }, now)
   const rest = account.enabled ? restOf(account, now) : undefined
-  if (rest !== undefined) return `${words}, ${span(rest.until - now)}`
+  if (rest !== undefined) return `${words}, free in ${span(rest.until - now)}`
   const parts = account.enabled ? account.cooldowns.filter(({ until }) => until > now).length : 0
   // Each is about a model or an endpoint.
   return parts === 0 ? words : `${words}, ${parts === 1 ? '1 part rests' : `${parts} parts rest`}`

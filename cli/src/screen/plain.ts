@@ -4,11 +4,10 @@ import type { Account } from '../../../index.js'
 import { nearestLimit } from '../../../npm/src/opencode/status.js'
 import { visible } from '../../../npm/src/trust.js'
 import { shortState } from '../commands/accounts.js'
-import { EXIT, faultOf } from '../faults.js'
+import { faultOf } from '../faults.js'
 import { nextWords } from '../next.js'
 import { readStanding } from '../pools.js'
 import { poolOf } from '../sentences.js'
-import { isTerminal } from '../terminal.js'
 import { groupsOf } from './groups.js'
 import { type Deed, runLogin, whyNoLogin, workOf } from './work.js'
 
@@ -35,7 +34,11 @@ export async function showPlain(): Promise<void> {
   let reader = openReader()
   for (;;) {
     const line = await reader.ask('command (h for help): ')
-    if (line === undefined) break
+    if (line === undefined) {
+      // Ctrl-D leaves the prompt without a line end.
+      print('')
+      break
+    }
     const { word, account, rest, isUnknown } = parsed(line, numbered)
     try {
       if (word === 'q' || word === 'quit' || word === 'exit') break
@@ -131,13 +134,10 @@ function parsed(
   }
 }
 
-/** Lines of standard input, each asked for; `undefined` at its end. Ctrl-C ends the command. */
+/** Lines of standard input, each asked for; `undefined` at its end. */
 function openReader(): { ask(question: string): Promise<string | undefined>; close(): void } {
-  const terminal = createInterface({
-    input: process.stdin,
-    output: process.stdout,
-    terminal: isTerminal(process.stdin, process.stdout) && process.env.TERM !== 'dumb',
-  })
+  // The terminal itself edits the line: without `terminal`, no cursor is moved.
+  const terminal = createInterface({ input: process.stdin, output: process.stdout, terminal: false })
   const lines: string[] = []
   let waiting: ((line: string | undefined) => void) | undefined
   let isOver = false
@@ -152,7 +152,6 @@ function openReader(): { ask(question: string): Promise<string | undefined>; clo
     isOver = true
     give(undefined)
   })
-  terminal.on('SIGINT', () => process.exit(EXIT.interrupted))
   return {
     ask(question) {
       terminal.setPrompt(question)
