@@ -56,6 +56,12 @@ export async function startTerminal(command, args, { cwd, env, width = 120, heig
         .split(' ')
       return { alternate: alternate === '1', cursor: cursor === '1' }
     },
+    /** Waits for the end of the program, and resolves to its exit code. */
+    async ended() {
+      const read = () => tmux('display-message', '-p', '-t', 'test', '#{pane_dead} #{pane_dead_status}')
+      await until('the program has ended', async () => (await read()).startsWith('1'), LONGEST_DRAW_MS)
+      return Number((await read()).trim().split(' ')[1])
+    },
     resize: (columns, rows) => tmux('resize-window', '-t', 'test', '-x', String(columns), '-y', String(rows)),
     /** Presses keys by tmux's names: `Enter`, `Escape`, `Down`, `C-u`. */
     async press(...keys) {

@@ -30,8 +30,6 @@ export interface Terminal {
   redraw(): void
   /** Gives the terminal back while something else uses it. */
   lend<T>(work: () => Promise<T>): Promise<T>
-  /** Stops the process, as Ctrl-Z does. */
-  suspend(): void
   close(): void
 }
 
@@ -76,8 +74,12 @@ export function openTerminal(): Terminal {
   const suspend = (): void => {
     leave()
     // The whole job, as the terminal itself does it. Where no shell could continue it, nothing stops.
+    process.off('SIGTSTP', suspend)
     process.kill(0, 'SIGTSTP')
-    setTimeout(enter)
+    setTimeout(() => {
+      process.on('SIGTSTP', suspend)
+      enter()
+    })
   }
   const crash = (error: unknown): void => {
     leave()
@@ -101,12 +103,12 @@ export function openTerminal(): Terminal {
   process.prependListener('exit', leave)
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', crash)
+  process.on('SIGTSTP', suspend)
   process.on('SIGCONT', enter)
   enter()
 
   return {
     size,
-    suspend,
     close: leave,
     onKey(next) {
       listener = next
@@ -129,11 +131,11 @@ export function openTerminal(): Terminal {
     },
     async lend(work) {
       leave()
-      process.off('SIGCONT', enter)
+      process.off('SIGCONT', enter).off('SIGTSTP', suspend)
       try {
         return await work()
       } finally {
-        process.on('SIGCONT', enter)
+        process.on('SIGCONT', enter).on('SIGTSTP', suspend)
         enter()
       }
     },
