@@ -24,7 +24,7 @@ const EITHER = Object.fromEntries(Object.keys(FREE).map((state) => [state, [0, 1
  * The states are those of `cli-states.test.mjs`. `args`: of the places of a run. `input`: its standard input in a pipe.
  * `ends`: the exit code in each state, or several that are right. `asks`: a terminal is asked for something; the answer is
  * Ctrl-C. `tells`: the exit codes with which it has an answer although it fails. `env`: what it needs.
- * `schema`: `null` where its answer is not JSON.
+ * `isReport`: its answer says what to do next, and no error does. `schema`: `null` where its answer is not JSON.
  */
 export const ROWS = {
   accounts: { args: () => [], ends: READS },
@@ -83,6 +83,6 @@ export const ROWS = {
   'config show': { args: () => [], ends: FREE },
   'config schema': { args: () => [], ends: FREE },
   'config edit': { args: () => [], env: { EDITOR: 'true', VISUAL: 'true' }, ends: FREE },
-  doctor: { args: () => [], ends: EITHER, tells: [1, 4] },
+  doctor: { args: () => [], ends: EITHER, tells: [1, 4], isReport: true },
   logs: { args: () => [], ends: FREE },
 }
