@@ -172,6 +172,29 @@ test('the status says who serves and why, and a rest is cleared', async () => {
     assert.equal((await failure(sandbox, ['unblock', ...args])).exit, 2)
 })
 
+test('the status of a pool in which none can serve says what keeps its accounts, and until when', async () => {
+  await sandbox.output(`
+    const { attempt } = await auth.getAuthHeaders({ provider: 'solo', url: 'https://api.acme.example/v1' })
+    await auth.reportResponse({ attempt, status: 429, headers: { 'retry-after': '3000' }, body: '{}' })`)
+  const { next, retryAt } = (await answer(sandbox, 'status', ['status', 'solo'])).pools[0]
+  assert.equal(next.outcome, 'exhausted')
+  assert.match(next.why, /^only rests until /)
+  assert.ok(next.until > Date.now() && retryAt > Date.now())
+  assert.match(
+    (await done(['status', 'solo'])).stdout,
+    /no account can serve now: only rests until .*; free in (50|49):\d\d/,
+  )
+  await done(['disable', 'solo'])
+  assert.match((await done(['status', 'solo'])).stdout, /no account can serve now: only is disabled/)
+  await done(['enable', 'solo'])
+  await done(['disable', 'acme/a', 'b', 'c', 'd'])
+  assert.match(
+    (await done(['status', 'acme'])).stdout,
+    /no account can serve now: 4 are disabled\n {2}4 accounts: 4 disabled/,
+  )
+  await done(['enable', 'acme/a', 'b', 'c', 'd'])
+})
+
 test('status --watch prints a line per change, and ends with 130', async () => {
   const watching = sandbox.spawn(COMMAND, {
     args: ['status', 'solo', '--watch', '--json'],

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { signIn } from './support/agent.mjs'
 import { COMMAND, command, startCommand } from './support/cli.mjs'
+import { startOidcProvider } from './support/oidc.mjs'
 import { createSandbox } from './support/sandbox.mjs'
 import { hasTmux, startTerminal } from './support/tmux.mjs'
 import { until } from './support/until.mjs'
@@ -182,6 +184,35 @@ test('a vault that does not open says why, and is tried again by a key', { skip:
   await terminal.shows(/does not open this vault/)
   await terminal.press('Escape')
   assert.equal(await terminal.ended(), 0)
+})
+
+test('a deed that takes a while runs beside the screen, one at a time, and its error is said', {
+  skip: SKIP,
+}, async () => {
+  const oidc = await startOidcProvider()
+  after(oidc.close)
+  const own = createSandbox({ name: 'cli-screen', config: { providers: { desk: oidc.config({ origins }) } } })
+  after(own.cleanup)
+  const login = own.start(`
+    await auth.login({
+      provider: 'desk', method: 'browser', label: 'ada', onPrompt: (prompt) => console.log('prompt ' + JSON.stringify(prompt)),
+    })`)
+  await signIn(JSON.parse((await login.line(/^prompt /)).slice('prompt '.length)), { user: 'ada' })
+  assert.equal((await login.ended).code, 0)
+  const terminal = await open(own)
+  await terminal.shows(/ada: .*then renewed[\s\S]*f refresh/)
+  oidc.setLatencyMs(4_000)
+  await terminal.press('f')
+  await terminal.shows(/renewing the token of ada …/)
+  await terminal.press('d')
+  await terminal.shows(/one moment, first: renewing the token of ada …/)
+  await terminal.shows(/the token of ada is new/)
+  assert.equal((await own.accountsOf('desk'))[0].enabled, true)
+  oidc.setLatencyMs(0)
+  oidc.revokeGrants('ada')
+  await terminal.press('f')
+  await terminal.shows(/\(provider-auth login desk\)/)
+  await terminal.shows(/ada +needs a new sign-in[\s\S]*l log in/)
 })
 
 /** Writes who it is into a file, and throws or rejects when another file asks for it. */

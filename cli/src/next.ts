@@ -72,7 +72,7 @@ function whyIt(account: Account, trace: Trace, { accounts }: PoolStatus, now: nu
   if (rule === 'probe') return 'as a test of whether its rest is over'
   const chances = new Map(trace.accounts.map((traced) => [traced.accountId, traced]))
   const free = accounts.filter(({ id }) => id !== account.id && canServe(chances.get(id)))
-  if (free.length === 0) return `the only one that can now${obstaclesOf(trace, accounts, now)}`
+  if (free.length === 0) return `the only one that can now${whyAlone(trace, accounts, now)}`
   if (strategy === 'fill-first' || strategy === 'round-robin') return STRATEGIES[strategy]
   const order = preferred(accounts)
   const ahead = order.slice(0, order.indexOf(account)).find(({ priority }) => priority < account.priority)
@@ -86,26 +86,24 @@ function whyIt(account: Account, trace: Trace, { accounts }: PoolStatus, now: nu
 
 function whyNone({ outcome, accounts: traced, refusal }: Trace, { accounts }: PoolStatus, now: number): string {
   if (outcome === 'origin_refused') return refusal ?? 'its address is refused'
-  if (accounts.every(({ enabled }) => !enabled)) return accounts.length === 1 ? 'it is disabled' : 'all are disabled'
-  const words = traced.flatMap((one) => {
-    const account = accounts.find(({ id }) => id === one.accountId)
-    return account === undefined ? [] : [obstacleOf(account, one, now)]
-  })
+  const [only, ...more] = obstacles(traced, accounts, now)
+  if (only !== undefined && more.length === 0) return only
   const counts = new Map<string, number>()
-  for (const chance of traced.map((one) => chanceWords(one.chance))) counts.set(chance, (counts.get(chance) ?? 0) + 1)
-  const only = words.filter((word) => word !== '')
-  if (only.length === 1 && only[0] !== undefined) return only[0]
-  return [...counts].map(([chance, count]) => `${count} ${count === 1 ? chance : plural(chance)}`).join(', ')
+  for (const { chance } of traced) counts.set(chance, (counts.get(chance) ?? 0) + 1)
+  return [...counts].map(([chance, count]) => `${count} ${plural(chance, count)}`).join(', ')
 }
 
-/** What keeps the others, where that is one or two. */
-function obstaclesOf({ accounts: traced }: Trace, accounts: readonly Account[], now: number): string {
-  const words = traced.flatMap((one) => {
+/** What keeps the other accounts, where that is one. */
+function whyAlone({ accounts: traced }: Trace, accounts: readonly Account[], now: number): string {
+  const [only, ...more] = obstacles(traced, accounts, now)
+  return only !== undefined && more.length === 0 ? ` (${only})` : ''
+}
+
+function obstacles(traced: readonly TracedAccount[], accounts: readonly Account[], now: number): string[] {
+  return traced.flatMap((one) => {
     const account = accounts.find(({ id }) => id === one.accountId)
-    return account === undefined || canServe(one) ? [] : [obstacleOf(account, one, now)]
+    return (account && obstacleOf(account, one, now)) || []
   })
-  const known = words.filter((word) => word !== '')
-  return known.length === 1 ? ` (${known[0]})` : ''
 }
 
 function obstacleOf({ label }: Account, traced: TracedAccount | undefined, now: number): string {
@@ -120,14 +118,12 @@ function canServe(traced: TracedAccount | undefined): boolean {
   return traced?.chance === 'eligible' || traced?.chance === 'low_quota'
 }
 
-function chanceWords(chance: TracedAccount['chance']): string {
-  return chance === 'resting' ? 'rests' : (OBSTACLES[chance] ?? chance)
-}
-
-/** Third person: `2 rest`, `2 need a new sign-in`. */
-function plural(chance: string): string {
-  return chance
-    .replace(/^(rest|need)s/, '$1')
+/** Of so many accounts: `1 rests`, `2 rest`, `2 need a new sign-in`. */
+function plural(chance: string, count: number): string {
+  const one = chance === 'resting' ? 'rests' : (OBSTACLES[chance as TracedAccount['chance']] ?? chance)
+  if (count === 1) return one
+  return one
+    .replace(/^(rest|need|stand)s/, '$1')
     .replace(/^is /, 'are ')
     .replace(/^has /, 'have ')
 }

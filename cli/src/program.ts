@@ -23,9 +23,11 @@ export function createProgram(): Command {
     // Names alone, as `gh` lists them, leave room for what they do.
     .configureHelp({ minWidthToWrap: 20, subcommandTerm: (one) => [one.name(), ...one.aliases()].join(', ') })
     .enablePositionalOptions()
+    // Names alone, so that the descriptions fit beside them in 80 columns.
+    .configureHelp({ subcommandTerm: (command) => command.name() })
   program.addHelpText(
     'after',
-    '\nWithout a command, in a terminal: the screen of accounts; with --plain the same in lines,\nfor screen readers and simple terminals.\n',
+    '\nWithout a command, in a terminal: the screen of accounts. With --plain the same\nin lines, for screen readers and simple terminals.\n',
   )
   for (const add of [addLogin, addAccounts, addRequests, addProject, addVault, addHealth, addCompletion]) add(program)
   program

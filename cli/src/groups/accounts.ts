@@ -89,10 +89,7 @@ export function addAccounts(program: Command): void {
     .addHelpText(
       'after',
       NAMING +
-        examples(
-          ['provider-auth refresh work --force'],
-          ['provider-auth refresh --all', 'exit 3 where one needs a new login'],
-        ),
+        examples(['provider-auth refresh work --force'], ['provider-auth refresh --all', 'exit 3: one needs a login']),
     )
     .action(runs(() => import('../commands/refresh.js')))
   program

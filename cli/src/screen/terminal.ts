@@ -13,6 +13,8 @@ const LEAVE = `${ESC}?7h${ESC}?25h${ESC}?1049l`
 const [BEGIN, END] = [`${ESC}?2026h`, `${ESC}?2026l`]
 /** Until a lone Escape is a key of its own; the rest of an arrow key takes a while over a slow line. */
 const ESCAPE_MS = 150
+/** How often it is written to a terminal that takes nothing at the moment. */
+const MOST_TRIES = 1_000
 
 export interface Press extends Key {
   /** The character itself, where the key has one. */
@@ -72,6 +74,7 @@ export function openTerminal(): Terminal {
     stdin.pause()
   }
   const suspend = (): void => {
+    if (process.platform === 'win32') return
     leave()
     // The whole job, as the terminal itself does it. Where no shell could continue it, nothing stops.
     process.off('SIGTSTP', suspend)
@@ -144,9 +147,12 @@ export function openTerminal(): Terminal {
 
 /** Written at once: it must be out before the process ends. */
 function put(text: string): void {
-  try {
-    writeSync(process.stdout.fd, text)
-  } catch {
-    // The terminal is gone.
-  }
+  for (let tries = 0; tries < MOST_TRIES; tries += 1)
+    try {
+      writeSync(process.stdout.fd, text)
+      return
+    } catch (fault) {
+      // A terminal that is slow takes it soon; one that is gone takes nothing any more.
+      if ((fault as NodeJS.ErrnoException).code !== 'EAGAIN') return
+    }
 }

@@ -92,7 +92,7 @@ export function whyNoLogin({ kind, label }: Account): string | undefined {
 /** Runs the `login` command on this terminal; of an account, to log in to it again. Resolves to whether it succeeded. */
 export async function runLogin(account?: Account): Promise<boolean> {
   const again =
-    account === undefined ? [] : [account.provider, '--label', account.label, '--namespace', account.namespace]
+    account === undefined ? [] : [account.provider, `--label=${account.label}`, `--namespace=${account.namespace}`]
   // Ctrl-C on the terminal is for the login alone.
   const before = process.listeners('SIGINT')
   process.removeAllListeners('SIGINT')
