@@ -49,6 +49,10 @@ pub use crypto::{
 pub use error::VaultError;
 pub use folder::{
     backend::default_engine,
+    checkup::{
+        FolderFacts, HeldLock, LooseFile, NoteFacts, Trial, free_space, look_at_folder,
+        look_at_key_file, loose_file, remove_leftover, tighten,
+    },
     disk::Disk,
     memory::Memory,
     store::{Durability, Held, NetworkFolders, Store},
@@ -59,7 +63,7 @@ pub use host_files::{
 };
 pub use keys::source::{KeySecrets, KeySource, NotAKeySource};
 pub use options::Options;
-pub use platform::Privacy;
+pub use platform::{FreeSpace, Privacy};
 pub use stamp::{Revision, Stamp, Watch};
 pub use vault::{
     Vault,

@@ -12,4 +12,4 @@ mod windows;
 #[cfg(windows)]
 pub(crate) use windows::*;
 
-pub use file_facts::Privacy;
+pub use file_facts::{FreeSpace, Privacy};

@@ -179,7 +179,7 @@ impl Store for Disk {
                 continue;
             };
             let age = clock().duration_since(modified_at).unwrap_or_default();
-            if age > limits::STALE_AFTER || (age > limits::DEAD_AFTER && !platform::is_alive(pid)) {
+            if Temporary::is_stale(age, pid) {
                 self.remove(&path, Durability::Lossy)?;
             }
         }
@@ -201,7 +201,7 @@ impl Store for Disk {
     clippy::disallowed_methods,
     reason = "file times come from this very clock; no rule of the product hangs on it"
 )]
-fn clock() -> SystemTime {
+pub(super) fn clock() -> SystemTime {
     SystemTime::now()
 }
 
@@ -263,7 +263,7 @@ fn flush_folder(file: &Path, durability: Durability) -> io::Result<()> {
 }
 
 /// A file on its way into another's place; removed again if it does not get there.
-struct Temporary {
+pub(super) struct Temporary {
     path: PathBuf,
     file: File,
     arrived: bool,
@@ -271,7 +271,7 @@ struct Temporary {
 
 impl Temporary {
     /// Creates `<name>.<pid>-<count>.tmp` beside the file it will replace.
-    fn create(beside: &Path) -> io::Result<Self> {
+    pub(super) fn create(beside: &Path) -> io::Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let pid = std::process::id();
         // Another PID namespace may have left the same name behind: the next count is free.
@@ -295,9 +295,24 @@ impl Temporary {
     }
 
     /// Returns the process that made a temporary file, from its name.
-    fn maker(name: &str) -> Option<u32> {
+    pub(super) fn maker(name: &str) -> Option<u32> {
         let (_, maker) = name.strip_suffix(".tmp")?.rsplit_once('.')?;
         maker.split_once('-')?.0.parse().ok()
+    }
+
+    /// Tells whether one of this age is left over from a process that crashed.
+    pub(super) fn is_stale(age: Duration, pid: u32) -> bool {
+        age > limits::STALE_AFTER || (age > limits::DEAD_AFTER && !platform::is_alive(pid))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes it through to the disk.
+    pub(super) fn fill(&self, content: &[u8]) -> io::Result<()> {
+        (&self.file).write_all(content)?;
+        self.file.sync_all()
     }
 
     fn into_place(mut self, file: &Path) -> io::Result<()> {

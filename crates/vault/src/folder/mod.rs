@@ -6,6 +6,7 @@
 //! a disk: the real one, one in memory, one that fails on purpose.
 
 pub(crate) mod backend;
+pub(crate) mod checkup;
 pub(crate) mod disk;
 mod lock_queue;
 pub(crate) mod memory;

@@ -13,6 +13,15 @@ pub enum Privacy {
     Foreign,
 }
 
+/// The room on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FreeSpace {
+    /// Bytes that this user may still write.
+    pub bytes: u64,
+    /// Files that may still be made; `None` where that is not limited.
+    pub files: Option<u64>,
+}
+
 /// What tells one state of a file from another.
 pub(crate) struct FileState {
     /// The device it is on.

@@ -12,7 +12,7 @@ use rustix::{
     process::{Pid, geteuid, test_kill_process},
 };
 
-use super::file_facts::{FileState, Privacy};
+use super::file_facts::{FileState, FreeSpace, Privacy};
 
 pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
@@ -86,6 +86,37 @@ pub(crate) fn tighten(file: &File, metadata: &Metadata) -> io::Result<bool> {
     }
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(true)
+}
+
+/// Takes group's and others' rights to a file or folder away; a link is not followed.
+pub(crate) fn tighten_path(path: &Path) -> io::Result<()> {
+    let opened = without_links(OpenOptions::new().read(true)).open(path)?;
+    let metadata = opened.metadata()?;
+    let mode = if metadata.is_dir() { 0o700 } else { 0o600 };
+    opened.set_permissions(Permissions::from_mode(mode & metadata.mode()))
+}
+
+/// Returns the room on the disk that a path is on.
+pub(crate) fn free_space(path: &Path) -> Option<FreeSpace> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    Some(FreeSpace {
+        bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
+        // Some file systems make room for files as they come, and say 0.
+        files: (disk.f_files > 0).then_some(disk.f_favail),
+    })
+}
+
+/// Returns the process that holds the lock of this file, as the kernel lists it (proc_locks(5)).
+pub(crate) fn lock_holder(file: &Path) -> Option<u32> {
+    let inode = format!(":{}", std::fs::symlink_metadata(file).ok()?.ino());
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let holder = locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let (kind, pid, place) = (words.next()?, words.nth(2)?, words.next()?);
+        // A waiting one has `->` before its kind.
+        (kind == "FLOCK" && place.ends_with(&inode)).then(|| pid.parse().ok())
+    });
+    holder.flatten()
 }
 
 /// Makes `open` fail on a symbolic link.

@@ -8,7 +8,7 @@ use std::{
     path::{Component, Path, Prefix},
 };
 
-use super::file_facts::{FileState, Privacy};
+use super::file_facts::{FileState, FreeSpace, Privacy};
 use crate::limits;
 
 /// `FILE_FLAG_OPEN_REPARSE_POINT`: opens a link itself, which then is not a file.
@@ -58,6 +58,21 @@ pub(crate) fn authorship_fault(_: &Metadata, _: Option<u32>) -> Option<&'static 
 /// Finds nothing to take away.
 pub(crate) fn tighten(_: &File, _: &Metadata) -> io::Result<bool> {
     Ok(false)
+}
+
+/// Does nothing: files in a profile are their owner's by inheritance.
+pub(crate) fn tighten_path(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Unknown: the standard library does not tell.
+pub(crate) fn free_space(_: &Path) -> Option<FreeSpace> {
+    None
+}
+
+/// Unknown: the standard library does not tell.
+pub(crate) fn lock_holder(_: &Path) -> Option<u32> {
+    None
 }
 
 /// Makes `open` show a symbolic link as what it is.
