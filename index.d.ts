@@ -901,6 +901,47 @@ export interface ProviderSummary {
   keyVariables: string[]
 }
 
+/* ───────────────────────────── diagnosis ───────────────────────────── */
+
+/**
+ * Looks at everything between a request and its credential: configuration, proxies and certificates, the vault's folder, its
+ * locks and its key, and per pool which account would serve. What is wrong is a finding, never a rejection: a locked keychain, a
+ * header that is damaged, a disk that takes nothing. Asks no person anything, and ends within seconds. A vault that opens is
+ * opened, so that a refresh that was cut short is tried again; none is made.
+ *
+ * No finding holds a secret, a label or an e-mail address: accounts are named by their ids. Paths and hosts are there in clear.
+ *
+ * @param options.online asks each host of the providers that have accounts or are configured, without a credential: name,
+ *   connection, certificate, answer, time. Default false
+ * @param options.fix mends what can be mended without losing anything: rights that other users have to our own files, what
+ *   crashed processes left, and waits for refreshes that were cut short. Default false
+ * @param options.signal ends the wait with `ABORTED`
+ * @throws {AuthError} `INVALID_ARGUMENT`, `ABORTED`
+ */
+export function diagnose(options?: { online?: boolean; fix?: boolean; signal?: AbortSignal }): Promise<Diagnosis>
+export interface Diagnosis {
+  at: number
+  /** By topic; what is as it should be is among them. */
+  findings: Finding[]
+}
+export interface Finding {
+  /** Topic and what of it: `keychain.locked`, `pool.serves`, `host.dns`. An id never changes; there may be more of them. */
+  id: string
+  /** `note`: good to know. `warning`: it may become a problem. `problem`: something does not work, or a secret is in danger. */
+  state: 'ok' | 'note' | 'warning' | 'problem'
+  /** What is so. May hold names of files and hosts: clean it before it is shown. */
+  title: string
+  /** Why it matters. */
+  why?: string
+  /** What to do about it. */
+  remedy?: string
+  /** Whether `fix` mends it, and whether it has. */
+  fixable?: boolean
+  fixed?: boolean
+  /** What the finding is about: `provider`, `namespace`, `accountId`, `file`, `host`, `pid` and others. */
+  details?: Record<string, string>
+}
+
 /* ───────────────────────────── trust ───────────────────────────── */
 
 /**

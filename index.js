@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, checkOptions, claimedProviders, clearCooldowns, close, configure, configuredProviders, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, headerRules, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, movedBundle, observedHeaders, openBrowser, optionNames, parseJsonc, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, requestRotation, rotateVaultKey, sessionHeaders, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, checkOptions, claimedProviders, clearCooldowns, close, configure, configuredProviders, diagnose, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, headerRules, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, movedBundle, observedHeaders, openBrowser, optionNames, parseJsonc, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, requestRotation, rotateVaultKey, sessionHeaders, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { addVaultSlot }
 export { authHeadersNow }
@@ -786,6 +786,7 @@ export { clearCooldowns }
 export { close }
 export { configure }
 export { configuredProviders }
+export { diagnose }
 export { discoverModels }
 export { endWait }
 export { explain }

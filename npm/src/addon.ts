@@ -56,6 +56,7 @@ export interface Rotation {
   readonly __native: 'rotation'
 }
 
+type DiagnoseOptions = NonNullable<Parameters<typeof api.diagnose>[0]>
 type DiscoverOptions = Parameters<typeof api.discoverModels>[0]
 
 export interface Addon {
@@ -113,6 +114,7 @@ export interface Addon {
   importVault: typeof api.importVault
   migrate: typeof api.migrate
   discoverModels(options: DiscoverOptions, wait?: number): Promise<api.ModelList>
+  diagnose(options: DiagnoseOptions, wait?: number): Promise<api.Diagnosis>
   configuredProviders: typeof api.configuredProviders
   projectTrust: typeof api.projectTrust
   trustProject: typeof api.trustProject

@@ -7,6 +7,7 @@ export {
   clearCooldowns,
   configure,
   configuredProviders,
+  diagnose,
   discoverModels,
   explain,
   exportVault,

@@ -69,6 +69,9 @@ export const discoverModels: typeof api.discoverModels = traced(async (options) 
   waitFor(options, addon.discoverModels),
 )
 
+/** `diagnose` of the contract. */
+export const diagnose: typeof api.diagnose = traced(async (options = {}) => waitFor(options, addon.diagnose))
+
 /** The first step of `startLogin`. The signal calls it off, whatever it waits for. */
 export function startNativeLogin(options: api.LoginOptions): Promise<NativePrompt> {
   return waitFor(options, addon.startLogin)

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::accounts_api::{AccountChanges, AccountService, Force, Revoke};
 use crate::config::{Inline, Project};
+use crate::diagnose::{DiagnoseOptions, Diagnosis, DiagnosisService};
 use crate::error::BrokerError;
 use crate::host::Host;
 use crate::keys::KeyService;
@@ -40,6 +41,7 @@ pub struct Broker {
     status: Arc<StatusService>,
     keys: Arc<KeyService>,
     trust: Arc<ProjectTrust>,
+    diagnosis: Arc<DiagnosisService>,
 }
 
 impl Broker {
@@ -63,6 +65,7 @@ impl Broker {
             transfer: TransferService::new(store.clone(), migration.clone()),
             keys: KeyService::new(store.clone(), status.clone()),
             trust: ProjectTrust::new(store.clone()),
+            diagnosis: DiagnosisService::new(store.clone(), requests.clone()),
             store,
             refresher,
             requests,
@@ -336,5 +339,10 @@ impl Broker {
     /// Takes the trust in the files of the project back.
     pub async fn untrust_project(&self) -> Result<Project, BrokerError> {
         self.trust.untrust_project().await
+    }
+
+    /// Looks at everything between a request and its credential. What is wrong is a finding.
+    pub async fn diagnose(&self, options: DiagnoseOptions) -> Diagnosis {
+        self.diagnosis.diagnose(options).await
     }
 }

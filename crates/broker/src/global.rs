@@ -13,6 +13,7 @@ use crate::broker::Broker;
 use crate::browser;
 use crate::claims::Claims;
 use crate::config::{self, Inline};
+use crate::diagnose::{self, DiagnoseOptions, Diagnosis};
 use crate::error::BrokerError;
 use crate::host::{Host, SystemEnv, logging};
 use crate::notifier::Events;
@@ -104,6 +105,15 @@ pub fn waits() -> &'static Waits {
 pub async fn claims() -> Claims {
     let inline = SLOT.read().inline.clone().unwrap_or_default();
     Claims::read(&Host::system(), &inline).await
+}
+
+/// Looks at everything between a request and its credential, also where the configuration cannot be
+/// used.
+pub async fn diagnosis(options: DiagnoseOptions) -> Diagnosis {
+    match broker() {
+        Ok(broker) => broker.diagnose(options).await,
+        Err(error) => diagnose::without_configuration(&Host::system(), &error),
+    }
 }
 
 /// Opens a web page in the user's browser, which is handed no secret of this process.

@@ -160,3 +160,40 @@ pub(crate) const METADATA_LIMIT: usize = 16 * 1024;
 /// The shortest API key, in bytes, whose last four are shown in its label: a fifth of it at most,
 /// and what is left of a random key cannot be guessed.
 pub(crate) const SHORTEST_SHOWN_KEY: usize = 20;
+
+/// How long one check of a diagnosis may take: a keychain that hangs takes 2 s for each of the ways
+/// to the key.
+pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a diagnosis waits for a lock that is held for milliseconds, before it says that it is
+/// held.
+pub(crate) const HELD_LOCK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A refresh that takes longer than this hangs: its request ends after 30 s.
+pub(crate) const LONG_REFRESH: Duration = Duration::from_mins(1);
+
+/// How often, and after which pauses, a diagnosis looks whether a refresh that was cut short is
+/// over: 5 s in all, and most servers answer within one.
+pub(crate) const RECOVERY_LOOKS: usize = 25;
+pub(crate) const RECOVERY_LOOK: Duration = Duration::from_millis(200);
+
+/// Bytes and files of a disk that counts as full: a few records, each written beside the old one.
+pub(crate) const FULL_DISK: u64 = 1024 * 1024;
+pub(crate) const FULL_DISK_FILES: u64 = 32;
+
+/// Bytes and files of a disk that will be full soon: a log or a build away from it.
+pub(crate) const LOW_DISK: u64 = 64 * 1024 * 1024;
+pub(crate) const LOW_DISK_FILES: u64 = 1000;
+
+/// How far clocks may be apart: tokens are renewed a minute before their end, and servers grant as
+/// much.
+pub(crate) const CLOCK_OFF: Duration = Duration::from_secs(30);
+
+/// Clocks that are further apart than most servers tolerate in a signed token.
+pub(crate) const CLOCK_WRONG: Duration = Duration::from_mins(5);
+
+/// Hosts that a diagnosis asks, all at the same time: two for each of a dozen providers.
+pub(crate) const ASKED_HOSTS: usize = 32;
+
+/// How long a diagnosis waits for a host: healthy ones answer within a second.
+pub(crate) const HOST_TIMEOUT: Duration = Duration::from_secs(8);

@@ -1,6 +1,7 @@
 //! The exports, by topic. Each reads its arguments, calls the broker and hands back a promise.
 
 mod accounts;
+mod health;
 mod logins;
 mod providers;
 mod requests;

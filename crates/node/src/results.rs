@@ -8,6 +8,7 @@
 
 mod accounts;
 mod bundles;
+mod diagnosis;
 mod events;
 mod jsonc;
 mod lent;
@@ -23,6 +24,7 @@ use provider_auth_broker::Timestamp;
 
 pub(crate) use accounts::{Account, PoolStatus};
 pub(crate) use bundles::ImportReport;
+pub(crate) use diagnosis::Diagnosis;
 pub(crate) use events::AuthEvent;
 pub(crate) use jsonc::plain_value;
 pub(crate) use lent::{AtHand, Lent};

@@ -63,6 +63,11 @@ impl Store {
         Ok(())
     }
 
+    /// The records of which this process has new tokens that are not on the disk.
+    pub(crate) fn unsaved_ids(&self) -> Vec<RecordId> {
+        self.unsaved.ids()
+    }
+
     /// Tries once more to write every token that is not on disk; the process is about to end.
     pub(super) fn save_all(&self, vault: &Vault) {
         for id in self.unsaved.ids() {

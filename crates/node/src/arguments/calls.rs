@@ -9,9 +9,9 @@ use napi::ValueType;
 use napi::bindgen_prelude::*;
 use provider_auth_broker::config::{ConfigError, Inline, RequestRotation};
 use provider_auth_broker::{
-    AccountChanges, AuthRequest, BrokerError, Direction, Failure, Filter, KeySecrets, KeySource,
-    KeyVariables, LoginOptions, Method, MigrateOptions, ModelsRequest, RefreshModels, Report,
-    SourceAction,
+    AccountChanges, AuthRequest, BrokerError, DiagnoseOptions, Direction, Failure, Filter,
+    KeySecrets, KeySource, KeyVariables, LoginOptions, Method, MigrateOptions, ModelsRequest,
+    RefreshModels, Report, SourceAction,
 };
 use serde_json::Value;
 
@@ -76,6 +76,13 @@ impl<'env> Options<'env> {
             provider: self.needed_text("provider")?,
             namespace: self.text("namespace")?,
             refresh: self.choice("refresh", RefreshModels::Always, RefreshModels::WhenOld)?,
+        })
+    }
+
+    pub(crate) fn diagnosis(&self) -> Read<DiagnoseOptions> {
+        Ok(DiagnoseOptions {
+            online: self.flag("online")?.unwrap_or_default(),
+            fix: self.flag("fix")?.unwrap_or_default(),
         })
     }
 

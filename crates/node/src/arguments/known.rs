@@ -77,6 +77,7 @@ const KNOWN: &[(&str, &[&str])] = &[
         "discoverModels",
         &["provider", "namespace", "refresh", "signal"],
     ),
+    ("diagnose", &["online", "fix", "signal"]),
 ];
 
 const REQUEST: &[&str] = &[

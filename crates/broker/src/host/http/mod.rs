@@ -194,9 +194,25 @@ fn tls(extra_roots: Option<&Path>) -> Result<(ClientConfig, bool), rustls::Error
     Ok((config.with_no_client_auth(), has_roots))
 }
 
+/// How many certificates a PEM file holds, or why it cannot be used.
+pub(crate) fn certificates_in(file: &Path) -> Result<usize, String> {
+    let found = read_certificates(file).map_err(|error| error.to_string())?;
+    Ok(found.len())
+}
+
+/// Whether the system has certificates to know servers by.
+pub(crate) fn has_system_roots() -> bool {
+    tls(None).is_ok_and(|(_, has_roots)| has_roots)
+}
+
+fn read_certificates(
+    file: &Path,
+) -> Result<Vec<CertificateDer<'static>>, rustls::pki_types::pem::Error> {
+    CertificateDer::pem_file_iter(file).and_then(Iterator::collect)
+}
+
 fn certificates(file: &Path) -> Vec<CertificateDer<'static>> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    found.unwrap_or_else(|error| {
+    read_certificates(file).unwrap_or_else(|error| {
         tracing::warn!(file = %file.display(), %error, "the extra certificates cannot be used");
         Vec::new()
     })

@@ -1,0 +1,181 @@
+//! The configuration: whether it can be used, what is odd about it, and who can read its secrets.
+
+use std::path::Path;
+
+use provider_auth_vault::{Privacy, loose_file, tighten};
+
+use super::finding::Finding;
+use crate::config::{Method, Provider, SecretRef, SecretSource, TrustState, expand};
+use crate::error::BrokerError;
+use crate::store::Store;
+
+/// A configuration that cannot be used.
+pub(super) fn invalid(error: &BrokerError) -> Finding {
+    let mut finding = Finding::problem("config.invalid", "the configuration cannot be used")
+        .why(format!("{error}; until it is mended, every call fails"))
+        .remedy("mend it; provider-auth config check says what is wrong");
+    if let Some(file) = error.file() {
+        finding = finding.with("file", file.display());
+    }
+    match error.path() {
+        Some(path) => finding.with("path", path),
+        None => finding,
+    }
+}
+
+pub(super) fn check(store: &Store, fix: bool) -> Vec<Finding> {
+    let settings = store.settings();
+    let mut findings = Vec::new();
+    for warning in &settings.warnings {
+        findings.push(
+            Finding::warning("config.warning", warning.clone())
+                .why(
+                    "this part of the configuration has no effect, or not the one it seems to have",
+                )
+                .remedy("provider-auth config check shows it in its file"),
+        );
+    }
+    for file in &settings.project.files {
+        if let TrustState::Untrusted | TrustState::Changed = file.state {
+            let title = format!(
+                "the project file {} waits for your trust",
+                file.file.display()
+            );
+            findings.push(
+                Finding::note("config.untrusted", title)
+                    .why("what it wants beyond choosing among accounts has no effect")
+                    .remedy("provider-auth trust shows what it wants, and asks")
+                    .with("file", file.file.display()),
+            );
+        }
+    }
+    for id in &settings.named {
+        if let Some(provider) = settings.providers.get(id)
+            && lacks_client(provider)
+        {
+            findings.push(
+                Finding::note("config.no_client", format!("{id} has no client id"))
+                    .why("nobody can sign in to it; only API keys can be added")
+                    .remedy(format!(
+                        "register a client with the provider, and set providers.{id}.clientId"
+                    ))
+                    .with("provider", id),
+            );
+        }
+    }
+    findings.extend(readers(store, fix));
+    if findings.is_empty() {
+        let title = match &settings.user_file {
+            Some(file) if file.exists() => format!("{} is in order", file.display()),
+            _ => "there is no config file, and none is needed".to_owned(),
+        };
+        findings.push(Finding::ok("config.valid", title));
+    }
+    findings
+}
+
+fn lacks_client(provider: &Provider) -> bool {
+    let offers = |method: &Method| !matches!(method, Method::ApiKey);
+    provider.server.is_some()
+        && provider.client_id.is_none()
+        && !provider.methods().iter().any(offers)
+}
+
+/// Who else can read secrets that stand in files.
+fn readers(store: &Store, fix: bool) -> Vec<Finding> {
+    let settings = store.settings();
+    let mut findings = Vec::new();
+    let secrets = settings.providers.values().flat_map(|provider| {
+        [
+            &provider.client_secret,
+            &provider.private_key,
+            &provider.assertion,
+        ]
+    });
+    let mut has_clear = false;
+    for SecretRef { source, .. } in secrets.flatten() {
+        match source {
+            SecretSource::Plain(_) => has_clear = true,
+            SecretSource::File(file) => {
+                let file = expand(&*store.host.env, file);
+                findings.extend(readable(
+                    "config.secret_file",
+                    "a secret of the configuration",
+                    &file,
+                    false,
+                ));
+            }
+            SecretSource::Env(_) => {}
+        }
+    }
+    if let Some(file) = &settings.key.passphrase_file {
+        findings.extend(readable(
+            "vault.passphrase_file",
+            "the vault's passphrase",
+            file,
+            false,
+        ));
+    }
+    if let Some(file) = settings
+        .user_file
+        .as_deref()
+        .filter(|file| has_clear && file.exists())
+    {
+        match readable("config.readable", "a client's secret in clear", file, fix) {
+            Some(found) => findings.push(found),
+            None => findings.push(
+                Finding::note(
+                    "config.clear_secret",
+                    "a client's secret stands in clear in the configuration",
+                )
+                .why("it goes wherever the file is copied: backups, a repository of dotfiles")
+                .remedy("put it into a file of its own or a variable: {file:…} or {env:…}")
+                .with("file", file.display()),
+            ),
+        }
+    }
+    if let Some(file) = &settings.log.file {
+        findings.extend(log_file(file, fix));
+    }
+    findings
+}
+
+fn readable(id: &'static str, holds: &str, file: &Path, fix: bool) -> Option<Finding> {
+    let found = loose_file(file)?;
+    let title = format!("other users can read {}", file.display());
+    let finding = match found.privacy {
+        Privacy::Foreign => {
+            return Some(
+                Finding::warning(id, format!("{} belongs to another user", file.display()))
+                    .why(format!(
+                        "it holds {holds}, which that user can read and replace"
+                    ))
+                    .with("file", file.display()),
+            );
+        }
+        _ => Finding::problem(id, title),
+    };
+    let mendable = id == "config.readable";
+    let finding = finding
+        .why(format!("it holds {holds}"))
+        .remedy(format!("chmod 600 {}", file.display()))
+        .with("file", file.display());
+    Some(match mendable {
+        true => finding.fixable(fix && tighten(file).is_ok()),
+        false => finding,
+    })
+}
+
+fn log_file(file: &Path, fix: bool) -> Option<Finding> {
+    loose_file(file).map(|found| {
+        let title = format!("other users can read the log {}", file.display());
+        let finding = Finding::warning("log.readable", title)
+            .why("it tells which accounts there are and when they serve")
+            .remedy(format!("chmod 600 {}", file.display()))
+            .with("file", file.display());
+        match found.privacy {
+            Privacy::Foreign => finding,
+            _ => finding.fixable(fix && tighten(file).is_ok()),
+        }
+    })
+}

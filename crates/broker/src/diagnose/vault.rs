@@ -1,0 +1,201 @@
+//! The vault and its key: whether it opens, why not, and what is to be known of it once it is open.
+
+use std::sync::Arc;
+
+use provider_auth_vault::{
+    KeySource, RecordId, Vault, VaultError, VaultState, VaultStatus, default_engine,
+};
+
+use super::finding::{Finding, relative};
+use crate::error::BrokerError;
+use crate::host::blocking;
+use crate::limits;
+use crate::store::Store;
+
+pub(super) async fn check(store: &Arc<Store>, fix: bool) -> Vec<Finding> {
+    let (options, open) = (store.vault_options(), store.open_vault());
+    let looked = blocking(move || match open {
+        Some(vault) => vault.status_now(),
+        None => Vault::status(&options, default_engine()),
+    });
+    let status = match looked.await {
+        Ok(status) => status,
+        Err(error) => return vec![unusable(&error)],
+    };
+    let mut findings = vec![state(&status)];
+    findings.extend(quarantine(&status, store.now().as_millis()));
+    if status.state != VaultState::Open {
+        return findings;
+    }
+    findings.extend(slots(&status));
+    let vault = match store.opened().await {
+        Ok(vault) => vault,
+        Err(error) => {
+            findings.push(unopened(&error));
+            return findings;
+        }
+    };
+    if fix {
+        findings.extend(refreshes(&vault).await);
+    }
+    let unsaved = store.unsaved_ids();
+    findings.extend(unsaved.iter().map(|id| {
+        Finding::problem("vault.unsaved", format!("new tokens of account {id} are not on the disk"))
+            .why("the provider has replaced the old ones: should this process end before, the login is lost")
+            .remedy("make room on the disk, or make it writable; each second this process tries again")
+            .with("accountId", id)
+    }));
+    findings.extend(blocking(move || kept(&vault)).await);
+    findings
+}
+
+fn state(status: &VaultStatus) -> Finding {
+    let source = status.key_source.name();
+    let finding = match status.state {
+        VaultState::Open => Finding::ok("vault.open", format!("the vault opens with the key from {source}")),
+        VaultState::Empty => Finding::note("vault.empty", "there is no vault yet")
+            .why("the first account makes one")
+            .remedy("provider-auth login"),
+        VaultState::Locked => Finding::problem("keychain.locked", "the keychain is locked")
+            .why("the vault's key is in it, so no account can be used")
+            .remedy("unlock it: log in to the desktop, or open your password manager"),
+        VaultState::Timeout => Finding::problem("keychain.timeout", "the keychain does not answer")
+            .why("the vault's key is in it, so no account can be used")
+            .remedy("answer its prompt or restart it (gnome-keyring-daemon, kwalletd, KeePassXC); or add a way to the key that needs none: provider-auth key slot add"),
+        VaultState::Unavailable => Finding::problem("keychain.unavailable", "there is no keychain here")
+            .why("the vault's key is in one, so no account can be used; over SSH and in containers there is often none")
+            .remedy("start the keychain, or give the vault's key: PROVIDER_AUTH_KEY or PROVIDER_AUTH_PASSPHRASE"),
+        VaultState::KeyMissing => Finding::problem("vault.key_missing", format!("the vault's key is not where it should be: {source}"))
+            .why("without it no account can be used")
+            .remedy("give it again: set the variable that had it, or provider-auth key import"),
+        VaultState::KeyMismatch => Finding::problem("vault.key_mismatch", format!("the key from {source} does not open this vault"))
+            .why("it is another vault's, or no key; without the right one no account can be used")
+            .remedy("give the key that the vault was made with, or another folder with PROVIDER_AUTH_DIR"),
+    };
+    let finding = finding
+        .with("file", status.dir.display())
+        .with("keySource", source);
+    match status.key_id.as_str() {
+        "" => finding,
+        id => finding.with("keyId", id),
+    }
+}
+
+/// The vault, of which not even the state can be told.
+fn unusable(error: &VaultError) -> Finding {
+    let id = match error {
+        VaultError::Unsafe { .. } => "vault.unsafe",
+        _ if error.code() == "VAULT_CORRUPT" => "vault.corrupt",
+        _ => "vault.unusable",
+    };
+    Finding::problem(id, error.to_string())
+        .why("no account can be used")
+        .remedy(match id {
+            "vault.corrupt" => "restore the folder from a backup; its records are still there, and provider-auth key import opens them with an exported key",
+            "vault.unsafe" => "see what is said of its files; provider-auth doctor --fix mends modes",
+            _ => "make the folder readable and writable for this user",
+        })
+}
+
+fn unopened(error: &BrokerError) -> Finding {
+    Finding::problem(
+        "vault.unusable",
+        format!("the vault does not open: {error}"),
+    )
+    .why("no account can be used")
+    .with("code", error.code())
+}
+
+fn slots(status: &VaultStatus) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let names = status.slots.iter().map(|slot| {
+        let source = slot.key_source.map_or("a newer version's", KeySource::name);
+        format!("{} ({source})", slot.id)
+    });
+    let names: Vec<_> = names.collect();
+    if let [only] = names.as_slice() {
+        findings.push(
+            Finding::note(
+                "vault.one_slot",
+                format!("one way leads to the vault's key: {only}"),
+            )
+            .why("should it be lost, every account has to be added again")
+            .remedy("add a recovery passphrase: provider-auth key slot add passphrase"),
+        );
+    } else if !names.is_empty() {
+        findings.push(Finding::ok(
+            "vault.slots",
+            format!(
+                "{} ways lead to the vault's key: {}",
+                names.len(),
+                names.join(", ")
+            ),
+        ));
+    }
+    findings
+}
+
+fn quarantine(status: &VaultStatus, now: u64) -> Vec<Finding> {
+    let records = status.quarantined.iter().map(|record| {
+        let id = record.id.to_string();
+        let title = format!("the record of account {id} was damaged and set aside {}", relative(record.at, now));
+        Finding::warning("vault.quarantine", title)
+            .why("it cannot be decrypted: a disk that loses data, or a file that was changed by hand")
+            .remedy(format!("sign in to that account again; then provider-auth remove {id} removes the copy"))
+            .with("accountId", id)
+    });
+    records.collect()
+}
+
+/// Waits a moment for refreshes that were cut short, which opening the vault tries again.
+async fn refreshes(vault: &Arc<Vault>) -> Vec<Finding> {
+    let noted = |vault: &Arc<Vault>| {
+        let vault = vault.clone();
+        blocking(move || vault.noted())
+    };
+    let before = noted(vault).await;
+    if before.is_empty() {
+        return Vec::new();
+    }
+    let mut left = before.clone();
+    for _ in 0..limits::RECOVERY_LOOKS {
+        left = noted(vault).await;
+        if left.is_empty() {
+            break;
+        }
+        tokio::time::sleep(limits::RECOVERY_LOOK).await;
+    }
+    let done = |id: &&RecordId| !left.contains(id);
+    let done = before.iter().filter(done).map(|id| {
+        Finding::ok(
+            "refresh.finished",
+            format!("the refresh of account {id} was brought to its end"),
+        )
+        .fixable(true)
+        .with("accountId", id)
+    });
+    done.collect()
+}
+
+/// What lies in the vault besides records.
+fn kept(vault: &Vault) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Ok(Some(_)) = vault.moved() {
+        findings.push(
+            Finding::note("vault.moved_bundle", "the last bundle that took logins along is still kept here")
+                .why("its logins wait to be imported; here they are signed out")
+                .remedy("if the bundle has not arrived: provider-auth vault export --again; else import it where it belongs"),
+        );
+    }
+    if let Err(error) = vault.read_state() {
+        findings.push(
+            Finding::warning(
+                "vault.state",
+                format!("the state that processes share cannot be read: {error}"),
+            )
+            .why("each process finds out for itself which account rests")
+            .remedy("make state.json in the vault's folder readable, or remove it"),
+        );
+    }
+    findings
+}
