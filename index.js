@@ -773,8 +773,9 @@ if (
   }
 }
 
-const { addApiKey, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, checkOptions, claimedProviders, clearCooldowns, close, configure, configuredProviders, diagnose, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, headerRules, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, movedBundle, observedHeaders, openBrowser, optionNames, parseJsonc, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, requestRotation, rotateVaultKey, sessionHeaders, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, addonVersion, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, checkOptions, claimedProviders, clearCooldowns, close, configure, configuredProviders, diagnose, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, headerRules, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, movedBundle, observedHeaders, openBrowser, optionNames, parseJsonc, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, requestRotation, rotateVaultKey, sessionHeaders, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
+export { addonVersion }
 export { addVaultSlot }
 export { authHeadersNow }
 export { beginWait }

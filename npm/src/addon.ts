@@ -127,6 +127,7 @@ export interface Addon {
    * @throws {AuthError} `INVALID_CONFIG` with line and column
    */
   parseJsonc(text: string): unknown
+  addonVersion(): string
   close(): void
 }
 

@@ -32,3 +32,9 @@ fn start() {
 pub fn close() {
     global::close();
 }
+
+/// The version of this addon, which is that of the package it was built for.
+#[napi(catch_unwind)]
+pub fn addon_version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}

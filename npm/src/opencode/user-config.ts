@@ -28,12 +28,9 @@ export async function readUserConfig(
   parse: Parse,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<UserConfig> {
-  const folder = join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'opencode')
-  const files = NAMES.map((name) => join(folder, name))
-  if (env.OPENCODE_CONFIG) files.push(resolve(env.OPENCODE_CONFIG))
   let options: Plain | undefined
   const auth = new Map<string, unknown>()
-  for (const file of files) {
+  for (const file of configFiles(env)) {
     const config = await parsed(file, parse)
     for (const [spec, its] of pluginsOf(config)) {
       if (isObject(its) && (await isOurPlugin(spec, dirname(file)))) options = its
@@ -46,13 +43,43 @@ export async function readUserConfig(
   return { options, unread: substituted(options, ''), auth }
 }
 
+/** A plugin that the user's own files name. */
+export interface NamedPlugin {
+  file: string
+  spec: string
+  isOurs: boolean
+}
+
+/** The plugins that the user's own files name, in their order. */
+export async function userPlugins(
+  parse: Parse,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<NamedPlugin[]> {
+  const named: NamedPlugin[] = []
+  for (const file of configFiles(env)) {
+    const specs = pluginsOf(await parsed(file, parse)).map(([spec]) => spec)
+    for (const spec of specs.filter((spec) => typeof spec === 'string'))
+      named.push({ file, spec, isOurs: await isOurPlugin(spec, dirname(file)) })
+  }
+  return named
+}
+
+function configFiles(env: Readonly<Record<string, string | undefined>>): string[] {
+  const folder = join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'opencode')
+  const files = NAMES.map((name) => join(folder, name))
+  if (env.OPENCODE_CONFIG) files.push(resolve(env.OPENCODE_CONFIG))
+  return files
+}
+
 /** The entries of `plugin`, and of `plugins` as OpenCode 2 calls it: what is named, and its options. */
 function pluginsOf(config: Plain | undefined): (readonly [spec: unknown, options: unknown])[] {
   const entries = [read(config, 'plugin'), read(config, 'plugins')].filter(Array.isArray).flat() as unknown[]
   return entries.map((entry) =>
-    Array.isArray(entry)
-      ? [entry[0], entry[1]]
-      : [read(entry as Plain | undefined, 'package'), read(entry as Plain | undefined, 'options')],
+    typeof entry === 'string'
+      ? [entry, undefined]
+      : Array.isArray(entry)
+        ? [entry[0], entry[1]]
+        : [read(entry as Plain | undefined, 'package'), read(entry as Plain | undefined, 'options')],
   )
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use provider_auth_vault::{Privacy, loose_file, tighten};
 
 use super::finding::Finding;
-use crate::config::{Method, Provider, SecretRef, SecretSource, TrustState, expand};
+use crate::config::{Method, Provider, SecretRef, SecretSource, Settings, TrustState, expand};
 use crate::error::BrokerError;
 use crate::store::Store;
 
@@ -25,7 +25,7 @@ pub(super) fn invalid(error: &BrokerError) -> Finding {
 
 pub(super) fn check(store: &Store, fix: bool) -> Vec<Finding> {
     let settings = store.settings();
-    let mut findings = Vec::new();
+    let mut findings = vec![files(&settings)];
     for warning in &settings.warnings {
         findings.push(
             Finding::warning("config.warning", warning.clone())
@@ -64,14 +64,18 @@ pub(super) fn check(store: &Store, fix: bool) -> Vec<Finding> {
         }
     }
     findings.extend(readers(store, fix));
-    if findings.is_empty() {
-        let title = match &settings.user_file {
-            Some(file) if file.exists() => format!("{} is in order", file.display()),
-            _ => "there is no config file, and none is needed".to_owned(),
-        };
-        findings.push(Finding::ok("config.valid", title));
-    }
     findings
+}
+
+/// The user's own file.
+fn files(settings: &Settings) -> Finding {
+    match &settings.user_file {
+        Some(file) if file.exists() => {
+            Finding::ok("config.file", format!("{} can be used", file.display()))
+                .with("file", file.display())
+        }
+        _ => Finding::ok("config.none", "there is no config file, and none is needed"),
+    }
 }
 
 fn lacks_client(provider: &Provider) -> bool {
@@ -135,7 +139,11 @@ fn readers(store: &Store, fix: bool) -> Vec<Finding> {
         }
     }
     if let Some(file) = &settings.log.file {
-        findings.extend(log_file(file, fix));
+        let is_kept = || {
+            let title = format!("log lines go to {}", file.display());
+            Finding::ok("log.file", title).with("file", file.display())
+        };
+        findings.push(log_file(file, fix).unwrap_or_else(is_kept));
     }
     findings
 }

@@ -1,0 +1,107 @@
+/** The report for a person: findings by topic, each in words, at the width of the terminal. */
+import type { Finding } from '../../../index.js'
+import { visible } from '../../../npm/src/trust.js'
+import type { Colours } from '../output.js'
+import { counted, stands } from './finding.js'
+
+/** Topics in the order of the report, with the first parts of the ids that belong to each. */
+const TOPICS: readonly (readonly [title: string, ...parts: string[]])[] = [
+  ['Program', 'runtime'],
+  ['Configuration', 'config', 'log'],
+  ['Folder and disk', 'files', 'disk', 'locks'],
+  ['Vault and key', 'vault', 'keychain'],
+  ['Accounts', 'refresh', 'accounts', 'pool', 'account'],
+  ['Network and clock', 'proxy', 'ca', 'clock', 'host'],
+  ['Other programs', 'opencode', 'env'],
+]
+
+const MARKS: Record<Finding['state'], string> = { ok: '✓', note: '·', warning: '!', problem: '✗' }
+/** Columns before a title: mark and word. */
+const INDENT = 12
+
+export interface Look {
+  width: number
+  colour: Colours
+  /** Names of accounts, by id. */
+  labels: ReadonlyMap<string, string>
+}
+
+/** The findings by topic, the worst of a topic last, and a summary at the end, where a person looks first. */
+export function report(findings: Finding[], look: Look): string {
+  const known = TOPICS.map(
+    ([title, ...parts]) => [title, findings.filter(({ id }) => parts.includes(topicOf(id)))] as const,
+  )
+  const all = new Set(TOPICS.flatMap(([, ...parts]) => parts))
+  const rest = ['Other', findings.filter(({ id }) => !all.has(topicOf(id)))] as const
+  const blocks = [...known, rest]
+    .filter(([, its]) => its.length > 0)
+    .map(([title, its]) => [look.colour.bold(title), ...bySeverity(its).map((it) => said(it, look))].join('\n'))
+  return [...blocks, summary(findings, look)].join('\n\n')
+}
+
+function topicOf(id: string): string {
+  return id.slice(0, id.indexOf('.'))
+}
+
+function bySeverity(findings: Finding[]): Finding[] {
+  const rank = ({ state }: Finding) => Object.keys(MARKS).indexOf(state)
+  return [...findings].sort((a, b) => rank(a) - rank(b))
+}
+
+function said(finding: Finding, look: Look): string {
+  const { state, title, why, remedy } = finding
+  const isGood = state === 'ok'
+  const word = stands(finding) ? state : 'mended'
+  const mark = stands(finding) ? MARKS[state] : MARKS.ok
+  const head = painted(finding, look.colour)(`  ${mark} ${word.padEnd(INDENT - 4)}`)
+  const lines = [head + wrapped(named(title, look), look.width, INDENT)]
+  const beside = (label: string, text: string) =>
+    `${' '.repeat(INDENT)}${look.colour.dim(`${label}:`)} ${wrapped(text, look.width, INDENT + label.length + 2)}`
+  if (why !== undefined && !isGood) lines.push(beside('why', named(why, look)))
+  // Of a pool that serves, why the others do not.
+  if (why !== undefined && isGood) lines.push(beside('others', named(why, look)))
+  // A command takes an id.
+  if (remedy !== undefined && stands(finding)) lines.push(beside('do', visible(remedy)))
+  return lines.join('\n')
+}
+
+/** The text with the names of accounts in place of their ids. */
+function named(text: string, { labels }: Look): string {
+  return visible(text).replace(/\b[0-9A-HJKMNP-TV-Z]{26}\b/g, (id) => {
+    const label = labels.get(id)
+    return label === undefined ? id : `“${visible(label)}”`
+  })
+}
+
+function painted(finding: Finding, { green, yellow, red, cyan }: Colours): (text: string) => string {
+  if (finding.state === 'ok' || !stands(finding)) return green
+  if (finding.state === 'note') return cyan
+  return finding.state === 'warning' ? yellow : red
+}
+
+function summary(findings: Finding[], { colour }: Look): string {
+  const { problems, warnings, ok, fixed, fixable } = counted(findings)
+  const parts = [many(problems, 'problem'), many(warnings, 'warning'), `${ok} in order`]
+  if (fixed > 0) parts.push(`${fixed} mended`)
+  const paint = problems > 0 ? colour.red : warnings > 0 ? colour.yellow : colour.green
+  const lines = [paint(parts.join(', '))]
+  if (fixable > 0)
+    lines.push(`provider-auth doctor --fix mends ${fixable === problems + warnings ? 'them' : fixable} of these`)
+  return lines.join('\n').replace('mends them of these', 'mends them')
+}
+
+function many(count: number, what: string): string {
+  return `${count === 0 ? 'no' : count} ${what}${count === 1 ? '' : 's'}`
+}
+
+/** The text in lines of this width; those after the first begin at `indent`. */
+function wrapped(text: string, width: number, indent: number): string {
+  const room = Math.max(20, width - indent)
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)
+    if (last !== undefined && last.length + 1 + word.length <= room) lines[lines.length - 1] = `${last} ${word}`
+    else lines.push(word)
+  }
+  return lines.join(`\n${' '.repeat(indent)}`)
+}
