@@ -13,9 +13,9 @@ const SECRET_NAME = /KEY|TOKEN|SECRET|PASS|AUTH|CREDENTIAL|COOKIE|SESSION_ID/i
 const HARMLESS_NAME =
   /^(?:PROVIDER_AUTH_(?:KEY_SOURCE|DIR|CONFIG|LOG|LOG_FILE|ALLOW_NETWORK_FS)|.*(?:_SOCK|_FILE|_DIR|_PATH|_DIRECTORY))$/
 const PROXY_NAME = /^(?:https?|all|no)_proxy$/i
-/** Keys of the configuration whose texts are secrets, or tell whose client it is. */
-const SECRET_KEY =
-  /^(?:clientSecret|privateKey|privateKeyId|assertion|clientId|params|headers|account|apiKey|key|token)$/
+/** Keys of the configuration whose texts are no secrets: words of ours, addresses, names that findings need. */
+const HARMLESS_KEY =
+  /^(?:\$schema|extends|issuer|resource|jwksUri|redirectUri|fallbackRedirectUris|origins|extraOrigins|modelsUrl|.*Endpoint|clientAuth|grants|scopes|header|scheme|strip|namespace|mode|strategy|idToken|renewal|encoding|discovery|errors|fields|means|scope|level|file)$/
 
 export function knownSecrets(
   diagnosis: Diagnosis,
@@ -38,7 +38,7 @@ export function knownSecrets(
       ),
       ...proxies.flatMap(([, value = '']) => credentialsOf(value)),
       ...stored.flatMap((file) => textsIn(file)),
-      ...configs.flatMap((config) => textsUnder(config, false)),
+      ...configs.flatMap(secretsIn),
     ],
     accounts: accounts.map(namesOf),
     hosts: [
@@ -111,9 +111,11 @@ function textsIn(value: unknown): string[] {
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : []
 }
 
-/** Texts at any depth under a key that holds secrets. */
-function textsUnder(value: unknown, isSecret: boolean): string[] {
-  if (typeof value === 'string') return isSecret && !/^\{(?:env|file):/.test(value) ? [value] : []
+/** Texts at any depth that do not stand under a harmless key. */
+function secretsIn(value: unknown): string[] {
+  if (typeof value === 'string') return /^\{(?:env|file):/.test(value) ? [] : [value]
   if (typeof value !== 'object' || value === null) return []
-  return Object.entries(value).flatMap(([key, part]) => textsUnder(part, isSecret || SECRET_KEY.test(key)))
+  return Object.entries(value).flatMap(([key, part]) =>
+    HARMLESS_KEY.test(key) && !Array.isArray(value) ? [] : secretsIn(part),
+  )
 }

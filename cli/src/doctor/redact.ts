@@ -98,7 +98,7 @@ export function createRedactor(known: Known): Redact {
         ? (name as string)
         : standIn(name as string),
   ])
-  if (known.machine.length > 2 && !PUBLIC.includes(known.machine)) literal(known.machine, '<machine>', true)
+  if (known.machine.length > 1 && !PUBLIC.includes(known.machine)) literal(known.machine, '<machine>', true)
   if (known.user.length > 2 && known.user !== 'root') literal(known.user, '<user>', true)
   // What looks like a token, wherever it comes from; ids of accounts are none.
   steps.push([/\b(?:sk|pk|rk|gh[pousr]|xox[a-z]|ya29|glpat|hf|AIza|eyJ)[-_.A-Za-z0-9]{8,}/g, '<secret>'])
@@ -116,7 +116,7 @@ function byLength(texts: string[]): string[] {
 }
 
 function escaped(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')
+  return text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
 }
 
 /** Every text in a value, redacted; keys too. */

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use provider_auth_policy::Timestamp;
 use provider_auth_vault::{
-    FolderFacts, FreeSpace, KeySource, LooseFile, NoteFacts, Options, Privacy, free_space,
-    look_at_folder, look_at_key_file, remove_leftover, tighten,
+    FolderFacts, FreeSpace, KeySource, LooseFile, Options, Privacy, free_space, look_at_folder,
+    look_at_key_file, remove_leftover, tighten,
 };
 
 use super::clock;
-use super::finding::{Finding, relative, span};
+use super::finding::{Finding, span};
+use super::refresh;
 use crate::host::blocking;
 use crate::limits;
 use crate::store::Store;
@@ -35,7 +36,12 @@ fn look(options: &Options, now: Timestamp, fix: bool) -> Vec<Finding> {
             findings.extend(privacy(&facts, fix));
             findings.extend(disk(&facts, options.allow_network_fs));
             findings.extend(locks(&facts));
-            findings.extend(facts.notes.iter().filter_map(|note| refresh(note, now)));
+            findings.extend(
+                facts
+                    .notes
+                    .iter()
+                    .filter_map(|note| refresh::found(note, now)),
+            );
             findings.extend(leftovers(&facts.leftovers, fix));
         }
         Err(error) => findings.push(
@@ -157,30 +163,6 @@ fn locks(facts: &FolderFacts) -> Vec<Finding> {
     held.collect()
 }
 
-fn refresh(note: &NoteFacts, now: Timestamp) -> Option<Finding> {
-    let now = now.as_millis();
-    let since = note.started_at.map(|at| relative(at, now));
-    let since = since.unwrap_or_else(|| "at an unknown time".to_owned());
-    let finding = if note.is_abandoned {
-        Finding::warning("refresh.orphaned", format!("a refresh of account {} was cut short {since}", note.id))
-            .why("its process ended before the new token was on the disk; the provider may have replaced the old one")
-            .remedy("opening the vault tries it again, as this run does; if this comes back, sign in again")
-            .fixable(false)
-    } else {
-        let began = note.started_at.unwrap_or(now);
-        if now.saturating_sub(began) < limits::LONG_REFRESH.as_millis() as u64 {
-            return None;
-        }
-        Finding::warning(
-            "refresh.long",
-            format!("a refresh of account {} runs since {since}", note.id),
-        )
-        .why("every request of this account waits for it, in all processes")
-        .remedy("look whether the process that runs it hangs or was stopped, and end it")
-    };
-    Some(finding.with("accountId", note.id))
-}
-
 fn leftovers(files: &[PathBuf], fix: bool) -> Option<Finding> {
     let (first, count) = (files.first()?, files.len());
     let removed = fix && files.iter().all(|file| remove_leftover(file).is_ok());
@@ -246,23 +228,5 @@ mod tests {
         )
         .title;
         assert!(title.contains("3 files"), "{title}");
-    }
-
-    #[test]
-    fn a_refresh_is_worth_a_word_once_it_takes_too_long() {
-        let now = Timestamp::from_millis(1_800_000_000_000);
-        let note = |age_ms: u64, is_abandoned| NoteFacts {
-            id: "01K8ZQ3V5N0000000000000000".parse().unwrap(),
-            started_at: Some(now.as_millis() - age_ms),
-            is_abandoned,
-        };
-        assert!(refresh(&note(5_000, false), now).is_none());
-        assert_eq!(
-            refresh(&note(600_000, false), now).unwrap().id,
-            "refresh.long"
-        );
-        let orphaned = refresh(&note(5_000, true), now).unwrap();
-        assert_eq!(orphaned.id, "refresh.orphaned");
-        assert!(orphaned.title.ends_with("5 s ago"), "{}", orphaned.title);
     }
 }

@@ -9,6 +9,7 @@ mod finding;
 mod folder;
 mod network;
 mod online;
+mod refresh;
 mod vault;
 
 use std::future::Future;
@@ -53,9 +54,12 @@ impl DiagnosisService {
             folder::check(store, options.fix),
         );
         findings.extend(folder.await);
-        let vault = in_time("vault.slow", "the vault", vault::check(store, options.fix));
+        let vault = in_time("vault.slow", "the vault", vault::check(store));
         findings.extend(vault.await);
-        if store.is_open() {
+        if let Some(vault) = store.open_vault() {
+            if options.fix {
+                refresh::finish(&mut findings, &vault).await;
+            }
             let accounts = accounts::check(store, &self.requests);
             findings.extend(in_time("accounts.slow", "the accounts", accounts).await);
         }

@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use provider_auth_vault::{
-    KeySource, RecordId, Vault, VaultError, VaultState, VaultStatus, default_engine,
-};
+use provider_auth_vault::{KeySource, Vault, VaultError, VaultState, VaultStatus, default_engine};
 
 use super::finding::{Finding, relative};
 use crate::error::BrokerError;
 use crate::host::blocking;
-use crate::limits;
 use crate::store::Store;
 
-pub(super) async fn check(store: &Arc<Store>, fix: bool) -> Vec<Finding> {
+pub(super) async fn check(store: &Arc<Store>) -> Vec<Finding> {
     let (options, open) = (store.vault_options(), store.open_vault());
     let looked = blocking(move || match open {
         Some(vault) => vault.status_now(),
@@ -35,9 +32,6 @@ pub(super) async fn check(store: &Arc<Store>, fix: bool) -> Vec<Finding> {
             return findings;
         }
     };
-    if fix {
-        findings.extend(refreshes(&vault).await);
-    }
     let unsaved = store.unsaved_ids();
     findings.extend(unsaved.iter().map(|id| {
         Finding::problem("vault.unsaved", format!("new tokens of account {id} are not on the disk"))
@@ -145,36 +139,6 @@ fn quarantine(status: &VaultStatus, now: u64) -> Vec<Finding> {
             .with("accountId", id)
     });
     records.collect()
-}
-
-/// Waits a moment for refreshes that were cut short, which opening the vault tries again.
-async fn refreshes(vault: &Arc<Vault>) -> Vec<Finding> {
-    let noted = |vault: &Arc<Vault>| {
-        let vault = vault.clone();
-        blocking(move || vault.noted())
-    };
-    let before = noted(vault).await;
-    if before.is_empty() {
-        return Vec::new();
-    }
-    let mut left = before.clone();
-    for _ in 0..limits::RECOVERY_LOOKS {
-        left = noted(vault).await;
-        if left.is_empty() {
-            break;
-        }
-        tokio::time::sleep(limits::RECOVERY_LOOK).await;
-    }
-    let done = |id: &&RecordId| !left.contains(id);
-    let done = before.iter().filter(done).map(|id| {
-        Finding::ok(
-            "refresh.finished",
-            format!("the refresh of account {id} was brought to its end"),
-        )
-        .fixable(true)
-        .with("accountId", id)
-    });
-    done.collect()
 }
 
 /// What lies in the vault besides records.

@@ -14,6 +14,7 @@ mod callbacks;
 mod clock;
 mod damage;
 mod defined;
+mod diagnosis;
 mod gateways;
 mod lending;
 mod login_servers;

@@ -465,7 +465,7 @@ async fn a_refused_token_whose_refresh_fails_goes_on_with_another_account() {
 }
 
 /// Leaves the note of a process that began to spend the token of this generation, and died.
-fn note(world: &World, id: &str, generation: u64) {
+pub(crate) fn note(world: &World, id: &str, generation: u64) {
     let vault = world.vault();
     let guard = vault.lock(&record_id(id)).unwrap();
     let note = Pending {

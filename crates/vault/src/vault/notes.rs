@@ -50,11 +50,4 @@ impl Vault {
     pub fn abandoned(&self) -> Vec<RecordId> {
         self.backend.abandoned().unwrap_or_default()
     }
-
-    /// Returns the records with a note, whoever wrote it.
-    pub fn noted(&self) -> Vec<RecordId> {
-        let ids = self.backend.ids().unwrap_or_default();
-        let has_note = |id: &RecordId| matches!(self.backend.read_note(*id), Ok(Some(_)));
-        ids.into_iter().filter(has_note).collect()
-    }
 }
