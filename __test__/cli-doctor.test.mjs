@@ -20,16 +20,14 @@ import { assertFits, command, failure, startCommand } from './support/cli.mjs'
 import { createSandbox } from './support/sandbox.mjs'
 
 const MARK = 'S3CRET'
-const sandboxes = []
 const servers = []
 after(() => {
-  for (const sandbox of sandboxes) sandbox.cleanup()
   for (const server of servers) server.close()
 })
 
 function made(config = { providers: {} }) {
   const sandbox = createSandbox({ name: 'doctor', config })
-  sandboxes.push(sandbox)
+  after(sandbox.cleanup)
   return sandbox
 }
 

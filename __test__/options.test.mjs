@@ -55,6 +55,7 @@ const SLIPS = {
   exportVault: [(slip) => library.exportVault('S3CRET', slip), { includeOauth: true }, 'includeOAuth'],
   migrate: [(slip) => library.migrate(slip), { dryrun: true }, 'dryRun'],
   discoverModels: [(slip) => library.discoverModels({ provider, ...slip }), { refesh: true }, 'refresh'],
+  diagnose: [(slip) => library.diagnose(slip), { onlin: true }, 'online'],
 }
 
 /** Makes a call and returns what it throws or rejects with. */

@@ -108,7 +108,7 @@ fn outcome(pool: &str, provider: &str, explained: &Explained, now: Timestamp) ->
         ),
         Selection::Exhausted { retry_at, reason } => {
             let when = retry_at.map_or(String::new(), |at| {
-                format!(", the soonest until {}", until(at))
+                format!("; the soonest serves {}", until(at))
             });
             let title = format!(
                 "{pool}: no account can serve now{when} ({})",
@@ -161,7 +161,7 @@ fn said(account: &TracedAccount, now: Timestamp) -> String {
                 .as_ref()
                 .map_or("account", |(scope, _)| scope);
             match scope {
-                "account" => format!("{id} rests, until {until} ({})", reason.as_str()),
+                "account" => format!("{id} rests and serves again {until} ({})", reason.as_str()),
                 _ => format!(
                     "{id} rests for {scope}, until {until} ({})",
                     reason.as_str()

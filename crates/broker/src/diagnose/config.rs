@@ -5,7 +5,9 @@ use std::path::Path;
 use provider_auth_vault::{Privacy, loose_file, tighten};
 
 use super::finding::Finding;
-use crate::config::{Method, Provider, SecretRef, SecretSource, Settings, TrustState, expand};
+use crate::config::{
+    Method, ProjectFile, Provider, SecretRef, SecretSource, Settings, TrustState, expand,
+};
 use crate::error::BrokerError;
 use crate::store::Store;
 
@@ -35,20 +37,7 @@ pub(super) fn check(store: &Store, fix: bool) -> Vec<Finding> {
                 .remedy("provider-auth config check shows it in its file"),
         );
     }
-    for file in &settings.project.files {
-        if let TrustState::Untrusted | TrustState::Changed = file.state {
-            let title = format!(
-                "the project file {} waits for your trust",
-                file.file.display()
-            );
-            findings.push(
-                Finding::note("config.untrusted", title)
-                    .why("what it wants beyond choosing among accounts has no effect")
-                    .remedy("provider-auth trust shows what it wants, and asks")
-                    .with("file", file.file.display()),
-            );
-        }
-    }
+    findings.extend(settings.project.files.iter().filter_map(project));
     for id in &settings.named {
         if let Some(provider) = settings.providers.get(id)
             && lacks_client(provider)
@@ -76,6 +65,29 @@ fn files(settings: &Settings) -> Finding {
         }
         _ => Finding::ok("config.none", "there is no config file, and none is needed"),
     }
+}
+
+/// A file of the project. One that another user may have made is a warning already.
+fn project(file: &ProjectFile) -> Option<Finding> {
+    let name = file.file.display();
+    let finding = match file.state {
+        TrustState::Untrusted | TrustState::Changed => Finding::note(
+            "config.untrusted",
+            format!("the project file {name} waits for your trust"),
+        )
+        .why("what it wants beyond choosing among accounts has no effect")
+        .remedy("provider-auth trust shows what it wants, and asks"),
+        TrustState::Trusted => Finding::ok(
+            "config.project",
+            format!("the project file {name} is trusted"),
+        ),
+        TrustState::Unneeded => Finding::ok(
+            "config.project",
+            format!("the project file {name} needs no trust"),
+        ),
+        TrustState::Ignored(_) => return None,
+    };
+    Some(finding.with("file", name))
 }
 
 fn lacks_client(provider: &Provider) -> bool {

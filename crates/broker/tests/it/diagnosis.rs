@@ -1,6 +1,7 @@
 //! What a diagnosis finds, and what it mends.
 
 use provider_auth_broker::{DiagnoseOptions, Diagnosis, Finding, State};
+use provider_auth_vault::{Disk, Store as _};
 use serde_json::json;
 
 use crate::setbacks::note;
@@ -90,4 +91,46 @@ async fn a_provider_that_nobody_can_sign_in_to_is_told() {
     assert_eq!(state(&found, "config.no_client"), Some(State::Note));
     assert_eq!(state(&found, "vault.empty"), Some(State::Note));
     assert!(!world.vault_dir().exists(), "nothing is made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_somebody_holds_is_told_with_the_process() {
+    let world = World::new();
+    let process = world.process();
+    process.add_key("spare").await;
+    assert_eq!(
+        state(&diagnose(&process, false).await, "locks.free"),
+        Some(State::Ok)
+    );
+    let file = world.vault_dir().join("lock/marks.lock");
+    let _held = Disk.try_lock(&file).unwrap().unwrap();
+    let found = diagnose(&process, false).await;
+    let held = find(&found, "locks.held").unwrap();
+    assert_eq!(held.state, State::Warning);
+    assert_eq!(held.details["lock"], "marks.lock");
+    if cfg!(target_os = "linux") {
+        assert_eq!(held.details["pid"], std::process::id().to_string());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_pool_that_rests_it_is_told_until_when_and_why() {
+    let world = World::new();
+    let process = world.impatient_process();
+    let id = process.add_key("spare").await;
+    let lease = process.lend().await.unwrap();
+    process.answer(&lease, 429, &[("retry-after", "600")]).await;
+    let found = diagnose(&process, false).await;
+    let rests = find(&found, "pool.exhausted").unwrap();
+    assert_eq!(rests.state, State::Warning);
+    assert!(
+        rests.title.contains("the soonest serves in 10 min"),
+        "{}",
+        rests.title
+    );
+    let why = rests.why.as_ref().unwrap();
+    assert!(
+        why.starts_with(&format!("{id} rests and serves again in 10 min (")),
+        "{why}"
+    );
 }
