@@ -361,7 +361,7 @@ async function seeded() {
   const lines = [
     `WARN request to https://user:${MARK}@gateway.mycorp.example/v1?token=${MARK} failed`,
     `WARN account of ada.lovelace@mycorp.example: Secret Project refused; ${secret('client-secret')}; ${secret('at')}`,
-    `WARN bearer eyJhbGciOiJIUzI1NiJ9.${MARK}.abc sk-ant-api03-abcdefgh at 10.20.30.40 and db.mycorp.example`,
+    `WARN bearer eyJhbGciOiJIUzI1NiJ9.${MARK}.abc sk-ant-api03-abcdefgh at 10.20.30.40, 2001:db8::77 and db.mycorp.example`,
     `WARN ${sandbox.env.HOME}/clients/x in /home/lovelace/y on ${hostname()}`,
     'WARN account 01K8ZQ3V5N0000000000000000 rests',
   ]
@@ -380,6 +380,9 @@ async function seeded() {
     await auth.addApiKey({ provider: 'openai', apiKey: ${JSON.stringify(secret('vault2'))}, label: 'Secret Project' })`,
     { env },
   )
+  const opencode = join(sandbox.env.XDG_CONFIG_HOME, 'opencode', 'opencode.json')
+  mkdirSync(dirname(opencode))
+  writeFileSync(opencode, '{ "plugin": ["opencode-codex-auth@1.2.3"] }')
   return { sandbox, env }
 }
 
@@ -416,6 +419,7 @@ test('the archive has the report, and not one of the secrets and names that lie 
     'sk-live',
     'eyJhb',
     '10.20.30.40',
+    '2001:db8',
     key,
     sandbox.env.HOME,
   ]
@@ -423,7 +427,8 @@ test('the archive has the report, and not one of the secrets and names that lie 
     for (const word of forbidden)
       assert.ok(!text.toLowerCase().includes(word.toLowerCase()), `${word} is in ${name}:\n${text}`)
   const files = Object.fromEntries(unpacked)
-  assert.match(files['report.txt'], /pool|serves next/)
+  assert.match(files['report.txt'], /openai: account [0-9A-Z]{26} serves next/)
+  assert.match(files['report.txt'], /opencode-codex-auth@1\.2\.3/, 'what helps stays')
   assert.ok(!files['log.txt'].includes(` on ${hostname()}`))
   assert.match(files['log.txt'], /01K8ZQ3V5N0000000000000000 rests/, 'ids stay')
   assert.match(files['log.txt'], /https:\/\/host-\d\.private\/v1 failed/)

@@ -1,5 +1,5 @@
 /** What a report must not tell, gathered from where it stands, so that it is found wherever else it turns up. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, realpathSync } from 'node:fs'
 import { homedir, hostname, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Account, Diagnosis } from '../../../index.js'
@@ -45,17 +45,19 @@ export function knownSecrets(
       ...texts.flatMap(hostsIn),
       ...proxies.flatMap(([, value = '']) => [...hostsIn(value), ...value.split(',').map(bareHost)]),
       ...configs.flatMap((config) => textsIn(config).flatMap(hostsIn)),
-    ].filter((host) => host.length > 3),
-    home: homedir(),
+    ].filter((host) => host.length > 2 && host !== 'local'),
+    homes: [homedir(), realPath(homedir())],
     user: userName(),
     machine: hostname(),
   }
 }
 
-/** Every name of an account, and of who it is. */
-function namesOf({ label, identity }: Account): string[] {
+/** Every name of an account, and of who it is; a label that is the provider's name tells nothing. */
+function namesOf({ label, identity, provider, namespace }: Account): string[] {
   const { email, subject, organization } = identity ?? {}
-  return [label, email, subject, organization].filter((name) => name !== undefined && name.length > 1) as string[]
+  return [label, email, subject, organization].filter(
+    (name) => name !== undefined && name.length > 1 && name !== provider && name !== namespace,
+  ) as string[]
 }
 
 /** `name:password@host` of a proxy, with and without its percent signs. */
@@ -80,6 +82,14 @@ function bareHost(entry: string): string {
     .trim()
     .replace(/^\*?\./, '')
     .replace(/:\d+$/, '')
+}
+
+function realPath(folder: string): string {
+  try {
+    return realpathSync(folder)
+  } catch {
+    return folder
+  }
 }
 
 function userName(): string {

@@ -10,7 +10,7 @@ export interface Known {
   accounts: Iterable<readonly string[]>
   /** Hosts that were found in the configuration and in findings. */
   hosts: Iterable<string>
-  home: string
+  homes: string[]
   user: string
   machine: string
 }
@@ -84,12 +84,17 @@ export function createRedactor(known: Known): Redact {
   const names = [...known.accounts].flatMap((its, index) => its.map((name) => [name, `account ${index + 1}`] as const))
   for (const [name, by] of [...names].sort(([a], [b]) => b.length - a.length))
     if (name.length > 1) literal(name, by, true)
-  steps.push([/[^\s<>"'`()[\]{},;:|/\\=]+@[^\s<>"'`()[\]{},;:|/\\=]+/g, '<e-mail>'])
-  if (known.home.length > 1) literal(known.home, '~')
-  steps.push([/([/\\](?:home|Users)[/\\])[^/\\\s"']+/g, (_, folder = '') => `${folder}<user>`])
+  // `name@1.2.3` is a package.
+  steps.push([/[^\s<>"'`()[\]{},;:|/\\=]+@(?!v?\d+(?:\.\d+){0,2}(?![\d.]))[^\s<>"'`()[\]{},;:|/\\=]+/g, '<e-mail>'])
+  for (const home of byLength(known.homes)) if (home.length > 1) literal(home, '~')
+  steps.push([/([/\\](?:home|Users)[/\\]+)[^/\\\s"']+/g, (_, folder = '') => `${folder}<user>`])
   for (const host of byLength([...known.hosts])) literal(host, () => standIn(host), true)
   // An IPv6 address, or a name or IPv4 address.
   steps.push([/(:\/\/)(\[[0-9a-f:.]+\]|[^\s/:"'<>]+)/gi, (_, slashes = '', host = '') => slashes + standIn(host)])
+  steps.push([
+    /(?<![\w:])(?:[0-9a-f]{1,4}:){1,7}(?::[0-9a-f]{1,4}){1,7}(?![\w:])|(?<![\w:])(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}(?![\w:])/gi,
+    standIn,
+  ])
   steps.push([/\b(?:\d{1,3}\.){3}\d{1,3}\b/g, (address) => standIn(address as string)])
   steps.push([
     /(?<![\w./~-])(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?![\w/])/g,
