@@ -380,6 +380,12 @@ async function seeded() {
     await auth.addApiKey({ provider: 'openai', apiKey: ${JSON.stringify(secret('vault2'))}, label: 'Secret Project' })`,
     { env },
   )
+  const line = {
+    level: 'warn',
+    message: `Authorization: Bearer x${MARK}; password=x${MARK} of ada.lovelace@mycorp.example`,
+    token: `x${MARK}`,
+  }
+  writeFileSync(join(sandbox.vaultDir, 'log.jsonl'), `${JSON.stringify(line)}\n`)
   const opencode = join(sandbox.env.XDG_CONFIG_HOME, 'opencode', 'opencode.json')
   mkdirSync(dirname(opencode))
   writeFileSync(opencode, '{ "plugin": ["opencode-codex-auth@1.2.3"] }')
@@ -430,6 +436,7 @@ test('the archive has the report, and not one of the secrets and names that lie 
   assert.match(files['report.txt'], /openai: account [0-9A-Z]{26} serves next/)
   assert.match(files['report.txt'], /opencode-codex-auth@1\.2\.3/, 'what helps stays')
   assert.ok(!files['log.txt'].includes(` on ${hostname()}`))
+  assert.match(files['log.txt'], /^\{"level":"warn"/m)
   assert.match(files['log.txt'], /01K8ZQ3V5N0000000000000000 rests/, 'ids stay')
   assert.match(files['log.txt'], /https:\/\/host-\d\.private\/v1 failed/)
   const [config] = Object.values(JSON.parse(files['config.json']))

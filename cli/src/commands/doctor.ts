@@ -1,5 +1,5 @@
 /** `doctor`: what is wrong, why it matters and what to do; and the archive for whoever helps. */
-import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Account, Diagnosis, ProviderSummary } from '../../../index.js'
 import { bundleFiles, zipped } from '../doctor/bundle.js'
@@ -81,25 +81,21 @@ async function mayWrite(file: string, force: boolean): Promise<void> {
 }
 
 function write(file: string, { diagnosis, accounts, providers }: Looked): { file: string; entries: string[] } {
-  const about = (id: string, name: string) => diagnosis.findings.find((finding) => finding.id === id)?.details?.[name]
-  const vault = diagnosis.findings.find(
-    ({ id, details }) => /^(vault|keychain)\./.test(id) && details?.file !== undefined,
-  )
-  const dir = vault?.details?.file ?? about('files.private', 'file') ?? about('disk.space', 'file')
-  const files = bundleFiles({
+  const files = (fits: RegExp) =>
+    diagnosis.findings.flatMap(({ id, details }) => (fits.test(id) ? (details?.file ?? []) : []))
+  const [dir] = files(/^(?:disk\.space|vault\.(?:open|empty))$/)
+  const parts = bundleFiles({
     diagnosis,
     accounts,
-    configFiles: diagnosis.findings.flatMap(({ id, details }) =>
-      id.startsWith('config.') ? (details?.file ?? []) : [],
-    ),
+    configFiles: files(/^config\.(?:file|project|untrusted|invalid)$/),
     dir,
-    logFiles: logFiles(dir),
+    logFiles: [...files(/^log\./), ...(dir === undefined ? [] : [join(dir, 'log.1.jsonl'), join(dir, 'log.jsonl')])],
     keyVariables: providers.flatMap(({ keyVariables }) => keyVariables),
     env: process.env,
   })
   const temporary = `${file}.${process.pid}.tmp`
   try {
-    writeFileSync(temporary, zipped(files), { mode: 0o600, flag: 'wx' })
+    writeFileSync(temporary, zipped(parts), { mode: 0o600, flag: 'wx' })
     renameSync(temporary, file)
   } catch (error) {
     rmSync(temporary, { force: true })
@@ -108,21 +104,5 @@ function write(file: string, { diagnosis, accounts, providers }: Looked): { file
       next: 'name a file in another folder',
     })
   }
-  return { file, entries: Object.keys(files) }
-}
-
-/** Where lines of the log are. */
-function logFiles(dir: string | undefined): string[] {
-  const named = process.env.PROVIDER_AUTH_LOG_FILE
-  const folders = dir === undefined ? [] : [dir, join(dir, 'log')]
-  const kept = folders.flatMap((folder) => {
-    try {
-      return readdirSync(folder)
-        .filter((name) => /\.log(\.\d+)?$/.test(name))
-        .map((name) => join(folder, name))
-    } catch {
-      return []
-    }
-  })
-  return [...(named ? [named] : []), ...kept]
+  return { file, entries: Object.keys(parts) }
 }

@@ -105,6 +105,12 @@ export function createRedactor(known: Known): Redact {
   ])
   if (known.machine.length > 1 && !PUBLIC.includes(known.machine)) literal(known.machine, '<machine>', true)
   if (known.user.length > 2 && known.user !== 'root') literal(known.user, '<user>', true)
+  // What is said to be one.
+  steps.push([/\b(bearer|basic)\s+[^\s"',;<]{4,}/gi, (_, scheme = '') => `${scheme} <secret>`])
+  steps.push([
+    /\b(authorization|token|secret|password|passwd|api[-_]?key|cookie)(["']?\s*[:=]\s*["']?)(?!bearer |basic )[^\s"',;&<]{4,}/gi,
+    (_, name = '', sign = '') => `${name}${sign}<secret>`,
+  ])
   // What looks like a token, wherever it comes from; ids of accounts are none.
   steps.push([/\b(?:sk|pk|rk|gh[pousr]|xox[a-z]|ya29|glpat|hf|AIza|eyJ)[-_.A-Za-z0-9]{8,}/g, '<secret>'])
   steps.push([/[A-Za-z0-9+_=-]{24,}/g, (word) => (isHarmless(word as string) ? (word as string) : '<secret>')])

@@ -50,16 +50,14 @@ function bySeverity(findings: Finding[]): Finding[] {
 
 function said(finding: Finding, look: Look): string {
   const { state, title, why, remedy } = finding
-  const isGood = state === 'ok'
   const word = stands(finding) ? state : 'mended'
   const mark = stands(finding) ? MARKS[state] : MARKS.ok
   const head = painted(finding, look.colour)(`  ${mark} ${word.padEnd(INDENT - 4)}`)
   const lines = [head + wrapped(named(title, look), look.width, INDENT)]
   const beside = (label: string, text: string) =>
     `${' '.repeat(INDENT)}${look.colour.dim(`${label}:`)} ${wrapped(text, look.width, INDENT + label.length + 2)}`
-  if (why !== undefined && !isGood) lines.push(beside('why', named(why, look)))
-  // Of a pool that serves, why the others do not.
-  if (why !== undefined && isGood) lines.push(beside('others', named(why, look)))
+  // Of a pool that serves it says why the others do not.
+  if (why !== undefined) lines.push(beside(state === 'ok' ? 'others' : 'why', named(why, look)))
   // A command takes an id.
   if (remedy !== undefined && stands(finding)) lines.push(beside('do', visible(remedy)))
   return lines.join('\n')
@@ -85,9 +83,8 @@ function summary(findings: Finding[], { colour }: Look): string {
   if (fixed > 0) parts.push(`${fixed} mended`)
   const paint = problems > 0 ? colour.red : warnings > 0 ? colour.yellow : colour.green
   const lines = [paint(parts.join(', '))]
-  if (fixable > 0)
-    lines.push(`provider-auth doctor --fix mends ${fixable === problems + warnings ? 'them' : fixable} of these`)
-  return lines.join('\n').replace('mends them of these', 'mends them')
+  if (fixable > 0) lines.push(`provider-auth doctor --fix mends ${fixable} of these`)
+  return lines.join('\n')
 }
 
 function many(count: number, what: string): string {
