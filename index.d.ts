@@ -504,7 +504,10 @@ export interface LoginPrompt {
   url: string
   /** Absent where the page takes no code. */
   userCode?: string
+  /** With `browser`: the address on this machine where the login waits for the browser to come back. */
+  callback?: string
   instructions: string
+  /** When the code ends, or the time that the login is given. */
   expiresAt?: number
 }
 
@@ -514,8 +517,17 @@ export interface LoginSession extends LoginPrompt {
    * cannot be used, or that the server refuses, rejects and leaves the login open for the right one.
    */
   finish(code?: string): Promise<Account>
+  /** Says how far it is; costs nothing, so that a screen may ask every second. */
+  progress(): LoginProgress
   /** Stops waiting and closes the callback port. Idempotent. */
   cancel(): void
+}
+
+export interface LoginProgress {
+  /** `waiting` for the person; `exchanging`: the answer has come, and the server is asked for tokens; `storing` them. */
+  step: 'waiting' | 'exchanging' | 'storing'
+  /** What came last and did not count, in a sentence. */
+  note?: string
 }
 
 /* ───────────────────────────── accounts ───────────────────────────── */
@@ -583,6 +595,23 @@ export function listAccounts(filter?: { provider?: string; namespace?: string })
  * A label that is taken in the pool gets a number. `priority`: lowest first; default 0, or as it is where the key is there already.
  */
 export function addApiKey(options: { provider: string; apiKey: string; namespace?: string; label?: string; priority?: number }): Promise<Account>
+/**
+ * Asks the provider whether it takes an API key, by its list of models. The key is not stored, and serves no request meanwhile.
+ * A provider that shows its list to anyone accepts any key.
+ *
+ * @param options.signal ends the wait with `ABORTED`
+ * @throws {AuthError} `INVALID_ARGUMENT` (also where no list is known), `UNKNOWN_PROVIDER`, `INVALID_CONFIG`, every `VAULT_*` and
+ *   `KEYCHAIN_*` code; none because the provider is out of reach
+ */
+export function checkApiKey(options: { provider: string; apiKey: string; signal?: AbortSignal }): Promise<KeyCheck>
+export interface KeyCheck {
+  /** `unclear`: no answer came, or one that says nothing about the key. */
+  outcome: 'accepted' | 'refused' | 'unclear'
+  /** With `refused`. */
+  status?: number
+  /** With `unclear`. */
+  why?: string
+}
 /*
  * The calls below take an account's id, or a label that one account alone has. A name of none is `UNKNOWN_ACCOUNT`, one of several
  * `INVALID_ARGUMENT`, which names their ids.
@@ -854,6 +883,7 @@ export interface MigrationReport {
  * by itself, and as long as its organisation, plan and client stay the same. Calls for one pool at the same time share one
  * request. Ends within a minute.
  *
+ * @param options.account asks with this account, by id or label: a pin, as `AuthRequest.account`
  * @param options.refresh asks the provider although a list is kept. Default false
  * @param options.signal ends the wait with `ABORTED`
  * @throws {AuthError} where no list is kept: `NETWORK` (no answer, or none that is a list: the message says which and from
@@ -864,6 +894,7 @@ export interface MigrationReport {
 export function discoverModels(options: {
   provider: string
   namespace?: string
+  account?: string
   refresh?: boolean
   signal?: AbortSignal
 }): Promise<ModelList>
@@ -899,6 +930,18 @@ export interface ProviderSummary {
   configured: boolean
   /** Environment variables that are known to hold its API key, as `migrate({ env: true })` reads them. */
   keyVariables: string[]
+  /** How to get a client for its logins. Absent where it has one, issues one, or offers none to other programs. */
+  registration?: ClientRegistration
+  /** What its terms say about logins, in a sentence with a link, where that is known. */
+  terms?: string
+}
+export interface ClientRegistration {
+  /** The page that says how, or the login server. */
+  url: string
+  /** What to do there, and after it. */
+  steps: string[]
+  /** The keys to set in the provider's configuration, each with a text for what stands there. */
+  settings: { key: string; value: string }[]
 }
 
 /* ───────────────────────────── diagnosis ───────────────────────────── */

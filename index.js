@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { addApiKey, addonVersion, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, checkOptions, claimedProviders, clearCooldowns, close, configure, configuredProviders, diagnose, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, headerRules, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, migrate, movedBundle, observedHeaders, openBrowser, optionNames, parseJsonc, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, requestRotation, rotateVaultKey, sessionHeaders, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, addonVersion, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, checkApiKey, checkOptions, claimedProviders, clearCooldowns, close, configure, configuredProviders, diagnose, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, headerRules, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, loginProgress, migrate, movedBundle, observedHeaders, openBrowser, optionNames, parseJsonc, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, requestRotation, rotateVaultKey, sessionHeaders, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { addonVersion }
 export { addVaultSlot }
@@ -781,6 +781,7 @@ export { authHeadersNow }
 export { beginWait }
 export { boundItems }
 export { cancelLogin }
+export { checkApiKey }
 export { checkOptions }
 export { claimedProviders }
 export { clearCooldowns }
@@ -801,6 +802,7 @@ export { importVaultKey }
 export { initVaultKey }
 export { lentHeaders }
 export { listAccounts }
+export { loginProgress }
 export { migrate }
 export { movedBundle }
 export { observedHeaders }

@@ -50,6 +50,8 @@ test('a browser login comes back over the loopback callback, with PKCE, and the 
   assert.equal(page.searchParams.get('code_challenge_method'), 'S256')
   assert.equal(page.searchParams.get('login_hint'), user)
   assert.match(page.searchParams.get('redirect_uri'), /^http:\/\/127\.0\.0\.1:\d+\/callback$/)
+  assert.equal(session.callback, page.searchParams.get('redirect_uri'))
+  assert.deepEqual(session.progress(), { step: 'waiting' })
   assert.ok(session.expiresAt > Date.now() + 290_000 && session.expiresAt <= Date.now() + 300_000)
 
   const [account, last] = await Promise.all([session.finish(), signIn(session, { user })])

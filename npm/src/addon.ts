@@ -58,6 +58,7 @@ export interface Rotation {
 
 type DiagnoseOptions = NonNullable<Parameters<typeof api.diagnose>[0]>
 type DiscoverOptions = Parameters<typeof api.discoverModels>[0]
+type CheckOptions = Parameters<typeof api.checkApiKey>[0]
 
 export interface Addon {
   configure: typeof api.configure
@@ -91,10 +92,12 @@ export interface Addon {
   sessionHeaders(): string[]
   startLogin(options: api.LoginOptions, wait?: number): Promise<NativePrompt>
   finishLogin(login: number, code?: string): Promise<api.Account>
+  loginProgress(login: number): api.LoginProgress | null
   cancelLogin(login: number): void
   openBrowser(url: string): boolean
   listAccounts: typeof api.listAccounts
   addApiKey: typeof api.addApiKey
+  checkApiKey(options: CheckOptions, wait?: number): Promise<api.KeyCheck>
   updateAccount: typeof api.updateAccount
   removeAccount: typeof api.removeAccount
   refreshAccount: typeof api.refreshAccount

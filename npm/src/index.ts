@@ -4,6 +4,7 @@ export { OBSERVED_HEADERS } from './facts.js'
 export {
   addApiKey,
   addVaultSlot,
+  checkApiKey,
   clearCooldowns,
   configure,
   configuredProviders,

@@ -31,7 +31,7 @@ export const configuredProviders: typeof api.configuredProviders = traced(addon.
 export const projectTrust: typeof api.projectTrust = traced(addon.projectTrust)
 export const finishLogin: Addon['finishLogin'] = traced(addon.finishLogin)
 
-export const { cancelLogin, openBrowser } = addon
+export const { cancelLogin, loginProgress, openBrowser } = addon
 
 /** `configure` of the contract. What was asked before may be otherwise now. */
 export function configure(options: api.ConfigureOptions): void {
@@ -63,6 +63,9 @@ export const untrustProject: typeof api.untrustProject = traced(async () => {
   forgetFacts()
   return trust
 })
+
+/** `checkApiKey` of the contract. */
+export const checkApiKey: typeof api.checkApiKey = traced(async (options) => waitFor(options, addon.checkApiKey))
 
 /** `discoverModels` of the contract. */
 export const discoverModels: typeof api.discoverModels = traced(async (options) =>

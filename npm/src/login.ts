@@ -5,6 +5,7 @@ import {
   addApiKey,
   cancelLogin,
   finishLogin,
+  loginProgress,
   openBrowser,
   projectTrust,
   startNativeLogin,
@@ -38,7 +39,12 @@ async function begin(options: LoginOptions): Promise<LoginSession> {
   }
   if (signal?.aborted) cancel()
   else signal?.addEventListener('abort', cancel, { once: true })
-  return { ...prompt, finish: (code) => finishLogin(login, code), cancel }
+  return {
+    ...prompt,
+    finish: (code) => finishLogin(login, code),
+    progress: () => loginProgress(login) ?? { step: 'waiting' },
+    cancel,
+  }
 }
 
 async function run(options: LoginOptions): Promise<Account> {
@@ -47,11 +53,10 @@ async function run(options: LoginOptions): Promise<Account> {
   const over = new AbortController()
   try {
     const [onPrompt, readCode] = [read(options, 'onPrompt') ?? showPrompt, read(options, 'readCode')]
-    const { method, url, instructions } = session
-    const [userCode, expiresAt] = [read(session, 'userCode'), read(session, 'expiresAt')]
+    const { finish: _, cancel: __, progress: ___, ...prompt } = session
+    const { method } = prompt
     const isTyped = method === 'paste' && readCode === undefined
     if (isTyped && !isAtTerminal()) throw nobodyToPaste(read(options, 'provider') as string)
-    const prompt = { method, url, instructions, ...(userCode && { userCode }), ...(expiresAt && { expiresAt }) }
     // These ask no person for anything.
     if (method !== 'assertion' && method !== 'client-credentials') onPrompt(prompt)
     const ends = [session.finish()]

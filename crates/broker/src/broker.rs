@@ -15,9 +15,9 @@ use crate::diagnose::{DiagnoseOptions, Diagnosis, DiagnosisService};
 use crate::error::BrokerError;
 use crate::host::Host;
 use crate::keys::KeyService;
-use crate::login::{LoginOptions, LoginPrompt, LoginService};
+use crate::login::{LoginOptions, LoginProgress, LoginPrompt, LoginService};
 use crate::migrate::{MigrateOptions, MigrationReport, MigrationService};
-use crate::models::{ModelList, ModelService, ModelsRequest};
+use crate::models::{KeyCheck, ModelList, ModelService, ModelsRequest};
 use crate::notifier::Events;
 use crate::oauth_endpoints::OauthEndpoints;
 use crate::providers::{BoundItems, StreamShape};
@@ -161,6 +161,15 @@ impl Broker {
         self.accounts.list_accounts(filter).await
     }
 
+    /// Asks the provider whether it takes an API key. Nothing is stored.
+    pub async fn check_api_key(
+        &self,
+        provider: &str,
+        key: SecretString,
+    ) -> Result<KeyCheck, BrokerError> {
+        self.models.check_api_key(provider, key).await
+    }
+
     /// Stores an API key. The same key of the same pool updates its record.
     pub async fn add_api_key(
         &self,
@@ -214,6 +223,11 @@ impl Broker {
         code: Option<String>,
     ) -> Result<Account, BrokerError> {
         self.logins.finish_login(number, code).await
+    }
+
+    /// How far a login is; `None` for one that is not known any more.
+    pub fn login_progress(&self, number: u64) -> Option<LoginProgress> {
+        self.logins.login_progress(number)
     }
 
     /// Calls a login off and closes its port. Does nothing for one that has ended.

@@ -40,12 +40,12 @@ pub use claims::Claims;
 pub use diagnose::{DiagnoseOptions, Diagnosis, Finding, State};
 pub use error::BrokerError;
 pub use host::{Clock, Entropy, Env, Host, SystemClock, SystemEntropy, SystemEnv};
-pub use login::{LoginOptions, LoginPrompt, Method};
+pub use login::{LoginOptions, LoginProgress, LoginPrompt, LoginStep, Method};
 pub use migrate::{
     Direction, EntryAction, ImportedEntry, KeyVariables, MigrateOptions, MigrationReport,
     SkippedEntry, SourceAction, SourceReport, SourceState,
 };
-pub use models::{Model, ModelList, ModelsRequest, RefreshModels};
+pub use models::{KeyCheck, Model, ModelList, ModelsRequest, RefreshModels};
 pub use notifier::{Event, EventKind, Events, PoolFigures};
 pub use printable::visible_text;
 pub use provider_auth_oauth::{FromLocalNetwork, Http, HttpError, Identity, Reach};
@@ -58,7 +58,7 @@ pub use providers::{BoundItems, ModelLists, OwnShape, SESSION_HEADERS, StreamSha
 pub use refusal::LocalRefusal;
 pub use request::{AuthRequest, Explained, Lease, Report, Verdict};
 pub use secrecy::{ExposeSecret, SecretString};
-pub use status::{PoolStatus, ProviderSummary, VaultStatus};
+pub use status::{ClientRegistration, PoolStatus, ProviderSummary, VaultStatus};
 pub use store::{Account, Filter, HeaderRules, HeaderSet};
 pub use transfer::{Imported, ImportedAccount, Logins, Outcome, PassphraseRule};
 pub use waits::Waits;

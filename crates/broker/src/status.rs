@@ -7,6 +7,7 @@ use provider_auth_policy::{Request, Selection, SharedState, Timestamp, select, s
 use provider_auth_vault::{KeySlot, Quarantined, Vault, VaultState};
 use url::Url;
 
+use crate::config::Provider;
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::notifier::PoolFigures;
@@ -65,6 +66,54 @@ pub struct ProviderSummary {
     pub configured: bool,
     /// Variables that hold its API key, as far as they are known.
     pub key_variables: &'static [&'static str],
+    /// How to get a client, where a login lacks one and the provider lets users register one.
+    pub registration: Option<ClientRegistration>,
+    /// What its terms say about a login, with a link, where that is known.
+    pub terms: Option<&'static str>,
+}
+
+/// How a user registers a client for a login.
+#[derive(Clone, Debug)]
+pub struct ClientRegistration {
+    /// The page that says how, or the login server.
+    pub url: String,
+    /// What to do there, and after it.
+    pub steps: Vec<String>,
+    /// The keys to set in the configuration, each with a text that says what stands there.
+    pub settings: Vec<(&'static str, &'static str)>,
+}
+
+impl ClientRegistration {
+    fn of(provider: &Provider) -> Option<Self> {
+        let known = provider.registration?;
+        let server = provider.server.as_ref();
+        let issuer = server.and_then(|server| server.issuer.as_ref());
+        let page = server.and_then(|server| server.authorization_endpoint.as_ref());
+        let url = match known.url {
+            Some(url) => url.to_owned(),
+            None => issuer.or(page)?.to_string(),
+        };
+        if provider.client_id.is_some() || provider.resource.is_some() {
+            return None;
+        }
+        let mut steps: Vec<String> = known.steps.iter().map(|step| (*step).to_owned()).collect();
+        if page.is_some() || provider.discovers {
+            steps.push(match provider.redirect_uris().next() {
+                Some(uri) => format!("Redirect URI: {uri}"),
+                None => "Redirect URI: http://127.0.0.1/callback with any port (RFC 8252 §7.3); where the server wants one \
+                         port, register that and set it as redirectUri"
+                    .to_owned(),
+            });
+        }
+        if !provider.scopes.is_empty() {
+            steps.push(format!("Scopes: {}", provider.scopes.join(" ")));
+        }
+        Some(Self {
+            url,
+            steps,
+            settings: known.settings.to_vec(),
+        })
+    }
 }
 
 /// Says how pools, vault and providers stand.
@@ -168,6 +217,8 @@ impl StatusService {
                     .collect(),
                 configured: settings.named.contains(&*provider.id),
                 key_variables: built_in(&provider.id).map_or(&[], |known| known.key_variables),
+                registration: ClientRegistration::of(&provider),
+                terms: provider.terms,
             })
             .collect()
     }

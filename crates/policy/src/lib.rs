@@ -90,6 +90,7 @@ pub use refresh::{
 };
 pub use request::Request;
 pub use request::doubt::LateCharge;
+pub use response::classify::reason_of;
 pub use response::wait::{cache_life, server_time, stated_wait};
 pub use response::{Failure, Response};
 pub use rotation::{Mode, Rotation, Strategy};

@@ -10,7 +10,9 @@ use url::Url;
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::secret::SecretRef;
-use crate::providers::{BoundItems, CredentialForm, ModelLists, OwnShape, StreamShape};
+use crate::providers::{
+    BoundItems, CredentialForm, ModelLists, OwnShape, Registration, StreamShape,
+};
 
 /// The pool of requests, logins and accounts that do not name one.
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";
@@ -85,6 +87,8 @@ pub struct Provider {
     pub key_parameters: &'static [&'static str],
     /// What its terms say about a login of one's own, with a link; for `CLIENT_ID_REQUIRED`.
     pub terms: Option<&'static str>,
+    /// How a user gets a client for a login.
+    pub(crate) registration: Option<&'static Registration>,
     /// What says where its credentials go: a trusted project's file, else the last layer to set
     /// more than a choice among accounts.
     pub origin_of_definition: Provenance,

@@ -181,6 +181,7 @@ impl LoginService {
                 ),
             ),
             user_code: Some(grant.user_code.clone()),
+            callback: None,
             expires_at: self.store.now() + grant.expires_in,
         };
         Ok((prompt, LoginFlow::Device(grant)))
@@ -205,6 +206,7 @@ impl LoginService {
             method: Method::Device,
             url: page.url.to_string(),
             user_code: None,
+            callback: None,
             instructions: made.explain(
                 None,
                 "Open the page on any device and sign in; there is no code to enter",
@@ -234,6 +236,7 @@ impl LoginService {
             method: Method::Assertion,
             url: endpoint.map(Url::to_string).unwrap_or_default(),
             user_code: None,
+            callback: None,
             instructions: "The assertion is exchanged; there is nothing to do".to_owned(),
             expires_at: Timestamp::from_millis(u64::MAX),
         };
@@ -248,6 +251,7 @@ impl LoginService {
             method: Method::ClientCredentials,
             url: endpoint.map(Url::to_string).unwrap_or_default(),
             user_code: None,
+            callback: None,
             instructions: "The client signs in for itself; there is nothing to do".to_owned(),
             expires_at: Timestamp::from_millis(u64::MAX),
         };
@@ -288,6 +292,7 @@ impl LoginService {
             method,
             url: url.to_string(),
             user_code: None,
+            callback: server.as_ref().map(|_| redirect.to_string()),
             instructions: made.explain(Some(&url), instructions),
             expires_at: Timestamp::from_millis(u64::MAX),
         };

@@ -1,4 +1,4 @@
-//! When a login is given up, and what is told then.
+//! How far a login is, when it is given up, and what is told then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,61 @@ use tokio::sync::watch;
 use crate::error::BrokerError;
 use crate::store::Store;
 
+/// What a login does now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoginStep {
+    /// It waits for the user.
+    #[default]
+    Waiting,
+    /// The user has answered, and the server is asked for tokens.
+    Exchanging,
+    /// The tokens have come, and become an account.
+    Storing,
+}
+
+/// How far a login is.
+#[derive(Clone, Debug, Default)]
+pub struct LoginProgress {
+    /// What it does now.
+    pub step: LoginStep,
+    /// What came last and did not count, in a sentence.
+    pub note: Option<String>,
+}
+
 /// What came last to a login, and why it did not count.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LastAnswer(Arc<Mutex<Option<String>>>);
+pub(crate) struct LastAnswer(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    progress: LoginProgress,
+    /// What to tell when the time is over and nothing has come.
+    nothing_came: Option<String>,
+}
 
 impl LastAnswer {
     pub(crate) fn note(&self, why: String) {
-        *self.0.lock() = Some(why);
+        self.0.lock().progress.note = Some(why);
+    }
+
+    /// Notes what is waited for, for when it does not come.
+    pub(super) fn waits(&self, nothing_came: String) {
+        self.0.lock().nothing_came = Some(nothing_came);
+    }
+
+    pub(super) fn enter(&self, step: LoginStep) {
+        self.0.lock().progress.step = step;
+    }
+
+    pub(super) fn progress(&self) -> LoginProgress {
+        self.0.lock().progress.clone()
+    }
+
+    fn told(&self) -> Option<String> {
+        let state = self.0.lock();
+        let came = state.progress.note.as_ref();
+        came.or(state.nothing_came.as_ref()).cloned()
     }
 
     /// Notes an answer that did not count, with the server's own code for an error in it.
@@ -47,7 +95,7 @@ impl Deadline {
         tokio::select! {
             () = tokio::time::sleep(store.now().until(self.at)) => BrokerError::LoginTimeout {
                 limit: self.limit,
-                last: self.last.0.lock().clone(),
+                last: self.last.told(),
             },
             () = called_off(self.cancelled.clone()) => BrokerError::LoginCancelled,
         }

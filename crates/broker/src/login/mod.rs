@@ -31,6 +31,7 @@ use crate::store::accounts::checked_name;
 use crate::store::{Account, Store};
 use crate::{limits, named};
 use deadline::{Deadline, LastAnswer};
+pub use deadline::{LoginProgress, LoginStep};
 use flow::LoginFlow;
 use open_logins::{Login, OpenLogins, Outcome};
 use plan::LoginPlan;
@@ -106,6 +107,7 @@ impl LoginService {
             outcome,
             pasted,
             cancel: Arc::new(cancel),
+            last: deadline.last.clone(),
         };
         self.open.keep(number, login);
 
@@ -178,10 +180,10 @@ impl LoginService {
         (namespace, label): (Option<String>, Option<String>),
         last: &LastAnswer,
     ) -> Result<Begun, BrokerError> {
-        last.note("The vault had not been opened yet".to_owned());
+        last.waits("The vault had not been opened yet".to_owned());
         // A vault that cannot be written would turn up only after the user has signed in.
         self.store.opened_interactive().await?;
-        last.note("The login server had not said yet how to go on".to_owned());
+        last.waits("The login server had not said yet how to go on".to_owned());
         let mut provider = self.provider_of_login(&options.provider, resource.as_ref())?;
         let namespace = provider.pool(namespace.as_deref()).to_owned();
         let (server, client, mcp) = match provider.resource.clone() {
@@ -219,7 +221,7 @@ impl LoginService {
                     .await?
             }
         };
-        last.note(flow.nothing_came());
+        last.waits(flow.nothing_came());
         Ok(Begun { made, prompt, flow })
     }
 
@@ -262,6 +264,12 @@ impl LoginService {
             Some(Err(error)) => Err(BrokerError::Shared(error)),
             None => Err(BrokerError::LoginFailed("it broke off".to_owned())),
         }
+    }
+
+    /// How far a login is; `None` for one that is not known any more.
+    pub(crate) fn login_progress(&self, number: u64) -> Option<LoginProgress> {
+        let open = self.open.open.lock();
+        open.get(&number).map(|login| login.last.progress())
     }
 
     /// Calls a login off and closes its port. Does nothing for one that has ended.

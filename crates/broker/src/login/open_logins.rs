@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::deadline::LastAnswer;
 use crate::error::BrokerError;
 use crate::limits;
 use crate::store::Account;
@@ -23,6 +24,7 @@ pub(super) struct Login {
     pub(super) outcome: watch::Receiver<Option<Outcome>>,
     pub(super) pasted: mpsc::Sender<Pasted>,
     pub(super) cancel: Arc<watch::Sender<bool>>,
+    pub(super) last: LastAnswer,
 }
 
 impl OpenLogins {

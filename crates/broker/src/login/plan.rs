@@ -50,6 +50,8 @@ pub struct LoginPrompt {
     pub url: String,
     /// The code to enter there.
     pub user_code: Option<String>,
+    /// The address on this machine where it waits for the browser to come back.
+    pub callback: Option<String>,
     /// A sentence for the user.
     pub instructions: String,
     /// When the code ends, or the time that we give the login.

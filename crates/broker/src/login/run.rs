@@ -13,7 +13,7 @@ use url::Url;
 
 use super::LoginService;
 use super::callback::CallbackServer;
-use super::deadline::Deadline;
+use super::deadline::{Deadline, LoginStep};
 use super::flow::LoginFlow;
 use super::mix_up::check_pasted;
 use super::open_logins::Pasted;
@@ -37,6 +37,7 @@ impl LoginService {
         let http = &made.http(&self.store.host);
         match flow {
             LoginFlow::Assertion(assertion) => {
+                made.last.enter(LoginStep::Exchanging);
                 let asked_at = self.store.now();
                 let tokens = exchange_assertion(http, &made.server, &assertion)
                     .await
@@ -44,6 +45,7 @@ impl LoginService {
                 self.keep(made, made.client.clone(), tokens, asked_at).await
             }
             LoginFlow::Client => {
+                made.last.enter(LoginStep::Exchanging);
                 let asked_at = self.store.now();
                 let scopes = &made.provider.scopes;
                 let tokens = client_credentials(http, &made.server, &made.client, scopes)
@@ -112,6 +114,7 @@ impl LoginService {
                     };
                     // The user has seen the prompt and has gone on: now a secret that the project
                     // names is read.
+                    made.last.enter(LoginStep::Exchanging);
                     let client = self.asking_client(made)?;
                     let client = callback.client(&made.server, &client)?;
                     let asked_at = self.store.now();
@@ -125,6 +128,7 @@ impl LoginService {
                         // It was the wrong one, perhaps of an earlier page: the right one still can
                         // come.
                         (Err(error), Some(refuse)) if is_of_code(&error) => {
+                            made.last.enter(LoginStep::Waiting);
                             made.last.note(format!(
                                 "The code that was pasted last was refused: {error}"
                             ));

@@ -8,6 +8,7 @@ use provider_auth_oauth::{
 };
 use provider_auth_policy::{AccountKind, Timestamp};
 
+use super::deadline::LoginStep;
 use super::mcp::sealed_secret;
 use super::plan::McpServer;
 use crate::config::Provider;
@@ -28,6 +29,7 @@ impl LoginService {
         tokens: Tokens,
         asked_at: Timestamp,
     ) -> Result<Account, BrokerError> {
+        made.last.enter(LoginStep::Storing);
         let (server, http) = (&made.server, &made.http(&self.store.host));
         tokens
             .check_scope(server)

@@ -19,6 +19,7 @@ use crate::error::BrokerError;
 use crate::limits;
 use crate::refusal::LocalRefusal;
 use crate::request::{AuthRequest, Lease, Report, Verdict};
+use crate::store::HeaderSet;
 use crate::store::accounts::Entry;
 
 /// The answer to go by, and whose it is.
@@ -104,7 +105,15 @@ impl ModelService {
         };
         loop {
             let lease = self.requests.headers(&request).await?;
-            let outcome = self.store.host.lists.send(get(&lease, &request.url)?).await;
+            let outcome = self
+                .store
+                .host
+                .lists
+                .send(get(
+                    lease.headers(),
+                    lease.url.as_deref().unwrap_or(&request.url),
+                )?)
+                .await;
             let verdict = self.requests.report(&report(&lease, &outcome)).await?;
             if verdict.action == Action::Retry {
                 tokio::time::sleep(verdict.delay).await;
@@ -176,13 +185,13 @@ fn some(
     }
 }
 
-fn get(lease: &Lease, url: &str) -> Result<Request<Vec<u8>>, BrokerError> {
+pub(super) fn get(headers: &HeaderSet, url: &str) -> Result<Request<Vec<u8>>, BrokerError> {
     let broken = |_| BrokerError::InvalidArgument("modelsUrl: cannot be requested".to_owned());
-    let mut request = Request::get(lease.url.as_deref().unwrap_or(url))
+    let mut request = Request::get(url)
         .header(ACCEPT, "application/json")
         .body(Vec::new())
         .map_err(broken)?;
-    for (name, value) in lease.headers().iter() {
+    for (name, value) in headers.iter() {
         let name = HeaderName::try_from(name).map_err(|error| broken(error.into()))?;
         let mut value = HeaderValue::try_from(value).map_err(|error| broken(error.into()))?;
         value.set_sensitive(true);

@@ -5,6 +5,7 @@
 //! `shape.rs` reads the answer, `cache.rs` keeps the lists.
 
 mod cache;
+mod check;
 mod fetch;
 #[cfg(test)]
 mod fuzz;
@@ -29,6 +30,7 @@ use crate::store::Store;
 use crate::store::accounts::Entry;
 use cache::{Kept, Lists};
 
+pub use check::KeyCheck;
 pub use shape::Model;
 
 /// Which list a caller asks for.
@@ -38,6 +40,8 @@ pub struct ModelsRequest {
     pub provider: String,
     /// Pool within the provider.
     pub namespace: Option<String>,
+    /// The account to ask with, by id or label; else the one that would serve.
+    pub account: Option<String>,
     /// Whether a list that is kept serves.
     pub refresh: RefreshModels,
 }
@@ -63,10 +67,13 @@ pub struct ModelList {
     pub stale: bool,
 }
 
-/// Requests for lists under way in this process, by provider and namespace: all who come meanwhile
+/// Requests for lists under way in this process: all who come meanwhile
 /// share what one brings.
 #[derive(Default)]
-struct ModelRequests(Mutex<BTreeMap<(String, String), Weak<Shared>>>);
+struct ModelRequests(Mutex<BTreeMap<Asked, Weak<Shared>>>);
+
+/// Provider, namespace and pin.
+type Asked = (String, String, Option<String>);
 
 type Shared = OnceCell<Result<Kept, Arc<BrokerError>>>;
 
@@ -111,6 +118,7 @@ impl ModelService {
             provider: provider.id.to_string(),
             namespace: Some(namespace.to_owned()),
             url: address.to_string(),
+            account: wanted.account.clone(),
             ..AuthRequest::default()
         };
         let entitled = self.entitled(&request)?;
@@ -208,6 +216,7 @@ impl ModelRequests {
         let pool = (
             request.provider.clone(),
             request.namespace.clone().unwrap_or_default(),
+            request.account.clone(),
         );
         let mut under_way = self.0.lock();
         under_way.retain(|_, shared| shared.strong_count() > 0);

@@ -39,6 +39,7 @@ pub(crate) const ANTHROPIC: Descriptor = Descriptor {
         "Anthropic reserves logins with a Claude plan for its own applications (https://code.claude.com/docs/en/legal-and-compliance); \
          add an API key instead (https://platform.claude.com/settings/keys)",
     ),
+    registration: None,
     ..GENERIC
 };
 

@@ -22,6 +22,7 @@ pub(crate) const CURSOR: Descriptor = Descriptor {
     terms: Some(
         "Cursor offers other applications no login; add an API key of its dashboard (https://cursor.com/docs)",
     ),
+    registration: None,
     ..GENERIC
 };
 

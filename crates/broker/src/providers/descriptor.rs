@@ -51,6 +51,19 @@ pub(crate) struct Descriptor {
     pub(crate) opencode_ids: &'static [&'static str],
     /// A sentence and a link for users who want to log in but have no client id.
     pub(crate) terms: Option<&'static str>,
+    /// How a user gets a client; `None` where the provider offers none to other programs.
+    pub(crate) registration: Option<&'static Registration>,
+}
+
+/// How a user registers a client of their own.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    /// The page that says how; `None` for that of the issuer that the user has named.
+    pub(crate) url: Option<&'static str>,
+    /// What to do there, and after it.
+    pub(crate) steps: &'static [&'static str],
+    /// The keys to set in the configuration, each with a text that says what stands there.
+    pub(crate) settings: &'static [(&'static str, &'static str)],
 }
 
 /// The endpoints of an authorization server: URLs, or paths on the issuer that the user names.

@@ -4,7 +4,7 @@
 use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;
 
-use super::descriptor::{Descriptor, Endpoints};
+use super::descriptor::{Descriptor, Endpoints, Registration};
 use super::headers::Template;
 use super::models::ModelLists;
 use super::{bound, streams};
@@ -31,4 +31,12 @@ pub(crate) const GENERIC: Descriptor = Descriptor {
     key_variables: &[],
     opencode_ids: &[],
     terms: None,
+    registration: Some(&Registration {
+        url: None,
+        steps: &[
+            "Register an application of the kind native or public (RFC 8252) at the login server",
+            "Let it use the authorization code with PKCE (S256), or the device code",
+        ],
+        settings: &[("clientId", "the client id")],
+    }),
 };

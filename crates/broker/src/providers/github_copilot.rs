@@ -3,7 +3,7 @@
 
 use provider_auth_oauth::{Dialect, IdentityPaths, Meaning, Renewal};
 
-use super::descriptor::{Descriptor, Endpoints, pairs, status_means, texts};
+use super::descriptor::{Descriptor, Endpoints, Registration, pairs, status_means, texts};
 use super::generic::GENERIC;
 use super::models::ModelLists;
 
@@ -36,6 +36,14 @@ pub(crate) const GITHUB_COPILOT: Descriptor = Descriptor {
     terms: Some(
         "Register a GitHub app of your own and set its clientId (https://docs.github.com/en/copilot/how-tos/copilot-sdk)",
     ),
+    registration: Some(&Registration {
+        url: Some("https://docs.github.com/en/copilot/how-tos/copilot-sdk"),
+        steps: &[
+            "Register a GitHub app or an OAuth app of your own, and enable its device flow",
+            "Requests of one's own with it are not documented by GitHub, which may refuse them",
+        ],
+        settings: &[("clientId", "the client id")],
+    }),
     ..GENERIC
 };
 

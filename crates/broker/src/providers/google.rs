@@ -3,7 +3,7 @@
 use provider_auth_oauth::{ClientAuth, Dialect};
 use provider_auth_policy::Signals;
 
-use super::descriptor::{Descriptor, Endpoints, pairs};
+use super::descriptor::{Descriptor, Endpoints, Registration, pairs};
 use super::generic::GENERIC;
 use super::headers::Template;
 use super::models::ModelLists;
@@ -46,6 +46,17 @@ pub(crate) const GOOGLE: Descriptor = Descriptor {
         "Create an OAuth client of the type desktop app in your own Google Cloud project and set its clientId and clientSecret \
          (https://ai.google.dev/gemini-api/docs/oauth); or add an API key (https://aistudio.google.com/apikey)",
     ),
+    registration: Some(&Registration {
+        url: Some("https://ai.google.dev/gemini-api/docs/oauth"),
+        steps: &[
+            "Create an OAuth client of the type desktop app in your own Google Cloud project",
+            "Name the project that pays in the header x-goog-user-project",
+        ],
+        settings: &[
+            ("clientId", "the client id"),
+            ("clientSecret", "{env:GOOGLE_CLIENT_SECRET}"),
+        ],
+    }),
     ..GENERIC
 };
 

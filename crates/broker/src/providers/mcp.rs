@@ -15,5 +15,6 @@ pub(crate) const MCP: Descriptor = Descriptor {
     // Its events are messages between programs: an error among them is an answer, and asking again
     // runs a tool twice.
     streams: &[],
+    registration: None,
     ..GENERIC
 };

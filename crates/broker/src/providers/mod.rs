@@ -23,7 +23,7 @@ mod streams;
 use std::collections::BTreeSet;
 
 pub use bound::BoundItems;
-pub(crate) use descriptor::Descriptor;
+pub(crate) use descriptor::{Descriptor, Registration};
 pub(crate) use generic::GENERIC;
 pub use headers::{CredentialForm, SESSION_HEADERS};
 pub(crate) use headers::{KEY_HEADERS, Template};
@@ -168,6 +168,11 @@ mod tests {
                 .chain(descriptor.opencode_ids)
             {
                 assert!(ids.insert(name), "{name} is there twice");
+            }
+            if let Some(it) = descriptor.registration {
+                let is_page = it.url.is_none_or(|url| url.starts_with("https://"));
+                assert!(is_page && !it.steps.is_empty(), "{id}");
+                assert!(!it.settings.is_empty(), "{id}");
             }
             assert!(
                 descriptor

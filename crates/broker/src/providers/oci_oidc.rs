@@ -7,7 +7,7 @@
 use provider_auth_oauth::{Dialect, IdentityPaths, StepDialect};
 use provider_auth_policy::Signals;
 
-use super::descriptor::{Descriptor, Endpoints, pairs, texts};
+use super::descriptor::{Descriptor, Endpoints, Registration, pairs, texts};
 use super::generic::GENERIC;
 
 pub(crate) const OCI_OIDC: Descriptor = Descriptor {
@@ -27,6 +27,21 @@ pub(crate) const OCI_OIDC: Descriptor = Descriptor {
         "Register an application in your identity domain and set its issuer, clientId and origins \
          (https://docs.oracle.com/en-us/iaas/Content/Identity/api-getstarted/OATOAuthClientWebApp.htm)",
     ),
+    registration: Some(&Registration {
+        url: Some(
+            "https://docs.oracle.com/en-us/iaas/Content/Identity/api-getstarted/OATOAuthClientWebApp.htm",
+        ),
+        steps: &[
+            "Register an application in your identity domain: a mobile app for a device code, a confidential one for the browser",
+            "Tick the grants that it uses (authorization code or device code, and refresh token), and activate it",
+            "For the browser: register a redirect URI with a fixed port, allow non-HTTPS URLs, and set that URI as redirectUri",
+        ],
+        settings: &[
+            ("issuer", "https://idcs-….identity.oraclecloud.com"),
+            ("clientId", "the client id"),
+            ("origins", "the addresses that take its tokens"),
+        ],
+    }),
     ..GENERIC
 };
 

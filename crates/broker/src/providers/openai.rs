@@ -45,6 +45,7 @@ pub(crate) const OPENAI: Descriptor = Descriptor {
         "OpenAI issues client ids for Sign in with ChatGPT (https://developers.openai.com/siwc/quickstart); \
          or add an API key (https://platform.openai.com/api-keys)",
     ),
+    registration: None,
     ..GENERIC
 };
 

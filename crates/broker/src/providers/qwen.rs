@@ -32,6 +32,7 @@ pub(crate) const QWEN: Descriptor = Descriptor {
         "Qwen ended its free login on 15 April 2026; add a Model Studio or Coding Plan API key \
          (https://github.com/QwenLM/qwen-code/blob/main/docs/users/configuration/auth.md)",
     ),
+    registration: None,
     ..GENERIC
 };
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use provider_auth_broker::{Filter, HttpError, LoginOptions, Method};
+use provider_auth_broker::{Filter, HttpError, LoginOptions, LoginStep, Method};
 
 use crate::server::Answer;
 use crate::world::{Process, World, config, let_others_run, pass};
@@ -24,7 +24,17 @@ async fn a_pasted_answer_of_another_login_leaves_this_one_open() {
         .unwrap_err();
     assert_eq!(refused.code(), "LOGIN_FAILED");
     assert_eq!(world.server.requests(), 0);
+    let progress = process.login_progress(number).unwrap();
+    assert_eq!(progress.step, LoginStep::Waiting);
+    assert!(
+        progress
+            .note
+            .unwrap()
+            .starts_with("What was pasted last did not count: ")
+    );
     let account = process.finish_login(number, Some(pasted)).await.unwrap();
+    let progress = process.login_progress(number).unwrap();
+    assert_eq!(progress.step, LoginStep::Storing);
     assert_eq!(
         (account.label.as_str(), account.state),
         ("ann@acme.example", "ready")

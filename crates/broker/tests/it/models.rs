@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use provider_auth_broker::{
-    AccountChanges, BrokerError, HttpError, ModelList, ModelsRequest, RefreshModels, Revoke, Waits,
+    AccountChanges, BrokerError, Filter, HttpError, KeyCheck, ModelList, ModelsRequest,
+    RefreshModels, Revoke, Waits,
 };
 use serde_json::json;
 
@@ -19,6 +20,7 @@ fn request(refresh: RefreshModels) -> ModelsRequest {
     ModelsRequest {
         provider: "acme".to_owned(),
         namespace: None,
+        account: None,
         refresh,
     }
 }
@@ -361,6 +363,70 @@ async fn a_token_that_has_ended_is_renewed_first() {
         "the login has ended, and a list is kept"
     );
     assert_eq!(world.api.asked().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pin_asks_with_that_account_alone() {
+    let world = World::new();
+    world.api.says(Says::list(&["a"]));
+    let process = world.process();
+    process.add_key("one").await;
+    let two = process.add_key("two").await;
+    models(&process).await.unwrap();
+    let pinned = ModelsRequest {
+        account: Some(two),
+        ..request(RefreshModels::Always)
+    };
+    process.discover_models(&pinned).await.unwrap();
+    assert_eq!(world.api.asked(), ["one /models", "two /models"]);
+    // A refusal of that key is not made up for by the other one.
+    world.api.says(Says::status(401));
+    assert!(process.discover_models(&pinned).await.unwrap().stale);
+    assert_eq!(world.api.asked(), ["two /models"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_checked_without_being_stored() {
+    let world = World::new();
+    let process = world.process();
+    let refused = |status| KeyCheck::Refused(status);
+    for (answer, expect) in [
+        (Says::list(&["a"]), Some(KeyCheck::Accepted)),
+        (Says::status(401), Some(refused(401))),
+        (Says::status(403), Some(refused(403))),
+        (Says::status(404), None),
+        (Says::status(500), None),
+        (Says::limited(), None),
+        (Says::Failure(HttpError::Connect), None),
+    ] {
+        world.api.says(answer);
+        let found = process
+            .check_api_key("acme", "sk-checked".to_owned().into())
+            .await
+            .unwrap();
+        match expect {
+            Some(expect) => assert_eq!(found, expect),
+            None => assert!(matches!(found, KeyCheck::Unclear(_)), "{found:?}"),
+        }
+        assert!(!format!("{found:?}").contains("sk-checked"));
+    }
+    assert!(
+        process
+            .list_accounts(&Filter::default())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    for (provider, key, code) in [
+        ("nobody", "sk-checked", "UNKNOWN_PROVIDER"),
+        ("acme", "two words", "INVALID_ARGUMENT"),
+    ] {
+        let error = process
+            .check_api_key(provider, key.to_owned().into())
+            .await
+            .unwrap_err();
+        assert_eq!(error.code(), code);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,6 +75,7 @@ impl<'env> Options<'env> {
         Ok(ModelsRequest {
             provider: self.needed_text("provider")?,
             namespace: self.text("namespace")?,
+            account: self.text("account")?,
             refresh: self.choice("refresh", RefreshModels::Always, RefreshModels::WhenOld)?,
         })
     }

@@ -75,9 +75,10 @@ const KNOWN: &[(&str, &[&str])] = &[
     ),
     (
         "discoverModels",
-        &["provider", "namespace", "refresh", "signal"],
+        &["provider", "namespace", "account", "refresh", "signal"],
     ),
     ("diagnose", &["online", "fix", "signal"]),
+    ("checkApiKey", &["provider", "apiKey", "signal"]),
 ];
 
 const REQUEST: &[&str] = &[

@@ -11,7 +11,7 @@ use provider_auth_broker::{
 use super::in_wait;
 use crate::arguments::{Options, optional_text};
 use crate::promises::{Promised, call};
-use crate::results::{Account, NativePrompt};
+use crate::results::{Account, LoginProgress, NativePrompt};
 
 /// `wait` is the number under which `endWait` ends this call's waiting.
 #[napi(catch_unwind)]
@@ -41,6 +41,13 @@ pub fn finish_login<'env>(
         let account = broker()?.finish_login(login as u64, code).await?;
         Ok(Account::from(account))
     })
+}
+
+/// How far a login is; `None` for one that is not known any more.
+#[napi(catch_unwind)]
+pub fn login_progress(login: f64) -> Option<LoginProgress> {
+    let progress = global::current()?.login_progress(login as u64)?;
+    Some(progress.into())
 }
 
 #[napi(catch_unwind)]

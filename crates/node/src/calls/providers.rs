@@ -12,7 +12,7 @@ use crate::arguments::{Options, Text, shown_files};
 use crate::errors::to_js;
 use crate::promises::{Promised, call, later};
 use crate::results::{
-    ClaimedProviders, ModelList, ProjectTrust, ProviderSummary, list, plain_value,
+    ClaimedProviders, KeyCheck, ModelList, ProjectTrust, ProviderSummary, list, plain_value,
 };
 
 /// `wait` is the number under which `endWait` ends this call's waiting.
@@ -27,6 +27,23 @@ pub fn discover_models<'env>(
         let work = async { broker()?.discover_models(&request).await };
         let models = in_wait(wait, work).await?;
         Ok(ModelList::from(models))
+    })
+}
+
+/// `wait` is the number under which `endWait` ends this call's waiting.
+#[napi(catch_unwind)]
+pub fn check_api_key<'env>(
+    env: &'env Env,
+    options: Unknown<'env>,
+    wait: Option<f64>,
+) -> Result<Promised<'env>> {
+    let read = || {
+        let options = Options::of("checkApiKey", &options)?;
+        Ok((options.needed_text("provider")?, options.secret("apiKey")?))
+    };
+    call(env, read, move |(provider, key)| async move {
+        let work = async { broker()?.check_api_key(&provider, key).await };
+        in_wait(wait, work).await.map(KeyCheck::from)
     })
 }
 

@@ -12,6 +12,7 @@ pub struct NativePrompt {
     pub method: &'static str,
     pub url: String,
     pub user_code: Option<String>,
+    pub callback: Option<String>,
     pub instructions: String,
     pub expires_at: Option<f64>,
 }
@@ -23,8 +24,30 @@ impl From<broker::LoginPrompt> for NativePrompt {
             method: prompt.method.as_str(),
             url: prompt.url,
             user_code: prompt.user_code,
+            callback: prompt.callback,
             instructions: prompt.instructions,
             expires_at: Some(millis(prompt.expires_at)),
+        }
+    }
+}
+
+/// `LoginProgress`.
+#[napi(object, object_from_js = false)]
+pub struct LoginProgress {
+    pub step: &'static str,
+    pub note: Option<String>,
+}
+
+impl From<broker::LoginProgress> for LoginProgress {
+    fn from(progress: broker::LoginProgress) -> Self {
+        let step = match progress.step {
+            broker::LoginStep::Exchanging => "exchanging",
+            broker::LoginStep::Storing => "storing",
+            _ => "waiting",
+        };
+        Self {
+            step,
+            note: progress.note,
         }
     }
 }

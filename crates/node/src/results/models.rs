@@ -49,6 +49,51 @@ pub struct ProviderSummary {
     pub methods: Vec<&'static str>,
     pub configured: bool,
     pub key_variables: Vec<&'static str>,
+    pub registration: Option<ClientRegistration>,
+    pub terms: Option<&'static str>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct ClientRegistration {
+    pub url: String,
+    pub steps: Vec<String>,
+    pub settings: Vec<Setting>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct Setting {
+    pub key: &'static str,
+    pub value: &'static str,
+}
+
+impl From<(&'static str, &'static str)> for Setting {
+    fn from((key, value): (&'static str, &'static str)) -> Self {
+        Self { key, value }
+    }
+}
+
+/// `KeyCheck`.
+#[napi(object, object_from_js = false)]
+pub struct KeyCheck {
+    pub outcome: &'static str,
+    pub status: Option<u32>,
+    pub why: Option<String>,
+}
+
+impl From<broker::KeyCheck> for KeyCheck {
+    fn from(check: broker::KeyCheck) -> Self {
+        let (outcome, status, why) = match check {
+            broker::KeyCheck::Accepted => ("accepted", None, None),
+            broker::KeyCheck::Refused(status) => ("refused", Some(status.into()), None),
+            broker::KeyCheck::Unclear(why) => ("unclear", None, Some(why)),
+            _ => ("unclear", None, None),
+        };
+        Self {
+            outcome,
+            status,
+            why,
+        }
+    }
 }
 
 impl From<broker::ProviderSummary> for ProviderSummary {
@@ -60,6 +105,12 @@ impl From<broker::ProviderSummary> for ProviderSummary {
             methods: provider.methods,
             configured: provider.configured,
             key_variables: provider.key_variables.to_vec(),
+            registration: provider.registration.map(|it| ClientRegistration {
+                url: it.url,
+                steps: it.steps,
+                settings: list(it.settings),
+            }),
+            terms: provider.terms,
         }
     }
 }

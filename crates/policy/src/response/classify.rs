@@ -16,6 +16,11 @@ use crate::response::{Failure, Response};
 use crate::signals::{KnownCode, LimitRule, Reach, Signals, text_at};
 use crate::time::Timestamp;
 
+/// What a response means by itself, whatever the request and the account.
+pub fn reason_of(signals: &Signals, response: &Response<'_>) -> Reason {
+    classify(signals, response, Timestamp::from_millis(0)).reason
+}
+
 /// Sorts a response into a reason.
 pub(crate) fn classify(signals: &Signals, response: &Response<'_>, now: Timestamp) -> Outcome {
     let outcome = |reason| Outcome {

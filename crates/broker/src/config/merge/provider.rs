@@ -84,6 +84,7 @@ pub(super) fn build(
         models: base.models,
         models_shape: keys.models_shape,
         terms: base.terms,
+        registration: base.registration,
         origin_of_definition: provenance,
         server,
         origins,
