@@ -301,10 +301,44 @@ export interface AuthHeaders {
 }
 
 /**
+ * The same choice and the same refresh, for a program that puts the credential into a request itself: rejects as
+ * `getAuthHeaders` does. What it is sent to is out of sight from then on, so hand it only to what you trust with it.
+ */
+export function getCredential(request: CredentialRequest): Promise<Credential>
+
+export interface CredentialRequest extends Omit<AuthRequest, 'url'> {
+  /** The URL about to be called. Default: any that the provider's credentials may go to. */
+  url?: string
+}
+
+export interface Credential {
+  /** As in `AuthHeaders`. */
+  attempt: string
+  accountId: string
+  /** The API key or the access token. */
+  value: string
+  /** The header that carries it, in lower case. */
+  header: string
+  /**
+   * What stands before it there: `Bearer`, or nothing (empty). After `Basic` it does not stand as it is, but as the user name
+   * without a password (RFC 7617).
+   */
+  scheme: string
+  /** When it ends. Absent where it does not, or where it is not known. */
+  expiresAt?: number
+  /** Environment variables in which programs look for such a credential of the provider, the usual one first. */
+  variables: string[]
+  /** Those in which the same programs look for a credential of another kind. Keep them unset: it may be preferred. */
+  rivalVariables: string[]
+  /** With `explain`. */
+  trace?: Trace
+}
+
+/**
  * Explains how a request would fare now. Nothing is lent, counted or waited for. Rejects as `getAuthHeaders` does before it
  * chooses, save that an origin which is refused is explained.
  */
-export function explain(request: AuthRequest): Promise<Trace>
+export function explain(request: CredentialRequest): Promise<Trace>
 
 /** Why an account was chosen. Ids only, no secret. */
 export interface Trace {

@@ -773,11 +773,12 @@ if (
   }
 }
 
-const { addApiKey, addonVersion, addVaultSlot, authHeadersNow, beginWait, boundItems, cancelLogin, checkApiKey, checkOptions, claimedProviders, clearCooldowns, close, configure, configuredProviders, diagnose, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, headerRules, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, loginProgress, migrate, movedBundle, observedHeaders, openBrowser, optionNames, parseJsonc, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, requestRotation, rotateVaultKey, sessionHeaders, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, addonVersion, addVaultSlot, authHeadersNow, becomeProgram, beginWait, boundItems, cancelLogin, checkApiKey, checkOptions, claimedProviders, clearCooldowns, close, configure, configuredProviders, diagnose, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, getCredential, headerRules, importVault, importVaultKey, initVaultKey, lentHeaders, listAccounts, loginProgress, migrate, movedBundle, observedHeaders, openBrowser, optionNames, ownVariables, parseJsonc, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, requestRotation, rotateVaultKey, sessionHeaders, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { addonVersion }
 export { addVaultSlot }
 export { authHeadersNow }
+export { becomeProgram }
 export { beginWait }
 export { boundItems }
 export { cancelLogin }
@@ -796,6 +797,7 @@ export { exportVault }
 export { exportVaultKey }
 export { finishLogin }
 export { getAuthHeaders }
+export { getCredential }
 export { headerRules }
 export { importVault }
 export { importVaultKey }
@@ -808,6 +810,7 @@ export { movedBundle }
 export { observedHeaders }
 export { openBrowser }
 export { optionNames }
+export { ownVariables }
 export { parseJsonc }
 export { poolStatus }
 export { projectTrust }

@@ -81,6 +81,7 @@ export interface Addon {
   headerRules(provider: unknown): HeaderRules | null
   explain: typeof api.explain
   getAuthHeaders(request: api.AuthRequest, wait?: number, rotation?: Rotation | null): Promise<api.AuthHeaders>
+  getCredential(request: api.CredentialRequest, wait?: number): Promise<api.Credential>
   requestRotation(options: object): Rotation | null
   checkOptions(call: string, options: unknown): void
   optionNames(call: string): string[]
@@ -132,6 +133,13 @@ export interface Addon {
   parseJsonc(text: string): unknown
   addonVersion(): string
   close(): void
+  /** Names of the variables that no other program is to get. */
+  ownVariables(): string[]
+  /**
+   * Makes this process another program: the command, with further variables and without others.
+   * Returns only where that cannot be: the system's number of the error, or 0. Not on Windows.
+   */
+  becomeProgram(command: string[], set: Record<string, string>, removed: string[]): number
 }
 
 export const addon = loaded as unknown as Addon

@@ -13,6 +13,7 @@ export {
   explain,
   exportVault,
   exportVaultKey,
+  getCredential,
   importVault,
   importVaultKey,
   initVaultKey,

@@ -75,6 +75,9 @@ export const discoverModels: typeof api.discoverModels = traced(async (options) 
 /** `diagnose` of the contract. */
 export const diagnose: typeof api.diagnose = traced(async (options = {}) => waitFor(options, addon.diagnose))
 
+/** `getCredential` of the contract. */
+export const getCredential: typeof api.getCredential = traced(async (request) => waitFor(request, addon.getCredential))
+
 /** The first step of `startLogin`. The signal calls it off, whatever it waits for. */
 export function startNativeLogin(options: api.LoginOptions): Promise<NativePrompt> {
   return waitFor(options, addon.startLogin)

@@ -22,6 +22,14 @@ use crate::store::secret::Secret;
 /// Variables that hold a secret under a name that does not say so.
 const NAMED: &[&str] = &["OPENCODE_AUTH_CONTENT"];
 
+/// What opens the vault, or is a login by itself.
+const OWN: [&str; 4] = [
+    "PROVIDER_AUTH_KEY",
+    "PROVIDER_AUTH_PASSPHRASE",
+    "OPENCODE_VAULT_KEY",
+    "OPENCODE_AUTH_CONTENT",
+];
+
 /// Words of a name that say that the variable holds a secret.
 const WORDS: &[&str] = &[
     "APIKEY",
@@ -76,6 +84,13 @@ fn kept_variables(env: &dyn Env, store: Option<&Store>) -> BTreeSet<String> {
             || env.var(name).is_some_and(|value| known.is_secret(&value))
     };
     env.names().into_iter().filter(holds_secret).collect()
+}
+
+/// The variables that are set for this program alone: what opens the vault, and what the
+/// configuration or an account names.
+pub(crate) fn own_variables(store: Option<&Store>) -> BTreeSet<String> {
+    let named = store.map(Known::of).unwrap_or_default().names;
+    named.into_iter().chain(OWN.map(str::to_owned)).collect()
 }
 
 /// Whether the name of a variable says that it holds a secret.

@@ -17,6 +17,7 @@ use crate::diagnose::{self, DiagnoseOptions, Diagnosis};
 use crate::error::BrokerError;
 use crate::host::{Host, SystemEnv, logging};
 use crate::notifier::Events;
+use crate::program::{self, Program};
 use crate::waits::Waits;
 
 static SLOT: RwLock<Slot> = RwLock::new(Slot {
@@ -114,6 +115,18 @@ pub async fn diagnosis(options: DiagnoseOptions) -> Diagnosis {
         Ok(broker) => broker.diagnose(options).await,
         Err(error) => diagnose::without_configuration(&Host::system(), &error),
     }
+}
+
+/// Makes this process another program, once what is under way is safe. Returns only what kept it
+/// from that.
+pub fn become_program(other: &Program) -> std::io::Error {
+    close();
+    program::become_program(other)
+}
+
+/// Names of the variables that no other program is to get, as far as that is known.
+pub fn own_variables() -> impl Iterator<Item = String> {
+    browser::own_variables(current().as_deref().map(Broker::store)).into_iter()
 }
 
 /// Opens a web page in the user's browser, which is handed no secret of this process.

@@ -24,6 +24,7 @@ mod named;
 mod notifier;
 mod oauth_endpoints;
 mod printable;
+mod program;
 mod providers;
 mod refresh;
 mod refusal;
@@ -48,6 +49,7 @@ pub use migrate::{
 pub use models::{KeyCheck, Model, ModelList, ModelsRequest, RefreshModels};
 pub use notifier::{Event, EventKind, Events, PoolFigures};
 pub use printable::visible_text;
+pub use program::Program;
 pub use provider_auth_oauth::{FromLocalNetwork, Http, HttpError, Identity, Reach};
 pub use provider_auth_policy::{
     AccountKind, Action, Block, Chance, Failure, OBSERVED_HEADERS, Reason, Rule, Scope, Selection,
@@ -56,9 +58,9 @@ pub use provider_auth_policy::{
 pub use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource, Quarantined};
 pub use providers::{BoundItems, ModelLists, OwnShape, SESSION_HEADERS, StreamShape};
 pub use refusal::LocalRefusal;
-pub use request::{AuthRequest, Explained, Lease, Report, Verdict};
+pub use request::{AuthRequest, Explained, Lease, LentCredential, Report, Verdict};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use status::{ClientRegistration, PoolStatus, ProviderSummary, VaultStatus};
-pub use store::{Account, Filter, HeaderRules, HeaderSet};
+pub use store::{Account, Filter, HeaderRules, HeaderSet, Variables};
 pub use transfer::{Imported, ImportedAccount, Logins, Outcome, PassphraseRule};
 pub use waits::Waits;

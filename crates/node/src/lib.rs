@@ -11,9 +11,10 @@ mod promises;
 mod results;
 
 use std::alloc::System;
+use std::collections::BTreeMap;
 
 use napi_derive::{module_init, napi};
-use provider_auth_broker::global;
+use provider_auth_broker::{Program, global};
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes whatever is freed: a token passes through buffers of HTTP, TLS and JSON libraries that
@@ -37,4 +38,27 @@ pub fn close() {
 #[napi(catch_unwind)]
 pub fn addon_version() -> &'static str {
     env!("CARGO_PKG_VERSION")
+}
+
+/// Makes this process another program. Returns only where that cannot be: the system's number of
+/// the error, or 0.
+#[napi(catch_unwind)]
+pub fn become_program(
+    command: Vec<String>,
+    set: BTreeMap<String, String>,
+    removed: Vec<String>,
+) -> i32 {
+    let other = Program {
+        command,
+        set,
+        removed,
+    };
+    let error = global::become_program(&other);
+    error.raw_os_error().unwrap_or_default()
+}
+
+/// Names of the variables that no other program is to get.
+#[napi(catch_unwind)]
+pub fn own_variables() -> Vec<String> {
+    global::own_variables().collect()
 }

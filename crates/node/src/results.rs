@@ -32,7 +32,7 @@ pub(crate) use logins::{LoginProgress, NativePrompt};
 pub(crate) use migration::MigrationReport;
 pub(crate) use models::{ClaimedProviders, KeyCheck, ModelList, ProviderSummary};
 pub(crate) use projects::ProjectTrust;
-pub(crate) use requests::{AuthHeaders, BoundItems, HeaderRules, StreamShape, Verdict};
+pub(crate) use requests::{AuthHeaders, BoundItems, Credential, HeaderRules, StreamShape, Verdict};
 pub(crate) use trace::Trace;
 pub(crate) use vault::{ExportedKey, KeySlot, VaultStatus};
 

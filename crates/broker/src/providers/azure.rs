@@ -11,6 +11,8 @@ pub(crate) const AZURE: Descriptor = Descriptor {
     api_header: Template::bare("api-key"),
     models: &ModelLists::AZURE,
     key_variables: &["AZURE_OPENAI_API_KEY", "AZURE_API_KEY"],
+    // Of OpenAI's own client for Azure.
+    token_variables: &["AZURE_OPENAI_AD_TOKEN"],
     terms: Some(
         "Register an application in your Microsoft Entra tenant and set its issuer, clientId and origins, or add the resource's key \
          (https://learn.microsoft.com/azure/ai-services/openai/reference)",

@@ -47,6 +47,9 @@ pub(crate) struct Descriptor {
     /// Variables in which programs look for an API key of it; of several, the usual one comes
     /// first.
     pub(crate) key_variables: &'static [&'static str],
+    /// Variables in which they look for an access token, where that goes into another header than a
+    /// key; where it does not, they are those of the key.
+    pub(crate) token_variables: &'static [&'static str],
     /// Other ids under which OpenCode keeps its credentials.
     pub(crate) opencode_ids: &'static [&'static str],
     /// A sentence and a link for users who want to log in but have no client id.

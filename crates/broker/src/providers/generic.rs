@@ -29,6 +29,7 @@ pub(crate) const GENERIC: Descriptor = Descriptor {
     streams: streams::ALL,
     key_parameters: &[],
     key_variables: &[],
+    token_variables: &[],
     opencode_ids: &[],
     terms: None,
     registration: Some(&Registration {

@@ -165,6 +165,7 @@ mod tests {
             for name in descriptor
                 .key_variables
                 .iter()
+                .chain(descriptor.token_variables)
                 .chain(descriptor.opencode_ids)
             {
                 assert!(ids.insert(name), "{name} is there twice");

@@ -67,6 +67,25 @@ impl RequestService {
         })
     }
 
+    /// Where a request to `url` goes, as far as that is said.
+    pub(super) fn destination(
+        &self,
+        provider: &Provider,
+        url: &str,
+    ) -> Result<Option<Origin>, BrokerError> {
+        if !url.is_empty() {
+            return self.allowed_origin(provider, url).map(Some);
+        }
+        match provider.origins.is_empty() {
+            false => Ok(None),
+            true => Err(BrokerError::OriginNotAllowed(format!(
+                "{} has no origins, so its credentials go nowhere; name them in providers.{0}.origins in {}",
+                provider.id,
+                self.where_configured(provider)
+            ))),
+        }
+    }
+
     /// The origin of `url`, if the provider's credentials may go there at all.
     pub(crate) fn allowed_origin(
         &self,
@@ -145,7 +164,10 @@ impl RequestService {
         format!(
             "no account of {id} was made for {}: {} names other endpoints, origins or another client than when it was added; if \
              you changed that yourself, {}",
-            pending.origin,
+            pending
+                .origin
+                .as_ref()
+                .map_or("any of its origins", Origin::as_str),
             self.where_configured(&pending.provider),
             remedies.join("; or ")
         )

@@ -50,7 +50,7 @@ impl RequestService {
     /// The request that is asked for, or retried, on its way to where its URL says.
     pub(crate) fn pending(&self, asked: &AuthRequest) -> Result<PendingRequest, BrokerError> {
         let begun = self.begun(asked)?;
-        let origin = self.allowed_origin(&begun.provider, &asked.url)?;
+        let origin = self.destination(&begun.provider, &asked.url)?;
         Ok(PendingRequest {
             request: begun.request,
             provider: begun.provider,
@@ -308,7 +308,10 @@ impl RequestService {
         Lease {
             attempt,
             trace: pending.trace.take(),
-            url: address::of(entry, &pending.provider, &pending.origin, &pending.url),
+            url: pending
+                .origin
+                .as_ref()
+                .and_then(|origin| address::of(entry, &pending.provider, origin, &pending.url)),
             provider: pending.provider.clone(),
             entry: entry.clone(),
         }

@@ -43,7 +43,7 @@ use crate::store::{HeaderRules, Store};
 use attempts::Attempts;
 
 pub use destination::Explained;
-pub use pending::{AuthRequest, Lease};
+pub use pending::{AuthRequest, Lease, LentCredential};
 pub use report::{Report, Verdict};
 
 /// Lends the credentials of one store to requests.

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use provider_auth_policy::{AccountId, Freshness, Reason, Request, Timestamp, Trace, freshness};
 
+use secrecy::SecretString;
+
 use crate::config::{Origin, Provider, RequestRotation};
 use crate::error::BrokerError;
 use crate::refresh::Due;
-use crate::store::HeaderSet;
 use crate::store::accounts::Entry;
 use crate::store::secret::fingerprint;
+use crate::store::{HeaderSet, Variables};
 
 /// What a caller asks headers for.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +20,7 @@ pub struct AuthRequest {
     pub provider: String,
     /// Pool within the provider.
     pub namespace: Option<String>,
-    /// The URL about to be called.
+    /// The URL about to be called; empty for any that the provider's credentials may go to.
     pub url: String,
     /// Model asked for.
     pub model: Option<String>,
@@ -71,17 +73,46 @@ impl Lease {
         &self.entry.headers
     }
 
+    /// The credential by itself.
+    pub fn credential(&self) -> LentCredential<'_> {
+        let entry = &self.entry;
+        let template = HeaderSet::template(&self.provider, &entry.credential);
+        LentCredential {
+            value: entry.credential.bearer(),
+            header: &template.name,
+            scheme: &template.scheme,
+            expires_at: entry.view.expires_at,
+            variables: Variables::of(&self.provider, &entry.credential),
+        }
+    }
+
     /// The headers to delete first.
     pub fn strip(&self) -> &[String] {
         &self.provider.strip
     }
 }
 
+/// A credential without a request around it.
+#[derive(Debug)]
+pub struct LentCredential<'a> {
+    /// The API key or the access token.
+    pub value: &'a SecretString,
+    /// Name of the header that carries it, in lower case.
+    pub header: &'a str,
+    /// What stands before it there; empty for nothing.
+    pub scheme: &'a str,
+    /// When it ends, where that is known.
+    pub expires_at: Option<Timestamp>,
+    /// Where programs look for it.
+    pub variables: Variables,
+}
+
 /// A request on its way through the pool.
 pub(crate) struct PendingRequest {
     pub(crate) request: Arc<Request>,
     pub(crate) provider: Arc<Provider>,
-    pub(crate) origin: Origin,
+    /// Where it goes; `None` for any origin of the provider's.
+    pub(crate) origin: Option<Origin>,
     pub(super) url: String,
     /// The account of the attempt that this one retries, and why that failed.
     pub(super) retried: Option<(AccountId, Option<Reason>)>,
@@ -109,9 +140,17 @@ impl PendingRequest {
         }
         Arc::make_mut(&mut self.request).origin_refused = origin_restricted
             .iter()
-            .filter(|entry| !entry.may_go(&self.provider, &self.origin))
+            .filter(|entry| !self.may_serve(entry))
             .map(|entry| entry.view.id.clone())
             .collect();
+    }
+
+    fn may_serve(&self, entry: &Entry) -> bool {
+        let may_go = |origin| entry.may_go(&self.provider, origin);
+        match &self.origin {
+            Some(origin) => may_go(origin),
+            None => self.provider.origins.iter().any(may_go),
+        }
     }
 
     /// Why the token must be renewed before it can serve, if it must.

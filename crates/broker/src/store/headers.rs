@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::credential::Credential;
-use crate::config::{CredentialForm, Provider};
+use crate::config::{CredentialForm, HeaderTemplate, Provider};
 use crate::error::BrokerError;
 use crate::providers::appended_headers;
 
@@ -48,9 +48,10 @@ pub struct HeaderSet {
 impl HeaderSet {
     /// The headers that authenticate requests of this provider with this credential.
     pub(crate) fn new(provider: &Provider, credential: &Credential) -> Self {
-        let (template, extra) = match credential.kind() {
-            AccountKind::Api => (&provider.api_header, &provider.api_extra),
-            _ => (&provider.oauth_header, &provider.oauth_extra),
+        let template = Self::template(provider, credential);
+        let extra = match credential.kind() {
+            AccountKind::Api => &provider.api_extra,
+            _ => &provider.oauth_extra,
         };
         let secret = credential.bearer().expose_secret();
         // Sized first, so that growing leaves no copy of the secret behind; base64 makes four
@@ -78,6 +79,17 @@ impl HeaderSet {
                 .map(|(name, value)| (name.clone(), Zeroizing::new(value.clone()))),
         );
         Self { lines }
+    }
+
+    /// The header that carries the credential.
+    pub(crate) fn template<'a>(
+        provider: &'a Provider,
+        credential: &Credential,
+    ) -> &'a HeaderTemplate {
+        match credential.kind() {
+            AccountKind::Api => &provider.api_header,
+            _ => &provider.oauth_header,
+        }
     }
 
     /// Refuses a secret that cannot be part of a header (RFC 9110 §5.5), without repeating it.

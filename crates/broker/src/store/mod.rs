@@ -24,6 +24,7 @@ pub(crate) mod secret;
 mod shared_state;
 pub(crate) mod store_account;
 pub(crate) mod unsaved;
+mod variables;
 mod withheld;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -49,6 +50,7 @@ use unsaved::UnsavedTokens;
 
 pub use account::{Account, Filter};
 pub use headers::{HeaderRules, HeaderSet};
+pub use variables::Variables;
 
 /// Takes over refreshes that were cut short, of these records.
 type Recover = Box<dyn Fn(&[RecordId]) + Send + Sync>;

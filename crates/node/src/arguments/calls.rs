@@ -42,11 +42,23 @@ const SOURCE_ACTIONS: &[(&str, SourceAction)] = &[
 
 impl<'env> Options<'env> {
     pub(crate) fn auth_request(&self) -> Read<AuthRequest> {
+        self.request_to(self.needed_text("url").and_then(address)?)
+    }
+
+    /// The same of a request that need not say where it goes.
+    pub(crate) fn request_anywhere(&self) -> Read<AuthRequest> {
+        self.request_to(match self.text("url")? {
+            Some(url) => address(url)?,
+            None => String::new(),
+        })
+    }
+
+    fn request_to(&self, url: String) -> Read<AuthRequest> {
         let retry_of = self.text("retryOf")?;
         Ok(AuthRequest {
             provider: self.needed_text("provider")?,
             namespace: self.text("namespace")?,
-            url: self.needed_text("url")?,
+            url,
             model: self.text("model")?,
             session: self.text("session")?,
             cache_ttl: self.text("cacheTtl")?,
@@ -222,6 +234,14 @@ impl<'env> Options<'env> {
             allow_network_fs: self.flag("allowNetworkFs")?,
             config,
         })
+    }
+}
+
+/// A URL that is there.
+pub(crate) fn address(url: String) -> Read<String> {
+    match url.is_empty() {
+        true => Err(expected("url", "an absolute URL")),
+        false => Ok(url),
     }
 }
 

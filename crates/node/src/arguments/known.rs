@@ -28,6 +28,7 @@ const KNOWN: &[(&str, &[&str])] = &[
         ],
     ),
     ("getAuthHeaders", REQUEST),
+    ("getCredential", REQUEST),
     ("explain", REQUEST),
     (
         "reportResponse",
@@ -125,7 +126,7 @@ pub(crate) fn known(call: &str) -> &'static [&'static str] {
 /// Returns how a message names the object that has them.
 pub(super) fn name_of(call: &str) -> &str {
     match call {
-        "getAuthHeaders" | "explain" => "request",
+        "getAuthHeaders" | "getCredential" | "explain" => "request",
         "reportResponse" => "report",
         "listAccounts" | "poolStatus" | "clearCooldowns" => "filter",
         "updateAccount" => "changes",

@@ -12,11 +12,12 @@ use provider_auth_broker::{
 };
 
 use super::in_wait;
-use crate::arguments::{Options, Text, known, served_report};
+use crate::arguments::{Options, Text, address, known, served_report};
 use crate::errors::to_js;
 use crate::promises::{Promised, call};
 use crate::results::{
-    AtHand, AuthHeaders, BoundItems, HeaderRules, Lent, StreamShape, Trace, Verdict, list,
+    AtHand, AuthHeaders, BoundItems, Credential, HeaderRules, Lent, StreamShape, Trace, Verdict,
+    list,
 };
 
 /// What requests set of the rotation of their pool, as JavaScript holds it.
@@ -55,7 +56,7 @@ pub fn auth_headers_now(
         Ok(AuthRequest {
             provider: provider.needed("provider")?,
             namespace: namespace.optional("namespace")?,
-            url: url.needed("url")?,
+            url: url.needed("url").and_then(address)?,
             model: model.optional("model")?,
             session: session.optional("session")?,
             cache_ttl: cache_ttl.optional("cacheTtl")?,
@@ -109,7 +110,7 @@ pub fn header_rules(provider: Text) -> Option<HeaderRules> {
 
 #[napi(catch_unwind)]
 pub fn explain<'env>(env: &'env Env, request: Unknown<'env>) -> Result<Promised<'env>> {
-    let read = || Options::of("explain", &request)?.auth_request();
+    let read = || Options::of("explain", &request)?.request_anywhere();
     call(env, read, |request| async move {
         broker()?.explain(&request).await.map(Trace::from)
     })
@@ -134,6 +135,20 @@ pub fn get_auth_headers<'env>(
     call(env, read, move |request| async move {
         let work = async { broker()?.headers(&request).await };
         in_wait(wait, work).await.map(AuthHeaders::from)
+    })
+}
+
+/// `wait` is the number under which `endWait` ends this call's waiting.
+#[napi(catch_unwind)]
+pub fn get_credential<'env>(
+    env: &'env Env,
+    request: Unknown<'env>,
+    wait: Option<f64>,
+) -> Result<Promised<'env>> {
+    let read = || Options::of("getCredential", &request)?.request_anywhere();
+    call(env, read, move |request| async move {
+        let work = async { broker()?.headers(&request).await };
+        in_wait(wait, work).await.map(Credential::from)
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use napi_derive::napi;
 use provider_auth_broker as broker;
-use provider_auth_broker::{Action, Lease};
+use provider_auth_broker::{Action, ExposeSecret as _, Lease};
 
 use super::{Trace, millis};
 
@@ -27,6 +27,36 @@ impl From<Lease> for AuthHeaders {
             strip: lease.strip().to_vec(),
             attempt: lease.attempt,
             url: lease.url,
+            trace: lease.trace.map(Trace::from),
+        }
+    }
+}
+
+#[napi(object, object_from_js = false)]
+pub struct Credential {
+    pub attempt: String,
+    pub account_id: String,
+    pub value: String,
+    pub header: String,
+    pub scheme: String,
+    pub expires_at: Option<f64>,
+    pub variables: Vec<String>,
+    pub rival_variables: Vec<String>,
+    pub trace: Option<Trace>,
+}
+
+impl From<Lease> for Credential {
+    fn from(lease: Lease) -> Self {
+        let lent = lease.credential();
+        Self {
+            account_id: lease.account_id().to_owned(),
+            value: lent.value.expose_secret().to_owned(),
+            header: lent.header.to_owned(),
+            scheme: lent.scheme.to_owned(),
+            expires_at: lent.expires_at.map(millis),
+            variables: lent.variables.own,
+            rival_variables: lent.variables.rival,
+            attempt: lease.attempt,
             trace: lease.trace.map(Trace::from),
         }
     }

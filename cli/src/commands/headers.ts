@@ -1,0 +1,35 @@
+/** `headers`: what authenticates one request, in the form that its sender reads. */
+import { visible } from '../../../npm/src/trust.js'
+import { type Choice, keepOffScreen, requested } from '../asked.js'
+import { getAuthHeaders } from '../library.js'
+import { createOutput } from '../output.js'
+import type { Call } from '../run.js'
+
+type Options = Choice & { show?: boolean; format: 'curl' | 'json' | 'lines' }
+
+export async function run({ args: [provider = '', asked = ''], options, out }: Call<Options>): Promise<void> {
+  keepOffScreen(options.show)
+  const request = { ...requested(provider, options), url: asked }
+  const { headers, strip, accountId, url = asked } = await getAuthHeaders(request)
+  const { format } = options
+  // The lines do not say where the request goes.
+  if (format === 'lines' && url !== asked) out.say(`send the request to ${visible(url)} instead`)
+  const printed = format === 'json' ? createOutput({ json: true }) : out
+  printed.answer({ headers, strip, url, accountId, provider }, () => {
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+    return format === 'lines' ? lines.join('\n') : curlConfig(url, lines)
+  })
+}
+
+/** A config for `curl -K`. */
+function curlConfig(url: string, headers: string[]): string {
+  // Else brackets and braces in a URL stand for several URLs.
+  const entries = ['globoff', `url = ${quoted(url)}`, ...headers.map((line) => `header = ${quoted(line)}`)]
+  return entries.join('\n')
+}
+
+const ESCAPES: Record<string, string> = { '\\': '\\\\', '"': '\\"', '\t': '\\t', '\n': '\\n', '\r': '\\r', '\v': '\\v' }
+
+function quoted(text: string): string {
+  return `"${text.replace(/[\\"\t\n\r\v]/g, (letter) => ESCAPES[letter] ?? '')}"`
+}
