@@ -37,19 +37,22 @@ pub(crate) fn become_program(_: &Program) -> io::Error {
     ErrorKind::Unsupported.into()
 }
 
-/// Node leaves pipes so that a read or write does not wait, which other programs do not expect.
+/// Node keeps the standard streams to itself, and leaves pipes so that a read or write does not
+/// wait, which other programs do not expect.
 #[cfg(unix)]
 fn give_back_streams() {
     use std::os::fd::AsFd;
 
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    use rustix::io::{FdFlags, fcntl_setfd};
 
-    let wait = |stream: &dyn AsFd| {
+    let give_back = |stream: &dyn AsFd| {
+        fcntl_setfd(stream.as_fd(), FdFlags::empty())?;
         let flags = fcntl_getfl(stream.as_fd())?;
         fcntl_setfl(stream.as_fd(), flags.difference(OFlags::NONBLOCK))
     };
     for stream in [&io::stdin() as &dyn AsFd, &io::stdout(), &io::stderr()] {
         // One that is closed stays closed.
-        let _ = wait(stream);
+        let _ = give_back(stream);
     }
 }
