@@ -41,10 +41,9 @@ interface Explained {
 }
 
 function sentences({ provider, trace, named, labels }: Explained): string[] {
-  const [now, until] = [trace.at, trace.until]
+  const now = trace.at
   const who = labels.get(trace.accountId ?? '') ?? trace.accountId ?? ''
   const lines = [outcome(provider, who, trace)]
-  if (until !== undefined) lines.push(`That is at ${clock(until, now)}, ${ago(until, now)}.`)
   if (trace.boundTo !== undefined && trace.rule !== 'bound')
     lines.push(`The conversation belongs to ${labels.get(trace.boundTo) ?? trace.boundTo}.`)
   const others = named.filter(({ accountId }) => trace.outcome !== 'serve' || accountId !== trace.accountId)
@@ -57,13 +56,14 @@ function sentences({ provider, trace, named, labels }: Explained): string[] {
 
 function outcome(provider: string, who: string, trace: Trace): string {
   const reason = trace.reason === undefined ? '' : `: ${REASONS[trace.reason]}`
+  const when = trace.until === undefined ? '' : ` at ${clock(trace.until, trace.at)}, ${ago(trace.until, trace.at)}`
   switch (trace.outcome) {
     case 'serve':
       return `${who} serves ${provider}: ${rule(trace)}.`
     case 'wait':
-      return `No account of ${provider} serves now. A request waits for ${who}, the first that will.`
+      return `No account of ${provider} serves now. A request waits for ${who}${when}.`
     case 'exhausted':
-      return `No account of ${provider} serves now${reason}.${trace.until === undefined ? ' Waiting does not help.' : ' The first that will is due later.'}`
+      return `No account of ${provider} serves now${reason}. ${when === '' ? 'Waiting does not help.' : `The first one can${when}.`}`
     case 'needs_login':
       return `No account of ${provider} serves: ${who} needs a new sign-in (provider-auth login ${provider}).`
     case 'no_account':
@@ -131,16 +131,16 @@ const CHANCES: Record<TracedAccount['chance'], string> = {
 const REASONS: Record<VerdictReason, string> = {
   ok: 'all is well',
   throttled: 'too many requests at once',
-  quota_exhausted: 'its quota is used up',
-  rate_limited: 'its rate limit is reached',
+  quota_exhausted: 'the quota is used up',
+  rate_limited: 'the rate limit is reached',
   overloaded: 'the provider is overloaded',
-  token_expired: 'its token has ended',
-  needs_login: 'it needs a new sign-in',
-  forbidden: 'the provider refuses it',
-  needs_verification: 'the provider wants it verified',
-  blocked_by_provider: 'the provider has blocked it',
-  not_entitled: 'it is not entitled to this',
-  out_of_credit: 'it has no credit left',
+  token_expired: 'the token has ended',
+  needs_login: 'a new sign-in is needed',
+  forbidden: 'the provider refuses',
+  needs_verification: 'the provider wants a verification',
+  blocked_by_provider: 'the provider has blocked the account',
+  not_entitled: 'the plan does not include this',
+  out_of_credit: 'there is no credit left',
   server_error: 'the provider has a fault',
   network: 'the network does not get there',
   client_error: 'the request is at fault',
