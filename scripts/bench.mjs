@@ -1,12 +1,14 @@
 // `npm run bench`: builds the addon as it ships, and measures it in Node and in Bun against what it cannot be faster
 // than and against what others do. Prints ratios, and whether the targets hold; time alone never fails it.
-// With NAPI_RS_NATIVE_LIBRARY_PATH set, that addon is measured instead.
+// With NAPI_RS_NATIVE_LIBRARY_PATH set, that addon is measured instead. `-- --only start-up` measures the runs of the
+// command alone.
 
 import { copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { cpus } from 'node:os'
 import { dirname, join } from 'node:path'
 import { measureWith } from '../bench/process.mjs'
+import { measureStartUp } from '../bench/start-up.mjs'
 import { isFresh } from './lib/freshness.mjs'
 import { root, run, step } from './lib/steps.mjs'
 import { installPackages } from './lib/toolchain.mjs'
@@ -21,18 +23,30 @@ const targets = [
   { list: 'fetches', id: 'wrapped', most: 1.05, only: 'node', text: 'createAuthFetch at most 5 % over fetch, on node' },
 ]
 
+/** The same of runs of the command. */
+const startUpTargets = [
+  { id: 'version', most: 1.5, text: 'provider-auth --version at most 1.5 times node -e 0' },
+  { id: 'token', most: 2, text: 'token at most 2 times' },
+  { id: 'accounts', most: 2.5, text: 'accounts, of which there are 100, at most 2.5 times' },
+]
+
+const onlyStartUp = process.argv.slice(2).join(' ') === '--only start-up'
+
 await prepare('Packages of npm', installPackages)
 await prepare('The TypeScript', () => run('npm', ['run', '--silent', 'build:ts']))
-await prepare('The baseline', buildBaseline)
+if (!onlyStartUp) await prepare('The baseline', buildBaseline)
 const addon = process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? (await buildAddon())
 
-const choosing = await measureChoosing()
+const choosing = onlyStartUp ? undefined : await measureChoosing()
 
 const [{ model }] = cpus()
 console.log(`\n${cpus().length} cores (${model.trim()}), ${process.platform} ${process.arch}`)
-reportChoosing(choosing)
-for (const command of [process.execPath, bunBinary()]) {
-  if (command !== undefined) report(await measureWith(command, { addon, baseline }))
+reportStartUp(measureStartUp(addon))
+if (!onlyStartUp) {
+  reportChoosing(choosing)
+  for (const command of [process.execPath, bunBinary()]) {
+    if (command !== undefined) report(await measureWith(command, { addon, baseline }))
+  }
 }
 
 /** Runs one step of the preparation; without it there is nothing to measure. */
@@ -103,9 +117,19 @@ function report({ runtime, ...lists }) {
   table('p50 of one POST of 8 KB on loopback', lists.fetches, (ns) => `${(ns / 1000).toFixed(0)} µs`)
   for (const { list, id, most, only, text } of targets) {
     if (only !== undefined && !runtime.startsWith(only)) continue
-    const { ratio } = lists[list].find((row) => row.id === id)
-    console.log(`   ${ratio <= most ? '✔ holds' : '✖ does not hold here'}: ${text} (${ratio.toFixed(2)})`)
+    judge(lists[list], { id, most, text })
   }
+}
+
+function reportStartUp(rows) {
+  console.log(`\n━━ the command, on node ${process.versions.node}`)
+  table('median of a run, from its start to its end', rows, (ns) => `${(ns / 1e6).toFixed(1)} ms`)
+  for (const target of startUpTargets) judge(rows, target)
+}
+
+function judge(rows, { id, most, text }) {
+  const { ratio } = rows.find((row) => row.id === id)
+  console.log(`   ${ratio <= most ? '✔ holds' : '✖ does not hold here'}: ${text} (${ratio.toFixed(2)})`)
 }
 
 function reportChoosing(rows) {

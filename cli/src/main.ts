@@ -3,4 +3,4 @@
 import { VERSION } from './version.js'
 
 if (process.argv.length === 3 && process.argv[2] === '--version') process.stdout.write(`${VERSION}\n`)
-else await (await import('./program.js')).main(process.argv.slice(2))
+else void import('./program.js').then(({ main }) => main(process.argv.slice(2)))

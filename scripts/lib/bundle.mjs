@@ -1,5 +1,5 @@
 // Bundles the command, with the packages that it uses, into npm/dist/cli, so that installing the package installs no other. esbuild, since it
-// splits what is loaded lazily, lists what went in, and is one program without dependencies.
+// runs what is loaded lazily only then, lists what went in, and is one program without dependencies.
 
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,35 +9,52 @@ const FOLDER = 'npm/dist/cli'
 /** Whose terms let a package be bundled, named with their text beside it. */
 const LICENCES = ['MIT', 'ISC', 'BSD-2-Clause', 'BSD-3-Clause', 'Apache-2.0', 'BlueOak-1.0.0']
 
-/** Writes `npm/dist/cli` and `THIRD-PARTY-NOTICES`. */
+/**
+ * The commands that other programs call, and `accounts`. They come in one file with the command line, the others in a
+ * second: a start should neither look for many files nor read what it does not run.
+ */
+const CALLED_OFTEN = ['token', 'headers', 'exec', 'explain', 'accounts']
+
+/**
+ * Writes `npm/dist/cli` and `THIRD-PARTY-NOTICES`. The files are CommonJS: Node loads those at once, and modules over
+ * threads that a busy machine lets wait.
+ */
 export async function bundleCommand() {
   const { build } = await import('esbuild')
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   rmSync(join(root, FOLDER), { recursive: true, force: true })
-  const { metafile } = await build({
-    absWorkingDir: root,
-    entryPoints: ['cli/src/main.ts'],
-    outdir: FOLDER,
-    chunkNames: '[name]-[hash]',
-    bundle: true,
-    splitting: true,
-    minify: true,
-    metafile: true,
-    logLevel: 'warning',
-    platform: 'node',
-    format: 'esm',
-    // The oldest that `engines` names.
-    target: 'node20.19',
-    define: { __VERSION__: JSON.stringify(version) },
-    banner: {
-      // Packages written in CommonJS ask for node's own modules with it.
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-    plugins: [{ name: 'addon', setup: keepAddonOut }],
-  })
+  const bundle = async (file, entry, plugin) => {
+    const { metafile } = await build({
+      absWorkingDir: root,
+      ...(entry === undefined ? { entryPoints: [`cli/src/${file}.ts`] } : { stdin: entry }),
+      outfile: `${FOLDER}/${file}.js`,
+      bundle: true,
+      minify: true,
+      metafile: true,
+      logLevel: 'warning',
+      platform: 'node',
+      format: 'cjs',
+      // The oldest that `engines` names.
+      target: 'node20.19',
+      supported: { 'dynamic-import': false },
+      define: { __VERSION__: JSON.stringify(version), 'import.meta.url': '__url' },
+      banner: { js: "'use strict'; const __url = require('node:url').pathToFileURL(__filename).href;" },
+      plugins: [
+        { name: 'addon', setup: keepAddonOut },
+        { name: 'parts', setup: plugin },
+      ],
+    })
+    return metafile
+  }
+  const others = new Set()
+  const parts = [
+    await bundle('main', undefined, ({ onResolve }) => external(onResolve, 'program')),
+    await bundle('program', undefined, (plugin) => moveOut(plugin, others)),
+  ]
+  parts.push(await bundle('commands', { contents: loading(others), resolveDir: join(root, 'cli/src') }, () => {}))
+  writeFileSync(join(root, FOLDER, 'package.json'), '{ "type": "commonjs" }\n')
   chmodSync(join(root, FOLDER, 'main.js'), 0o755)
-  const packages = bundledPackages(metafile)
-  writeFileSync(join(root, 'THIRD-PARTY-NOTICES'), notices(packages))
+  writeFileSync(join(root, 'THIRD-PARTY-NOTICES'), notices(bundledPackages(parts)))
 }
 
 /** The loader of the addon stays the package's own; and this is the one bundle that has an addon. */
@@ -46,8 +63,36 @@ function keepAddonOut({ onResolve, onLoad }) {
   onLoad({ filter: /npm\/src\/bundled\.ts$/ }, () => ({ contents: '' }))
 }
 
-function bundledPackages({ inputs }) {
-  const folders = Object.keys(inputs).map((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0])
+/** Leaves a file of the bundle where it is. */
+function external(onResolve, file) {
+  onResolve({ filter: new RegExp(`^\\./${file}\\.js$`) }, () => ({ path: `./${file}.js`, external: true }))
+}
+
+/** Has the commands that are not called often run from the other file, and notes their names. */
+function moveOut({ onResolve, onLoad }, others) {
+  external(onResolve, 'commands')
+  onResolve({ filter: /\/commands\/[\w-]+\.js$/ }, ({ path, kind }) => {
+    const [, name] = /([\w-]+)\.js$/.exec(path)
+    if (kind !== 'dynamic-import' || CALLED_OFTEN.includes(name)) return undefined
+    others.add(name)
+    return { path: name, namespace: 'other-command' }
+  })
+  onLoad({ filter: /./, namespace: 'other-command' }, ({ path }) => ({
+    contents: `import { load } from './commands.js'
+    export const run = async (call) => (await load(${JSON.stringify(path)})).run(call)`,
+  }))
+}
+
+/** The source of the file that has them. */
+function loading(names) {
+  const entries = [...names].sort().map((name) => `${JSON.stringify(name)}: () => import('./commands/${name}.js')`)
+  return `const commands = { ${entries.join(', ')} }
+  export const load = (name) => commands[name]()`
+}
+
+function bundledPackages(parts) {
+  const files = parts.flatMap(({ inputs }) => Object.keys(inputs))
+  const folders = files.map((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0])
   return [...new Set(folders.filter(Boolean))].sort()
 }
 
