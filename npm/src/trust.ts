@@ -1,5 +1,4 @@
 /** What a person is shown before they trust a project's files, and the question on a terminal. */
-import { createInterface } from 'node:readline'
 import type { ProjectTrust } from '../../index.js'
 
 /** How long what was typed before the question is thrown away; a terminal hands it over at once. */
@@ -65,7 +64,7 @@ export function isAtTerminal(): boolean {
 export async function askOnTerminal(trust: ProjectTrust, signal?: AbortSignal): Promise<boolean> {
   const wasFlowing = process.stdin.readableFlowing === true
   try {
-    return !(await wasInterrupted()) && signal?.aborted !== true && (await ask(trust, signal))
+    return !(await wasInterrupted()) && (await ask(trust, signal))
   } finally {
     if (wasFlowing) process.stdin.resume()
   }
@@ -86,7 +85,10 @@ async function wasInterrupted(): Promise<boolean> {
   return typed.includes('\u0003')
 }
 
-function ask(trust: ProjectTrust, signal: AbortSignal | undefined): Promise<boolean> {
+async function ask(trust: ProjectTrust, signal: AbortSignal | undefined): Promise<boolean> {
+  // Loaded here, since hardly a process asks.
+  const { createInterface } = await import('node:readline')
+  if (signal?.aborted === true) return false
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   return new Promise((resolve) => {
     const end = (answer: boolean): void => {

@@ -1,5 +1,4 @@
 /** The code of a login that a person types or pastes on the terminal. */
-import { createInterface } from 'node:readline'
 import type { Account, AuthError, LoginSession } from '../../index.js'
 import { cancelled } from './cancelled.js'
 import { read } from './own.js'
@@ -23,7 +22,9 @@ export async function finishByTerminal(session: LoginSession, ended: AbortSignal
 }
 
 /** Returns a line of the terminal. The end of the input and an interrupt cancel the login. */
-function readLine(question: string, ended: AbortSignal): Promise<string> {
+async function readLine(question: string, ended: AbortSignal): Promise<string> {
+  // Loaded here, since hardly a process asks.
+  const { createInterface } = await import('node:readline')
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   return new Promise<string>((resolve, reject) => {
     const close = (): void => terminal.close()

@@ -40,7 +40,7 @@ export async function bundleCommand() {
       define: { __VERSION__: JSON.stringify(version), 'import.meta.url': '__url' },
       banner: { js: "'use strict'; const __url = require('node:url').pathToFileURL(__filename).href;" },
       plugins: [
-        { name: 'addon', setup: keepAddonOut },
+        { name: 'replaced', setup: replaceParts },
         { name: 'parts', setup: plugin },
       ],
     })
@@ -57,9 +57,44 @@ export async function bundleCommand() {
   writeFileSync(join(root, 'THIRD-PARTY-NOTICES'), notices(bundledPackages(parts)))
 }
 
-/** The loader of the addon stays the package's own; and this is the one bundle that has an addon. */
-function keepAddonOut({ onResolve, onLoad }) {
-  onResolve({ filter: /^\.\.\/\.\.\/index\.js$/ }, () => ({ path: '../../../index.js', external: true }))
+/**
+ * The addon of the platform is loaded at once where there is just one, and else by the package's loader, which knows
+ * what to look for and what to say when it finds none.
+ */
+const ADDON = `
+const { existsSync } = require('node:fs')
+const { platform, arch } = process
+const abis = { linux: ['-gnu', '-musl'], win32: ['-msvc'] }[platform] ?? ['']
+const names = abis.map((abi) => platform + '-' + arch + abi)
+const files = names.map((name) => __dirname + '/../../../provider-auth.' + name + '.node').filter(existsSync)
+const packages = files.length > 0 ? [] : names.map((name) => 'provider-auth-' + name).filter(isThere)
+function isThere(name) {
+  try {
+    return require.resolve(name) !== ''
+  } catch {
+    return false
+  }
+}
+function loaded() {
+  const [file, ...others] = [...files, ...packages]
+  if (file === undefined || others.length > 0 || process.env.NAPI_RS_NATIVE_LIBRARY_PATH) return undefined
+  try {
+    return require(file)
+  } catch {
+    return undefined
+  }
+}
+module.exports = loaded() ?? require('../../../index.js')`
+
+/** This is the one bundle that has an addon; and of commander, which could start programs, nothing does. */
+function replaceParts({ onResolve, onLoad }) {
+  onResolve({ filter: /^\.\.\/\.\.\/index\.js$/ }, () => ({ path: 'addon', namespace: 'addon' }))
+  onLoad({ filter: /./, namespace: 'addon' }, () => ({ contents: ADDON }))
+  onResolve({ filter: /^\.\.\/\.\.\/\.\.\/index\.js$/ }, ({ path }) => ({ path, external: true }))
+  onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
+    /node_modules.commander./.test(importer) ? { path: 'nothing', namespace: 'nothing' } : undefined,
+  )
+  onLoad({ filter: /./, namespace: 'nothing' }, () => ({ contents: '' }))
   onLoad({ filter: /npm\/src\/bundled\.ts$/ }, () => ({ contents: '' }))
 }
 

@@ -1,5 +1,4 @@
 /** `exec`: another program in place of this one, with a credential in its environment. */
-import { spawn } from 'node:child_process'
 import { getSystemErrorName } from 'node:util'
 import { addon } from '../../../npm/src/addon.js'
 import { visible } from '../../../npm/src/trust.js'
@@ -61,6 +60,7 @@ async function beside(
   const out = new Set(removed.map((name) => name.toUpperCase()))
   const kept = Object.entries(process.env).filter(([name]) => !out.has(name.toUpperCase()))
   process.removeAllListeners('SIGINT').on('SIGINT', () => {})
+  const { spawn } = await import('node:child_process')
   const child = spawn(program, args, { stdio: 'inherit', env: { ...Object.fromEntries(kept), ...set } })
   const code = await new Promise<number>((resolve, reject) => {
     child.once('error', (error: NodeJS.ErrnoException) => reject(notRun([program], error.code)))
