@@ -29,19 +29,12 @@ impl Variables {
         };
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         let (keys, tokens) = (owned(known.key_variables), owned(known.token_variables));
-        match credential.kind() {
-            AccountKind::Api => Self {
-                own: keys,
-                rival: tokens,
-            },
-            _ if provider.oauth_header == provider.api_header => Self {
-                own: keys,
-                rival: tokens,
-            },
-            _ => Self {
-                own: tokens,
-                rival: keys,
-            },
-        }
+        let goes_where_keys_go = provider.oauth_header == provider.api_header;
+        let (own, rival) = match credential.kind() {
+            AccountKind::Api => (keys, tokens),
+            _ if goes_where_keys_go => (keys, tokens),
+            _ => (tokens, keys),
+        };
+        Self { own, rival }
     }
 }

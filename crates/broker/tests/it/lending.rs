@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use provider_auth_broker::{Action, AuthRequest, Failure, Filter, Reason, Report};
+use provider_auth_broker::{
+    Action, AuthRequest, ExposeSecret as _, Failure, Filter, Reason, Report,
+};
 use serde_json::json;
 use tokio::runtime::Handle;
 
@@ -281,4 +283,36 @@ async fn an_account_that_the_provider_closed_is_told_as_one_that_needs_a_person(
     );
     assert_eq!(process.state_of(&id).await, "blocked_by_provider");
     assert_eq!(process.events(), ["account_added", "needs_login"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credential_without_a_url_is_one_that_may_go_to_some_origin_of_the_provider() {
+    let world = World::new();
+    let process = world.process();
+    process.add_key("a").await;
+    let anywhere = AuthRequest {
+        url: String::new(),
+        ..request()
+    };
+    let lease = process.headers(&anywhere).await.unwrap();
+    let lent = lease.credential();
+    assert_eq!(lent.value.expose_secret(), "S3CRET-key-a");
+    assert_eq!((lent.header, lent.scheme), ("authorization", "Bearer"));
+    assert_eq!(lent.expires_at, None);
+    assert!(!format!("{lent:?}").contains("S3CRET"));
+
+    // What was made for other origins goes to none of these.
+    let elsewhere = world.process_with(config(json!({ "origins": ["https://other.example"] })));
+    let error = elsewhere.headers(&anywhere).await.err().unwrap();
+    assert_eq!(error.code(), "ORIGIN_NOT_ALLOWED");
+    assert!(error.to_string().contains("any of its origins"), "{error}");
+
+    // A provider without origins has nowhere to send one.
+    let nowhere = AuthRequest {
+        provider: "azure".to_owned(),
+        ..anywhere
+    };
+    let error = process.headers(&nowhere).await.err().unwrap();
+    assert_eq!(error.code(), "ORIGIN_NOT_ALLOWED");
+    assert!(error.to_string().contains("no origins"), "{error}");
 }
