@@ -17,7 +17,8 @@ const STRANGE_KEY = String.raw`sk-"quoted"\n\t\\$HOME'{a,b}[1-2]`
 const { oidc, upstream, sandbox, library, logIn, openPool } = await openStage({
   name: 'cli-requests',
   rotation: { maxWaitMs: 0 },
-  providers: ({ upstream }) => ({
+  providers: ({ oidc, upstream }) => ({
+    azure: oidc.config({ origins: [upstream.origin] }),
     keyed: { origins: [upstream.origin] },
     listless: { origins: [`${upstream.origin}`], modelsUrl: `${upstream.origin}/nothing` },
   }),
@@ -211,6 +212,15 @@ test('exec says until when an access token is good that ends within the hour', a
   assert.equal(oidc.owner(stdout.trim()), user)
   assert.match(stderr, /the access token in TOKEN ends in (59 min|1 h)/)
   assert.equal((await command(sandbox, ['exec', '-q', ...args.slice(1)])).stderr, '')
+})
+
+test('an access token goes into the variable for access tokens, where a key would go into another header', async () => {
+  await logIn('zoe', { provider: 'azure' })
+  const print = ['exec', 'azure', '-q', '--', process.execPath, '-p', 'JSON.stringify(process.env)']
+  const { stdout } = await command(sandbox, print, { env: { AZURE_API_KEY: 'an old key', AZURE_REGION: 'here' } })
+  const env = JSON.parse(stdout)
+  assert.equal(oidc.owner(env.AZURE_OPENAI_AD_TOKEN), 'zoe')
+  assert.deepEqual([env.AZURE_API_KEY, env.AZURE_OPENAI_API_KEY, env.AZURE_REGION], [undefined, undefined, 'here'])
 })
 
 /** The answer of `explain`, which has an exit code of its own. */

@@ -35,7 +35,7 @@ pub(crate) const ANTHROPIC: Descriptor = Descriptor {
     // The second is that of its paths for OpenAI's SDK.
     streams: &[streams::MESSAGES, streams::CHAT],
     key_variables: &["ANTHROPIC_API_KEY"],
-    // https://platform.claude.com/docs/en/api/client-sdks, https://code.claude.com/docs/en/env-vars
+    // https://code.claude.com/docs/en/env-vars
     token_variables: &["ANTHROPIC_AUTH_TOKEN"],
     terms: Some(
         "Anthropic reserves logins with a Claude plan for its own applications (https://code.claude.com/docs/en/legal-and-compliance); \
