@@ -113,16 +113,15 @@ function moveOut({ onResolve, onLoad }, others) {
     return { path: name, namespace: 'other-command' }
   })
   onLoad({ filter: /./, namespace: 'other-command' }, ({ path }) => ({
-    contents: `import { load } from './commands.js'
-    export const run = async (call) => (await load(${JSON.stringify(path)})).run(call)`,
+    contents: `module.exports = require('./commands.js').load(${JSON.stringify(path)})`,
   }))
 }
 
 /** The source of the file that has them. */
 function loading(names) {
-  const entries = [...names].sort().map((name) => `${JSON.stringify(name)}: () => import('./commands/${name}.js')`)
+  const entries = [...names].sort().map((name) => `${JSON.stringify(name)}: () => require('./commands/${name}.js')`)
   return `const commands = { ${entries.join(', ')} }
-  export const load = (name) => commands[name]()`
+  exports.load = (name) => commands[name]()`
 }
 
 function bundledPackages(parts) {
