@@ -58,15 +58,13 @@ export function usageFault({ code, message: said }: CommanderError): Fault {
 export function faultOf(error: unknown): Fault {
   const thrown = error as Partial<AuthError> & { fault?: Fault }
   if (thrown.fault !== undefined) return thrown.fault
-  const { code, message, provider, accountId, retryAt, file, path } = thrown
-  const { exit, next } = REMEDIES[code as string]?.({ ...thrown, provider: provider ?? '<provider>' }) ?? {
-    exit: EXIT.failed,
-  }
+  const { code, message = String(error), provider, accountId, retryAt, file, path } = thrown
+  const remedy = REMEDIES[code as string]?.({ ...thrown, message, provider: provider ?? '<provider>' })
   return {
     code: code ?? 'FAILED',
-    message: message ?? String(error),
-    exit,
-    ...(next !== undefined && { next }),
+    message,
+    exit: EXIT.failed,
+    ...remedy,
     ...(provider !== undefined && { provider }),
     ...(accountId !== undefined && { accountId }),
     ...(retryAt !== undefined && { retryAt }),
@@ -75,7 +73,9 @@ export function faultOf(error: unknown): Fault {
   }
 }
 
-type Remedy = (error: Partial<AuthError> & { provider: string }) => { exit: number; next?: string }
+type Remedy = (
+  error: Partial<AuthError> & { message: string; provider: string },
+) => Pick<Fault, 'exit' | 'next' | 'why'> & { message?: string }
 
 const closed =
   (next: string): Remedy =>
@@ -101,9 +101,14 @@ const REMEDIES: Record<string, Remedy> = {
   LOGIN_TIMEOUT: ({ provider }) => ({ exit: EXIT.failed, next: `provider-auth login ${provider}` }),
   VAULT_LOCKED: closed('unlock the keychain, and try again'),
   KEYCHAIN_TIMEOUT: closed('provider-auth doctor'),
-  KEYCHAIN_UNAVAILABLE: closed(
-    'provider-auth key init --source keyfile, for a new vault; provider-auth key status, for one that is there',
-  ),
+  KEYCHAIN_UNAVAILABLE: ({ message }) => {
+    // The library lists what a program can set; here a command does it.
+    const [, what, why] = /^(there is no vault yet[^(]*) \((.+)\): start/s.exec(message) ?? []
+    if (what === undefined || why === undefined) return { exit: EXIT.vaultClosed, next: 'provider-auth key status' }
+    const next =
+      'provider-auth key init --source keyfile (a file beside the vault), or --source env (a key that you keep)'
+    return { exit: EXIT.vaultClosed, message: what, why, next }
+  },
   VAULT_KEY_MISSING: closed('provider-auth key status'),
   VAULT_KEY_MISMATCH: closed('provider-auth key status'),
   KEY_EXISTS: failed('provider-auth key rotate for a new key, provider-auth key slot add for a further way to it'),

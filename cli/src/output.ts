@@ -5,7 +5,7 @@
 import pc from 'picocolors'
 import { visible } from '../../npm/src/trust.js'
 import type { Fault } from './faults.js'
-import { showsColour } from './terminal.js'
+import { isTerminal, showsColour, widthOf } from './terminal.js'
 
 /** Of the JSON answers and their schemas in `schemas/cli`; a change that a reader must know of makes it one more. */
 const VERSION_OF_ANSWERS = 1
@@ -52,10 +52,26 @@ export function createOutput({ json = false, quiet = false }: { json?: boolean; 
         )
         return
       }
-      const lines = [`${errorColour.red('error:')} ${visible(error.message)}`]
-      if (error.why !== undefined) lines.push(`  why:  ${visible(error.why)}`)
-      if (error.next !== undefined) lines.push(`  next: ${visible(error.next)}`)
+      const lines = [`${errorColour.red('error:')} ${wrapped(error.message)}`]
+      if (error.why !== undefined) lines.push(`  why:  ${wrapped(error.why)}`)
+      if (error.next !== undefined) lines.push(`  next: ${wrapped(error.next)}`)
       process.stderr.write(`${lines.join('\n')}\n`)
     },
   }
+}
+
+/** Before the text of an error. */
+const INDENT = '        '
+
+/** The text of an error in lines of a terminal; elsewhere in one line, which is easier to search. */
+function wrapped(text: string): string {
+  if (!isTerminal(process.stderr)) return visible(text)
+  const room = widthOf(process.stderr) - INDENT.length
+  const lines: string[] = []
+  for (const word of visible(text).split(' ')) {
+    const line = lines.at(-1)
+    if (line === undefined || line.length + word.length >= room) lines.push(word)
+    else lines[lines.length - 1] = `${line} ${word}`
+  }
+  return lines.join(`\n${INDENT}`)
 }
