@@ -200,7 +200,7 @@ test('a deed that takes a while runs beside the screen, one at a time, and its e
   await signIn(JSON.parse((await login.line(/^prompt /)).slice('prompt '.length)), { user: 'ada' })
   assert.equal((await login.ended).code, 0)
   const terminal = await open(own)
-  await terminal.shows(/ada: .*then renewed[\s\S]*f refresh/)
+  await terminal.shows(/ada: [\s\S]*token until[\s\S]*f refresh/)
   oidc.setLatencyMs(4_000)
   await terminal.press('f')
   await terminal.shows(/renewing the token of ada …/)

@@ -30,3 +30,16 @@ export function fitted(text: string, cells: number, ellipsis?: string): string {
   const part = cut(text, cells, ellipsis)
   return part + ' '.repeat(Math.max(0, cells - widthOf(part)))
 }
+
+/** The text without colours in lines of at most so many cells, broken between words. */
+export function wrapped(text: string, width: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && widthOf(`${line} ${word}`) > width) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line]
+}

@@ -13,7 +13,7 @@ import { type Deed, runLogin, type Wish, whyNoLogin, workOf } from './work.js'
 /** Between two looks at the vault: one that is unchanged costs a few milliseconds. */
 const LOOK_MS = 500
 /** Lines of the screen that are not the list. */
-const AROUND_LIST = 6
+const AROUND_LIST = 7
 
 const LIST: Mode = { kind: 'list' }
 

@@ -9,7 +9,7 @@ import type { Fault } from '../faults.js'
 import { nextWords } from '../next.js'
 import type { Colours } from '../output.js'
 import { poolOf } from '../sentences.js'
-import { cut, fitted, widthOf } from '../text.js'
+import { cut, fitted, widthOf, wrapped } from '../text.js'
 import type { Group } from './groups.js'
 import { HELP, hints } from './hints.js'
 
@@ -55,12 +55,16 @@ const LONGEST_NAMED = 30
 
 type Line = { text: string; id?: string; column?: number }
 
-/** Title and blank above the list; the line that tells of more, the details, the note and the keys below. */
-const [ABOVE, BELOW] = [2, 4]
+/** Title and blank above the list. */
+const ABOVE = 2
+/** From this height on, the details of an account have two lines. */
+const TALL = 16
 
 export function render(view: View, look: Look): Frame {
   const { width, height, colour } = look
-  const room = Math.max(1, height - ABOVE - BELOW)
+  const details = detailsOf(view, look)
+  // Below the list: the line that tells of more, the details, the note and the keys.
+  const room = Math.max(1, height - ABOVE - details.length - 3)
   const body = bodyOf(view, look)
   const top = view.mode.kind === 'help' ? 0 : scrolled(body, view, room)
   const shown = body.slice(top, top + room)
@@ -74,7 +78,7 @@ export function render(view: View, look: Look): Frame {
     ...shown.map(({ text }) => text),
     ...Array.from({ length: room - shown.length }, () => ''),
     colour.dim(more.filter(Boolean).join('   ')),
-    detailsOf(view, look),
+    ...details,
     noteOf(view, look),
     hints(view, width, colour),
   ].map((line) => cut(line, width))
@@ -214,14 +218,19 @@ function editLine({ typed, at }: { typed: string; at: number }, cells: number): 
   return { text: fitted(before + visible(characters.slice(at).join('')), cells), column: widthOf(before) }
 }
 
-function detailsOf(view: View, { colour, now }: Look): string {
-  const account = selectedOf(view)
-  if (account === undefined || view.mode.kind === 'help') return ''
+/** More about the selected account, always in as many lines. */
+function detailsOf(view: View, { colour, now, width, height }: Look): string[] {
+  const lines = height < TALL ? 1 : 2
+  const account = view.mode.kind === 'help' ? undefined : selectedOf(view)
+  if (account === undefined) return Array.from({ length: lines }, () => '')
   const quota = account.quota
     .filter(({ resetAt }) => resetAt > now)
-    .map(({ window, resetAt }) => `${window} resets ${when(resetAt, now)}`)
+    .map(({ window, resetAt }) => `${visible(window)} resets ${when(resetAt, now)}`)
   const label = shownText(account.label, view.mask)
-  return colour.dim(`${label}: ${[...quota.map(visible), accountDetails(account, now)].join(' · ')}`)
+  const words = wrapped(`${label}: ${[...quota, accountDetails(account, now)].join(' · ')}`, width)
+  // What does not fit into the last one is cut there.
+  const shown = [...words.slice(0, lines - 1), words.slice(lines - 1).join(' ')]
+  return Array.from({ length: lines }, (_, index) => colour.dim(shown[index] ?? ''))
 }
 
 function noteOf(view: View, { colour }: Look): string {
@@ -251,16 +260,4 @@ function scrolled(body: readonly Line[], { selected, top }: View, room: number):
   const first = body[at - 1]?.id === undefined ? Math.max(0, at - 2) : at
   const low = Math.max(0, at - room + 1)
   return Math.min(most, Math.max(low, Math.min(top, first)))
-}
-
-function wrapped(text: string, width: number): string[] {
-  const lines: string[] = []
-  let line = ''
-  for (const word of text.split(' ')) {
-    if (line !== '' && widthOf(`${line} ${word}`) > width) {
-      lines.push(line)
-      line = word
-    } else line = line === '' ? word : `${line} ${word}`
-  }
-  return [...lines, line]
 }
