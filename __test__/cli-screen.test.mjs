@@ -211,7 +211,7 @@ test('a deed that takes a while runs beside the screen, one at a time, and its e
   oidc.setLatencyMs(0)
   oidc.revokeGrants('ada')
   await terminal.press('f')
-  await terminal.shows(/\(provider-auth login desk\)/)
+  await terminal.shows(/sign in again[\s\S]*Next: l, log in again/)
   await terminal.shows(/ada +needs a new sign-in[\s\S]*l log in/)
 })
 

@@ -77,8 +77,10 @@ export async function showScreen(out: Output): Promise<void> {
       await look()
       note(done)
     } catch (error) {
-      const { message, next } = faultOf(error)
-      note(`${message}${next === undefined ? '' : ` (${next})`}`, 'failed')
+      const { code, message, next } = faultOf(error)
+      await look()
+      const step = code === 'NEEDS_LOGIN' ? 'l, log in again' : next
+      note(`${message}${step === undefined ? '' : `. Next: ${step}`}`, 'failed')
     } finally {
       busy = undefined
     }

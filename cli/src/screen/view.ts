@@ -63,6 +63,7 @@ const TALL = 16
 export function render(view: View, look: Look): Frame {
   const { width, height, colour } = look
   const details = detailsOf(view, look)
+  const notes = noteOf(view, look)
   // Below the list: the line that tells of more, the details, the note and the keys.
   const room = Math.max(1, height - ABOVE - details.length - 3)
   const body = bodyOf(view, look)
@@ -78,8 +79,8 @@ export function render(view: View, look: Look): Frame {
     ...shown.map(({ text }) => text),
     ...Array.from({ length: room - shown.length }, () => ''),
     colour.dim(more.filter(Boolean).join('   ')),
-    ...details,
-    noteOf(view, look),
+    ...details.slice(0, details.length - notes.length + 1),
+    ...notes,
     hints(view, width, colour),
   ].map((line) => cut(line, width))
   const row = shown.findIndex(({ column }) => column !== undefined)
@@ -233,19 +234,21 @@ function detailsOf(view: View, { colour, now, width, height }: Look): string[] {
   return Array.from({ length: lines }, (_, index) => colour.dim(shown[index] ?? ''))
 }
 
-function noteOf(view: View, { colour }: Look): string {
+/** What came of the last deed, or what is asked: a long text takes a line of the details. */
+function noteOf(view: View, { colour, width }: Look): string[] {
   const { mode, note, mask } = view
   const account = selectedOf(view)
+  const lines = (text: string, paint: (text: string) => string) => {
+    const [first = '', ...more] = wrapped(shownText(text, mask), width)
+    return (more.length > 0 ? [first, more.join(' ')] : [first]).map(paint)
+  }
   if (mode.kind === 'remove' && account !== undefined) {
     const revoke = account.kind === 'api' ? '' : ', r ends the login at the provider too'
-    return colour.yellow(
-      `Remove ${shownText(account.label, mask)} of ${account.provider} for good? y removes${revoke} [y/N]`,
-    )
+    return lines(`Remove ${account.label} of ${account.provider} for good? y removes${revoke} [y/N]`, colour.yellow)
   }
-  if (mode.kind === 'rename') return colour.yellow('New label: Enter takes it, Esc leaves it as it was')
-  if (note === undefined) return ''
-  const text = shownText(note.text, mask)
-  return note.kind === 'failed' ? colour.red(text) : note.kind === 'busy' ? colour.yellow(text) : colour.green(text)
+  if (mode.kind === 'rename') return lines('New label: Enter takes it, Esc leaves it as it was', colour.yellow)
+  if (note === undefined) return ['']
+  return lines(note.text, { failed: colour.red, busy: colour.yellow, done: colour.green }[note.kind])
 }
 
 export function selectedOf({ groups, selected }: Pick<View, 'groups' | 'selected'>): Account | undefined {
