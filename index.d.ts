@@ -1019,6 +1019,74 @@ export interface Finding {
   details?: Record<string, string>
 }
 
+/* ───────────────────────────── where the configuration comes from ───────────────────────────── */
+
+/**
+ * Where each value of the configuration comes from, and all that is wrong with it. Reads files only, anew with each call; the vault
+ * stays closed. A fault of a file does not reject it. No secret is in it: one that is kept elsewhere shows as written
+ * (`{env:NAME}`), and a value that is or may hold a secret is left out, as headers and parameters are.
+ */
+export function inspectConfig(): Promise<ConfigReport>
+
+export interface ConfigReport {
+  /** Every file that counts, or would if it were there. */
+  files: ConfigFile[]
+  /** What is of no provider: `dir`, `keySource`, `allowNetworkFs`, `log.level`, `log.file`. Without `value`: it has none, or a faulty one. */
+  settings: { name: string; value?: string; source: ConfigSource }[]
+  /** The environment variables of this library that are set; `value` of those that hold no secret. */
+  variables: { name: string; value?: string }[]
+  /** Every provider that is built in or configured. */
+  providers: ConfigProvider[]
+  /** What is wrong with the environment and the options of `configure`. */
+  faults: ConfigProblem[]
+  /** What is odd, of no file alone. */
+  warnings: ConfigProblem[]
+}
+export interface ConfigFile {
+  /** `user`: `config.jsonc`; `project`: `provider-auth.jsonc`; the others: `oci-auth.config.jsonc` in OpenCode's folder and in the project. */
+  kind: 'user' | 'project' | 'oci-user' | 'oci-project'
+  /** May hold any character: clean it before it is shown. */
+  file: string
+  exists: boolean
+  /**
+   * `read`: in effect; of the user's files. `faulty`: has faults, so that calls reject with `INVALID_CONFIG` (of the `oci-` files
+   * only those of that provider). `ignored`: does not count; `why` says it. The others are of the project's, as in `ProjectFile`.
+   */
+  state: 'absent' | 'read' | 'faulty' | ProjectFile['state']
+  why?: string
+  /** All that is wrong with it; of each key and of a text that is not JSON, the first fault. */
+  faults: ConfigProblem[]
+  /** What has no effect, such as unknown keys. */
+  warnings: ConfigProblem[]
+}
+export interface ConfigProblem {
+  line?: number
+  /** In characters. */
+  column?: number
+  /** JSON path, or the name of a variable; empty of a file as a whole. */
+  path: string
+  message: string
+}
+export interface ConfigProvider {
+  id: string
+  /** Whether a file that counts, or `configure`, says anything of it. */
+  configured: boolean
+  /**
+   * What is in effect, by key: `origins`, `rotation.strategy`. A list that files add to (`extraOrigins`, `strip`, `limits`) comes
+   * once per file. Without `value`: it is or may hold a secret. A trusted project's definition is shown, and has no effect for a
+   * provider with accounts that were made without it.
+   */
+  values: { key: string; value?: unknown; source: ConfigSource }[]
+}
+export interface ConfigSource {
+  kind: 'default' | 'built-in' | 'variable' | 'configure' | 'file'
+  /** Of a variable. */
+  name?: string
+  file?: string
+  line?: number
+  column?: number
+}
+
 /* ───────────────────────────── trust ───────────────────────────── */
 
 /**

@@ -120,6 +120,7 @@ export interface Addon {
   discoverModels(options: DiscoverOptions, wait?: number): Promise<api.ModelList>
   diagnose(options: DiagnoseOptions, wait?: number): Promise<api.Diagnosis>
   configuredProviders: typeof api.configuredProviders
+  inspectConfig: typeof api.inspectConfig
   projectTrust: typeof api.projectTrust
   trustProject: typeof api.trustProject
   untrustProject: typeof api.untrustProject

@@ -17,6 +17,7 @@ export {
   importVault,
   importVaultKey,
   initVaultKey,
+  inspectConfig,
   listAccounts,
   migrate,
   movedBundle,

@@ -28,6 +28,7 @@ export const movedBundle: typeof api.movedBundle = traced(addon.movedBundle)
 export const importVault: typeof api.importVault = traced(addon.importVault)
 export const migrate: typeof api.migrate = traced(addon.migrate)
 export const configuredProviders: typeof api.configuredProviders = traced(addon.configuredProviders)
+export const inspectConfig: typeof api.inspectConfig = traced(addon.inspectConfig)
 export const projectTrust: typeof api.projectTrust = traced(addon.projectTrust)
 export const finishLogin: Addon['finishLogin'] = traced(addon.finishLogin)
 

@@ -12,10 +12,10 @@ use tokio::runtime::{Builder, Runtime};
 use crate::broker::Broker;
 use crate::browser;
 use crate::claims::Claims;
-use crate::config::{self, Inline};
+use crate::config::{self, ConfigReport, Inline};
 use crate::diagnose::{self, DiagnoseOptions, Diagnosis};
 use crate::error::BrokerError;
-use crate::host::{Host, SystemEnv, logging};
+use crate::host::{Host, SystemEnv, blocking, logging};
 use crate::notifier::Events;
 use crate::program::{self, Program};
 use crate::waits::Waits;
@@ -127,6 +127,12 @@ pub fn become_program(other: &Program) -> std::io::Error {
 /// Names of the variables that no other program is to get, as far as that is known.
 pub fn own_variables() -> impl Iterator<Item = String> {
     browser::own_variables(current().as_deref().map(Broker::store)).into_iter()
+}
+
+/// Where each value of the configuration comes from, and all that is wrong with it. Reads files only.
+pub async fn inspect_config() -> ConfigReport {
+    let inline = SLOT.read().inline.clone().unwrap_or_default();
+    blocking(move || config::inspect(&SystemEnv, &inline)).await
 }
 
 /// Opens a web page in the user's browser, which is handed no secret of this process.

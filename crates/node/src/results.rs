@@ -8,6 +8,7 @@
 
 mod accounts;
 mod bundles;
+mod config;
 mod diagnosis;
 mod events;
 mod jsonc;
@@ -24,6 +25,7 @@ use provider_auth_broker::Timestamp;
 
 pub(crate) use accounts::{Account, PoolStatus};
 pub(crate) use bundles::ImportReport;
+pub(crate) use config::ConfigReport;
 pub(crate) use diagnosis::Diagnosis;
 pub(crate) use events::AuthEvent;
 pub(crate) use jsonc::plain_value;

@@ -47,7 +47,19 @@ pub(super) struct Context<'a> {
     /// Where the value comes from.
     pub(super) from: &'a Provenance,
     /// Where warnings are noted.
-    pub(super) warnings: &'a mut Vec<String>,
+    pub(super) warnings: &'a mut Vec<ConfigError>,
+    /// Where the faults of an object are noted but for its first one, which its reader returns.
+    pub(super) further: &'a mut Vec<ConfigError>,
+}
+
+impl Context<'_> {
+    /// Notes a fault of an object of which `first` is the first one.
+    pub(super) fn note(&mut self, first: &mut Option<ConfigError>, fault: ConfigError) {
+        match first {
+            None => *first = Some(fault),
+            Some(_) => self.further.push(fault),
+        }
+    }
 }
 
 /// Defines the keys of an object. A row is: what the key is for, its name, its field, and how it is
@@ -67,20 +79,25 @@ macro_rules! keys {
 
         impl $object {
             /// Reads the object that stands here. An unknown key is a warning: it may belong to a
-            /// newer version.
+            /// newer version. After a fault the other keys are read too, so that all faults are
+            /// told at once.
             pub(super) fn read(
                 node: &$crate::config::tree::Node,
                 $context: &mut $crate::config::keys::Context<'_>,
             ) -> Result<Self, $crate::config::error::ConfigError> {
                 let mut object = Self::default();
+                let mut first = None;
                 for (key, entry) in $crate::config::keys::known(node, <Self as $crate::config::keys::Table>::NAMES, $context.warnings)? {
                     let $node = &entry.node;
                     match key {
-                        $( $key => object.$field = From::from($reader?), )+
+                        $( $key => match $reader {
+                            Ok(value) => object.$field = From::from(value),
+                            Err(fault) => $context.note(&mut first, fault),
+                        }, )+
                         _ => {}
                     }
                 }
-                Ok(object)
+                first.map_or(Ok(object), Err)
             }
         }
 
@@ -163,11 +180,14 @@ impl<T> Lay for FirstMatch<T> {
     }
 }
 
+/// How the warning of an unknown key begins.
+pub(super) const UNKNOWN_KEY: &str = "unknown key";
+
 /// The entries whose key is known; of the others, a warning that names the nearest one.
 pub(super) fn known<'a>(
     node: &'a Node,
     names: &[&'static str],
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<ConfigError>,
 ) -> Result<Vec<(&'static str, &'a Entry)>, ConfigError> {
     let mut found = Vec::new();
     for entry in node.object()? {
@@ -178,8 +198,7 @@ pub(super) fn known<'a>(
                 true => hint(&entry.key, names),
                 false => String::new(),
             };
-            let fault = entry.place.fault(format!("unknown key{hint}"));
-            warnings.push(fault.to_string());
+            warnings.push(entry.place.fault(format!("{UNKNOWN_KEY}{hint}")));
         }
     }
     Ok(found)

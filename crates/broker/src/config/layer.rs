@@ -11,7 +11,7 @@ use super::keys::{Context, Lay, Role, Table as _, known};
 use super::limits::MOST_PROJECT_PROVIDERS;
 use super::origin::Origin;
 use super::provider::Provenance;
-use super::provider_keys::{ProviderKeys, ROOT, RotationKeys};
+use super::provider_keys::{PROVIDERS, ProviderKeys, ROOT, RotationKeys};
 use super::tree::{Entry, Node};
 use crate::providers;
 
@@ -133,37 +133,60 @@ impl Lay for ProviderPatch {
     }
 }
 
-/// Reads one layer.
+/// Reads one layer, without the providers that have a fault. The first of the faults that it adds
+/// is the one that comes first in the file's text.
 pub(super) fn read(
     root: &Node,
     provenance: Provenance,
-    warnings: &mut Vec<String>,
-) -> Result<Layer, ConfigError> {
+    warnings: &mut Vec<ConfigError>,
+    faults: &mut Vec<ConfigError>,
+) -> Layer {
     let mut layer = Layer {
         provenance,
         providers: BTreeMap::new(),
         dedicated: false,
     };
-    for (key, Entry { node, .. }) in known(root, ROOT, warnings)? {
-        if key != "providers" {
-            continue;
+    let entries = match provider_entries(root, layer.is_project(), warnings) {
+        Ok(entries) => entries,
+        Err(fault) => {
+            faults.push(fault);
+            return layer;
         }
-        let entries = node.object()?;
-        if layer.is_project() && entries.len() > MOST_PROJECT_PROVIDERS {
-            return Err(node.place.fault(format!(
-                "a project's file may name {MOST_PROJECT_PROVIDERS} providers at most"
-            )));
+    };
+    for entry in entries {
+        let mut further = Vec::new();
+        let mut context = Context {
+            from: &layer.provenance,
+            warnings,
+            further: &mut further,
+        };
+        let read = provider_id(entry).and_then(|id| Ok((id, provider(&entry.node, &mut context)?)));
+        match read {
+            Ok(patch) => layer.providers.extend([patch]),
+            Err(first) => faults.push(first),
         }
-        for entry in entries {
-            let mut context = Context {
-                from: &layer.provenance,
-                warnings,
-            };
-            let patch = (provider_id(entry)?, provider(&entry.node, &mut context)?);
-            layer.providers.extend([patch]);
-        }
+        faults.append(&mut further);
     }
-    Ok(layer)
+    layer
+}
+
+/// What stands under the key `providers`.
+fn provider_entries<'a>(
+    root: &'a Node,
+    is_project: bool,
+    warnings: &mut Vec<ConfigError>,
+) -> Result<&'a [Entry], ConfigError> {
+    let known = known(root, ROOT, warnings)?;
+    let Some((_, Entry { node, .. })) = known.iter().find(|(key, _)| *key == PROVIDERS) else {
+        return Ok(&[]);
+    };
+    let entries = node.object()?;
+    match is_project && entries.len() > MOST_PROJECT_PROVIDERS {
+        true => Err(node.place.fault(format!(
+            "a project's file may name {MOST_PROJECT_PROVIDERS} providers at most"
+        ))),
+        false => Ok(entries),
+    }
 }
 
 fn provider_id(entry: &Entry) -> Result<String, ConfigError> {

@@ -21,6 +21,7 @@ mod paths;
 mod project;
 mod provider;
 mod provider_keys;
+mod report;
 mod rotation;
 mod secret;
 mod sources;
@@ -48,6 +49,10 @@ pub(crate) use project::TrustedFiles;
 pub use project::{HostUse, Project, ProjectFile, ProjectProvider, SecretUse, TrustState};
 pub(crate) use provider::DEFAULT_NAMESPACE;
 pub use provider::{Grant, HeaderTemplate, Provenance, Provider};
+pub use report::{
+    ConfigReport, FileKind, FileReport, FileState, ProviderReport, ProviderValue, Setting,
+    ValueSource, Variable, inspect,
+};
 pub use rotation::RequestRotation;
 pub use secret::{SecretRef, SecretSource, resolve_secret};
 pub use suggestion::suggestion;
@@ -106,11 +111,7 @@ const FLAGS: &[(&str, bool)] = &[("1", true), ("0", false)];
 /// Reads the whole configuration.
 pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
     check(inline)?;
-    let mut sources = Sources::default();
-    let user_file = sources.user_file(env)?;
-    sources.project_file(env, user_file.as_deref())?;
-    sources.oci_files(env);
-    sources.inline(inline)?;
+    let mut sources = Sources::read(env, inline).without_fault()?;
 
     let path = |inline: Option<&PathBuf>, name: &str| {
         inline
@@ -121,16 +122,17 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
     let secret = |name: &str| variable(env, name).map(SecretString::from);
     let dir = path(inline.dir.as_ref(), "PROVIDER_AUTH_DIR")
         .or_else(|| paths::default_dir(env, Platform::HERE))
-        .ok_or_else(|| {
-            Place::option("PROVIDER_AUTH_DIR")
-                .fault("set this variable to a folder, since no home folder is known")
-        })?;
-    let untrusted = merge::merge(&sources.layers)?;
+        .ok_or_else(|| Place::option("PROVIDER_AUTH_DIR").fault(report::NO_HOME))?;
+    let mut faults = Vec::new();
+    let untrusted = merge::merge(&sources.layers, &mut faults);
+    if let Some(fault) = faults.into_iter().next() {
+        return Err(fault);
+    }
     let unused = untrusted
         .providers
         .values()
         .flat_map(|known| &known.unused_keys);
-    sources.warnings.extend(unused.map(ToString::to_string));
+    sources.warnings.extend(unused.cloned());
     let passphrase_file = path(None, "PROVIDER_AUTH_PASSPHRASE_FILE");
     let protected = paths::ours(&dir, passphrase_file.as_deref());
     let trusted = TrustedFiles::read(&dir, &mut sources.warnings);
@@ -174,14 +176,16 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
         selections: untrusted.selections,
         named,
         project,
-        warnings: sources.warnings,
-        user_file,
+        warnings: sources.warnings.iter().map(ToString::to_string).collect(),
+        user_file: sources.user_file,
     })
 }
 
 /// Checks the options of `configure` by themselves, without reading anything else.
 pub fn check(inline: &Inline) -> Result<(), ConfigError> {
-    Sources::default().inline(inline)?;
+    let mut sources = Sources::default();
+    sources.inline(inline);
+    sources.without_fault()?;
     if let Some(name) = &inline.key_source {
         one_of(&Place::option("keySource"), name, KEY_SOURCES)?;
     }

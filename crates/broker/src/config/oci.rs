@@ -73,6 +73,8 @@ pub(super) struct OciFile {
     /// What it says of the provider, or all that is wrong with it.
     pub(super) patch: ProviderPatch,
     pub(super) log: LogSettings,
+    /// What is wrong with it, each by itself.
+    pub(super) faults: Vec<ConfigError>,
 }
 
 impl Default for OciFile {
@@ -81,6 +83,7 @@ impl Default for OciFile {
             provenance: Provenance::BuiltIn,
             patch: ProviderPatch::default(),
             log: LogSettings::default(),
+            faults: Vec::new(),
         }
     }
 }
@@ -90,7 +93,7 @@ pub(super) fn read(
     file: &Path,
     text: Result<Option<String>, ConfigError>,
     provenance: Provenance,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<ConfigError>,
 ) -> Option<OciFile> {
     let tree = match text {
         Ok(None) => return None,
@@ -98,21 +101,22 @@ pub(super) fn read(
         Err(fault) => Err(fault),
     };
     let read = tree.and_then(|root| OciFile::of(&root, provenance, warnings));
-    Some(read.unwrap_or_else(OciFile::faulty))
+    Some(read.unwrap_or_else(|fault| OciFile::faulty(vec![fault])))
 }
 
 impl OciFile {
     /// A file with a fault, of which nothing is used.
-    fn faulty(fault: ConfigError) -> Self {
+    fn faulty(faults: Vec<ConfigError>) -> Self {
         let mut file = Self::default();
-        file.patch.fault = Some(fault);
+        file.patch.fault = joined(faults.clone());
+        file.faults = faults;
         file
     }
 
     fn of(
         root: &Node,
         provenance: Provenance,
-        warnings: &mut Vec<String>,
+        warnings: &mut Vec<ConfigError>,
     ) -> Result<Self, ConfigError> {
         let mut keys = Keys {
             place: &root.place,
@@ -124,15 +128,16 @@ impl OciFile {
             file: keys.log_file(&provenance, warnings),
         };
         let patch = keys.provider(&provenance);
-        Ok(match joined(keys.problems) {
-            Some(fault) => Self {
+        Ok(match keys.problems.is_empty() {
+            false => Self {
                 log,
-                ..Self::faulty(fault)
+                ..Self::faulty(keys.problems)
             },
-            None => Self {
+            true => Self {
                 provenance,
                 patch,
                 log,
+                faults: Vec::new(),
             },
         })
     }
@@ -226,7 +231,11 @@ impl<'a> Keys<'a> {
     }
 
     /// What is logged. A project's wish is not followed: how much is written is the user's choice.
-    fn log_level(&mut self, from: &Provenance, warnings: &mut Vec<String>) -> Option<LogLevel> {
+    fn log_level(
+        &mut self,
+        from: &Provenance,
+        warnings: &mut Vec<ConfigError>,
+    ) -> Option<LogLevel> {
         if self.is_projects("log_level", from, "PROVIDER_AUTH_LOG", warnings) {
             return None;
         }
@@ -242,7 +251,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Where to log. A project could have any file written to, so its wish is not followed.
-    fn log_file(&mut self, from: &Provenance, warnings: &mut Vec<String>) -> Option<PathBuf> {
+    fn log_file(&mut self, from: &Provenance, warnings: &mut Vec<ConfigError>) -> Option<PathBuf> {
         if self.is_projects("log_file", from, "PROVIDER_AUTH_LOG_FILE", warnings) {
             return None;
         }
@@ -262,14 +271,14 @@ impl<'a> Keys<'a> {
         key: &str,
         from: &Provenance,
         instead: &str,
-        warnings: &mut Vec<String>,
+        warnings: &mut Vec<ConfigError>,
     ) -> bool {
         let (Provenance::Project(_), Some(node)) = (from, self.node(key)) else {
             return false;
         };
         let ignored =
             format!("ignored, since a project file may not choose what is logged; set {instead}");
-        warnings.push(node.place.fault(ignored).to_string());
+        warnings.push(node.place.fault(ignored));
         true
     }
 

@@ -23,7 +23,10 @@ use super::values::{
 use crate::providers::{self, Descriptor, OwnShape};
 
 /// The keys of a file.
-pub(super) const ROOT: &[&str] = &["providers", "$schema"];
+pub(super) const ROOT: &[&str] = &[PROVIDERS, "$schema"];
+
+/// The key under which the providers stand.
+pub(super) const PROVIDERS: &str = "providers";
 
 keys! {
     /// What a layer sets for one provider.

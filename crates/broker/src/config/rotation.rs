@@ -51,6 +51,7 @@ impl RequestRotation {
         let mut context = Context {
             from: &Provenance::Inline,
             warnings: &mut Vec::new(),
+            further: &mut Vec::new(),
         };
         Ok(Self {
             keys: RotationKeys::read(&node, &mut context)?,

@@ -10,12 +10,12 @@ use super::inline::Inline;
 use super::layer::{self, Layer};
 use super::limits::{LONGEST_CONFIG_FILE, LONGEST_PROJECT_FILE};
 use super::log::LogSettings;
-use super::oci;
+use super::oci::{self, OciFile};
 use super::paths::{self, Platform, expand, variable};
 use super::provider::Provenance;
-
 use super::tree::{self, Node};
 use crate::host::Env;
+use crate::printable::visible;
 
 /// What has been read so far.
 #[derive(Default)]
@@ -30,56 +30,123 @@ pub(super) struct Sources {
     pub(super) hashes: BTreeMap<PathBuf, String>,
     /// Project files that do not count, and why.
     pub(super) ignored: Vec<(PathBuf, &'static str)>,
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<ConfigError>,
+    /// What keeps the configuration from use; the first one is told.
+    pub(super) faults: Vec<ConfigError>,
+    /// Every file that was looked for.
+    pub(super) files: Vec<SourceFile>,
+    /// What was read as text, with where it comes from.
+    pub(super) trees: Vec<(Provenance, Node)>,
+    /// The user's own file, there or not, where a place for it is known.
+    pub(super) user_file: Option<PathBuf>,
+}
+
+/// A file that was looked for.
+pub(super) struct SourceFile {
+    pub(super) kind: FileKind,
+    pub(super) file: PathBuf,
+    /// Why it does not count though it is there.
+    pub(super) ignored: Option<String>,
+    /// What keeps an `oci-auth.config.jsonc` from use; that of other files is with all faults.
+    pub(super) faults: Vec<ConfigError>,
+}
+
+/// What a file of the configuration is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// The user's `config.jsonc`.
+    User,
+    /// The project's `provider-auth.jsonc`.
+    Project,
+    /// The `oci-auth.config.jsonc` beside OpenCode's own configuration.
+    OciUser,
+    /// The project's `oci-auth.config.jsonc`.
+    OciProject,
 }
 
 impl Sources {
+    /// Reads everything, and goes on after a fault.
+    pub(super) fn read(env: &dyn Env, inline: &Inline) -> Self {
+        let mut sources = Self::default();
+        sources.user_file(env);
+        sources.project_file(env);
+        sources.oci_files(env);
+        sources.inline(inline);
+        sources
+    }
+
+    /// The same, if there is no fault.
+    pub(super) fn without_fault(self) -> Result<Self, ConfigError> {
+        match self.faults.first() {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(self),
+        }
+    }
+
     /// Reads the user's file. It may be absent, unless the user says where it is.
-    pub(super) fn user_file(&mut self, env: &dyn Env) -> Result<Option<PathBuf>, ConfigError> {
+    fn user_file(&mut self, env: &dyn Env) {
         let named = variable(env, "PROVIDER_AUTH_CONFIG").map(|path| expand(env, Path::new(&path)));
         let must_exist = named.is_some();
         let Some(file) = named.or_else(|| paths::default_user_file(env, Platform::HERE)) else {
-            return Ok(None);
+            return;
         };
-        let found = self.file(&file, Provenance::User(file.clone()))?;
-        if must_exist && !found {
-            return Err(Place::file(&file)
-                .fault("PROVIDER_AUTH_CONFIG names this file, and it does not exist"));
+        self.looked_for(FileKind::User, &file, None);
+        match paths::read(&file, LONGEST_CONFIG_FILE) {
+            Ok(Some(text)) => self.file(&file, &text, Provenance::User(file.clone())),
+            Ok(None) if must_exist => self.faults.push(
+                Place::file(&file)
+                    .fault("PROVIDER_AUTH_CONFIG names this file, and it does not exist"),
+            ),
+            Ok(None) => {}
+            Err(fault) => self.faults.push(fault),
         }
-        Ok(Some(file))
+        self.user_file = Some(file);
     }
 
     /// Reads the nearest project file, unless the user has named that very file as their own.
-    pub(super) fn project_file(
-        &mut self,
-        env: &dyn Env,
-        user_file: Option<&Path>,
-    ) -> Result<(), ConfigError> {
+    fn project_file(&mut self, env: &dyn Env) {
         if let Some(git) = paths::ignored_git(env) {
             self.ignores(&git);
         }
+        let mut nearest: Option<PathBuf> = None;
         for place in paths::project_files(env, paths::PROJECT_FILE) {
-            if user_file.is_some_and(|user_file| paths::same_file(user_file, &place.file)) {
-                return Ok(());
-            }
-            if self.ignores(&place) {
+            if let Some(nearest) = &nearest {
+                self.looked_for(FileKind::Project, &place.file, Some(farther_than(nearest)));
                 continue;
             }
-            let Some(text) = paths::read(&place.file, LONGEST_PROJECT_FILE)? else {
+            let users = self.user_file.as_deref();
+            if users.is_some_and(|users| paths::same_file(users, &place.file)) {
+                nearest = Some(place.file);
                 continue;
-            };
-            let provenance = self.of_project(&place.file, &text);
-            return self.layer(&tree::parse_file(&place.file, &text)?, provenance);
+            }
+            let ignored = self.ignores(&place);
+            self.looked_for(
+                FileKind::Project,
+                &place.file,
+                place.fault.map(str::to_owned),
+            );
+            if ignored {
+                continue;
+            }
+            match paths::read(&place.file, LONGEST_PROJECT_FILE) {
+                Ok(None) => continue,
+                Ok(Some(text)) => {
+                    let provenance = self.of_project(&place.file, &text);
+                    self.file(&place.file, &text, provenance);
+                }
+                Err(fault) => self.faults.push(fault),
+            }
+            nearest = Some(place.file);
         }
-        Ok(())
     }
 
     /// Reads the `oci-auth.config.jsonc` beside OpenCode's own configuration, as the weakest layer,
     /// and the nearest one of the project, which defines its provider by itself.
-    pub(super) fn oci_files(&mut self, env: &dyn Env) {
+    fn oci_files(&mut self, env: &dyn Env) {
         let users = paths::opencode_file(env, oci::FILE);
         let mut searched = Vec::new();
         let mut projects = None;
+        let mut nearest: Option<PathBuf> = None;
         for place in paths::project_files(env, oci::FILE) {
             let is_users =
                 |users: &PathBuf| *users == place.file || paths::same_file(users, &place.file);
@@ -87,7 +154,21 @@ impl Sources {
                 continue;
             }
             searched.push(place.file.clone());
-            if projects.is_some() || self.ignores(&place) {
+            if let Some(nearest) = &nearest {
+                self.looked_for(
+                    FileKind::OciProject,
+                    &place.file,
+                    Some(farther_than(nearest)),
+                );
+                continue;
+            }
+            let ignored = self.ignores(&place);
+            self.looked_for(
+                FileKind::OciProject,
+                &place.file,
+                place.fault.map(str::to_owned),
+            );
+            if ignored {
                 continue;
             }
             let text = paths::read(&place.file, LONGEST_PROJECT_FILE);
@@ -95,18 +176,15 @@ impl Sources {
                 Ok(Some(text)) => self.of_project(&place.file, text),
                 _ => Provenance::Project(place.file.clone()),
             };
-            projects = oci::read(&place.file, text, provenance, &mut self.warnings);
+            projects = self.oci_file(&place.file, text, provenance);
+            nearest = projects.is_some().then_some(place.file);
         }
         let mut weakest = None;
         if let Some(file) = users {
             searched.push(file.clone());
+            self.looked_for(FileKind::OciUser, &file, None);
             let text = paths::read(&file, LONGEST_CONFIG_FILE);
-            weakest = oci::read(
-                &file,
-                text,
-                Provenance::User(file.clone()),
-                &mut self.warnings,
-            );
+            weakest = self.oci_file(&file, text, Provenance::User(file.clone()));
         }
         match projects {
             Some(file) if file.patch.fault.is_none() => {
@@ -122,13 +200,36 @@ impl Sources {
         self.layers.insert(0, weakest.into_layer(searched));
     }
 
+    /// Reads the file that was looked for last.
+    fn oci_file(
+        &mut self,
+        file: &Path,
+        text: Result<Option<String>, ConfigError>,
+        provenance: Provenance,
+    ) -> Option<OciFile> {
+        let read = oci::read(file, text, provenance, &mut self.warnings)?;
+        if let Some(last) = self.files.last_mut() {
+            last.faults.clone_from(&read.faults);
+        }
+        Some(read)
+    }
+
+    fn looked_for(&mut self, kind: FileKind, file: &Path, ignored: Option<String>) {
+        self.files.push(SourceFile {
+            kind,
+            file: file.to_owned(),
+            ignored,
+            faults: Vec::new(),
+        });
+    }
+
     /// Whether a project file is passed over, since another user may have made it.
     fn ignores(&mut self, place: &paths::ProjectPath) -> bool {
         let Some(why) = place.fault else {
             return false;
         };
         let fault = Place::file(&place.file).fault(format!("this file does not count: {why}"));
-        self.warnings.push(fault.to_string());
+        self.warnings.push(fault);
         self.ignored.push((place.file.clone(), why));
         true
     }
@@ -141,26 +242,36 @@ impl Sources {
         Provenance::Project(path)
     }
 
-    pub(super) fn inline(&mut self, inline: &Inline) -> Result<(), ConfigError> {
-        if let Some(config) = &inline.config {
-            self.layer(&tree::from_inline(config), Provenance::Inline)
-                .map_err(|fault| fault.of_option("config"))?;
-        }
-        Ok(())
-    }
-
-    fn layer(&mut self, root: &Node, provenance: Provenance) -> Result<(), ConfigError> {
-        self.layers
-            .push(layer::read(root, provenance, &mut self.warnings)?);
-        Ok(())
-    }
-
-    /// Reads one file and says whether it was there.
-    fn file(&mut self, file: &Path, provenance: Provenance) -> Result<bool, ConfigError> {
-        let Some(text) = paths::read(file, LONGEST_CONFIG_FILE)? else {
-            return Ok(false);
+    pub(super) fn inline(&mut self, inline: &Inline) {
+        let Some(config) = &inline.config else {
+            return;
         };
-        self.layer(&tree::parse_file(file, &text)?, provenance)?;
-        Ok(true)
+        let before = self.faults.len();
+        self.layer(tree::from_inline(config), Provenance::Inline);
+        let faults = self.faults.split_off(before).into_iter();
+        self.faults
+            .extend(faults.map(|fault| fault.of_option("config")));
     }
+
+    fn file(&mut self, file: &Path, text: &str, provenance: Provenance) {
+        match tree::parse_file(file, text) {
+            Ok(root) => self.layer(root, provenance),
+            Err(fault) => self.faults.push(fault),
+        }
+    }
+
+    fn layer(&mut self, root: Node, provenance: Provenance) {
+        self.layers.push(layer::read(
+            &root,
+            provenance.clone(),
+            &mut self.warnings,
+            &mut self.faults,
+        ));
+        self.trees.push((provenance, root));
+    }
+}
+
+/// Why a project's file does not count when there is one nearer to the working folder.
+fn farther_than(nearest: &Path) -> String {
+    format!("{} is nearer, so it counts instead", visible(nearest))
 }

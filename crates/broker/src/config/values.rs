@@ -247,7 +247,7 @@ pub(super) fn list<T>(
 pub(super) fn by_name<T>(
     node: &Node,
     names: &[&'static str],
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<ConfigError>,
     mut read: impl FnMut(&'static str, &Node) -> Result<T, ConfigError>,
 ) -> Result<Vec<(&'static str, T)>, ConfigError> {
     let entries = known(node, names, warnings)?.into_iter();

@@ -12,7 +12,8 @@ use crate::arguments::{Options, Text, shown_files};
 use crate::errors::to_js;
 use crate::promises::{Promised, call, later};
 use crate::results::{
-    ClaimedProviders, KeyCheck, ModelList, ProjectTrust, ProviderSummary, list, plain_value,
+    ClaimedProviders, ConfigReport, KeyCheck, ModelList, ProjectTrust, ProviderSummary, list,
+    plain_value,
 };
 
 /// `wait` is the number under which `endWait` ends this call's waiting.
@@ -51,6 +52,13 @@ pub fn check_api_key<'env>(
 pub fn configured_providers(env: &Env) -> Result<Promised<'_>> {
     later(env, async {
         Ok(list::<ProviderSummary, _>(broker()?.providers()))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn inspect_config(env: &Env) -> Result<Promised<'_>> {
+    later(env, async {
+        Ok(ConfigReport::from(global::inspect_config().await))
     })
 }
 

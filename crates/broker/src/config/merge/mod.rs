@@ -25,6 +25,7 @@ use super::provider_keys::ProviderKeys;
 use crate::providers;
 
 /// What the layers make without anything that needs trust.
+#[derive(Default)]
 pub(super) struct WithoutTrust {
     pub(super) providers: BTreeMap<String, Arc<Provider>>,
     pub(super) selections: Selections,
@@ -59,9 +60,9 @@ pub(super) fn users(layers: &[Layer]) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Makes the providers of these layers, first the weakest. Of a project's layer only what chooses
-/// among accounts is taken.
-pub(super) fn merge(layers: &[Layer]) -> Result<WithoutTrust, ConfigError> {
+/// Makes the providers of these layers, first the weakest, but for those that have a fault. Of a
+/// project's layer only what chooses among accounts is taken.
+pub(super) fn merge(layers: &[Layer], faults: &mut Vec<ConfigError>) -> WithoutTrust {
     let users = users(layers);
     let mut merged: BTreeMap<String, Merged> = providers::built_in_ids()
         .map(|id| (id.to_owned(), Merged::default()))
@@ -83,13 +84,19 @@ pub(super) fn merge(layers: &[Layer]) -> Result<WithoutTrust, ConfigError> {
             }
         }
     }
-    let providers = merged
-        .into_iter()
-        .map(|(id, merged)| Ok((id.clone(), Arc::new(merged.provider(&id)?))));
-    Ok(WithoutTrust {
-        providers: providers.collect::<Result<_, ConfigError>>()?,
+    let mut made = WithoutTrust {
         selections,
-    })
+        ..WithoutTrust::default()
+    };
+    for (id, merged) in merged {
+        match merged.provider(&id) {
+            Ok(provider) => {
+                made.providers.insert(id, Arc::new(provider));
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    made
 }
 
 /// Makes the provider that all layers define together, the project's file `file` with all that it

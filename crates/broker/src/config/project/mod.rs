@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use self::file::Definition;
 use self::provider::disclosed;
-use super::error::Place;
+use super::error::{ConfigError, Place};
 use super::layer::Layer;
 use super::merge::{self, WithoutTrust};
 use super::provider::{Provenance, Provider};
@@ -79,9 +79,9 @@ impl Project {
                         // Those of the user's own files are warned of already.
                         let unused = provider.unused_keys.iter();
                         let unused = unused.filter(|key| key.file.as_ref() == Some(file));
-                        warnings.extend(unused.map(ToString::to_string));
+                        warnings.extend(unused.cloned());
                     }
-                    Err(fault) => warnings.push(fault.to_string()),
+                    Err(fault) => warnings.push(fault.clone()),
                 }
                 definitions.insert(id.clone(), made.map(Arc::new));
             }
@@ -91,11 +91,12 @@ impl Project {
         let known: Vec<&str> = untrusted.providers.keys().map(String::as_str).collect();
         let defined = |id: &str| files.iter().any(|file| file.definitions.contains_key(id));
         for id in untrusted.selections.ids().filter(|id| !defined(id)) {
-            warnings.push(format!(
-                "providers.{id}: not defined anywhere, so this is of use only to accounts that \
-                 say themselves where they belong{}",
+            let place = Place::default().key("providers").key(id);
+            warnings.push(place.fault(format!(
+                "not defined anywhere, so this is of use only to accounts that say themselves \
+                 where they belong{}",
                 hint(id, &known)
-            ));
+            )));
         }
         for file in files.iter().filter(|file| file.asks_for_trust()) {
             let ids: Vec<&str> = file
@@ -108,7 +109,7 @@ impl Project {
                  projectTrust() shows what it wants",
                 ids.join(", ")
             );
-            warnings.push(Place::file(&file.file).fault(why).to_string());
+            warnings.push(Place::file(&file.file).fault(why));
         }
         let ignored = ignored.iter();
         files.extend(ignored.map(|(file, why)| ProjectFile::ignored(file.clone(), why)));
@@ -161,13 +162,13 @@ impl Project {
 }
 
 /// A warning for each `rotate` of a project's file that lets logins stand in for one another.
-fn vain_rotations(layers: &[Layer]) -> impl Iterator<Item = String> {
+fn vain_rotations(layers: &[Layer]) -> impl Iterator<Item = ConfigError> {
     let projects = layers.iter().filter(|layer| layer.is_project());
     let patches = projects.flat_map(|layer| layer.providers.values());
     let vain = patches.filter(|patch| patch.keys.rotation.rotate == Some(true) && !patch.defines());
     vain.map(|patch| {
         let why = "rotate: no effect, since a project's file may keep logins apart, and not let \
                    them stand in for one another";
-        patch.place_of("rotation").fault(why).to_string()
+        patch.place_of("rotation").fault(why)
     })
 }

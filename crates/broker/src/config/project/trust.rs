@@ -9,6 +9,7 @@ use provider_auth_vault::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::config::error::{ConfigError, Place};
 use crate::printable::visible;
 
 const FILE: &str = "trust.json";
@@ -65,25 +66,25 @@ pub(crate) struct TrustedFile {
 impl TrustedFiles {
     /// Reads what is kept in this folder. What cannot be read, or may have been written by another
     /// user, counts as no trust, and `warnings` gets why.
-    pub(crate) fn read(dir: &Path, warnings: &mut Vec<String>) -> Self {
+    pub(crate) fn read(dir: &Path, warnings: &mut Vec<ConfigError>) -> Self {
         let mut read = || -> Option<Self> {
             let dir = Disk.resolve(dir, NetworkFolders::Allowed).ok()??;
             let file = dir.join(FILE);
             let metadata = std::fs::symlink_metadata(&file).ok()?;
             if let Some(why) = authorship_fault(&metadata, None) {
-                warnings.push(format!(
+                warnings.push(Place::default().fault(format!(
                     "no project file is trusted: {} {why}",
                     visible(&file)
-                ));
+                )));
                 return None;
             }
             match serde_json::from_slice(&Disk.read(&file).ok()??) {
                 Ok(trusted) => Some(trusted),
                 Err(error) => {
-                    warnings.push(format!(
+                    warnings.push(Place::default().fault(format!(
                         "no project file is trusted: {} is damaged: {error}",
                         visible(&file)
-                    ));
+                    )));
                     None
                 }
             }

@@ -22,6 +22,7 @@ mod oci;
 #[cfg(unix)]
 mod ownership;
 mod project;
+mod report;
 mod unused_keys;
 
 mod secrets;

@@ -1,0 +1,275 @@
+//! Where each value of the configuration comes from, and all that is wrong with it.
+//!
+//! The report is for people and their tools, so no secret is in it: of a secret it says where it is
+//! kept, and of what may hold one by mistake, that it is set.
+
+mod effective;
+mod set;
+mod settings;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use self::effective::in_effect;
+use self::set::{SetValues, Withheld};
+use super::error::{ConfigError, Place};
+use super::inline::Inline;
+use super::merge::{self, WithoutTrust};
+use super::paths;
+use super::project::{Project, TrustState, TrustedFiles};
+use super::sources::{SourceFile, Sources};
+use crate::host::Env;
+
+pub use super::sources::FileKind;
+pub(super) use settings::NO_HOME;
+pub use settings::{Setting, Variable};
+
+/// Where each value of the configuration comes from, and all that is wrong with it.
+#[derive(Clone, Debug)]
+pub struct ConfigReport {
+    /// Every file that counts, or would if it were there.
+    pub files: Vec<FileReport>,
+    /// The settings that are of no provider.
+    pub settings: Vec<Setting>,
+    /// The environment variables of ours that are set.
+    pub variables: Vec<Variable>,
+    /// Every provider that is built in or configured, by id.
+    pub providers: Vec<ProviderReport>,
+    /// What is wrong with the environment and the options of `configure`.
+    pub faults: Vec<ConfigError>,
+    /// What is odd, of no file alone.
+    pub warnings: Vec<ConfigError>,
+}
+
+/// A file of the configuration.
+#[derive(Clone, Debug)]
+pub struct FileReport {
+    /// What it is.
+    pub kind: FileKind,
+    /// Its path.
+    pub file: PathBuf,
+    /// Whether something is there.
+    pub exists: bool,
+    /// How it counts.
+    pub state: FileState,
+    /// All that keeps it from use.
+    pub faults: Vec<ConfigError>,
+    /// What is odd about it.
+    pub warnings: Vec<ConfigError>,
+}
+
+/// How a file counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileState {
+    /// It is not there.
+    Absent,
+    /// It is in effect; of the user's files.
+    Read,
+    /// It has faults.
+    Faulty,
+    /// It does not count, and why.
+    Ignored(String),
+    /// Of a project's file: whether it has a person's trust.
+    Project(TrustState),
+}
+
+/// What is known of one provider.
+#[derive(Clone, Debug)]
+pub struct ProviderReport {
+    /// Its id.
+    pub id: String,
+    /// Whether a file that counts, or `configure`, says anything of it.
+    pub configured: bool,
+    /// Its keys, in alphabetical order. Of a list that layers add to, a key comes once per layer.
+    pub values: Vec<ProviderValue>,
+}
+
+/// A key of a provider that has a value.
+#[derive(Clone, Debug)]
+pub struct ProviderValue {
+    /// Such as `origins` or `rotation.strategy`.
+    pub key: String,
+    /// Its value; `None` of one that is or may hold a secret.
+    pub value: Option<Value>,
+    /// Where it comes from.
+    pub source: ValueSource,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueSource {
+    /// It holds where nothing is said.
+    Default,
+    /// It is known of the provider.
+    BuiltIn,
+    /// The environment variable of this name.
+    Variable(&'static str),
+    /// The options of `configure`.
+    Configure,
+    /// A file, with line and column.
+    File(PathBuf, Option<(usize, usize)>),
+}
+
+impl ValueSource {
+    fn of(place: &Place) -> Self {
+        let ConfigError {
+            file, line, column, ..
+        } = place.fault("");
+        file.map_or(Self::Configure, |file| Self::File(file, line.zip(column)))
+    }
+}
+
+/// Reads the configuration as far as it can be read, and says all that is wrong with it.
+pub fn inspect(env: &dyn Env, inline: &Inline) -> ConfigReport {
+    let mut sources = Sources::read(env, inline);
+    let mut faults = std::mem::take(&mut sources.faults);
+    let unmade = faults.len();
+    let untrusted = merge::merge(&sources.layers, &mut faults);
+    let (settings, dir) = settings::settings(env, inline, &sources, &mut faults);
+    sources.warnings.extend(settings::unknown_variables(env));
+    let unused = untrusted.providers.values();
+    let unused = unused.flat_map(|known| known.unused_keys.clone());
+    sources.warnings.extend(unused);
+    let trusted = dir.as_ref().map_or_else(TrustedFiles::default, |dir| {
+        TrustedFiles::read(dir, &mut sources.warnings)
+    });
+    let protected = dir.as_ref().map(|dir| paths::ours(dir, None));
+    let protected = protected.unwrap_or_else(|| [].into());
+    let project = Project::of(&mut sources, &untrusted, &trusted, &protected, env);
+    let in_oci_files = sources.files.iter().flat_map(|file| &file.faults);
+    let withheld = Withheld::of(faults.iter().chain(in_oci_files), &sources.warnings);
+    // That a provider lacks something follows from a fault of what it was to be made of.
+    let broken: BTreeSet<String> = faults[..unmade].iter().filter_map(provider_of).collect();
+    let follows = |odd: &ConfigError| provider_of(odd).is_some_and(|id| broken.contains(&id));
+    let (of_parts, of_whole) = faults.split_at(unmade);
+    let of_whole = of_whole.iter().filter(|fault| !follows(fault));
+    let faults: Vec<ConfigError> = of_parts.iter().chain(of_whole).cloned().collect();
+    sources
+        .warnings
+        .retain(|odd| odd.file.is_some() || !follows(odd));
+    let providers = providers(&sources, &untrusted, &project, &withheld);
+    let files: Vec<FileReport> = sources
+        .files
+        .iter()
+        .map(|file| file_report(file, &faults, &sources.warnings, &project))
+        .collect();
+    let elsewhere = |found: &&ConfigError| {
+        !files
+            .iter()
+            .any(|file| found.file.as_deref().is_some_and(|path| file.is(path)))
+    };
+    ConfigReport {
+        settings,
+        variables: settings::variables(env),
+        providers,
+        faults: faults.iter().filter(elsewhere).cloned().collect(),
+        warnings: sources.warnings.iter().filter(elsewhere).cloned().collect(),
+        files,
+    }
+}
+
+/// The provider that a fault is of, by its path.
+fn provider_of(fault: &ConfigError) -> Option<String> {
+    let rest = fault.path.strip_prefix("providers")?;
+    let id = match rest.strip_prefix("[\"") {
+        Some(quoted) => quoted.split_once("\"]")?.0,
+        None => rest.strip_prefix('.')?.split(['.', '[']).next()?,
+    };
+    Some(id.to_owned())
+}
+
+impl FileReport {
+    /// Whether the path is this file's: as it was looked for, or its true one.
+    fn is(&self, path: &Path) -> bool {
+        self.file == path || self.file.canonicalize().is_ok_and(|file| file == path)
+    }
+}
+
+fn file_report(
+    source: &SourceFile,
+    faults: &[ConfigError],
+    warnings: &[ConfigError],
+    project: &Project,
+) -> FileReport {
+    let mut report = FileReport {
+        kind: source.kind,
+        file: source.file.clone(),
+        exists: source.file.exists(),
+        state: FileState::Absent,
+        faults: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let is_here = |fault: &&ConfigError| fault.file.as_deref().is_some_and(|file| report.is(file));
+    let mut found: Vec<ConfigError> = faults.iter().filter(is_here).cloned().collect();
+    found.extend(source.faults.iter().cloned());
+    found.sort_by_key(|fault| (fault.line, fault.column));
+    let mut odd: Vec<ConfigError> = warnings.iter().filter(is_here).cloned().collect();
+    odd.sort_by_key(|fault| (fault.line, fault.column));
+    let trust = project.files.iter().find(|file| report.is(&file.file));
+    report.state = match &source.ignored {
+        Some(why) if report.exists => FileState::Ignored(why.clone()),
+        _ if !found.is_empty() => FileState::Faulty,
+        _ if !report.exists => FileState::Absent,
+        _ => match source.kind {
+            FileKind::User | FileKind::OciUser => FileState::Read,
+            FileKind::Project | FileKind::OciProject => {
+                FileState::Project(trust.map_or(TrustState::Unneeded, |file| file.state))
+            }
+        },
+    };
+    (report.faults, report.warnings) = (found, odd);
+    report
+}
+
+fn providers(
+    sources: &Sources,
+    untrusted: &WithoutTrust,
+    project: &Project,
+    withheld: &Withheld,
+) -> Vec<ProviderReport> {
+    let set = SetValues::of(sources, project, withheld);
+    let named = project.named(sources);
+    let ids: BTreeSet<&str> = untrusted
+        .providers
+        .keys()
+        .map(String::as_str)
+        .chain(untrusted.selections.ids())
+        .chain(project.defined())
+        .chain(set.ids())
+        .collect();
+    let report = |id: &str| {
+        let by_project = project.definition(id).and_then(|made| made.as_ref().ok());
+        let made = by_project.or_else(|| untrusted.providers.get(id));
+        let known = made.map(|made| in_effect(made)).unwrap_or_default();
+        let mut values = set.values(id, &known);
+        let holds = |key: &str| {
+            values
+                .iter()
+                .any(|value: &ProviderValue| value.key == key || Some(&*value.key) == parent(key))
+        };
+        let rest: Vec<ProviderValue> = known
+            .into_iter()
+            .filter(|(key, _)| !holds(key))
+            .map(|(key, value)| ProviderValue {
+                key: key.to_owned(),
+                value: Some(value),
+                source: ValueSource::BuiltIn,
+            })
+            .collect();
+        values.extend(rest);
+        values.sort_by(|a, b| a.key.cmp(&b.key));
+        ProviderReport {
+            configured: named.contains(id) || set.ids().any(|set| set == id),
+            id: id.to_owned(),
+            values,
+        }
+    };
+    ids.into_iter().map(report).collect()
+}
+
+/// The object that a key stands in.
+fn parent(key: &str) -> Option<&str> {
+    key.rsplit_once('.').map(|(parent, _)| parent)
+}

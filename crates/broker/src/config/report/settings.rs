@@ -1,0 +1,212 @@
+//! The settings that are of no provider, and the variables of ours.
+
+use std::path::PathBuf;
+
+use super::ValueSource;
+use crate::config::error::{ConfigError, Place};
+use crate::config::inline::Inline;
+use crate::config::log::{LOG_LEVELS, LogLevel};
+use crate::config::paths::{self, Platform, expand, variable};
+use crate::config::sources::Sources;
+use crate::config::suggestion::hint;
+use crate::config::values::one_of;
+use crate::config::{FLAGS, KEY_SOURCES};
+use crate::host::Env;
+
+/// A setting that is of no provider.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// As `configure` calls it: `dir`, `log.level`.
+    pub name: &'static str,
+    /// Its value; `None` where it has none, or a faulty one.
+    pub value: Option<String>,
+    /// Where it comes from.
+    pub source: ValueSource,
+}
+
+/// An environment variable of ours that is set.
+#[derive(Clone, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value; `None` of one that holds a secret, or whose meaning is not known.
+    pub value: Option<String>,
+}
+
+/// Those that hold no secret.
+const PLAIN: &[&str] = &[
+    "PROVIDER_AUTH_CONFIG",
+    "PROVIDER_AUTH_DIR",
+    "PROVIDER_AUTH_KEY_SOURCE",
+    "PROVIDER_AUTH_ALLOW_NETWORK_FS",
+    "PROVIDER_AUTH_PASSPHRASE_FILE",
+    "PROVIDER_AUTH_LOG",
+    "PROVIDER_AUTH_LOG_FILE",
+];
+
+/// Those that hold one.
+const SECRET: &[&str] = &[
+    "PROVIDER_AUTH_KEY",
+    "PROVIDER_AUTH_PASSPHRASE",
+    "OPENCODE_VAULT_KEY",
+];
+
+const PREFIX: &str = "PROVIDER_AUTH_";
+
+/// Those that are set, in alphabetical order. An empty one counts as unset.
+pub(super) fn variables(env: &dyn Env) -> Vec<Variable> {
+    let others = env.names();
+    let others = others.iter().filter(|name| name.starts_with(PREFIX));
+    let mut names: Vec<&str> = PLAIN
+        .iter()
+        .chain(SECRET)
+        .copied()
+        .chain(others.map(String::as_str))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let set = names.into_iter().filter_map(|name| {
+        let value = variable(env, name)?;
+        let is_plain = PLAIN.contains(&name) && !is_faulty(name, &value);
+        Some(Variable {
+            name: name.to_owned(),
+            value: is_plain.then_some(value),
+        })
+    });
+    set.collect()
+}
+
+/// Whether a variable has a value that it cannot have: what was put there by mistake may be a
+/// secret.
+fn is_faulty(name: &str, value: &str) -> bool {
+    let place = Place::default();
+    match name {
+        "PROVIDER_AUTH_KEY_SOURCE" => one_of(&place, value, KEY_SOURCES).is_err(),
+        "PROVIDER_AUTH_ALLOW_NETWORK_FS" => one_of(&place, value, FLAGS).is_err(),
+        "PROVIDER_AUTH_LOG" => one_of(&place, value, LOG_LEVELS).is_err(),
+        _ => false,
+    }
+}
+
+/// A warning for each variable that is named like ours and is none of them.
+pub(super) fn unknown_variables(env: &dyn Env) -> impl Iterator<Item = ConfigError> {
+    let known: Vec<&str> = PLAIN.iter().chain(SECRET).copied().collect();
+    let mut others = env.names();
+    others.retain(|name| name.starts_with(PREFIX) && !known.contains(&name.as_str()));
+    others.sort_unstable();
+    others.into_iter().map(move |name| {
+        let why = format!("unknown variable{}", hint(&name, &known));
+        Place::option(&name).fault(why)
+    })
+}
+
+/// The settings, and the folder of the vault.
+pub(super) fn settings(
+    env: &dyn Env,
+    inline: &Inline,
+    sources: &Sources,
+    faults: &mut Vec<ConfigError>,
+) -> (Vec<Setting>, Option<PathBuf>) {
+    let path = |path: &PathBuf| expand(env, path).to_string_lossy().into_owned();
+    let of_variable = |name: &'static str, is_path: bool| {
+        let value = variable(env, name)?;
+        let value = match is_path {
+            true => path(&PathBuf::from(value)),
+            false => value,
+        };
+        Some((value, ValueSource::Variable(name)))
+    };
+    let configured = |value: Option<String>| Some((value?, ValueSource::Configure));
+    let file = sources
+        .files
+        .iter()
+        .find(|file| file.kind == super::FileKind::OciUser);
+    let of_file = |value: Option<String>| {
+        let file = file?.file.clone();
+        Some((value?, ValueSource::File(file, None)))
+    };
+    let level = sources.log.level;
+    let level = (level != LogLevel::default()).then(|| name_of(LOG_LEVELS, level).to_owned());
+    let default_dir = paths::default_dir(env, Platform::HERE);
+    let rows = [
+        (
+            "dir",
+            configured(inline.dir.as_ref().map(path))
+                .or_else(|| of_variable("PROVIDER_AUTH_DIR", true)),
+            default_dir.as_ref().map(path),
+        ),
+        (
+            "keySource",
+            configured(inline.key_source.clone())
+                .or_else(|| of_variable("PROVIDER_AUTH_KEY_SOURCE", false)),
+            Some("auto".to_owned()),
+        ),
+        (
+            "allowNetworkFs",
+            configured(
+                inline
+                    .allow_network_fs
+                    .map(|allowed| name_of(FLAGS, allowed).to_owned()),
+            )
+            .or_else(|| of_variable("PROVIDER_AUTH_ALLOW_NETWORK_FS", false)),
+            Some(name_of(FLAGS, false).to_owned()),
+        ),
+        (
+            "log.level",
+            configured(inline.log_level.clone())
+                .or_else(|| of_variable("PROVIDER_AUTH_LOG", false))
+                .or_else(|| of_file(level)),
+            Some(name_of(LOG_LEVELS, LogLevel::default()).to_owned()),
+        ),
+        (
+            "log.file",
+            configured(inline.log_file.as_ref().map(path))
+                .or_else(|| of_variable("PROVIDER_AUTH_LOG_FILE", true))
+                .or_else(|| of_file(sources.log.file.as_ref().map(path))),
+            None,
+        ),
+    ];
+    let settings = rows.map(|(name, found, default)| {
+        let (mut value, source) = match found {
+            Some((value, source)) => (Some(value), source),
+            None => (default, ValueSource::Default),
+        };
+        let (place, said) = match &source {
+            ValueSource::Variable(variable) => (Place::option(variable), true),
+            _ => (Place::option(name), source == ValueSource::Configure),
+        };
+        let judged = match (name, &value) {
+            ("keySource", Some(text)) => one_of(&place, text, KEY_SOURCES).err(),
+            ("allowNetworkFs", Some(text)) => one_of(&place, text, FLAGS).err(),
+            ("log.level", Some(text)) => one_of(&place, text, LOG_LEVELS).err(),
+            ("dir", None) => Some(Place::option("PROVIDER_AUTH_DIR").fault(NO_HOME)),
+            _ => None,
+        };
+        if let Some(fault) = judged.filter(|_| said || name == "dir") {
+            faults.push(fault);
+            value = None;
+        }
+        if name == "allowNetworkFs" {
+            // As `configure` has it.
+            let flag = |text: String| (text == name_of(FLAGS, true)).to_string();
+            value = value.map(flag);
+        }
+        Setting {
+            name,
+            value,
+            source,
+        }
+    });
+    let dir = settings[0].value.as_ref().map(PathBuf::from);
+    (settings.into(), dir)
+}
+
+/// Why there is no folder for the vault.
+pub(in crate::config) const NO_HOME: &str =
+    "set this variable to a folder, since no home folder is known";
+
+/// The name of a choice.
+pub(super) fn name_of<T: PartialEq>(choices: &[(&'static str, T)], value: T) -> &'static str {
+    let found = choices.iter().find(|(_, choice)| *choice == value);
+    found.map_or("", |(name, _)| name)
+}
