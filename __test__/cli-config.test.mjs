@@ -1,5 +1,6 @@
 /** `provider-auth config`: where values come from, all faults at once, and an editor that loses nothing. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   existsSync,
@@ -319,4 +320,26 @@ test('an editor that is not there leaves everything as it was', inTerminal, asyn
   assert.match(await edits(t, { env: { VISUAL: '/no/such/editor' } }), /the editor ended with exit code 127/)
   assert.equal(readFileSync(file, 'utf8'), '{}')
   assert.deepEqual(drafts(), [])
+})
+
+test('on a full disk the file stays, and what was written is kept elsewhere', inTerminal, async (t) => {
+  if (process.platform !== 'linux' || process.getuid() !== 0) return t.skip('only root can mount a small disk')
+  const disk = join(sandbox.dir, 'disk')
+  mkdirSync(join(disk, 'provider-auth'), { recursive: true })
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=700', 'tmpfs', disk], { encoding: 'utf8' })
+  if (mounted.status !== 0) return t.skip(`a small disk cannot be mounted here: ${mounted.stderr.trim()}`)
+  after(() => spawnSync('umount', ['-l', disk]))
+  const full = join(disk, 'provider-auth/config.jsonc')
+  mkdirSync(join(disk, 'provider-auth'), { recursive: true })
+  writeFileSync(full, '{}')
+  assert.throws(() => writeFileSync(join(disk, 'filler'), Buffer.alloc(1 << 20)), { code: 'ENOSPC' })
+  const text = `{ "providers": {} } // ${'x'.repeat(100_000)}`
+  const screen = await edits(t, { env: { ...editor('full', { text }).env, XDG_CONFIG_HOME: disk } })
+  assert.match(screen, /could not be written, and is as it was/)
+  assert.match(screen, /no space left/)
+  assert.equal(readFileSync(full, 'utf8'), '{}')
+  assert.deepEqual(readdirSync(join(disk, 'provider-auth')), ['config.jsonc'])
+  const [draft] = drafts()
+  assert.ok(screen.includes(draft))
+  assert.equal(readFileSync(join(sandbox.env.TMPDIR, draft, 'config.jsonc'), 'utf8'), text)
 })

@@ -73,7 +73,7 @@ ${examples(['provider-auth config edit'], ['EDITOR="code --wait" provider-auth c
     .argument('[dir]', "the project's folder (default: the working folder)")
     .option(
       '--shown <hash>',
-      'trust the file with this hash in the answer of --json, without a\nquestion; once per file',
+      'trust the file that has this hash in the answer of\n--json, without a question; once per file',
       collect,
     )
     .addHelpText(
