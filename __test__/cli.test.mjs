@@ -28,3 +28,12 @@ test('a command or an option that there is not is a usage error, with what was p
     assert.match(next, meant)
   }
 })
+
+test('a topic without its command, and no command at all, show their help and end as a usage error', async () => {
+  for (const args of [[], ['config']]) {
+    const { code, stdout, stderr } = await command(sandbox, args)
+    assert.deepEqual([code, stdout], [2, ''], args.join(' '))
+    assert.match(stderr, /^Usage: provider-auth.*[\s\S]*Commands:/)
+  }
+  assert.equal((await failure(sandbox, ['config'])).message, 'a command is missing')
+})

@@ -21,6 +21,7 @@ use super::paths;
 use super::project::{Project, TrustState, TrustedFiles};
 use super::sources::{SourceFile, Sources};
 use crate::host::Env;
+use crate::printable::visible;
 
 pub use super::sources::FileKind;
 pub(super) use settings::NO_HOME;
@@ -58,6 +59,8 @@ pub struct FileReport {
     pub faults: Vec<ConfigError>,
     /// What is odd about it.
     pub warnings: Vec<ConfigError>,
+    /// Its true path, where it is there.
+    true_file: Option<PathBuf>,
 }
 
 /// How a file counts.
@@ -165,8 +168,21 @@ pub fn inspect(env: &dyn Env, inline: &Inline) -> ConfigReport {
         variables: settings::variables(env),
         providers,
         faults: faults.iter().filter(elsewhere).cloned().collect(),
-        warnings: sources.warnings.iter().filter(elsewhere).cloned().collect(),
+        warnings: sources
+            .warnings
+            .iter()
+            .filter(elsewhere)
+            .map(of_no_file)
+            .collect(),
         files,
+    }
+}
+
+/// What is odd about a file that is none of the configuration's, such as the list of trusted ones.
+fn of_no_file(odd: &ConfigError) -> ConfigError {
+    match &odd.file {
+        None => odd.clone(),
+        Some(file) => Place::default().fault(format!("{}: {}", visible(file), odd.why)),
     }
 }
 
@@ -183,7 +199,7 @@ fn provider_of(fault: &ConfigError) -> Option<String> {
 impl FileReport {
     /// Whether the path is this file's: as it was looked for, or its true one.
     fn is(&self, path: &Path) -> bool {
-        self.file == path || self.file.canonicalize().is_ok_and(|file| file == path)
+        self.file == path || self.true_file.as_deref() == Some(path)
     }
 }
 
@@ -197,6 +213,7 @@ fn file_report(
         kind: source.kind,
         file: source.file.clone(),
         exists: source.file.exists(),
+        true_file: source.file.canonicalize().ok(),
         state: FileState::Absent,
         faults: Vec::new(),
         warnings: Vec::new(),
