@@ -196,12 +196,13 @@ function editor(name, ...steps) {
   const runs = join(sandbox.dir, `runs-${name}`)
   writeFileSync(
     path,
-    `import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+    `import { appendFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 const [flag, file] = process.argv.slice(2)
 const run = existsSync(${JSON.stringify(runs)}) ? readFileSync(${JSON.stringify(runs)}, 'utf8').trim().split('\\n').length : 0
 appendFileSync(${JSON.stringify(runs)}, JSON.stringify([flag, file, statSync(file).mode & 0o777, readFileSync(file, 'utf8')]) + '\\n')
 const steps = ${JSON.stringify(steps)}
 if (steps[run].text !== undefined) writeFileSync(file, steps[run].text)
+if (steps[run].gone) rmSync(file)
 if (steps[run].kill) process.kill(process.pid, 'SIGKILL')
 process.exit(steps[run].code ?? 0)
 `,
@@ -315,9 +316,10 @@ test(
   },
 )
 
-test('an editor that is not there leaves everything as it was', inTerminal, async (t) => {
+test('an editor that is not there, or removes its file, leaves everything as it was', inTerminal, async (t) => {
   writeFileSync(file, '{}')
   assert.match(await edits(t, { env: { VISUAL: '/no/such/editor' } }), /the editor ended with exit code 127/)
+  assert.match(await edits(t, { env: editor('removes', { gone: true }).env }), /the editor removed the copy/)
   assert.equal(readFileSync(file, 'utf8'), '{}')
   assert.deepEqual(drafts(), [])
 })

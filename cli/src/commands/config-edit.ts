@@ -1,7 +1,7 @@
 /** `config edit`: an editor on a private copy of the user's file, which is checked before it takes the file's place. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { ConfigFile } from '../../../index.js'
 import { visible } from '../../../npm/src/trust.js'
@@ -36,7 +36,8 @@ export async function run({ out }: Call): Promise<void> {
         why: `the editor is: ${editor}`,
         next: 'set EDITOR to another editor, or try again',
       })
-    const text = draft.text()
+    const text = textOf(draft.file)
+    if (text === undefined) throw fault({ message: `the editor removed the copy, so ${named} was left as it is` })
     const found = await check(draft.file)
     const lines = problemLines(named, found, out.errorColour)
     if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`)
@@ -92,8 +93,8 @@ function textOf(file: string): string | undefined {
  * A copy in a folder that only this user may enter. However the process ends, what was written into it stays until it has taken the
  * file's place or is discarded, and its path is told.
  */
-function createDraft(name: string, text: string): { file: string; text(): string; discard(): void } {
-  const folder = mkdtempSync(join(tmpdir(), 'provider-auth-edit-'))
+function createDraft(name: string, text: string): { file: string; discard(): void } {
+  const folder = mkdtempSync(join(resolve(tmpdir()), 'provider-auth-edit-'))
   const file = join(folder, name)
   const discard = (): void => rmSync(folder, { recursive: true, force: true })
   const atExit = (): void => {
@@ -116,7 +117,6 @@ function createDraft(name: string, text: string): { file: string; text(): string
   }
   return {
     file,
-    text: () => textOf(file) ?? '',
     discard() {
       process.off('exit', atExit)
       discard()

@@ -5,6 +5,7 @@
 //! look; a fault names its file, line, column and JSON path. Anyone may have written a project's
 //! file, so it chooses among accounts; what else it wants waits for a person's trust.
 
+mod choices;
 mod dialect;
 mod error;
 mod inline;
@@ -61,6 +62,7 @@ pub(crate) use values::{NAME_RULE, is_name};
 
 use crate::host::Env;
 pub use crate::providers::CredentialForm;
+use choices::{FLAGS, KEY_SOURCES};
 use error::Place;
 use paths::Platform;
 pub(crate) use paths::{data_home, expand, variable};
@@ -97,17 +99,6 @@ pub struct Settings {
     pub user_file: Option<PathBuf>,
 }
 
-const KEY_SOURCES: &[(&str, KeySource)] = &[
-    ("auto", KeySource::Auto),
-    ("keychain", KeySource::Keychain),
-    ("env", KeySource::Env),
-    ("passphrase", KeySource::Passphrase),
-    ("keyfile", KeySource::Keyfile),
-    ("memory", KeySource::Memory),
-];
-
-const FLAGS: &[(&str, bool)] = &[("1", true), ("0", false)];
-
 /// Reads the whole configuration.
 pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
     check(inline)?;
@@ -122,7 +113,7 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
     let secret = |name: &str| variable(env, name).map(SecretString::from);
     let dir = path(inline.dir.as_ref(), "PROVIDER_AUTH_DIR")
         .or_else(|| paths::default_dir(env, Platform::HERE))
-        .ok_or_else(|| Place::option("PROVIDER_AUTH_DIR").fault(report::NO_HOME))?;
+        .ok_or_else(|| Place::option("PROVIDER_AUTH_DIR").fault(paths::NO_HOME))?;
     let mut faults = Vec::new();
     let untrusted = merge::merge(&sources.layers, &mut faults);
     if let Some(fault) = faults.into_iter().next() {

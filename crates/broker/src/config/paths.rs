@@ -50,6 +50,9 @@ pub(crate) fn expand(env: &dyn Env, path: &Path) -> PathBuf {
     base.map_or_else(|| path.to_owned(), |base| base.join(rest))
 }
 
+/// Why there is no folder for the vault: said of `PROVIDER_AUTH_DIR`.
+pub(super) const NO_HOME: &str = "set this variable to a folder, since no home folder is known";
+
 /// The folder of the vault when none is configured; `None` when the environment names no home
 /// folder.
 pub(super) fn default_dir(env: &dyn Env, platform: Platform) -> Option<PathBuf> {

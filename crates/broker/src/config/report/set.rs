@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::effective::shown_text;
-use super::{ProviderValue, ValueSource};
+use super::parts::{ProviderValue, ValueSource};
 use crate::config::error::{ConfigError, Place};
 use crate::config::keys::{Role, Table as _, UNKNOWN_KEY};
 use crate::config::layer::Layer;

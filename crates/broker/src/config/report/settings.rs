@@ -2,36 +2,16 @@
 
 use std::path::PathBuf;
 
-use super::ValueSource;
+use super::parts::{Setting, ValueSource, Variable};
+use crate::config::choices::{FLAGS, KEY_SOURCES};
 use crate::config::error::{ConfigError, Place};
 use crate::config::inline::Inline;
 use crate::config::log::{LOG_LEVELS, LogLevel};
 use crate::config::paths::{self, Platform, expand, variable};
-use crate::config::sources::Sources;
+use crate::config::sources::{FileKind, Sources};
 use crate::config::suggestion::hint;
 use crate::config::values::one_of;
-use crate::config::{FLAGS, KEY_SOURCES};
 use crate::host::Env;
-
-/// A setting that is of no provider.
-#[derive(Clone, Debug)]
-pub struct Setting {
-    /// As `configure` calls it: `dir`, `log.level`.
-    pub name: &'static str,
-    /// Its value; `None` where it has none, or a faulty one.
-    pub value: Option<String>,
-    /// Where it comes from.
-    pub source: ValueSource,
-}
-
-/// An environment variable of ours that is set.
-#[derive(Clone, Debug)]
-pub struct Variable {
-    /// Its name.
-    pub name: String,
-    /// Its value; `None` of one that holds a secret, or whose meaning is not known.
-    pub value: Option<String>,
-}
 
 /// Those that hold no secret.
 const PLAIN: &[&str] = &[
@@ -120,7 +100,7 @@ pub(super) fn settings(
     let file = sources
         .files
         .iter()
-        .find(|file| file.kind == super::FileKind::OciUser);
+        .find(|file| file.kind == FileKind::OciUser);
     let of_file = |value: Option<String>| {
         let file = file?.file.clone();
         Some((value?, ValueSource::File(file, None)))
@@ -179,7 +159,7 @@ pub(super) fn settings(
             ("keySource", Some(text)) => one_of(&place, text, KEY_SOURCES).err(),
             ("allowNetworkFs", Some(text)) => one_of(&place, text, FLAGS).err(),
             ("log.level", Some(text)) => one_of(&place, text, LOG_LEVELS).err(),
-            ("dir", None) => Some(Place::option("PROVIDER_AUTH_DIR").fault(NO_HOME)),
+            ("dir", None) => Some(Place::option("PROVIDER_AUTH_DIR").fault(paths::NO_HOME)),
             _ => None,
         };
         if let Some(fault) = judged.filter(|_| said || name == "dir") {
@@ -200,10 +180,6 @@ pub(super) fn settings(
     let dir = settings[0].value.as_ref().map(PathBuf::from);
     (settings.into(), dir)
 }
-
-/// Why there is no folder for the vault.
-pub(in crate::config) const NO_HOME: &str =
-    "set this variable to a folder, since no home folder is known";
 
 /// The name of a choice.
 pub(super) fn name_of<T: PartialEq>(choices: &[(&'static str, T)], value: T) -> &'static str {
