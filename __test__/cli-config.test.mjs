@@ -160,6 +160,21 @@ test('each value is shown with where it comes from, and no secret is', async () 
   assert.equal((await failure(sandbox, ['config', 'show', 'nobody'])).code, 'UNKNOWN_PROVIDER')
 })
 
+test('the library reports faults instead of rejecting, and leaves the vault closed', async () => {
+  writeFileSync(file, '{ "providers": ')
+  const report = JSON.parse(
+    await sandbox.output(`
+      auth.configure({ log: { level: 'error' }, config: { providers: { acme: { origins: ['https://acme.example'] } } } })
+      console.log(JSON.stringify(await auth.inspectConfig()))`),
+  )
+  assert.equal(report.files[0].state, 'faulty')
+  assert.deepEqual([report.files[0].faults.length, report.faults], [1, []])
+  const acme = report.providers.find(({ id }) => id === 'acme')
+  assert.deepEqual(acme.values.find(({ key }) => key === 'origins').source, { kind: 'configure' })
+  assert.equal(report.settings.find(({ name }) => name === 'log.level').source.kind, 'configure')
+  assert.equal(existsSync(sandbox.vaultDir), false)
+})
+
 test('what a file has of text is written out, not acted on', async () => {
   writeFileSync(file, JSON.stringify({ providers: { acme: { origins: ['https://a.example'], '\u001b[2Jx': 1 } } }))
   for (const args of [

@@ -28,7 +28,8 @@ export function describeTrust({ files }: ProjectTrust): string[] {
   const wanted = asking.flatMap(({ providers }) => providers)
   const reads = wanted.flatMap(({ reads }) => reads.filter(({ refusal }) => refusal === undefined))
   const hosts = new Set(wanted.flatMap(({ hosts }) => hosts.map(({ origin }) => origin)))
-  if (lines.length > 12) lines.push(`In all: ${hosts.size} hosts; reads ${reads.map(named).join(', ') || 'nothing'}.`)
+  if (lines.length > 12)
+    lines.push(`In all: ${hosts.size} hosts; reads ${[...new Set(reads.map(named))].join(', ') || 'nothing'}.`)
   return lines.map(visible)
 }
 

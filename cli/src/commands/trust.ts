@@ -1,11 +1,11 @@
 /** `trust`: shows what a project's files want, and trusts exactly what was shown. */
 import type { AuthError, ProjectTrust } from '../../../index.js'
-import { asks, describeTrust, visible } from '../../../npm/src/trust.js'
+import { askOnTerminal, asks, describeTrust, isAtTerminal, visible } from '../../../npm/src/trust.js'
 import { fault, interrupted } from '../faults.js'
 import { projectTrust, trustProject } from '../library.js'
 import type { Output } from '../output.js'
 import { enterProject } from '../project.js'
-import { askYes, canAsk } from '../prompts.js'
+import { mustAsk } from '../prompts.js'
 import type { Call } from '../run.js'
 
 export async function run({ args: [dir], options, out }: Call<{ shown?: string[] }>): Promise<void> {
@@ -31,16 +31,11 @@ export async function run({ args: [dir], options, out }: Call<{ shown?: string[]
     out.answer(trust, '')
     return
   } else {
-    process.stderr.write(`${describeTrust(trust).join('\n')}\n`)
-    if (!canAsk())
-      throw fault({
-        code: 'USAGE',
-        exit: 2,
-        message: 'this asks a question, and there is no terminal',
-        next: 'pass --shown with the hash of each file, from: provider-auth trust --json',
-      })
-    if (!(await askYes(`It may be anybody's. Trust ${asking.length === 1 ? 'this file' : 'these files'}?`)))
-      throw interrupted()
+    if (!isAtTerminal()) {
+      process.stderr.write(`${describeTrust(trust).join('\n')}\n`)
+      mustAsk('pass --shown with the hash of each file, from: provider-auth trust --json')
+    }
+    if (!(await askOnTerminal(trust))) throw interrupted()
   }
   const after = await trustProject(trust).catch((error: Partial<AuthError>) => {
     // The library refuses what is not as it was shown.
