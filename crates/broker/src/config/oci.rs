@@ -16,7 +16,7 @@ use super::origin::Origin;
 use super::provider::{Grant, Provenance};
 use super::provider_keys::ProviderKeys;
 use super::secret::is_reference;
-use super::tree::{self, Content, Entry, Node};
+use super::tree::{self, Content, Entry, Node, Parsed};
 use super::values::{endpoint, one_of, redirect_uri, scope_of, secret, word};
 use crate::printable::visible;
 
@@ -100,7 +100,7 @@ pub(super) fn read(
         Ok(Some(text)) => tree::parse_file(file, &text),
         Err(fault) => Err(fault),
     };
-    let read = tree.and_then(|root| OciFile::of(&root, provenance, warnings));
+    let read = tree.and_then(|parsed| OciFile::of(parsed, provenance, warnings));
     Some(read.unwrap_or_else(|fault| OciFile::faulty(vec![fault])))
 }
 
@@ -114,14 +114,14 @@ impl OciFile {
     }
 
     fn of(
-        root: &Node,
+        Parsed { root, twice }: Parsed,
         provenance: Provenance,
         warnings: &mut Vec<ConfigError>,
     ) -> Result<Self, ConfigError> {
         let mut keys = Keys {
             place: &root.place,
-            entries: known(root, KEYS, warnings)?,
-            problems: Vec::new(),
+            entries: known(&root, KEYS, warnings)?,
+            problems: twice,
         };
         let log = LogSettings {
             level: keys.log_level(&provenance, warnings).unwrap_or_default(),

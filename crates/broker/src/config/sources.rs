@@ -13,7 +13,7 @@ use super::log::LogSettings;
 use super::oci::{self, OciFile};
 use super::paths::{self, Platform, expand, variable};
 use super::provider::Provenance;
-use super::tree::{self, Node};
+use super::tree::{self, Node, Parsed};
 use crate::host::Env;
 use crate::printable::visible;
 
@@ -255,7 +255,10 @@ impl Sources {
 
     fn file(&mut self, file: &Path, text: &str, provenance: Provenance) {
         match tree::parse_file(file, text) {
-            Ok(root) => self.layer(root, provenance),
+            Ok(Parsed { root, twice }) => {
+                self.faults.extend(twice);
+                self.layer(root, provenance);
+            }
             Err(fault) => self.faults.push(fault),
         }
     }

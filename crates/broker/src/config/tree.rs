@@ -42,8 +42,25 @@ pub struct Entry {
     pub node: Node,
 }
 
+/// What a text holds.
+pub(super) struct Parsed {
+    pub(super) root: Node,
+    /// The keys that are written twice: readers differ on which one counts. The first one is kept.
+    pub(super) twice: Vec<ConfigError>,
+}
+
+impl Parsed {
+    /// The tree, if no key of it is written twice.
+    pub(super) fn once(self) -> Result<Node, ConfigError> {
+        match self.twice.into_iter().next() {
+            Some(fault) => Err(fault),
+            None => Ok(self.root),
+        }
+    }
+}
+
 /// Reads a config file.
-pub(super) fn parse_file(file: &Path, text: &str) -> Result<Node, ConfigError> {
+pub(super) fn parse_file(file: &Path, text: &str) -> Result<Parsed, ConfigError> {
     parse(Place::file(file), text)
 }
 
@@ -55,12 +72,12 @@ pub fn parse_jsonc(text: &str) -> Result<Node, ConfigError> {
             "the text is longer than {LONGEST_CONFIG_FILE} bytes"
         )));
     }
-    parse(root, text)
+    parse(root, text)?.once()
 }
 
 /// Reads JSON with comments and trailing commas; nothing else of JSON5. An empty text is an empty
 /// object.
-fn parse(root: Place, text: &str) -> Result<Node, ConfigError> {
+fn parse(root: Place, text: &str) -> Result<Parsed, ConfigError> {
     let options = ParseOptions {
         allow_comments: true,
         allow_trailing_commas: true,
@@ -75,13 +92,18 @@ fn parse(root: Place, text: &str) -> Result<Node, ConfigError> {
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match parse_to_ast(text, &CollectOptions::default(), &options) {
-        Ok(parsed) => match parsed.value {
-            Some(value) => Walk::of(text).node(root, &value),
-            None => Ok(Node {
-                place: root,
-                value: Content::Object(Vec::new()),
-            }),
-        },
+        Ok(parsed) => {
+            let mut walk = Walk::of(text);
+            let root = match parsed.value {
+                Some(value) => walk.node(root, &value),
+                None => Node {
+                    place: root,
+                    value: Content::Object(Vec::new()),
+                },
+            };
+            let twice = walk.twice;
+            Ok(Parsed { root, twice })
+        }
         Err(error) => {
             let place = root.at((error.line_display(), error.column_display()));
             Err(place.fault(format!(
@@ -226,6 +248,7 @@ struct Walk<'a> {
     byte: usize,
     line: usize,
     column: usize,
+    twice: Vec<ConfigError>,
 }
 
 impl<'a> Walk<'a> {
@@ -235,6 +258,7 @@ impl<'a> Walk<'a> {
             byte: 0,
             line: 1,
             column: 1,
+            twice: Vec::new(),
         }
     }
 
@@ -251,7 +275,7 @@ impl<'a> Walk<'a> {
         (self.line, self.column)
     }
 
-    fn node(&mut self, place: Place, value: &ast::Value<'_>) -> Result<Node, ConfigError> {
+    fn node(&mut self, place: Place, value: &ast::Value<'_>) -> Node {
         let place = place.at(self.to(value.start()));
         let content = match value {
             ast::Value::NullKeyword(_) => Content::Null,
@@ -265,37 +289,34 @@ impl<'a> Walk<'a> {
                     .iter()
                     .enumerate()
                     .map(|(index, item)| self.node(place.item(index), item))
-                    .collect::<Result<_, _>>()?,
+                    .collect(),
             ),
-            ast::Value::Object(object) => Content::Object(self.entries(&place, object)?),
+            ast::Value::Object(object) => Content::Object(self.entries(&place, object)),
         };
-        Ok(Node {
+        Node {
             place,
             value: content,
-        })
+        }
     }
 
-    /// A key that is written twice is refused: readers differ on which one counts.
-    fn entries(
-        &mut self,
-        object_place: &Place,
-        object: &ast::Object<'_>,
-    ) -> Result<Vec<Entry>, ConfigError> {
+    fn entries(&mut self, object_place: &Place, object: &ast::Object<'_>) -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::with_capacity(object.properties.len());
         let mut seen = BTreeSet::new();
         for property in &object.properties {
             let key = property.name.as_str();
             let place = object_place.key(key).at(self.to(property.name.start()));
             if !seen.insert(key) {
-                return Err(place.fault("this key is written twice; remove one"));
+                self.twice
+                    .push(place.fault("this key is written twice; remove one"));
+                continue;
             }
             entries.push(Entry {
                 key: key.to_owned(),
-                node: self.node(place.clone(), &property.value)?,
+                node: self.node(place.clone(), &property.value),
                 place,
             });
         }
-        Ok(entries)
+        entries
     }
 }
 
