@@ -20,6 +20,11 @@ pub(super) async fn check(store: &Arc<Store>) -> Vec<Finding> {
         Err(error) => return vec![unusable(&error)],
     };
     let mut findings = vec![state(&status)];
+    if status.state == VaultState::Empty {
+        let options = store.vault_options();
+        let place = blocking(move || Vault::place_for_key(&options)).await;
+        findings.extend(place.err().map(|error| no_place_for_key(&error)));
+    }
     findings.extend(quarantine(&status, store.now().as_millis()));
     if status.state != VaultState::Open {
         return findings;
@@ -73,6 +78,17 @@ fn state(status: &VaultStatus) -> Finding {
         "" => finding,
         id => finding.with("keyId", id),
     }
+}
+
+/// A new vault could not be made, since its key would have nowhere to go.
+fn no_place_for_key(error: &VaultError) -> Finding {
+    Finding::problem(
+        "keychain.no_place_for_key",
+        format!("no vault can be made here: {error}"),
+    )
+    .why("the key of a new vault goes into the system's keychain; over SSH and in containers there is often none")
+    .remedy("provider-auth key init --source keyfile (a file beside the vault), or --source env (a key that you keep); on a desktop, start or unlock the keychain")
+    .with("code", error.code())
 }
 
 /// The vault, of which not even the state can be told.

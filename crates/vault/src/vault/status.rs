@@ -6,6 +6,7 @@ use crate::{
     KeySlot, KeySource, Options, Quarantined, Vault, VaultError,
     backend::{Backend, Engine},
     format::header::Header,
+    keys::keychain::{self, Prompts},
     vault::unlock::{HEADER_COPIES, refuse_orphans, unlock},
 };
 
@@ -88,6 +89,19 @@ impl Vault {
             Err(error) => VaultState::from_error(error)?,
         };
         Ok(status)
+    }
+
+    /// Tells whether the keychain can be used where the key of a new vault would go there. Nothing is
+    /// made, and no prompt is shown.
+    pub fn place_for_key(options: &Options) -> Result<(), VaultError> {
+        let is_given = options.secrets.credentials_directory.is_some();
+        match options.key.chosen(&options.secrets) {
+            Some(KeySource::Keychain) => {}
+            None if !is_given => {}
+            _ => return Ok(()),
+        }
+        let name = keychain::Name::key("a new vault".to_owned());
+        keychain::find(&name, options.keychain_timeout, Prompts::Forbidden).map(drop)
     }
 
     /// Looks at this vault again as it is now: another process may have changed its key, its slots
