@@ -702,6 +702,17 @@ export interface AuthEvent {
   action?: Verdict['action']
 }
 
+/**
+ * The files of the log, there or not; none where `log.level` is `none`. Each line is a JSON object; the lines before it are
+ * in a file of the same name with `.1` before its ending (`log.1.jsonl`), once there are that many.
+ */
+export function logFiles(): Promise<LogFile[]>
+export interface LogFile {
+  file: string
+  /** `ring`: warnings and errors, in the vault's folder. `configured`: what `log.file` names, from `log.level` up. */
+  kind: 'ring' | 'configured'
+}
+
 /* ───────────────────────────── vault and key ───────────────────────────── */
 
 /**

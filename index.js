@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { addApiKey, addonVersion, addVaultSlot, authHeadersNow, becomeProgram, beginWait, boundItems, cancelLogin, checkApiKey, checkOptions, claimedProviders, clearCooldowns, close, configure, configuredProviders, diagnose, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, getCredential, headerRules, importVault, importVaultKey, initVaultKey, inspectConfig, lentHeaders, listAccounts, loginProgress, migrate, movedBundle, observedHeaders, openBrowser, optionNames, ownVariables, parseJsonc, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, requestRotation, rotateVaultKey, sessionHeaders, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, addonVersion, addVaultSlot, authHeadersNow, becomeProgram, beginWait, boundItems, cancelLogin, checkApiKey, checkOptions, claimedProviders, clearCooldowns, close, configure, configuredProviders, diagnose, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, getCredential, headerRules, importVault, importVaultKey, initVaultKey, inspectConfig, lentHeaders, listAccounts, logFiles, loginProgress, migrate, movedBundle, observedHeaders, openBrowser, optionNames, ownVariables, parseJsonc, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, requestRotation, rotateVaultKey, sessionHeaders, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { addonVersion }
 export { addVaultSlot }
@@ -806,6 +806,7 @@ export { inspectConfig }
 export { lentHeaders }
 export { listAccounts }
 export { loginProgress }
+export { logFiles }
 export { migrate }
 export { movedBundle }
 export { observedHeaders }

@@ -24,18 +24,13 @@ for (const [priority, name] of ['ada', 'bob'].entries()) {
   ids[name] = id
 }
 
-/** The lines of the log since `from`, by level, message and fields. */
+/** The lines of the log since `from`. */
 function lines(from = 0) {
   const text = readFileSync(file, 'utf8').slice(from)
   return text
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => {
-      const [, level, message] = /^\S+ +(\w+) [\w:]+: (.*?)(?= \w+=|$)/.exec(line) ?? []
-      const fields = [...line.matchAll(/ (\w+)=("[^"]*"|\S+)/g)]
-      const read = ([, name, value]) => [name, value.replace(/^"(.*)"$/, '$1')]
-      return { line, level, message, ...Object.fromEntries(fields.map(read)) }
-    })
+    .map((line) => ({ line, ...JSON.parse(line) }))
 }
 
 const size = () => readFileSync(file).length
@@ -43,7 +38,7 @@ const chat = (provider) =>
   library.createAuthFetch({ provider })(upstream.chatUrl, { method: 'POST', body: '{"model":"small-1"}' })
 
 test('what is odd about the configuration is in the log, though it was read before the log was open', () => {
-  const odd = lines().filter(({ level, line }) => level === 'WARN' && line.includes('notAKey'))
+  const odd = lines().filter(({ level, line }) => level === 'warn' && line.includes('notAKey'))
   assert.equal(odd.length, 1, readFileSync(file, 'utf8'))
 })
 
@@ -61,7 +56,7 @@ test('a rotation says from whom to whom, why, and how each account stood', async
   const failed = only('an attempt failed')
   assert.deepEqual(
     [failed.level, failed.provider, failed.account, failed.status, failed.reason, failed.charged, failed.retries],
-    ['INFO', 'keys', ids.ada, '429', 'throttled', 'small-1', 'true'],
+    ['info', 'keys', ids.ada, 429, 'throttled', 'small-1', true],
   )
   const seconds = (Date.parse(failed.until) - Date.now()) / 1000
   assert.ok(seconds > 20 && seconds < 40, failed.line)
@@ -69,24 +64,24 @@ test('a rotation says from whom to whom, why, and how each account stood', async
   const switched = only('a request switches to another account')
   assert.deepEqual(
     [switched.level, switched.provider, switched.from, switched.to, switched.reason, switched.model],
-    ['INFO', 'keys', ids.ada, ids.bob, 'throttled', 'small-1'],
+    ['info', 'keys', ids.ada, ids.bob, 'throttled', 'small-1'],
   )
 
   const judged = told.filter(({ message }) => message === 'an answer was judged')
   assert.deepEqual(
     judged.map(({ level, account, status, action }) => [level, account, status, action]),
     [
-      ['DEBUG', ids.ada, '429', 'Retry'],
-      ['DEBUG', ids.bob, '200', 'Deliver'],
+      ['debug', ids.ada, 429, 'Retry'],
+      ['debug', ids.bob, 200, 'Deliver'],
     ],
   )
   const by = told.find(({ message }) => message === 'what an answer was judged by')
-  assert.equal(by.level, 'TRACE')
+  assert.equal(by.level, 'trace')
   assert.match(by.line, /retry-after.*30/)
 
   const choices = told.filter(({ message }) => message === 'a pool was asked for an account')
-  assert.ok(choices.length >= 2 && choices.every(({ level, accounts }) => level === 'DEBUG' && accounts === '2'))
-  const stood = told.filter(({ level, message }) => level === 'TRACE' && message === 'how an account stood')
+  assert.ok(choices.length >= 2 && choices.every(({ level, accounts }) => level === 'debug' && accounts === 2))
+  const stood = told.filter(({ level, message }) => level === 'trace' && message === 'how an account stood')
   for (const id of Object.values(ids))
     assert.ok(
       stood.some(({ account }) => account === id),
@@ -100,7 +95,7 @@ test('a pool that is exhausted says why, and until when', async () => {
   assert.equal((await chat('keys')).status, 429)
   const exhausted = lines(from).filter(({ message }) => message === 'a request was refused: no account can serve it')
   assert.equal(exhausted.length, 1)
-  assert.deepEqual([exhausted[0].level, exhausted[0].provider, exhausted[0].reason], ['INFO', 'keys', 'throttled'])
+  assert.deepEqual([exhausted[0].level, exhausted[0].provider, exhausted[0].reason], ['info', 'keys', 'throttled'])
   assert.ok(Date.parse(exhausted[0].until) > Date.now())
 })
 
@@ -115,20 +110,20 @@ test('a login and a refresh say who, why, how they ended and how long they took'
   const one = (message) => told.find((line) => line.message === message) ?? {}
 
   const began = one('a login waits for its answer')
-  assert.deepEqual([began.level, began.provider, began.method], ['INFO', 'local', 'browser'])
+  assert.deepEqual([began.level, began.provider, began.method], ['info', 'local', 'browser'])
   const login = one('a login ended')
-  assert.deepEqual([login.level, login.login, login.account, login.error], ['INFO', began.login, id, undefined])
-  assert.match(login.took_ms, /^\d+$/)
+  assert.deepEqual([login.level, login.login, login.account, login.error], ['info', began.login, id, undefined])
+  assert.ok(login.took_ms >= 0)
 
   const refresh = one('a refresh ended')
   assert.deepEqual(
     [refresh.level, refresh.provider, refresh.account, refresh.due, refresh.outcome],
-    ['INFO', 'local', id, 'asked_for', 'renewed'],
+    ['info', 'local', id, 'asked_for', 'renewed'],
   )
-  assert.match(refresh.took_ms, /^\d+$/)
+  assert.ok(refresh.took_ms >= 0)
   assert.ok(Date.parse(refresh.expires_at) > Date.now(), refresh.line)
-  assert.equal(one('a refresh has the lock of its record').level, 'DEBUG')
-  assert.equal(one('what a refresh was decided by').level, 'TRACE')
+  assert.equal(one('a refresh has the lock of its record').level, 'debug')
+  assert.equal(one('what a refresh was decided by').level, 'trace')
 })
 
 test('no line holds a secret', () => {

@@ -47,19 +47,19 @@ test('a confidential application signs in from /connect, its models are found, a
   const log = join(desk.sandbox.env.XDG_DATA_HOME, 'opencode/log/oci-oidc.log')
   assert.equal(statSync(log).mode & 0o777, 0o600)
   const lines = readFileSync(log, 'utf8').trim().split('\n')
-  assert.match(lines[0], / INFO opencode: loaded for /)
+  assert.match(lines[0], /^{"time":"[\dT:.-]+Z","level":"info","message":"loaded for /)
   assert.ok(lines.some((line) => /oci-oidc: provider-auth serves it/.test(line)))
   assert.ok(
-    lines.some((line) => / (DEBUG|TRACE) provider_auth/.test(line)),
+    lines.some((line) => ['debug', 'trace'].includes(JSON.parse(line).level)),
     'no line of the library',
   )
   assert.ok(!lines.join().includes(clientSecret))
 
-  // A log is cut before it has 10 MiB, and keeps its end.
+  // The library begins a new file, and keeps the full one.
   writeFileSync(log, `${'x'.repeat(1023)}\n`.repeat(10 * 1024))
   assert.match(await desk.says('oci-oidc/large-1'), /served by ada/)
   assert.ok(statSync(log).size < 5 * 1024 * 1024, `${statSync(log).size}`)
-  assert.match(readFileSync(log, 'utf8'), /^x{1023}\n[\s\S]* INFO opencode: loaded for /)
+  assert.match(readFileSync(log.replace('.log', '.1.log'), 'utf8'), /^x{1023}\n[\s\S]*"message":"loaded for /)
 
   // The refresh token is no good any more, so only a person can help.
   memory.end()

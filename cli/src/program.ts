@@ -5,6 +5,7 @@ import { addAccounts } from './groups/accounts.js'
 import { addCompletion } from './groups/completion.js'
 import { addHealth } from './groups/health.js'
 import { addLogin } from './groups/login.js'
+import { addLogs } from './groups/logs.js'
 import { addProject } from './groups/project.js'
 import { addRequests } from './groups/requests.js'
 import { addVault } from './groups/vault.js'
@@ -23,13 +24,11 @@ export function createProgram(): Command {
     // Names alone, as `gh` lists them, leave room for what they do.
     .configureHelp({ minWidthToWrap: 20, subcommandTerm: (one) => [one.name(), ...one.aliases()].join(', ') })
     .enablePositionalOptions()
-    // Names alone, so that the descriptions fit beside them in 80 columns.
-    .configureHelp({ subcommandTerm: (command) => command.name() })
   program.addHelpText(
     'after',
     '\nWithout a command, in a terminal: the screen of accounts. With --plain the same\nin lines, for screen readers and simple terminals.\n',
   )
-  for (const add of [addLogin, addAccounts, addRequests, addProject, addVault, addHealth, addCompletion]) add(program)
+  for (const add of [addLogin, addAccounts, addRequests, addProject, addVault, addHealth, addLogs, addCompletion]) add(program)
   program
     .command('screen', { hidden: true })
     .option('--plain', 'a screen without redraws')

@@ -122,6 +122,7 @@ export interface Addon {
   configuredProviders: typeof api.configuredProviders
   inspectConfig: typeof api.inspectConfig
   projectTrust: typeof api.projectTrust
+  logFiles: typeof api.logFiles
   trustProject: typeof api.trustProject
   untrustProject: typeof api.untrustProject
   claimedProviders(): Promise<ClaimedProviders>

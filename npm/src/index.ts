@@ -19,6 +19,7 @@ export {
   initVaultKey,
   inspectConfig,
   listAccounts,
+  logFiles,
   migrate,
   movedBundle,
   poolStatus,

@@ -30,6 +30,7 @@ export const migrate: typeof api.migrate = traced(addon.migrate)
 export const configuredProviders: typeof api.configuredProviders = traced(addon.configuredProviders)
 export const inspectConfig: typeof api.inspectConfig = traced(addon.inspectConfig)
 export const projectTrust: typeof api.projectTrust = traced(addon.projectTrust)
+export const logFiles: typeof api.logFiles = traced(addon.logFiles)
 export const finishLogin: Addon['finishLogin'] = traced(addon.finishLogin)
 
 export const { cancelLogin, loginProgress, openBrowser } = addon

@@ -15,10 +15,17 @@ use provider_auth_vault::VaultError;
 
 use crate::config::suggestion;
 use crate::config::{ConfigError, Provenance, Provider};
+use crate::log::Loggable;
 use crate::named;
 use crate::printable::visible;
 use crate::refusal::LocalRefusal;
 use sentences::{as_mcp_server, by, end_it, login_time, looked_for, needs_login, no_account};
+
+impl Loggable for BrokerError {
+    fn logged(&self) -> impl tracing::Value {
+        tracing::field::display(self)
+    }
+}
 
 /// Why a call was refused or failed.
 #[derive(Debug, thiserror::Error)]

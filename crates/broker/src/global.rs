@@ -3,6 +3,7 @@
 //! Every copy of the JavaScript module, every worker thread shares it: statics are one per loaded
 //! library.
 
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::claims::Claims;
 use crate::config::{self, ConfigReport, Inline};
 use crate::diagnose::{self, DiagnoseOptions, Diagnosis};
 use crate::error::BrokerError;
-use crate::host::{Host, SystemEnv, blocking, logging};
+use crate::host::{Host, LogKind, SystemEnv, blocking, logging};
 use crate::notifier::Events;
 use crate::program::{self, Program};
 use crate::waits::Waits;
@@ -80,10 +81,20 @@ pub fn broker() -> Result<Arc<Broker>, BrokerError> {
     }
     let inline = slot.inline.clone().unwrap_or_default();
     let broker = Broker::new(Host::system(), &inline, EVENTS.clone())?;
-    logging::start(&broker.store().settings().log)?;
+    logging::start(&broker.store().settings())?;
     broker.store().log_warnings();
     slot.broker = Some(broker.clone());
     Ok(broker)
+}
+
+/// Begins to take log lines; the library has just been loaded.
+pub fn listen() {
+    logging::listen();
+}
+
+/// The files of the log, there or not.
+pub fn log_files() -> Result<Vec<(PathBuf, LogKind)>, BrokerError> {
+    Ok(logging::files(&broker()?.store().settings()))
 }
 
 /// The runtime of this library; started by the first call that cannot settle at once.
@@ -145,4 +156,5 @@ pub fn close() {
     if let Some(broker) = current() {
         broker.close();
     }
+    logging::flush();
 }

@@ -12,6 +12,7 @@ pub(crate) mod resolver;
 
 pub(crate) use blocking::blocking;
 pub(crate) use display::has_display;
+pub use logging::LogKind;
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};

@@ -17,6 +17,7 @@ pub mod global;
 mod host;
 mod keys;
 mod limits;
+mod log;
 mod login;
 mod migrate;
 mod models;
@@ -40,7 +41,7 @@ pub use broker::Broker;
 pub use claims::Claims;
 pub use diagnose::{DiagnoseOptions, Diagnosis, Finding, State};
 pub use error::BrokerError;
-pub use host::{Clock, Entropy, Env, Host, SystemClock, SystemEntropy, SystemEnv};
+pub use host::{Clock, Entropy, Env, Host, LogKind, SystemClock, SystemEntropy, SystemEnv};
 pub use login::{LoginOptions, LoginProgress, LoginPrompt, LoginStep, Method};
 pub use migrate::{
     Direction, EntryAction, ImportedEntry, KeyVariables, MigrateOptions, MigrationReport,

@@ -2,6 +2,21 @@
 
 use std::time::Duration;
 
+/// Bytes of the file with warnings, which has one of the same size before it: a thousand lines each,
+/// months of a machine on which little goes wrong.
+pub(crate) const RING_FILE: u64 = 256 * 1024;
+
+/// Bytes of a log file that the user names, which has one before it, too: together below 10 MiB, at
+/// level `trace` some thousand requests.
+pub(crate) const LOG_FILE: u64 = 4 * 1024 * 1024;
+
+/// Bytes of one text in a log line: a server's sentence or a list of headers, not a page.
+pub(crate) const LOG_TEXT: usize = 2048;
+
+/// Log lines that wait until they can be written: the first ones of a process, and the last ones
+/// before a person makes room on the disk.
+pub(crate) const LOG_WAITING: usize = 64;
+
 /// Delay of a state write that nothing urgent waits for: one write a second costs little, and a lost
 /// second no loss.
 pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(1);

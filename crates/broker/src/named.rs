@@ -21,15 +21,20 @@ pub(crate) fn account(id: &str) -> String {
 }
 
 /// An attempt, behind `there is no attempt`.
-pub(crate) fn attempt(handle: &str) -> String {
+pub(crate) fn attempt(given: &str) -> String {
+    match handle(given) {
+        Some(handle) => format!("\"{handle}\""),
+        None => format!("of what was given as its handle ({})", characters(given)),
+    }
+}
+
+/// The handle of an attempt, if it has the form of one.
+pub(crate) fn handle(handle: &str) -> Option<&str> {
     let parts: Vec<&str> = handle.split('-').collect();
     let is_hex = |part: &&str| {
         (1..=16).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
-    match parts.len() == 3 && parts[0].len() == 8 && parts.iter().all(is_hex) {
-        true => format!("\"{handle}\""),
-        false => format!("of what was given as its handle ({})", characters(handle)),
-    }
+    (parts.len() == 3 && parts[0].len() == 8 && parts.iter().all(is_hex)).then_some(handle)
 }
 
 /// A provider, if it may be shown.
@@ -63,6 +68,28 @@ pub(crate) fn time(at: Timestamp) -> String {
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(at.as_millis()))
 }
 
+/// A time, as RFC 3339 has it: in UTC, with milliseconds.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    let (days, rest) = (at.as_millis() / 86_400_000, at.as_millis() % 86_400_000);
+    let (seconds, millis) = (rest / 1000, rest % 1000);
+    // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March, so that
+    // the day that some have more is their last.
+    let days = days + 719_468;
+    let day_of_era = days % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year_of_era + days / 146_097 * 400 + u64::from(month <= 2);
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{:02}.{millis:03}Z",
+        seconds % 60
+    )
+}
+
 /// A name that the user gave, as of a namespace.
 pub(crate) fn name(text: &str) -> String {
     without_private(text)
@@ -88,6 +115,21 @@ mod tests {
         "8f14e45fceea167a5a36dedd4bea2543",
         "AIzaSyS3CRETS3CRET",
     ];
+
+    #[test]
+    fn a_time_is_written_as_rfc_3339_has_it() {
+        for (millis, expect) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_709_251_199_007, "2024-02-29T23:59:59.007Z"),
+            (1_709_251_200_000, "2024-03-01T00:00:00.000Z"),
+            (1_798_761_600_000, "2027-01-01T00:00:00.000Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(rfc3339(Timestamp::from_millis(millis)), expect);
+        }
+    }
 
     #[test]
     fn an_id_of_ours_is_shown_and_nothing_else() {

@@ -26,6 +26,7 @@ static WIPING: ZeroAlloc<System> = ZeroAlloc(System);
 fn start() {
     // A panic reaches JavaScript as an error; its default report would write to the host's screen.
     std::panic::set_hook(Box::new(|_| {}));
+    global::listen();
 }
 
 /// Waits for what must reach the disk; the process is about to end.

@@ -34,6 +34,8 @@ mod fuzz;
 mod host_files;
 mod keys;
 pub mod limits;
+mod log;
+mod log_file;
 mod options;
 mod platform;
 mod stamp;
@@ -62,6 +64,7 @@ pub use host_files::{
     PrivateFileError, append_privately, authorship_fault, is_on_pseudo_filesystem, privacy,
 };
 pub use keys::source::{KeySecrets, KeySource, NotAKeySource};
+pub use log_file::LogFile;
 pub use options::Options;
 pub use platform::{FreeSpace, Privacy};
 pub use stamp::{Revision, Stamp, Watch};
@@ -73,3 +76,9 @@ pub use vault::{
     notes::Pending,
     status::{VaultState, VaultStatus},
 };
+
+#[doc(hidden)]
+pub mod __line {
+    //! What the macro [`line!`](crate::line) stands on.
+    pub use tracing::{Level, event};
+}

@@ -202,7 +202,6 @@ function serve(place: Place, begun: Begun, known: Known, vault: Vault, toasts: T
     dispose() {
       stopVault()
       stopEvents()
-      begun.ociLog?.close()
       for (const login of logins) login.cancel()
     },
   }

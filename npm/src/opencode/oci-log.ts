@@ -1,9 +1,9 @@
 /**
  * The log of those who have an `oci-auth.config.jsonc`: a file at a known place that begins when
- * the plugin is loaded, as that of `opencode-oci-oidc` does. The library writes into it, too. It is
- * cut before it has 10 MiB.
+ * the plugin is loaded, as that of `opencode-oci-oidc` does. The library writes into it, too, and
+ * begins a new file when it is full.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -19,17 +19,13 @@ type Level = (typeof LEVELS)[number]
 /** What the file may name otherwise than the library does. */
 const OTHER_NAMES: Readonly<Record<string, Level>> = { verbose: 'trace' }
 
-/** What is written until the next look must fit below 10 MiB: at level `trace`, 2,000 requests. */
-const LARGEST = 8 * 1024 * 1024
-/** What stays of a log that is cut: its end. */
-const KEPT = 4 * 1024 * 1024
-const LOOKS_EVERY_MS = 60_000
+const APPENDING =
+  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 export interface OciLog {
   /** What the library is to be told of it; nothing where it reads that itself. */
   options: { file: string } | undefined
   write(level: 'error' | 'warn' | 'info', text: string): void
-  close(): void
 }
 
 /** Where the log is where neither `log_file` nor PROVIDER_AUTH_LOG_FILE says: among OpenCode's. */
@@ -57,17 +53,12 @@ export async function openOciLog(
   if (level === 'none') return undefined
   const own = typeof chosen === 'string' && chosen.trim() !== '' ? expanded(chosen.trim(), dirname(source)) : undefined
   const file = env.PROVIDER_AUTH_LOG_FILE || own || ociLogFile(env)
-  // That of the variable is the log of all programs that use the library, and is not ours to cut.
-  const isCut = !env.PROVIDER_AUTH_LOG_FILE
-  if (isCut) cut(file)
-  const timer = isCut ? setInterval(cut, LOOKS_EVERY_MS, file).unref() : undefined
   const write: OciLog['write'] = (severity, line) => {
     if (LEVELS.indexOf(severity) <= LEVELS.indexOf(level)) append(file, severity, line)
   }
   return {
     options: file === ociLogFile(env) ? { file } : undefined,
     write,
-    close: () => clearInterval(timer),
   }
 }
 
@@ -92,30 +83,17 @@ function expanded(path: string, folder: string): string {
 }
 
 /** Adds a line in the form of the library's. A log that cannot be written stops no work. */
-function append(file: string, level: Level, text: string): void {
-  const line = `${new Date().toISOString()} ${level.toUpperCase().padStart(5)} opencode: ${text.replace(/\s*\n\s*/g, ' ')}\n`
-  using(file, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, (fd) => writeSync(fd, line))
-}
-
-/** Cuts a log that has grown, in place: others have it open and go on at its end. */
-function cut(file: string): void {
-  using(file, constants.O_RDWR, (fd) => {
-    const { size } = fstatSync(fd)
-    if (size <= LARGEST) return
-    const end = Buffer.alloc(KEPT)
-    const length = readSync(fd, end, 0, KEPT, size - KEPT)
-    const kept = end.subarray(end.indexOf('\n') + 1, length)
-    writeSync(fd, kept, 0, kept.length, 0)
-    ftruncateSync(fd, kept.length)
-  })
+function append(file: string, level: Level, message: string): void {
+  const line = JSON.stringify({ time: new Date().toISOString(), level, message, pid: process.pid, from: 'opencode' })
+  using(file, (fd) => writeSync(fd, `${line}\n`))
 }
 
 /** Opens a regular file, and no link: a log could be led anywhere by one. */
-function using(file: string, flags: number, use: (fd: number) => void): void {
+function using(file: string, use: (fd: number) => void): void {
   let fd: number | undefined
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-    fd = openSync(file, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0o600)
+    fd = openSync(file, APPENDING, 0o600)
     if (fstatSync(fd).isFile()) use(fd)
   } catch {
   } finally {

@@ -45,7 +45,7 @@ impl AccountService {
             Force::IfNeeded => Due::Stale,
         };
         let outcome = loop {
-            let outcome = self.refresher.refresh(&entry.view.id, due).await;
+            let outcome = self.refresher.refresh(&entry.view.id, due, None).await;
             self.store.reread(&vault).await?;
             if outcome.is_err() || force == Force::IfNeeded {
                 break outcome;

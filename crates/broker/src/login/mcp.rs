@@ -1,5 +1,6 @@
 //! Logins to MCP servers: of which provider, and as which client.
 
+use provider_auth_vault::line;
 use std::sync::Arc;
 
 use provider_auth_oauth::{Client, ClientAuth, Server, register, resource_uri};
@@ -268,7 +269,12 @@ impl LoginService {
                     self.store.note(&vault, &change).await;
                 }
                 Err(error) => {
-                    tracing::warn!(account = %entry.view.id, %error, "a client that may be gone is tried again at the next login");
+                    line!(
+                        WARN,
+                        account = entry.view.id,
+                        error = error,
+                        "a client that may be gone is tried again at the next login"
+                    );
                 }
             }
         }

@@ -17,6 +17,7 @@ mod remedy;
 mod run;
 mod store;
 
+use provider_auth_vault::{RecordId, line};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,10 +27,11 @@ use url::Url;
 
 use crate::config::mcp_server;
 use crate::error::BrokerError;
+use crate::limits;
+use crate::log::Shown;
 use crate::oauth_endpoints::OauthEndpoints;
 use crate::store::accounts::checked_name;
 use crate::store::{Account, Store};
-use crate::{limits, named};
 use deadline::{Deadline, LastAnswer};
 pub use deadline::{LoginProgress, LoginStep};
 use flow::LoginFlow;
@@ -112,9 +114,13 @@ impl LoginService {
         self.open.keep(number, login);
 
         let began = self.store.uptime();
-        tracing::info!(
-            login = number, provider = %made.provider.id, namespace = made.namespace,
-            method = made.method.as_str(), expires_at = named::time(expires_at),
+        line!(
+            INFO,
+            login = number,
+            provider = Shown(&made.provider.id),
+            namespace = Shown(&made.namespace),
+            method = made.method.as_str(),
+            expires_at = expires_at,
             "a login waits for its answer"
         );
         let client = made.is_registered().then(|| made.client.id.clone());
@@ -161,12 +167,18 @@ impl LoginService {
         began: Duration,
     ) {
         let took = self.store.uptime().saturating_sub(began);
-        tracing::info!(
-            login, provider = %made.provider.id, namespace = made.namespace,
+        line!(
+            INFO,
+            login = login,
+            provider = Shown(&made.provider.id),
+            namespace = Shown(&made.namespace),
             method = made.method.as_str(),
-            account = ended.as_ref().ok().map(|account| account.id.as_str()),
+            account = ended
+                .as_ref()
+                .ok()
+                .and_then(|account| account.id.parse::<RecordId>().ok()),
             error = ended.as_ref().err().map(BrokerError::code),
-            took_ms = u64::try_from(took.as_millis()).ok(),
+            took_ms = took,
             "a login ended"
         );
     }

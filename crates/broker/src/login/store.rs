@@ -1,5 +1,6 @@
 //! What a login brought, until it is an account: who it is, what the API takes, where it belongs.
 
+use provider_auth_vault::line;
 use std::sync::Arc;
 
 use provider_auth_oauth::{
@@ -113,7 +114,11 @@ impl LoginService {
         match userinfo(http, server, &tokens.access).await {
             Ok(profile) => identity(tokens, server, Some(&profile)),
             Err(error) => {
-                tracing::warn!(%error, "the provider does not say who signed in; the account is known by its label");
+                line!(
+                    WARN,
+                    error = error,
+                    "the provider does not say who signed in; the account is known by its label"
+                );
                 told
             }
         }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use provider_auth_policy::AccountId;
-use provider_auth_vault::{RecordId, Vault, VaultError};
+use provider_auth_vault::{RecordId, Vault, VaultError, line};
 use secrecy::SecretString;
 use serde_json::value::RawValue;
 
@@ -49,7 +49,12 @@ impl MigrationService {
                 }
                 Ok(_) => {}
                 Err(error @ (VaultError::Corrupt { .. } | VaultError::NewerFormat { .. })) => {
-                    tracing::warn!(record = %id, %error, "what cannot be read keeps what it holds");
+                    line!(
+                        WARN,
+                        record = id,
+                        error = error,
+                        "what cannot be read keeps what it holds"
+                    );
                 }
                 Err(error) => return Err(error.into()),
             }

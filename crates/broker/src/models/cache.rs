@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use provider_auth_policy::Timestamp;
-use provider_auth_vault::Vault;
+use provider_auth_vault::{Vault, line};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -52,7 +52,11 @@ impl Lists {
             lists: BTreeMap::new(),
         };
         let bytes = vault.read_cache(pool).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the kept lists of models cannot be read");
+            line!(
+                WARN,
+                error = error,
+                "the kept lists of models cannot be read"
+            );
             None
         });
         let read = bytes.and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
@@ -71,7 +75,7 @@ impl Lists {
         lists.forget_oldest();
         let bytes = serde_json::to_vec(&lists).expect("a list has only string keys");
         if let Err(error) = vault.write_cache(pool, &bytes) {
-            tracing::warn!(%error, "a list of models could not be kept");
+            line!(WARN, error = error, "a list of models could not be kept");
         }
     }
 

@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use provider_auth_policy::{Chance, Rule, Selection, SharedState, Timestamp, explain};
-use provider_auth_vault::Vault;
+use provider_auth_vault::{Vault, line};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -24,6 +24,7 @@ use crate::config::Provider;
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::limits;
+use crate::log::Shown;
 use crate::request::AuthRequest;
 use crate::request::RequestService;
 use crate::store::Store;
@@ -148,7 +149,12 @@ impl ModelService {
             Ok(kept) => Ok(listed(kept.clone(), Staleness::Fresh)),
             Err(error) => match lists.newest(&provider, &entitled.all) {
                 Some(kept) if is_out_of_reach(error) => {
-                    tracing::info!(provider = %provider.id, %error, "a list of models that was kept is served");
+                    line!(
+                        INFO,
+                        provider = Shown(&provider.id),
+                        error = error,
+                        "a list of models that was kept is served"
+                    );
                     Ok(listed(kept.clone(), Staleness::Stale))
                 }
                 _ => Err(BrokerError::Shared(error.clone())),

@@ -1,8 +1,9 @@
 //! Makes known what happened: to listeners of this process, to the counts of its pools, to its log,
 //! and to the calls that wait for an account.
 //!
-//! A log line of level `info` is something that a person may ask about later (a login, a refresh, a
-//! switch, a limit, an exhausted pool), one of level `debug` a decision about one request.
+//! A log line of level `warn` is something that a person must act on, one of level `info` something
+//! that a person may ask about later (a login, a refresh, a switch, a limit, an exhausted pool), one
+//! of level `debug` a decision about one request.
 
 mod events;
 mod figures;
@@ -11,11 +12,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use provider_auth_policy::{AccountId, Action, Reason, Rule, Timestamp};
+use provider_auth_vault::line;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::host::Clock;
-use crate::named;
+use crate::log::{Handle, Number, Shown};
 use figures::{Figures, PoolName};
 
 pub use events::{Event, EventKind, Events};
@@ -24,6 +26,8 @@ pub use figures::PoolFigures;
 /// What an event says besides who.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct About<'a> {
+    /// The request that it is about, for the log.
+    pub(crate) request: Option<Number>,
     pub(crate) model: Option<&'a str>,
     pub(crate) reason: Option<Reason>,
     pub(crate) until: Option<Timestamp>,
@@ -108,29 +112,31 @@ fn log(
     account: Option<&AccountId>,
     about: About<'_>,
 ) {
-    macro_rules! line {
+    macro_rules! event {
         ($level:ident, $text:literal) => {
-            tracing::$level!(
-                provider = %provider,
-                namespace = %namespace,
-                account = account.map(tracing::field::display),
-                model = about.model,
-                reason = about.reason.map(Reason::as_str),
-                rule = about.rule.map(Rule::as_str),
-                action = about.action.map(tracing::field::debug),
-                until = about.until.map(named::time),
-                attempt = about.attempt,
+            line!(
+                $level,
+                request = about.request,
+                provider = Shown(provider),
+                namespace = Shown(namespace),
+                account = account,
+                model = about.model.map(Shown),
+                reason = about.reason,
+                rule = about.rule,
+                action = about.action,
+                until = about.until,
+                attempt = about.attempt.map(Handle),
                 $text
             )
         };
     }
     match kind {
-        EventKind::AccountAdded => line!(info, "an account was stored"),
-        EventKind::AccountRemoved => line!(info, "an account was removed"),
-        EventKind::Exhausted => line!(info, "a request was refused: no account can serve it"),
-        EventKind::NeedsLogin => line!(info, "an account cannot serve until a person acts"),
-        EventKind::Chosen => line!(debug, "an account was chosen"),
-        EventKind::Waiting => line!(debug, "a request waits"),
+        EventKind::AccountAdded => event!(INFO, "an account was stored"),
+        EventKind::AccountRemoved => event!(INFO, "an account was removed"),
+        EventKind::Exhausted => event!(INFO, "a request was refused: no account can serve it"),
+        EventKind::NeedsLogin => event!(WARN, "an account cannot serve until a person acts"),
+        EventKind::Chosen => event!(DEBUG, "an account was chosen"),
+        EventKind::Waiting => event!(DEBUG, "a request waits"),
         // Where these are decided, a line says more: from whom a request switches, whom an answer
         // is charged to, how an exchange ended.
         EventKind::Cooldown

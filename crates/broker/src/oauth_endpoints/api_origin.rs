@@ -1,11 +1,13 @@
 //! Where a provider serves one account, if it says so in a token response.
 
 use provider_auth_oauth::{Server, Tokens, without_secrets};
+use provider_auth_vault::line;
 use serde_json::Value;
 use url::Url;
 
 use super::OauthEndpoints;
 use crate::config::{Origin, Provider};
+use crate::log::Shown;
 use crate::store::credential::Credential;
 
 impl OauthEndpoints {
@@ -24,7 +26,12 @@ impl OauthEndpoints {
             Ok(None) => {}
             // The token goes where the account was served before, and nowhere else.
             Err(host) => {
-                tracing::warn!(provider = %provider.id, %host, "the provider names an address outside its origins");
+                line!(
+                    WARN,
+                    provider = Shown(&provider.id),
+                    host = Shown(&host),
+                    "the provider names an address outside its origins"
+                );
             }
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use provider_auth_oauth::OauthError;
 use provider_auth_policy::{AccountId, AccountView, Response, Signals, stated_wait};
-use provider_auth_vault::{Pending, RecordGuard, Vault, VaultError};
+use provider_auth_vault::{Pending, RecordGuard, Vault, VaultError, line};
 
 use super::Refresher;
 use super::in_flight::{Due, RefreshOutcome};
@@ -17,7 +17,7 @@ use super::locked::Locked;
 use super::refusal::{has_ended, is_refusal};
 use crate::error::BrokerError;
 use crate::host::blocking;
-use crate::named;
+use crate::log::{Number, Shown};
 use crate::notifier::EventKind;
 use crate::store::accounts::record_id;
 use crate::store::credential::Credential;
@@ -26,10 +26,15 @@ use crate::store::unsaved::{Unsaved, clear_note};
 
 impl Refresher {
     /// One exchange, from the lock to the new record.
-    pub(super) async fn exchange(self: &Arc<Self>, id: &AccountId, due: Due) -> RefreshOutcome {
+    pub(super) async fn exchange(
+        self: &Arc<Self>,
+        number: Number,
+        id: &AccountId,
+        due: Due,
+    ) -> RefreshOutcome {
         let began = self.store.uptime();
         let before = self.generation(id);
-        let outcome = match self.try_exchange(id, due).await {
+        let outcome = match self.try_exchange(number, id, due).await {
             Ok(outcome) => outcome,
             // Another process takes long over it; nothing is wrong with the vault.
             Err(BrokerError::Vault(error @ VaultError::Busy { .. })) => RefreshOutcome::Postponed {
@@ -37,12 +42,18 @@ impl Refresher {
                 retry_at: None,
             },
             Err(error) => {
-                tracing::error!(account = %id, %error, "a token could not be renewed");
+                line!(
+                    ERROR,
+                    refresh = number,
+                    account = id,
+                    error = error,
+                    "a token could not be renewed"
+                );
                 RefreshOutcome::Broken(Arc::new(error))
             }
         };
         let took = self.store.uptime().saturating_sub(began);
-        self.log(id, due, before, &outcome, took);
+        self.log((number, id), due, before, &outcome, took);
         outcome
     }
 
@@ -56,7 +67,7 @@ impl Refresher {
     /// account's generation at the beginning.
     fn log(
         &self,
-        id: &AccountId,
+        (number, id): (Number, &AccountId),
         due: Due,
         before: Option<u64>,
         outcome: &RefreshOutcome,
@@ -74,25 +85,27 @@ impl Refresher {
             }
             RefreshOutcome::Broken(_) => ("failed", None, None),
         };
-        tracing::info!(
-            provider = entry.as_ref().map(|entry| entry.credential.provider.as_str()),
-            account = %id,
+        line!(
+            INFO,
+            refresh = number,
+            provider = entry
+                .as_ref()
+                .map(|entry| Shown(&entry.credential.provider)),
+            account = id,
             due = due.as_str(),
             outcome = ended,
-            why,
-            retry_at = retry_at.map(named::time),
-            generation,
-            expires_at = entry
-                .as_ref()
-                .and_then(|entry| entry.view.expires_at)
-                .map(named::time),
-            took_ms = u64::try_from(took.as_millis()).ok(),
+            why = why.map(Shown),
+            retry_at = retry_at,
+            generation = generation,
+            expires_at = entry.as_ref().and_then(|entry| entry.view.expires_at),
+            took_ms = took,
             "a refresh ended"
         );
     }
 
     async fn try_exchange(
         self: &Arc<Self>,
+        number: Number,
         id: &AccountId,
         due: Due,
     ) -> Result<RefreshOutcome, BrokerError> {
@@ -102,7 +115,7 @@ impl Refresher {
             return Ok(RefreshOutcome::Renewed);
         };
         let now = self.store.now();
-        if let Some(outcome) = self.known_outcome(id, due, &locked, now) {
+        if let Some(outcome) = self.known_outcome((number, id), due, &locked, now) {
             return Ok(outcome);
         }
         let Locked {

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::error::BrokerError;
 use crate::limits;
+use crate::log::Number;
 
 /// Why a token is to be renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,7 @@ pub(crate) type Outcome = watch::Receiver<Option<RefreshOutcome>>;
 /// One exchange under way.
 #[derive(Clone)]
 struct Exchange {
+    number: Number,
     due: Due,
     outcome: Outcome,
 }
@@ -79,22 +81,24 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    /// Joins the exchange of this account that is under way, or has `start` run a new one. What
-    /// `start` is given ends the exchange when it is dropped, also by a panic.
+    /// Joins the exchange of this account that is under way, or has `start` run a new one of this
+    /// number; returns the number of the one that is joined. What `start` is given ends the exchange
+    /// when it is dropped, also by a panic.
     pub(crate) fn join_or_start(
         self: &Arc<Self>,
         id: &AccountId,
-        due: Due,
+        (number, due): (Number, Due),
         start: impl FnOnce(UnderWay),
-    ) -> Outcome {
+    ) -> (Number, Outcome) {
         let mut under_way = self.under_way.lock();
         if let Some(exchange) = under_way.get(id) {
-            return exchange.outcome.clone();
+            return (exchange.number, exchange.outcome.clone());
         }
         let (tell, outcome) = watch::channel(None);
         under_way.insert(
             id.clone(),
             Exchange {
+                number,
                 due,
                 outcome: outcome.clone(),
             },
@@ -106,7 +110,7 @@ impl InFlight {
             },
             tell,
         });
-        outcome
+        (number, outcome)
     }
 
     /// Whether a background refresh may begin now; it may once in [`limits::BACKGROUND_PAUSE`].

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use provider_auth_policy::{
     AccountId, Freshness, Standing, Timestamp, clock_was_set_back, freshness,
 };
-use provider_auth_vault::{RecordGuard, RecordId, Vault};
+use provider_auth_vault::{RecordGuard, RecordId, Vault, line};
 
 use super::Refresher;
 use super::in_flight::{Due, RefreshOutcome};
 use crate::error::BrokerError;
 use crate::host::blocking;
-use crate::named;
+use crate::log::Number;
 use crate::store::credential::Credential;
 use crate::store::locks::read_locked;
 use crate::store::secret::{Secret, fingerprint};
@@ -65,7 +65,7 @@ impl Refresher {
     /// What is clear without asking the server.
     pub(super) fn known_outcome(
         &self,
-        id: &AccountId,
+        (number, id): (Number, &AccountId),
         due: Due,
         locked: &Locked,
         now: Timestamp,
@@ -86,18 +86,29 @@ impl Refresher {
             }
         };
         let asked = matches!(due, Due::Asked { .. }) && !newer;
-        tracing::debug!(
-            account = %id, due = due.as_str(), generation, ?freshness, newer,
+        line!(
+            DEBUG,
+            refresh = number,
+            account = id,
+            due = due.as_str(),
+            generation = generation,
+            freshness = freshness,
+            newer = newer,
             cut_short = pending.is_some(),
             "a refresh has the lock of its record"
         );
-        tracing::trace!(
-            account = %id,
-            obtained_at = credential.obtained_at().map(named::time),
-            expires_at = credential.expires_at().map(named::time),
-            earliest_refresh_at = earliest_refresh_at(credential).map(named::time),
-            standing = ?self.store.state.read(|state| state.standing(id, *generation)),
-            began_at = pending.map(named::time),
+        line!(
+            TRACE,
+            refresh = number,
+            account = id,
+            obtained_at = credential.obtained_at(),
+            expires_at = credential.expires_at(),
+            earliest_refresh_at = earliest_refresh_at(credential),
+            standing = self
+                .store
+                .state
+                .read(|state| state.standing(id, *generation)),
+            began_at = pending,
             "what a refresh was decided by"
         );
         let postponed = |why: &str, retry_at| {

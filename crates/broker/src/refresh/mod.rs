@@ -13,11 +13,12 @@ mod refusal;
 use std::sync::Arc;
 
 use provider_auth_policy::AccountId;
-use provider_auth_vault::RecordId;
+use provider_auth_vault::{RecordId, line};
 use tokio::runtime::Handle;
 
 use crate::error::BrokerError;
 use crate::limits;
+use crate::log::Number;
 use crate::oauth_endpoints::OauthEndpoints;
 use crate::store::Store;
 use crate::store::accounts::Entry;
@@ -64,13 +65,14 @@ impl Refresher {
     }
 
     /// Makes sure of a newer token than the one that `due` speaks of: joins the exchange under way,
-    /// or starts one.
+    /// or starts one. `request` is the one that waits for it.
     pub(crate) async fn refresh(
         self: &Arc<Self>,
         id: &AccountId,
         due: Due,
+        request: Option<Number>,
     ) -> Result<(), RefreshError> {
-        let mut outcome = self.join_or_start(id, due, &Handle::current());
+        let mut outcome = self.join_or_start(id, due, request, &Handle::current());
         let outcome = outcome
             .wait_for(Option::is_some)
             .await
@@ -104,19 +106,24 @@ impl Refresher {
     }
 
     /// Renews a token that still serves, behind the request that noticed.
-    pub(crate) fn refresh_behind(self: &Arc<Self>, entry: &Entry, runtime: &Handle) {
+    pub(crate) fn refresh_behind(
+        self: &Arc<Self>,
+        entry: &Entry,
+        request: Number,
+        runtime: &Handle,
+    ) {
         let id = &entry.view.id;
         if self.in_flight.may_begin(id, self.store.now()) {
-            drop(self.join_or_start(id, Due::Soon, runtime));
+            drop(self.join_or_start(id, Due::Soon, Some(request), runtime));
         }
     }
 
     /// Retries at once what processes that died left unfinished.
     fn recover(self: &Arc<Self>, cut_short: &[RecordId]) {
         for id in cut_short {
-            tracing::info!(account = %id, "a refresh was cut short; trying again");
+            line!(INFO, account = id, "a refresh was cut short; trying again");
             let id = AccountId::from(id.to_string());
-            drop(self.join_or_start(&id, Due::CutShort, &Handle::current()));
+            drop(self.join_or_start(&id, Due::CutShort, None, &Handle::current()));
         }
     }
 
@@ -132,14 +139,33 @@ impl Refresher {
             .is_ok()
     }
 
-    fn join_or_start(self: &Arc<Self>, id: &AccountId, due: Due, runtime: &Handle) -> Outcome {
-        self.in_flight.join_or_start(id, due, |under_way| {
-            let (refresher, id) = (self.clone(), id.clone());
-            // `close` waits for it at the end of the process.
-            runtime.spawn(async move {
-                let outcome = refresher.exchange(&id, due).await;
-                under_way.end(outcome);
+    fn join_or_start(
+        self: &Arc<Self>,
+        id: &AccountId,
+        due: Due,
+        request: Option<Number>,
+        runtime: &Handle,
+    ) -> Outcome {
+        let number = self.store.number('f');
+        let (joined, outcome) = self
+            .in_flight
+            .join_or_start(id, (number, due), |under_way| {
+                let (refresher, id) = (self.clone(), id.clone());
+                // `close` waits for it at the end of the process.
+                runtime.spawn(async move {
+                    let outcome = refresher.exchange(number, &id, due).await;
+                    under_way.end(outcome);
+                });
             });
-        })
+        line!(
+            DEBUG,
+            refresh = joined,
+            request = request,
+            account = id,
+            due = due.as_str(),
+            joined = joined != number,
+            "a refresh is asked for"
+        );
+        outcome
     }
 }

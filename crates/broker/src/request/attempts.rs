@@ -8,10 +8,12 @@ use provider_auth_policy::{AccountId, Reason, Request};
 
 use crate::config::Provider;
 use crate::limits::{ANSWERED_ATTEMPTS, ATTEMPT_LIFE};
+use crate::log::Number;
 
 /// One set of headers that was handed out.
 #[derive(Clone)]
 pub(crate) struct Attempt {
+    pub(crate) number: Number,
     pub(crate) request: Arc<Request>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) account: AccountId,

@@ -62,7 +62,11 @@ impl RequestService {
                 },
                 Step::Refresh(entry, due) => {
                     let began = self.store.uptime();
-                    match self.refresher.refresh(&entry.view.id, due).await {
+                    match self
+                        .refresher
+                        .refresh(&entry.view.id, due, Some(pending.number))
+                        .await
+                    {
                         Ok(()) => pending.renewed.push(entry.view.id.clone()),
                         Err(error) => {
                             // A server that did not answer has used up the caller's time already.

@@ -6,6 +6,7 @@ use provider_auth_policy::{
     AccountId, Freshness, Pool, Reason, Request, Rule, Selection, SharedState, Timestamp,
     cache_life, claim_probe, explain, freshness, pin_to_owner,
 };
+use provider_auth_vault::line;
 use tokio::runtime::Handle;
 use tracing::Level;
 
@@ -15,6 +16,7 @@ use super::pending::{AuthRequest, Lease, PendingRequest};
 use super::{PoolNow, RequestService, address};
 use crate::config::Provider;
 use crate::error::BrokerError;
+use crate::log::{Number, Shown};
 use crate::notifier::{About, EventKind};
 use crate::refresh::Due;
 use crate::refusal::LocalRefusal;
@@ -34,6 +36,7 @@ pub(super) enum Step {
 
 /// A request that is asked for, or retried.
 pub(super) struct Begun {
+    pub(super) number: Number,
     pub(super) request: Arc<Request>,
     pub(super) provider: Arc<Provider>,
     pub(super) retried: Option<(AccountId, Option<Reason>)>,
@@ -52,6 +55,7 @@ impl RequestService {
         let begun = self.begun(asked)?;
         let origin = self.destination(&begun.provider, &asked.url)?;
         Ok(PendingRequest {
+            number: begun.number,
             request: begun.request,
             provider: begun.provider,
             origin,
@@ -75,6 +79,7 @@ impl RequestService {
                 .get(handle)
                 .ok_or_else(|| BrokerError::unknown_attempt(handle))?;
             return Ok(Begun {
+                number: attempt.number,
                 request: attempt.request.clone(),
                 provider: attempt.provider.clone(),
                 retried: Some((attempt.account.clone(), attempt.failed_for)),
@@ -104,6 +109,7 @@ impl RequestService {
         .with_path(path_of(&asked.url));
         request.cache_life = asked.cache_ttl.as_deref().and_then(cache_life);
         Ok(Begun {
+            number: self.store.number('q'),
             request: Arc::new(request),
             provider,
             retried: None,
@@ -126,7 +132,7 @@ impl RequestService {
                 pin_to_owner(looked.pool, Arc::make_mut(&mut pending.request));
             }
             let selection = looked.indexes.select(looked.pool, &pending.request);
-            log_choice(looked.pool, &pending.request, &selection);
+            log_choice(looked.pool, pending, &selection);
             then(&looked, pending, selection)
         })
     }
@@ -245,7 +251,8 @@ impl RequestService {
             return Step::Refresh(entry.clone(), due);
         }
         if view.refreshable && freshness(view.expires_at, view.obtained_at, now) == Freshness::Due {
-            self.refresher.refresh_behind(entry, runtime);
+            self.refresher
+                .refresh_behind(entry, pending.number, runtime);
         }
         Step::Lend(self.lend(pending, entry, rule, now))
     }
@@ -268,6 +275,7 @@ impl RequestService {
             traffic.begin(account, now);
         }
         let kept = Attempt {
+            number: pending.number,
             request: pending.request.clone(),
             provider: pending.provider.clone(),
             account: account.clone(),
@@ -282,6 +290,7 @@ impl RequestService {
         }
         let pool = (&pending.request.provider, &pending.request.namespace);
         let about = About {
+            request: Some(pending.number),
             model: pending.request.model.as_deref(),
             attempt: Some(&attempt),
             rule: Some(rule),
@@ -292,13 +301,15 @@ impl RequestService {
             .tell(EventKind::Chosen, pool, Some(account), about);
         if is_switch {
             let from = pending.retried.as_ref();
-            tracing::info!(
-                provider = %pool.0,
-                namespace = %pool.1,
-                from = from.map(|(account, _)| tracing::field::display(account)),
-                reason = from.and_then(|(_, reason)| reason.map(Reason::as_str)),
-                to = %account,
-                model = about.model,
+            line!(
+                INFO,
+                request = pending.number,
+                provider = Shown(pool.0),
+                namespace = Shown(pool.1),
+                from = from.map(|(account, _)| account),
+                reason = from.and_then(|(_, reason)| *reason),
+                to = account,
+                model = about.model.map(Shown),
                 "a request switches to another account"
             );
             self.store
@@ -327,8 +338,12 @@ impl RequestService {
             ..
         } = &error
         {
-            tracing::info!(
-                provider = %pool.0, reason = refusal.reason.as_str(), cause = %refusal.message,
+            line!(
+                INFO,
+                request = pending.number,
+                provider = Shown(pool.0),
+                reason = refusal.reason,
+                cause = Shown(&refusal.message),
                 "a request was refused here"
             );
             self.store.notifier.tell(
@@ -336,6 +351,7 @@ impl RequestService {
                 pool,
                 account.as_ref(),
                 About {
+                    request: Some(pending.number),
                     model: pending.request.model.as_deref(),
                     reason: Some(match account {
                         Some(_) if refusal.reason.passes() => Reason::AccountBound,
@@ -351,21 +367,33 @@ impl RequestService {
 }
 
 /// Writes down what was chosen, and at level `trace` how each account of the pool stood.
-fn log_choice(pool: &Pool<'_>, request: &Request, selection: &Selection) {
-    tracing::debug!(
-        provider = %request.provider,
-        namespace = %request.namespace,
-        model = request.model.as_deref(),
+fn log_choice(pool: &Pool<'_>, pending: &PendingRequest, selection: &Selection) {
+    let (number, request) = (pending.number, &*pending.request);
+    line!(
+        DEBUG,
+        request = number,
+        provider = Shown(&request.provider),
+        namespace = Shown(&request.namespace),
+        model = request.model.as_deref().map(Shown),
         accounts = pool.roster.len(),
         attempts = request.attempts(),
         is_pinned = request.pin.is_some(),
         has_session = request.session.is_some(),
-        ?selection,
+        selection = selection,
         "a pool was asked for an account"
     );
     if tracing::enabled!(Level::TRACE) {
         for stood in &explain(pool, request, selection).accounts {
-            tracing::trace!(account = %stood.account, ?stood, "how an account stood");
+            line!(
+                TRACE,
+                request = number,
+                account = stood.account,
+                chance = stood.chance,
+                charged = stood.charged.as_ref().map(|(scope, _)| Shown(scope)),
+                status = stood.charged.as_ref().and_then(|(_, status)| *status),
+                used_percent = stood.used_percent,
+                "how an account stood"
+            );
         }
     }
 }

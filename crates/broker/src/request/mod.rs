@@ -65,13 +65,11 @@ pub(crate) struct PoolNow<'a> {
 
 impl RequestService {
     pub(crate) fn new(store: Arc<Store>, refresher: Arc<Refresher>) -> Arc<Self> {
-        let mut nonce = [0; 4];
-        store.host.entropy.fill(&mut nonce);
         Arc::new(Self {
-            store,
             refresher,
             traffic: Mutex::default(),
-            attempts: Mutex::new(Attempts::new(u32::from_le_bytes(nonce))),
+            attempts: Mutex::new(Attempts::new(store.process())),
+            store,
         })
     }
 

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use crate::config::{Origin, Provider, RequestRotation};
 use crate::error::BrokerError;
+use crate::log::Number;
 use crate::refresh::Due;
 use crate::store::accounts::Entry;
 use crate::store::secret::fingerprint;
@@ -109,6 +110,8 @@ pub struct LentCredential<'a> {
 
 /// A request on its way through the pool.
 pub(crate) struct PendingRequest {
+    /// Ties its log lines together, over all attempts.
+    pub(crate) number: Number,
     pub(crate) request: Arc<Request>,
     pub(crate) provider: Arc<Provider>,
     /// Where it goes; `None` for any origin of the provider's.

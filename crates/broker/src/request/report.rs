@@ -11,15 +11,17 @@ use provider_auth_policy::{
     AccountId, Action, Failure, KeptAnswer, OBSERVED_HEADERS, Reaction, Reason, Request, Response,
     SharedState, Timestamp, react,
 };
+use provider_auth_vault::line;
 use secrecy::ExposeSecret as _;
 use tokio::runtime::Handle;
 use tracing::Level;
 
 use super::RequestService;
 use crate::error::BrokerError;
+use crate::limits;
+use crate::log::{Handle as Attempt, Number, Shown};
 use crate::notifier::{About, EventKind};
 use crate::store::accounts::Entry;
-use crate::{limits, named};
 
 /// How an attempt ended.
 #[derive(Clone, Debug, Default)]
@@ -135,13 +137,13 @@ impl RequestService {
             (reaction, change)
         });
         attempt.failed_for = (reaction.reason != Reason::Ok).then_some(reaction.reason);
-        let request = attempt.request.clone();
+        let (number, request) = (attempt.number, attempt.request.clone());
         if reaction.action == Action::Deliver {
             attempts.settle(&report.attempt);
         }
         drop(attempts);
-        log(&request, &account, report, &reaction);
-        self.tell_of(&request, &account, report, &reaction);
+        log(number, &request, &account, report, &reaction);
+        self.tell_of((number, &request), &account, report, &reaction);
         let verdict = Verdict {
             action: reaction.action,
             delay: reaction.delay,
@@ -159,13 +161,14 @@ impl RequestService {
 
     fn tell_of(
         &self,
-        request: &Request,
+        (number, request): (Number, &Request),
         account: &AccountId,
         report: &Report,
         reaction: &Reaction,
     ) {
         let pool = (&request.provider, &request.namespace);
         let about = About {
+            request: Some(number),
             model: request.model.as_deref(),
             reason: Some(reaction.reason),
             until: reaction.cooldown_until,
@@ -200,6 +203,7 @@ impl RequestService {
         }
         for late in &reaction.late_charges {
             let about = |until, reason| About {
+                request: Some(number),
                 model: request.model.as_deref(),
                 reason: Some(reason),
                 until,
@@ -251,53 +255,80 @@ impl RequestService {
 
 /// Writes down why an attempt failed, and what is charged to whom; at level `trace` also by what it
 /// was judged.
-fn log(request: &Request, account: &AccountId, report: &Report, reaction: &Reaction) {
+fn log(
+    number: Number,
+    request: &Request,
+    account: &AccountId,
+    report: &Report,
+    reaction: &Reaction,
+) {
     let provider = &request.provider;
     let rests = reaction.cooldown.as_ref();
     if reaction.reason != Reason::Ok {
-        tracing::info!(
-            %provider, %account, attempt = report.attempt, status = report.status,
-            reason = reaction.reason.as_str(),
-            charged = rests.map(|(scope, _)| scope.to_string()),
-            until = rests.map(|(_, block)| named::time(block.until)),
+        line!(
+            INFO,
+            request = number,
+            provider = Shown(provider),
+            account = account,
+            attempt = Attempt(&report.attempt),
+            status = report.status,
+            reason = reaction.reason,
+            charged = rests
+                .map(|(scope, _)| scope.to_string())
+                .as_deref()
+                .map(Shown),
+            until = rests.map(|(_, block)| block.until),
             retries = reaction.action == Action::Retry,
             "an attempt failed"
         );
     }
-    tracing::debug!(
-        %provider, %account, attempt = report.attempt, model = request.model.as_deref(),
-        status = report.status, failure = ?report.failure, attempts = request.attempts(),
-        waited_ms = millis(request.time_waited()), delay_ms = millis(reaction.delay),
-        reason = reaction.reason.as_str(), action = ?reaction.action,
-        retry_at = reaction.retry_at.map(named::time),
+    line!(
+        DEBUG,
+        request = number,
+        provider = Shown(provider),
+        account = account,
+        attempt = Attempt(&report.attempt),
+        model = request.model.as_deref().map(Shown),
+        status = report.status,
+        failure = report.failure,
+        attempts = request.attempts(),
+        waited_ms = request.time_waited(),
+        delay_ms = reaction.delay,
+        reason = reaction.reason,
+        action = reaction.action,
+        retry_at = reaction.retry_at,
         "an answer was judged"
     );
     if tracing::enabled!(Level::TRACE) {
         let headers = OBSERVED_HEADERS
             .iter()
             .filter_map(|name| Some((*name, report.headers.get(*name)?)));
-        tracing::trace!(
-            attempt = report.attempt,
-            headers = ?headers.collect::<Vec<_>>(),
+        line!(
+            TRACE,
+            request = number,
+            attempt = Attempt(&report.attempt),
+            headers = Shown(&format!("{:?}", headers.collect::<Vec<_>>())),
             body_bytes = report.body.as_ref().map(String::len),
-            source = ?rests.map(|(_, block)| block.source),
+            source = rests.map(|(_, block)| block.source),
             "what an answer was judged by"
         );
     }
     for late in &reaction.late_charges {
         let rests = late.cooldown.as_ref();
-        tracing::info!(
-            %provider, account = %late.account,
-            reason = rests.map(|(_, block)| block.reason.as_str()),
-            charged = rests.map(|(scope, _)| scope.to_string()),
-            until = rests.map(|(_, block)| named::time(block.until)),
+        line!(
+            INFO,
+            request = number,
+            provider = Shown(provider),
+            account = late.account,
+            reason = rests.map(|(_, block)| block.reason),
+            charged = rests
+                .map(|(scope, _)| scope.to_string())
+                .as_deref()
+                .map(Shown),
+            until = rests.map(|(_, block)| block.until),
             "an account is charged: another one has served what it refused"
         );
     }
-}
-
-fn millis(span: Duration) -> u64 {
-    span.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 /// Keeps no answer that repeats the credential it was sent: the shared state holds no secret.

@@ -80,6 +80,7 @@ impl RequestService {
     ) {
         let pool = (&pending.request.provider, &pending.request.namespace);
         let about = About {
+            request: Some(pending.number),
             model: pending.request.model.as_deref(),
             until: Some(until),
             ..About::default()

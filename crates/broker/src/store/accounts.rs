@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 
 use provider_auth_policy::{AccountId, AccountKind, AccountView, Roster};
-use provider_auth_vault::{Record, RecordId, Stamp, Vault, VaultError};
+use provider_auth_vault::{Record, RecordId, Stamp, Vault, VaultError, line};
 
 use super::credential::Credential;
 use super::headers::HeaderSet;
@@ -99,7 +99,12 @@ impl Accounts {
                     | VaultError::Io { .. }
                     | VaultError::Unsafe { .. }),
                 ) => {
-                    tracing::warn!(account = %id, %error, "an account cannot be read; the others serve");
+                    line!(
+                        WARN,
+                        account = id,
+                        error = error,
+                        "an account cannot be read; the others serve"
+                    );
                     accounts.unreadable.push(id);
                 }
                 Err(error) => return Err(error),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use provider_auth_policy::AccountId;
-use provider_auth_vault::{RecordGuard, RecordId, Vault, VaultError};
+use provider_auth_vault::{RecordGuard, RecordId, Vault, VaultError, line};
 
 use super::Store;
 use super::credential::Credential;
@@ -54,7 +54,12 @@ impl Store {
         })
         .await;
         if let Err(error) = saved {
-            tracing::error!(account = %id, %error, "new tokens could not be written; they are tried again every second");
+            line!(
+                ERROR,
+                account = id,
+                error = error,
+                "new tokens could not be written; they are tried again every second"
+            );
             self.save_later(vault, id);
             return Err(error.into());
         }
@@ -72,7 +77,12 @@ impl Store {
     pub(super) fn save_all(&self, vault: &Vault) {
         for id in self.unsaved.ids() {
             if let Err(error) = self.save(vault, &id) {
-                tracing::error!(account = %id, %error, "new tokens could not be written before the end of the process");
+                line!(
+                    ERROR,
+                    account = id,
+                    error = error,
+                    "new tokens could not be written before the end of the process"
+                );
             }
         }
     }
@@ -94,7 +104,12 @@ impl Store {
         // The record is read before its generation is known, so that it never looks like an old
         // copy.
         if let Err(error) = self.reread_now(vault) {
-            tracing::warn!(account = %id, %error, "the renewed record cannot be read again yet");
+            line!(
+                WARN,
+                account = id,
+                error = error,
+                "the renewed record cannot be read again yet"
+            );
         }
         self.state
             .note(&provider_auth_policy::refreshed(&id, generation));

@@ -33,13 +33,14 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use provider_auth_policy::{SharedState, Timestamp};
-use provider_auth_vault::{Engine, RecordId, Vault, VaultError, default_engine};
+use provider_auth_vault::{Engine, RecordId, Vault, VaultError, default_engine, line};
 use tokio::runtime::Handle;
 
 use crate::config::{Inline, Settings};
 use crate::error::BrokerError;
 use crate::host::{Host, blocking};
 use crate::limits;
+use crate::log::{Number, Shown};
 use crate::notifier::{Events, Notifier};
 use accounts::Accounts;
 use change_detector::ChangeDetector;
@@ -74,6 +75,10 @@ pub(crate) struct Store {
     on_cut_short: OnceLock<Recover>,
     flush_due: AtomicBool,
     serial: AtomicU64,
+    /// Tells this process from others.
+    process: u32,
+    /// How many requests and refreshes it has numbered.
+    numbered: AtomicU64,
 }
 
 impl Store {
@@ -85,6 +90,8 @@ impl Store {
     ) -> Result<Arc<Self>, BrokerError> {
         let settings = crate::config::load(&*host.env, inline)?;
         let clock = host.clock.clone();
+        let mut process = [0; 4];
+        host.entropy.fill(&mut process);
         Ok(Arc::new(Self {
             host,
             notifier: Notifier::new(events, clock),
@@ -101,13 +108,19 @@ impl Store {
             on_cut_short: OnceLock::new(),
             flush_due: AtomicBool::new(false),
             serial: AtomicU64::new(0),
+            process: u32::from_le_bytes(process),
+            numbered: AtomicU64::new(0),
         }))
     }
 
     /// Writes down what is odd about the configuration; once the log is open.
     pub(crate) fn log_warnings(&self) {
         for warning in &self.settings().warnings {
-            tracing::warn!("{warning}");
+            line!(
+                WARN,
+                warning = Shown(warning),
+                "the configuration has something odd"
+            );
         }
     }
 
@@ -135,6 +148,20 @@ impl Store {
 
     pub(crate) fn next_serial(&self) -> u64 {
         self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Tells this process from others.
+    pub(crate) fn process(&self) -> u32 {
+        self.process
+    }
+
+    /// The next number, of a request or a refresh: `kind` is its letter.
+    pub(crate) fn number(&self, kind: char) -> Number {
+        Number {
+            kind,
+            process: self.process,
+            number: self.numbered.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     /// The accounts as last read.

@@ -5,7 +5,7 @@
 //! and as soon as one of them is removed, since it cannot be opened here to take that one out.
 
 use provider_auth_policy::AccountId;
-use provider_auth_vault::{RecordGuard, RecordId, Vault, VaultError};
+use provider_auth_vault::{RecordGuard, RecordId, Vault, VaultError, line};
 use serde::{Deserialize, Serialize};
 
 use super::credential::Credential;
@@ -64,7 +64,11 @@ pub(crate) fn forget_with(
 /// next look.
 pub(crate) fn settle(vault: &Vault) {
     if let Err(error) = try_settle(vault) {
-        tracing::warn!(%error, "the bundle of moved logins stays in the vault for now");
+        line!(
+            WARN,
+            error = error,
+            "the bundle of moved logins stays in the vault for now"
+        );
     }
 }
 

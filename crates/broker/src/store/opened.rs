@@ -8,7 +8,7 @@ use tokio::sync::MutexGuard;
 use super::Store;
 use super::opening::{Opened, looked_through};
 use crate::error::BrokerError;
-use crate::host::has_display;
+use crate::host::{has_display, logging};
 
 impl Store {
     /// Whether the vault is open, from when on the settings are fixed.
@@ -116,6 +116,8 @@ impl Store {
             self.marks.adopt(marks);
             *open = Some(vault.clone());
         }
+        // Its folder may just have been made.
+        logging::flush();
         self.recover(&cut_short);
         Ok(vault)
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use provider_auth_policy::refreshed;
 use provider_auth_vault::limits::{HIGH_WATER_RECORDS, HIGH_WATER_TIMEOUT};
-use provider_auth_vault::{HighWater, Vault};
+use provider_auth_vault::{HighWater, Vault, line};
 
 use super::accounts::{Accounts, Entry, record_id};
 use super::shared_state::StateCache;
@@ -45,7 +45,11 @@ impl HighWaterMarks {
             let highest = seen_here.max(self.mark_of(entry));
             let known = state.read(|state| state.stats(id).generation);
             if entry.view.generation < highest && known < highest {
-                tracing::warn!(account = %id, "its record is older than one that was seen before");
+                line!(
+                    WARN,
+                    account = id,
+                    "its record is older than one that was seen before"
+                );
                 state.note(&refreshed(id, highest));
             }
         }
@@ -71,7 +75,11 @@ impl HighWaterMarks {
             // Another process is at it.
             Ok(None) => {}
             Err(error) => {
-                tracing::debug!(%error, "the keychain does not take how far the records are");
+                line!(
+                    DEBUG,
+                    error = error,
+                    "the keychain does not take how far the records are"
+                );
                 *self.resting_until.lock() = uptime + limits::MARK_AGAIN;
             }
         }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 use provider_auth_policy::limits::CLOCK_JUMP;
 use provider_auth_policy::{Indexes, SharedState, Timestamp};
-use provider_auth_vault::{Stamp, Vault, VaultError};
+use provider_auth_vault::{Stamp, Vault, VaultError, line};
 
 /// This process's view of the shared state, and what it has not written yet.
 #[derive(Default)]
@@ -88,7 +88,11 @@ impl StateCache {
             }
             Err(error) => {
                 if !self.unreadable.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "the shared state cannot be read; what other processes find out is not seen");
+                    line!(
+                        WARN,
+                        error = error,
+                        "the shared state cannot be read; what other processes find out is not seen"
+                    );
                 }
                 None
             }
@@ -112,7 +116,11 @@ impl StateCache {
             Ok(()) => self.unwritable.store(false, Ordering::Relaxed),
             Err(error) => {
                 if !self.unwritable.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "the shared state could not be written; it is tried again with each change");
+                    line!(
+                        WARN,
+                        error = error,
+                        "the shared state could not be written; it is tried again with each change"
+                    );
                 }
             }
         }
@@ -179,7 +187,13 @@ fn parse(bytes: Option<&[u8]>) -> SharedState {
         return SharedState::default();
     };
     serde_json::from_slice(bytes).unwrap_or_else(|error| {
-        tracing::warn!(%error, "state.json cannot be read; cooldowns and counters start afresh");
+        line!(
+            WARN,
+            // The error itself could repeat what stands there.
+            line = error.line(),
+            column = error.column(),
+            "state.json cannot be read; cooldowns and counters start afresh"
+        );
         SharedState::default()
     })
 }

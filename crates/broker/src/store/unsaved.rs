@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
-use provider_auth_vault::{Pending, RecordGuard, RecordId, Vault, VaultError};
+use provider_auth_vault::{Pending, RecordGuard, RecordId, Vault, VaultError, line};
 
 use super::credential::Credential;
 
@@ -48,7 +48,12 @@ impl Unsaved {
             // Should this process die before the disk takes them, the next one must try at once.
             Err(_) => {
                 if let Err(error) = vault.set_pending(&self.guard, &self.note) {
-                    tracing::warn!(account = %self.guard.id(), %error, "the note of a refresh could not be put back");
+                    line!(
+                        WARN,
+                        account = self.guard.id(),
+                        error = error,
+                        "the note of a refresh could not be put back"
+                    );
                 }
             }
         }
@@ -88,6 +93,11 @@ impl UnsavedTokens {
 /// generation to be old.
 pub(crate) fn clear_note(vault: &Vault, guard: &RecordGuard) {
     if let Err(error) = vault.clear_pending(guard) {
-        tracing::warn!(account = %guard.id(), %error, "the note of a finished refresh could not be removed");
+        line!(
+            WARN,
+            account = guard.id(),
+            error = error,
+            "the note of a finished refresh could not be removed"
+        );
     }
 }

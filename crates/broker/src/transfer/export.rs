@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use provider_auth_policy::{AccountId, Standing, refreshed};
-use provider_auth_vault::{RecordGuard, Vault, VaultError, is_guessable, seal_bundle};
+use provider_auth_vault::{RecordGuard, Vault, VaultError, is_guessable, line, seal_bundle};
 use secrecy::SecretString;
 
 use super::content::{Bundle, Item};
@@ -172,7 +172,12 @@ impl TransferService {
                     for login in &leaving[..moved.len()] {
                         let restored = vault.replace(&login.guard, &login.credential.plaintext());
                         if let Err(error) = restored {
-                            tracing::error!(account = %login.id, %error, "a login that was to be moved could not be kept");
+                            line!(
+                                ERROR,
+                                account = login.id,
+                                error = error,
+                                "a login that was to be moved could not be kept"
+                            );
                         }
                     }
                     return Err(error.into());

@@ -12,8 +12,8 @@ use crate::arguments::{Options, Text, shown_files};
 use crate::errors::to_js;
 use crate::promises::{Promised, call, later};
 use crate::results::{
-    ClaimedProviders, ConfigReport, KeyCheck, ModelList, ProjectTrust, ProviderSummary, list,
-    plain_value,
+    ClaimedProviders, ConfigReport, KeyCheck, LogFile, ModelList, ProjectTrust, ProviderSummary,
+    list, plain_value,
 };
 
 /// `wait` is the number under which `endWait` ends this call's waiting.
@@ -60,6 +60,11 @@ pub fn inspect_config(env: &Env) -> Result<Promised<'_>> {
     later(env, async {
         Ok(ConfigReport::from(global::inspect_config().await))
     })
+}
+
+#[napi(catch_unwind)]
+pub fn log_files(env: &Env) -> Result<Promised<'_>> {
+    later(env, async { Ok(list::<LogFile, _>(global::log_files()?)) })
 }
 
 /// What a text of JSON with comments and trailing commas holds, read as our config files are.

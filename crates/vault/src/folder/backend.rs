@@ -148,7 +148,12 @@ impl Backend for FolderBackend {
         let dir = self.paths.dir().to_owned();
         for folder in [dir, self.paths.records(), self.paths.cache()] {
             if let Err(error) = self.store.sweep(&folder) {
-                tracing::debug!(folder = %folder.display(), %error, "leftovers could not be swept");
+                crate::line!(
+                    DEBUG,
+                    folder = folder,
+                    error = error,
+                    "leftovers could not be swept"
+                );
             }
         }
     }

@@ -96,7 +96,11 @@ impl Store for Disk {
             ));
         }
         if platform::tighten(&opened, &metadata)? {
-            tracing::warn!(file = %file.display(), "others could read this file; its mode is now 0600");
+            crate::line!(
+                WARN,
+                file = file,
+                "others could read this file; its mode is now 0600"
+            );
         }
         let mut content = Vec::with_capacity(metadata.len() as usize);
         opened

@@ -109,7 +109,11 @@ impl Vault {
         match self.kept_marks(limits::HIGH_WATER_TIMEOUT) {
             Ok(marks) => marks.unwrap_or_default(),
             Err(error) => {
-                tracing::debug!(%error, "the keychain does not say how far the records were");
+                crate::line!(
+                    DEBUG,
+                    error = error,
+                    "the keychain does not say how far the records were"
+                );
                 HighWater::default()
             }
         }

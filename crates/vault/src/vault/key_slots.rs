@@ -81,10 +81,18 @@ impl Vault {
         let context = self.unlock_context();
         let finder = KeyFinder::new(&context.options, self.backend.host_disk());
         if let Err(error) = finder.forget_in_keychain(&before.vault) {
-            tracing::warn!(%error, "the keychain keeps an entry that opens nothing any more");
+            crate::line!(
+                WARN,
+                error = error,
+                "the keychain keeps an entry that opens nothing any more"
+            );
         }
         if let Err(error) = self.forget_high_water() {
-            tracing::debug!(%error, "the keychain keeps marks of a vault that has no key there any more");
+            crate::line!(
+                DEBUG,
+                error = error,
+                "the keychain keeps marks of a vault that has no key there any more"
+            );
         }
     }
 }

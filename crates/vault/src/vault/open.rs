@@ -53,7 +53,12 @@ impl Vault {
         let vault = Self::with_key(backend, entropy, options, unlocked)?;
         vault.resume_rotation();
         if let Err(error) = vault.seal_moved() {
-            tracing::warn!(dir = %vault.dir().display(), %error, "the bundle of an earlier version could not be sealed");
+            crate::line!(
+                WARN,
+                dir = vault.dir(),
+                error = error,
+                "the bundle of an earlier version could not be sealed"
+            );
         }
         Ok(vault)
     }
@@ -62,7 +67,10 @@ impl Vault {
         options: Options,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, VaultError> {
-        tracing::warn!("the vault is in memory: every login ends with this process");
+        crate::line!(
+            WARN,
+            "the vault is in memory: every login ends with this process"
+        );
         let backend = Arc::new(Memory::default()).prepare(&options)?;
         let wrapping_key = WrappingKey {
             key: Key::random(&*entropy),
@@ -82,7 +90,8 @@ impl Vault {
         unlocked: Unlocked,
     ) -> Result<Self, VaultError> {
         if unlocked.key_source == KeySource::Keyfile {
-            tracing::warn!(
+            crate::line!(
+                WARN,
                 "the vault key is in a file: anyone who can read that file and the vault's folder can read every login"
             );
         }

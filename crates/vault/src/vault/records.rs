@@ -235,7 +235,12 @@ impl Vault {
         let file = self.backend.read_record(id)?.unwrap_or_default();
         let generation = RecordHeader::parse(&file).map_or(0, |header| header.generation);
         self.backend.set_record_aside(guard, generation)?;
-        tracing::warn!(%id, generation, "a damaged record was set aside");
+        crate::line!(
+            WARN,
+            id = id,
+            generation = generation,
+            "a damaged record was set aside"
+        );
         Ok(())
     }
 }

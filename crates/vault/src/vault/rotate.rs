@@ -60,7 +60,12 @@ impl Vault {
             .next_epoch(rewrapped, &*self.entropy)
             .map_err(|why| header_error(why, self.header_name(), old.key_source))?;
         self.change_header(&header, &data_key)?;
-        tracing::info!(dir = %self.dir().display(), epoch = header.epoch, "the vault has a new data key");
+        crate::line!(
+            INFO,
+            dir = self.dir(),
+            epoch = header.epoch,
+            "the vault has a new data key"
+        );
         self.forget_old_headers();
         self.move_records(InUse::Wait)
     }
@@ -77,7 +82,12 @@ impl Vault {
             Err(error) => Err(error),
         };
         if let Err(error) = moved {
-            tracing::debug!(dir = %self.dir().display(), %error, "a rotation could not be finished");
+            crate::line!(
+                DEBUG,
+                dir = self.dir(),
+                error = error,
+                "a rotation could not be finished"
+            );
         }
     }
 
@@ -105,7 +115,11 @@ impl Vault {
     /// out since.
     pub(super) fn forget_old_headers(&self) {
         if let Err(error) = self.backend.remove_headers_aside() {
-            tracing::warn!(%error, "an old header stays in the folder quarantine: remove it");
+            crate::line!(
+                WARN,
+                error = error,
+                "an old header stays in the folder quarantine: remove it"
+            );
         }
     }
 

@@ -168,8 +168,12 @@ pub(super) fn create(
     let wrapping_key = KeyFinder::new(options, backend.host_disk()).make(&vault, entropy)?;
     let unlocked = Unlocked::new((vault, 1), wrapping_key, Key::random(entropy), entropy);
     write_first_header(backend, &unlocked.file)?;
-    let key_id = unlocked.header.key_id();
-    tracing::info!(dir = %backend.dir().display(), key_source = %unlocked.key_source, key_id, "vault created");
+    crate::line!(
+        INFO,
+        dir = backend.dir(),
+        key_source = unlocked.key_source,
+        "vault created"
+    );
     Ok(unlocked)
 }
 
@@ -210,7 +214,12 @@ pub(super) fn write_header(backend: &dyn Backend, file: &[u8]) -> Result<(), Vau
 pub(super) fn tidy(backend: &dyn Backend, unlocked: &Unlocked) {
     backend.sweep();
     if let Err(error) = renew_backup(backend, unlocked) {
-        tracing::debug!(dir = %backend.dir().display(), %error, "the header's backup could not be renewed");
+        crate::line!(
+            DEBUG,
+            dir = backend.dir(),
+            error = error,
+            "the header's backup could not be renewed"
+        );
     }
 }
 
@@ -244,7 +253,11 @@ pub(super) fn restore_header(backend: &dyn Backend, backup: &Unlocked) -> Result
     }
     backend.write_document(Document::Header, &backup.file)?;
     if !is_whole {
-        tracing::warn!(dir = %backend.dir().display(), "the vault's header was damaged; its backup took its place");
+        crate::line!(
+            WARN,
+            dir = backend.dir(),
+            "the vault's header was damaged; its backup took its place"
+        );
     }
     Ok(())
 }

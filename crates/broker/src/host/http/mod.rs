@@ -10,6 +10,7 @@ mod proxy;
 #[cfg(test)]
 mod tests;
 
+use provider_auth_vault::line;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -187,7 +188,11 @@ fn tls(extra_roots: Option<&Path>) -> Result<(ClientConfig, bool), rustls::Error
         // machine.
         Err(error) => {
             has_roots = false;
-            tracing::warn!(%error, "the system's certificates cannot be used: no https server is trusted");
+            line!(
+                WARN,
+                error = error,
+                "the system's certificates cannot be used: no https server is trusted"
+            );
             config.with_root_certificates(RootCertStore::empty())
         }
     };
@@ -213,7 +218,12 @@ fn read_certificates(
 
 fn certificates(file: &Path) -> Vec<CertificateDer<'static>> {
     read_certificates(file).unwrap_or_else(|error| {
-        tracing::warn!(file = %file.display(), %error, "the extra certificates cannot be used");
+        line!(
+            WARN,
+            file = file,
+            error = error,
+            "the extra certificates cannot be used"
+        );
         Vec::new()
     })
 }

@@ -22,6 +22,7 @@ mod port_tests;
 #[cfg(test)]
 mod tests;
 
+use provider_auth_vault::line;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
@@ -144,7 +145,11 @@ impl CallbackServer {
                     (Reply::Denied(denied.to_string()), Err(denied))
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "a callback was refused; the login stays open");
+                    line!(
+                        DEBUG,
+                        error = error,
+                        "a callback was refused; the login stays open"
+                    );
                     let _ = reply.send(Reply::Refused(error_code(&query)));
                     continue;
                 }
