@@ -50,7 +50,7 @@ export function merged(files: LogLine[][]): LogLine[] {
   return lines.sort((one, other) => one.at - other.at)
 }
 
-/** `14:03:27.512 WARN  an account cannot serve … provider=acme`, with the day where `day` is not it. */
+/** `2026-11-27 14:03:27.512 WARN  an account cannot serve … provider=acme`. */
 export function worded({ at, level, message, fields }: LogLine, colour: Colours): string {
   const name = level.toUpperCase().padEnd(5)
   const rest = fields.map(([key, value]) => colour.dim(`${visible(key)}=`) + quoted(value))
@@ -59,7 +59,7 @@ export function worded({ at, level, message, fields }: LogLine, colour: Colours)
 
 function quoted(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value)
-  return /^[^\s"=]+$/.test(text) ? visible(text) : JSON.stringify(visible(text))
+  return /^[^\s"=]+$/.test(text) ? visible(text) : `"${visible(text).replaceAll('"', '\\"')}"`
 }
 
 function painted(level: string, { red, yellow, cyan, dim }: Colours): (text: string) => string {

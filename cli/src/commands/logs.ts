@@ -1,4 +1,5 @@
 /** `logs`: the lines of the log files by time, and those that come. */
+import { existsSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { visible } from '../../../npm/src/trust.js'
 import { fault, usage } from '../faults.js'
@@ -35,6 +36,8 @@ export async function run({ options, out }: Call<Options>): Promise<void> {
     out.say('nothing is logged: the log level is none')
     return
   }
+  if (file !== undefined && !follow && ![file, before(file)].some((name) => existsSync(name)))
+    throw fault({ message: `there is no log at ${file}`, next: 'provider-auth logs --path, for where the log is' })
   const print = (lines: LogLine[]): void => {
     const wanted = lines.filter((line) => isWanted(line, { level, since }))
     const text = wanted.map((line) => `${out.json ? line.raw : worded(line, out.colour)}\n`).join('')

@@ -90,8 +90,9 @@ impl Vault {
         unlocked: Unlocked,
     ) -> Result<Self, VaultError> {
         if unlocked.key_source == KeySource::Keyfile {
+            // At each start, and as the user asked for it: no warning.
             crate::line!(
-                WARN,
+                INFO,
                 "the vault key is in a file: anyone who can read that file and the vault's folder can read every login"
             );
         }

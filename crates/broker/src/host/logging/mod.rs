@@ -187,6 +187,16 @@ impl Sink {
         }
     }
 
+    /// Whether the warnings have this one already. What is odd about a configuration is so at each
+    /// start of a process, and would drive out all others.
+    fn is_known(&self, line: &[u8]) -> bool {
+        let line = str::from_utf8(line).unwrap_or_default();
+        let Some(at) = line.find(",\"warning\":").filter(|_| self.needs.is_some()) else {
+            return false;
+        };
+        std::fs::read_to_string(self.file.path()).is_ok_and(|text| text.contains(&line[at..]))
+    }
+
     fn drain(&mut self) {
         let is_there = |folder: &PathBuf| {
             std::fs::symlink_metadata(folder).is_ok_and(|metadata| metadata.is_dir())
@@ -195,7 +205,7 @@ impl Sink {
             return;
         }
         while let Some(line) = self.waiting.front() {
-            if self.file.append(line).is_err() {
+            if !self.is_known(line) && self.file.append(line).is_err() {
                 break;
             }
             self.waiting.pop_front();
