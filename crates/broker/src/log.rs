@@ -97,3 +97,57 @@ loggable!(Reason, Rule => |value| value.as_str());
 loggable!(Path => |value| display(value.display()));
 loggable!(Timestamp => |value| display(named::rfc3339(*value)));
 loggable!(Duration => |value| u64::try_from(value.as_millis()).unwrap_or(u64::MAX));
+
+#[cfg(test)]
+mod tests {
+    use std::marker::PhantomData;
+
+    use secrecy::SecretString;
+    use url::Url;
+
+    use super::*;
+
+    struct Type<T: ?Sized>(PhantomData<T>);
+
+    /// What holds of every type that has nothing better.
+    trait Otherwise {
+        const IS_LOGGABLE: bool = false;
+    }
+
+    impl<T: ?Sized> Otherwise for T {}
+
+    impl<T: Loggable + ?Sized> Type<T> {
+        const IS_LOGGABLE: bool = true;
+    }
+
+    #[test]
+    fn no_secret_address_or_text_of_unknown_origin_may_stand_in_a_line() {
+        const {
+            assert!(Type::<AccountId>::IS_LOGGABLE);
+            assert!(Type::<Option<Shown<'static>>>::IS_LOGGABLE);
+            assert!(!Type::<SecretString>::IS_LOGGABLE);
+            assert!(!Type::<Option<SecretString>>::IS_LOGGABLE);
+            assert!(!Type::<Url>::IS_LOGGABLE);
+            assert!(!Type::<String>::IS_LOGGABLE);
+            assert!(!Type::<str>::IS_LOGGABLE);
+            assert!(!Type::<Vec<u8>>::IS_LOGGABLE);
+            assert!(!Type::<serde_json::Value>::IS_LOGGABLE);
+            assert!(!Type::<serde_json::Error>::IS_LOGGABLE);
+        }
+    }
+
+    #[test]
+    fn what_is_shown_has_lost_what_looks_private_and_a_handle_is_one_or_nothing() {
+        let shown = |text| Shown(text).to_string();
+        assert_eq!(shown("gpt-5.1-codex"), "gpt-5.1-codex");
+        assert!(!shown("ada@example.com sk-ant-api03-S3CRETS3CRET").contains("S3CRET"));
+        assert_eq!(Handle("0000002a-1-ff").to_string(), "0000002a-1-ff");
+        assert_eq!(Handle("0000002a-1-S3CRET").to_string(), "");
+        let number = Number {
+            kind: 'q',
+            process: 42,
+            number: 255,
+        };
+        assert_eq!(number.to_string(), "0000002a-qff");
+    }
+}

@@ -16,6 +16,10 @@ use crate::{KeySource, RecordId, VaultError};
 /// Nothing is looked at while nothing listens.
 #[macro_export]
 #[doc(hidden)]
+#[expect(
+    clippy::crate_in_macro_def,
+    reason = "each crate knows its own types: see `Loggable`"
+)]
 macro_rules! line {
     ($level:ident, $($field:ident = $value:expr,)* $text:literal) => {
         $crate::__line::event!(

@@ -261,3 +261,43 @@ impl Subscriber for Lines {
 
     fn exit(&self, _: &Id) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(file: &Path) -> String {
+        std::fs::read_to_string(file).unwrap_or_default()
+    }
+
+    #[test]
+    fn warnings_wait_for_the_vault_and_a_little_of_them_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("vault");
+        let file = dir.join("log.jsonl");
+        let mut ring = Sink::ring(file.clone(), &dir);
+        ring.take(Level::INFO, b"no warning\n");
+        for number in 0..=limits::LOG_WAITING {
+            ring.take(Level::WARN, format!("{number}\n").as_bytes());
+        }
+        assert!(!dir.exists());
+        std::fs::create_dir_all(dir.join("lock")).unwrap();
+        ring.drain();
+        let expect: String = (1..=limits::LOG_WAITING)
+            .map(|number| format!("{number}\n"))
+            .collect();
+        assert_eq!(read(&file), expect);
+    }
+
+    #[test]
+    fn a_warning_about_the_configuration_is_kept_once() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("lock")).unwrap();
+        let file = folder.path().join("log.jsonl");
+        let odd = |pid, warning| format!("{{\"pid\":{pid},\"warning\":\"{warning}\"}}\n");
+        for (pid, warning) in [(1, "one"), (2, "one"), (2, "other")] {
+            Sink::ring(file.clone(), folder.path()).take(Level::WARN, odd(pid, warning).as_bytes());
+        }
+        assert_eq!(read(&file), odd(1, "one") + &odd(2, "other"));
+    }
+}
