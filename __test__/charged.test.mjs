@@ -180,10 +180,10 @@ test('the log names the cause of each failure, what is charged, and why a reques
   const lines = readFileSync(file, 'utf8').split('\n')
   const failed = lines.filter((line) => line.includes('an attempt failed'))
   assert.equal(failed.length, 2)
-  for (const said of [ids[0], 'status=401', 'reason="token_expired"', 'charged="/v1/models"']) {
+  for (const said of [ids[0], '"status":401', '"reason":"token_expired"', '"charged":"/v1/models"']) {
     assert.ok(failed[0].includes(said), `${said}: ${failed[0]}`)
   }
   const [here] = lines.filter((line) => line.includes('a request was refused here'))
-  assert.ok(here.includes('reason="token_expired"') && here.includes('refuses the credentials'), here)
+  assert.ok(here.includes('"reason":"token_expired"') && here.includes('refuses the credentials'), here)
   assert.ok(!lines.some((line) => line.includes('key-lo')))
 })

@@ -61,6 +61,11 @@ impl LogFile {
         Ok(())
     }
 
+    /// Closes the file until the next line: one that is open keeps its disk from being unmounted.
+    pub fn close(&mut self) {
+        self.open = None;
+    }
+
     /// Adds a line, which ends with a line break.
     pub fn append(&mut self, line: &[u8]) -> Result<(), PrivateFileError> {
         self.open()?;

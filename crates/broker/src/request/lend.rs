@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use provider_auth_policy::{
-    AccountId, Freshness, Pool, Reason, Request, Rule, Selection, SharedState, Timestamp,
-    cache_life, claim_probe, explain, freshness, pin_to_owner,
+    AccountId, Freshness, Reason, Request, Rule, Selection, SharedState, Timestamp, cache_life,
+    claim_probe, explain, freshness, pin_to_owner,
 };
 use provider_auth_vault::line;
 use tokio::runtime::Handle;
-use tracing::Level;
 
 use super::attempts::Attempt;
 use super::no_account::no_account;
 use super::pending::{AuthRequest, Lease, PendingRequest};
-use super::{PoolNow, RequestService, address};
+use super::{PoolNow, RequestService, address, lines};
 use crate::config::Provider;
 use crate::error::BrokerError;
 use crate::log::{Number, Shown};
@@ -132,7 +131,7 @@ impl RequestService {
                 pin_to_owner(looked.pool, Arc::make_mut(&mut pending.request));
             }
             let selection = looked.indexes.select(looked.pool, &pending.request);
-            log_choice(looked.pool, pending, &selection);
+            lines::chosen(looked.pool, pending, &selection);
             then(&looked, pending, selection)
         })
     }
@@ -300,18 +299,7 @@ impl RequestService {
             .notifier
             .tell(EventKind::Chosen, pool, Some(account), about);
         if is_switch {
-            let from = pending.retried.as_ref();
-            line!(
-                INFO,
-                request = pending.number,
-                provider = Shown(pool.0),
-                namespace = Shown(pool.1),
-                from = from.map(|(account, _)| account),
-                reason = from.and_then(|(_, reason)| *reason),
-                to = account,
-                model = about.model.map(Shown),
-                "a request switches to another account"
-            );
+            lines::switched(pending, account);
             self.store
                 .notifier
                 .tell(EventKind::Rotated, pool, Some(account), about);
@@ -363,38 +351,6 @@ impl RequestService {
             );
         }
         error
-    }
-}
-
-/// Writes down what was chosen, and at level `trace` how each account of the pool stood.
-fn log_choice(pool: &Pool<'_>, pending: &PendingRequest, selection: &Selection) {
-    let (number, request) = (pending.number, &*pending.request);
-    line!(
-        DEBUG,
-        request = number,
-        provider = Shown(&request.provider),
-        namespace = Shown(&request.namespace),
-        model = request.model.as_deref().map(Shown),
-        accounts = pool.roster.len(),
-        attempts = request.attempts(),
-        is_pinned = request.pin.is_some(),
-        has_session = request.session.is_some(),
-        selection = selection,
-        "a pool was asked for an account"
-    );
-    if tracing::enabled!(Level::TRACE) {
-        for stood in &explain(pool, request, selection).accounts {
-            line!(
-                TRACE,
-                request = number,
-                account = stood.account,
-                chance = stood.chance,
-                charged = stood.charged.as_ref().map(|(scope, _)| Shown(scope)),
-                status = stood.charged.as_ref().and_then(|(_, status)| *status),
-                used_percent = stood.used_percent,
-                "how an account stood"
-            );
-        }
     }
 }
 

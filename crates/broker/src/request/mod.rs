@@ -24,6 +24,7 @@ mod attempts;
 mod destination;
 mod headers;
 mod lend;
+mod lines;
 mod no_account;
 mod pending;
 mod report;

@@ -210,6 +210,10 @@ impl Sink {
             }
             self.waiting.pop_front();
         }
+        if self.needs.is_some() {
+            // Warnings are rare, and the vault's disk is not to be held.
+            self.file.close();
+        }
     }
 }
 
