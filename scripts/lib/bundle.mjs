@@ -76,8 +76,9 @@ function isThere(name) {
   }
 }
 function loaded() {
-  const [file, ...others] = [...files, ...packages]
-  if (file === undefined || others.length > 0 || process.env.NAPI_RS_NATIVE_LIBRARY_PATH) return undefined
+  const named = process.env.NAPI_RS_NATIVE_LIBRARY_PATH
+  const [file, ...others] = named ? [named] : [...files, ...packages]
+  if (file === undefined || others.length > 0) return undefined
   try {
     return require(file)
   } catch {
