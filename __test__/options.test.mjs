@@ -43,6 +43,11 @@ const SLIPS = {
   startLogin: [(slip) => library.startLogin({ provider, ...slip }), { loginhint: 'ada' }, 'loginHint'],
   listAccounts: [(slip) => library.listAccounts(slip), { providr: 'desk' }, 'provider'],
   addApiKey: [(slip) => library.addApiKey({ provider, apiKey: 'key-of-nobody', ...slip }), { lable: 'work' }, 'label'],
+  checkApiKey: [
+    (slip) => library.checkApiKey({ provider, apiKey: 'key-of-nobody', ...slip }),
+    { apikey: 'S3CRET' },
+    'apiKey',
+  ],
   updateAccount: [(slip) => library.updateAccount(id, slip), { enable: false }, 'enabled'],
   removeAccount: [(slip) => library.removeAccount(id, slip), { revok: true }, 'revoke'],
   refreshAccount: [(slip) => library.refreshAccount(id, slip), { froce: true }, 'force'],

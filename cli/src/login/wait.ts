@@ -4,7 +4,7 @@ import { readHidden } from '../../../npm/src/opencode/read-key.js'
 import { visible } from '../../../npm/src/trust.js'
 import { interrupted } from '../faults.js'
 import { span } from '../words.js'
-import { type StatusLine, showStatus } from './status-line.js'
+import { showStatus } from './status-line.js'
 
 const DOING = {
   exchanging: 'The answer has come; the server is asked for the tokens',
@@ -28,10 +28,12 @@ export async function finished(
 ): Promise<Account> {
   const over = new AbortController()
   const status = quiet ? undefined : showStatus(() => lineOf(session), createLook(session))
+  // That a paste is not the right one is told with `--quiet` too.
+  const say = status?.say ?? ((text: string) => void process.stderr.write(`${text}\n`))
   const reading = isPasted ? createReader(over.signal, () => status?.rejoin()) : undefined
   try {
     const ends = [session.finish()]
-    if (reading !== undefined) ends.push(byPaste(session, reading.line, status, over.signal))
+    if (reading !== undefined) ends.push(byPaste(session, reading.line, say, over.signal))
     return await Promise.race(ends)
   } finally {
     over.abort()
@@ -83,7 +85,7 @@ function createReader(signal: AbortSignal, rejoin: () => void): Reader {
 async function byPaste(
   session: LoginSession,
   line: Reader['line'],
-  status: StatusLine | undefined,
+  say: (text: string) => void,
   over: AbortSignal,
 ): Promise<Account> {
   for (;;) {
@@ -97,12 +99,12 @@ async function byPaste(
     if (read.end === 'entered' && code === '') continue
     try {
       if (code !== '') return await session.finish(code)
-      status?.say('That is too long for an address. Paste it once more.')
+      say('That is too long for an address. Paste it once more.')
     } catch (error) {
       // Where the login itself has ended, the race is over in this turn.
       await new Promise(setImmediate)
       if ((error as AuthError).code !== 'LOGIN_FAILED' || over.aborted) throw error
-      status?.say(`${visible((error as Error).message)}. Paste it once more.`)
+      say(`${visible((error as Error).message)}. Paste it once more.`)
     }
   }
 }
