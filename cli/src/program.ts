@@ -14,6 +14,15 @@ import { runs } from './run.js'
 import { endAtSignals, isTerminal, leave } from './terminal.js'
 import { VERSION } from './version.js'
 
+/** As the help lists them. */
+const TOPICS: [topic: string, ...adds: ((program: Command) => void)[]][] = [
+  ['Accounts', addLogin, addAccounts],
+  ['Requests', addRequests],
+  ['Configuration', addProject],
+  ['Vault', addVault],
+  ['Help', addHealth, addLogs, addCompletion],
+]
+
 /** The whole command line, with every command and option. */
 export function createProgram(): Command {
   const program = new Command('provider-auth')
@@ -28,7 +37,10 @@ export function createProgram(): Command {
     'after',
     '\nWithout a command, in a terminal: the screen of accounts. With --plain the same\nin lines, for screen readers and simple terminals.\n',
   )
-  for (const add of [addLogin, addAccounts, addRequests, addProject, addVault, addHealth, addLogs, addCompletion]) add(program)
+  for (const [topic, ...adds] of TOPICS) {
+    program.commandsGroup(`${topic}:`)
+    for (const add of adds) add(program)
+  }
   program
     .command('screen', { hidden: true })
     .option('--plain', 'a screen without redraws')
