@@ -31,7 +31,10 @@ export interface ConfigureOptions {
   allowNetworkFs?: boolean
   /** Inline configuration, merged over the files: same shape as `config.jsonc`. */
   config?: Config
-  /** Log level and file; default `PROVIDER_AUTH_LOG` / `PROVIDER_AUTH_LOG_FILE`, else `warn` and no file. */
+  /**
+   * Log level and file; default `PROVIDER_AUTH_LOG` / `PROVIDER_AUTH_LOG_FILE`, else `warn` and no file. Warnings and errors
+   * also go to a small file in the vault's folder (see `logFiles`), unless the level is `none`.
+   */
   log?: { level?: LogLevel; file?: string }
 }
 
@@ -42,7 +45,7 @@ export type KeySource = 'auto' | 'keychain' | 'env' | 'passphrase' | 'keyfile' |
  *
  * - `none`: nothing
  * - `error`: what went wrong for good, such as new tokens that the disk does not take
- * - `warn`: what is odd, such as unknown keys of the configuration or a damaged record
+ * - `warn`: what is odd, such as unknown keys of the configuration or a damaged record, and accounts that need a person
  * - `info`: logins, refreshes, switches and exhausted pools: which account, why, how they ended, how long they took
  * - `debug`: each decision about a request or a refresh, with its inputs
  * - `trace`: what each decision was made of: how every account of the pool stood, the limits that an answer told of

@@ -12,9 +12,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { assertFits, command, failure, startCommand } from './support/cli.mjs'
+import { assertFits, COMMAND, command, failure } from './support/cli.mjs'
 import { createSandbox } from './support/sandbox.mjs'
-import { hasTmux } from './support/tmux.mjs'
+import { hasTmux, startTerminal } from './support/tmux.mjs'
 
 const sandbox = createSandbox({
   name: 'cli-logs',
@@ -178,10 +178,16 @@ test('the library begins a new file when one is full, and logs reads on over bot
 })
 
 test('in a terminal, Ctrl-C ends --follow', { skip: !hasTmux }, async () => {
+  mkdirSync(sandbox.vaultDir, { recursive: true, mode: 0o700 })
   write(ring, line('2026-01-15T10:00:00.000Z', 'warn', 'there', { account: '01M8' }))
-  const terminal = await startCommand(sandbox, ['logs', '--follow'])
+  // A shell says how the command has ended.
+  const script = 'trap : INT; "$@"; echo "ended with $?"; exec sleep 600'
+  const terminal = await startTerminal('/bin/sh', ['-c', script, 'sh', process.execPath, COMMAND, 'logs', '--follow'], {
+    cwd: sandbox.work,
+    env: sandbox.env,
+  })
   after(terminal.close)
   await terminal.shows(/WARN {2}there/)
   await terminal.press('C-c')
-  await terminal.shows(/Pane is dead \(status 130/)
+  await terminal.shows(/ended with 130/)
 })
