@@ -128,7 +128,7 @@ async fn bearer(broker: &Arc<Broker>, account: &Account) -> Outcome<String> {
     let asked = AuthRequest {
         provider: account.provider.clone(),
         namespace: Some(account.namespace.clone()),
-        url: origin.ok_or("no origin")?.clone(),
+        url: Some(origin.ok_or("no origin")?.clone()),
         account: Some(account.id.clone()),
         ..AuthRequest::default()
     };

@@ -61,7 +61,7 @@ async fn pool(
     let asked = AuthRequest {
         provider: provider.to_owned(),
         namespace: Some(namespace.to_owned()),
-        url: format!("{origin}/"),
+        url: Some(format!("{origin}/")),
         ..AuthRequest::default()
     };
     let explained = match requests.explain(&asked).await {

@@ -100,7 +100,7 @@ impl ModelService {
         address: &Url,
     ) -> Result<Answer, BrokerError> {
         let mut request = AuthRequest {
-            url: address.to_string(),
+            url: Some(address.to_string()),
             ..request.clone()
         };
         loop {
@@ -111,7 +111,7 @@ impl ModelService {
                 .lists
                 .send(get(
                     lease.headers(),
-                    lease.url.as_deref().unwrap_or(&request.url),
+                    lease.url.as_deref().unwrap_or(address.as_str()),
                 )?)
                 .await;
             let verdict = self.requests.report(&report(&lease, &outcome)).await?;

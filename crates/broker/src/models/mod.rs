@@ -118,7 +118,7 @@ impl ModelService {
         let request = AuthRequest {
             provider: provider.id.to_string(),
             namespace: Some(namespace.to_owned()),
-            url: address.to_string(),
+            url: Some(address.to_string()),
             account: wanted.account.clone(),
             ..AuthRequest::default()
         };

@@ -71,9 +71,9 @@ impl RequestService {
     pub(super) fn destination(
         &self,
         provider: &Provider,
-        url: &str,
+        url: Option<&str>,
     ) -> Result<Option<Origin>, BrokerError> {
-        if !url.is_empty() {
+        if let Some(url) = url {
             return self.allowed_origin(provider, url).map(Some);
         }
         match provider.origins.is_empty() {

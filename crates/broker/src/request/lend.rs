@@ -52,13 +52,13 @@ impl RequestService {
     /// The request that is asked for, or retried, on its way to where its URL says.
     pub(crate) fn pending(&self, asked: &AuthRequest) -> Result<PendingRequest, BrokerError> {
         let begun = self.begun(asked)?;
-        let origin = self.destination(&begun.provider, &asked.url)?;
+        let origin = self.destination(&begun.provider, asked.url.as_deref())?;
         Ok(PendingRequest {
             number: begun.number,
             request: begun.request,
             provider: begun.provider,
             origin,
-            url: asked.url.clone(),
+            url: asked.url.clone().unwrap_or_default(),
             retried: begun.retried,
             explain: asked.explain,
             trace: None,
@@ -105,7 +105,7 @@ impl RequestService {
             pin.cloned(),
         )
         .with_item(asked.bound_by.clone())
-        .with_path(path_of(&asked.url));
+        .with_path(asked.url.as_deref().map(path_of).unwrap_or_default());
         request.cache_life = asked.cache_ttl.as_deref().and_then(cache_life);
         Ok(Begun {
             number: self.store.number('q'),

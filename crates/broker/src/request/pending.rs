@@ -21,8 +21,8 @@ pub struct AuthRequest {
     pub provider: String,
     /// Pool within the provider.
     pub namespace: Option<String>,
-    /// The URL about to be called; empty for any that the provider's credentials may go to.
-    pub url: String,
+    /// The URL about to be called; `None` for any that the provider's credentials may go to.
+    pub url: Option<String>,
     /// Model asked for.
     pub model: Option<String>,
     /// Name of the conversation.

@@ -4,7 +4,7 @@ use provider_auth_broker::{AuthRequest, Filter};
 use provider_auth_policy::AccountKind;
 use serde_json::{Value, json};
 
-use crate::world::{World, bearer, request};
+use crate::world::{API, World, bearer};
 
 const SERVER: &str = "https://mcp.notes.example";
 
@@ -46,9 +46,9 @@ async fn an_mcp_server_that_is_named_as_a_provider_gets_nothing_of_it() {
     let world = World::new();
     record(&world, 4, mcp("acme"));
     let process = world.process();
-    check(&process, "acme", &request().url, Err("ORIGIN_NOT_ALLOWED")).await;
+    check(&process, "acme", API, Err("ORIGIN_NOT_ALLOWED")).await;
     process.add_key("a").await;
-    check(&process, "acme", &request().url, Ok("S3CRET-key-a")).await;
+    check(&process, "acme", API, Ok("S3CRET-key-a")).await;
 }
 
 async fn check(
@@ -59,7 +59,7 @@ async fn check(
 ) {
     let asked = AuthRequest {
         provider: provider.to_owned(),
-        url: url.to_owned(),
+        url: Some(url.to_owned()),
         ..AuthRequest::default()
     };
     let lent = process.headers(&asked).await;

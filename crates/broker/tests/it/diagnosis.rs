@@ -130,7 +130,7 @@ async fn of_a_pool_that_rests_it_is_told_until_when_and_why() {
     );
     let why = rests.why.as_ref().unwrap();
     assert!(
-        why.starts_with(&format!("{id} rests and serves again in 10 min (")),
+        why.starts_with(&format!("{id} rests and serves again in 10 min")),
         "{why}"
     );
 }

@@ -10,7 +10,7 @@ const GATEWAY: &str = "https://gateway.example";
 
 fn to(url: &str) -> AuthRequest {
     AuthRequest {
-        url: format!("{url}/v1/chat"),
+        url: Some(format!("{url}/v1/chat")),
         ..request()
     }
 }

@@ -291,7 +291,7 @@ async fn a_credential_without_a_url_is_one_that_may_go_to_some_origin_of_the_pro
     let process = world.process();
     process.add_key("a").await;
     let anywhere = AuthRequest {
-        url: String::new(),
+        url: None,
         ..request()
     };
     let lease = process.headers(&anywhere).await.unwrap();

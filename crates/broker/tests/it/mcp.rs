@@ -77,7 +77,7 @@ pub(crate) async fn log_in(process: &Process) -> String {
 pub(crate) async fn lend(process: &Process, url: &str) -> Result<String, &'static str> {
     let asked = AuthRequest {
         provider: "notes".to_owned(),
-        url: url.to_owned(),
+        url: Some(url.to_owned()),
         ..AuthRequest::default()
     };
     let lent = process.headers(&asked).await;

@@ -92,7 +92,7 @@ async fn accounts(process: &Process) -> usize {
 async fn sent(process: &Process, provider: &str, url: &str) -> Vec<(String, String)> {
     let asked = AuthRequest {
         provider: provider.to_owned(),
-        url: url.to_owned(),
+        url: Some(url.to_owned()),
         ..AuthRequest::default()
     };
     let lease = process.headers(&asked).await.unwrap();

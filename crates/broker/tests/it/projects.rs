@@ -128,7 +128,7 @@ async fn trust_ends_when_the_file_changes_and_its_accounts_wait_for_it() {
     // Trusted again, what was made before stays with the places that were shown then.
     trust(&changed).await;
     let evil = AuthRequest {
-        url: "https://evil.example/v1".to_owned(),
+        url: Some("https://evil.example/v1".to_owned()),
         ..request()
     };
     assert_eq!(
@@ -404,7 +404,7 @@ async fn what_is_only_said_of_the_choice_holds_for_accounts_that_define_their_pr
     }
     let asked = AuthRequest {
         provider: "notes".to_owned(),
-        url: format!("{server}/mcp"),
+        url: Some(format!("{server}/mcp")),
         ..AuthRequest::default()
     };
     for label in ["a", "b"] {
@@ -427,7 +427,7 @@ async fn what_is_only_said_of_the_choice_holds_for_accounts_that_define_their_pr
             .any(|(name, _)| name == "authorization")
     );
     let evil = AuthRequest {
-        url: "https://evil.example/mcp".to_owned(),
+        url: Some("https://evil.example/mcp".to_owned()),
         ..asked
     };
     assert_eq!(
@@ -444,7 +444,7 @@ async fn an_origin_that_only_the_project_names_is_refused_by_its_file() {
     let process = world.process();
     let asked = |url: &str| AuthRequest {
         provider: "openai".to_owned(),
-        url: url.to_owned(),
+        url: Some(url.to_owned()),
         ..AuthRequest::default()
     };
     let code = async |url| process.headers(&asked(url)).await.err().unwrap().code();

@@ -20,7 +20,7 @@ async fn a_url_outside_the_origins_gets_no_credential() {
         "https://evil.example/https://api.acme.example/",
     ] {
         let asked = AuthRequest {
-            url: url.to_owned(),
+            url: Some(url.to_owned()),
             ..request()
         };
         assert_eq!(
@@ -31,7 +31,7 @@ async fn a_url_outside_the_origins_gets_no_credential() {
     }
     for url in ["", "/v1", "api.acme.example"] {
         let asked = AuthRequest {
-            url: url.to_owned(),
+            url: Some(url.to_owned()),
             ..request()
         };
         assert_eq!(
@@ -45,7 +45,7 @@ async fn a_url_outside_the_origins_gets_no_credential() {
         "HTTPS://API.ACME.EXAMPLE:443/x?y#z",
     ] {
         let asked = AuthRequest {
-            url: url.to_owned(),
+            url: Some(url.to_owned()),
             ..request()
         };
         process.headers(&asked).await.unwrap();
@@ -72,7 +72,7 @@ async fn a_configuration_that_names_other_places_gets_no_credential() {
         let id = world.process().log_in("ann").await;
         let process = world.process_with(config(changes.clone()));
         let asked = AuthRequest {
-            url: url.to_owned(),
+            url: Some(url.to_owned()),
             ..request()
         };
         let before = world.server.requests();
@@ -110,7 +110,7 @@ async fn more_origins_change_nothing_for_the_old_ones() {
     ));
     process.lend().await.unwrap();
     let elsewhere = AuthRequest {
-        url: "https://eu.acme.example/v1".to_owned(),
+        url: Some("https://eu.acme.example/v1".to_owned()),
         ..request()
     };
     assert_eq!(

@@ -283,7 +283,7 @@ pub(crate) fn config(changes: Value) -> Value {
 pub(crate) fn request() -> AuthRequest {
     AuthRequest {
         provider: "acme".to_owned(),
-        url: API.to_owned(),
+        url: Some(API.to_owned()),
         ..AuthRequest::default()
     }
 }

@@ -42,18 +42,15 @@ const SOURCE_ACTIONS: &[(&str, SourceAction)] = &[
 
 impl<'env> Options<'env> {
     pub(crate) fn auth_request(&self) -> Read<AuthRequest> {
-        self.request_to(self.needed_text("url").and_then(address)?)
+        self.request_to(Some(self.needed_text("url")?))
     }
 
     /// The same of a request that need not say where it goes.
     pub(crate) fn request_anywhere(&self) -> Read<AuthRequest> {
-        self.request_to(match self.text("url")? {
-            Some(url) => address(url)?,
-            None => String::new(),
-        })
+        self.request_to(self.text("url")?)
     }
 
-    fn request_to(&self, url: String) -> Read<AuthRequest> {
+    fn request_to(&self, url: Option<String>) -> Read<AuthRequest> {
         let retry_of = self.text("retryOf")?;
         Ok(AuthRequest {
             provider: self.needed_text("provider")?,
@@ -234,14 +231,6 @@ impl<'env> Options<'env> {
             allow_network_fs: self.flag("allowNetworkFs")?,
             config,
         })
-    }
-}
-
-/// A URL that is there.
-pub(crate) fn address(url: String) -> Read<String> {
-    match url.is_empty() {
-        true => Err(expected("url", "an absolute URL")),
-        false => Ok(url),
     }
 }
 

@@ -12,7 +12,7 @@ use provider_auth_broker::{
 };
 
 use super::in_wait;
-use crate::arguments::{Options, Text, address, known, served_report};
+use crate::arguments::{Options, Text, known, served_report};
 use crate::errors::to_js;
 use crate::promises::{Promised, call};
 use crate::results::{
@@ -56,7 +56,7 @@ pub fn auth_headers_now(
         Ok(AuthRequest {
             provider: provider.needed("provider")?,
             namespace: namespace.optional("namespace")?,
-            url: url.needed("url").and_then(address)?,
+            url: Some(url.needed("url")?),
             model: model.optional("model")?,
             session: session.optional("session")?,
             cache_ttl: cache_ttl.optional("cacheTtl")?,

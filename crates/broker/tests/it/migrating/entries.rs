@@ -115,7 +115,7 @@ async fn a_login_of_an_unknown_client_serves_until_its_token_ends() {
     pass(3601).await;
     let asked = AuthRequest {
         provider: "anthropic".to_owned(),
-        url: url.to_owned(),
+        url: Some(url.to_owned()),
         ..AuthRequest::default()
     };
     assert_eq!(
