@@ -253,7 +253,7 @@ pub(crate) async fn pass(seconds: u64) {
 /// Gives what was just started the time to come to where it waits, on whatever thread. No test
 /// passes or fails by it: without it, another order of events is tested.
 pub(crate) async fn let_others_run() {
-    for _ in 0..200 {
+    for _ in 0..1_000 {
         tokio::task::spawn_blocking(std::thread::yield_now)
             .await
             .unwrap();
