@@ -1,12 +1,8 @@
 /** The command line of the command as built: what commands there are. */
-import { readdirSync } from 'node:fs'
-
-const FOLDER = new URL('../../npm/dist/cli/', import.meta.url)
+import program from '../../npm/dist/cli/program.js'
 
 /** Every command that is not hidden: `{ name, command }`, the name as typed (`key slot add`). */
 export async function everyCommand() {
-  const [file] = readdirSync(FOLDER).filter((name) => /^program-\w+\.js$/.test(name))
-  const { createProgram } = await import(new URL(file, FOLDER))
   const below = (command, words) =>
     command
       .createHelp()
@@ -16,7 +12,7 @@ export async function everyCommand() {
         const name = [...words, one.name()]
         return [{ name: name.join(' '), command: one }, ...below(one, name)]
       })
-  return below(createProgram(), [])
+  return below(program.createProgram(), [])
 }
 
 /** Those that do something: no other commands are below them. */

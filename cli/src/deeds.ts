@@ -6,7 +6,7 @@ import { recall } from '../../npm/src/opencode/remembered.js'
 import { mayServe } from '../../npm/src/opencode/status.js'
 import { moveAccount, type Place } from '../../npm/src/order.js'
 import { fullName } from './accounts.js'
-import { EXIT, fault, faultOf } from './faults.js'
+import { EXIT, fault, faultOf, usage } from './faults.js'
 import { clearCooldowns, listAccounts, poolStatus, refreshAccount, removeAccount, updateAccount } from './library.js'
 
 /** How many tokens are renewed at the same time: each is a request, often to the same host. */
@@ -111,8 +111,7 @@ export function exitOf(failed: Refreshed['failed']): number {
 /** Refuses a move among accounts that never serve in turn. */
 export function checkPeers(account: Account, other: Account, all: readonly Account[]): void {
   const [name, otherName] = [fullName(account, all), fullName(other, all)]
-  if (account.id === other.id)
-    throw fault({ code: 'USAGE', exit: EXIT.usage, message: `${name} is the account itself` })
+  if (account.id === other.id) throw usage(`${name} is the account itself`, 'provider-auth help move')
   if (!isOf(account)(other))
     throw fault({
       code: 'USAGE',

@@ -1,6 +1,7 @@
 /** What went wrong, in the terms of the command: what happened, why, what to do next, and the exit code. */
 import type { CommanderError } from 'commander'
 import type { AuthError } from '../../index.js'
+import { inCommands } from './calls.js'
 
 export const EXIT = {
   done: 0,
@@ -51,7 +52,7 @@ export function usageFault({ code, message: said }: CommanderError): Fault {
     code: 'USAGE',
     exit: EXIT.usage,
     message: what,
-    next: [...suggestion, 'provider-auth help shows what there is'].join(' ').replace(/^\(|\)(?= |$)/g, ''),
+    next: [...suggestion, 'provider-auth help, for the list of commands'].join(' ').replace(/^\(|\)(?= |$)/g, ''),
   }
 }
 
@@ -62,7 +63,7 @@ export function faultOf(error: unknown): Fault {
   const remedy = REMEDIES[code as string]?.({ ...thrown, message, provider: provider ?? '<provider>' })
   return {
     code: code ?? 'FAILED',
-    message,
+    message: inCommands(message),
     exit: EXIT.failed,
     ...remedy,
     ...(provider !== undefined && { provider }),
@@ -86,20 +87,54 @@ const failed =
 
 /** The exit code and the next step, by the library's code. */
 const REMEDIES: Record<string, Remedy> = {
-  INVALID_CONFIG: failed('provider-auth config check'),
-  PROJECT_NOT_TRUSTED: failed('provider-auth trust'),
+  INVALID_CONFIG: failed('provider-auth config check for every fault, then provider-auth config edit'),
+  PROJECT_NOT_TRUSTED: failed('provider-auth trust, which shows what the file wants, and asks'),
   INVALID_ARGUMENT: () => ({ exit: EXIT.usage }),
-  UNKNOWN_PROVIDER: failed('provider-auth login, for the list of providers'),
+  UNKNOWN_PROVIDER: ({ provider: name }) => ({
+    exit: EXIT.failed,
+    next: `configure it: provider-auth config edit; or sign in to an MCP server: provider-auth login ${name === '<provider>' ? '<name>' : name} --resource <url>; those that are known: provider-auth config show --all`,
+  }),
   UNKNOWN_ACCOUNT: failed('provider-auth accounts, for the list of accounts'),
-  NO_ACCOUNT: ({ provider }) => ({ exit: EXIT.needsLogin, next: `provider-auth login ${provider}` }),
+  NO_ACCOUNT: ({ provider, accountId }) => ({
+    exit: EXIT.needsLogin,
+    next: accountId === undefined ? `provider-auth login ${provider}` : `provider-auth enable ${accountId}`,
+  }),
   NEEDS_LOGIN: ({ provider }) => ({ exit: EXIT.needsLogin, next: `provider-auth login ${provider}` }),
-  EXHAUSTED: ({ provider }) => ({ exit: EXIT.nothingServes, next: `provider-auth explain ${provider}` }),
+  EXHAUSTED: ({ provider }) => ({
+    exit: EXIT.nothingServes,
+    next: `provider-auth explain ${provider}, for who serves when; or add an account: provider-auth login ${provider}`,
+  }),
   REFRESH_FAILED: () => ({ exit: EXIT.nothingServes, next: 'provider-auth doctor --online' }),
-  ORIGIN_NOT_ALLOWED: failed('provider-auth config show, for the origins of each provider'),
+  ORIGIN_NOT_ALLOWED: ({ provider, message }) => ({
+    exit: EXIT.failed,
+    // Where the account was made for another place, the message names what makes it anew.
+    next: /sign in|add the key again/.test(message)
+      ? (/provider-auth login[^;,]*/.exec(inCommands(message))?.[0] ?? `provider-auth login ${provider}`)
+      : 'provider-auth config show, for the origins of each provider; add one: provider-auth config edit',
+  }),
+  CLIENT_ID_REQUIRED: ({ provider }) => ({
+    exit: EXIT.failed,
+    next: `add your client: provider-auth config edit; or an API key: provider-auth login ${provider} --with-token`,
+  }),
+  CALLBACK_PORT_BUSY: ({ provider }) => ({
+    exit: EXIT.failed,
+    next: `end that program, or: provider-auth login ${provider} --method paste`,
+  }),
   LOGIN_CANCELLED: () => ({ exit: EXIT.interrupted }),
-  ABORTED: () => ({ exit: EXIT.interrupted }),
-  LOGIN_TIMEOUT: ({ provider }) => ({ exit: EXIT.failed, next: `provider-auth login ${provider}` }),
-  VAULT_LOCKED: closed('unlock the keychain, and try again'),
+  ABORTED: () => ({ exit: EXIT.interrupted, next: 'run the command again' }),
+  LOGIN_TIMEOUT: ({ provider }) => ({
+    exit: EXIT.failed,
+    next: `provider-auth login ${provider}, with a larger --timeout if that was too short`,
+  }),
+  LOGIN_DENIED: ({ provider }) => ({
+    exit: EXIT.failed,
+    next: `allow it on the page of the provider: provider-auth login ${provider}`,
+  }),
+  LOGIN_FAILED: ({ provider }) => ({
+    exit: EXIT.failed,
+    next: `provider-auth login ${provider}; if it fails again, provider-auth doctor --online`,
+  }),
+  VAULT_LOCKED: closed('unlock the keychain, and try again; provider-auth key status tells the ways to the key'),
   KEYCHAIN_TIMEOUT: closed('provider-auth doctor'),
   KEYCHAIN_UNAVAILABLE: ({ message }) => {
     // The library lists what a program can set; here a command does it.
@@ -111,8 +146,20 @@ const REMEDIES: Record<string, Remedy> = {
   },
   VAULT_KEY_MISSING: closed('provider-auth key status'),
   VAULT_KEY_MISMATCH: closed('provider-auth key status'),
-  KEY_EXISTS: failed('provider-auth key rotate for a new key, provider-auth key slot add for a further way to it'),
-  VAULT_CORRUPT: failed('provider-auth doctor'),
-  VAULT_IO: failed('provider-auth doctor'),
-  NETWORK: failed('provider-auth doctor --online'),
+  KEY_EXISTS: failed(
+    'provider-auth key rotate for a new key, provider-auth key slot add <source> for a further way to it',
+  ),
+  // Neither locked nor without a key: what is damaged ends with 1, in `doctor` too.
+  VAULT_CORRUPT: failed('provider-auth doctor, for what is damaged and what can be done'),
+  VAULT_IO: ({ message }) => ({ exit: EXIT.failed, next: afterRefusal(message) }),
+  NETWORK: failed('provider-auth doctor --online, for which host cannot be reached and why'),
+}
+
+/** What to do where the system does not let the vault be read or written. */
+function afterRefusal(message: string): string {
+  if (/no space left|disk full|not enough space|quota exceeded|os error (?:28|112|122)\b/i.test(message))
+    return 'make room on the disk, and run the command again; provider-auth doctor tells how much is free'
+  if (/read-only|permission denied|access is denied|not safe for a vault/i.test(message))
+    return 'make the folder yours and writable: provider-auth doctor --fix mends modes'
+  return 'provider-auth doctor'
 }

@@ -2,6 +2,7 @@
 import type { Account, PoolStatus, ProviderSummary, Trace, TracedAccount } from '../../index.js'
 import { span, when } from '../../npm/src/opencode/tui/lines.js'
 import { preferred } from '../../npm/src/order.js'
+import { inCommands } from './calls.js'
 import { explain } from './library.js'
 import { cut } from './text.js'
 
@@ -85,7 +86,7 @@ function whyIt(account: Account, trace: Trace, { accounts }: PoolStatus, now: nu
 }
 
 function whyNone({ outcome, accounts: traced, refusal }: Trace, { accounts }: PoolStatus, now: number): string {
-  if (outcome === 'origin_refused') return refusal ?? 'its address is refused'
+  if (outcome === 'origin_refused') return inCommands(refusal ?? 'its address is refused')
   const [only, ...more] = obstacles(traced, accounts, now)
   if (only !== undefined && more.length === 0) return only
   const counts = new Map<string, number>()

@@ -79,7 +79,7 @@ function helpFor(program: Command, words: string[]): void {
   for (const word of words.filter((one) => !one.startsWith('-'))) {
     const next = command.commands.find((one) => one.name() === word || one.aliases().includes(word))
     if (next === undefined)
-      throw usage(`there is no command ${words.join(' ')}`, 'provider-auth help shows what there is')
+      throw usage(`there is no command ${words.join(' ')}`, 'provider-auth help, for the list of commands')
     command = next
   }
   command.help()

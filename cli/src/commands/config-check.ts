@@ -51,6 +51,11 @@ async function checked(named: string): Promise<Checked> {
   const report = await inspectConfig()
   const found = report.files.filter((known) => known.file === path || known.file === file)
   for (const { state, why } of found)
-    if (state === 'ignored') throw fault({ message: `${named} does not count`, ...(why !== undefined && { why }) })
+    if (state === 'ignored')
+      throw fault({
+        message: `${named} does not count`,
+        ...(why !== undefined && { why }),
+        next: 'provider-auth config path --all, for the files that count',
+      })
   return { files: found.map((known) => ({ ...known, file: named })), faults: [], warnings: [] }
 }

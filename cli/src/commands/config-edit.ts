@@ -85,7 +85,12 @@ function textOf(file: string): string | undefined {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(file))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw fault({ message: `${file} cannot be read`, why: String((error as Error).message), file })
+    throw fault({
+      message: `${file} cannot be read`,
+      why: String((error as Error).message),
+      file,
+      next: 'provider-auth doctor',
+    })
   }
 }
 

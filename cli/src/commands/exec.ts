@@ -71,6 +71,10 @@ async function beside(
 
 function notRun([program = '']: string[], code = ''): Error {
   return code === 'ENOENT'
-    ? fault({ message: `there is no program ${program}`, exit: NOT_FOUND })
+    ? fault({
+        message: `there is no program ${program}`,
+        exit: NOT_FOUND,
+        next: 'look at its name, or give its whole path',
+      })
     : fault({ message: `${program} cannot be run: ${code}`, exit: NOT_RUNNABLE })
 }

@@ -3,6 +3,7 @@ import type { Account, ChoiceRule, Trace, TracedAccount, VerdictReason } from '.
 import { clock } from '../../../npm/src/opencode/words.js'
 import { visible } from '../../../npm/src/trust.js'
 import { type Choice, requested } from '../asked.js'
+import { inCommands } from '../calls.js'
 import { EXIT } from '../faults.js'
 import { explain, listAccounts } from '../library.js'
 import type { Call } from '../run.js'
@@ -71,7 +72,7 @@ function outcome(provider: string, who: string, trace: Trace): string {
     case 'unknown_account':
       return `${provider} has no such account in this pool. See: provider-auth accounts ${provider}`
     case 'origin_refused':
-      return `Nothing is sent there: ${visible(trace.refusal ?? '')}.`
+      return `Nothing is sent there: ${visible(inCommands(trace.refusal ?? ''))}.`
   }
 }
 

@@ -3,7 +3,7 @@ import type { Account, AuthError, LoginOptions, ProviderSummary } from '../../..
 import { accountStatus } from '../../../npm/src/opencode/status.js'
 import { visible } from '../../../npm/src/trust.js'
 import { listed } from '../accounts.js'
-import { fault, usage } from '../faults.js'
+import { usage } from '../faults.js'
 import { addApiKey, listAccounts, startLogin } from '../library.js'
 import { askedName, chosenMethod, chosenProvider, type Method, summaryOf, usualMethod } from '../login/choose.js'
 import { checked, readKey } from '../login/key.js'
@@ -167,6 +167,6 @@ function whole(option: string, text: string | undefined, least: number, most: nu
   if (text === undefined) return undefined
   const value = Number(text)
   if (!/^-?\d+$/.test(text) || value < least || value > most)
-    throw fault({ code: 'USAGE', exit: 2, message: `${option} takes a whole number from ${least} to ${most}` })
+    throw usage(`${option} takes a whole number from ${least} to ${most}`, 'provider-auth help login')
   return value
 }
