@@ -89,7 +89,7 @@ test('rights of others to the folder are told, and taken away by --fix alone', a
   chmodSync(sandbox.vaultDir, 0o777)
   chmodSync(state, 0o644)
   const broken = await diagnosed(sandbox)
-  assert.equal(broken.code, 4, 'such a vault does not open')
+  assert.equal(broken.code, 1, 'neither locked nor without a key')
   assert.equal(broken.found('files.unsafe').fixable, true)
   assert.equal(broken.found('vault.unsafe').state, 'problem')
   assert.equal(statSync(sandbox.vaultDir).mode & 0o777, 0o777)
@@ -131,7 +131,7 @@ for (const [what, spoil, id, exit] of [
     'a damaged header',
     (dir) => ['vault.hdr', 'vault.hdr.bak'].map((name) => writeFileSync(join(dir, name), 'x')),
     'vault.corrupt',
-    4,
+    1,
   ],
   [
     'the key of another vault',
@@ -176,6 +176,51 @@ test('a configuration that cannot be used is a finding, and all else that can be
   assert.equal(found('proxy.none').state, 'ok')
 })
 
+test('all faults of all files are told, and which file and variable sets what', async () => {
+  const sandbox = made({ providers: { acme: { tokenEndpoint: 5, clientId: 7 } } })
+  const project = join(sandbox.work, 'provider-auth.jsonc')
+  writeFileSync(project, JSON.stringify({ providers: { openai: { headers: { x: 'y' } } } }))
+  const broken = await diagnosed(sandbox, [], { env: { PROVIDER_AUTH_LOG: 'info' } })
+  const paths = broken.findings.filter(({ id }) => id === 'config.invalid').map(({ details }) => details.path)
+  assert.deepEqual(paths, ['providers.acme.tokenEndpoint', 'providers.acme.clientId'])
+  assert.equal(broken.found('config.untrusted').details.file, project)
+  assert.ok(!JSON.stringify(broken.findings).includes('projectTrust'))
+  writeFileSync(sandbox.configFile, '{ "providers": { "acme": { "origins": ["https://api.acme.example"] } } }')
+  const { findings } = await diagnosed(sandbox, [], { env: { PROVIDER_AUTH_LOG: 'info' } })
+  const set = findings.filter(({ id }) => id === 'config.values').map(({ title }) => title)
+  assert.ok(set.includes('PROVIDER_AUTH_LOG sets log.level'), set.join())
+  assert.ok(
+    set.some((title) => /config\.jsonc? sets providers\.acme$/.test(title)),
+    set.join(),
+  )
+})
+
+test('what went wrong in the last day is told from the log, and a log that cannot be written', async () => {
+  const sandbox = made()
+  await addKey(sandbox, 'openai', 'work')
+  const line = (ago, level, message) =>
+    `${JSON.stringify({ time: new Date(Date.now() - ago).toISOString(), level, message, pid: 1 })}\n`
+  const ring = join(sandbox.vaultDir, 'log.jsonl')
+  writeFileSync(ring, line(90_000_000, 'error', 'of old') + line(60_000, 'warn', 'the disk was full'), { mode: 0o600 })
+  const env = { PROVIDER_AUTH_LOG_FILE: join(sandbox.work, 'none', 'auth.log') }
+  const { code, found } = await diagnosed(sandbox, [], { env })
+  assert.equal(code, 0)
+  assert.match(found('log.recent').title, /1 warning of the last 24 h; the last one: the disk was full$/)
+  assert.equal(found('log.recent').remedy, 'provider-auth logs --since 24h')
+  assert.equal(found('log.unwritable').details.file, env.PROVIDER_AUTH_LOG_FILE)
+})
+
+test('an empty vault whose key would have no place is a problem, with the way out', async () => {
+  const sandbox = made()
+  delete sandbox.env.PROVIDER_AUTH_KEY
+  const env = { PROVIDER_AUTH_KEY_SOURCE: 'auto', DBUS_SESSION_BUS_ADDRESS: 'unix:path=/nowhere' }
+  const { code, found } = await diagnosed(sandbox, [], { env })
+  const { state, remedy, details } = found('keychain.no_place_for_key')
+  assert.deepEqual([code, state, details.code], [4, 'problem', 'KEYCHAIN_UNAVAILABLE'])
+  assert.match(remedy, /provider-auth key init --source keyfile/)
+  assert.ok(!existsSync(sandbox.vaultDir))
+})
+
 test('a secret in clear in a file that others can read is a problem that --fix mends', async () => {
   const acme = {
     tokenEndpoint: 'https://id.acme.example/token',
@@ -185,9 +230,9 @@ test('a secret in clear in a file that others can read is a problem that --fix m
   }
   const sandbox = made({ providers: { acme: { ...acme, scopess: [] } } })
   chmodSync(sandbox.configFile, 0o644)
-  const { code, found, stdout } = await diagnosed(sandbox)
+  const { code, found, findings, stdout } = await diagnosed(sandbox)
   assert.deepEqual([code, found('config.readable').fixable], [1, true])
-  assert.match(found('config.warning').title, /scopes/)
+  assert.ok(findings.some(({ id, title }) => id === 'config.warning' && /mean scopes/.test(title)))
   assert.ok(!stdout.includes(MARK))
   assert.equal((await diagnosed(sandbox, ['--fix'])).found('config.readable').fixed, true)
   assert.equal(statSync(sandbox.configFile).mode & 0o777, 0o600)
@@ -404,6 +449,7 @@ test('the archive has the report, and not one of the secrets and names that lie 
       'report.json',
       'versions.json',
       'config.json',
+      'sources.json',
       'environment.json',
       'folder.txt',
       'log.txt',

@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { sep } from 'node:path'
 import type { ConfigFile, ConfigProblem, ConfigSource } from '../../index.js'
 import { visible } from '../../npm/src/trust.js'
+import { inCommands } from './calls.js'
 import type { Output } from './output.js'
 
 /** A path as a person writes it: `~` for the home folder. */
@@ -42,9 +43,7 @@ export function problemLines(
   const line = (problem: ConfigProblem, kind: string): string => {
     const at = file === undefined ? '' : `${place(visible(file), problem)}: `
     const path = problem.path === '' ? '' : `${visible(problem.path)}: `
-    // The library names its own calls.
-    const what = problem.message.replaceAll('projectTrust()', 'provider-auth trust')
-    return `${at}${kind}${path}${visible(what)}`
+    return `${at}${kind}${path}${visible(inCommands(problem.message))}`
   }
   return [...faults.map((fault) => line(fault, '')), ...warnings.map((warning) => line(warning, yellow('warning: ')))]
 }

@@ -1,14 +1,16 @@
 /** `doctor`: what is wrong, why it matters and what to do; and the archive for whoever helps. */
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import type { Account, Diagnosis, ProviderSummary } from '../../../index.js'
+import { resolve } from 'node:path'
+import type { Account, ConfigReport, Diagnosis, ProviderSummary } from '../../../index.js'
 import { bundleFiles, zipped } from '../doctor/bundle.js'
-import { counted, isOpen } from '../doctor/finding.js'
+import { counted, inTermsOfTheCommand, isClosed } from '../doctor/finding.js'
 import { checkHosts } from '../doctor/hosts.js'
 import { report } from '../doctor/report.js'
 import { checkRuntime } from '../doctor/runtime.js'
+import { checkSources } from '../doctor/sources.js'
 import { EXIT, fault, interrupted } from '../faults.js'
-import { configuredProviders, diagnose, listAccounts } from '../library.js'
+import { configuredProviders, diagnose, inspectConfig, listAccounts, logFiles } from '../library.js'
+import { before } from '../log-reader.js'
 import type { Output } from '../output.js'
 import { askYes, mustAsk } from '../prompts.js'
 import type { Call } from '../run.js'
@@ -28,7 +30,7 @@ export async function run({ options, out }: Call<Options>): Promise<number> {
   const looked = await look({ fix, online }).finally(done)
   const { diagnosis, accounts } = looked
   const { findings } = diagnosis
-  const bundled = bundle === undefined ? undefined : write(resolve(bundle), looked)
+  const bundled = bundle === undefined ? undefined : await write(resolve(bundle), looked)
   const counts = counted(findings)
   const labels = new Map(accounts.map(({ id, label }) => [id, label]))
   out.answer({ at: diagnosis.at, summary: counts, findings, ...(bundled !== undefined && { bundle: bundled }) }, () =>
@@ -36,26 +38,28 @@ export async function run({ options, out }: Call<Options>): Promise<number> {
   )
   if (bundled !== undefined)
     out.say(`\nwrote ${bundled.file}: ${bundled.entries.join(', ')}\nLook through it before you send it.`)
-  if (!isOpen(findings)) return EXIT.vaultClosed
+  if (isClosed(findings)) return EXIT.vaultClosed
   return counts.problems > 0 ? EXIT.failed : EXIT.done
 }
 
 interface Looked {
   diagnosis: Diagnosis
+  config: ConfigReport
   accounts: Account[]
   providers: ProviderSummary[]
 }
 
 /** What the library finds, and what is a matter of this program and of others. */
 async function look(options: { fix: boolean; online: boolean }): Promise<Looked> {
-  const { at, findings } = await diagnose(options)
+  const [{ at, findings }, config] = [await diagnose(options), await inspectConfig()]
   const withAccounts = new Set(findings.flatMap(({ details }) => details?.provider ?? []))
   // Without a configuration or a vault that opens, there are none to tell of.
   const providers = await configuredProviders().catch(() => [])
-  const accounts =
-    isOpen(findings) && findings.some(({ id }) => id === 'vault.open') ? await listAccounts().catch(() => []) : []
+  const isOpen = findings.some(({ id }) => id === 'vault.open')
+  const accounts = isOpen ? await listAccounts().catch(() => []) : []
   const others = await checkHosts(providers, withAccounts)
-  return { diagnosis: { at, findings: [...checkRuntime(), ...findings, ...others] }, accounts, providers }
+  const all = [...checkRuntime(), ...checkSources(config), ...findings.map(inTermsOfTheCommand), ...others]
+  return { diagnosis: { at, findings: all }, config, accounts, providers }
 }
 
 /** Says on a terminal that it is at work. Returns what clears that. */
@@ -80,16 +84,14 @@ async function mayWrite(file: string, force: boolean): Promise<void> {
   if (!(await askYes(`${file} exists. Overwrite it?`))) throw interrupted()
 }
 
-function write(file: string, { diagnosis, accounts, providers }: Looked): { file: string; entries: string[] } {
-  const files = (fits: RegExp) =>
-    diagnosis.findings.flatMap(({ id, details }) => (fits.test(id) ? (details?.file ?? []) : []))
-  const [dir] = files(/^(?:disk\.space|vault\.(?:open|empty))$/)
+async function write(file: string, { diagnosis, config, accounts, providers }: Looked) {
+  // Where the configuration cannot be used, nothing is logged.
+  const logs = await logFiles().catch(() => [])
   const parts = bundleFiles({
     diagnosis,
+    config,
     accounts,
-    configFiles: files(/^config\.(?:file|project|untrusted|invalid)$/),
-    dir,
-    logFiles: [...files(/^log\./), ...(dir === undefined ? [] : [join(dir, 'log.1.jsonl'), join(dir, 'log.jsonl')])],
+    logFiles: logs.flatMap((log) => [before(log.file), log.file]),
     keyVariables: providers.flatMap(({ keyVariables }) => keyVariables),
     env: process.env,
   })

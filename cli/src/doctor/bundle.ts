@@ -2,13 +2,14 @@
 import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { strToU8, zipSync } from 'fflate'
-import type { Account, Diagnosis } from '../../../index.js'
+import type { Account, ConfigReport, Diagnosis } from '../../../index.js'
 import { addon } from '../../../npm/src/addon.js'
 import { knownSecrets } from './known.js'
 import { createRedactor, type Redact, redactAll } from './redact.js'
 import { redactConfig } from './redact-config.js'
 import { report } from './report.js'
 import { versions } from './runtime.js'
+import { redactedSources } from './sources.js'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -28,6 +29,7 @@ report.txt        what was found, by topic
 report.json       the same as data
 versions.json     versions of program, addon, runtime and system
 config.json       the configuration: keys, choices and public addresses
+sources.json      which files count, and where each value comes from
 environment.json  names of variables that matter, and harmless values
 folder.txt        files of the vault's folder: mode, size, time
 log.txt           the end of the log, if there is one
@@ -39,10 +41,8 @@ throughout. Ids of accounts are random and stay.
 
 export interface Sources {
   diagnosis: Diagnosis
+  config: ConfigReport
   accounts: Account[]
-  /** Path and names of the configuration's files. */
-  configFiles: string[]
-  dir: string | undefined
   logFiles: string[]
   /** Variables that hold keys of providers. */
   keyVariables: string[]
@@ -51,14 +51,15 @@ export interface Sources {
 
 /** The files of the archive, by name. */
 export function bundleFiles(sources: Sources): Record<string, string> {
-  const { diagnosis, accounts, configFiles, dir, logFiles, keyVariables, env } = sources
-  const configs = configFiles.map((file) => [file, read(file)] as const).filter(([, text]) => text !== undefined)
+  const { diagnosis, config, accounts, logFiles, keyVariables, env } = sources
+  const dir = config.settings.find(({ name }) => name === 'dir')?.value
+  const configs = config.files.map(({ file }) => [file, read(file)] as const).filter(([, text]) => text !== undefined)
   const parsed = configs.map(([file, text]) => [file, parse(text as string)] as const)
   const redact = createRedactor(
     knownSecrets(
       diagnosis,
       accounts,
-      parsed.map(([, config]) => config),
+      parsed.map(([, parts]) => parts),
       env,
     ),
   )
@@ -75,12 +76,13 @@ export function bundleFiles(sources: Sources): Record<string, string> {
     'versions.json': pretty(redactAll(versions(), redact)),
     'config.json': pretty(
       Object.fromEntries(
-        parsed.map(([file, config]) => [
+        parsed.map(([file, parts]) => [
           redact(file),
-          config === undefined ? '<not valid>' : redactConfig(config, redact),
+          parts === undefined ? '<not valid>' : redactConfig(parts, redact),
         ]),
       ),
     ),
+    'sources.json': pretty(redactedSources(config, redact)),
     'environment.json': pretty(environment(env, keyVariables, redact)),
   }
   if (dir !== undefined) files['folder.txt'] = listing(dir, redact)

@@ -1,5 +1,7 @@
 /** Findings of the command itself, in the form of those of the library. */
 import type { Finding } from '../../../index.js'
+import { inCommands } from '../calls.js'
+import { EXIT, faultOf } from '../faults.js'
 
 type Parts = Pick<Finding, 'why' | 'remedy' | 'details'>
 
@@ -7,26 +9,29 @@ export function finding(state: Finding['state'], id: string, title: string, part
   return { id, state, title, ...parts }
 }
 
-/** Ids of findings with which no account can be used. */
-const CLOSED = new Set([
-  'keychain.locked',
-  'keychain.timeout',
-  'keychain.unavailable',
-  'vault.key_missing',
-  'vault.key_mismatch',
-  'vault.corrupt',
-  'vault.unsafe',
-  'vault.unusable',
-  'vault.slow',
-])
-
 /** Whether a finding is still so: it was not mended. */
 export function stands({ fixed }: Finding): boolean {
   return fixed !== true
 }
 
-export function isOpen(findings: Finding[]): boolean {
-  return !findings.some(({ id }) => CLOSED.has(id))
+/** Whether the vault is locked or has no key: what every call is refused with says so, by the code that it has elsewhere. */
+export function isClosed(findings: Finding[]): boolean {
+  return findings.some((one) => one.state === 'problem' && stands(one) && closes(one.details?.code))
+}
+
+function closes(code: string | undefined): boolean {
+  return code !== undefined && faultOf({ code }).exit === EXIT.vaultClosed
+}
+
+/** The finding with commands in place of the calls of the library. */
+export function inTermsOfTheCommand(one: Finding): Finding {
+  const { title, why, remedy } = one
+  return {
+    ...one,
+    title: inCommands(title),
+    ...(why !== undefined && { why: inCommands(why) }),
+    ...(remedy !== undefined && { remedy: inCommands(remedy) }),
+  }
 }
 
 export interface Counts {

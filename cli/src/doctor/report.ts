@@ -1,4 +1,6 @@
 /** The report for a person: findings by topic, each in words, at the width of the terminal. */
+import { homedir } from 'node:os'
+import { sep } from 'node:path'
 import type { Finding } from '../../../index.js'
 import { visible } from '../../../npm/src/trust.js'
 import type { Colours } from '../output.js'
@@ -63,9 +65,9 @@ function said(finding: Finding, look: Look): string {
   return lines.join('\n')
 }
 
-/** The text with the names of accounts in place of their ids. */
+/** The text with the names of accounts in place of their ids, and `~` for the home folder. */
 function named(text: string, { labels }: Look): string {
-  return visible(text).replace(/\b[0-9A-HJKMNP-TV-Z]{26}\b/g, (id) => {
+  return visible(text.replaceAll(homedir() + sep, `~${sep}`)).replace(/\b[0-9A-HJKMNP-TV-Z]{26}\b/g, (id) => {
     const label = labels.get(id)
     return label === undefined ? id : `“${visible(label)}”`
   })

@@ -14,8 +14,8 @@ export function addHealth(program: Command): void {
     .addHelpText(
       'after',
       `
-Exit codes: 0 no problem (there may be warnings), 1 a problem, 4 the vault
-does not open.
+Exit codes: 0 no problem (there may be warnings), 1 a problem, 4 the vault is
+locked or has no key.
 ${examples(
   ['provider-auth doctor'],
   ['provider-auth doctor --online', 'can the providers be reached?'],

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use tokio::runtime::Handle;
 
 use crate::accounts_api::{AccountChanges, AccountService, Force, Revoke};
-use crate::config::{Inline, Project};
+use crate::config::{ConfigReport, Inline, Project};
 use crate::diagnose::{DiagnoseOptions, Diagnosis, DiagnosisService};
 use crate::error::BrokerError;
 use crate::host::Host;
@@ -355,8 +355,9 @@ impl Broker {
         self.trust.untrust_project().await
     }
 
-    /// Looks at everything between a request and its credential. What is wrong is a finding.
-    pub async fn diagnose(&self, options: DiagnoseOptions) -> Diagnosis {
-        self.diagnosis.diagnose(options).await
+    /// Looks at everything between a request and its credential. What is wrong is a finding; so is
+    /// what the report on its configuration says.
+    pub async fn diagnose(&self, options: DiagnoseOptions, report: &ConfigReport) -> Diagnosis {
+        self.diagnosis.diagnose(options, report).await
     }
 }

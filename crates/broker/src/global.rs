@@ -122,9 +122,10 @@ pub async fn claims() -> Claims {
 /// Looks at everything between a request and its credential, also where the configuration cannot be
 /// used.
 pub async fn diagnosis(options: DiagnoseOptions) -> Diagnosis {
+    let report = inspect_config().await;
     match broker() {
-        Ok(broker) => broker.diagnose(options).await,
-        Err(error) => diagnose::without_configuration(&Host::system(), &error),
+        Ok(broker) => broker.diagnose(options, &report).await,
+        Err(error) => diagnose::without_configuration(&Host::system(), &error, &report),
     }
 }
 

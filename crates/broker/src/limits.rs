@@ -176,6 +176,10 @@ pub(crate) const METADATA_LIMIT: usize = 16 * 1024;
 /// and what is left of a random key cannot be guessed.
 pub(crate) const SHORTEST_SHOWN_KEY: usize = 20;
 
+/// The age up to which a diagnosis tells of warnings in the log: what a person complains of is
+/// mostly of the same day.
+pub(crate) const RECENT_LOG: Duration = Duration::from_secs(86_400);
+
 /// How long one check of a diagnosis may take: a keychain that hangs takes 2 s for each of the ways
 /// to the key.
 pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(10);

@@ -138,7 +138,7 @@ fn outcome(pool: &str, provider: &str, explained: &Explained, now: Timestamp) ->
         Selection::UnknownAccount => {
             let title = format!("{pool}: the configuration names an account that there is not");
             Finding::problem("pool.unknown_account", title).remedy(format!(
-                "correct providers.{provider}.account; provider-auth accounts lists them"
+                "correct providers.{provider}.account (provider-auth config edit); provider-auth accounts lists them"
             ))
         }
     };

@@ -6,38 +6,109 @@ use provider_auth_vault::{Privacy, loose_file, tighten};
 
 use super::finding::Finding;
 use crate::config::{
-    Method, ProjectFile, Provider, SecretRef, SecretSource, Settings, TrustState, expand,
+    ConfigError, ConfigReport, FileReport, FileState, Method, Provider, SecretRef, SecretSource,
+    TrustState, expand,
 };
 use crate::error::BrokerError;
 use crate::store::Store;
 
-/// A configuration that cannot be used.
-pub(super) fn invalid(error: &BrokerError) -> Finding {
-    let mut finding = Finding::problem("config.invalid", "the configuration cannot be used")
-        .why(format!("{error}; until it is mended, every call fails"))
-        .remedy("mend it; provider-auth config check says what is wrong");
-    if let Some(file) = error.file() {
-        finding = finding.with("file", file.display());
+/// All that the report on the configuration says. Where the configuration cannot be used, with the
+/// error that keeps it from use.
+pub(super) fn reported(report: &ConfigReport, kept: Option<&BrokerError>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let why = match kept {
+        Some(_) => "until it is mended, every call fails",
+        None => "what it says there has no effect",
+    };
+    let fault = |fault: &ConfigError| {
+        let finding = Finding::problem("config.invalid", fault.to_string()).why(why);
+        placed(finding.remedy("provider-auth config check lists every fault; provider-auth config edit opens the file"), fault)
+    };
+    let warning = |odd: &ConfigError| {
+        let finding = Finding::warning("config.warning", odd.to_string());
+        let finding = finding
+            .why("this part of the configuration has no effect, or not the one it seems to have")
+            .remedy("provider-auth config check shows it in its file");
+        placed(finding, odd)
+    };
+    for file in &report.files {
+        findings.extend(state(file));
+        findings.extend(file.faults.iter().map(fault));
+        // That it waits for trust is said already.
+        let waits = matches!(
+            file.state,
+            FileState::Project(TrustState::Untrusted | TrustState::Changed)
+        );
+        let odd = file.warnings.iter();
+        let odd = odd.filter(|odd| !waits || !odd.path.is_empty());
+        findings.extend(odd.map(warning));
     }
-    match error.path() {
-        Some(path) => finding.with("path", path),
+    findings.extend(report.faults.iter().map(fault));
+    findings.extend(report.warnings.iter().map(warning));
+    if let Some(error) = kept
+        && !findings.iter().any(|found| found.id == "config.invalid")
+    {
+        // What only shows once the configuration takes effect.
+        let finding = Finding::problem("config.invalid", error.to_string()).why(why);
+        let finding = finding.remedy("provider-auth config edit, or the variable that sets it");
+        findings.push(match error {
+            BrokerError::Config(fault) => placed(finding, fault),
+            _ => finding,
+        });
+    }
+    if !report.files.iter().any(|file| file.exists) && findings.is_empty() {
+        let title = "there is no config file, and none is needed";
+        findings.push(Finding::ok("config.none", title));
+    }
+    findings
+}
+
+fn placed(finding: Finding, fault: &ConfigError) -> Finding {
+    let finding = match &fault.file {
+        Some(file) => finding.with("file", file.display()),
         None => finding,
+    };
+    match fault.path.as_str() {
+        "" => finding,
+        path => finding.with("path", path),
     }
 }
 
+/// How a file counts. Its faults are findings of their own.
+fn state(file: &FileReport) -> Option<Finding> {
+    let name = file.file.display();
+    let finding = match &file.state {
+        FileState::Absent | FileState::Faulty => return None,
+        FileState::Read => Finding::ok("config.file", format!("{name} is read")),
+        FileState::Ignored(why) => {
+            let title = format!("{name} is ignored: {why}");
+            let finding = Finding::note("config.ignored", title);
+            finding.why("nothing that it says has an effect")
+        }
+        FileState::Project(TrustState::Untrusted | TrustState::Changed) => Finding::note(
+            "config.untrusted",
+            format!("the project file {name} waits for your trust"),
+        )
+        .why("what it wants beyond choosing among accounts has no effect")
+        .remedy("provider-auth trust shows what it wants, and asks"),
+        FileState::Project(TrustState::Trusted) => Finding::ok(
+            "config.project",
+            format!("the project file {name} is trusted"),
+        ),
+        FileState::Project(TrustState::Unneeded) => Finding::ok(
+            "config.project",
+            format!("the project file {name} needs no trust"),
+        ),
+        // A warning of its file says so.
+        FileState::Project(TrustState::Ignored(_)) => return None,
+    };
+    Some(finding.with("file", name))
+}
+
+/// What the settings in effect lack, and who can read their secrets.
 pub(super) fn check(store: &Store, fix: bool) -> Vec<Finding> {
     let settings = store.settings();
-    let mut findings = vec![files(&settings)];
-    for warning in &settings.warnings {
-        findings.push(
-            Finding::warning("config.warning", warning.clone())
-                .why(
-                    "this part of the configuration has no effect, or not the one it seems to have",
-                )
-                .remedy("provider-auth config check shows it in its file"),
-        );
-    }
-    findings.extend(settings.project.files.iter().filter_map(project));
+    let mut findings = Vec::new();
     for id in &settings.named {
         if let Some(provider) = settings.providers.get(id)
             && lacks_client(provider)
@@ -46,7 +117,7 @@ pub(super) fn check(store: &Store, fix: bool) -> Vec<Finding> {
                 Finding::note("config.no_client", format!("{id} has no client id"))
                     .why("nobody can sign in to it; only API keys can be added")
                     .remedy(format!(
-                        "register a client with the provider, and set providers.{id}.clientId"
+                        "register a client with the provider, and set providers.{id}.clientId: provider-auth config edit"
                     ))
                     .with("provider", id),
             );
@@ -54,40 +125,6 @@ pub(super) fn check(store: &Store, fix: bool) -> Vec<Finding> {
     }
     findings.extend(readers(store, fix));
     findings
-}
-
-/// The user's own file.
-fn files(settings: &Settings) -> Finding {
-    match &settings.user_file {
-        Some(file) if file.exists() => {
-            Finding::ok("config.file", format!("{} can be used", file.display()))
-                .with("file", file.display())
-        }
-        _ => Finding::ok("config.none", "there is no config file, and none is needed"),
-    }
-}
-
-/// A file of the project. One that another user may have made is a warning already.
-fn project(file: &ProjectFile) -> Option<Finding> {
-    let name = file.file.display();
-    let finding = match file.state {
-        TrustState::Untrusted | TrustState::Changed => Finding::note(
-            "config.untrusted",
-            format!("the project file {name} waits for your trust"),
-        )
-        .why("what it wants beyond choosing among accounts has no effect")
-        .remedy("provider-auth trust shows what it wants, and asks"),
-        TrustState::Trusted => Finding::ok(
-            "config.project",
-            format!("the project file {name} is trusted"),
-        ),
-        TrustState::Unneeded => Finding::ok(
-            "config.project",
-            format!("the project file {name} needs no trust"),
-        ),
-        TrustState::Ignored(_) => return None,
-    };
-    Some(finding.with("file", name))
 }
 
 fn lacks_client(provider: &Provider) -> bool {
@@ -150,13 +187,6 @@ fn readers(store: &Store, fix: bool) -> Vec<Finding> {
             ),
         }
     }
-    if let Some(file) = &settings.log.file {
-        let is_kept = || {
-            let title = format!("log lines go to {}", file.display());
-            Finding::ok("log.file", title).with("file", file.display())
-        };
-        findings.push(log_file(file, fix).unwrap_or_else(is_kept));
-    }
     findings
 }
 
@@ -183,19 +213,5 @@ fn readable(id: &'static str, holds: &str, file: &Path, fix: bool) -> Option<Fin
     Some(match mendable {
         true => finding.fixable(fix && tighten(file).is_ok()),
         false => finding,
-    })
-}
-
-fn log_file(file: &Path, fix: bool) -> Option<Finding> {
-    loose_file(file).map(|found| {
-        let title = format!("other users can read the log {}", file.display());
-        let finding = Finding::warning("log.readable", title)
-            .why("it tells which accounts there are and when they serve")
-            .remedy(format!("chmod 600 {}", file.display()))
-            .with("file", file.display());
-        match found.privacy {
-            Privacy::Foreign => finding,
-            _ => finding.fixable(fix && tighten(file).is_ok()),
-        }
     })
 }

@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod finding;
 mod folder;
+mod log;
 mod network;
 mod online;
 mod refresh;
@@ -15,6 +16,7 @@ mod vault;
 use std::future::Future;
 use std::sync::Arc;
 
+use crate::config::ConfigReport;
 use crate::error::BrokerError;
 use crate::host::Host;
 use crate::limits;
@@ -43,9 +45,15 @@ impl DiagnosisService {
         Arc::new(Self { store, requests })
     }
 
-    pub(crate) async fn diagnose(&self, options: DiagnoseOptions) -> Diagnosis {
+    pub(crate) async fn diagnose(
+        &self,
+        options: DiagnoseOptions,
+        report: &ConfigReport,
+    ) -> Diagnosis {
         let (store, host) = (&self.store, &self.store.host);
-        let mut findings = config::check(store, options.fix);
+        let mut findings = config::reported(report, None);
+        findings.extend(config::check(store, options.fix));
+        findings.extend(log::check(&store.settings(), store.now(), options.fix));
         findings.extend(network::check(host));
         // Before the vault opens, which takes care of some of what is found here.
         let folder = in_time(
@@ -74,8 +82,12 @@ impl DiagnosisService {
 }
 
 /// What can be said where the configuration cannot be used.
-pub(crate) fn without_configuration(host: &Host, error: &BrokerError) -> Diagnosis {
-    let mut findings = vec![config::invalid(error)];
+pub(crate) fn without_configuration(
+    host: &Host,
+    error: &BrokerError,
+    report: &ConfigReport,
+) -> Diagnosis {
+    let mut findings = config::reported(report, Some(error));
     findings.extend(network::check(host));
     Diagnosis {
         at: host.clock.now(),

@@ -60,10 +60,10 @@ fn state(status: &VaultStatus) -> Finding {
             .remedy("unlock it: log in to the desktop, or open your password manager"),
         VaultState::Timeout => Finding::problem("keychain.timeout", "the keychain does not answer")
             .why("the vault's key is in it, so no account can be used")
-            .remedy("answer its prompt or restart it (gnome-keyring-daemon, kwalletd, KeePassXC); or add a way to the key that needs none: provider-auth key slot add"),
+            .remedy("answer its prompt or restart it (gnome-keyring-daemon, kwalletd, KeePassXC); or add a way to the key that needs none: provider-auth key slot add passphrase (or keyfile, env)"),
         VaultState::Unavailable => Finding::problem("keychain.unavailable", "there is no keychain here")
             .why("the vault's key is in one, so no account can be used; over SSH and in containers there is often none")
-            .remedy("start the keychain, or give the vault's key: PROVIDER_AUTH_KEY or PROVIDER_AUTH_PASSPHRASE"),
+            .remedy("start the keychain, or give the vault's key: PROVIDER_AUTH_KEY or PROVIDER_AUTH_PASSPHRASE; provider-auth key status tells the ways to it"),
         VaultState::KeyMissing => Finding::problem("vault.key_missing", format!("the vault's key is not where it should be: {source}"))
             .why("without it no account can be used")
             .remedy("give it again: set the variable that had it, or provider-auth key import"),
@@ -74,9 +74,25 @@ fn state(status: &VaultStatus) -> Finding {
     let finding = finding
         .with("file", status.dir.display())
         .with("keySource", source);
+    let finding = match code(status.state) {
+        Some(code) => finding.with("code", code),
+        None => finding,
+    };
     match status.key_id.as_str() {
         "" => finding,
         id => finding.with("keyId", id),
+    }
+}
+
+/// With what every call that needs the vault is refused.
+fn code(state: VaultState) -> Option<&'static str> {
+    match state {
+        VaultState::Open | VaultState::Empty => None,
+        VaultState::Locked => Some("VAULT_LOCKED"),
+        VaultState::Timeout => Some("KEYCHAIN_TIMEOUT"),
+        VaultState::Unavailable => Some("KEYCHAIN_UNAVAILABLE"),
+        VaultState::KeyMissing => Some("VAULT_KEY_MISSING"),
+        VaultState::KeyMismatch => Some("VAULT_KEY_MISMATCH"),
     }
 }
 
@@ -105,6 +121,7 @@ fn unusable(error: &VaultError) -> Finding {
             "vault.unsafe" => "see what is said of its files; provider-auth doctor --fix mends modes",
             _ => "make the folder readable and writable for this user",
         })
+        .with("code", error.code())
 }
 
 fn unopened(error: &BrokerError) -> Finding {
@@ -113,6 +130,7 @@ fn unopened(error: &BrokerError) -> Finding {
         format!("the vault does not open: {error}"),
     )
     .why("no account can be used")
+    .remedy("provider-auth key status tells the ways to its key; see what is said here of its folder and its files")
     .with("code", error.code())
 }
 
@@ -164,7 +182,7 @@ fn kept(vault: &Vault) -> Vec<Finding> {
         findings.push(
             Finding::note("vault.moved_bundle", "the last bundle that took logins along is still kept here")
                 .why("its logins wait to be imported; here they are signed out")
-                .remedy("if the bundle has not arrived: provider-auth vault export --again; else import it where it belongs"),
+                .remedy("if the bundle has not arrived: provider-auth vault export <file> --again; else import it where it belongs: provider-auth vault import <file>"),
         );
     }
     if let Err(error) = vault.read_state() {

@@ -1,5 +1,6 @@
 //! What a diagnosis finds, and what it mends.
 
+use provider_auth_broker::config::ConfigReport;
 use provider_auth_broker::{DiagnoseOptions, Diagnosis, Finding, State};
 use provider_auth_vault::{Disk, Store as _};
 use serde_json::json;
@@ -9,7 +10,7 @@ use crate::world::{MARK, Process, World, config, pass};
 
 async fn diagnose(process: &Process, fix: bool) -> Diagnosis {
     let options = DiagnoseOptions { online: false, fix };
-    let found = process.diagnose(options).await;
+    let found = process.diagnose(options, &ConfigReport::default()).await;
     assert!(!format!("{found:?}").contains(MARK), "{found:?}");
     found
 }

@@ -9,7 +9,7 @@ use crate::config::project::TrustState;
 use crate::config::sources::FileKind;
 
 /// Where each value of the configuration comes from, and all that is wrong with it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ConfigReport {
     /// Every file that counts, or would if it were there.
     pub files: Vec<FileReport>,
