@@ -23,8 +23,14 @@ const TOPICS: [topic: string, ...adds: ((program: Command) => void)[]][] = [
   ['Help', addHealth, addLogs, addCompletion],
 ]
 
-/** The whole command line, with every command and option. */
-export function createProgram(): Command {
+/** Commands that other programs call, and the list of accounts: for them nothing else is made. */
+const OFTEN = new Map<string | undefined, (program: Command) => void>([
+  ...['token', 'headers', 'exec', 'explain', 'models'].map((name) => [name, addRequests] as const),
+  ['accounts', addAccounts],
+])
+
+/** The command line: every command and option, or of the topic that `only` adds. */
+export function createProgram(only?: (program: Command) => void): Command {
   const program = new Command('provider-auth')
     .description('Accounts of model providers: one encrypted vault, rotation, one refresh for all processes.')
     .version(VERSION, '--version', 'print the version')
@@ -37,7 +43,7 @@ export function createProgram(): Command {
     'after',
     '\nWithout a command, in a terminal: the screen of accounts. With --plain the same\nin lines, for screen readers and simple terminals.\n',
   )
-  for (const [topic, ...adds] of TOPICS) {
+  for (const [topic, ...adds] of only === undefined ? TOPICS : [['', only] as const]) {
     program.commandsGroup(`${topic}:`)
     for (const add of adds) add(program)
   }
@@ -58,7 +64,7 @@ export function createProgram(): Command {
 /** Reads the command line and runs it; ends the process. */
 export async function main(args: string[]): Promise<void> {
   endAtSignals()
-  const program = createProgram()
+  const program = createProgram(OFTEN.get(args[0]))
   try {
     if (args[0] === 'help') helpFor(program, args.slice(1))
     await program.parseAsync(isAlone(args) ? ['screen', ...args] : args, { from: 'user' })

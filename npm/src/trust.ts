@@ -47,6 +47,8 @@ export function asks({ state }: File): boolean {
  * is around them looks.
  */
 export function visible(text: string): string {
+  // The classes below take some milliseconds at their first use.
+  if (/^[ -~…]*$/.test(text)) return text
   return text.replace(
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u115f\u1160\u2800\u3164\uffa0]|(?! )\p{Zs}/gu,
     (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`,
