@@ -10,7 +10,7 @@ const WIDTH = 80
 const sandbox = createSandbox({ name: 'help' })
 after(sandbox.cleanup)
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-const commands = await everyCommand()
+const commands = everyCommand()
 
 /** A help page as it is printed to a pipe, which is taken to have 80 columns. */
 function pageOf(command) {

@@ -34,7 +34,7 @@ after(() => {
   sandbox.cleanup()
 })
 
-const commands = await leafCommands()
+const commands = leafCommands()
 /** A vault with two accounts; its copies are what the commands meet. */
 const whole = sandbox.vaultDir
 const bundle = join(sandbox.dir, 'keys.age')

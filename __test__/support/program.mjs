@@ -1,8 +1,10 @@
 /** The command line of the command as built: what commands there are. */
-import program from '../../npm/dist/cli/program.js'
+import { createRequire } from 'node:module'
+
+const { createProgram } = createRequire(import.meta.url)('../../npm/dist/cli/program.js')
 
 /** Every command that is not hidden: `{ name, command }`, the name as typed (`key slot add`). */
-export async function everyCommand() {
+export function everyCommand() {
   const below = (command, words) =>
     command
       .createHelp()
@@ -12,10 +14,10 @@ export async function everyCommand() {
         const name = [...words, one.name()]
         return [{ name: name.join(' '), command: one }, ...below(one, name)]
       })
-  return below(program.createProgram(), [])
+  return below(createProgram(), [])
 }
 
 /** Those that do something: no other commands are below them. */
-export async function leafCommands() {
-  return (await everyCommand()).filter(({ command }) => command.commands.length === 0)
+export function leafCommands() {
+  return everyCommand().filter(({ command }) => command.commands.length === 0)
 }

@@ -3,9 +3,12 @@ import type { Account, PoolStatus } from '../../index.js'
 import { type AccountStatus, statusOf } from '../../npm/src/opencode/status.js'
 import { EXIT, fault } from './faults.js'
 import { listAccounts, poolStatus } from './library.js'
+import { nearest } from './nearest.js'
+import { firstStep, hasVault, storedAccounts } from './stored.js'
 
 /** The accounts of each provider, those of a pool in the order in which they would serve. */
 export async function listed(filter: { provider?: string; namespace?: string }): Promise<AccountStatus[]> {
+  if (!(await hasVault())) return []
   const [pools, accounts] = await Promise.all([poolStatus(filter), listAccounts(filter)])
   return statusesOf(pools, accounts)
 }
@@ -28,23 +31,36 @@ export async function shown(accounts: readonly { id: string }[]): Promise<Accoun
  * @throws a fault that lists the accounts which the name fits, or says that it fits none
  */
 export async function named(name: string): Promise<Account> {
-  return choose(name, await listAccounts())
+  return choose(name, await nameable())
 }
 
 /** The accounts of several names, each once; of none where one of the names fits none. */
 export async function namedAll(names: readonly string[]): Promise<Account[]> {
-  const all = await listAccounts()
+  const all = await nameable()
   return [...new Set(names.map((name) => choose(name, all)))]
 }
 
+/** The accounts that a name may mean; where there is none at all, the error says what comes first. */
+export async function nameable(): Promise<Account[]> {
+  const all = await storedAccounts()
+  if (all.length > 0) return all
+  throw fault({ code: 'UNKNOWN_ACCOUNT', message: 'there is no account yet', ...(await firstStep()) })
+}
+
+/** The one of these accounts that a name means. */
 export function choose(name: string, all: readonly Account[]): Account {
   const [first, ...more] = fitting(name, all)
-  if (first === undefined)
+  if (first === undefined) {
+    const near = nearest(
+      name,
+      all.flatMap(({ label, provider }) => [label, provider]),
+    )
     throw fault({
       code: 'UNKNOWN_ACCOUNT',
-      message: `there is no account ${JSON.stringify(name)}`,
+      message: `there is no account ${JSON.stringify(name)}${near === undefined ? '' : `; did you mean ${near}?`}`,
       next: 'provider-auth accounts, for the list of accounts',
     })
+  }
   if (more.length === 0) return first
   throw fault({
     code: 'INVALID_ARGUMENT',

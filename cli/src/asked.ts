@@ -1,6 +1,8 @@
 /** What the commands about requests share: which request is meant, and when a secret may be printed. */
-import type { CredentialRequest } from '../../index.js'
+import type { Account, CredentialRequest } from '../../index.js'
 import { usage } from './faults.js'
+import { listAccounts } from './library.js'
+import { needVault } from './stored.js'
 import { isTerminal } from './terminal.js'
 
 /** The options that say which account is meant. */
@@ -12,10 +14,16 @@ export interface Choice {
   url?: string
 }
 
-/** The request that the arguments and options describe. */
-export function requested(provider: string, { account, namespace, model, session, url }: Choice): CredentialRequest {
-  const named = Object.entries({ account, namespace, model, session, url }).filter(([, value]) => value !== undefined)
-  return { provider, ...Object.fromEntries(named) }
+/** The request that the arguments and options describe; an account is named as elsewhere. */
+export async function requested(provider: string, choice: Choice): Promise<CredentialRequest> {
+  await needVault(provider)
+  const { account: name, namespace, model, session, url } = choice
+  const only = { provider, ...(namespace !== undefined && { namespace }) }
+  // Most calls name none, and need not wait for its code.
+  const meant = name === undefined ? {} : (await import('./accounts.js')).choose(name, await listAccounts(only))
+  const { id: account, namespace: pool = namespace }: Partial<Account> = meant
+  const given = Object.entries({ account, namespace: pool, model, session, url })
+  return { provider, ...Object.fromEntries(given.filter(([, value]) => value !== undefined)) }
 }
 
 /** Ends where the answer would show a secret on a screen and nobody has asked for that. */

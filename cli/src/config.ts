@@ -48,11 +48,6 @@ export function problemLines(
   return [...faults.map((fault) => line(fault, '')), ...warnings.map((warning) => line(warning, yellow('warning: ')))]
 }
 
-/** `3 faults`. */
-export function counted(count: number, name: string): string {
-  return `${count} ${name}${count === 1 ? '' : 's'}`
-}
-
 function place(file: string, { line, column }: { line?: number | undefined; column?: number | undefined }): string {
   return line === undefined ? file : `${file}:${line}:${column}`
 }

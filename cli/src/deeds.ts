@@ -8,6 +8,7 @@ import { moveAccount, type Place } from '../../npm/src/order.js'
 import { fullName } from './accounts.js'
 import { EXIT, fault, faultOf, usage } from './faults.js'
 import { clearCooldowns, listAccounts, poolStatus, refreshAccount, removeAccount, updateAccount } from './library.js'
+import { hasVault } from './stored.js'
 
 /** How many tokens are renewed at the same time: each is a request, often to the same host. */
 const REFRESHES_AT_ONCE = 4
@@ -88,7 +89,7 @@ export function whyNotRefreshed({ kind, refreshable, movedAt }: Account): string
 }
 
 export async function clear(filter: { provider?: string; account?: string }): Promise<number> {
-  return clearCooldowns(filter)
+  return (await hasVault()) ? clearCooldowns(filter) : 0
 }
 
 /** Removes an account, and the choices of OpenCode's sessions that name it. */

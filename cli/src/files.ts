@@ -53,7 +53,11 @@ export async function beginPrivateFile(file: string, { force = false } = {}): Pr
 }
 
 /** Writes such a file at once. */
-export async function writePrivateFile(file: string, content: string, options?: { force?: boolean }): Promise<string> {
+export async function writePrivateFile(
+  file: string,
+  content: string | Uint8Array,
+  options?: { force?: boolean },
+): Promise<string> {
   const { path, keep } = await beginPrivateFile(file, options)
   await keep(content)
   return path

@@ -6,9 +6,13 @@ import pc from 'picocolors'
 import { visible } from '../../npm/src/trust.js'
 import type { Fault } from './faults.js'
 import { isTerminal, showsColour, widthOf } from './terminal.js'
+import { wrapped } from './text.js'
 
 /** Of the JSON answers and their schemas in `schemas/cli`; a change that a reader must know of makes it one more. */
 const VERSION_OF_ANSWERS = 1
+
+/** Before the further lines of an error. */
+const INDENT = '        '
 
 export interface Output {
   json: boolean
@@ -52,26 +56,11 @@ export function createOutput({ json = false, quiet = false }: { json?: boolean; 
         )
         return
       }
-      const lines = [`${errorColour.red('error:')} ${wrapped(error.message)}`]
-      if (error.why !== undefined) lines.push(`  why:  ${wrapped(error.why)}`)
-      if (error.next !== undefined) lines.push(`  next: ${wrapped(error.next)}`)
-      process.stderr.write(`${lines.join('\n')}\n`)
+      // Elsewhere than in a terminal each part is one line, which is easier to search.
+      const width = isTerminal(process.stderr) ? widthOf(process.stderr) : Number.POSITIVE_INFINITY
+      const parts = { [errorColour.red('error: ')]: error.message, '  why:  ': error.why, '  next: ': error.next }
+      for (const [head, text] of Object.entries(parts))
+        if (text !== undefined) process.stderr.write(`${wrapped(visible(text), width, [head, INDENT]).join('\n')}\n`)
     },
   }
-}
-
-/** Before the text of an error. */
-const INDENT = '        '
-
-/** The text of an error in lines of a terminal; elsewhere in one line, which is easier to search. */
-function wrapped(text: string): string {
-  if (!isTerminal(process.stderr)) return visible(text)
-  const room = widthOf(process.stderr) - INDENT.length
-  const lines: string[] = []
-  for (const word of visible(text).split(' ')) {
-    const line = lines.at(-1)
-    if (line === undefined || line.length + word.length >= room) lines.push(word)
-    else lines[lines.length - 1] = `${line} ${word}`
-  }
-  return lines.join(`\n${INDENT}`)
 }

@@ -2,19 +2,26 @@
 import type { Account, PoolStatus, VaultStatus } from '../../index.js'
 import { configuredProviders, listAccounts, poolStatus, vaultStatus } from './library.js'
 import { type Next, nextOf } from './next.js'
+import { type FirstStep, firstStep } from './stored.js'
 
 export interface Standing {
   at: number
-  /** Whether there is a vault yet. */
-  isEmpty: boolean
+  /** What comes first, where there is no vault yet. */
+  first?: FirstStep
   accounts: Account[]
   pools: (PoolStatus & { next: Next })[]
 }
 
+/** Asked once: to find it out takes longer than a look. */
+let first: Promise<FirstStep> | undefined
+
 /** Reads how the pools stand; a vault that is not there is not made. */
 export async function readStanding(filter: { provider?: string } = {}): Promise<Standing> {
   const at = Date.now()
-  if ((await vaultStatus()).state === 'empty') return { at, isEmpty: true, accounts: [], pools: [] }
+  if ((await vaultStatus()).state === 'empty') {
+    first ??= firstStep()
+    return { at, first: await first, accounts: [], pools: [] }
+  }
   const [pools, accounts, providers] = await Promise.all([
     poolStatus(filter),
     listAccounts(filter),
@@ -23,7 +30,6 @@ export async function readStanding(filter: { provider?: string } = {}): Promise<
   const nexts = await Promise.all(pools.map((pool) => nextOf(pool, providers, at)))
   return {
     at,
-    isEmpty: false,
     accounts,
     pools: pools.flatMap((pool, index) => {
       const next = nexts[index]

@@ -2,6 +2,9 @@
 import type { Account } from '../../index.js'
 import type { useFirst } from './deeds.js'
 
+/** Goes on with how, where no vault can be made yet. */
+export const PLACE_FIRST = "First make a place for the vault's key, in a shell"
+
 /** `work`, or in another pool than the usual one `work (pool team)`. */
 export function nameOf({ label, namespace }: Pick<Account, 'label' | 'namespace'>): string {
   return namespace === 'default' ? label : `${label} (pool ${namespace})`

@@ -34,15 +34,17 @@ export function fitted(text: string, cells: number, ellipsis?: string): string {
   return part + ' '.repeat(Math.max(0, cells - widthOf(part)))
 }
 
-/** The text without colours in lines of at most so many cells, broken between words. */
-export function wrapped(text: string, width: number): string[] {
-  const lines: string[] = []
-  let line = ''
-  for (const word of text.split(' ')) {
-    if (line !== '' && widthOf(`${line} ${word}`) > width) {
-      lines.push(line)
-      line = word
-    } else line = line === '' ? word : `${line} ${word}`
+/**
+ * The text in lines of at most so many cells, broken between words; longer words stay whole. `first` begins the first line,
+ * and `rest` the others.
+ */
+export function wrapped(text: string, width: number, [first, rest]: [string, string] = ['', '']): string[] {
+  const [start = '', ...words] = text.split(' ')
+  const lines = [first + start]
+  for (const word of words) {
+    const longer = `${lines.at(-1)} ${word}`
+    if (widthOf(longer) > width) lines.push(rest + word)
+    else lines[lines.length - 1] = longer
   }
-  return [...lines, line]
+  return lines
 }

@@ -20,19 +20,6 @@ export function span(ms: number): string {
   return parts.length === 0 ? '0 s' : parts.join(' ')
 }
 
-/** The text in lines of at most so many characters; longer words stay whole. `first` and `rest` begin the lines. */
-export function wrapped(text: string, width: number, [first, rest]: [string, string] = ['', '']): string[] {
-  const lines: string[] = []
-  let line = ''
-  for (const word of text.split(' ')) {
-    if (line !== '' && rest.length + line.length + 1 + word.length > width) {
-      lines.push(line)
-      line = word
-    } else line = line === '' ? word : `${line} ${word}`
-  }
-  return [...lines, line].map((one, index) => (index === 0 ? first : rest) + one)
-}
-
 /** `in 2 h 5 min`, `3 d ago`. */
 export function ago(at: number, now: number): string {
   return at > now ? `in ${span(at - now)}` : `${span(now - at)} ago`

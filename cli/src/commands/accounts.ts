@@ -1,9 +1,12 @@
 /** `accounts`: the accounts by provider and pool, in the order in which they would serve. */
 import { type AccountStatus, nearestLimit, restOf, stateWords } from '../../../npm/src/opencode/status.js'
 import { when } from '../../../npm/src/opencode/tui/lines.js'
+import { visible } from '../../../npm/src/trust.js'
 import { listed } from '../accounts.js'
 import type { Colours } from '../output.js'
 import type { Call } from '../run.js'
+import { counted } from '../sentences.js'
+import { firstStep, stepWords } from '../stored.js'
 import { table } from '../table.js'
 import { widthOf } from '../terminal.js'
 import { span } from '../words.js'
@@ -39,12 +42,10 @@ export async function run({
       },
     )
   })
-  if (accounts.length === 0)
-    out.say(
-      provider === undefined
-        ? 'no account yet; sign in with: provider-auth login'
-        : `no account of ${provider} yet; sign in with: provider-auth login ${provider}`,
-    )
+  if (accounts.length === 0) {
+    const whose = provider === undefined ? '' : `of ${provider} `
+    out.say(visible(`no account ${whose}yet; ${stepWords(await firstStep(provider))}`))
+  }
 }
 
 /** Columns that say something of these accounts. */
@@ -78,7 +79,7 @@ export function shortState(account: AccountStatus, now: number): string {
   if (rest !== undefined) return `${words}, free in ${span(rest.until - now)}`
   const parts = account.enabled ? account.cooldowns.filter(({ until }) => until > now).length : 0
   // Each is about a model or an endpoint.
-  return parts === 0 ? words : `${words}, ${parts === 1 ? '1 part rests' : `${parts} parts rest`}`
+  return parts === 0 ? words : `${words}, ${counted(parts, 'part rests', 'parts rest')}`
 }
 
 function quotaWords(account: AccountStatus, now: number): string {

@@ -2,10 +2,11 @@
 import { statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { ConfigReport } from '../../../index.js'
-import { counted, problemLines } from '../config.js'
+import { problemLines } from '../config.js'
 import { EXIT, fault, usage } from '../faults.js'
 import { inspectConfig } from '../library.js'
 import type { Call } from '../run.js'
+import { counted } from '../sentences.js'
 
 type Checked = Pick<ConfigReport, 'files' | 'faults' | 'warnings'>
 

@@ -5,7 +5,7 @@ import { basename, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { ConfigFile } from '../../../index.js'
 import { visible } from '../../../npm/src/trust.js'
-import { counted, problemLines } from '../config.js'
+import { problemLines } from '../config.js'
 import { chosenEditor, openEditor } from '../editor.js'
 import { fault, interrupted } from '../faults.js'
 import { inspectConfig } from '../library.js'
@@ -14,6 +14,7 @@ import { askChoice, mustAsk } from '../prompts.js'
 import { replaceFile, targetOf } from '../replace.js'
 import type { Call } from '../run.js'
 import { schemaFile } from '../schema-file.js'
+import { counted } from '../sentences.js'
 
 export async function run({ out }: Call): Promise<void> {
   const { files } = await inspectConfig()

@@ -1,5 +1,5 @@
 /** `doctor`: what is wrong, why it matters and what to do; and the archive for whoever helps. */
-import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Account, ConfigReport, Diagnosis, ProviderSummary } from '../../../index.js'
 import { bundleFiles, zipped } from '../doctor/bundle.js'
@@ -8,7 +8,8 @@ import { checkHosts } from '../doctor/hosts.js'
 import { report } from '../doctor/report.js'
 import { checkRuntime } from '../doctor/runtime.js'
 import { checkSources } from '../doctor/sources.js'
-import { EXIT, fault, interrupted } from '../faults.js'
+import { EXIT, interrupted } from '../faults.js'
+import { writePrivateFile } from '../files.js'
 import { configuredProviders, diagnose, inspectConfig, listAccounts, logFiles } from '../library.js'
 import { before } from '../log-reader.js'
 import type { Output } from '../output.js'
@@ -84,7 +85,10 @@ async function mayWrite(file: string, force: boolean): Promise<void> {
   if (!(await askYes(`${file} exists. Overwrite it?`))) throw interrupted()
 }
 
-async function write(file: string, { diagnosis, config, accounts, providers }: Looked) {
+async function write(
+  file: string,
+  { diagnosis, config, accounts, providers }: Looked,
+): Promise<{ file: string; entries: string[] }> {
   // Where the configuration cannot be used, nothing is logged.
   const logs = await logFiles().catch(() => [])
   const parts = bundleFiles({
@@ -95,16 +99,7 @@ async function write(file: string, { diagnosis, config, accounts, providers }: L
     keyVariables: providers.flatMap(({ keyVariables }) => keyVariables),
     env: process.env,
   })
-  const temporary = `${file}.${process.pid}.tmp`
-  try {
-    writeFileSync(temporary, zipped(parts), { mode: 0o600, flag: 'wx' })
-    renameSync(temporary, file)
-  } catch (error) {
-    rmSync(temporary, { force: true })
-    throw fault({
-      message: `${file} cannot be written: ${(error as Error).message}`,
-      next: 'name a file in another folder',
-    })
-  }
+  // Whether it may be replaced is settled by now.
+  await writePrivateFile(file, zipped(parts), { force: true })
   return { file, entries: Object.keys(parts) }
 }

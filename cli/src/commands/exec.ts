@@ -23,7 +23,7 @@ export async function run({ args, options, out }: Call<Choice & { env?: string[]
     throw usage('the program to run stands behind --', `provider-auth exec ${provider} -- ${command.join(' ')}`)
   const { env = [], ...choice } = options
   const wanted = env.map(parsed)
-  const { value, expiresAt, variables, rivalVariables } = await getCredential(requested(provider, choice))
+  const { value, expiresAt, variables, rivalVariables } = await getCredential(await requested(provider, choice))
   const set: Record<string, string> = Object.fromEntries(
     wanted.length === 0
       ? variables.map((name) => [name, value])

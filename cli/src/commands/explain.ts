@@ -11,7 +11,7 @@ import { table } from '../table.js'
 import { ago } from '../words.js'
 
 export async function run({ args: [provider = '', url], options, out }: Call<Choice>): Promise<number> {
-  const trace = await explain(requested(provider, { ...options, ...(url !== undefined && { url }) }))
+  const trace = await explain(await requested(provider, { ...options, ...(url !== undefined && { url }) }))
   const accounts = await listAccounts({ provider })
   const labels = new Map(accounts.map(({ id, label }) => [id, visible(label)]))
   const named = trace.accounts.map((account) => ({

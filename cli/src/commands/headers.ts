@@ -9,7 +9,7 @@ type Options = Choice & { show?: boolean; format: 'curl' | 'json' | 'lines' }
 
 export async function run({ args: [provider = '', asked = ''], options, out }: Call<Options>): Promise<void> {
   keepOffScreen(options.show)
-  const request = { ...requested(provider, options), url: asked }
+  const request = { ...(await requested(provider, options)), url: asked }
   const { headers, strip, accountId, url = asked } = await getAuthHeaders(request)
   const { format } = options
   // The lines do not say where the request goes.

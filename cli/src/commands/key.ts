@@ -1,7 +1,7 @@
 /** `key …`: the vault's key, and the ways to it. */
 import { randomBytes } from 'node:crypto'
 import type { VaultStatus } from '../../../index.js'
-import { fault, faultOf, interrupted, usage } from '../faults.js'
+import { EXIT, fault, faultOf, interrupted, usage } from '../faults.js'
 import { writePrivateFile } from '../files.js'
 import { closedFault, statusText } from '../key-words.js'
 import {
@@ -17,6 +17,7 @@ import type { Output } from '../output.js'
 import { askSecret, askYes, canAsk, mustAsk } from '../prompts.js'
 import type { Call } from '../run.js'
 import { lineOfInput, passphrase } from '../secrets.js'
+import { hasVault } from '../stored.js'
 import { isTerminal } from '../terminal.js'
 
 type Source = 'keychain' | 'env' | 'passphrase' | 'keyfile'
@@ -113,6 +114,13 @@ export async function exportKey({
 }: Call<{ show?: boolean; out?: string; force?: boolean }>): Promise<void> {
   if (file === undefined && !show && isTerminal(process.stdout))
     throw usage('the key is not shown on a terminal', '--show prints it, --out <file> writes it to a file')
+  if (!(await hasVault()))
+    throw fault({
+      code: 'VAULT_KEY_MISSING',
+      exit: EXIT.vaultClosed,
+      message: 'there is no vault yet, and so no key',
+      next: 'provider-auth key init',
+    })
   const key = await exportVaultKey()
   if (file === undefined) {
     out.answer({ key }, key)

@@ -4,11 +4,16 @@ import { readAuthFile } from '../../../npm/src/opencode/auth-file.js'
 import { authFile } from '../../../npm/src/opencode/host-credentials.js'
 import { accountStatus } from '../../../npm/src/opencode/status.js'
 import { visible } from '../../../npm/src/trust.js'
-import { interrupted, usage } from '../faults.js'
-import { listAccounts, removeAccount } from '../library.js'
-import { nearest } from '../login/choose.js'
+import { named } from '../accounts.js'
+import { remove } from '../deeds.js'
+import { interrupted } from '../faults.js'
+import { removeAccount } from '../library.js'
 import { askYes, mustAsk } from '../prompts.js'
 import type { Call } from '../run.js'
+import { storedAccounts } from '../stored.js'
+
+/** What was set aside as damaged is known by its id alone; the library says what is no account. */
+const ID = /^[0-9A-HJKMNP-TV-Z]{26}$/
 
 export async function run({
   args: [name = ''],
@@ -16,7 +21,8 @@ export async function run({
   out,
 }: Call<{ revoke?: boolean; yes?: boolean }>): Promise<void> {
   const { revoke = false, yes = false } = options
-  const account = named(name, await listAccounts())
+  const id = name.toUpperCase()
+  const account = ID.test(id) ? (await storedAccounts()).find((one) => one.id === id) : await named(name)
   const words =
     account === undefined
       ? `what is left of ${visible(name)}`
@@ -26,39 +32,15 @@ export async function run({
     const also = revoke ? ', and end it at the provider' : ''
     if (!(await askYes(`Remove ${words} from the vault${also}?`))) throw interrupted()
   }
-  await removeAccount(account?.id ?? name, { revoke })
+  await (account === undefined ? removeAccount(id, { revoke }) : remove(account, revoke))
   const keepers = account === undefined ? [] : await keptBy(account, revoke)
-  const shown = account === undefined ? { id: name } : accountStatus(account, undefined, false)
+  const shown = account === undefined ? { id } : accountStatus(account, undefined, false)
   out.answer({ removed: shown, revoked: revoke, keptBy: keepers }, () =>
     [
       `${words} was removed${revoke ? ' and ended at the provider' : ''}.`,
       ...keepers.map((one) => `Still there: ${one}`),
     ].join('\n'),
   )
-}
-
-/** The account of this id or label, or the only one of this provider; none for a name of no account. */
-function named(name: string, accounts: Account[]): Account | undefined {
-  const ways = [
-    accounts.filter(({ id }) => id === name),
-    accounts.filter(({ label }) => label === name),
-    accounts.filter(({ provider }) => provider === name),
-  ]
-  const found = ways.find((matching) => matching.length > 0) ?? []
-  if (found.length > 1) {
-    const each = found.map(({ id, label, provider, namespace }) => `${label} of ${provider} in ${namespace} (${id})`)
-    throw usage(`${name} means ${found.length} accounts: ${each.join('; ')}`, 'provider-auth logout <id>')
-  }
-  const [only] = found
-  // What was set aside as damaged is known by its id alone; the library says what is no account.
-  if (only !== undefined || /^[0-9A-HJKMNP-TV-Z]{26}$/.test(name)) return only
-  const near = nearest(
-    name,
-    accounts.flatMap(({ label, provider }) => [label, provider]),
-  )
-  throw Object.assign(new Error(`no account is called ${name}${near === undefined ? '' : `; did you mean ${near}?`}`), {
-    code: 'UNKNOWN_ACCOUNT',
-  })
 }
 
 /** Who has the login still, in a sentence each. */

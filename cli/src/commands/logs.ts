@@ -7,6 +7,7 @@ import { logFiles } from '../library.js'
 import { isWanted, type LogLine, merged, parsed, pointIn, worded } from '../log-lines.js'
 import { before, openTail } from '../log-reader.js'
 import type { Call } from '../run.js'
+import { counted } from '../sentences.js'
 
 /** A person sees a line as it comes, and a look at two files costs nothing. */
 const LOOKS_EVERY_MS = 250
@@ -53,7 +54,7 @@ export async function run({ options, out }: Call<Options>): Promise<void> {
   const all = files.map((one, index) => linesOf([...whole(before(one.file)), ...readOf(one.file, tails[index])]))
   const first = merged(all)
   print(first)
-  if (skipped > 0) out.say(`${skipped} ${skipped === 1 ? 'line was' : 'lines were'} cut off or of another program`)
+  if (skipped > 0) out.say(`${counted(skipped, 'line was', 'lines were')} cut off or of another program`)
   if (!first.some((line) => isWanted(line, { level, since })) && !follow)
     out.say(
       first.length === 0

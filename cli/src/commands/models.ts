@@ -2,6 +2,7 @@
 import { visible } from '../../../npm/src/trust.js'
 import { discoverModels } from '../library.js'
 import type { Call } from '../run.js'
+import { needVault } from '../stored.js'
 import { table } from '../table.js'
 import { ago } from '../words.js'
 
@@ -10,6 +11,7 @@ export async function run({
   options: { namespace, refresh },
   out,
 }: Call<{ namespace?: string; refresh?: boolean }>): Promise<void> {
+  await needVault(provider)
   const list = await discoverModels({
     provider,
     ...(namespace !== undefined && { namespace }),

@@ -2,7 +2,7 @@
 
 import type { Place } from '../../../npm/src/order.js'
 import { visible } from '../../../npm/src/trust.js'
-import { choose, shown } from '../accounts.js'
+import { choose, nameable, shown } from '../accounts.js'
 import { checkPeers, move } from '../deeds.js'
 import { usage } from '../faults.js'
 import { listAccounts, updateAccount } from '../library.js'
@@ -19,7 +19,7 @@ export async function run({
 }: Call<{ namespace?: string }>): Promise<void> {
   const { namespace } = options
   if (place === undefined && namespace === undefined) throw usage('move says neither a place nor a pool', HELP)
-  const all = await listAccounts()
+  const all = await nameable()
   let account = choose(name, all)
   // Before anything is changed.
   if (place !== undefined && namespace === undefined) placeOf(place, other)

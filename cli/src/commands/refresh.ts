@@ -4,9 +4,9 @@ import { visible } from '../../../npm/src/trust.js'
 import { namedAll, shown } from '../accounts.js'
 import { exitOf, refresh } from '../deeds.js'
 import { EXIT, fault, faultOf, usage } from '../faults.js'
-import { listAccounts } from '../library.js'
 import type { Call } from '../run.js'
 import { counted, poolOf } from '../sentences.js'
+import { firstStep, stepWords, storedAccounts } from '../stored.js'
 
 interface Options {
   provider?: string
@@ -21,13 +21,13 @@ export async function run({ args, options, out }: Call<Options>): Promise<number
   if (args.length === 0 && !all && provider === undefined)
     throw usage('refresh names no account', 'name accounts, or pass --provider <provider> or --all')
   const accounts =
-    args.length > 0 ? await namedAll(args) : await listAccounts(provider === undefined ? {} : { provider })
+    args.length > 0 ? await namedAll(args) : await storedAccounts(provider === undefined ? {} : { provider })
   if (accounts.length === 0 && provider !== undefined)
     throw fault({
       code: 'NO_ACCOUNT',
       exit: EXIT.needsLogin,
-      message: `${provider} has no account`,
-      next: `provider-auth login ${provider}`,
+      message: `there is no account of ${provider} yet`,
+      ...(await firstStep(provider)),
     })
   const { refreshed, skipped, failed } = await refresh(accounts, force)
   const [only] = failed
@@ -57,7 +57,8 @@ export async function run({ args, options, out }: Call<Options>): Promise<number
   )
   for (const { account, error } of failed)
     if (!out.json) out.fault({ ...faultOf(error), message: `${nameIn(account)}: ${faultOf(error).message}` })
-  if (accounts.length > 0 && refreshed.length === 0 && failed.length === 0)
+  if (accounts.length === 0) out.say(`no account yet; ${stepWords(await firstStep())}`)
+  else if (refreshed.length === 0 && failed.length === 0)
     out.say(`nothing to renew: ${counted(skipped.length, 'account')} skipped`)
   return exitOf(failed)
 }

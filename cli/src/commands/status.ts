@@ -7,6 +7,7 @@ import { nextWords } from '../next.js'
 import { readStanding, type Standing, vaultWords } from '../pools.js'
 import type { Call } from '../run.js'
 import { counted, poolOf } from '../sentences.js'
+import { stepWords } from '../stored.js'
 import { isTerminal } from '../terminal.js'
 
 /** How often it looks for changes; a look at an unchanged vault costs next to nothing. */
@@ -78,7 +79,8 @@ function linesOf({ vault, standing }: Status, { colour }: Call['out']): string[]
   const lines = [`${bold('vault')}  ${visible(vaultWords(vault))}`]
   if (vault.quarantined > 0)
     lines.push(yellow(`  ${counted(vault.quarantined, 'record')} could not be read: provider-auth doctor`))
-  if (standing.accounts.length === 0) lines.push('  no account yet; sign in with: provider-auth login')
+  if (standing.accounts.length === 0)
+    lines.push(`  no account yet; ${visible(stepWords(standing.first ?? { next: 'provider-auth login' }))}`)
   for (const pool of standing.pools) {
     const words = visible(nextWords(pool.next, ({ label }) => label, Date.now()))
     lines.push(

@@ -6,7 +6,7 @@ import type { Call } from '../run.js'
 export async function run({ args, options, out }: Call<Choice & { show?: boolean }>): Promise<void> {
   keepOffScreen(options.show)
   const [provider = ''] = args
-  const { value, expiresAt, header, scheme, accountId } = await getCredential(requested(provider, options))
+  const { value, expiresAt, header, scheme, accountId } = await getCredential(await requested(provider, options))
   out.answer(
     { token: value, ...(expiresAt !== undefined && { expiresAt }), header, scheme, accountId, provider },
     value,

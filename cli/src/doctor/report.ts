@@ -4,6 +4,8 @@ import { sep } from 'node:path'
 import type { Finding } from '../../../index.js'
 import { visible } from '../../../npm/src/trust.js'
 import type { Colours } from '../output.js'
+import { counted as many } from '../sentences.js'
+import { wrapped } from '../text.js'
 import { counted, stands } from './finding.js'
 
 /** Topics in the order of the report, with the first parts of the ids that belong to each. */
@@ -20,6 +22,8 @@ const TOPICS: readonly (readonly [title: string, ...parts: string[]])[] = [
 const MARKS: Record<Finding['state'], string> = { ok: '✓', note: '·', warning: '!', problem: '✗' }
 /** Columns before a title: mark and word. */
 const INDENT = 12
+/** Narrower lines would hold a word each. */
+const LEAST_WIDTH = 40
 
 export interface Look {
   width: number
@@ -55,13 +59,17 @@ function said(finding: Finding, look: Look): string {
   const word = stands(finding) ? state : 'mended'
   const mark = stands(finding) ? MARKS[state] : MARKS.ok
   const head = painted(finding, look.colour)(`  ${mark} ${word.padEnd(INDENT - 4)}`)
-  const lines = [head + wrapped(named(title, look), look.width, INDENT)]
+  const width = Math.max(look.width, LEAST_WIDTH)
+  const indent = ' '.repeat(INDENT)
+  const lines = wrapped(named(title, look), width, [head, indent])
   const beside = (label: string, text: string) =>
-    `${' '.repeat(INDENT)}${look.colour.dim(`${label}:`)} ${wrapped(text, look.width, INDENT + label.length + 2)}`
+    lines.push(
+      ...wrapped(text, width, [`${indent}${look.colour.dim(`${label}:`)} `, ' '.repeat(INDENT + label.length + 2)]),
+    )
   // Of a pool that serves it says why the others do not.
-  if (why !== undefined) lines.push(beside(state === 'ok' ? 'others' : 'why', named(why, look)))
+  if (why !== undefined) beside(state === 'ok' ? 'others' : 'why', named(why, look))
   // A command takes an id.
-  if (remedy !== undefined && stands(finding)) lines.push(beside('do', visible(remedy)))
+  if (remedy !== undefined && stands(finding)) beside('do', visible(remedy))
   return lines.join('\n')
 }
 
@@ -81,7 +89,7 @@ function painted(finding: Finding, { green, yellow, red, cyan }: Colours): (text
 
 function summary(findings: Finding[], { colour }: Look): string {
   const { problems, warnings, ok, fixed, fixable } = counted(findings)
-  const parts = [many(problems, 'problem'), many(warnings, 'warning'), `${ok} in order`]
+  const parts = [counts(problems, 'problem'), counts(warnings, 'warning'), `${ok} in order`]
   if (fixed > 0) parts.push(`${fixed} mended`)
   const paint = problems > 0 ? colour.red : warnings > 0 ? colour.yellow : colour.green
   const lines = [paint(parts.join(', '))]
@@ -89,18 +97,6 @@ function summary(findings: Finding[], { colour }: Look): string {
   return lines.join('\n')
 }
 
-function many(count: number, what: string): string {
-  return `${count === 0 ? 'no' : count} ${what}${count === 1 ? '' : 's'}`
-}
-
-/** The text in lines of this width; those after the first begin at `indent`. */
-function wrapped(text: string, width: number, indent: number): string {
-  const room = Math.max(20, width - indent)
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1)
-    if (last !== undefined && last.length + 1 + word.length <= room) lines[lines.length - 1] = `${last} ${word}`
-    else lines.push(word)
-  }
-  return lines.join(`\n${' '.repeat(indent)}`)
+function counts(count: number, what: string): string {
+  return count === 0 ? `no ${what}s` : many(count, what)
 }

@@ -2,8 +2,11 @@
 import type { LoginOptions, ProviderSummary } from '../../../index.js'
 import { LABELS } from '../../../npm/src/opencode/login-words.js'
 import { EXIT, fault, usage } from '../faults.js'
-import { configuredProviders, listAccounts } from '../library.js'
+import { configuredProviders } from '../library.js'
+import { nearest } from '../nearest.js'
 import { askChoice, askText, canAsk } from '../prompts.js'
+import { counted } from '../sentences.js'
+import { storedAccounts } from '../stored.js'
 import type { Place } from './place.js'
 import { trustedNow } from './trust.js'
 
@@ -19,14 +22,13 @@ export async function chosenProvider(): Promise<{ provider: string; resource?: s
     throw usage(`name a provider: ${ids}; or your name for an MCP server`, 'provider-auth login <provider>')
   }
   const counts = new Map<string, number>()
-  for (const { provider } of await listAccounts()) counts.set(provider, (counts.get(provider) ?? 0) + 1)
+  for (const { provider } of await storedAccounts()) counts.set(provider, (counts.get(provider) ?? 0) + 1)
   const rank = ({ id, configured }: ProviderSummary): number => (counts.has(id) ? 0 : configured ? 1 : 2)
   const sorted = [...providers].sort((a, b) => rank(a) - rank(b) || (a.id < b.id ? -1 : 1))
   const answer = await askChoice('Which provider?', [
     ...sorted.map(({ id, configured }) => {
       const count = counts.get(id)
-      const hint =
-        count === undefined ? (configured ? 'configured' : '') : count === 1 ? '1 account' : `${count} accounts`
+      const hint = count === undefined ? (configured ? 'configured' : '') : counted(count, 'account')
       return { value: id, label: id, ...(hint !== '' && { hint }) }
     }),
     { value: OTHER, label: 'an MCP server, by its address' },
@@ -78,25 +80,4 @@ export function usualMethod(methods: readonly string[], place: Place): 'browser'
       ? (['browser', 'device', 'paste'] as const)
       : (['device', 'browser', 'paste'] as const)
   return order.find((method) => methods.includes(method))
-}
-
-/** The text that is at most two changes away, if there is one: what was probably meant. */
-export function nearest(text: string, known: readonly string[]): string | undefined {
-  const ranked = known.map((name) => ({ name, far: distance(text.toLowerCase(), name.toLowerCase()) }))
-  ranked.sort((a, b) => a.far - b.far)
-  const [best] = ranked
-  const isPart = known.find((name) => text.length > 2 && name.startsWith(text.toLowerCase()))
-  return best !== undefined && best.far <= Math.min(2, text.length / 2) ? best.name : isPart
-}
-
-/** Levenshtein's. */
-function distance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, index) => index)
-  for (const [index, letter] of [...one].entries()) {
-    const next = [index + 1]
-    for (const [at, its] of [...other].entries())
-      next.push(Math.min((row[at] ?? 0) + (letter === its ? 0 : 1), (row[at + 1] ?? 0) + 1, (next[at] ?? 0) + 1))
-    row = next
-  }
-  return row.at(-1) ?? 0
 }

@@ -6,7 +6,7 @@ import { visible } from '../../../npm/src/trust.js'
 import { type Fault, fault, faultOf } from '../faults.js'
 import type { Output } from '../output.js'
 import { widthOf } from '../terminal.js'
-import { wrapped } from '../words.js'
+import { wrapped } from '../text.js'
 
 /** The error with the next step; what to register is printed before it. */
 export function explained(error: unknown, provider: string, known: ProviderSummary | undefined, out: Output): unknown {

@@ -4,7 +4,7 @@ import type { LoginSession } from '../../../index.js'
 import { openBrowser } from '../../../npm/src/library.js'
 import { visible } from '../../../npm/src/trust.js'
 import { isTerminal, showsColour, widthOf } from '../terminal.js'
-import { wrapped } from '../words.js'
+import { wrapped } from '../text.js'
 import { forward, type Place } from './place.js'
 
 /** What the library says where nothing special is to be known. */

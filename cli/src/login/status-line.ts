@@ -1,6 +1,6 @@
 /** A line at the end of the screen that tells how far something is. */
 import { isTerminal, widthOf } from '../terminal.js'
-import { wrapped } from '../words.js'
+import { wrapped } from '../text.js'
 
 export interface StatusLine {
   /** Prints a message above the line. */

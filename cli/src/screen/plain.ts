@@ -7,7 +7,7 @@ import { shortState } from '../commands/accounts.js'
 import { faultOf } from '../faults.js'
 import { nextWords } from '../next.js'
 import { readStanding } from '../pools.js'
-import { poolOf } from '../sentences.js'
+import { PLACE_FIRST, poolOf } from '../sentences.js'
 import { groupsOf } from './groups.js'
 import { type Deed, runLogin, whyNoLogin, workOf } from './work.js'
 
@@ -100,7 +100,11 @@ async function list(
   const numbered = new Map<number, Account>()
   const { at } = standing
   const groups = groupsOf(standing)
-  if (groups.length === 0) print('There is no account yet. The command add signs in to a provider.')
+  if (groups.length === 0) {
+    const { why, next } = standing.first ?? {}
+    const add = 'The command add signs in to a provider.'
+    print(`There is no account yet. ${why === undefined ? add : `${PLACE_FIRST}: ${next}`}`)
+  }
   for (const group of groups) {
     print(`${poolOf(group)}:`)
     if (group.next !== undefined) print(`  ${nextWords(group.next, ({ label }) => label, at)}.`)

@@ -43,15 +43,25 @@ export async function showScreen(out: Output): Promise<void> {
   const accounts = (): Account[] => view.groups.flatMap((group) => group.accounts)
 
   const look = async (): Promise<void> => {
-    let [groups, fault]: [View['groups'], Fault | undefined] = [[], undefined]
+    let groups: View['groups'] = []
+    let fault: Fault | undefined
+    let place: string | undefined
     try {
-      groups = groupsOf(await readStanding())
+      const standing = await readStanding()
+      groups = groupsOf(standing)
+      if (standing.first?.why !== undefined) place = standing.first.next
     } catch (error) {
       fault = faultOf(error)
     }
     const stood = accounts().findIndex(({ id }) => id === view.selected)
-    const { fault: _, selected, ...rest } = view
-    view = { ...rest, groups, isNew: false, ...(fault !== undefined && { fault }) }
+    const { fault: _, place: __, selected, ...rest } = view
+    view = {
+      ...rest,
+      groups,
+      isNew: false,
+      ...(fault !== undefined && { fault }),
+      ...(place !== undefined && { place }),
+    }
     const all = accounts()
     const isThere = all.some(({ id }) => id === selected)
     // Of one that is gone, the one that stands there now; and what was asked about it is over.

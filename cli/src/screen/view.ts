@@ -8,7 +8,7 @@ import { painted } from '../commands/accounts.js'
 import type { Fault } from '../faults.js'
 import { nextWords } from '../next.js'
 import type { Colours } from '../output.js'
-import { poolOf } from '../sentences.js'
+import { PLACE_FIRST, poolOf } from '../sentences.js'
 import { cut, fitted, widthOf, wrapped } from '../text.js'
 import type { Group } from './groups.js'
 import { HELP, hints } from './hints.js'
@@ -25,6 +25,8 @@ export interface View {
   /** Nothing was read yet. */
   isNew: boolean
   fault?: Fault
+  /** How to make a place for the key of a new vault, where there is none. */
+  place?: string
   /** The id of the account that keys are about. */
   selected?: string
   /** The first line of the list that is shown. */
@@ -102,7 +104,7 @@ function titleOf({ groups, mask }: View, { colour, now }: Look): string {
 }
 
 function bodyOf(view: View, look: Look): Line[] {
-  const { groups, fault, mode, isNew } = view
+  const { groups, fault, place, mode, isNew } = view
   const { colour } = look
   const plain = (...texts: string[]): Line[] => texts.map((text) => ({ text }))
   if (mode.kind === 'help') return plain(...HELP)
@@ -115,6 +117,8 @@ function bodyOf(view: View, look: Look): Line[] {
       ...(fault.next === undefined ? [] : ['', ...wrapped(`Next: ${visible(fault.next)}`, look.width)]),
     )
   if (isNew) return plain('One moment …')
+  if (groups.length === 0 && place !== undefined)
+    return plain('There is no account yet.', '', ...wrapped(visible(`${PLACE_FIRST}: ${place}`), look.width))
   if (groups.length === 0)
     return plain(
       'There is no account yet.',
