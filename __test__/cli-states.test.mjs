@@ -4,12 +4,12 @@
  */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { hasCommand } from '../scripts/lib/toolchain.mjs'
-import { answer, assertFits, COMMAND } from './support/cli.mjs'
+import { answer, assertFits, COMMAND, command } from './support/cli.mjs'
 import { ROWS } from './support/command-rows.mjs'
 import { leafCommands } from './support/program.mjs'
 import { createSandbox } from './support/sandbox.mjs'
@@ -17,10 +17,12 @@ import { createSandbox } from './support/sandbox.mjs'
 const PASSPHRASE = 'gravel orbit lantern sofa'
 /** A command that asks for nothing ends in a fraction of it. */
 const LONGEST_MS = 60_000
+/** Characters of an error, and of all that is said beside an answer. */
+const LONGEST_SAID = 1_200
 /** Of a disk, in KiB: a vault, and little more. */
 const SMALL_DISK = 256
 /** What a question begins with. */
-const QUESTION = '◆'
+const QUESTION = /◆|not shown while you type/
 const STACK = /^\s+at .+:\d+:\d+\)?$|Error: |file:\/\/|node:internal/m
 const isRoot = process.platform === 'linux' && process.getuid() === 0
 
@@ -37,16 +39,23 @@ after(() => {
 const commands = leafCommands()
 /** A vault with two accounts; its copies are what the commands meet. */
 const whole = sandbox.vaultDir
+const bare = join(sandbox.dir, 'bare')
 const bundle = join(sandbox.dir, 'keys.age')
 let key
+let bob
 
 before(async () => {
-  const add = (label) => `await auth.addApiKey({ provider: 'desk', apiKey: 'sk-of-${label}', label: '${label}' })`
-  await sandbox.output(`${add('ada')}; ${add('bob')}`)
-  const { id } = JSON.parse(await sandbox.output(`console.log(JSON.stringify(${add('carol')}))`))
+  const add = async (label) => {
+    const call = `auth.addApiKey({ provider: 'desk', apiKey: 'sk-of-${label}', label: '${label}' })`
+    return JSON.parse(await sandbox.output(`console.log(JSON.stringify(await ${call}))`)).id
+  }
+  await add('ada')
+  bob = await add('bob')
+  assert.equal((await command(sandbox, ['key', 'init'], { env: { PROVIDER_AUTH_DIR: bare } })).code, 0)
+  const carol = await add('carol')
   key = (await answer(sandbox, 'key-export', ['key', 'export'])).key
   await answer(sandbox, 'vault-export', ['vault', 'export', bundle, '--passphrase-stdin'], { input: PASSPHRASE })
-  await sandbox.output(`await auth.removeAccount('${id}')`)
+  await sandbox.output(`await auth.removeAccount('${carol}')`)
   const opencode = join(sandbox.env.XDG_DATA_HOME, 'opencode')
   mkdirSync(opencode)
   const entries = { openai: { type: 'api', key: 'sk-of-eve' } }
@@ -55,7 +64,13 @@ before(async () => {
 
 /** Each makes the folder of a vault in the state, and says what the environment adds. */
 const STATES = {
+  /** There is no vault yet, and a key for it. */
   empty: () => ({}),
+  /** A vault without accounts. */
+  bare(dir) {
+    cpSync(bare, dir, { recursive: true })
+    return {}
+  },
   wrongKey: (dir) => ({ ...copied(dir), PROVIDER_AUTH_KEY: Buffer.alloc(32, 7).toString('base64') }),
   noKey: (dir) => ({ ...copied(dir), PROVIDER_AUTH_KEY: '' }),
   header(dir) {
@@ -65,7 +80,7 @@ const STATES = {
   },
   record(dir) {
     copied(dir)
-    damage(join(dir, 'rec', readdirSync(join(dir, 'rec')).sort()[0]))
+    damage(join(dir, 'rec', `${bob}.rec`))
     return {}
   },
   noKeychain: () => ({
@@ -80,12 +95,11 @@ const STATES = {
   },
 }
 
-test('every command has a row', () => {
-  assert.deepEqual(
-    commands.map(({ name }) => name).filter((name) => !Object.hasOwn(ROWS, name)),
-    [],
-    'add it to support/command-rows.mjs',
-  )
+test('every command has a row, and every row a command and all states', () => {
+  const names = commands.map(({ name }) => name)
+  assert.deepEqual(names.toSorted(), Object.keys(ROWS).toSorted(), 'see support/command-rows.mjs')
+  for (const name of names)
+    assert.deepEqual(Object.keys(ROWS[name].ends).toSorted(), Object.keys(STATES).toSorted(), name)
 })
 
 for (const [state, make] of Object.entries(STATES)) {
@@ -106,19 +120,24 @@ for (const [state, make] of Object.entries(STATES)) {
 /* ───────────────────────────── runs ───────────────────────────── */
 
 async function inPipes(state, make, name) {
-  const { args, places, env, row } = prepared(make, name)
+  const run = prepared(make, name)
+  const { words, args, places, env, row } = run
   const { code, stdout, stderr } = await ended(
-    start(state, process.execPath, [COMMAND, ...args, '--json'], env),
+    start(state, process.execPath, [COMMAND, ...words, '--json', ...args], env),
     (child) => child.stdin.end(row.input?.(places) ?? ''),
   )
   return judged(`${name} --json`, { code, stdout, stderr }, () => {
-    assert.ok(codesOf(row, state).includes(code), `exit code ${code}`)
+    assert.equal(code, row.unasked ?? row.ends[state], 'exit code')
     assert.doesNotMatch(stderr, STACK)
-    const isAnswer = code === 0 || row.tells?.includes(code)
-    if (isAnswer && row.schema !== null) assertFits(name.replaceAll(' ', '-'), JSON.parse(stdout.trim().split('\n')[0]))
+    assert.ok(stderr.length < LONGEST_SAID, 'it says too much')
+    assertMakesNothing(run)
+    const schema = name.replaceAll(' ', '-')
+    const isAnswer = code === 0 || (row.tells?.includes(code) && stdout !== '')
+    if (row.isLines) for (const line of stdout.split('\n').slice(0, -1)) assertFits(schema, JSON.parse(line))
+    else if (isAnswer && row.schema !== null) assertFits(schema, JSON.parse(stdout))
     else if (isAnswer) assert.doesNotMatch(stdout, STACK)
     else assert.equal(stdout, '', 'standard output carries only an answer')
-    if (code === 0 || row.isReport) return
+    if (code === 0 || (row.isReport && isAnswer)) return
     const error = JSON.parse(stderr.trim().split('\n').at(-1))
     assertFits('error', error)
     assert.equal(error.error.exitCode, code)
@@ -127,9 +146,10 @@ async function inPipes(state, make, name) {
 }
 
 async function inTerminal(state, make, name) {
-  const { args, env, row } = prepared(make, name)
-  const words = [process.execPath, COMMAND, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`)
-  const child = start(state, 'script', ['-qec', words.join(' '), '/dev/null'], {
+  const run = prepared(make, name)
+  const { words, args, env, row } = run
+  const line = [process.execPath, COMMAND, ...words, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`)
+  const child = start(state, 'script', ['-qec', line.join(' '), '/dev/null'], {
     ...env,
     TERM: 'xterm',
     NO_COLOR: '1',
@@ -138,7 +158,7 @@ async function inTerminal(state, make, name) {
   let asked = false
   const { code, stdout } = await ended(child, () =>
     child.stdout.on('data', (chunk) => {
-      if (asked || !chunk.includes(QUESTION)) return
+      if (asked || !QUESTION.test(chunk)) return
       asked = true
       child.stdin.write('\u0003')
     }),
@@ -147,7 +167,8 @@ async function inTerminal(state, make, name) {
     if (asked) {
       assert.ok(row.asks, 'it asks for something')
       assert.equal(code, 130)
-    } else assert.ok(codesOf(row, state).includes(code), `exit code ${code}`)
+    } else assert.equal(code, row.ends[state], 'exit code')
+    assertMakesNothing(run)
     assert.doesNotMatch(stdout, STACK)
     if (code !== 0 && !asked && !row.isReport) assert.match(stdout, /error: [\s\S]+ {2}next: \S/)
   })
@@ -158,11 +179,12 @@ function prepared(make, name) {
   const dir = join(mkdtempSync(join(sandbox.dir, 'run-')), 'vault')
   const env = { ...sandbox.env, PROVIDER_AUTH_DIR: dir, ...row.env, ...make(dir) }
   const places = { folder: dirname(dir), bundle, key, passphrase: PASSPHRASE }
-  return { row, places, env, args: [...name.split(' '), ...row.args(places)] }
+  return { row, places, env, words: name.split(' '), args: row.args(places), dir, isThere: existsSync(dir) }
 }
 
-function codesOf({ ends }, state) {
-  return [ends[state]].flat()
+/** Where there was no vault, only what stores something makes one. */
+function assertMakesNothing({ row, isThere, dir }) {
+  if (!row.makes && !isThere) assert.ok(!existsSync(dir), 'it has made a vault')
 }
 
 /** Without the right to make a full disk: a process that may not write a byte to a file. */

@@ -1,88 +1,102 @@
 /**
  * For each command, a call that does no harm, and the exit codes that it may have by the state of the vault. A command
- * without a row fails `cli-states.test.mjs`.
+ * without a row fails `cli-states.test.mjs`, as does a row without a command.
  */
 
 /** It needs no vault. */
-const FREE = { empty: 0, wrongKey: 0, noKey: 0, header: 0, record: 0, noKeychain: 0, full: 0 }
-/** It reads the vault, and makes it where there is none. */
-const READS = { empty: 0, wrongKey: 4, noKey: 4, header: 1, record: 0, noKeychain: 4, full: 0 }
-/** It changes something in it. */
-const WRITES = { ...READS, full: 1 }
+const FREE = { empty: 0, bare: 0, wrongKey: 0, noKey: 0, header: 0, record: 0, noKeychain: 0, full: 0 }
+/** It reads the vault. */
+const READS = { ...FREE, wrongKey: 4, noKey: 4, header: 1 }
+/** It changes something in it, and makes it where there is none. */
+const WRITES = { ...READS, noKeychain: 4, full: 1 }
+/** It needs an account, and another one than the damaged one is there. */
+const SERVES = { ...READS, empty: 3, bare: 3, noKeychain: 3 }
 
 /** Ends with `code` where the vault opens, since what is asked for is not there. */
-const fails = (code, states = READS) => ({ ...states, empty: code, record: code, full: code })
+const fails = (code, states) => ({ ...states, empty: code, bare: code, record: code, full: code })
 
-/** It is about an account: none is there in an empty vault, and a damaged record may be the one. */
-function onAccount(states) {
-  return { ...states, empty: 1, record: [0, 1] }
-}
-/** What it finds out decides. */
-const EITHER = Object.fromEntries(Object.keys(FREE).map((state) => [state, [0, 1, 4]]))
+/** It is about an account by its name: there is none without a vault, nor in one without accounts. */
+const onAccount = (states) => ({ ...states, empty: 1, bare: 1, noKeychain: 1 })
 
 /**
  * The states are those of `cli-states.test.mjs`. `args`: of the places of a run. `input`: its standard input in a pipe.
- * `ends`: the exit code in each state, or several that are right. `asks`: a terminal is asked for something; the answer is
- * Ctrl-C. `tells`: the exit codes with which it has an answer although it fails. `env`: what it needs.
- * `isReport`: its answer says what to do next, and no error does. `schema`: `null` where its answer is not JSON.
+ * `ends`: the exit code in each state. `unasked`: the exit code where no person can be asked. `asks`: a terminal is asked for
+ * something; the answer is Ctrl-C. `tells`: the exit codes with which it has an answer although it fails. `env`: what it
+ * needs. `isReport`: its answer says what to do next, and no error does. `makes`: it may make a vault. `schema`: `null` where
+ * its answer is not JSON. `isLines`: its answer is lines of JSON, or none.
  */
 export const ROWS = {
   accounts: { args: () => [], ends: READS },
   completion: { args: () => ['bash'], ends: FREE },
-  'key status': {
+  'key status': { args: () => [], ends: READS, tells: [4] },
+  'key init': {
     args: () => [],
-    // Without a vault there is nothing yet that a key could open.
-    ends: { ...READS, noKeychain: 0 },
-    tells: [4],
+    ends: { ...fails(1, WRITES), empty: 0, wrongKey: 1, noKey: 1 },
+    makes: true,
   },
-  'key init': { args: () => [], ends: { ...fails(1), empty: 0, wrongKey: 1, noKey: 1 } },
-  'key export': { args: () => ['--show'], ends: READS },
+  'key export': { args: () => ['--show'], ends: { ...READS, empty: 4, noKeychain: 4 } },
   'key import': {
     args: () => [],
     input: ({ key }) => key,
     // It brings the key, and a header with it.
     ends: { ...WRITES, wrongKey: 0, header: 0 },
     asks: true,
+    makes: true,
   },
-  'key rotate': { args: () => [], ends: WRITES },
-  'key slot add': { args: () => ['keyfile'], ends: WRITES },
-  'key slot remove': { args: () => ['00000000', '--yes'], ends: fails(1) },
+  'key rotate': { args: () => [], ends: WRITES, makes: true },
+  'key slot add': { args: () => ['keyfile'], ends: WRITES, makes: true },
+  'key slot remove': { args: () => ['00000000', '--yes'], ends: fails(1, WRITES), makes: true },
   'vault export': {
     args: ({ folder }) => [`${folder}/new.age`, '--passphrase-stdin'],
     input: ({ passphrase }) => passphrase,
     ends: WRITES,
     asks: true,
+    makes: true,
   },
   'vault import': {
     args: ({ bundle }) => [bundle, '--passphrase-stdin'],
     input: ({ passphrase }) => passphrase,
     ends: WRITES,
     asks: true,
+    makes: true,
   },
-  migrate: { args: () => [], ends: WRITES, asks: true },
-
-  login: { args: () => ['desk', '--with-token', '--label', 'new'], input: () => 'sk-new', ends: WRITES, asks: true },
-  logout: { args: () => ['nobody', '--yes'], ends: fails(1) },
-  status: { args: () => [], ends: { ...READS, noKeychain: 0 } },
+  migrate: { args: () => [], ends: WRITES, asks: true, makes: true },
+  login: {
+    args: () => ['desk', '--with-token', '--label', 'new'],
+    input: () => 'sk-new',
+    ends: WRITES,
+    asks: true,
+    makes: true,
+  },
+  // To remove takes no room.
+  logout: { args: () => ['ada', '--yes'], ends: onAccount({ ...WRITES, full: 0 }) },
+  status: { args: () => [], ends: READS },
   use: { args: () => ['ada'], ends: onAccount(WRITES) },
   rename: { args: () => ['ada', 'eva'], ends: onAccount(WRITES) },
-  enable: { args: () => ['ada'], ends: onAccount({ ...WRITES, full: [0, 1] }) },
+  enable: { args: () => ['ada'], ends: onAccount(WRITES) },
   disable: { args: () => ['ada'], ends: onAccount(WRITES) },
-  move: { args: () => ['ada', 'last'], ends: onAccount({ ...WRITES, full: [0, 1] }) },
-  refresh: { args: () => ['ada'], ends: onAccount({ ...READS, full: [0, 1] }) },
-  unblock: { args: () => ['ada'], ends: onAccount({ ...READS, full: [0, 1] }) },
-  token: { args: () => ['desk', '--show'], ends: { ...READS, empty: 3 } },
-  headers: { args: () => ['desk', 'http://127.0.0.1:1/v1', '--show'], ends: { ...READS, empty: 3 } },
-  exec: { args: () => ['desk', '--env', 'DESK_KEY', '--', 'true'], ends: { ...READS, empty: 3 }, schema: null },
-  models: { args: () => ['desk'], ends: { ...fails(1), empty: 3 } },
-  explain: { args: () => ['desk'], ends: { ...READS, empty: [0, 3] } },
+  move: { args: () => ['ada', 'last'], ends: onAccount(WRITES) },
+  // What it names has nothing to renew, or to clear.
+  refresh: { args: () => ['ada'], ends: onAccount(READS) },
+  unblock: { args: () => ['ada'], ends: onAccount(READS) },
+  token: { args: () => ['desk', '--show'], ends: SERVES },
+  headers: { args: () => ['desk', 'http://127.0.0.1:1/v1', '--show'], ends: SERVES },
+  exec: { args: () => ['desk', '--env', 'DESK_KEY', '--', 'true'], ends: SERVES, schema: null },
+  // Nothing answers at its address.
+  models: { args: () => ['desk'], ends: { ...fails(1, SERVES), empty: 3, bare: 3 } },
+  explain: { args: () => ['desk'], ends: SERVES, tells: [3], isReport: true },
   trust: { args: () => [], ends: FREE },
   untrust: { args: () => [], ends: FREE },
   'config path': { args: () => [], ends: FREE },
   'config check': { args: () => [], ends: FREE },
   'config show': { args: () => [], ends: FREE },
   'config schema': { args: () => [], ends: FREE },
-  'config edit': { args: () => [], env: { EDITOR: 'true', VISUAL: 'true' }, ends: FREE },
-  doctor: { args: () => [], ends: EITHER, tells: [1, 4], isReport: true },
-  logs: { args: () => [], ends: FREE },
+  'config edit': { args: () => [], env: { EDITOR: 'true', VISUAL: 'true' }, ends: FREE, unasked: 2 },
+  doctor: {
+    args: () => [],
+    ends: { ...READS, header: 4, noKeychain: 1, full: 1 },
+    tells: [1, 4],
+    isReport: true,
+  },
+  logs: { args: () => [], ends: FREE, isLines: true },
 }
