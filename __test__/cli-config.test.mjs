@@ -15,9 +15,10 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { after, beforeEach, test } from 'node:test'
-import { answer, assertFits, COMMAND, command, failure } from './support/cli.mjs'
+import { answer, assertFits, command, failure } from './support/cli.mjs'
+import { openShell } from './support/cli-shell.mjs'
 import { createSandbox } from './support/sandbox.mjs'
-import { hasTmux, startTerminal } from './support/tmux.mjs'
+import { hasTmux } from './support/tmux.mjs'
 
 const sandbox = createSandbox({ name: 'cli-config' })
 after(sandbox.cleanup)
@@ -230,13 +231,7 @@ process.exit(steps[run].code ?? 0)
 
 /** Starts `config edit` in a terminal, which stays as it is after the end. */
 async function startEdit(t, env) {
-  const script = '"$@"; echo "ended with $?"; exec sleep 600'
-  const terminal = await startTerminal('/bin/sh', ['-c', script, 'sh', process.execPath, COMMAND, 'config', 'edit'], {
-    cwd: sandbox.work,
-    env: { ...sandbox.env, ...env },
-    width: 200,
-    height: 24,
-  })
+  const terminal = await openShell(sandbox, ['config', 'edit'], { env, width: 200, height: 24 })
   t.after(() => terminal.close())
   return terminal
 }
@@ -248,7 +243,7 @@ async function edits(t, { env, keys = [] }) {
     await terminal.shows(shown)
     await terminal.press(...pressed)
   }
-  return terminal.shows(/^ended with \d+$/m)
+  return terminal.shows(/^ended with \d+, echo on$/m)
 }
 
 const inTerminal = { skip: !hasTmux && 'tmux is not installed' }
@@ -324,7 +319,7 @@ test(
     await terminal.shows(/edit again/)
     writeFileSync(file, '{ "providers": {} }')
     await terminal.press('Down', 'Enter')
-    assert.match(await terminal.shows(/^ended with 1$/m), /changed by another program/)
+    assert.match(await terminal.shows(/^ended with 1, echo on$/m), /changed by another program/)
     assert.equal(readFileSync(file, 'utf8'), '{ "providers": {} }')
     assert.equal(drafts().length, 1)
     rmSync(join(sandbox.env.TMPDIR, drafts()[0]), { recursive: true })

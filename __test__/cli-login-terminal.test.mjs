@@ -198,7 +198,7 @@ test('what a project file wants is shown before anything of it is used, and a no
     await open(['login', 'foreign'], { cwd, env: SSH })
     const screen = await shell.shows(/Trust it, and go on\?/)
     assert.ok(joined(screen).includes(oidc.issuer), screen)
-    await shell.press(answer)
+    await shell.press(answer, 'Enter')
     await shell.shows(end)
   }
 })

@@ -14,7 +14,7 @@ const PROSE = /^(?:is|in|on|once|run|has|needs|shows|serves|with|and|or|from|kee
 const ANYWHERE = ['--json', '-q', '--quiet', '-h', '--help']
 
 const commands = new Map()
-for (const { name, command } of await everyCommand()) {
+for (const { name, command } of everyCommand()) {
   const above = name.split(' ').slice(0, -1)
   for (const word of [command.name(), ...command.aliases()]) commands.set([...above, word].join(' '), command)
 }

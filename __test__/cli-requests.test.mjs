@@ -4,9 +4,10 @@ import { execFile, spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { answer, assertFits, COMMAND, command, failure } from './support/cli.mjs'
+import { answer, assertFits, command, failure } from './support/cli.mjs'
+import { openShell } from './support/cli-shell.mjs'
 import { openStage } from './support/stage.mjs'
-import { hasTmux, startTerminal } from './support/tmux.mjs'
+import { hasTmux } from './support/tmux.mjs'
 import { until } from './support/until.mjs'
 import { bodies } from './support/upstream.mjs'
 
@@ -113,11 +114,11 @@ test('on a terminal a secret is shown only when that is asked for', { skip: !has
     ['token', 'keyed', '--account', 'spare'],
     ['headers', 'keyed', upstream.baseURL, '--account', 'spare', '--format', 'lines'],
   ]) {
-    const refused = await inTerminal(args)
-    const shown = await inTerminal([...args, '--show'])
+    const refused = await openShell(sandbox, args)
+    const shown = await openShell(sandbox, [...args, '--show'])
     try {
       await refused.shows(/--show/)
-      await refused.shows(/^ended 2$/m)
+      await refused.shows(/^ended with 2, echo on$/m)
       assert.ok(refused.seen.every((screen) => !screen.includes('sk-spare')))
       await shown.shows(/sk-spare/)
     } finally {
@@ -230,13 +231,6 @@ async function explained(args, exit) {
   const value = JSON.parse(stdout)
   assertFits('explain', value)
   return value
-}
-
-/** Runs the command in a terminal that stays once it has ended. */
-function inTerminal(args) {
-  const script = '"$@"; echo "ended $?"; cat'
-  const options = { cwd: sandbox.work, env: sandbox.env, width: 80, height: 24 }
-  return startTerminal('/bin/sh', ['-c', script, 'sh', process.execPath, COMMAND, ...args], options)
 }
 
 /** What a program prints that reads this. */

@@ -175,6 +175,18 @@ test('what other processes do shows, also of one that is killed amid it', { skip
   await terminal.shows(/There is no account yet/)
 })
 
+test('where no key can be kept, the screen says that a place for it comes first', {
+  skip: SKIP || (process.platform === 'linux' ? false : 'there is always a keychain here'),
+}, async () => {
+  const env = {
+    PROVIDER_AUTH_KEY: '',
+    PROVIDER_AUTH_KEY_SOURCE: 'keychain',
+    DBUS_SESSION_BUS_ADDRESS: 'unix:path=/nowhere',
+  }
+  const terminal = await open(openSandbox(), { env })
+  await terminal.shows(/There is no account yet\.[\s\S]*First make a place[\s\S]*key init\s+--source keyfile/)
+})
+
 test('a vault that does not open says why, and is tried again by a key', { skip: SKIP }, async () => {
   const own = openSandbox()
   await add(own, 'acme', 'one')

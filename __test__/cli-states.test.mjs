@@ -113,7 +113,8 @@ for (const [state, make] of Object.entries(STATES)) {
   })
 
   function lacking() {
-    return process.platform === 'win32' && state === 'full' ? 'a full disk cannot be made here' : false
+    if (state === 'full' && process.platform === 'win32') return 'a full disk cannot be made here'
+    return state === 'noKeychain' && process.platform !== 'linux' ? 'there is always a keychain here' : false
   }
 }
 

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { chownSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, beforeEach, test } from 'node:test'
-import { answer, COMMAND, command, failure } from './support/cli.mjs'
+import { answer, command, failure } from './support/cli.mjs'
+import { openShell } from './support/cli-shell.mjs'
 import { createSandbox } from './support/sandbox.mjs'
-import { hasTmux, startTerminal } from './support/tmux.mjs'
+import { hasTmux } from './support/tmux.mjs'
 
 const sandbox = createSandbox({ name: 'cli-trust' })
 after(sandbox.cleanup)
@@ -151,13 +152,7 @@ test("another user's file does not count, and is named", {
 const inTerminal = { skip: !hasTmux && 'tmux is not installed' }
 
 async function startTrust(t) {
-  const script = '"$@"; echo "ended with $?"; exec sleep 600'
-  const terminal = await startTerminal('/bin/sh', ['-c', script, 'sh', process.execPath, COMMAND, 'trust'], {
-    cwd: sandbox.work,
-    env: sandbox.env,
-    width: 80,
-    height: 24,
-  })
+  const terminal = await openShell(sandbox, ['trust'], { height: 24 })
   t.after(() => terminal.close())
   return terminal
 }
@@ -168,13 +163,13 @@ test('a person is asked, and no is what Enter says', inTerminal, async (t) => {
   const screen = await refusing.shows(/Trust it, and go on\?/)
   assert.match(screen, /https:\/\/api\.acme\.example/)
   await refusing.press('Enter')
-  await refusing.shows(/^ended with 130$/m)
+  await refusing.shows(/^ended with 130, echo on$/m)
   assert.deepEqual(await state(), ['untrusted'])
 
   const agreeing = await startTrust(t)
   await agreeing.shows(/Trust it, and go on\?/)
   await agreeing.press('y', 'Enter')
-  await agreeing.shows(/^ended with 0$/m)
+  await agreeing.shows(/^ended with 0, echo on$/m)
   assert.deepEqual(await state(), ['trusted'])
 })
 
@@ -184,7 +179,7 @@ test('a file that changes while the question stands is not trusted', inTerminal,
   await terminal.shows(/Trust it, and go on\?/)
   write(acme('evil.example'))
   await terminal.press('y', 'Enter')
-  assert.match(await terminal.shows(/^ended with 1$/m), /not as\s+it was shown/)
+  assert.match(await terminal.shows(/^ended with 1, echo on$/m), /not as\s+it\s+was\s+shown/)
   assert.deepEqual(await state(), ['untrusted'])
   assert.ok(readFileSync(project, 'utf8').includes('evil'))
 })

@@ -1,5 +1,7 @@
 /** The command as a whole: its answers, errors and exit codes, whatever command it is. */
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { answer, command, failure } from './support/cli.mjs'
 import { createSandbox } from './support/sandbox.mjs'
@@ -14,6 +16,33 @@ test('an empty vault has no accounts, and says how to get one on standard error'
   assert.equal(stdout, '')
   assert.match(stderr, /provider-auth login/)
   assert.equal((await command(sandbox, ['accounts', '--quiet'])).stderr, '')
+})
+
+const linux = { skip: process.platform === 'linux' ? false : 'there is always a keychain here' }
+test('where no key can be kept, reading makes nothing, and says that a place for it comes first', linux, async () => {
+  const dir = join(sandbox.dir, 'none')
+  const env = {
+    PROVIDER_AUTH_DIR: dir,
+    PROVIDER_AUTH_KEY: '',
+    PROVIDER_AUTH_KEY_SOURCE: 'keychain',
+    DBUS_SESSION_BUS_ADDRESS: 'unix:path=/nowhere',
+  }
+  for (const args of [['accounts'], ['list', 'openai'], ['status'], ['refresh', '--all'], ['screen', '--plain']]) {
+    const { code, stdout, stderr } = await command(sandbox, args, { env })
+    assert.equal(code, 0, args.join(' '))
+    assert.match(stdout + stderr, /no account (of openai )?yet.+first make a place.+: provider-auth key init --source/i)
+  }
+  for (const args of [
+    ['token', 'openai'],
+    ['explain', 'openai'],
+    ['models', 'openai'],
+  ]) {
+    const { exit, code, why, next } = await failure(sandbox, args, { env })
+    assert.deepEqual([exit, code], [3, 'NO_ACCOUNT'], args.join(' '))
+    assert.match(why, /keychain/)
+    assert.match(next, /^provider-auth key init --source/)
+  }
+  assert.equal(existsSync(dir), false)
 })
 
 test('a command or an option that there is not is a usage error, with what was probably meant', async () => {

@@ -58,8 +58,9 @@ export async function startTerminal(command, args, { cwd, env, width = 120, heig
     },
     /** Waits for the end of the program, and resolves to its exit code. */
     async ended() {
+      // The terminal closes before tmux hears how its program ended.
       const read = () => tmux('display-message', '-p', '-t', 'test', '#{pane_dead} #{pane_dead_status}')
-      await until('the program has ended', async () => (await read()).startsWith('1'), LONGEST_DRAW_MS)
+      await until('the program has ended', async () => /^1 \d/.test(await read()), LONGEST_DRAW_MS)
       return Number((await read()).trim().split(' ')[1])
     },
     resize: (columns, rows) => tmux('resize-window', '-t', 'test', '-x', String(columns), '-y', String(rows)),

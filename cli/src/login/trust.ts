@@ -1,9 +1,8 @@
 /** Project files that a login needs: a person is shown what they want, and asked. */
 import type { AuthError, ProjectFile, ProjectTrust } from '../../../index.js'
-import { asks, describeTrust } from '../../../npm/src/trust.js'
+import { askOnTerminal, asks, isAtTerminal } from '../../../npm/src/trust.js'
 import { fault } from '../faults.js'
 import { projectTrust, trustProject } from '../library.js'
-import { askYes, canAsk } from '../prompts.js'
 
 /** Does what may need a project's file to be trusted. */
 export async function onceTrusted<T>(act: () => Promise<T>): Promise<T> {
@@ -37,8 +36,6 @@ function defines({ providers }: ProjectFile, provider: string): boolean {
 }
 
 async function trusted(trust: ProjectTrust, refusal: unknown): Promise<void> {
-  if (!canAsk()) throw refusal
-  process.stderr.write(`${describeTrust(trust).join('\n')}\nIt may be anybody's.\n`)
-  if (!(await askYes('Trust it, and go on?'))) throw refusal
+  if (!isAtTerminal() || !(await askOnTerminal(trust))) throw refusal
   await trustProject(trust)
 }
