@@ -62,7 +62,7 @@ test('a topic without its command, and no command at all, show their help and en
   for (const args of [[], ['config']]) {
     const { code, stdout, stderr } = await command(sandbox, args)
     assert.deepEqual([code, stdout], [2, ''], args.join(' '))
-    assert.match(stderr, /^Usage: provider-auth.*[\s\S]*Commands:/)
+    assert.match(stderr, /^Usage: provider-auth.*[\s\S]*(Accounts|Commands):/)
   }
   assert.equal((await failure(sandbox, ['config'])).message, 'a command is missing')
 })
