@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { addApiKey, addonVersion, addVaultSlot, authHeadersNow, becomeProgram, beginWait, boundItems, cancelLogin, checkApiKey, checkOptions, claimedProviders, clearCooldowns, close, configure, configuredProviders, diagnose, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, getCredential, headerRules, importVault, importVaultKey, initVaultKey, inspectConfig, lentHeaders, listAccounts, logFiles, loginProgress, migrate, movedBundle, observedHeaders, openBrowser, optionNames, ownVariables, parseJsonc, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, requestRotation, rotateVaultKey, sessionHeaders, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
+const { addApiKey, addonVersion, addVaultSlot, authHeadersNow, becomeProgram, beginWait, boundItems, cancelLogin, checkApiKey, checkOptions, claimedProviders, clearCooldowns, close, configure, configuredProviders, diagnose, discoverModels, endWait, explain, exportVault, exportVaultKey, finishLogin, getAuthHeaders, getCredential, hasVault, headerRules, importVault, importVaultKey, initVaultKey, inspectConfig, lentHeaders, listAccounts, logFiles, loginProgress, migrate, movedBundle, observedHeaders, openBrowser, optionNames, ownVariables, parseJsonc, poolStatus, projectTrust, refreshAccount, removeAccount, removeVaultSlot, reportResponse, reportServed, requestRotation, rotateVaultKey, sessionHeaders, startLogin, streamShapes, subscribe, trustProject, unsubscribe, untrustProject, updateAccount, vaultStatus } = nativeBinding
 export { addApiKey }
 export { addonVersion }
 export { addVaultSlot }
@@ -798,6 +798,7 @@ export { exportVaultKey }
 export { finishLogin }
 export { getAuthHeaders }
 export { getCredential }
+export { hasVault }
 export { headerRules }
 export { importVault }
 export { importVaultKey }
@@ -805,8 +806,8 @@ export { initVaultKey }
 export { inspectConfig }
 export { lentHeaders }
 export { listAccounts }
-export { loginProgress }
 export { logFiles }
+export { loginProgress }
 export { migrate }
 export { movedBundle }
 export { observedHeaders }

@@ -1,11 +1,10 @@
 /** What the vault has. Reading makes no vault where there is none yet, so it needs no place for a key either. */
 import type { Account } from '../../index.js'
+import { addon } from '../../npm/src/addon.js'
 import { EXIT, fault } from './faults.js'
-import { diagnose, listAccounts, vaultStatus } from './library.js'
+import { diagnose, listAccounts } from './library.js'
 
-export async function hasVault(): Promise<boolean> {
-  return (await vaultStatus()).state !== 'empty'
-}
+export const hasVault = (): Promise<boolean> => addon.hasVault()
 
 export async function storedAccounts(filter: { provider?: string; namespace?: string } = {}): Promise<Account[]> {
   return (await hasVault()) ? listAccounts(filter) : []

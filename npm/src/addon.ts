@@ -106,6 +106,8 @@ export interface Addon {
   poolStatus: typeof api.poolStatus
   subscribe(listener: (event: api.AuthEvent) => void): number
   unsubscribe(listener: number): void
+  /** Whether there is a vault, which takes neither its key nor a keychain to tell. */
+  hasVault(): Promise<boolean>
   vaultStatus: typeof api.vaultStatus
   initVaultKey: typeof api.initVaultKey
   exportVaultKey: typeof api.exportVaultKey

@@ -323,6 +323,11 @@ impl Broker {
         self.status.pool_status(filter).await
     }
 
+    /// Whether there is a vault, which takes neither its key nor a keychain to tell.
+    pub async fn has_vault(&self) -> Result<bool, BrokerError> {
+        self.status.has_vault().await
+    }
+
     /// How the vault stands. It is not created, and no prompt is shown.
     pub async fn vault_status(&self) -> Result<VaultStatus, BrokerError> {
         self.status.vault_status().await

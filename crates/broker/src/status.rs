@@ -169,6 +169,15 @@ impl StatusService {
         Ok(statuses)
     }
 
+    /// Whether there is a vault, without its key.
+    pub(crate) async fn has_vault(&self) -> Result<bool, BrokerError> {
+        if self.store.open_vault().is_some() {
+            return Ok(true);
+        }
+        let (options, engine) = (self.store.vault_options(), self.store.engine.clone());
+        Ok(blocking(move || Vault::exists(&options, engine)).await?)
+    }
+
     /// How the vault stands. It is not created, and no prompt is shown.
     pub(crate) async fn vault_status(self: &Arc<Self>) -> Result<VaultStatus, BrokerError> {
         let (options, open) = (self.store.vault_options(), self.store.open_vault());

@@ -10,6 +10,11 @@ use crate::promises::{Promised, call, later};
 use crate::results::{ExportedKey, ImportReport, KeySlot, MigrationReport, VaultStatus};
 
 #[napi(catch_unwind)]
+pub fn has_vault(env: &Env) -> Result<Promised<'_>> {
+    later(env, async { broker()?.has_vault().await })
+}
+
+#[napi(catch_unwind)]
 pub fn vault_status(env: &Env) -> Result<Promised<'_>> {
     later(env, async {
         broker()?.vault_status().await.map(VaultStatus::from)

@@ -91,6 +91,21 @@ impl Vault {
         Ok(status)
     }
 
+    /// Tells whether there is a vault, without its key. One in memory is gone with its process.
+    pub fn exists(options: &Options, engine: Arc<dyn Engine>) -> Result<bool, VaultError> {
+        if options.key == KeySource::Memory {
+            return Ok(false);
+        }
+        let Some(backend) = engine.find(options)? else {
+            return Ok(false);
+        };
+        if first_readable_header(&*backend)?.is_some() {
+            return Ok(true);
+        }
+        refuse_orphans(&*backend)?;
+        Ok(false)
+    }
+
     /// Tells whether the keychain can be used where the key of a new vault would go there. Nothing is
     /// made, and no prompt is shown.
     pub fn place_for_key(options: &Options) -> Result<(), VaultError> {
