@@ -58,8 +58,11 @@ export async function startTerminal(command, args, { cwd, env, width = 120, heig
     },
     /** Waits for the end of the program, and resolves to its exit code. */
     async ended() {
-      // The terminal closes before tmux hears how its program ended.
-      const read = () => tmux('display-message', '-p', '-t', 'test', '#{pane_dead} #{pane_dead_status}')
+      const read = async () => {
+        // tmux may miss that a program has ended; it looks after all of them when another one ends.
+        await tmux('run-shell', 'true')
+        return tmux('display-message', '-p', '-t', 'test', '#{pane_dead} #{pane_dead_status}')
+      }
       await until('the program has ended', async () => /^1 \d/.test(await read()), LONGEST_DRAW_MS)
       return Number((await read()).trim().split(' ')[1])
     },
