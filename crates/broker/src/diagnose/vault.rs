@@ -23,7 +23,8 @@ pub(super) async fn check(store: &Arc<Store>) -> Vec<Finding> {
     if status.state == VaultState::Empty {
         let options = store.vault_options();
         let place = blocking(move || Vault::place_for_key(&options)).await;
-        findings.extend(place.err().map(|error| no_place_for_key(&error)));
+        // That comes first, before any login.
+        findings = place.map_or_else(|error| vec![no_place_for_key(&error)], |()| findings);
     }
     findings.extend(quarantine(&status, store.now().as_millis()));
     if status.state != VaultState::Open {
