@@ -94,6 +94,24 @@ test('a vault that does not open has its status as the answer, exit code 4, and 
   }
 })
 
+test('an exported key brings a vault back whose key file is gone, without naming the place, and rotates after it', async () => {
+  const sandbox = newSandbox()
+  await answer(sandbox, 'key-init', ['key', 'init', '--source', 'keyfile'])
+  await addKey(sandbox)
+  const exported = await command(sandbox, ['key', 'export'])
+  rmSync(`${sandbox.vaultDir}.key`)
+  assert.equal((await failure(sandbox, ['accounts'])).exit, 4)
+  const { slots } = await answer(sandbox, 'key-import', ['key', 'import'], { input: exported.stdout })
+  // The slot of the key that is lost would keep every rotation from its end.
+  assert.deepEqual([slots.length, slots[0].keySource], [1, 'keyfile'])
+  assert.equal((await answer(sandbox, 'accounts', ['accounts'])).accounts.length, 1)
+  await answer(sandbox, 'key-rotate', ['key', 'rotate'])
+  // And with the key file in its place it takes the key again, without a second slot.
+  const again = await command(sandbox, ['key', 'export'])
+  const imported = await answer(sandbox, 'key-import', ['key', 'import'], { input: again.stdout })
+  assert.equal(imported.slots.length, 1)
+})
+
 test('a rotation asks for the passphrase of a slot; a slot that goes opens nothing more, and the last one stays', async () => {
   const sandbox = newKeyfileSandbox()
   await addKey(sandbox)

@@ -48,6 +48,7 @@ const SLIPS = {
     { apikey: 'S3CRET' },
     'apiKey',
   ],
+  getCredential: [(slip) => library.getCredential({ provider, ...slip }), { acount: 'ada1' }, 'account'],
   updateAccount: [(slip) => library.updateAccount(id, slip), { enable: false }, 'enabled'],
   removeAccount: [(slip) => library.removeAccount(id, slip), { revok: true }, 'revoke'],
   refreshAccount: [(slip) => library.refreshAccount(id, slip), { froce: true }, 'force'],

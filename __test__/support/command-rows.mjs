@@ -94,7 +94,7 @@ export const ROWS = {
   'config edit': { args: () => [], env: { EDITOR: 'true', VISUAL: 'true' }, ends: FREE, unasked: 2 },
   doctor: {
     args: () => [],
-    ends: { ...READS, header: 4, noKeychain: 1, full: 1 },
+    ends: { ...READS, noKeychain: 4, full: 1 },
     tells: [1, 4],
     isReport: true,
   },

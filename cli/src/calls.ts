@@ -7,6 +7,7 @@ const COMMANDS: readonly (readonly [call: RegExp, command: string])[] = [
   [/ If you know this file, trust it: trustProject\(\)/g, ''],
   [/, with a larger timeoutMs if that was too short/g, ''],
   [/; listAccounts shows both/g, ''],
+  [/\ballowWeakPassphrase\b/g, '--allow-weak-passphrase'],
   [/\bcall clearCooldowns\b/g, 'run provider-auth unblock'],
   [/\bclearCooldowns\b/g, 'provider-auth unblock'],
   [/addApiKey\(\{ provider: "([^"]*)", apiKey \}\)/g, 'provider-auth login $1 --with-token'],

@@ -141,7 +141,7 @@ const REMEDIES: Record<string, Remedy> = {
     const [, what, why] = /^(there is no vault yet[^(]*) \((.+)\): start/s.exec(message) ?? []
     if (what === undefined || why === undefined) return { exit: EXIT.vaultClosed, next: 'provider-auth key status' }
     const next =
-      'provider-auth key init --source keyfile (a file beside the vault), or --source env (a key that you keep)'
+      'provider-auth key init --source keyfile; for the other places where a key can live: provider-auth help key'
     return { exit: EXIT.vaultClosed, message: what, why, next }
   },
   VAULT_KEY_MISSING: closed('provider-auth key status'),

@@ -1,6 +1,6 @@
 /** `key …`: the vault's key, and the ways to it. */
 import { randomBytes } from 'node:crypto'
-import type { VaultStatus } from '../../../index.js'
+import type { KeySlot, VaultStatus } from '../../../index.js'
 import { EXIT, fault, faultOf, interrupted, usage } from '../faults.js'
 import { writePrivateFile } from '../files.js'
 import { closedFault, statusText } from '../key-words.js'
@@ -17,7 +17,7 @@ import type { Output } from '../output.js'
 import { askSecret, askYes, canAsk, mustAsk } from '../prompts.js'
 import type { Call } from '../run.js'
 import { lineOfInput, passphrase } from '../secrets.js'
-import { hasVault } from '../stored.js'
+import { firstStep, hasVault } from '../stored.js'
 import { isTerminal } from '../terminal.js'
 
 type Source = 'keychain' | 'env' | 'passphrase' | 'keyfile'
@@ -29,8 +29,11 @@ export async function status({ out }: Call): Promise<void> {
   const found = await vaultStatus()
   answerStatus(found, out)
   if (found.state === 'empty') {
-    out.say(`There is no vault yet. The first login makes one, by the key source ${found.keySource}.`)
-    out.say('To choose another: provider-auth key init --source <source> (provider-auth help key)')
+    const { why, next } = await firstStep()
+    if (why === undefined)
+      out.say(`There is no vault yet. The first login makes one, by the key source ${found.keySource}.`)
+    else out.say(`There is no vault yet, and a login cannot make one: ${why}`)
+    out.say(why === undefined ? 'To choose another: provider-auth key init --source <source>' : `First: ${next}`)
   }
   if (found.quarantined > 0)
     out.say('Log in again for the accounts of damaged records; provider-auth doctor lists them.')
@@ -141,7 +144,15 @@ export async function importKey({ options: { source }, out }: Call<{ source?: So
       throw usage('the passphrase is not there', 'set PROVIDER_AUTH_PASSPHRASE_FILE, or PROVIDER_AUTH_PASSPHRASE')
     await givePassphrase({})
   }
-  answerStatus(await importVaultKey(key.trim(), source === undefined ? {} : { keySource: source }), out)
+  const before = await vaultStatus().catch(() => undefined)
+  const keySource = source ?? before?.slots[0]?.keySource
+  const opened = await importVaultKey(key.trim(), keySource === undefined ? {} : { keySource })
+  // There is one key file, which now has the new slot's key; what it had before opens nothing any more.
+  const isDead = (slot: KeySlot) => slot.keySource === 'keyfile' && before?.slots.some(({ id }) => id === slot.id)
+  const dead = keySource === 'keyfile' ? opened.slots.filter(isDead) : []
+  const isRenewed = opened.slots.some((slot) => slot.keySource === 'keyfile' && !isDead(slot))
+  for (const { id } of isRenewed ? dead : []) await removeVaultSlot(id)
+  answerStatus(isRenewed && dead.length > 0 ? await vaultStatus() : opened, out)
 }
 
 export async function rotate({ options: { passphraseStdin }, out }: Call<WithPassphrase>): Promise<void> {
@@ -185,7 +196,10 @@ export async function removeSlot({ args: [id = ''], options: { yes }, out }: Cal
     if (!(await askYes(`Remove the slot ${id} (${slot.keySource})? It opens the vault no more.`))) throw interrupted()
   }
   if (!(await removeVaultSlot(id)))
-    throw fault({ message: `there is no slot ${id}`, next: 'provider-auth key status, for the list of slots' })
+    throw fault({
+      message: `there is no slot ${id}; a slot is named by its id`,
+      next: 'provider-auth key status, for the list of slots',
+    })
   out.answer({ removed: id }, '')
   out.say(`The slot ${id} opens the vault no more.`)
 }

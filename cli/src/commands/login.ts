@@ -57,6 +57,8 @@ export async function run({ args: [named], options, out }: Call<Options>): Promi
       const account = await onceTrusted(() => addApiKey({ provider, apiKey, ...common }))
       return await told({ account, isNew: !before.has(account.id), ...(outcome && { check: outcome }) }, out)
     }
+    if (asked === undefined && known?.methods.includes('api-key') === true)
+      out.say(`To add an API key instead: provider-auth login ${visible(provider)} --method api-key`)
     const account = await signedIn(
       {
         provider,

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { visible } from '../../../npm/src/trust.js'
 import { EXIT, fault, faultOf } from '../faults.js'
 import { reasonOf } from '../files.js'
-import { importVault } from '../library.js'
+import { configuredProviders, importVault } from '../library.js'
 import type { Call } from '../run.js'
 import { passphrase } from '../secrets.js'
 import { table } from '../table.js'
@@ -22,6 +22,12 @@ export async function run({ args: [file = ''], options, out }: Call<{ passphrase
     ),
   )
   out.say(`${report.added} added, ${report.updated} updated, ${report.skipped} skipped`)
+  const known = new Set((await configuredProviders()).map(({ id }) => id))
+  const unknown = new Set(report.accounts.map(({ provider }) => provider).filter((provider) => !known.has(provider)))
+  for (const provider of unknown)
+    out.say(
+      `${visible(provider)} is not configured here: copy its part of the other machine's config.jsonc (provider-auth config edit)`,
+    )
 }
 
 /** A wrong passphrase or file is no wrong way to call the command. */

@@ -39,10 +39,13 @@ export async function readKey(provider: string, isPiped: boolean): Promise<strin
 async function typedKey(provider: string): Promise<string> {
   const read = await readHidden(`API key of ${visible(provider)}, not shown while you type: `, never)
   if (read.end === 'cancelled') throw interrupted()
-  const key = read.end === 'entered' ? read.text.trim() : ''
   if (read.end === 'too-long') throw usage('that is too long for an API key; nothing was stored')
-  if (key === '') throw usage('no API key was typed; nothing was stored')
-  return key
+  const key = read.end === 'entered' ? read.text.trim() : ''
+  if (key !== '') return key
+  if (read.end !== 'entered') throw usage('no API key was typed; nothing was stored')
+  // Else a key that is pasted next would go to the shell, and into its history.
+  process.stderr.write('nothing was typed; Ctrl-C ends\n')
+  return typedKey(provider)
 }
 
 function piped(provider: string): string {

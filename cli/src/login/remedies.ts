@@ -22,8 +22,12 @@ export function explained(error: unknown, provider: string, known: ProviderSumma
     }
     case 'LOGIN_TIMEOUT':
       return but({ next: `${again}, with a larger --timeout if that was too short` })
-    case 'LOGIN_DENIED':
     case 'LOGIN_FAILED':
+      // The server's own code (RFC 6749, section 5.2).
+      if (/\b(invalid_client|unauthorized_client)\b/.test((error as AuthError).message))
+        return but({ next: `correct clientId or clientSecret of ${provider}: provider-auth config edit` })
+      return but({ next: again })
+    case 'LOGIN_DENIED':
       return but({ next: again })
     default:
       return error

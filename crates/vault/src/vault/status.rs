@@ -88,6 +88,10 @@ impl Vault {
             }
             Err(error) => VaultState::from_error(error)?,
         };
+        // It is the given key that does not fit, and not the one that a slot names.
+        if let (VaultState::KeyMismatch, Some(chosen)) = (status.state, chosen) {
+            status.key_source = chosen;
+        }
         Ok(status)
     }
 
