@@ -109,6 +109,24 @@ test('a credential goes to no other origin than the provider’s', async () => {
   assert.equal((await failure(sandbox, ['headers', 'keyed', ''])).exit, 2)
 })
 
+test('a URL that curl and the library read differently gets no credential', async () => {
+  const { origin } = new URL(upstream.baseURL)
+  for (const form of ['curl', 'lines', 'json'])
+    for (const url of [
+      `${origin}\\@localhost:1/`,
+      `${origin}\\.localhost:1/`,
+      ` ${origin}/`,
+      `${origin}/\n`,
+      `${origin}\t/`,
+    ]) {
+      const { exit, message } = await failure(sandbox, ['headers', 'keyed', url, '--format', form])
+      assert.equal(exit, 2, url)
+      assert.match(message, /backslash/)
+    }
+  const { stdout } = await command(sandbox, ['headers', 'keyed', `${origin}#@localhost:1/`])
+  assert.match(stdout, new RegExp(`^url = "${origin}/#@localhost:1/"$`, 'm'))
+})
+
 test('on a terminal a secret is shown only when that is asked for', { skip: !hasTmux }, async () => {
   for (const args of [
     ['token', 'keyed', '--account', 'spare'],

@@ -1,14 +1,16 @@
 /** `headers`: what authenticates one request, in the form that its sender reads. */
 import { visible } from '../../../npm/src/trust.js'
 import { type Choice, keepOffScreen, requested } from '../asked.js'
+import { usage } from '../faults.js'
 import { getAuthHeaders } from '../library.js'
 import { createOutput } from '../output.js'
 import type { Call } from '../run.js'
 
 type Options = Choice & { show?: boolean; format: 'curl' | 'json' | 'lines' }
 
-export async function run({ args: [provider = '', asked = ''], options, out }: Call<Options>): Promise<void> {
+export async function run({ args: [provider = '', given = ''], options, out }: Call<Options>): Promise<void> {
   keepOffScreen(options.show)
+  const asked = oneReading(given)
   const request = { ...(await requested(provider, options)), url: asked }
   const { headers, strip, accountId, url = asked } = await getAuthHeaders(request)
   const { format } = options
@@ -19,6 +21,19 @@ export async function run({ args: [provider = '', asked = ''], options, out }: C
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
     return format === 'lines' ? lines.join('\n') : curlConfig(url, lines)
   })
+}
+
+/**
+ * The URL as everybody reads it. In `https://a.example\@b.example` the host is `a.example` for browsers and this library, and
+ * `b.example` for curl, which would get the credential.
+ */
+function oneReading(given: string): string {
+  if (/[\\\s\p{Cc}]/u.test(given))
+    throw usage(
+      'the URL has a backslash, white space or a control character, which programs read differently',
+      'write it as it is sent: %5C for a backslash, %20 for a space',
+    )
+  return URL.canParse(given) ? new URL(given).href : given
 }
 
 /** A config for `curl -K`. */
