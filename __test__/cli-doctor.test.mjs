@@ -16,7 +16,7 @@ import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { unzipSync } from 'fflate'
-import { assertFits, command, failure, startCommand } from './support/cli.mjs'
+import { assertFits, COMMAND, command, failure, startCommand } from './support/cli.mjs'
 import { createSandbox } from './support/sandbox.mjs'
 
 const MARK = 'S3CRET'
@@ -101,6 +101,16 @@ test('rights of others to the folder are told, and taken away by --fix alone', a
   assert.deepEqual([statSync(sandbox.vaultDir).mode & 0o777, statSync(state).mode & 0o777], [0o700, 0o600])
   const after = await diagnosed(sandbox)
   assert.deepEqual([after.code, after.found('files.private').state], [0, 'ok'])
+})
+
+const unix = { skip: process.platform === 'win32' && 'a folder in use stays there' }
+test('it looks also from a folder that is there no more', unix, async () => {
+  const sandbox = made()
+  const gone = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"'
+  const args = [gone, 'sh', process.execPath, COMMAND, 'doctor', '--json']
+  const { code, stdout, stderr } = await sandbox.spawn('-c', { command: '/bin/sh', args }).ended
+  assert.equal(code, 0, stderr)
+  assertFits('doctor', JSON.parse(stdout))
 })
 
 test('what crashes left is told: a temporary file, and a refresh that was cut short', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { answer, command, failure } from './support/cli.mjs'
+import { answer, COMMAND, command, failure } from './support/cli.mjs'
 import { createSandbox } from './support/sandbox.mjs'
 
 const sandbox = createSandbox({ name: 'cli', config: { providers: {} } })
@@ -56,6 +56,12 @@ test('a command or an option that there is not is a usage error, with what was p
     assert.equal(code, 'USAGE')
     assert.match(next, meant)
   }
+})
+
+test('a message that nobody reads changes no exit code', async () => {
+  const { child, ended } = sandbox.spawn(COMMAND, { args: ['accounts', '--nonsense'] })
+  child.stderr.destroy()
+  assert.equal((await ended).code, 2)
 })
 
 test('a topic without its command, and no command at all, show their help and end as a usage error', async () => {

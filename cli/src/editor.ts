@@ -4,6 +4,9 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fault } from './faults.js'
 
+/** Signals that keys of a terminal send. */
+const KEYS = ['SIGINT', 'SIGQUIT'] as const
+
 /** The command of the editor, perhaps with arguments: `$VISUAL`, else `$EDITOR`, else one that is there. */
 export function chosenEditor(env: NodeJS.ProcessEnv = process.env): string {
   const named = [env.VISUAL, env.EDITOR].find((editor) => editor !== undefined && editor.trim() !== '')
@@ -34,10 +37,10 @@ export async function openEditor(editor: string, file: string): Promise<string |
   // What is answered goes to standard output, also where that is no terminal.
   const output = process.stdout.isTTY ? 'inherit' : process.stderr.fd
   const child = spawn(command, args, { shell, stdio: ['inherit', output, 'inherit'] })
-  // Ctrl-C in the editor is the editor's.
-  const listeners = process.listeners('SIGINT')
+  // Ctrl-C and Ctrl-\ in the editor are the editor's.
   const ignore = (): void => {}
-  process.removeAllListeners('SIGINT').on('SIGINT', ignore)
+  const listeners = KEYS.map((name) => [name, process.listeners(name)] as const)
+  for (const name of KEYS) process.removeAllListeners(name).on(name, ignore)
   try {
     return await new Promise((resolve) => {
       child.once('error', (error) => resolve(error.message))
@@ -46,7 +49,9 @@ export async function openEditor(editor: string, file: string): Promise<string |
       )
     })
   } finally {
-    process.off('SIGINT', ignore)
-    for (const listener of listeners) process.on('SIGINT', listener)
+    for (const [name, before] of listeners) {
+      process.off(name, ignore)
+      for (const listener of before) process.on(name, listener)
+    }
   }
 }

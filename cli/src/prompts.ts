@@ -16,22 +16,30 @@ export function mustAsk(instead: string): void {
     throw fault({ code: 'USAGE', exit: 2, message: 'this asks a question, and there is no terminal', next: instead })
 }
 
-function answered<T>(answer: T): Exclude<T, symbol> {
-  if (isCancel(answer)) throw interrupted()
-  return answer as Exclude<T, symbol>
+/** The answer to a question, which hides the cursor; it is shown again also where a signal ends the process meanwhile. */
+async function answered<T>(answer: Promise<T>): Promise<Exclude<T, symbol>> {
+  const showCursor = (): void => void output.write('\u001b[?25h')
+  process.once('exit', showCursor)
+  try {
+    const given = await answer
+    if (isCancel(given)) throw interrupted()
+    return given as Exclude<T, symbol>
+  } finally {
+    process.off('exit', showCursor)
+  }
 }
 
 export async function askYes(message: string): Promise<boolean> {
-  return answered(await confirm({ message, initialValue: false, output }))
+  return answered(confirm({ message, initialValue: false, output }))
 }
 
 /** A secret; nothing of it is shown but that keys were pressed. */
 export async function askSecret(message: string): Promise<string> {
-  return answered(await password({ message, output }))
+  return answered(password({ message, output }))
 }
 
 export async function askText(message: string, initialValue = ''): Promise<string> {
-  return answered(await text({ message, initialValue, output }))
+  return answered(text({ message, initialValue, output }))
 }
 
 export async function askChoice<T extends string>(
@@ -39,5 +47,5 @@ export async function askChoice<T extends string>(
   options: { value: T; label: string; hint?: string }[],
 ): Promise<T> {
   // The types of the library distinguish values by whether they are texts.
-  return answered(await select<string>({ message, options, output, maxItems: 12 })) as T
+  return (await answered(select<string>({ message, options, output, maxItems: 12 }))) as T
 }

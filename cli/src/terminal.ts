@@ -26,9 +26,13 @@ export function endAtSignals(): void {
   process.on('SIGINT', () => process.exit(EXIT.interrupted))
   process.on('SIGTERM', () => process.exit(143))
   process.on('SIGHUP', () => process.exit(129))
+  process.on('SIGQUIT', () => process.exit(131))
   // Who reads the answer may have read enough, as `head` does.
-  for (const stream of [process.stdout, process.stderr])
-    stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed))
+  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) =>
+    process.exit(code === 'EPIPE' ? EXIT.done : EXIT.failed),
+  )
+  // A message that nobody reads ends nothing: what is under way goes on, and the exit code tells how it ended.
+  process.stderr.on('error', () => {})
 }
 
 /** Ends the process once everything is written. */

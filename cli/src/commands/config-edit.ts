@@ -1,5 +1,5 @@
 /** `config edit`: an editor on a private copy of the user's file, which is checked before it takes the file's place. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -30,7 +30,7 @@ export async function run({ out }: Call): Promise<void> {
   const draft = createDraft(basename(named), before ?? starter())
   const editor = chosenEditor()
   for (;;) {
-    const ended = await openEditor(editor, draft.file)
+    const ended = await draft.during(() => openEditor(editor, draft.file))
     if (ended !== undefined)
       throw fault({
         message: `the editor ended with ${ended}, so ${named} was left as it is`,
@@ -95,20 +95,33 @@ function textOf(file: string): string | undefined {
   }
 }
 
+interface Draft {
+  file: string
+  /** Lets an editor work on it. */
+  during<T>(edit: () => Promise<T>): Promise<T>
+  discard(): void
+}
+
 /**
  * A copy in a folder that only this user may enter. However the process ends, what was written into it stays until it has taken the
  * file's place or is discarded, and its path is told.
  */
-function createDraft(name: string, text: string): { file: string; discard(): void } {
+function createDraft(name: string, text: string): Draft {
   const folder = mkdtempSync(join(resolve(tmpdir()), 'provider-auth-edit-'))
   const file = join(folder, name)
   const discard = (): void => rmSync(folder, { recursive: true, force: true })
+  let isOpen = false
   const atExit = (): void => {
     let now: string | undefined
+    let others: string[] = []
     try {
       now = readFileSync(file, 'utf8')
     } catch {}
-    if (now === undefined || now === text) discard()
+    try {
+      others = readdirSync(folder).filter((one) => one !== name)
+    } catch {}
+    // What was not saved may be in a file that the editor keeps beside it, or is to write there when its terminal is gone.
+    if (!isOpen && (now === undefined || now === text) && others.length === 0) discard()
     else process.stderr.write(`what you wrote is in ${file}\n`)
   }
   process.once('exit', atExit)
@@ -123,6 +136,12 @@ function createDraft(name: string, text: string): { file: string; discard(): voi
   }
   return {
     file,
+    async during(edit) {
+      isOpen = true
+      const done = await edit()
+      isOpen = false
+      return done
+    },
     discard() {
       process.off('exit', atExit)
       discard()

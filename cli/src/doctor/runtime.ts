@@ -69,11 +69,20 @@ function checkCopies(env: Env): Finding[] {
   )
 }
 
+/** None where it was removed meanwhile. */
+function workingFolder(): string[] {
+  try {
+    return [process.cwd()]
+  } catch {
+    return []
+  }
+}
+
 function placesOfCopies(env: Env): string[] {
   const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'opencode')
   const config = join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'opencode')
   const own = fileURLToPath(new URL('../../..', import.meta.url))
-  const roots = [process.cwd(), cache, config, ...namesIn(join(cache, 'packages'))]
+  const roots = [...workingFolder(), cache, config, ...namesIn(join(cache, 'packages'))]
   const bins = onPath('provider-auth', env).map((bin) => dirname(dirname(dirname(dirname(bin)))))
   return [own, ...roots.map((root) => join(root, 'node_modules', 'provider-auth')), ...bins]
 }
