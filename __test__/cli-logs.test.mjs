@@ -32,7 +32,7 @@ const messages = (stdout) =>
     .filter((text) => text !== '')
     .map((text) => JSON.parse(text).message)
 
-test('a warning is kept though nobody asked for a log, and no vault is made for it', async () => {
+test('a warning is kept without a log that was asked for, and no vault is made for it', async () => {
   const { code, stdout } = await logs(['--json'])
   assert.deepEqual([code, stdout], [0, ''])
   assert.ok(!existsSync(sandbox.vaultDir), 'a vault was made')

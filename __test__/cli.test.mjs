@@ -58,7 +58,7 @@ test('a command or an option that there is not is a usage error, with what was p
   }
 })
 
-test('a message that nobody reads changes no exit code', async () => {
+test('a message whose reader is gone changes no exit code', async () => {
   const { child, ended } = sandbox.spawn(COMMAND, { args: ['accounts', '--nonsense'] })
   child.stderr.destroy()
   assert.equal((await ended).code, 2)

@@ -197,7 +197,7 @@ test('warnings are in the vault, too, and nothing less grave is', async () => {
   for (const line of text.trim().split('\n')) assert.ok(readFileSync(file, 'utf8').includes(line), line)
 })
 
-test('no line holds a secret, whoever repeats it and wherever', async () => {
+test('no line holds a secret, though servers repeat it everywhere', async () => {
   const from = size()
   const failing = async (call) => assert.rejects(call, (error) => error.code !== undefined)
   await failing(library.login({ provider: 'echo', method: 'client-credentials' }))

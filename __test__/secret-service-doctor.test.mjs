@@ -1,4 +1,4 @@
-/** `doctor` on a real GNOME Keyring: one that is locked, stopped or gone is a finding, in time, and nobody is asked anything. */
+/** `doctor` on a real GNOME Keyring: one that is locked, stopped or gone is a finding, in time, without a prompt. */
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { assertFits, command } from './support/cli.mjs'

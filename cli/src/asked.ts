@@ -26,7 +26,7 @@ export async function requested(provider: string, choice: Choice): Promise<Crede
   return { provider, ...Object.fromEntries(given.filter(([, value]) => value !== undefined)) }
 }
 
-/** Ends where the answer would show a secret on a screen and nobody has asked for that. */
+/** Ends where the answer would show a secret on a screen and `--show` is not given. */
 export function keepOffScreen(show: boolean | undefined): void {
   if (show !== true && isTerminal(process.stdout))
     throw usage('this would show a secret on the screen', 'pipe it to the program that needs it, or pass --show')

@@ -98,7 +98,7 @@ export async function remove({ id }: Account, revoke: boolean): Promise<void> {
   try {
     forgetAccount(id, pinsFile())
   } catch {
-    // A choice of an account that is no more has no effect.
+    // A choice of an account that was removed has no effect.
   }
 }
 

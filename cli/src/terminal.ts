@@ -31,7 +31,7 @@ export function endAtSignals(): void {
   process.stdout.on('error', ({ code }: NodeJS.ErrnoException) =>
     process.exit(code === 'EPIPE' ? EXIT.done : EXIT.failed),
   )
-  // A message that nobody reads ends nothing: what is under way goes on, and the exit code tells how it ended.
+  // A message whose reader is gone ends nothing: what is under way goes on, and the exit code tells how it ended.
   process.stderr.on('error', () => {})
 }
 

@@ -98,7 +98,7 @@ export async function moveAccount(
   for (let tries = 0; ; tries += 1) {
     const all = await library.listAccounts()
     const account = all.find((other) => other.id === id)
-    // The call says that it is no more.
+    // The call says that it was removed.
     if (account === undefined) return { peers: [await library.updateAccount(id, {})], changed }
     const peers = peersOf(account, all)
     const rest = peers.filter((other) => other.id !== id)

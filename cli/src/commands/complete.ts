@@ -1,4 +1,4 @@
-/** `complete`: what may come next on a line of a shell. It asks nobody, ends fast, and fails silently. */
+/** `complete`: what may come next on a line of a shell. It asks no question, ends fast, and fails silently. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { visible } from '../../../npm/src/trust.js'
 import { type Candidate, type Next, nextOf } from '../completion.js'

@@ -1,4 +1,4 @@
-/** `doctor`: what is wrong, why it matters and what to do; and the archive for whoever helps. */
+/** `doctor`: what is wrong, why it matters and what to do; and the archive for a bug report. */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Account, ConfigReport, Diagnosis, ProviderSummary } from '../../../index.js'

@@ -53,7 +53,7 @@ export async function init({
   if (force) await agreeToReplace(source, options.yes ?? false)
   const found = await initVaultKey({ ...(source !== undefined && { keySource: source }), force })
   out.answer({ ...found, ...(made !== undefined && { key: made }) }, () => made ?? statusText(found, out.colour))
-  if (made !== undefined) out.say('Keep this key: without it the vault does not open, and nobody has another copy.')
+  if (made !== undefined) out.say('Keep this key: without it the vault does not open, and no other copy exists.')
   if (found.keySource === 'passphrase') out.say(NEEDS_PASSPHRASE)
   else if (found.slots.length === 1 && made === undefined)
     out.say('A lost key is a lost vault. A second way to it: provider-auth key slot add passphrase')

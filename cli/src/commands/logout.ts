@@ -12,7 +12,7 @@ import { askYes, mustAsk } from '../prompts.js'
 import type { Call } from '../run.js'
 import { storedAccounts } from '../stored.js'
 
-/** What was set aside as damaged is known by its id alone; the library says what is no account. */
+/** What was set aside as damaged is known by its id alone; the library says where an id names none. */
 const ID = /^[0-9A-HJKMNP-TV-Z]{26}$/
 
 export async function run({

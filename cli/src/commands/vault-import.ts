@@ -30,7 +30,7 @@ export async function run({ args: [file = ''], options, out }: Call<{ passphrase
     )
 }
 
-/** A wrong passphrase or file is no wrong way to call the command. */
+/** A wrong passphrase or file is a failure (1), and the command was called rightly (not 2). */
 function unusable(error: unknown): unknown {
   const what = faultOf(error)
   if (what.code !== 'INVALID_ARGUMENT') return error

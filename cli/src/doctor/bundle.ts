@@ -23,7 +23,7 @@ const RELEVANT =
 const HARMLESS =
   /^(?:PROVIDER_AUTH_(?:KEY_SOURCE|ALLOW_NETWORK_FS|LOG|DIR|CONFIG|LOG_FILE)|XDG_(?:CONFIG|DATA|STATE|CACHE)_HOME|XDG_SESSION_TYPE|LANG|LC_[A-Z]+|TERM|COLORTERM|NO_COLOR|FORCE_COLOR|CI|CODESPACES|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE)$/
 
-const README = `A report of "provider-auth doctor --bundle", for whoever helps to find a fault.
+const README = `A report of "provider-auth doctor --bundle", for those who help to find a fault.
 
 report.txt        what was found, by topic
 report.json       the same as data

@@ -90,7 +90,7 @@ async function clearCredentials(env: Env): Promise<Finding[]> {
   const file = authFile(env)
   const entries = await readAuthFile(env)
   const remedy = 'provider-auth migrate brings them into the vault'
-  const why = 'whoever reads that file, a backup of it included, has them'
+  const why = 'a program or a person that reads that file, or a backup of it, has them'
   const clear = [...(entries ?? [])].filter(([, { isPlaceholder }]) => !isPlaceholder).map(([id]) => id)
   const findings: Finding[] = []
   if (entries === undefined)

@@ -8,7 +8,7 @@ import { redactConfig } from './redact-config.js'
 /** Names that one sentence lists. */
 const LISTED = 8
 
-/** What each file, each variable and `configure` sets; of what nobody sets, nothing is said. */
+/** What each file, each variable and `configure` sets; defaults are left out. */
 export function checkSources({ settings, providers }: ConfigReport): Finding[] {
   const set = new Map<string, { file: string | undefined; names: Set<string> }>()
   const add = ({ kind, name, file }: ConfigSource, what: string): void => {

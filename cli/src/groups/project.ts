@@ -86,7 +86,7 @@ they were shown: after a change they are asked about again.
 With --json nothing is trusted; the answer has a hash of what each file wants.
 ${examples(
   ['provider-auth trust'],
-  ['provider-auth trust ~/work/acme --json', 'what it wants; trusts nothing'],
+  ['provider-auth trust ~/code/acme --json', 'what it wants; trusts nothing'],
   ['provider-auth trust --shown 5f0c…', 'trust exactly that, from a script'],
 )}`,
     )
@@ -95,7 +95,7 @@ ${examples(
     .command('untrust')
     .description("take the trust in a project's files back")
     .argument('[dir]', "the project's folder (default: the working folder)")
-    .addHelpText('after', examples(['provider-auth untrust'], ['provider-auth untrust ~/work/acme']))
+    .addHelpText('after', examples(['provider-auth untrust'], ['provider-auth untrust ~/code/acme']))
     .action(runs(() => import('../commands/untrust.js')))
 }
 

@@ -9,8 +9,8 @@ Where the key can live:
   keychain    the system's keychain: a desktop
   env         PROVIDER_AUTH_KEY, which you keep: servers, CI
   passphrase  PROVIDER_AUTH_PASSPHRASE, or PROVIDER_AUTH_PASSPHRASE_FILE
-  keyfile     a file of mode 0600 beside the vault's folder: whoever reads
-              both can use every login
+  keyfile     a file of mode 0600 beside the vault's folder: a program
+              that reads both can use every login
 A lost key is a lost vault: keep a second way to it (key slot add).`
 
 const PASSPHRASE_STDIN = ['--passphrase-stdin', 'read the passphrase from the first line of standard input'] as const

@@ -68,7 +68,7 @@ export function pin(scope: PinScope, provider: string, account: string | undefin
   write(change(readPins(file), scope, provider, account), file)
 }
 
-/** Forgets every choice of an account, which is no more. */
+/** Forgets every choice of an account that was removed. */
 export function forgetAccount(account: string, file: string): void {
   const pins = readPins(file)
   const without = (all: Pins['sessions']) =>

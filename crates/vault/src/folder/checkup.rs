@@ -192,7 +192,7 @@ fn notes(paths: &Paths) -> io::Result<Vec<NoteFacts>> {
     Ok(notes)
 }
 
-/// The locks that nobody holds for more than moments, and that are not free.
+/// The locks that are meant for moments and are still held after `patience`.
 fn held(paths: &Paths, patience: Duration) -> io::Result<Vec<HeldLock>> {
     let queue = LockQueue::new(Arc::new(Disk));
     let mut held = Vec::new();

@@ -1,4 +1,4 @@
-//! What a provider's keys come to where nobody sets them.
+//! What a provider's keys come to where no file sets them.
 
 use serde_json::{Value, json};
 use url::Url;
