@@ -1,8 +1,8 @@
 /** Requests that hold what only one account can serve keep that account; the same conversation without it moves on. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { boundItemOf } from '../npm/dist/bound.js'
-import { boundItems } from '../npm/dist/facts.js'
+import { boundItemOf } from '../npm/build/bound.js'
+import { boundItems } from '../npm/build/facts.js'
 import { chat, openDesk } from './support/desk.mjs'
 import { until } from './support/until.mjs'
 import { throttle } from './support/upstream.mjs'

@@ -1,7 +1,7 @@
 /** The priorities that a move sets: it comes to its place, and the order of all others is never another one on the way. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isFirst, moveAccount, preferred, renumbered } from '../npm/dist/order.js'
+import { isFirst, moveAccount, preferred, renumbered } from '../npm/build/order.js'
 
 /** Numbers that look random, the same in each run. */
 function createRandom(seed) {

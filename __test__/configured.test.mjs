@@ -79,7 +79,7 @@ test('where the vault does not open, what is configured is told all the same', a
 
 function claims(env = {}) {
   return inChild(
-    `const { addon } = await import('${new URL('../npm/dist/addon.js', import.meta.url)}')
+    `const { addon } = await import('${new URL('../npm/build/addon.js', import.meta.url)}')
      console.log(JSON.stringify(await addon.claimedProviders()))`,
     { env },
   )

@@ -1,7 +1,7 @@
 /** How a caller's headers and a provider's go together. Pure: no addon is loaded. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { authenticated, observed, readHeaders, withoutCredentials } from '../npm/dist/headers.js'
+import { authenticated, observed, readHeaders, withoutCredentials } from '../npm/build/headers.js'
 
 const auth = {
   attempt: 'a',

@@ -1,7 +1,7 @@
 /** JSON with comments, as our own TypeScript reads the files of a host. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addon } from '../npm/dist/addon.js'
+import { addon } from '../npm/build/addon.js'
 
 const { parseJsonc } = addon
 

@@ -145,7 +145,7 @@ test('a page is opened even when the first launcher cannot', {
   writeFileSync(join(bin, 'gio'), `#!/bin/sh\necho "$2" > ${dump}\n`, { mode: 0o755 })
   const { stdout } = await sandbox.run(
     `
-    const { openBrowser } = await import(${JSON.stringify(new URL('../npm/dist/library.js', import.meta.url).href)})
+    const { openBrowser } = await import(${JSON.stringify(new URL('../npm/build/library.js', import.meta.url).href)})
     console.log(openBrowser('http://127.0.0.1:1/page'), openBrowser('file:///etc/passwd'), openBrowser('--help'))`,
     { env: { PATH: `${bin}:${process.env.PATH}` } },
   )

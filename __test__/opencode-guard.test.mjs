@@ -17,7 +17,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test from 'node:test'
-import { createGuard } from '../npm/dist/opencode/guard/guard.js'
+import { createGuard } from '../npm/build/opencode/guard/guard.js'
 
 const SECRET = 'top-secret-4711'
 const POSIX = process.platform !== 'win32'

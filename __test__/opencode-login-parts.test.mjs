@@ -1,9 +1,9 @@
 /** Parts of a login under OpenCode: a key by what a terminal sends, the surface, and the texts. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { instructionsOf } from '../npm/dist/opencode/login-words.js'
-import { surfaceOf } from '../npm/dist/opencode/surface.js'
-import { createTypedLine } from '../npm/dist/opencode/typed-line.js'
+import { instructionsOf } from '../npm/build/opencode/login-words.js'
+import { surfaceOf } from '../npm/build/opencode/surface.js'
+import { createTypedLine } from '../npm/build/opencode/typed-line.js'
 
 const LINES = [
   ['a text and Enter', ['sk-1', '\r'], 'sk-1'],

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { compare } from '../npm/dist/opencode/logout.js'
+import { compare } from '../npm/build/opencode/logout.js'
 import { createOpenCode } from './support/opencode.mjs'
 import { createSandbox } from './support/sandbox.mjs'
 import { until } from './support/until.mjs'
@@ -142,7 +142,7 @@ test("a key of a provider that never was ours stays where it is, and is OpenCode
 test('a key that it is too late for moves at the next start', async () => {
   opencode.writeAuthJson({ ...opencode.authJson(), foreign: { type: 'api', key: KEYS.D } })
   const said = await sandbox.output(`
-    const { takeTypedKeys } = await import('${new URL('../npm/dist/opencode/typed-keys.js', import.meta.url)}')
+    const { takeTypedKeys } = await import('${new URL('../npm/build/opencode/typed-keys.js', import.meta.url)}')
     const move = { library: auth, isOurs: (id) => id === 'foreign', poolOf: () => undefined, putPlaceholder: () => {} }
     await takeTypedKeys({ ...move, isInTime: () => false, report: (message) => console.log(message) })`)
   assert.match(said, /^provider-auth: the vault opened late, so the key of foreign moves into it at the next start$/m)
@@ -217,7 +217,7 @@ test('a logout of a provider whose accounts came from elsewhere leaves them as t
   const { authFile } = all.acme
   writeFileSync(memoryFile(), JSON.stringify({ ...all, elsewhere: { placeholderAt: 1, authFile } }))
   const said = await sandbox.output(`
-    const { noticeLogouts } = await import('${new URL('../npm/dist/opencode/logout.js', import.meta.url)}')
+    const { noticeLogouts } = await import('${new URL('../npm/build/opencode/logout.js', import.meta.url)}')
     await noticeLogouts({ library: auth, report: (message) => console.log(message) })`)
   assert.match(
     said,
@@ -259,7 +259,7 @@ function memory() {
 
 /** What a start with these variables would notice, after all that came before. */
 async function noticeIn(env) {
-  const url = new URL('../npm/dist/opencode/logout.js', import.meta.url)
+  const url = new URL('../npm/build/opencode/logout.js', import.meta.url)
   return JSON.parse(
     await sandbox.output(`
       process.env = { ...process.env, ...${env} }

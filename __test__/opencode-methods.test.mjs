@@ -1,7 +1,7 @@
 /** The login methods that the real OpenCode offers, with the plugin and without it. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { HOST_LOGINS } from '../npm/dist/opencode/instance.js'
+import { HOST_LOGINS } from '../npm/build/opencode/instance.js'
 import { createOpenCode, PLUGIN } from './support/opencode.mjs'
 import { createSandbox } from './support/sandbox.mjs'
 

@@ -13,7 +13,7 @@ import {
   pinsFile,
   projectOf,
   readPins,
-} from '../npm/dist/opencode/pins.js'
+} from '../npm/build/opencode/pins.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'provider-auth-pins-'))
 const file = join(folder, 'state', 'pins.json')

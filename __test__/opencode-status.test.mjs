@@ -3,9 +3,9 @@
  */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { maskIdentity } from '../npm/dist/opencode/mask.js'
-import { nearestLimit, restOf, servedWords, statusOf, statusText } from '../npm/dist/opencode/status.js'
-import { addCommand, createTools, fillCommand } from '../npm/dist/opencode/tools.js'
+import { maskIdentity } from '../npm/build/opencode/mask.js'
+import { nearestLimit, restOf, servedWords, statusOf, statusText } from '../npm/build/opencode/status.js'
+import { addCommand, createTools, fillCommand } from '../npm/build/opencode/tools.js'
 
 const NOW = new Date(2026, 10, 26, 12, 0).getTime()
 const MINUTE = 60_000

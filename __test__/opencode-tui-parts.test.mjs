@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { pin } from '../npm/dist/opencode/pins.js'
+import { pin } from '../npm/build/opencode/pins.js'
 import {
   accountDetails,
   accountWords,
@@ -17,9 +17,9 @@ import {
   span,
   vaultWords,
   when,
-} from '../npm/dist/opencode/tui/lines.js'
-import { createLive } from '../npm/dist/opencode/tui/live.js'
-import { isAttached } from '../npm/dist/opencode/tui/start.js'
+} from '../npm/build/opencode/tui/lines.js'
+import { createLive } from '../npm/build/opencode/tui/live.js'
+import { isAttached } from '../npm/build/opencode/tui/start.js'
 import { until } from './support/until.mjs'
 
 const SECOND = 1_000

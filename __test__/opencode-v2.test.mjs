@@ -294,7 +294,7 @@ test('models that the provider lists join those of the configuration', async () 
 })
 
 test('the start goes on without a vault that does not open yet, and has its accounts once it does', async () => {
-  const { followProviders } = await import('../npm/dist/opencode/v2/providers.js')
+  const { followProviders } = await import('../npm/build/opencode/v2/providers.js')
   const accounts = await auth.listAccounts({ provider: 'pool' })
   let open
   const opened = new Promise((resolve) => {

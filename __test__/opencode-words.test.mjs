@@ -4,12 +4,12 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { keyVariable, listedVariables, readHostEntries } from '../npm/dist/opencode/host-credentials.js'
-import { recall, remember } from '../npm/dist/opencode/remembered.js'
-import { poolOf, settingsOf } from '../npm/dist/opencode/settings.js'
-import { isOurPlugin, readUserConfig } from '../npm/dist/opencode/user-config.js'
-import { decide, decideAll, PLACEHOLDER } from '../npm/dist/opencode/who-serves.js'
-import { clock, message, resting, terminal } from '../npm/dist/opencode/words.js'
+import { keyVariable, listedVariables, readHostEntries } from '../npm/build/opencode/host-credentials.js'
+import { recall, remember } from '../npm/build/opencode/remembered.js'
+import { poolOf, settingsOf } from '../npm/build/opencode/settings.js'
+import { isOurPlugin, readUserConfig } from '../npm/build/opencode/user-config.js'
+import { decide, decideAll, PLACEHOLDER } from '../npm/build/opencode/who-serves.js'
+import { clock, message, resting, terminal } from '../npm/build/opencode/words.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'provider-auth-words-'))
 after(() => rmSync(folder, { recursive: true, force: true }))

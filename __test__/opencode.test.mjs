@@ -5,7 +5,7 @@ import { cpSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { VARIABLES } from '../npm/dist/opencode/host-credentials.js'
+import { VARIABLES } from '../npm/build/opencode/host-credentials.js'
 import { signIn } from './support/agent.mjs'
 import { startMcp } from './support/dialects/mcp.mjs'
 import { startOidcProvider } from './support/oidc.mjs'
@@ -162,7 +162,7 @@ test('a plugin whose addon does not load lets no request go out bare', async () 
 
 test('the providers that the plugin knows by itself are those of the library, and their variables those of OpenCode', async () => {
   const known = await sandbox.output(`
-    const { addon } = await import('${new URL('../npm/dist/addon.js', import.meta.url)}')
+    const { addon } = await import('${new URL('../npm/build/addon.js', import.meta.url)}')
     console.log(JSON.stringify(await addon.claimedProviders()))`)
   assert.deepEqual([...VARIABLES.keys()].toSorted(), JSON.parse(known).builtIn.toSorted())
   const all = createOpenCode(sandbox, { providers: {}, config: { enabled_providers: undefined } })

@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
-import { addon } from '../npm/dist/addon.js'
+import { addon } from '../npm/build/addon.js'
 
 const [MADE, CONTRACT, NATIVE] = ['../npm/addon.d.ts', '../index.d.ts', '../npm/src/addon.ts'].map((path) =>
   fileURLToPath(new URL(path, import.meta.url)),

@@ -1,5 +1,7 @@
-// `npm run build:ts`, last step: the command.
+// `npm run build:ts`, last step: what is packed.
 
 import { bundleCommand } from './lib/bundle.mjs'
+import { bundleLibrary } from './lib/bundle-library.mjs'
 
+await bundleLibrary()
 await bundleCommand()

@@ -1,7 +1,7 @@
 /** The JSON Schemas of the configuration files, as they lie in the package. */
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { packageFolder } from '../../npm/src/package-folder.js'
 
-/** From `npm/dist/cli`, where the command is bundled to. */
 export function schemaFile(name: 'config' | 'oci-auth.config'): string {
-  return fileURLToPath(new URL(`../../../schemas/${name}.schema.json`, import.meta.url))
+  return join(packageFolder(), 'schemas', `${name}.schema.json`)
 }

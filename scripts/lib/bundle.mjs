@@ -3,6 +3,7 @@
 
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { loadsAddon, OLDEST_NODE, ownUrl } from './bundle-parts.mjs'
 import { root } from './steps.mjs'
 
 const FOLDER = 'npm/dist/cli'
@@ -34,15 +35,11 @@ export async function bundleCommand() {
       logLevel: 'warning',
       platform: 'node',
       format: 'cjs',
-      // The oldest that `engines` names.
-      target: 'node20.19',
+      target: OLDEST_NODE,
       supported: { 'dynamic-import': false },
-      define: { __VERSION__: JSON.stringify(version), 'import.meta.url': '__url' },
-      banner: { js: "'use strict'; const __url = require('node:url').pathToFileURL(__filename).href;" },
-      plugins: [
-        { name: 'replaced', setup: replaceParts },
-        { name: 'parts', setup: plugin },
-      ],
+      ...ownUrl,
+      define: { ...ownUrl.define, __VERSION__: JSON.stringify(version) },
+      plugins: [loadsAddon('../../..'), { name: 'replaced', setup: replaceParts }, { name: 'parts', setup: plugin }],
     })
     return metafile
   }
@@ -57,46 +54,12 @@ export async function bundleCommand() {
   writeFileSync(join(root, 'THIRD-PARTY-NOTICES'), notices(bundledPackages(parts)))
 }
 
-/**
- * The addon of the platform is loaded at once where there is just one, and else by the package's loader, which knows
- * what to look for and what to say when it finds none.
- */
-const ADDON = `
-const { existsSync } = require('node:fs')
-const { platform, arch } = process
-const abis = { linux: ['-gnu', '-musl'], win32: ['-msvc'] }[platform] ?? ['']
-const names = abis.map((abi) => platform + '-' + arch + abi)
-const files = names.map((name) => __dirname + '/../../../provider-auth.' + name + '.node').filter(existsSync)
-const packages = files.length > 0 ? [] : names.map((name) => 'provider-auth-' + name).filter(isThere)
-function isThere(name) {
-  try {
-    return require.resolve(name) !== ''
-  } catch {
-    return false
-  }
-}
-function loaded() {
-  const named = process.env.NAPI_RS_NATIVE_LIBRARY_PATH
-  const [file, ...others] = named ? [named] : [...files, ...packages]
-  if (file === undefined || others.length > 0) return undefined
-  try {
-    return require(file)
-  } catch {
-    return undefined
-  }
-}
-module.exports = loaded() ?? require('../../../index.js')`
-
-/** This is the one bundle that has an addon; and of commander, which could start programs, nothing does. */
+/** Of commander, which could start programs, nothing does. */
 function replaceParts({ onResolve, onLoad }) {
-  onResolve({ filter: /^\.\.\/\.\.\/index\.js$/ }, () => ({ path: 'addon', namespace: 'addon' }))
-  onLoad({ filter: /./, namespace: 'addon' }, () => ({ contents: ADDON }))
-  onResolve({ filter: /^\.\.\/\.\.\/\.\.\/index\.js$/ }, ({ path }) => ({ path, external: true }))
   onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
     /node_modules.commander./.test(importer) ? { path: 'nothing', namespace: 'nothing' } : undefined,
   )
   onLoad({ filter: /./, namespace: 'nothing' }, () => ({ contents: '' }))
-  onLoad({ filter: /npm\/src\/bundled\.ts$/ }, () => ({ contents: '' }))
 }
 
 /** Leaves a file of the bundle where it is. */

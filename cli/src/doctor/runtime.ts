@@ -2,9 +2,9 @@
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { homedir, release } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Finding } from '../../../index.js'
 import { addon } from '../../../npm/src/addon.js'
+import { packageFolder } from '../../../npm/src/package-folder.js'
 import { VERSION } from '../version.js'
 import { finding } from './finding.js'
 
@@ -81,7 +81,7 @@ function workingFolder(): string[] {
 function placesOfCopies(env: Env): string[] {
   const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'opencode')
   const config = join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'opencode')
-  const own = fileURLToPath(new URL('../../..', import.meta.url))
+  const own = packageFolder()
   const roots = [...workingFolder(), cache, config, ...namesIn(join(cache, 'packages'))]
   const bins = onPath('provider-auth', env).map((bin) => dirname(dirname(dirname(dirname(bin)))))
   return [own, ...roots.map((root) => join(root, 'node_modules', 'provider-auth')), ...bins]

@@ -7,6 +7,7 @@ import { homedir } from 'node:os'
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { read } from '../own.js'
+import { packageFolder } from '../package-folder.js'
 
 type Plain = Readonly<Record<string, unknown>>
 type Parse = (text: string) => unknown
@@ -106,9 +107,6 @@ async function parsed(file: string, parse: Parse): Promise<Plain | undefined> {
   }
 }
 
-/** This package: the folder above `npm/dist/opencode`. */
-const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url))
-
 /** Tells whether an entry of `plugin` names this package: by its name, or by a place in its folder or above. */
 export async function isOurPlugin(spec: unknown, base = '/'): Promise<boolean> {
   if (typeof spec !== 'string') return false
@@ -117,7 +115,7 @@ export async function isOurPlugin(spec: unknown, base = '/'): Promise<boolean> {
   if (path === undefined || !(isAbsolute(path) || path.startsWith('.'))) return false
   try {
     const named = await realpath(resolve(base, path))
-    const own = await realpath(PACKAGE)
+    const own = await realpath(packageFolder())
     return named === own || named.startsWith(own + sep)
   } catch {
     return false
