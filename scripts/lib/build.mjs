@@ -1,8 +1,9 @@
 // Builds what the library is made of, in the profile of every test and of `npm start`.
 
 import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { isFresh } from './freshness.mjs'
+import { releaseEnvironment, rustVersion } from './rust-flags.mjs'
 import { root, run } from './steps.mjs'
 
 /** Where the macros of napi write what they make, one line of JSON for each export. */
@@ -23,10 +24,9 @@ export async function buildAddon() {
   const metadata = await run('cargo', ['metadata', '--no-deps', '--format-version=1'], { show: 'nothing' })
   if (!metadata.ok) return metadata
   const { target_directory: target } = JSON.parse(metadata.output)
-  const [before, after] = { darwin: ['lib', '.dylib'], win32: ['', '.dll'] }[process.platform] ?? ['lib', '.so']
   const file = join(root, addonName())
   // A process that has the old one loaded keeps it: a file is replaced, not written over.
-  copyFileSync(join(target, 'debug', `${before}provider_auth_node${after}`), `${file}.new`)
+  copyFileSync(join(target, 'debug', libraryName('')), `${file}.new`)
   renameSync(`${file}.new`, file)
   return (await isLoaderCurrent(file))
     ? built
@@ -53,6 +53,62 @@ function writeShapes() {
   const objects = lines.map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'interface')
   const text = objects.map(({ name, def }) => `export interface ${name} {\n${def}\n}\n`).join('\n')
   writeFileSync(join(root, 'npm/addon.d.ts'), text)
+}
+
+/**
+ * Builds the addon as it ships, into `file` or else into the root; returns as `run` does. It takes minutes. The compiler is
+ * exactly the one that `rust-version` names: another one makes other bytes.
+ */
+export async function buildRelease({ folder = root, env = process.env, target = '', file } = {}) {
+  const destination = file ?? join(folder, addonName())
+  const toolchain = await releaseToolchain({ folder, env })
+  if (toolchain.ok === false) return toolchain
+  const metadata = await run('cargo', ['metadata', '--no-deps', '--format-version=1'], {
+    cwd: folder,
+    env,
+    show: 'nothing',
+  })
+  if (!metadata.ok) return metadata
+  const { target_directory: targetFolder } = JSON.parse(metadata.output.slice(metadata.output.indexOf('{')))
+  // The folders of the registries have to be there before the flags can name them.
+  const fetched = await run('cargo', ['fetch', '--locked'], { cwd: folder, env, name: 'cargo fetch' })
+  if (!fetched.ok) return fetched
+  const flags = releaseEnvironment({ target, folder, env, targetFolder })
+  const args = ['build', '--release', '--locked', '--package', 'provider-auth-node']
+  const built = await run('cargo', [...args, ...(target === '' ? [] : ['--target', target])], {
+    cwd: folder,
+    name: 'cargo build --release',
+    env: { ...env, ...toolchain.env, ...flags },
+    timeoutMs: 60 * 60_000,
+  })
+  if (!built.ok) return built
+  mkdirSync(dirname(destination), { recursive: true })
+  copyFileSync(join(targetFolder, target, 'release', libraryName(target)), `${destination}.new`)
+  renameSync(`${destination}.new`, destination)
+  return built
+}
+
+/** The variable that has rustup run the compiler of releases, if another one would run. */
+async function releaseToolchain({ folder, env }) {
+  const wanted = rustVersion(folder)
+  const isWanted = async (more) => {
+    const { ok, output } = await run('rustc', ['--version'], { cwd: folder, env: { ...env, ...more }, show: 'nothing' })
+    return ok && `${/^rustc (\S+)/m.exec(output)?.[1]}.`.startsWith(`${wanted}.`)
+  }
+  if (await isWanted({})) return { env: {} }
+  const named = { RUSTUP_TOOLCHAIN: wanted.split('.').length === 2 ? `${wanted}.0` : wanted }
+  if (await isWanted(named)) return { env: named }
+  return { ok: false, output: `a release is built with Rust ${wanted}: run \`rustup toolchain install ${wanted}.0\`\n` }
+}
+
+/** What cargo calls the addon of a target, or of this machine. */
+function libraryName(target) {
+  const platform = { darwin: 'darwin', windows: 'win32' }[/darwin|windows|linux/.exec(target)?.[0] ?? ''] ?? 'linux'
+  const [before, after] = { darwin: ['lib', '.dylib'], win32: ['', '.dll'] }[target ? platform : process.platform] ?? [
+    'lib',
+    '.so',
+  ]
+  return `${before}provider_auth_node${after}`
 }
 
 /** Builds `npm/dist`; returns as `run` does. */
