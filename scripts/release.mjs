@@ -1,2 +1,155 @@
+// `npm run release -- <part>`: what the release workflow does, part by part, here as there.
+
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { addonName, buildRelease } from './lib/build.mjs'
+import { pack } from './lib/pack.mjs'
+import { machinePaths, writeChecksums, writeSboms, wrongChecksums } from './lib/release/artifacts.mjs'
+import { dryRun, publish, tarballs } from './lib/release/publish.mjs'
 import { reproduce } from './lib/release/reproduce.mjs'
-const r = await reproduce({}); console.log(r); process.exit(r.ok ? 0 : 1)
+import { bump, problems, releaseNotes } from './lib/release/versions.mjs'
+import { rustVersion } from './lib/rust-flags.mjs'
+import { root, run, step } from './lib/steps.mjs'
+
+/** A release has one tarball for each target, and the package's. */
+const { napi } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+
+const parts = {
+  version: { text: '<patch|minor|major|x.y.z>  gives all files the next version', run: giveVersion },
+  check: { text: '[--tag vX.Y.Z]  one version everywhere, and a changelog that says something', run: check },
+  toolchain: { text: 'installs the Rust that releases are built with', run: toolchain },
+  build: { text: '[--target TRIPLE]  builds the addon as it ships, with that Rust', run: build },
+  'check-addon': { text: '[FILE…]  no path of this machine is in it', run: checkAddon },
+  reproduce: { text: 'builds twice in two folders and compares the bytes', run: () => reproduce() },
+  sbom: { text: '[--out FOLDER]  the bills of materials', run: () => writeSboms(out) },
+  pack: { text: '[--addons FOLDER] [--out FOLDER] [--all]  tarballs, bills of materials, checksums', run: packAll },
+  checksums: { text: '[--out FOLDER]  checks SHA256SUMS', run: () => told(wrongChecksums(out)) },
+  'dry-run': {
+    text: '[--out FOLDER]  publishes to a registry of this machine and installs from it',
+    run: () => dryRun(out),
+  },
+  notes: { text: 'prints the entry of the changelog', run: printNotes },
+  advisories: { text: 'known vulnerabilities of crates and of npm packages; needs a network', run: advisories },
+  publish: { text: '[--out FOLDER]  publishes to npm; only the release workflow can', run: () => publish(out) },
+}
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    out: { type: 'string', default: 'packed' },
+    addons: { type: 'string' },
+    tag: { type: 'string' },
+    target: { type: 'string' },
+    all: { type: 'boolean' },
+  },
+})
+const [name, ...operands] = positionals
+const out = resolve(options.out)
+const part = Object.hasOwn(parts, name ?? '') ? parts[name] : undefined
+if (part === undefined) {
+  console.error(
+    `npm run release -- <part>, of\n${Object.entries(parts)
+      .map(([key, { text }]) => `  ${key.padEnd(12)} ${text}`)
+      .join('\n')}`,
+  )
+  process.exit(2)
+}
+const { ok } = name === 'notes' ? part.run() : await step(`release: ${name}`, part.run)
+process.exit(ok ? 0 : 1)
+
+async function giveVersion() {
+  const result = await bump(operands[0] ?? '')
+  if (result.ok) console.log(`   ${result.version}: read CHANGELOG.md, commit, and tag it v${result.version}`)
+  return result
+}
+
+function check() {
+  return told(
+    problems({ tag: options.tag ?? (process.env.GITHUB_REF_TYPE === 'tag' ? process.env.GITHUB_REF_NAME : undefined) }),
+  )
+}
+
+function toolchain() {
+  const version = rustVersion()
+  const args = [
+    'toolchain',
+    'install',
+    version.split('.').length === 2 ? `${version}.0` : version,
+    '--profile',
+    'minimal',
+  ]
+  const targets = options.target === undefined ? [] : ['--target', options.target]
+  return run('rustup', [...args, '--component', 'clippy', '--component', 'rustfmt', ...targets], { name: 'rustup' })
+}
+
+async function build() {
+  const built = await buildRelease({ target: options.target })
+  return built.ok ? checkAddon() : built
+}
+
+function checkAddon() {
+  const files = operands.length > 0 ? operands : [join(root, addonName())]
+  return told(files.flatMap((file) => machinePaths(file).map((path) => `${file} has the path ${path}`)))
+}
+
+/** Packs the addons of a folder and below it, or else those that lie in the root. */
+async function packAll() {
+  const wrong = problems()
+  if (wrong.length > 0) return told(wrong)
+  const addons = options.addons === undefined ? {} : addonsBelow(resolve(options.addons))
+  rmSync(out, { recursive: true, force: true })
+  mkdirSync(out, { recursive: true })
+  const { platforms } = await pack(out, { addons })
+  console.log(`   ${platforms.length} of ${napi.targets.length} platforms`)
+  if (platforms.length === 0 || (options.all && platforms.length < napi.targets.length))
+    return told([`addons of ${napi.targets.length - platforms.length} platforms are missing`])
+  const named = await unpackedPaths()
+  if (named.length > 0) return told(named)
+  const sboms = await writeSboms(out)
+  if (sboms.ok) writeChecksums(out)
+  return sboms
+}
+
+/** What the tarballs have of this machine's paths, file by file. */
+async function unpackedPaths() {
+  const found = []
+  for (const file of tarballs(out)) {
+    const folder = mkdtempSync(join(tmpdir(), 'provider-auth-unpacked-'))
+    try {
+      // Named from within: to GNU tar, a colon in a Windows path is a host.
+      const unpacked = await run('tar', ['-xzf', file], { cwd: folder, show: 'nothing' })
+      if (!unpacked.ok) found.push(`${file} cannot be unpacked: ${unpacked.output.trim()}`)
+      for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+        // A page may show such a path as an example.
+        if (!entry.isFile() || entry.name.endsWith('.md')) continue
+        const inner = join(entry.parentPath ?? entry.path, entry.name)
+        for (const path of machinePaths(inner)) found.push(`${file}: ${entry.name} has the path ${path}`)
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+  return found
+}
+
+function addonsBelow(folder) {
+  const entries = readdirSync(folder, { recursive: true }).filter((file) => file.endsWith('.node'))
+  return Object.fromEntries(entries.map((file) => [file.split(/[\\/]/).at(-1), join(folder, file)]))
+}
+
+async function advisories() {
+  const npm = await run('npm', ['audit'], { show: 'output' })
+  const deny = await run('cargo', ['deny', 'check', 'advisories'], { show: 'output' })
+  return { ok: npm.ok && deny.ok }
+}
+
+function printNotes() {
+  console.log(releaseNotes())
+  return { ok: true }
+}
+
+function told(sentences) {
+  return { ok: sentences.length === 0, output: sentences.map((sentence) => `   ${sentence}\n`).join('') }
+}

@@ -1,0 +1,62 @@
+// Publishes the tarballs of a release: to a registry of this machine to try it, or to npm.
+
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { startRegistry } from '../../../__test__/support/registry.mjs'
+import { removeFolder } from '../../../__test__/support/remove-folder.mjs'
+import { run } from '../steps.mjs'
+
+/** Returns the tarballs of a folder in the order in which they are published: what the package names is there before it. */
+export function tarballs(folder) {
+  const names = readdirSync(folder)
+    .filter((name) => name.endsWith('.tgz'))
+    .sort()
+  const isMain = (name) => /^provider-auth-\d/.test(name)
+  const main = names.filter(isMain)
+  if (main.length !== 1) throw new Error(`${folder} has ${main.length} tarballs of the package, not one`)
+  return [...names.filter((name) => !isMain(name)), ...main].map((name) => resolve(folder, name))
+}
+
+/** Publishes all of them to a registry of this machine, installs the package from there, and calls it; returns as `run` does. */
+export async function dryRun(folder) {
+  const registry = await startRegistry()
+  const project = mkdtempSync(join(tmpdir(), 'provider-auth-dry-run-'))
+  try {
+    writeFileSync(join(project, '.npmrc'), registry.npmrc)
+    writeFileSync(join(project, 'package.json'), '{ "name": "empty", "private": true }\n')
+    const npm = (...args) => run('npm', args, { cwd: project, name: `npm ${args[0]}`, timeoutMs: 5 * 60_000 })
+    for (const file of tarballs(folder)) {
+      const published = await npm('publish', file, '--access', 'public', '--tag', 'latest', '--provenance=false')
+      if (!published.ok) return published
+    }
+    const installed = await npm('install', 'provider-auth', '--no-audit', '--no-fund')
+    if (!installed.ok) return installed
+    const source = `import('provider-auth').then((auth) => console.log(Object.keys(auth).includes('createAuthFetch')))`
+    const called = await run(process.execPath, ['--eval', source], { cwd: project, show: 'nothing' })
+    return called.ok && called.output.trim() === 'true' ? called : { ...called, ok: false }
+  } finally {
+    await registry.close()
+    removeFolder(project)
+  }
+}
+
+/**
+ * Publishes to npm, with provenance; returns as `run` does. Only a workflow of GitHub can, for a tag: npm has no token here,
+ * and the statement of provenance is made of the workflow's identity. A version that is there already is left alone, so that
+ * a run that broke off is run again.
+ */
+export async function publish(folder, { env = process.env } = {}) {
+  if (env.GITHUB_ACTIONS !== 'true' || env.GITHUB_REF_TYPE !== 'tag')
+    return { ok: false, output: 'only the release workflow publishes, for a tag; `dry-run` tries it here\n' }
+  for (const file of tarballs(folder)) {
+    const manifest = execFileSync('tar', ['-xzOf', file, 'package/package.json'], { encoding: 'utf8' })
+    const { name, version } = JSON.parse(manifest)
+    const there = await run('npm', ['view', `${name}@${version}`, 'version'], { show: 'nothing' })
+    if (there.ok && there.output.includes(version)) continue
+    const published = await run('npm', ['publish', file, '--provenance', '--access', 'public'], { name: 'npm publish' })
+    if (!published.ok) return published
+  }
+  return { ok: true }
+}
