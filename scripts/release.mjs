@@ -1,8 +1,8 @@
 // `npm run release -- <part>`: what the release workflow does, part by part, here as there.
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { addonName, buildRelease } from './lib/build.mjs'
 import { pack } from './lib/pack.mjs'
@@ -12,16 +12,17 @@ import { reproduce } from './lib/release/reproduce.mjs'
 import { bump, problems, releaseNotes } from './lib/release/versions.mjs'
 import { rustVersion } from './lib/rust-flags.mjs'
 import { root, run, step } from './lib/steps.mjs'
+import { CARGO_DENY, cargoTool } from './lib/toolchain.mjs'
 
 /** A release has one tarball for each target, and the package's. */
-const { napi } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const { napi, scripts, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 const parts = {
   version: { text: '<patch|minor|major|x.y.z>  gives all files the next version', run: giveVersion },
   check: { text: '[--tag vX.Y.Z]  one version everywhere, and a changelog that says something', run: check },
   toolchain: { text: 'installs the Rust that releases are built with', run: toolchain },
   build: { text: '[--target TRIPLE]  builds the addon as it ships, with that Rust', run: build },
-  'check-addon': { text: '[FILE…]  no path of this machine is in it', run: checkAddon },
+  'check-addon': { text: '[FILE…]  no path of this machine is in it', run: () => checkAddon() },
   reproduce: { text: 'builds twice in two folders and compares the bytes', run: () => reproduce() },
   sbom: { text: '[--out FOLDER]  the bills of materials', run: () => writeSboms(out) },
   pack: { text: '[--addons FOLDER] [--out FOLDER] [--all]  tarballs, bills of materials, checksums', run: packAll },
@@ -31,6 +32,7 @@ const parts = {
     run: () => dryRun(out),
   },
   notes: { text: 'prints the entry of the changelog', run: printNotes },
+  files: { text: '[--out FOLDER]  makes the release of GitHub with these files', run: files },
   advisories: { text: 'known vulnerabilities of crates and of npm packages; needs a network', run: advisories },
   publish: { text: '[--out FOLDER]  publishes to npm; only the release workflow can', run: () => publish(out) },
 }
@@ -84,13 +86,26 @@ function toolchain() {
   return run('rustup', [...args, '--component', 'clippy', '--component', 'rustfmt', ...targets], { name: 'rustup' })
 }
 
+/**
+ * Builds for this machine, into the root; or for a target, into `target/release-addons`. Those of Linux are left to `build:cross` where
+ * it is, since it links against an old glibc.
+ */
 async function build() {
-  const built = await buildRelease({ target: options.target })
-  return built.ok ? checkAddon() : built
+  const { target } = options
+  const file = target === undefined ? join(root, addonName()) : join(root, 'target/release-addons', addonName(target))
+  if (target?.includes('linux') && scripts['build:cross'] !== undefined) {
+    const built = await run('npm', ['run', '--silent', 'build:cross', '--', target], { timeoutMs: 120 * 60_000 })
+    if (!built.ok) return built
+    mkdirSync(dirname(file), { recursive: true })
+    copyFileSync(addonsBelow(join(root, 'target/cross'))[addonName(target)], file)
+  } else {
+    const built = await buildRelease({ target, file })
+    if (!built.ok) return built
+  }
+  return checkAddon([file])
 }
 
-function checkAddon() {
-  const files = operands.length > 0 ? operands : [join(root, addonName())]
+function checkAddon(files = operands.length > 0 ? operands : [join(root, addonName())]) {
   return told(files.flatMap((file) => machinePaths(file).map((path) => `${file} has the path ${path}`)))
 }
 
@@ -141,8 +156,19 @@ function addonsBelow(folder) {
 
 async function advisories() {
   const npm = await run('npm', ['audit'], { show: 'output' })
-  const deny = await run('cargo', ['deny', 'check', 'advisories'], { show: 'output' })
+  const tool = await cargoTool('cargo-deny', CARGO_DENY)
+  const deny = tool.ok ? await run(tool.command, ['check', 'advisories'], { show: 'output' }) : tool
   return { ok: npm.ok && deny.ok }
+}
+
+/** Needs `gh` and a tag; files that are there are replaced, so that it can be run again. */
+async function files() {
+  const names = readdirSync(out).map((file) => join(out, file))
+  const repository = ['--repo', process.env.GITHUB_REPOSITORY ?? '']
+  const gh = (...args) => run('gh', ['release', ...args, ...repository], { name: 'gh release' })
+  const there = await gh('view', `v${version}`)
+  if (there.ok) return gh('upload', `v${version}`, '--clobber', ...names)
+  return gh('create', `v${version}`, '--verify-tag', '--title', version, '--notes', releaseNotes(), ...names)
 }
 
 function printNotes() {

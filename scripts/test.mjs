@@ -3,13 +3,13 @@
 // what they build on. With CI=true nothing may be skipped, and some fuzz targets run for a minute each, every hour
 // others; `--fuzz-seconds 3600` takes an hour for each target.
 
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { homedir, tmpdir } from 'node:os'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildAddon, buildTypeScript } from './lib/build.mjs'
 import { elapsed, print, root, run } from './lib/steps.mjs'
-import { hasCommand, installPackages, missingTools } from './lib/toolchain.mjs'
+import { CARGO_DENY, cargoTool, hasCommand, installPackages, missingTools } from './lib/toolchain.mjs'
 
 const minutes = 60_000
 /** Most of a test's time is waiting: for a child, a timer, the disk. */
@@ -136,22 +136,9 @@ async function docs() {
 
 /** The advisory database is left out: it needs a network of its own (`cargo deny check advisories`). */
 async function deny() {
-  const version = '0.20.2'
-  const found = await run('cargo-deny', ['--version'], { show: 'nothing' })
-  let command = 'cargo-deny'
-  if (found.output.trim() !== `cargo-deny ${version}`) {
-    // Outside of the repository, so that it is built once and not in every clone.
-    const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
-    const tools = join(cache, 'provider-auth-tools', `cargo-deny-${version}`)
-    command = join(tools, 'bin/cargo-deny')
-    // The dev profile: it is built in a minute and run for a second.
-    const args = ['install', 'cargo-deny', '--version', version, '--locked', '--profile', 'dev', '--root', tools]
-    if (!existsSync(command)) {
-      const installed = await cargo(args)
-      if (!installed.ok) return installed
-    }
-  }
-  return run(command, ['check', 'bans', 'licenses', 'sources'], { timeoutMs: 5 * minutes })
+  const tool = await cargoTool('cargo-deny', CARGO_DENY)
+  if (!tool.ok) return tool
+  return run(tool.command, ['check', 'bans', 'licenses', 'sources'], { timeoutMs: 5 * minutes })
 }
 
 function lint() {

@@ -116,8 +116,13 @@ export function buildTypeScript() {
   return run('npm', ['run', '--silent', 'build:ts'])
 }
 
-/** What `napi build --platform` calls the addon of this machine. */
-export function addonName() {
+/** What `napi build --platform` calls the addon of a target, or of this machine. */
+export function addonName(target) {
+  if (target !== undefined) {
+    const [, cpu, system, abi] = /^(\w+)-(?:unknown|apple|pc)-(\w+)(-\w+)?$/.exec(target)
+    const platform = system === 'windows' ? 'win32' : system
+    return `provider-auth.${platform}-${cpu === 'x86_64' ? 'x64' : 'arm64'}${abi ?? ''}.node`
+  }
   const isGnu = process.report.getReport().header.glibcVersionRuntime !== undefined
   const abi = { linux: isGnu ? '-gnu' : '-musl', win32: '-msvc' }[process.platform] ?? ''
   return `provider-auth.${process.platform}-${process.arch}${abi}.node`

@@ -2,6 +2,7 @@
 // package.json of the repository must not name packages that the registry does not have yet.
 
 import {
+  chmodSync,
   copyFileSync,
   cpSync,
   existsSync,
@@ -85,8 +86,12 @@ module.exports = require('./${main}')
   writeFileSync(join(folder, 'package.json'), JSON.stringify(guarded, null, 2))
 }
 
-/** Runs `npm pack` on a folder; returns the file. */
+/** Runs `npm pack` on a folder; returns the file. Its bytes depend on the files alone, and not on the umask they were made under. */
 async function npmPack(source, folder) {
+  for (const entry of readdirSync(source, { recursive: true, withFileTypes: true })) {
+    const file = join(entry.parentPath ?? entry.path, entry.name)
+    if (entry.isFile()) chmodSync(file, statSync(file).mode & 0o100 ? 0o755 : 0o644)
+  }
   const packed = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: source, show: 'nothing' })
   if (!packed.ok) throw new Error(`npm pack failed: ${packed.output}`)
   return join(folder, JSON.parse(packed.output.slice(packed.output.indexOf('[')))[0].filename)

@@ -1,6 +1,7 @@
 // Knows what a build needs from the machine: whether it is there, and how a person gets what is not.
 
 import { existsSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { root, run } from './steps.mjs'
 
@@ -46,6 +47,25 @@ export function packagesAreInstalled() {
 export async function installPackages() {
   if (packagesAreInstalled()) return { ok: true, code: 0, output: '' }
   return run('npm', ['ci', '--no-audit', '--no-fund'], { name: 'npm ci', timeoutMs: 10 * 60_000 })
+}
+
+/** The version of cargo-deny that `npm test` and the release use. */
+export const CARGO_DENY = '0.20.2'
+
+/**
+ * Installs a tool of cargo in exactly this version, outside of the repository, so that it is built once and not in every clone;
+ * returns as `run` does, with its `command`.
+ */
+export async function cargoTool(name, version) {
+  const found = await run(name, ['--version'], { show: 'nothing' })
+  if (found.ok && found.output.trim() === `${name} ${version}`) return { ok: true, command: name }
+  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
+  const tools = join(cache, 'provider-auth-tools', `${name}-${version}`)
+  const command = join(tools, 'bin', process.platform === 'win32' ? `${name}.exe` : name)
+  if (existsSync(command)) return { ok: true, command }
+  // The dev profile: it is built in a minute and run for a second.
+  const args = ['install', name, '--version', version, '--locked', '--profile', 'dev', '--root', tools]
+  return { ...(await run('cargo', args, { name: 'cargo install' })), command }
 }
 
 /** Says whether a command is on the PATH. */

@@ -1,11 +1,12 @@
 // What lies beside the tarballs of a release: checksums and bills of materials; and what may not be in an addon.
 
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { releaseEnvironment } from '../rust-flags.mjs'
 import { root, run } from '../steps.mjs'
+import { cargoTool } from '../toolchain.mjs'
 
 export const CHECKSUMS = 'SHA256SUMS'
 const CYCLONEDX = '0.5.9'
@@ -56,7 +57,7 @@ export async function writeSboms(folder) {
     join(folder, 'provider-auth.npm.cdx.json'),
     onlyBundled(JSON.parse(npm.output.slice(npm.output.indexOf('{')))),
   )
-  const tool = await cyclonedx()
+  const tool = await cargoTool('cargo-cyclonedx', CYCLONEDX)
   if (!tool.ok) return tool
   const name = 'provider-auth-sbom'
   const made = () => readdirSync(join(root, 'crates')).map((crate) => join(root, 'crates', crate, `${name}.json`))
@@ -94,8 +95,9 @@ function onlyBundled({ components, dependencies, ...bom }) {
   const main = bom.metadata.component['bom-ref']
   const known = dependencies.filter(({ ref }) => refs.includes(ref))
   const inside = known.map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter((one) => refs.includes(one)) }))
-  const components_ = kept.map(({ scope, ...component }) => ({ ...component, scope: 'required' }))
-  return { ...bom, components: components_, dependencies: [{ ref: main, dependsOn: refs }, ...inside] }
+  // That it is for development is what the lock says.
+  const inBundles = kept.map(({ properties, ...component }) => ({ ...component, scope: 'required' }))
+  return { ...bom, components: inBundles, dependencies: [{ ref: main, dependsOn: refs }, ...inside] }
 }
 
 /** Writes a bill with the commit's time and without a random number, so that the same sources give the same file. */
@@ -103,17 +105,6 @@ function writeBom(file, { serialNumber, ...bom }) {
   const timestamp = new Date(Number(releaseEnvironment().SOURCE_DATE_EPOCH) * 1000).toISOString()
   if (bom.metadata.component.purl?.startsWith('pkg:npm')) bom.metadata.component.name = 'provider-auth'
   writeFileSync(file, `${JSON.stringify({ ...bom, metadata: { ...bom.metadata, timestamp } }, null, 2)}\n`)
-}
-
-/** The tool that describes crates, installed into the folder of tools unless it is there. */
-async function cyclonedx() {
-  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
-  const tools = join(cache, 'provider-auth-tools', `cargo-cyclonedx-${CYCLONEDX}`)
-  const command = join(tools, 'bin', process.platform === 'win32' ? 'cargo-cyclonedx.exe' : 'cargo-cyclonedx')
-  if (existsSync(command)) return { ok: true, command }
-  mkdirSync(dirname(tools), { recursive: true })
-  const args = ['install', 'cargo-cyclonedx', '--version', CYCLONEDX, '--locked', '--profile', 'dev', '--root', tools]
-  return { ...(await run('cargo', args, { name: 'cargo install' })), command }
 }
 
 function hash(file) {
