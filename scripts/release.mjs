@@ -21,7 +21,10 @@ const parts = {
   version: { text: '<patch|minor|major|x.y.z>  gives all files the next version', run: giveVersion },
   check: { text: '[--tag vX.Y.Z]  one version everywhere, and a changelog that says something', run: check },
   toolchain: { text: 'installs the Rust that releases are built with', run: toolchain },
-  build: { text: '[--target TRIPLE]  builds the addon as it ships, with that Rust', run: build },
+  build: {
+    text: '[--target TRIPLE] [--exact]  builds the addon as it ships; for a target or if told, with no other Rust',
+    run: build,
+  },
   'check-addon': { text: '[FILE…]  no path of this machine is in it', run: () => checkAddon() },
   reproduce: { text: 'builds twice in two folders and compares the bytes', run: () => reproduce() },
   sbom: { text: '[--out FOLDER]  the bills of materials', run: () => writeSboms(out) },
@@ -45,6 +48,7 @@ const { values: options, positionals } = parseArgs({
     tag: { type: 'string' },
     target: { type: 'string' },
     all: { type: 'boolean' },
+    exact: { type: 'boolean' },
   },
 })
 const [name, ...operands] = positionals
@@ -73,17 +77,21 @@ function check() {
   )
 }
 
-function toolchain() {
-  const version = rustVersion()
-  const args = [
-    'toolchain',
-    'install',
-    version.split('.').length === 2 ? `${version}.0` : version,
-    '--profile',
-    'minimal',
-  ]
-  const targets = options.target === undefined ? [] : ['--target', options.target]
-  return run('rustup', [...args, '--component', 'clippy', '--component', 'rustfmt', ...targets], { name: 'rustup' })
+/**
+ * Installs it where it is missing; on a runner of GitHub, all that follows runs with it. One that is there is left alone: rustup would
+ * exchange it under whatever compiles with it, and its name may be a link to another one.
+ */
+async function toolchain() {
+  const stated = rustVersion()
+  const version = stated.split('.').length === 2 ? `${stated}.0` : stated
+  const rustup = (...args) => run('rustup', args, { name: 'rustup' })
+  const compiler = await run('rustc', [`+${version}`, '--version'], { show: 'nothing' })
+  const isThere = compiler.ok && compiler.output.includes(`rustc ${version} `)
+  const components = ['--component', 'clippy', '--component', 'rustfmt']
+  let done = isThere ? compiler : await rustup('toolchain', 'install', version, '--profile', 'minimal', ...components)
+  if (done.ok && options.target !== undefined)
+    done = await rustup('target', 'add', options.target, '--toolchain', version)
+  return done.ok && process.env.GITHUB_ACTIONS === 'true' ? rustup('default', version) : done
 }
 
 /**
@@ -99,7 +107,7 @@ async function build() {
     mkdirSync(dirname(file), { recursive: true })
     copyFileSync(addonsBelow(join(root, 'target/cross'))[addonName(target)], file)
   } else {
-    const built = await buildRelease({ target, file })
+    const built = await buildRelease({ target, file, exact: options.exact || target !== undefined })
     if (!built.ok) return built
   }
   return checkAddon([file])

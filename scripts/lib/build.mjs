@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSyn
 import { dirname, join } from 'node:path'
 import { isFresh } from './freshness.mjs'
 import { releaseEnvironment, rustVersion } from './rust-flags.mjs'
-import { root, run } from './steps.mjs'
+import { print, root, run } from './steps.mjs'
 
 /** Where the macros of napi write what they make, one line of JSON for each export. */
 const SHAPES = 'target/napi-shapes'
@@ -57,12 +57,14 @@ function writeShapes() {
 
 /**
  * Builds the addon as it ships, into `file` or else into the root; returns as `run` does. It takes minutes. The compiler is
- * exactly the one that `rust-version` names: another one makes other bytes.
+ * the one that `rust-version` names, if it is there; with `exact` no other will do, since it makes other bytes.
  */
-export async function buildRelease({ folder = root, env = process.env, target = '', file } = {}) {
+export async function buildRelease({ folder = root, env = process.env, target = '', file, exact = false } = {}) {
   const destination = file ?? join(folder, addonName())
   const toolchain = await releaseToolchain({ folder, env })
-  if (toolchain.ok === false) return toolchain
+  if (toolchain.ok === false && exact) return toolchain
+  if (toolchain.ok === false)
+    print(`   built with the Rust that is here: for the bytes of a release, ${toolchain.output.trim()}`)
   const metadata = await run('cargo', ['metadata', '--no-deps', '--format-version=1'], {
     cwd: folder,
     env,

@@ -20,6 +20,8 @@ export function releaseEnvironment({ target = '', folder = root, env = process.e
   const flags = names.map(([path, name]) => `--remap-path-prefix=${path}=${name}`)
   // The linker of Windows writes the time into the file unless told to write a hash instead.
   if (/windows-msvc$/.test(target || (process.platform === 'win32' && 'windows-msvc'))) flags.push('-Clink-arg=/Brepro')
+  // An addon is a shared library, which musl has only where the C library is one.
+  if (target.endsWith('-musl')) flags.push('-Ctarget-feature=-crt-static')
   const own = env.CARGO_ENCODED_RUSTFLAGS?.split(SEPARATOR) ?? env.RUSTFLAGS?.split(' ') ?? []
   return {
     CARGO_ENCODED_RUSTFLAGS: [...own.filter(Boolean), ...flags].join(SEPARATOR),

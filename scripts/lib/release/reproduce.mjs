@@ -53,7 +53,7 @@ async function buildIn(folder, commit, ownCargo) {
   }
   const env = { ...process.env, CARGO_TARGET_DIR: join(clone, 'target') }
   if (ownCargo) env.CARGO_HOME = cargoHome(folder)
-  const result = await buildRelease({ folder: clone, env, file: addon })
+  const result = await buildRelease({ folder: clone, env, file: addon, exact: true })
   if (result.ok) writeFileSync(built, commit)
   else rmSync(built, { force: true })
   return { ...result, file: addon }
