@@ -1,0 +1,73 @@
+// `npm run build:cross [target…]`: builds the release addon for every platform on this Linux machine, examines each file, and
+// runs those for which there is a Node. A target may be named in part (`musl`, `linux-arm64`). What is current is not built
+// again. `--check` examines and runs what was built, and builds nothing; `--build` builds and examines, and runs nothing.
+// Fails where something fails that should work here; the table at the end says what cannot.
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { addonPath, buildTarget } from './lib/cross/build.mjs'
+import { examine } from './lib/cross/examine.mjs'
+import { execute } from './lib/cross/execute.mjs'
+import { chooseTargets, targets } from './lib/cross/targets.mjs'
+import { toolsFolder } from './lib/cross/tools.mjs'
+import { root, step } from './lib/steps.mjs'
+
+const options = { check: { type: 'boolean' }, build: { type: 'boolean' } }
+const { values, positionals } = parseArgs({ options, allowPositionals: true })
+if (process.platform !== 'linux' || process.arch !== 'x64') {
+  console.error('build:cross needs a Linux machine with an x64 processor, and the packages of Debian')
+  process.exit(2)
+}
+
+console.log(`Tools: ${toolsFolder}`)
+const rows = []
+for (const target of chooseTargets(positionals)) rows.push(await perform(target))
+conclude()
+
+/** Takes a target as far as it goes; returns what is to be said of it. */
+async function perform(target) {
+  const row = { target, failed: [] }
+  const attempt = async (title, action) => {
+    try {
+      return await step(`${target}: ${title}`, action)
+    } catch (error) {
+      console.log(error.message)
+      row.failed.push(`${title}: ${error.message.split('\n').at(-1)}`)
+      return undefined
+    }
+  }
+  if (!values.check && !(await attempt('build', () => buildTarget(target)))) return row
+  if (!existsSync(join(root, addonPath(target)))) return { ...row, failed: ['it was not built'] }
+  row.facts = await attempt('examine', () => examine(target))
+  row.failed.push(...(row.facts?.faults ?? []))
+  if (values.build) return row
+  if (targets[target].notRun) return { ...row, ran: `not run: ${targets[target].notRun}` }
+  const ran = await attempt('run', () => execute(target))
+  row.ran = ran ? ran.lines.join('\n') : 'not run'
+  if (ran && !ran.ok) row.failed.push(`run: ${ran.output.trim().split('\n').slice(-12).join(' | ')}`)
+  return row
+}
+
+function conclude() {
+  console.log('\n━━ What was built')
+  const size = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`
+  console.table(
+    rows.map(({ target, facts, failed }) => ({
+      target,
+      format: facts && `${facts.format} ${facts.machine}`,
+      size: facts && size(facts.bytes),
+      gzip: facts && size(facts.gzip),
+      glibc: facts?.glibc ?? '',
+      napi_register_module_v1: facts?.registers,
+      failed: failed.length > 0,
+    })),
+  )
+  for (const { target, facts, ran, failed } of rows) {
+    console.log(`\n${target}`)
+    if (facts) console.log(`needs: ${facts.needed.join(', ')}${facts.signed ? '; signed (ad hoc)' : ''}`)
+    if (ran) console.log(ran)
+    for (const fault of failed) console.log(`✖ ${fault}`)
+  }
+  process.exitCode = rows.some(({ failed }) => failed.length > 0) ? 1 : 0
+}

@@ -1,0 +1,123 @@
+// Builds the addon for one target, with zig as the linker and as the compiler of the parts in C.
+
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
+import { isFresh } from '../freshness.mjs'
+import { releaseEnvironment } from '../rust-flags.mjs'
+import { root } from '../steps.mjs'
+import { writeAppleStubs, writeWindowsStubs } from './stubs.mjs'
+import { targets } from './targets.mjs'
+import { must, tools, toolsFolder } from './tools.mjs'
+
+const OUTPUT = 'target/cross'
+/** What makes another file of the same sources. */
+const SETTINGS = /^(CARGO_PROFILE_|CARGO_BUILD_RUSTFLAGS$|RUSTFLAGS$|CARGO_ENCODED_RUSTFLAGS$)/
+const HOURS = 60 * 60_000
+
+/** Where the addon of a target is put, from the root. */
+export function addonPath(target) {
+  return join(OUTPUT, target, addonName(target))
+}
+
+/** What the addon of a target is called in the packages. */
+export function addonName(target) {
+  return `provider-auth.${targets[target].file}.node`
+}
+
+/** Builds a target, unless what is there is newer than its sources and was made with the same settings. Throws where it fails. */
+export async function buildTarget(target) {
+  const settings = JSON.stringify(
+    Object.entries(process.env)
+      .filter(([name]) => SETTINGS.test(name))
+      .sort(),
+  )
+  const noted = join(root, OUTPUT, target, 'settings.json')
+  const sources = ['crates', 'Cargo.toml', 'Cargo.lock', 'scripts/lib/cross', 'scripts/lib/rust-flags.mjs']
+  const isSame = existsSync(noted) && readFileSync(noted, 'utf8') === settings
+  if (isSame && isFresh({ sources, outputs: [addonPath(target)] })) return { built: false }
+  const { rust = target, glibc } = targets[target]
+  const place = join(root, OUTPUT, 'build')
+  const { args, env } = await surroundings(target, rust, place)
+  const what = [
+    '--package',
+    'provider-auth-node',
+    '--release',
+    '--locked',
+    '--target',
+    glibc ? `${rust}.${glibc}` : rust,
+  ]
+  const command = join(await tools.python(), 'bin/cargo-zigbuild')
+  await must(command, ['zigbuild', ...args, ...what], { name: target, env, timeoutMs: 2 * HOURS })
+  const [before, after] = /apple/.test(rust) ? ['lib', 'dylib'] : /windows/.test(rust) ? ['', 'dll'] : ['lib', 'so']
+  mkdirSync(join(root, OUTPUT, target), { recursive: true })
+  copyFileSync(join(place, rust, 'release', `${before}provider_auth_node.${after}`), join(root, addonPath(target)))
+  writeFileSync(noted, settings)
+  return { built: true }
+}
+
+/** The arguments and the environment of cargo for a target. */
+async function surroundings(target, rust, place) {
+  const python = await tools.python()
+  const env = {
+    ...process.env,
+    PATH: [join(python, 'bin'), process.env.PATH].join(delimiter),
+    PYTHONPATH: python,
+    CARGO_TARGET_DIR: place,
+    ZIG_GLOBAL_CACHE_DIR: join(toolsFolder, 'zig'),
+    XDG_CACHE_HOME: join(toolsFolder, 'cache'),
+  }
+  const flags = process.env.RUSTFLAGS ? [process.env.RUSTFLAGS] : []
+  // An addon is loaded by a program that has musl already.
+  if (rust.endsWith('-musl')) flags.push('-Ctarget-feature=-crt-static')
+  if (rust.includes('windows')) {
+    const stubs = writeWindowsStubs(join(place, 'stubs-windows'))
+    Object.assign(env, stubs.env)
+    flags.push(...stubs.flags)
+  }
+  if (rust.includes('apple')) {
+    flags.push(...writeAppleStubs(join(place, 'stubs-apple'), await cratesOf(rust)))
+    env.PATH = [shimOfObjcopy(place), env.PATH].join(delimiter)
+  }
+  const args = []
+  if (!(await hasLibrary(rust))) {
+    const folder = await tools.rust()
+    const command = (name) => join(folder, 'usr/bin', name)
+    // Debian's compiler is a stable one; the sources of the standard library are compiled with it as with a nightly.
+    Object.assign(env, {
+      RUSTC: command('rustc'),
+      CARGO: command('cargo'),
+      RUSTDOC: command('rustdoc'),
+      RUSTC_BOOTSTRAP: '1',
+    })
+    env.PATH = [join(folder, 'usr/bin'), env.PATH].join(delimiter)
+    env.LD_LIBRARY_PATH = join(folder, 'usr/lib/x86_64-linux-gnu')
+    args.push('-Z', 'build-std=std,panic_unwind')
+  }
+  const release = releaseEnvironment({ target: rust, env: { ...env, RUSTFLAGS: flags.join(' ') }, targetFolder: place })
+  const { RUSTFLAGS, ...rest } = { ...env, ...release }
+  return { args, env: rest }
+}
+
+/** Whether the compiler at hand has a standard library for the target. */
+async function hasLibrary(rust) {
+  const { output } = await must('rustc', ['--print', 'target-libdir', '--target', rust], { show: 'nothing' })
+  return existsSync(output.trim())
+}
+
+/** The folders of the crates that speak to Apple's frameworks. */
+async function cratesOf(rust) {
+  const args = ['metadata', '--format-version=1', '--locked', '--filter-platform', rust]
+  const { output } = await must('cargo', args, { show: 'nothing' })
+  const { packages } = JSON.parse(output.slice(output.indexOf('{"packages"')))
+  const speaks =
+    /^(core-foundation|security-framework|system-configuration|objc|iana-time-zone|rustls-platform-verifier)/
+  return packages.filter(({ name }) => speaks.test(name)).map(({ manifest_path: file }) => dirname(file))
+}
+
+/** A folder with the program that rustc strips a file for macOS with; zig's linker has left out already what it would remove. */
+function shimOfObjcopy(place) {
+  const folder = join(place, 'shims')
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'rust-objcopy'), '#!/bin/sh\nexit 0\n', { mode: 0o755 })
+  return folder
+}

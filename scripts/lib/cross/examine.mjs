@@ -1,0 +1,59 @@
+// Says what an addon that was built is, and whether its platform can load it.
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { root } from '../steps.mjs'
+import { addonPath } from './build.mjs'
+import { targets } from './targets.mjs'
+import { must, tools } from './tools.mjs'
+
+const MACHINES = { x64: ['X86_64', 'AMD64'], arm64: ['AARCH64', 'ARM64'] }
+const FORMATS = { linux: 'ELF', darwin: 'MACHO', win32: 'PE' }
+
+/** Returns the facts of a target's addon, with `faults`: one sentence for each reason why it would not load. */
+export async function examine(target) {
+  const python = await tools.python()
+  const file = join(root, addonPath(target))
+  const env = { ...process.env, PYTHONPATH: python }
+  const script = join(root, 'scripts/lib/cross/facts.py')
+  const { output } = await must('python3', [script, file], { env, show: 'nothing' })
+  const [facts] = JSON.parse(output)
+  const bytes = readFileSync(file)
+  const glibc = newestGlibc(facts.versions ?? [])
+  return {
+    ...facts,
+    glibc,
+    bytes: bytes.length,
+    gzip: gzipSync(bytes, { level: 9 }).length,
+    faults: faults(target, facts, glibc),
+  }
+}
+
+/** Returns what keeps an addon with these facts from being loaded on its platform. */
+export function faults(target, { format, machine, registers, signed, needed }, glibc) {
+  const { file, glibc: oldest } = targets[target]
+  const [platform, arch] = file.split('-')
+  const found = []
+  if (format !== FORMATS[platform]) found.push(`it is a file of ${format}`)
+  if (!MACHINES[arch].includes(machine)) found.push(`it is for ${machine}`)
+  if (!registers) found.push('it does not export napi_register_module_v1')
+  if (oldest && compare(glibc, oldest) > 0) found.push(`it needs glibc ${glibc}, not ${oldest}`)
+  if (file.endsWith('musl') && glibc) found.push(`it needs glibc ${glibc}`)
+  if (file.endsWith('musl') && needed.some((name) => !/^libc\.(so|musl)/.test(name)))
+    found.push('it needs more than libc')
+  if (platform === 'darwin' && !signed) found.push('it has no signature, without which no arm64 Mac loads it')
+  return found
+}
+
+/** Returns the newest version among names such as `GLIBC_2.17`, without the word. */
+export function newestGlibc(versions) {
+  return versions
+    .flatMap((name) => /^GLIBC_([\d.]+)$/.exec(name)?.[1] ?? [])
+    .sort(compare)
+    .at(-1)
+}
+
+function compare(one, other) {
+  return (one ?? '0').localeCompare(other ?? '0', 'en', { numeric: true })
+}

@@ -1,0 +1,75 @@
+// Stands in for the libraries that only a Mac or Windows has: what the linker must find, with nothing in it.
+
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** What a name of each of Apple's frameworks begins with, after the `k` of a constant. */
+const FRAMEWORKS = {
+  Security: /^(Sec|kSec|SSL|Authorization|errSec|CMS)/,
+  CoreFoundation: /^_?_?_?(CF|kCF)/,
+  SystemConfiguration: /^(SC|kSC)/,
+  Foundation: /^(NS|kNS)/,
+}
+const LIBRARIES = { objc: /^(objc|sel|class|object)_/, iconv: /^(lib)?iconv/, charset: /^locale_charset/ }
+
+/**
+ * Writes the text files by which a linker for macOS knows a framework (`.tbd`): its name and those of its symbols, which are
+ * read in the sources of the crates that call them. Returns the flags for rustc.
+ */
+export function writeAppleStubs(folder, crates) {
+  const names = new Set(crates.flatMap(declaredNames))
+  for (const [name, pattern] of Object.entries(FRAMEWORKS)) {
+    const place = join(folder, `${name}.framework`)
+    mkdirSync(place, { recursive: true })
+    const path = `/System/Library/Frameworks/${name}.framework/Versions/A/${name}`
+    writeFileSync(
+      join(place, `${name}.tbd`),
+      stub(
+        path,
+        [...names].filter((one) => pattern.test(one)),
+      ),
+    )
+  }
+  for (const [name, pattern] of Object.entries(LIBRARIES)) {
+    const symbols = [...names].filter((one) => pattern.test(one))
+    writeFileSync(join(folder, `lib${name}.tbd`), stub(`/usr/lib/lib${name}.dylib`, symbols))
+  }
+  return [`-Lframework=${folder}`, `-Lnative=${folder}`, `-Clink-arg=-F${folder}`, `-Clink-arg=-L${folder}`]
+}
+
+/** The functions and variables of a crate's `extern` blocks. */
+function declaredNames(crate) {
+  const files = readdirSync(join(crate, 'src'), { recursive: true }).filter((name) => name.endsWith('.rs'))
+  return files.flatMap((name) => {
+    const text = readFileSync(join(crate, 'src', name), 'utf8')
+    return [...text.matchAll(/\b(?:fn|static|static mut) (\w+)\s*[(:]/g)].map(([, symbol]) => symbol)
+  })
+}
+
+/** A stub library in the form that every linker for macOS reads. */
+function stub(path, symbols) {
+  const list = symbols.sort().map((name) => `_${name}`)
+  return `--- !tapi-tbd
+tbd-version:     4
+targets:         [ x86_64-macos, arm64-macos ]
+install-name:    '${path}'
+exports:
+  - targets:         [ x86_64-macos, arm64-macos ]
+    symbols:         [ ${list.join(', ')} ]
+...
+`
+}
+
+/**
+ * Writes the empty archives that napi-build and rustc name for Windows; what they stand for comes with zig, and the functions of
+ * Node are looked up when the addon is loaded. Returns the variables and flags.
+ */
+export function writeWindowsStubs(folder) {
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'libnode.dll'), '')
+  for (const name of ['node', 'ssp', 'ssp_nonshared', 'gcc_eh', 'pthread']) {
+    writeFileSync(join(folder, `lib${name}.a`), '!<arch>\n')
+  }
+  writeFileSync(join(folder, 'libnode.dll.a'), '!<arch>\n')
+  return { env: { LIBNODE_PATH: folder }, flags: [`-Lnative=${folder}`] }
+}

