@@ -1,5 +1,6 @@
 // Builds the addon for one target, with zig as the linker and as the compiler of the parts in C.
 
+import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { isFresh } from '../freshness.mjs'
@@ -13,6 +14,8 @@ const OUTPUT = 'target/cross'
 /** What makes another file of the same sources. */
 const SETTINGS = /^(CARGO_PROFILE_|CARGO_BUILD_RUSTFLAGS$|RUSTFLAGS$|CARGO_ENCODED_RUSTFLAGS$)/
 const HOURS = 60 * 60_000
+/** Of what cargo says about all crates: some megabytes in one line. */
+const MOST_METADATA = 64 * 1024 * 1024
 
 /** Where the addon of a target is put, from the root. */
 export function addonPath(target) {
@@ -37,7 +40,7 @@ export async function buildTarget(target) {
   if (isSame && isFresh({ sources, outputs: [addonPath(target)] })) return { built: false }
   const { rust = target, glibc } = targets[target]
   const place = join(root, OUTPUT, 'build')
-  const { args, env } = await surroundings(target, rust, place)
+  const { args, env } = await surroundings(rust, place)
   const what = [
     '--package',
     'provider-auth-node',
@@ -56,7 +59,7 @@ export async function buildTarget(target) {
 }
 
 /** The arguments and the environment of cargo for a target. */
-async function surroundings(target, rust, place) {
+async function surroundings(rust, place) {
   const python = await tools.python()
   const env = {
     ...process.env,
@@ -75,7 +78,7 @@ async function surroundings(target, rust, place) {
     flags.push(...stubs.flags)
   }
   if (rust.includes('apple')) {
-    flags.push(...writeAppleStubs(join(place, 'stubs-apple'), await cratesOf(rust)))
+    flags.push(...writeAppleStubs(join(place, 'stubs-apple'), cratesOf(rust)))
     env.PATH = [shimOfObjcopy(place), env.PATH].join(delimiter)
   }
   const args = []
@@ -105,10 +108,10 @@ async function hasLibrary(rust) {
 }
 
 /** The folders of the crates that speak to Apple's frameworks. */
-async function cratesOf(rust) {
+function cratesOf(rust) {
   const args = ['metadata', '--format-version=1', '--locked', '--filter-platform', rust]
-  const { output } = await must('cargo', args, { show: 'nothing' })
-  const { packages } = JSON.parse(output.slice(output.indexOf('{"packages"')))
+  const output = execFileSync('cargo', args, { cwd: root, encoding: 'utf8', maxBuffer: MOST_METADATA })
+  const { packages } = JSON.parse(output)
   const speaks =
     /^(core-foundation|security-framework|system-configuration|objc|iana-time-zone|rustls-platform-verifier)/
   return packages.filter(({ name }) => speaks.test(name)).map(({ manifest_path: file }) => dirname(file))

@@ -74,6 +74,8 @@ export async function execute(target) {
 
 /** Installs the package and that of the platform, as npm would lay them; returns where the addon is. */
 async function install(folder, target) {
+  // A folder above may be one of a package of the same name.
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }')
   const packed = join(folder, 'packed')
   const { main, platforms } = await pack(packed, { addons: { [addonName(target)]: join(root, addonPath(target)) } })
   const name = `provider-auth-${targets[target].file}`
