@@ -134,6 +134,7 @@ async function wineEnvironment(folder, { env, program }) {
     CROSS_PROGRAM: JSON.stringify(moved),
     WINEPREFIX: join(folder, 'wine'),
     WINEDEBUG: '-all',
+    WINEDLLPATH: join(wine, 'usr/lib/x86_64-linux-gnu/wine'),
     LD_LIBRARY_PATH: join(wine, 'usr/lib/x86_64-linux-gnu'),
   }
   await run(join(wine, 'usr/lib/wine/wine64'), ['wineboot', '-i'], {
