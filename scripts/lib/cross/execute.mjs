@@ -134,8 +134,8 @@ async function wineEnvironment(folder, { env, program }) {
     CROSS_PROGRAM: JSON.stringify(moved),
     WINEPREFIX: join(folder, 'wine'),
     WINEDEBUG: '-all',
-    WINEDLLPATH: join(wine, 'usr/lib/x86_64-linux-gnu/wine'),
-    LD_LIBRARY_PATH: join(wine, 'usr/lib/x86_64-linux-gnu'),
+    // Node refuses a Windows as old as the one that Wine passes for.
+    NODE_SKIP_PLATFORM_CHECK: '1',
   }
   await run(join(wine, 'usr/lib/wine/wine64'), ['wineboot', '-i'], {
     env: given,

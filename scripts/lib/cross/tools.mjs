@@ -1,7 +1,7 @@
 // Fetches the tools of the cross builds, from the registries that this machine is set up for, into one folder. A tool that
 // is there is not fetched again.
 
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '../steps.mjs'
@@ -30,13 +30,14 @@ export const tools = {
   rust: () => made('rust', (folder) => unpackDebian(folder, ['rustc-web', 'cargo-web', 'rust-web-src'])),
   qemu: () => made('qemu', (folder) => unpackDebian(folder, ['qemu-user-static'])),
   glibc: () => made('glibc', (folder) => unpackDebian(folder, ['libc6-arm64-cross', 'libstdc++6-arm64-cross'])),
-  wine: () =>
-    made('wine', async (folder) => {
-      await unpackDebian(folder, ['wine64', 'libwine'])
-      // A script of Debian's stands there, which looks below /usr alone.
-      rmSync(join(folder, 'usr/lib/wine/wineserver'), { force: true })
-      symlinkSync('wineserver64', join(folder, 'usr/lib/wine/wineserver'))
-    }),
+  // Unpacked aside, Wine does not find its own system: it is installed where that is possible.
+  wine: async () => {
+    if (existsSync('/usr/lib/wine/wine64')) return '/'
+    if (process.getuid() !== 0) throw new Error('Wine is not installed: apt-get install wine64')
+    await must('apt-get', ['update'])
+    await must('apt-get', ['install', '-y', '--no-install-recommends', 'wine64'])
+    return '/'
+  },
   // What the musl builds of Node are linked with needs musl 1.2.4: that of Debian 12 does not relocate it.
   musl: (arch) => made(`musl-${arch}`, (folder) => unpackDebian(folder, [`musl:${arch}`], 'trixie')),
   nodeMusl: (arch) => made(`node-musl-${arch}`, (folder) => unpackWheel(folder, `musllinux_1_2_${arch}`)),
