@@ -18,7 +18,7 @@ export async function examine(target) {
   const env = { ...process.env, PYTHONPATH: python }
   const script = join(root, 'scripts/lib/cross/facts.py')
   const { output } = await must('python3', [script, file], { env, show: 'nothing' })
-  const [facts] = JSON.parse(output)
+  const [facts] = JSON.parse(output.split('\n').find((line) => line.startsWith('[{')) ?? '[]')
   const bytes = readFileSync(file)
   const glibc = newestGlibc(facts.versions ?? [])
   return {
