@@ -1197,3 +1197,5 @@ export type AuthErrorCode =
   | 'VAULT_LOCKED' | 'KEYCHAIN_TIMEOUT' | 'VAULT_KEY_MISSING' | 'VAULT_KEY_MISMATCH' | 'VAULT_CORRUPT' | 'VAULT_IO' | 'KEY_EXISTS' | 'KEYCHAIN_UNAVAILABLE'
   /** `NETWORK` and `ABORTED`: of calls other than `createAuthFetch` (an aborted login is `LOGIN_CANCELLED`). */
   | 'NETWORK' | 'ABORTED'
+  /** What `import` and `require` of the package throw; the message says what was tried and what to do, `cause` has the system's errors. */
+  | 'ADDON_NOT_LOADED'

@@ -10,10 +10,6 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (...path) => readFileSync(join(root, ...path), 'utf8')
 const manifest = JSON.parse(read('package.json'))
 
-function keepAddonOut({ onResolve }) {
-  onResolve({ filter: /^\.\.\/\.\.\/index\.js$/ }, ({ path }) => ({ path, external: true }))
-}
-
 /** The folders of the packages of which code is in the command. */
 async function bundled() {
   const { metafile } = await build({
@@ -26,7 +22,6 @@ async function bundled() {
     metafile: true,
     platform: 'node',
     format: 'esm',
-    plugins: [{ name: 'addon', setup: keepAddonOut }],
     logLevel: 'error',
   })
   const inputs = Object.values(metafile.outputs).flatMap((output) => Object.entries(output.inputs))

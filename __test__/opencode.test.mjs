@@ -147,7 +147,7 @@ test('no file of OpenCode holds a credential, nor what its API tells of the conf
 test('a plugin whose addon does not load lets no request go out bare', async () => {
   const folder = join(sandbox.dir, 'broken')
   cpSync(new URL('../npm/dist', import.meta.url), join(folder, 'npm', 'dist'), { recursive: true })
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+  writeFileSync(join(folder, 'package.json'), '{"name":"provider-auth","type":"module"}')
   const config = { provider: { pool: { options: {} }, other: { options: { apiKey: 'its own' } }, stranger: {} } }
   const plugin = pathToFileURL(join(folder, 'npm', 'dist', 'server.js')).href
   const { provider, errors, refusal } = JSON.parse(

@@ -62,8 +62,8 @@ async function buildAddon() {
   const sources = ['crates', 'Cargo.toml', 'Cargo.lock']
   await prepare('The addon, as in a release (the first build takes some minutes)', async () => {
     if (find() && isFresh({ sources, outputs: [join(folder, find())] })) return { ok: true }
-    const args = ['build', '--platform', '--release', '--esm', '--manifest-path', 'crates/node/Cargo.toml']
-    const output = ['--output-dir', folder, '--js', 'loader.js', '--dts', 'addon.d.ts']
+    const args = ['build', '--platform', '--release', '--manifest-path', 'crates/node/Cargo.toml']
+    const output = ['--output-dir', folder, '--no-js', '--dts', 'addon.d.ts']
     const napi = createRequire(import.meta.url).resolve('@napi-rs/cli/package.json')
     return run(process.execPath, [join(dirname(napi), 'dist/cli.js'), ...args, ...output], { timeoutMs: 30 * minutes })
   })

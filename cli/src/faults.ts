@@ -1,6 +1,7 @@
 /** What went wrong, in the terms of the command: what happened, why, what to do next, and the exit code. */
 import type { CommanderError } from 'commander'
 import type { AuthError } from '../../index.js'
+import type { LoadError } from '../../npm/src/loader/fault.js'
 import { inCommands } from './calls.js'
 
 export const EXIT = {
@@ -57,10 +58,15 @@ export function usageFault({ code, message: said }: CommanderError): Fault {
 }
 
 export function faultOf(error: unknown): Fault {
-  const thrown = error as Partial<AuthError> & { fault?: Fault }
+  const thrown = error as Partial<AuthError> & LoadParts & { fault?: Fault }
   if (thrown.fault !== undefined) return thrown.fault
   const { code, message = String(error), provider, accountId, retryAt, file, path } = thrown
-  const remedy = REMEDIES[code as string]?.({ ...thrown, message, provider: provider ?? '<provider>' })
+  const remedy = REMEDIES[code as string]?.({
+    ...thrown,
+    ...loadParts(thrown),
+    message,
+    provider: provider ?? '<provider>',
+  })
   return {
     code: code ?? 'FAILED',
     message: inCommands(message),
@@ -74,8 +80,16 @@ export function faultOf(error: unknown): Fault {
   }
 }
 
+/** What the error has when the addon does not load. */
+type LoadParts = Partial<Pick<LoadError, 'summary' | 'why' | 'remedies'>>
+
+/** They are not enumerable. */
+function loadParts({ summary, why, remedies }: LoadParts): object {
+  return summary === undefined ? {} : { summary, why, remedies }
+}
+
 type Remedy = (
-  error: Partial<AuthError> & { message: string; provider: string },
+  error: Partial<AuthError> & LoadParts & { message: string; provider: string },
 ) => Pick<Fault, 'exit' | 'next' | 'why'> & { message?: string }
 
 const closed =
@@ -152,6 +166,12 @@ const REMEDIES: Record<string, Remedy> = {
   // Neither locked nor without a key: what is damaged ends with 1, in `doctor` too.
   VAULT_CORRUPT: failed('provider-auth doctor, for what is damaged and what can be done'),
   VAULT_IO: ({ message }) => ({ exit: EXIT.failed, next: afterRefusal(message) }),
+  ADDON_NOT_LOADED: ({ summary, why, remedies = [] }) => ({
+    exit: EXIT.failed,
+    ...(summary !== undefined && { message: summary }),
+    ...(why !== undefined && { why }),
+    next: remedies.join('; or: '),
+  }),
   NETWORK: failed('provider-auth doctor --online, for which host cannot be reached and why'),
 }
 

@@ -1,9 +1,6 @@
 /** The native addon, with the types of what it exports. */
-// First of all, since the loader is not found in a bundle.
-import './bundled.js'
 import type * as api from '../../index.js'
-// At run time this is the generated loader; its type file describes the whole library instead.
-import * as loaded from '../../index.js'
+import { loadAddon } from './loader/load.js'
 
 /** What `startLogin` of the addon resolves to: the prompt, and the number of the login. */
 export interface NativePrompt extends api.LoginPrompt {
@@ -146,7 +143,7 @@ export interface Addon {
   becomeProgram(command: string[], set: Record<string, string>, removed: string[]): number
 }
 
-export const addon = loaded as unknown as Addon
+export const addon = loadAddon() as unknown as Addon
 
 // A refresh token that the server has replaced must reach the disk, even when the process is ended
 // meanwhile.

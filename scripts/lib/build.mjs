@@ -10,7 +10,7 @@ import { print, root, run } from './steps.mjs'
 const SHAPES = 'target/napi-shapes'
 
 /**
- * Builds the addon and puts it in the root, under the name that `index.js` looks for; returns as `run` does.
+ * Builds the addon and puts it in the root, under the name that the loader looks for; returns as `run` does.
  * Cargo is asked directly: `napi build` names a target, for which cargo would compile every dependency a second time.
  */
 export async function buildAddon() {
@@ -28,9 +28,7 @@ export async function buildAddon() {
   // A process that has the old one loaded keeps it: a file is replaced, not written over.
   copyFileSync(join(target, 'debug', libraryName('')), `${file}.new`)
   renameSync(`${file}.new`, file)
-  return (await isLoaderCurrent(file))
-    ? built
-    : run('npm', ['run', '--silent', 'build:addon'], { timeoutMs: 30 * 60_000 })
+  return built
 }
 
 /**
@@ -128,18 +126,4 @@ export function addonName(target) {
   const isGnu = process.report.getReport().header.glibcVersionRuntime !== undefined
   const abi = { linux: isGnu ? '-gnu' : '-musl', win32: '-msvc' }[process.platform] ?? ''
   return `provider-auth.${process.platform}-${process.arch}${abi}.node`
-}
-
-/** Whether the committed loader, which napi writes, names exactly what the addon exports. */
-async function isLoaderCurrent(file) {
-  const list = `console.log(Object.keys(require(${JSON.stringify(file)})).sort().join())`
-  const { output } = await run(process.execPath, ['--eval', list], { show: 'nothing' })
-  const exported = readFileSync(join(root, 'index.js'), 'utf8').matchAll(/^export \{ (\w+) \}$/gm)
-  return (
-    output.trim() ===
-    [...exported]
-      .map(([, name]) => name)
-      .sort()
-      .join()
-  )
 }

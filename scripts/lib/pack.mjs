@@ -67,8 +67,9 @@ async function platformFolders(stage) {
 }
 
 /**
- * Has the addon of a platform loaded by a script that looks at its size first. OpenCode installs a plugin a second time behind
- * its user's back; when it ends meanwhile, half a file stays, and to load that would end every OpenCode from then on.
+ * Notes the size of a platform's addon in its package.json, where our loader looks before it loads one; and has `require` of the
+ * package alone do the same. OpenCode installs a plugin a second time behind its user's back; when it ends meanwhile, half a file
+ * stays, and to load that would end every OpenCode from then on.
  */
 function guardLoading({ folder, main, files, ...manifest }) {
   const { size } = statSync(join(folder, main))
@@ -76,13 +77,13 @@ function guardLoading({ folder, main, files, ...manifest }) {
 const { join } = require('node:path')
 
 const addon = join(__dirname, '${main}')
-if (statSync(addon).size !== ${size}) {
+if (statSync(addon).size !== require('./package.json').addonBytes) {
   throw new Error(\`\${addon} is incomplete: its installation was interrupted. Remove \${__dirname} and install again\`)
 }
 module.exports = require('./${main}')
 `
   writeFileSync(join(folder, 'load.cjs'), script)
-  const guarded = { ...manifest, main: 'load.cjs', files: [...files, 'load.cjs'] }
+  const guarded = { ...manifest, main: 'load.cjs', addonBytes: size, files: [...files, 'load.cjs'] }
   writeFileSync(join(folder, 'package.json'), JSON.stringify(guarded, null, 2))
 }
 

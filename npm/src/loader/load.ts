@@ -1,0 +1,133 @@
+/**
+ * Loads the native addon. It is looked for where the package itself lies and beside the executable, and never in the
+ * current folder or on PATH: a cloned repository could have put one there.
+ */
+import { realpathSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, isAbsolute, join } from 'node:path'
+import { notLoaded } from './fault.js'
+import { findHome, type Home, manifestIn } from './home.js'
+import { platformNames } from './platform.js'
+import { type Tried, VARIABLE } from './tried.js'
+
+type Exports = Readonly<Record<string, unknown>>
+
+/** A file that may be the addon. */
+interface Candidate {
+  /** How it was come by: the file, or the name of its package. */
+  readonly place: string
+  /** Absent where there is none. */
+  readonly file?: string
+  /** How large its package says that it is. */
+  readonly bytes?: unknown
+}
+
+/** @throws {LoadError} `ADDON_NOT_LOADED`, which says what was tried, why it failed and what to do */
+export function loadAddon(): Exports {
+  const home = findHome()
+  const named = process.env[VARIABLE] || undefined
+  const names = named === undefined ? platformNames() : []
+  const candidates: Iterable<Candidate> =
+    named === undefined ? candidatesOf(home, names) : [{ place: VARIABLE, file: named }]
+  const tried: Tried[] = []
+  for (const { place, file, bytes } of candidates) {
+    if (file !== undefined && tried.some((other) => other.file === file)) continue
+    const loaded = file === undefined ? ({ why: 'absent' } as const) : load(file, bytes, home.version)
+    if ('addon' in loaded) return loaded.addon
+    tried.push({ place, ...(file !== undefined && { file }), ...loaded })
+  }
+  throw notLoaded({ home, names, tried, named })
+}
+
+/** Made one by one: most processes look at no more than the first two. */
+function* candidatesOf({ folder }: Home, names: readonly string[]): Generator<Candidate> {
+  if (folder !== undefined) {
+    // A clone that was built, or what somebody has put beside a bundle.
+    for (const name of names) yield besides(folder, name)
+    const { resolve } = createRequire(join(folder, 'package.json'))
+    for (const name of names) yield resolved(name, resolve)
+    // Not every program that Bun has compiled resolves packages.
+    for (const above of foldersAbove(real(folder))) yield* inModules(above, names)
+  }
+  const executable = dirname(real(process.execPath))
+  for (const name of names) yield besides(executable, name)
+  yield* inModules(executable, names)
+}
+
+function besides(folder: string, name: string): Candidate {
+  const file = join(folder, fileName(name))
+  return { place: file, file }
+}
+
+function resolved(name: string, resolve: (id: string) => string): Candidate {
+  const place = `provider-auth-${name}`
+  try {
+    return inPackage(place, dirname(resolve(`${place}/package.json`)), name)
+  } catch {
+    return { place }
+  }
+}
+
+function* inModules(folder: string, names: readonly string[]): Generator<Candidate> {
+  for (const name of names) {
+    const its = join(folder, 'node_modules', `provider-auth-${name}`)
+    if (stateOf(its) !== 'absent') yield inPackage(its, its, name)
+  }
+}
+
+function inPackage(place: string, folder: string, name: string): Candidate {
+  return { place, file: join(folder, fileName(name)), bytes: manifestIn(folder)?.addonBytes }
+}
+
+function fileName(name: string): string {
+  return `provider-auth.${name}.node`
+}
+
+function* foldersAbove(start: string): Generator<string> {
+  for (let folder = start; ; folder = dirname(folder)) {
+    yield folder
+    if (folder === dirname(folder)) return
+  }
+}
+
+function real(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return path
+  }
+}
+
+/** Returns the size of a file, or why it cannot be told. */
+function stateOf(path: string): number | 'absent' | { error: unknown } {
+  try {
+    return statSync(path).size
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return code === 'ENOENT' || code === 'ENOTDIR' ? 'absent' : { error }
+  }
+}
+
+/**
+ * Loads a file. A package tells its size, since an installation that was interrupted leaves a part of it, and to load
+ * that can end the process.
+ */
+function load(
+  file: string,
+  bytes: unknown,
+  version: string | undefined,
+): { addon: Exports } | Pick<Tried, 'why' | 'error' | 'bytes' | 'version'> {
+  if (!isAbsolute(file)) return { why: 'relative' }
+  const size = stateOf(file)
+  if (typeof size === 'object') return { why: 'failed', error: size.error }
+  if (typeof bytes === 'number' && size !== bytes) return { why: 'cut', bytes: [size === 'absent' ? 0 : size, bytes] }
+  if (size === 'absent') return { why: 'absent' }
+  try {
+    const addon: Exports & { addonVersion?: () => unknown } = createRequire(file)(file)
+    const its = addon.addonVersion?.()
+    if (version !== undefined && its !== version) return { why: 'version', version: String(its ?? 'unknown') }
+    return { addon }
+  } catch (error) {
+    return { why: 'failed', error }
+  }
+}

@@ -1,0 +1,55 @@
+/** What to type to have the package installed again, by whatever has installed it. */
+import { existsSync } from 'node:fs'
+import { dirname, join, sep } from 'node:path'
+
+/** What a fault needs: its packages installed too, or everything anew. */
+export type Kind = 'optional' | 'anew'
+
+const COMMANDS: Readonly<Record<string, Readonly<Record<Kind, string>>>> = {
+  npm: {
+    optional: 'npm install --include=optional provider-auth',
+    anew: 'rm -rf node_modules package-lock.json && npm install --include=optional',
+  },
+  pnpm: { optional: 'pnpm install --force --config.optional=true', anew: 'rm -rf node_modules && pnpm install' },
+  yarn: { optional: 'yarn install --check-files', anew: 'rm -rf node_modules && yarn install' },
+  bun: { optional: 'bun install --force', anew: 'rm -rf node_modules && bun install' },
+}
+
+const LOCKFILES: readonly (readonly [file: string, manager: string])[] = [
+  ['pnpm-lock.yaml', 'pnpm'],
+  ['bun.lock', 'bun'],
+  ['bun.lockb', 'bun'],
+  ['yarn.lock', 'yarn'],
+  ['package-lock.json', 'npm'],
+]
+
+/** Returns one command for each package manager, the one that has installed this package first. */
+export function installing(kind: Kind, folder: string | undefined): string[] {
+  const own = folder === undefined ? undefined : ownWay(folder)
+  if (own?.command !== undefined) return [own.command]
+  const first = own?.manager ?? calledBy()
+  const managers = Object.keys(COMMANDS).sort((a, b) => Number(b === first) - Number(a === first))
+  return managers.map((manager) => (COMMANDS[manager] as Record<Kind, string>)[kind])
+}
+
+/** Who has installed the package in a folder, by what lies around it; or what alone helps there. */
+function ownWay(folder: string): { manager?: string; command?: string } | undefined {
+  const parts = folder.split(sep)
+  const at = parts.indexOf('node_modules')
+  const project = at < 0 ? dirname(folder) : parts.slice(0, at).join(sep)
+  // OpenCode installs by itself what it finds missing, and npx does.
+  if (/[\\/]opencode[\\/]packages[\\/]/.test(folder)) return { command: `rm -rf ${project}, and start OpenCode again` }
+  if (parts.includes('_npx')) return { command: `rm -rf ${project}, and call npx again` }
+  if (process.versions.pnp !== undefined) return { manager: 'yarn' }
+  if (parts.includes('.pnpm')) return { manager: 'pnpm' }
+  const manager = LOCKFILES.find(([file]) => existsSync(join(project, file)))?.[1]
+  if (manager !== undefined) return { manager }
+  return at > 0 && !existsSync(join(project, 'package.json'))
+    ? { command: 'npm install --global --include=optional provider-auth' }
+    : undefined
+}
+
+/** The package manager that has started this process. */
+function calledBy(): string | undefined {
+  return process.env.npm_config_user_agent?.split('/')[0]
+}

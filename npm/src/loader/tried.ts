@@ -1,0 +1,30 @@
+/** What the loader of the addon has looked at, for the error when none loads. */
+import type { Home } from './home.js'
+
+/** Names the file of another addon, which is then the only one that is tried. */
+export const VARIABLE = 'NAPI_RS_NATIVE_LIBRARY_PATH'
+
+/** A place that was looked at, and why no addon is loaded from it. */
+export interface Tried {
+  /** A file, or the name of a package. */
+  readonly place: string
+  /** `relative`: a path that would depend on the current folder. */
+  readonly why: 'absent' | 'relative' | 'cut' | 'version' | 'failed'
+  /** The file that should be the addon. */
+  readonly file?: string
+  /** With `failed`. */
+  readonly error?: unknown
+  /** With `cut`: how many bytes there are, and how many there should be. */
+  readonly bytes?: readonly [present: number, whole: number]
+  /** With `version`: the addon's. */
+  readonly version?: string
+}
+
+export interface Search {
+  readonly home: Home
+  /** Names of the platforms' addons that would fit, without `provider-auth-`. */
+  readonly names: readonly string[]
+  readonly tried: readonly Tried[]
+  /** What the variable says. */
+  readonly named: string | undefined
+}
