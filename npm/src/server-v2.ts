@@ -15,8 +15,9 @@ export default {
       return await start(context)
     } catch (cause) {
       const { refusePlaceholder } = await import('./opencode/v2/placeholder.js')
-      const reason = cause instanceof Error ? cause.message : String(cause)
-      await refusePlaceholder(context, new Error(`it could not start, so nothing was sent: ${reason}`, { cause }))
+      const { loadReason } = await import('./opencode/load-fault.js')
+      const why = `it could not start, so nothing was sent: ${loadReason(cause)}`
+      await refusePlaceholder(context, new Error(why, { cause }))
       return undefined
     }
   },

@@ -1,0 +1,299 @@
+/** Where the native addon is looked for, and what is said when none loads: each cause made in earnest, with a small addon. */
+import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const built = ['npm/build/loader', 'npm/dist/loader'].map((path) => join(root, path)).find((path) => existsSync(path))
+const tool = (name) => join(root, 'node_modules/.bin', name)
+const { version, napi } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const dir = realpathSync(mkdtempSync(join(tmpdir(), 'provider-auth-loader-')))
+after(() => rmSync(dir, { recursive: true, force: true }))
+
+const skip =
+  process.platform !== 'linux' || process.arch !== 'x64' || !process.report.getReport().header.glibcVersionRuntime
+    ? 'the addons of this test are made for Linux on x64 with glibc'
+    : spawnSync('cc', ['--version']).status === 0
+      ? false
+      : 'there is no C compiler'
+const onLinux = { skip }
+const asRoot = { skip: skip || (process.getuid() === 0 ? false : 'only root may do this') }
+
+const NAME = 'linux-x64-gnu'
+const FILE = `provider-auth.${NAME}.node`
+const HERE = /\(linux-x64, glibc \d+\.\d+, Node [\d.]+\)/
+const addon = join(dir, FILE)
+if (!skip) compile(addon)
+
+function compile(out, { its = version, args = [] } = {}) {
+  const source = join(root, '__test__/fixtures/addon.c')
+  execFileSync('cc', ['-shared', '-fPIC', '-s', `-DVERSION="${its}"`, '-o', out, source, ...args])
+}
+
+let count = 0
+/** A project with the package in its node_modules, and the platform's package if there is an addon for it. */
+function install({ from = addon, name = NAME, bytes, lockfile, above = dir } = {}) {
+  count += 1
+  const project = join(above, `project-${count}`)
+  const own = join(project, 'node_modules/provider-auth')
+  cpSync(built, join(own, 'npm/dist/loader'), { recursive: true })
+  writeFileSync(join(project, 'package.json'), '{}')
+  if (lockfile) writeFileSync(join(project, lockfile), '')
+  writeFileSync(join(own, 'package.json'), JSON.stringify({ name: 'provider-auth', version, type: 'module' }))
+  const folder = join(project, 'node_modules', `provider-auth-${name}`)
+  const file = join(folder, `provider-auth.${name}.node`)
+  if (from) {
+    mkdirSync(folder)
+    copyFileSync(from, file)
+    const manifest = { name: `provider-auth-${name}`, version, addonBytes: bytes ?? statSync(from).size }
+    writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+  }
+  const main = join(own, 'npm/dist/main.mjs')
+  writeFileSync(main, SCRIPT)
+  return { project, own, folder, file, main }
+}
+
+const SCRIPT = `
+import { loadAddon } from './loader/load.js'
+try {
+  console.log(JSON.stringify({ version: loadAddon().addonVersion() }))
+} catch (error) {
+  const { code, message, summary, why, remedies, cause } = error
+  console.log(JSON.stringify({ code, message, summary, why, remedies, cause: cause && String(cause[0] ?? cause) }))
+}`
+
+function run({ main, project }, { command = process.execPath, args = [], env = {}, ...options } = {}) {
+  const { npm_config_user_agent: _, NAPI_RS_NATIVE_LIBRARY_PATH: __, ...own } = process.env
+  const ended = spawnSync(command, [...args, main], {
+    cwd: project,
+    env: { ...own, ...env },
+    encoding: 'utf8',
+    timeout: 90_000,
+    ...options,
+  })
+  assert.ok(ended.stdout?.startsWith('{'), `${ended.error ?? ''} ${ended.stdout} ${ended.stderr}`)
+  return JSON.parse(ended.stdout)
+}
+
+function assertFault(fault, why, remedy = /\S/) {
+  assert.equal(fault.code, 'ADDON_NOT_LOADED', JSON.stringify(fault))
+  assert.match(fault.why, why)
+  assert.match(fault.remedies[0], remedy)
+  const unfolded = fault.message.replace(/\s+/g, ' ')
+  for (const part of [fault.summary, fault.why, ...fault.remedies]) assert.ok(unfolded.includes(part), fault.message)
+}
+
+test('the platforms that the error lists are those that are built', async () => {
+  const { SUPPORTED } = await import(join(built, 'platform.js'))
+  const named = (target) => {
+    const [cpu, , system, abi] = target.split('-')
+    const arch = { x86_64: 'x64', aarch64: 'arm64' }[cpu]
+    return [{ windows: 'win32' }[system] ?? system, arch, abi].filter(Boolean).join('-')
+  }
+  assert.deepEqual([...SUPPORTED].sort(), napi.targets.map(named).sort())
+})
+
+for (const [runtime, command, args] of [
+  ['Node', process.execPath, []],
+  ['Bun', tool('bun'), []],
+  ['Deno', tool('deno'), ['run', '--allow-all', '--no-lock']],
+])
+  test(`the addon of the platform's package is loaded, in ${runtime}`, onLinux, () => {
+    assert.deepEqual(run(install(), { command, args }), { version })
+  })
+
+test('a clone loads what is built there; the current folder and PATH have no say', onLinux, () => {
+  const place = install({ from: null })
+  for (const folder of [place.project, join(place.project, 'node_modules/.bin')]) {
+    mkdirSync(folder, { recursive: true })
+    copyFileSync(addon, join(folder, FILE))
+  }
+  const PATH = `${join(place.project, 'node_modules/.bin')}:${process.env.PATH}`
+  assertFault(run(place, { env: { PATH } }), /is not installed/)
+  writeFileSync(join(place.own, 'Cargo.toml'), '')
+  assertFault(run(place), /clone of the repository, and its addon is not built/, /npm run build:debug/)
+  copyFileSync(addon, join(place.own, FILE))
+  assert.deepEqual(run(place), { version })
+})
+
+test('an addon that the variable names is the only one, by its whole path', onLinux, () => {
+  const place = install({ from: null })
+  const named = (file) => run(place, { env: { NAPI_RS_NATIVE_LIBRARY_PATH: file } })
+  assert.deepEqual(named(addon), { version })
+  const other = install()
+  const absent = run(other, { env: { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' } })
+  assertFault(absent, /^NAPI_RS_NATIVE_LIBRARY_PATH is set.*there is no file \/nowhere\/x\.node/, /^unset/)
+  copyFileSync(addon, join(place.project, 'near.node'))
+  assertFault(named('./near.node'), /no absolute path/)
+})
+
+for (const [lockfile, first] of [
+  ['package-lock.json', /^npm install --include=optional/],
+  ['pnpm-lock.yaml', /^pnpm /],
+  ['yarn.lock', /^yarn /],
+  ['bun.lock', /^bun /],
+])
+  test(`without the package the error says what to do, by ${lockfile}`, onLinux, () => {
+    const fault = run(install({ from: null, lockfile }))
+    assertFault(fault, /provider-auth-linux-x64-gnu is not installed.*--omit=optional.*4828/, first)
+    assert.match(fault.message.split('\n')[0], HERE)
+    assert.equal(fault.remedies.length, 4)
+    assert.match(fault.message, /\n- provider-auth-linux-x64-gnu: not installed\n/)
+  })
+
+test('who calls tells the package manager too', onLinux, () => {
+  const env = { npm_config_user_agent: 'pnpm/10.1.0 npm/? node/v20' }
+  assert.match(run(install({ from: null }), { env }).remedies[0], /^pnpm/)
+})
+
+test('packages of another machine or C library are named', onLinux, () => {
+  const elsewhere = run(install({ name: 'darwin-arm64' }))
+  assertFault(elsewhere, /provider-auth-darwin-arm64, and here it takes provider-auth-linux-x64-gnu.*another machine/)
+  const musl = run(install({ name: 'linux-x64-musl' }))
+  assertFault(musl, /linux-x64-musl, for another C library than this system's \(glibc/, /^rm -rf node_modules/)
+})
+
+test('an addon for the other C library is named', onLinux, () => {
+  const stub = join(dir, 'stub.so')
+  execFileSync('cc', ['-shared', '-nostdlib', '-Wl,-soname,libc.musl-x86_64.so.1', '-o', stub, '-x', 'c', '/dev/null'])
+  const musl = join(dir, 'musl.node')
+  compile(musl, { args: ['-Wl,--no-as-needed', stub] })
+  assertFault(run(install({ from: musl })), /is for musl, and this system has glibc/)
+})
+
+test('an addon for another processor or system is named', onLinux, () => {
+  const arm = join(dir, 'arm.node')
+  const bytes = readFileSync(addon)
+  bytes.writeUInt16LE(183, 18)
+  writeFileSync(arm, bytes)
+  assertFault(run(install({ from: arm })), /is for linux-arm64, and this process is linux-x64/)
+  bytes.writeUInt32BE(0xcffaedfe, 0)
+  bytes.writeUInt32LE(0x0100000c, 4)
+  writeFileSync(arm, bytes)
+  assertFault(run(install({ from: arm })), /is for darwin-arm64, and this process is linux-x64/)
+})
+
+test('an addon that needs a newer glibc is named with both versions', onLinux, () => {
+  const newer = join(dir, 'newer.node')
+  let bytes = readFileSync(addon)
+  const hashOf = (text) => {
+    let hash = 0
+    for (const byte of Buffer.from(text)) {
+      hash = hash * 16 + byte
+      const high = Math.floor(hash / 2 ** 28) % 16
+      hash = ((hash % 2 ** 28) ^ (high << 4)) >>> 0
+    }
+    const word = Buffer.alloc(4)
+    word.writeUInt32LE(hash)
+    return word
+  }
+  const [from, to] = ['GLIBC_2.2.5', 'GLIBC_2.9.9']
+  for (const [old, its] of [
+    [hashOf(from), hashOf(to)],
+    [Buffer.from(from), Buffer.from(to)],
+  ]) {
+    const at = bytes.indexOf(old)
+    assert.ok(at > 0)
+    bytes = Buffer.concat([bytes.subarray(0, at), its, bytes.subarray(at + its.length)])
+  }
+  writeFileSync(newer, bytes)
+  assertFault(run(install({ from: newer })), /needs glibc 2\.9\.9 or later, and this system has glibc 2\.\d+/)
+})
+
+test('an addon that was installed by half is named, and never loaded', onLinux, () => {
+  for (const left of [0, 100, statSync(addon).size - 1]) {
+    const place = install()
+    truncateSync(place.file, left)
+    assertFault(run(place), /incomplete: its installation was interrupted \(\d+ of \d+ bytes\)/, /^rm -rf/)
+  }
+  const gone = install()
+  rmSync(gone.file)
+  assertFault(run(gone), /incomplete.*\(0 of/)
+  const longer = install()
+  appendFileSync(longer.file, ' ')
+  assertFault(run(longer), /incomplete/)
+})
+
+test('an addon of another version is named with both', onLinux, () => {
+  const old = join(dir, 'old.node')
+  compile(old, { its: '0.0.9' })
+  const fault = run(install({ from: old }))
+  assertFault(fault, new RegExp(`is version 0\\.0\\.9, and this package is version ${version.replaceAll('.', '\\.')}`))
+})
+
+test('a library that the system lacks is named', onLinux, () => {
+  const stub = join(dir, 'lacking.so')
+  execFileSync('cc', ['-shared', '-nostdlib', '-Wl,-soname,liblacking.so.3', '-o', stub, '-x', 'c', '/dev/null'])
+  const needing = join(dir, 'needing.node')
+  compile(needing, { args: ['-Wl,--no-as-needed', stub] })
+  assertFault(run(install({ from: needing })), /needs liblacking\.so\.3/, /install liblacking/)
+})
+
+test('a file and a folder that may not be read are named', asRoot, () => {
+  chmodSync(dir, 0o755)
+  const file = install()
+  chmodSync(file.file, 0)
+  assertFault(run(file, { uid: 65534, gid: 65534 }), /may not be read by this user/, /^chmod/)
+  const folder = install()
+  chmodSync(folder.folder, 0)
+  assertFault(run(folder, { uid: 65534, gid: 65534 }), /may not be read by this user/, /^chmod/)
+})
+
+test('a mount without execution is named', asRoot, (t) => {
+  const mount = join(dir, 'a mount')
+  mkdirSync(mount)
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'noexec', 'none', mount], { encoding: 'utf8' })
+  if (mounted.status !== 0) return t.skip(`nothing can be mounted here: ${mounted.stderr}`)
+  try {
+    const fault = run(install({ above: mount }))
+    assertFault(fault, /lies on .*\/a mount, which is mounted with noexec/, /remount,exec/)
+  } finally {
+    execFileSync('umount', [mount])
+  }
+})
+
+test('a runtime that forbids addons is named', onLinux, () => {
+  assertFault(run(install(), { args: ['--no-addons'] }), /runs with --no-addons/)
+  const flag = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission'
+  const permitted = [flag, '--allow-fs-read=*', '--no-warnings']
+  if (Number(process.versions.node.split('.')[0]) >= 22)
+    assertFault(run(install(), { args: permitted }), /permission model/, /--allow-addons/)
+  const deno = { command: tool('deno'), args: ['run', '--no-prompt', '--no-lock', '--allow-read', '--allow-env'] }
+  assertFault(run(install(), deno), /Deno does not let the addon load/, /--allow-ffi/)
+})
+
+test('a program that Bun has compiled finds the addon beside itself', onLinux, () => {
+  const host = install({ from: null })
+  const program = join(host.project, 'bin/host')
+  mkdirSync(dirname(program))
+  execFileSync(tool('bun'), ['build', '--compile', host.main, '--outfile', program], { stdio: 'pipe' })
+  rmSync(join(host.project, 'node_modules'), { recursive: true })
+  const start = () => run({ main: '', project: host.project }, { command: program })
+  assertFault(start(), /cannot be part of a bundle/, /mark provider-auth as external/)
+  const beside = join(dirname(program), FILE)
+  copyFileSync(addon, beside)
+  assert.deepEqual(start(), { version })
+  rmSync(beside)
+  const folder = join(dirname(program), 'node_modules', `provider-auth-${NAME}`)
+  mkdirSync(folder, { recursive: true })
+  copyFileSync(addon, join(folder, FILE))
+  assert.deepEqual(start(), { version })
+})
