@@ -278,6 +278,9 @@ test('a runtime that forbids addons is named', onLinux, () => {
     assertFault(run(install(), { args: permitted }), /permission model/, /--allow-addons/)
   const deno = { command: tool('deno'), args: ['run', '--no-prompt', '--no-lock', '--allow-read', '--allow-env'] }
   assertFault(run(install(), deno), /Deno does not let the addon load/, /--allow-ffi/)
+  const blind = run(install(), { ...deno, args: deno.args.filter((arg) => arg !== '--allow-read') })
+  assertFault(blind, /Deno does not let/, /--allow-read, and with --allow-ffi/)
+  assert.equal(blind.message.match(/^- /gm).length, 1)
 })
 
 test('a program that Bun has compiled finds the addon beside itself', onLinux, () => {

@@ -35,8 +35,15 @@ export function loadAddon(): Exports {
     const loaded = file === undefined ? ({ why: 'absent' } as const) : load(file, bytes, home.version)
     if ('addon' in loaded) return loaded.addon
     tried.push({ place, ...(file !== undefined && { file }), ...loaded })
+    if ('error' in loaded && isForbidden(loaded.error)) break
   }
   throw notLoaded({ home, names, tried, named })
+}
+
+/** Whether the runtime forbids addons, or to look for them; then every other place fails in the same way. */
+function isForbidden(error: unknown): boolean {
+  const { code, name } = error as { code?: string; name?: string }
+  return code === 'ERR_DLOPEN_DISABLED' || code === 'ERR_ACCESS_DENIED' || name === 'NotCapable'
 }
 
 /** Made one by one: most processes look at no more than the first two. */
