@@ -170,6 +170,7 @@ const TABLE = [
   ['INVALID_CONFIG', {}, 1, /provider-auth config check.*provider-auth config edit/],
   ['ABORTED', {}, 130, /again/],
   ['NETWORK', {}, 1, /provider-auth doctor --online/],
+  ['ADDON_NOT_LOADED', { summary: 'it does not load', remedies: ['npm install', 'bun install'] }, 1, /npm.*; or: bun/],
   ['VAULT_LOCKED', {}, 4, /unlock.*provider-auth key status/],
   ['KEYCHAIN_TIMEOUT', {}, 4, /provider-auth doctor/],
   ['KEYCHAIN_UNAVAILABLE', {}, 4, /provider-auth key status/],
