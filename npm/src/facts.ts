@@ -50,8 +50,13 @@ export function streamKind(provider: string): StreamKind | undefined {
   })
 }
 
+/** Changes with the configuration, as far as this process changes it. */
+export const factsVersion = (): number => version
+let version = 0
+
 /** Forgets all of it: the configuration may be another one now. */
 export function forgetFacts(): void {
+  version += 1
   for (const facts of [bound, rules, streams]) facts.clear()
 }
 

@@ -33,6 +33,8 @@ export const projectTrust: typeof api.projectTrust = traced(addon.projectTrust)
 export const logFiles: typeof api.logFiles = traced(addon.logFiles)
 export const finishLogin: Addon['finishLogin'] = traced(addon.finishLogin)
 
+export { factsVersion } from './facts.js'
+
 export const { cancelLogin, loginProgress, openBrowser } = addon
 
 /** `configure` of the contract. What was asked before may be otherwise now. */

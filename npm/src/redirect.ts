@@ -14,6 +14,7 @@ import type { Call, Redirect } from './call.js'
 import { hasCode } from './failure.js'
 import { authenticated, type HeaderMap, only, withoutCredentials } from './headers.js'
 import { REDIRECTS } from './limits.js'
+import { AUTHENTICATED } from './marked.js'
 import { bare, read } from './own.js'
 import { discard, withFacts } from './response.js'
 
@@ -113,7 +114,7 @@ function initFor(call: Call, { method, headers, payload }: Hop, redirect: Redire
   // Not a spread: with fields after it that costs ten times as much, on every request.
   return bare<RequestInit & { duplex?: string }>(
     call.init,
-    { method, headers, redirect, body },
+    { method, headers, redirect, body, [AUTHENTICATED]: true } as RequestInit,
     isStream(body) ? { duplex: 'half' } : undefined,
   )
 }

@@ -1,0 +1,26 @@
+/** Where a call of `fetch` goes, read without a change to what is called with it. */
+
+/** As programs write addresses. What is written otherwise is parsed. */
+const PLAIN = /^https?:\/\/[a-z0-9.-]+(?::[0-9]+)?(?=[/?#]|$)/
+/** A port that an origin leaves out. */
+const DEFAULT_PORT = /:(?:80|443)$/
+
+/** Returns the address, or `undefined` where only `fetch` itself can tell it. */
+export function addressOf(input: unknown): string | undefined {
+  if (typeof input === 'string') return input
+  if (typeof input !== 'object' || input === null) return undefined
+  try {
+    const { href, url } = input as { href?: unknown; url?: unknown }
+    if (typeof href === 'string') return href
+    return typeof url === 'string' ? url : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Returns the origin of an address, or `undefined` of what is none. */
+export function originOf(address: string): string | undefined {
+  const plain = PLAIN.exec(address)?.[0]
+  if (plain !== undefined && !DEFAULT_PORT.test(plain)) return plain
+  return URL.canParse(address) ? new URL(address).origin : undefined
+}
