@@ -1,39 +1,42 @@
 /** Which providers `PROVIDER_AUTH_REGISTER` names. */
 import type { AuthError } from '../../../index.js'
 import { addon } from '../addon.js'
-import { bare } from '../own.js'
 
 const VARIABLE = 'PROVIDER_AUTH_REGISTER'
 
-/** Somewhere that no request goes to: asking for its headers tells why a provider is not known. */
-const NOWHERE = 'https://provider-auth.invalid'
+/** A provider that every configuration has which can be read. */
+const BUILT_IN = 'openai'
 
 /**
  * Returns the ids that the variable names, or `undefined` where it is not set: then every provider
  * is meant.
  *
- * @throws {AuthError} `INVALID_ARGUMENT` for an empty name, and what the library says of a provider
- *   that it does not know or whose project file is not trusted
+ * @throws {AuthError} `INVALID_ARGUMENT` for an empty name, `UNKNOWN_PROVIDER` for one that is none, or
+ *   that only a project's file defines which is not trusted
  */
 export function namedProviders(): readonly string[] | undefined {
   const text = process.env[VARIABLE]
   if (text === undefined) return undefined
   const names = text.split(',').map((name) => name.trim())
   if (names.includes('')) {
-    const why = `${VARIABLE}: expected ids of providers, as in "openai,anthropic"; where it is unset, all are served`
-    throw Object.assign(new Error(why), bare<Pick<AuthError, 'code'>>({ code: 'INVALID_ARGUMENT' }))
+    throw fault(
+      'INVALID_ARGUMENT',
+      'expected ids of providers, as in "openai,anthropic"; where it is unset, all are served',
+    )
   }
-  for (const name of names) checkName(name)
+  for (const name of names) {
+    if (isKnown(name) || !isKnown(BUILT_IN)) continue
+    const where = '`provider-auth config show` lists them, and `provider-auth config check` says what is wrong'
+    throw fault('UNKNOWN_PROVIDER', `${JSON.stringify(name)} is no provider that can be used: ${where}`)
+  }
   return [...new Set(names)]
 }
 
-/** A configuration with a fault is told of with the first request, since nothing is known of names then. */
-function checkName(name: string): void {
-  if (addon.headerRules(name) !== null) return
-  try {
-    addon.authHeadersNow(name, undefined, NOWHERE, undefined, undefined, undefined, undefined, undefined, null)
-  } catch (error) {
-    if (error instanceof Error) error.message = `${VARIABLE}: ${error.message}`
-    throw error
-  }
+/** Whether this is a provider. A configuration with a fault has none, which the first request tells. */
+function isKnown(provider: string): boolean {
+  return addon.headerRules(provider) !== null
+}
+
+function fault(code: AuthError['code'], why: string): AuthError {
+  return Object.assign(new Error(`${VARIABLE}: ${why}`), { code })
 }
