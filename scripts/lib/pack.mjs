@@ -24,11 +24,11 @@ const ALWAYS = ['README.md', 'LICENSE']
 
 /**
  * Packs the built tree into `folder`: the package, and the platforms whose addon lies in the root, or is named by `addons`
- * (file name to file).
+ * (file name to file). With `isMainOnly`, no platform.
  *
  * Returns `{ main, platforms }`, the files that `npm publish` takes, the platforms first.
  */
-export async function pack(folder, { addons = {} } = {}) {
+export async function pack(folder, { addons = {}, isMainOnly = false } = {}) {
   const stage = mkdtempSync(join(tmpdir(), 'provider-auth-pack-'))
   try {
     const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -36,17 +36,18 @@ export async function pack(folder, { addons = {} } = {}) {
       cpSync(join(root, name), join(stage, name), { recursive: true })
     }
     // Installing it needs neither, and no script would run: OpenCode installs without scripts.
-    const { scripts, devDependencies, overrides, ...published } = manifest
+    const { scripts, devDependencies, overrides, napi, ...published } = manifest
     const write = (more) =>
       writeFileSync(join(stage, 'package.json'), JSON.stringify({ ...published, ...more }, null, 2))
-    write({})
+    // The platforms are made from `napi`, which says nothing to who installs the package.
+    write({ napi })
     const platforms = await platformFolders(stage)
     // Exactly this version: an addon of another one speaks another language.
     const optionalDependencies = Object.fromEntries(platforms.map(({ name }) => [name, manifest.version]))
     write({ optionalDependencies })
     mkdirSync(folder, { recursive: true })
     const packed = []
-    for (const platform of platforms) {
+    for (const platform of isMainOnly ? [] : platforms) {
       const addon = addons[platform.main] ?? join(root, platform.main)
       if (!existsSync(addon)) continue
       copyFileSync(addon, join(platform.folder, platform.main))
