@@ -12,9 +12,15 @@ const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 const REFRESH_MS = 300
 const STREAM_GAP_MS = 20
 
-/** Starts a host: `{ origin, close() }`. */
-async function startHost() {
-  /** Each login by any of its tokens: `{ access, refresh, refreshes, spent }`. */
+/**
+ * Starts a host: `{ origin, close() }`.
+ *
+ * @param {object} [options]
+ * @param {number} [options.refreshMs] how long the answer to a refresh takes, after the refresh token is spent
+ * @param {() => void} [options.onRefresh] called once a refresh token is spent
+ */
+async function startHost({ refreshMs = REFRESH_MS, onRefresh } = {}) {
+  /** Each login by any of its tokens: `{ access, refresh, refreshes }`. */
   const logins = new Map()
   const server = createServer((request, response) => {
     answer(request, response).catch((error) => json(response, 500, { error: { message: error.message } }))
@@ -50,13 +56,14 @@ async function startHost() {
   /** The person has always agreed already. The first access token ends at once; later ones live for an hour. */
   async function token(body, response) {
     if (body.get('grant_type') === DEVICE_GRANT)
-      return json(response, 200, issue({ refreshes: 0, pending: 0 }, { expires_in: 1 }))
+      return json(response, 200, issue({ refreshes: 0 }, { expires_in: 1 }))
     const login = logins.get(body.get('refresh_token'))
     if (login === undefined || login.refresh !== body.get('refresh_token'))
       return json(response, 400, { error: 'invalid_grant' })
     login.refreshes += 1
     const tokens = issue(login, { expires_in: 3600 })
-    await new Promise((resolve) => setTimeout(resolve, REFRESH_MS))
+    onRefresh?.()
+    await new Promise((resolve) => setTimeout(resolve, refreshMs))
     return json(response, 200, tokens)
   }
 
