@@ -12,6 +12,7 @@ const require = createRequire(import.meta.url)
 const { startHost } = require('./conformance/host.cjs')
 const steps = fileURLToPath(new URL('./conformance/steps.cjs', import.meta.url))
 const root = fileURLToPath(new URL('..', import.meta.url))
+const POOLS = 11
 /** So long that a process gets its signal while the server has the refresh. */
 const REFRESH_MS = 1500
 
@@ -37,11 +38,12 @@ after(async () => {
   sandbox.cleanup()
 })
 
-let pools = 0
+/** Opened all at once, since a login waits for seconds. */
+const pools = await Promise.all(Array.from({ length: POOLS }, (_, index) => openPool(`pool-${index}`)))
+const takePool = () => pools.pop()
+
 /** A pool with one login, whose access token has ended. */
-async function openPool() {
-  pools += 1
-  const namespace = `pool-${pools}`
+async function openPool(namespace) {
   const options = { provider: 'person', namespace, method: 'device', onPrompt: () => {} }
   const { id, expiresAt } = await library.login(options)
   await until('the access token has ended', () => expiresAt <= Date.now())
@@ -58,7 +60,7 @@ async function refreshesOf({ namespace }) {
 const lines = async (source, options) => (await sandbox.output(source, options)).trim().split('\n')
 
 test('processes of fork and of cluster, worker threads and this process share one refresh', async () => {
-  const pool = await openPool()
+  const pool = takePool()
   const ask = `
     const asked = ${pool.asked}
     const answers = await Promise.all(Array.from({ length: 10 }, () => auth.getAuthHeaders(asked)))
@@ -94,7 +96,7 @@ test('processes of fork and of cluster, worker threads and this process share on
 })
 
 test('workers that are terminated in the middle of a refresh take neither the process nor the login along', async () => {
-  const pool = await openPool()
+  const pool = takePool()
   const before = spent
   const child = sandbox.start(`
     import { isMainThread, Worker } from 'node:worker_threads'
@@ -126,7 +128,7 @@ for (const [how, ending] of [
   ],
 ])
   test(`a refresh under way is kept when the process ends ${how}`, async () => {
-    const pool = await openPool()
+    const pool = takePool()
     const before = spent
     const { child, ended } = sandbox.start(`${ending}\nauth.refreshAccount('${pool.id}', { force: true })`)
     await until('the refresh is at the server', () => spent > before)
@@ -138,7 +140,7 @@ for (const [how, ending] of [
   })
 
 test('the only thread with the library may end in the middle of a refresh, and the next one loads it again', async () => {
-  const pool = await openPool()
+  const pool = takePool()
   const before = spent
   const child = sandbox.spawn(
     writeScript(`
@@ -165,7 +167,7 @@ test('the only thread with the library may end in the middle of a refresh, and t
 
 test('two copies of the package in one process share accounts and a refresh, and both keep theirs at the exit', async () => {
   const copies = ['one', 'two'].map((name) => copyPackage(name))
-  const [pool, left, right] = await Promise.all([openPool(), openPool(), openPool()])
+  const [pool, left, right] = [takePool(), takePool(), takePool()]
   const load = copies.map((file, index) => `const copy${index} = await import(${JSON.stringify(importUrl(file))})`)
   const both = `${load.join('\n')}\nconst copies = [copy0, copy1]`
   const printed = await lines(`${both}
@@ -188,7 +190,7 @@ test('two copies of the package in one process share accounts and a refresh, and
 })
 
 test('the library that is required again after its removal from the cache has the same accounts and configuration', async () => {
-  const pool = await openPool()
+  const pool = takePool()
   const printed = await lines(`
     import { createRequire } from 'node:module'
     const require = createRequire(${JSON.stringify(steps)})

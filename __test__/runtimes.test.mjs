@@ -57,6 +57,9 @@ describe('the conformance program', { concurrency: AT_ONCE }, () => {
       const node = await nodeBinary(version)
       await conforms(node, [programs.import])
       if (canRequire(version)) await conforms(node, [programs.require])
+      const command = sandbox.spawn(inRoot('npm/dist/cli/main.js'), { command: node, args: ['accounts', '--json'] })
+      const { code, stdout, stderr } = await within('the end of the command', command.ended, LONGEST_RUN_MS)
+      assert.deepEqual({ code, accounts: code === 0 && JSON.parse(stdout).accounts }, { code: 0, accounts: [] }, stderr)
     })
   for (const way of ['import', 'require']) {
     test(`runs on Bun, with ${way}`, () => conforms(inRoot('node_modules/.bin/bun'), [programs[way]]))

@@ -37,11 +37,7 @@ const PACKAGES = {
   },
 }
 
-const packageName = [
-  process.platform === 'darwin' && process.arch === 'arm64' ? 'node-bin' : 'node',
-  onWindows ? 'win' : process.platform,
-  process.arch,
-].join('-')
+const packageName = `node-${onWindows ? 'win' : process.platform}-${process.arch}`
 
 /** The versions of Node.js that can be had for this machine. */
 export const nodeVersions = Object.keys(PACKAGES[packageName] ?? {})
