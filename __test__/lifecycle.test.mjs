@@ -12,7 +12,13 @@ const require = createRequire(import.meta.url)
 const { startHost } = require('./conformance/host.cjs')
 const steps = fileURLToPath(new URL('./conformance/steps.cjs', import.meta.url))
 const root = fileURLToPath(new URL('..', import.meta.url))
-const POOLS = 11
+/** Where a process may end in the middle of a refresh. */
+const RUNTIMES = {
+  'Node.js': {},
+  Bun: { command: join(root, 'node_modules/.bin/bun') },
+  Deno: { command: join(root, 'node_modules/.bin/deno'), nodeArgs: ['run', '--allow-all'] },
+}
+const POOLS = 22
 /** So long that a process gets its signal while the server has the refresh. */
 const REFRESH_MS = 1500
 
@@ -123,21 +129,29 @@ for (const [how, ending] of [
   ['by process.exit in answer to SIGTERM', `process.on('SIGTERM', () => process.exit(0)); setInterval(() => {}, 1000)`],
   ['at its natural end', ''],
   [
+    'by a rejection that nothing handles',
+    `process.on('SIGUSR2', () => { Promise.reject(new Error('the end')) }); setInterval(() => {}, 1000)`,
+  ],
+  [
     'by an error that nothing catches',
     `process.on('SIGUSR2', () => { throw new Error('the end') }); setInterval(() => {}, 1000)`,
   ],
 ])
-  test(`a refresh under way is kept when the process ends ${how}`, async () => {
-    const pool = takePool()
-    const before = spent
-    const { child, ended } = sandbox.start(`${ending}\nauth.refreshAccount('${pool.id}', { force: true })`)
-    await until('the refresh is at the server', () => spent > before)
-    const signal = /SIG\w+/.exec(ending)?.[0]
-    if (signal) child.kill(signal)
-    const end = await ended
-    assert.equal(end.code, ending.includes('throw') ? 1 : 0, end.stderr)
-    assert.equal(await refreshesOf(pool), 1)
-  })
+  for (const [runtime, { command, nodeArgs }] of Object.entries(RUNTIMES))
+    test(`a refresh under way is kept when a process of ${runtime} ends ${how}`, async () => {
+      const pool = takePool()
+      const before = spent
+      const { child, ended } = sandbox.start(`${ending}\nauth.refreshAccount('${pool.id}', { force: true })`, {
+        command,
+        nodeArgs,
+      })
+      await until('the refresh is at the server', () => spent > before)
+      const signal = /SIG\w+/.exec(ending)?.[0]
+      if (signal) child.kill(signal)
+      const end = await ended
+      assert.equal(end.code, ending.includes('Error') ? 1 : 0, end.stderr)
+      assert.equal(await refreshesOf(pool), 1)
+    })
 
 test('the only thread with the library may end in the middle of a refresh, and the next one loads it again', async () => {
   const pool = takePool()

@@ -52,6 +52,8 @@ describe('the conformance program', { concurrency: AT_ONCE }, () => {
   test(`Node.js of ${process.platform}-${process.arch} is there in several versions`, { skip: unavailable() }, () => {
     assert.ok(nodeVersions.length >= 3)
   })
+  for (const way of ['import', 'require'])
+    test(`runs on the Node.js of these tests, with ${way}`, () => conforms(process.execPath, [programs[way]]))
   for (const version of nodeVersions)
     test(`runs on Node.js ${version}`, async () => {
       const node = await nodeBinary(version)
