@@ -31,7 +31,7 @@ export function checkRuntime(env: Env = process.env): Finding[] {
     isSupported(node) || bun !== undefined
       ? finding('ok', 'runtime.version', `provider-auth ${VERSION} in ${name} on ${place}`)
       : finding('problem', 'runtime.version', `Node.js ${node} is too old`, {
-          why: 'the package is tested with Node.js 20.19, 22.12 and later',
+          why: 'the package is tested with Node.js 20 and later',
           remedy: 'install a newer Node.js',
         }),
   ]
@@ -46,10 +46,9 @@ export function checkRuntime(env: Env = process.env): Finding[] {
   return [...findings, ...checkCopies(env), ...checkPath(env)]
 }
 
-/** Node.js 20.19, 22.12 and later, as `engines` says. */
+/** Node.js 20 and later, as `engines` says. */
 function isSupported(version: string): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  return (major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22
+  return Number.parseInt(version, 10) >= 20
 }
 
 /** Copies of other versions share the vault with this one. */
