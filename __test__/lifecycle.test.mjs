@@ -18,7 +18,7 @@ const RUNTIMES = {
   Bun: { command: join(root, 'node_modules/.bin/bun') },
   Deno: { command: join(root, 'node_modules/.bin/deno'), nodeArgs: ['run', '--allow-all'] },
 }
-const POOLS = 22
+const POOLS = 24
 /** So long that a process gets its signal while the server has the refresh. */
 const REFRESH_MS = 1500
 
@@ -134,7 +134,7 @@ for (const [how, ending] of [
   ],
   [
     'by an error that nothing catches',
-    `process.on('SIGUSR2', () => { throw new Error('the end') }); setInterval(() => {}, 1000)`,
+    `process.on('SIGUSR2', () => setTimeout(() => { throw new Error('the end') })); setInterval(() => {}, 1000)`,
   ],
 ])
   for (const [runtime, { command, nodeArgs }] of Object.entries(RUNTIMES))
@@ -152,6 +152,35 @@ for (const [how, ending] of [
       assert.equal(end.code, ending.includes('Error') ? 1 : 0, end.stderr)
       assert.equal(await refreshesOf(pool), 1)
     })
+
+test('a refresh under way is kept when a process of Deno ends by Deno.exit', async () => {
+  const pool = takePool()
+  const before = spent
+  const source = `
+    process.on('SIGUSR2', () => Deno.exit(0))
+    setInterval(() => {}, 1000)
+    auth.refreshAccount('${pool.id}', { force: true })`
+  const { child, ended } = sandbox.start(source, RUNTIMES.Deno)
+  await until('the refresh is at the server', () => spent > before)
+  child.kill('SIGUSR2')
+  const { code, stderr } = await ended
+  assert.equal(code, 0, stderr)
+  assert.equal(await refreshesOf(pool), 1)
+})
+
+test('an error that a program in Deno catches leaves the library at work', async () => {
+  const pool = takePool()
+  const source = `
+    addEventListener('error', (event) => event.preventDefault())
+    setTimeout(() => {
+      throw new Error('not the end')
+    })
+    await new Promise((resolve) => addEventListener('error', resolve))
+    const { state } = await auth.refreshAccount('${pool.id}', { force: true })
+    console.log(state)`
+  assert.deepEqual(await lines(source, RUNTIMES.Deno), ['ready'])
+  assert.equal(await refreshesOf(pool), 1)
+})
 
 test('the only thread with the library may end in the middle of a refresh, and the next one loads it again', async () => {
   const pool = takePool()

@@ -148,7 +148,8 @@ export const addon = loadAddon() as unknown as Addon
 // A refresh token that the server has replaced must reach the disk, even when the process is ended
 // meanwhile.
 process.once('exit', addon.close)
-// Deno ends after an error that nothing catches without the event above. Where a program does catch it, this is a short wait.
+// Deno.exit, and in Deno an error that nothing catches, end the process without the event above. Where a program catches the
+// error, this is a short wait.
 if ('Deno' in globalThis)
-  for (const type of ['error', 'unhandledrejection'])
+  for (const type of ['unload', 'error', 'unhandledrejection'])
     (globalThis as unknown as EventTarget).addEventListener(type, () => addon.close())
