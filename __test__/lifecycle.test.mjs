@@ -20,7 +20,7 @@ const RUNTIMES = {
 }
 const POOLS = 24
 /** So long that a process gets its signal while the server has the refresh. */
-const REFRESH_MS = 1500
+const REFRESH_MS = 800
 
 let spent = 0
 const host = await startHost({
