@@ -1,58 +1,84 @@
-// `npm run bench`: builds the addon as it ships, and measures it in Node and in Bun against what it cannot be faster
-// than and against what others do. Prints ratios, and whether the targets hold; time alone never fails it.
-// With NAPI_RS_NATIVE_LIBRARY_PATH set, that addon is measured instead. `-- --only start-up` measures the runs of the
-// command alone.
+// `npm run bench`: builds the addon as it ships, and measures it beside what it cannot be faster than and what others do.
+// Prints tables, and whether the goals hold, and writes docs/performance.md with its charts; time alone never fails it.
+//
+//   npm run bench -- --only headers,cold   measures these parts, and writes no page unless told to
+//   npm run bench -- --quick               few rounds, to see that every part works; writes no page unless told to
+//   npm run bench -- --write <folder>      writes the page there
+//
+// With NAPI_RS_NATIVE_LIBRARY_PATH set, that addon is measured instead.
 
-import { copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { cpus } from 'node:os'
-import { dirname, join } from 'node:path'
-import { measureWith } from '../bench/process.mjs'
-import { measureStartUp } from '../bench/start-up.mjs'
+import { cpus, release, totalmem } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { openContext } from '../bench/lib/context.mjs'
+import { tableLines, verdict } from '../bench/lib/format.mjs'
+import { writePage } from '../bench/lib/page.mjs'
+import { cold, memory } from '../bench/parts/cold.mjs'
+import { expiry } from '../bench/parts/expiry.mjs'
+import { headers } from '../bench/parts/headers.mjs'
+import { accounts, processes } from '../bench/parts/many.mjs'
+import { fetches, streams } from '../bench/parts/requests.mjs'
+import { startUp } from '../bench/parts/start-up.mjs'
 import { isFresh } from './lib/freshness.mjs'
-import { root, run, step } from './lib/steps.mjs'
+import { elapsed, root, run, step } from './lib/steps.mjs'
 import { installPackages } from './lib/toolchain.mjs'
 
 const minutes = 60_000
 const folder = 'target/bench'
 const baseline = join(root, folder, 'baseline.node')
 
-/** What the project promises of the figures, each as a ratio. */
-const targets = [
-  { list: 'calls', id: 'headers', most: 1.5, text: 'hot getAuthHeaders at most 1.5 times a native resolved promise' },
-  { list: 'fetches', id: 'wrapped', most: 1.05, only: 'node', text: 'createAuthFetch at most 5 % over fetch, on node' },
-]
+const parts = [headers, cold, memory, expiry, fetches, streams, accounts, processes, startUp]
 
-/** The same of runs of the command. */
-const startUpTargets = [
-  { id: 'version', most: 1.5, text: 'provider-auth --version at most 1.5 times node -e 0' },
-  { id: 'token', most: 2, text: 'token at most 2 times' },
-  { id: 'accounts', most: 2.5, text: 'accounts, of which there are 100, at most 2.5 times' },
-]
-
-const onlyStartUp = process.argv.slice(2).join(' ') === '--only start-up'
+const { only, quick: isQuick, write } = readArguments()
+const chosen = only === undefined ? parts : parts.filter(({ name }) => only.includes(name))
+const needs = new Set(chosen.flatMap((part) => part.needs ?? []))
 
 await prepare('Packages of npm', installPackages)
 await prepare('The TypeScript', () => run('npm', ['run', '--silent', 'build:ts']))
-if (!onlyStartUp) await prepare('The baseline', buildBaseline)
+const fill = await buildFill()
+if (needs.has('baseline')) await prepare('The baseline', buildBaseline)
 const addon = process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? (await buildAddon())
+const choosing = needs.has('choosing') ? await measureChoosing() : undefined
 
-const choosing = onlyStartUp ? undefined : await measureChoosing()
-
-const [{ model }] = cpus()
-console.log(`\n${cpus().length} cores (${model.trim()}), ${process.platform} ${process.arch}`)
-reportStartUp(measureStartUp(addon))
-if (!onlyStartUp) {
-  reportChoosing(choosing)
-  for (const command of [process.execPath, bunBinary()]) {
-    if (command !== undefined) report(await measureWith(command, { addon, baseline }))
+const context = openContext({ addon: resolve(addon), fill, built: { baseline, choosing }, isQuick })
+const results = []
+const startedAt = Date.now()
+const machine = describe()
+try {
+  console.log(`\n${machine.join('\n')}`)
+  for (const part of chosen) {
+    const measured = await step(part.title, () => part.run(context))
+    show(measured)
+    results.push({ ...part, ...measured })
   }
+} finally {
+  await context.close()
+}
+console.log(`\nmeasured in ${elapsed(startedAt)}`)
+const place = write ?? (only === undefined && !isQuick ? 'docs' : undefined)
+if (place !== undefined) {
+  writePage(resolve(root, place), { machine, isQuick, results })
+  console.log(`wrote ${join(place, 'performance.md')}`)
+}
+
+function readArguments() {
+  const options = { only: { type: 'string' }, quick: { type: 'boolean', default: false }, write: { type: 'string' } }
+  const { values } = parseArgs({ options })
+  const only = values.only?.split(',')
+  const names = parts.map(({ name }) => name)
+  const unknown = only?.filter((name) => !names.includes(name)) ?? []
+  if (unknown.length === 0) return { ...values, only }
+  console.error(`no such part: ${unknown.join(', ')}; there are ${names.join(', ')}`)
+  process.exit(2)
 }
 
 /** Runs one step of the preparation; without it there is nothing to measure. */
 async function prepare(title, action) {
-  const { ok } = await step(title, action)
-  if (!ok) process.exit(1)
+  const result = await step(title, action)
+  if (!result.ok) process.exit(1)
+  return result
 }
 
 /** Builds the addon of a release into a folder of its own and returns its file. */
@@ -72,87 +98,53 @@ async function buildAddon() {
 
 /** Builds what `bench/baseline.rs` describes, with the same profile. */
 async function buildBaseline() {
-  const args = ['build', '--release', '--package', 'provider-auth-node', '--example', 'baseline']
+  const built = await buildExample('provider-auth-node', 'baseline', ['--release'])
+  if (!built.ok) return built
+  mkdirSync(dirname(baseline), { recursive: true })
+  copyFileSync(built.file, baseline)
+  return built
+}
+
+/** Builds what fills vaults; nothing of it is measured. */
+async function buildFill() {
+  const { file } = await prepare('What fills vaults', () => buildExample('provider-auth-vault', 'fill'))
+  return file
+}
+
+/** Builds an example of a crate; returns its file, too. */
+async function buildExample(crate, name, options = []) {
+  const args = ['build', '--package', crate, '--example', name, ...options]
   const built = await run('cargo', [...args, '--message-format', 'json-render-diagnostics'], {
     show: 'nothing',
     timeoutMs: 30 * minutes,
   })
-  const file = built.output.match(/"filenames":\["([^"]*baseline[^"]*)"/)?.[1]
-  if (!built.ok || file === undefined) {
-    console.log(built.output)
-    return { ok: false }
-  }
-  mkdirSync(dirname(baseline), { recursive: true })
-  copyFileSync(JSON.parse(`"${file}"`), baseline)
-  return built
+  const file = built.output.match(new RegExp(`"filenames":\\["([^"]*examples[^"]*${name}[^"]*)"`))?.[1]
+  return built.ok && file !== undefined ? { ok: true, file: JSON.parse(`"${file}"`) } : { ...built, ok: false }
 }
 
 /** Measures choosing an account in pools of different sizes: the pure policy, without JavaScript. */
 async function measureChoosing() {
-  let rows
-  await prepare('Choosing an account', async () => {
+  const { output } = await prepare('Choosing an account', () => {
     const args = ['run', '--quiet', '--release', '--package', 'provider-auth-policy', '--example', 'selection']
-    const measured = await run('cargo', args, { show: 'nothing', timeoutMs: 30 * minutes })
-    if (measured.ok) rows = JSON.parse(measured.output.slice(measured.output.indexOf('[')))
-    else console.log(measured.output)
-    return measured
+    return run('cargo', args, { show: 'nothing', timeoutMs: 30 * minutes })
   })
-  return rows
+  return JSON.parse(output.slice(output.indexOf('[{')))
 }
 
-/** Bun's own binary, which an install script takes out of the package of its platform to where `.bin` points. */
-function bunBinary() {
-  const bun = process.platform === 'win32' ? 'bun.exe' : 'bun'
-  const packages = join(root, 'node_modules/@oven')
-  const names = existsSync(packages) ? readdirSync(packages) : []
-  const files = [...names.map((name) => join(packages, name, 'bin', bun)), join(root, 'node_modules/.bin/bun')]
-  const found = files.find((file) => existsSync(file))
-  if (found === undefined) console.log('\nno Bun in node_modules: only Node is measured')
-  return found
+/** The machine and the versions, a line each. */
+function describe() {
+  const [{ model }] = cpus()
+  const system = `${process.platform} ${release()} ${process.arch}`
+  const runtimes = context.runtimes.map(({ name, version }) => `${name} ${version}`).join(', ')
+  return [
+    `${cpus().length} cores (${model.trim()}), ${(totalmem() / 1e9).toFixed(0)} GB, ${system}`,
+    `${runtimes}; addon of ${statSync(addon).size.toLocaleString('en')} bytes; ${new Date().toISOString().slice(0, 10)}`,
+  ]
 }
 
-function report({ runtime, ...lists }) {
-  console.log(`\n━━ ${runtime}`)
-  table('p50 of one call', lists.calls, (ns) => `${Math.round(ns)} ns`)
-  table('p50 of one POST of 8 KB on loopback', lists.fetches, (ns) => `${(ns / 1000).toFixed(0)} µs`)
-  for (const { list, id, most, only, text } of targets) {
-    if (only !== undefined && !runtime.startsWith(only)) continue
-    judge(lists[list], { id, most, text })
-  }
-}
-
-function reportStartUp(rows) {
-  console.log(`\n━━ the command, on node ${process.versions.node}`)
-  table('median of a run, from its start to its end', rows, (ns) => `${(ns / 1e6).toFixed(1)} ms`)
-  for (const target of startUpTargets) judge(rows, target)
-}
-
-function judge(rows, { id, most, text }) {
-  const { ratio } = rows.find((row) => row.id === id)
-  console.log(`   ${ratio <= most ? '✔ holds' : '✖ does not hold here'}: ${text} (${ratio.toFixed(2)})`)
-}
-
-function reportChoosing(rows) {
-  const sizes = [...new Set(rows.map(({ accounts }) => accounts))]
-  const heads = sizes.map((size) => size.toLocaleString('en').padStart(10)).join('')
-  console.log(`\n━━ choosing an account\n   ${'p50, in a pool of'.padEnd(32)}${heads}`)
-  for (const name of new Set(rows.map((row) => row.name))) {
-    const spans = sizes.map((size) => rows.find((row) => row.name === name && row.accounts === size).ns)
-    const cells = spans.map((ns) => `${ns} ns`.padStart(10)).join('')
-    console.log(`   ${name.padEnd(32)}${cells}`)
-  }
-  const slowest = (size) => Math.max(...rows.filter(({ accounts }) => accounts === size).map(({ ns }) => ns))
-  const holds = (is) => (is ? '✔ holds' : '✖ does not hold here')
-  console.log(`   ${holds(slowest(10_000) < 5_000)}: under 5 µs among 10,000 accounts, whatever the strategy`)
-  // From 1,000 to 100,000 the logarithm grows by 5/3.
-  const growth = slowest(100_000) / slowest(1_000)
-  console.log(`   ${holds(growth < 5 / 3)}: no worse than log n from 1,000 to 100,000 (${growth.toFixed(2)} times)`)
-}
-
-function table(title, rows, unit) {
-  console.log(`   ${title.padEnd(50)}${'time'.padStart(12)}${'ratio'.padStart(9)}`)
-  for (const { name, ns, ratio } of rows) {
-    console.log(`   ${name.padEnd(50)}${unit(ns).padStart(12)}${ratio.toFixed(2).padStart(9)}`)
-  }
+function show({ tables, promises, notes = [] }) {
+  for (const table of tables) console.log(`\n${tableLines(table).join('\n')}`)
   console.log()
+  for (const promise of promises) console.log(`   ${verdict(promise).sentence}`)
+  for (const note of notes) console.log(`   ${note}`)
 }

@@ -52,8 +52,7 @@ export function quantile(values, share) {
 
 export const p50 = (values) => quantile(values, 0.5)
 
-/** The p50 of the ratios of two contenders, round by round. */
-export function ratio(spans, name, against) {
-  const others = spans.get(against)
-  return p50(spans.get(name).map((span, round) => span / others[round]))
+/** The p50 of the ratios of two contenders, whose values are of the same rounds. */
+export function ratio(values, others) {
+  return p50(values.map((value, round) => value / others[round]))
 }

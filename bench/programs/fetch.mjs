@@ -1,0 +1,42 @@
+// Times requests with so many in flight, in Node or in Bun: ours, `fetch` with the same headers, and others.
+
+import { OAuth2Client } from 'google-auth-library'
+import { addApiKey, configure, createAuthFetch } from '../../npm/dist/index.js'
+import { oneByOne } from '../lib/measure.mjs'
+import { options, tell } from '../lib/process.mjs'
+import { TOKEN } from '../peers.mjs'
+
+const BODY = JSON.stringify({ model: 'small-1', messages: [{ role: 'user', content: 'x'.repeat(8 * 1024 - 70) }] })
+const JSON_TYPE = { 'content-type': 'application/json' }
+
+const { url, loads } = options()
+configure({ config: { providers: { bench: { origins: [new URL(url).origin] } } } })
+await addApiKey({ provider: 'bench', apiKey: TOKEN })
+const authFetch = createAuthFetch({ provider: 'bench' })
+const google = new OAuth2Client({ clientId: 'bench' })
+google.setCredentials({ access_token: TOKEN, expiry_date: Date.now() + 86_400_000 })
+
+const call = { method: 'POST', headers: JSON_TYPE, body: BODY }
+const merge = (init) => ({ ...init, headers: { ...init.headers, authorization: `Bearer ${TOKEN}` } })
+const plain = async () => (await fetch(url, merge(call))).text()
+const contenders = {
+  plain,
+  wrapped: async () => (await authFetch(url, call)).text(),
+  again: plain,
+  merged: async () => {
+    const headers = new Headers(call.headers)
+    headers.set('authorization', `Bearer ${TOKEN}`)
+    return (await fetch(url, { ...call, headers })).text()
+  },
+  google: () => google.request({ url, method: 'POST', headers: JSON_TYPE, data: BODY, responseType: 'text' }),
+}
+const figures = {}
+for (const { inFlight, rounds } of loads) {
+  const batches = Object.entries(contenders).map(([name, one]) => ({
+    name,
+    call: () => Promise.all(Array.from({ length: inFlight }, one)),
+  }))
+  const spans = await oneByOne(batches, rounds)
+  figures[inFlight] = Object.fromEntries([...spans].map(([name, all]) => [name, all.map((span) => span / inFlight)]))
+}
+tell(figures)
