@@ -131,7 +131,11 @@ const keyring = {
   id: 'keyring',
   name: '@napi-rs/keyring getPassword',
   needsKeyring: true,
-  load: async () => (await import('@napi-rs/keyring')).default,
+  async load() {
+    // Every loader that napi generates heeds it, and this one would load ours.
+    delete process.env.NAPI_RS_NATIVE_LIBRARY_PATH
+    return (await import('@napi-rs/keyring')).default
+  },
   open({ AsyncEntry }) {
     const entry = new AsyncEntry(SERVICE, 'ada')
     return async () => ({ authorization: `Bearer ${JSON.parse(await entry.getPassword()).access}` })

@@ -36,7 +36,7 @@ const chosen = only === undefined ? parts : parts.filter(({ name }) => only.incl
 const needs = new Set(chosen.flatMap((part) => part.needs ?? []))
 
 await prepare('Packages of npm', installPackages)
-await prepare('The TypeScript', () => run('npm', ['run', '--silent', 'build:ts']))
+await prepare('The TypeScript', buildTypeScript)
 const fill = await buildFill()
 if (needs.has('baseline')) await prepare('The baseline', buildBaseline)
 const addon = process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? (await buildAddon())
@@ -79,6 +79,14 @@ async function prepare(title, action) {
   const result = await step(title, action)
   if (!result.ok) process.exit(1)
   return result
+}
+
+/** Builds what is JavaScript of the package, unless it is newer than its sources. */
+async function buildTypeScript() {
+  const sources = ['npm/src', 'cli/src', 'scripts/lib/bundle.mjs', 'package.json']
+  const outputs = ['npm/dist/index.js', 'npm/dist/cli/main.js']
+  if (isFresh({ sources, outputs })) return { ok: true }
+  return run('npm', ['run', '--silent', 'build:ts'])
 }
 
 /** Builds the addon of a release into a folder of its own and returns its file. */

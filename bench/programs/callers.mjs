@@ -40,7 +40,7 @@ async function logIn(auth) {
 
 async function openPeer() {
   const peer = peers.find((one) => one.id === id)
-  return (round) => peer.open(library, { ...places, grant: `spent-${callers}-${round}` })
+  return (round) => peer.open(library, { ...places, grant: `spent-${id}-${callers}-${round}` })
 }
 
 async function counts() {

@@ -30,11 +30,11 @@ process.once('disconnect', () => process.exit(0))
 
 function deviceCode({ scope = '' }) {
   const page = 'http://127.0.0.1/device'
-  const code = { device_code: `${scope} ${randomUUID()}`, user_code: 'AB-CD', verification_uri: page }
+  const code = { device_code: `${scope}.${randomUUID()}`, user_code: 'AB-CD', verification_uri: page }
   return { ...code, expires_in: 300, interval: 1 }
 }
 
-function tokens(grant, { client_id: client, scope = grant.split(' ', 1)[0] }) {
+function tokens(grant, { client_id: client, scope = grant.split('.', 1)[0] }) {
   const life = Number(/life:(\d+)/.exec(grant)?.[1] ?? 3_600)
   const access = { access_token: `${TOKEN}${randomUUID()}`, refresh_token: `rt-${randomUUID()}`, expires_in: life }
   // What Microsoft's library wants to know beside it.
