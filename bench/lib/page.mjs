@@ -47,7 +47,12 @@ function promisesOf(results) {
   const broken = all.filter(({ holds }) => !holds)
   const held = `Of ${all.length} goals, ${all.length - broken.length} hold.`
   if (broken.length === 0) return [held, '']
-  return [`${held} These do not:`, '', ...broken.map(({ title, sentence }) => `- ${title}: ${sentence.slice(2)}`), '']
+  return [
+    `${held} These do not:`,
+    '',
+    ...broken.map(({ title, sentence }) => `- ${title}: ${sentence.slice(sentence.indexOf(':') + 2)}`),
+    '',
+  ]
 }
 
 function markdown({ title, columns, rows }) {

@@ -47,9 +47,9 @@ export const expiry = {
         const [requests, , failed, last] = rows[0].values
         promises.push(
           { text: `${number} callers make 1 token request`, value: requests, most: 1, unit: 'count' },
-          { text: `… and none fails`, value: failed, most: 0, unit: 'count' },
+          { text: `of ${number} callers none fails`, value: failed, most: 0, unit: 'count' },
           {
-            text: `… the last has its headers within 1.3 times the endpoint's ${LATENCY_MS} ms, and 50 ms`,
+            text: `the last of ${number} callers has its headers within 1.3 times the endpoint's ${LATENCY_MS} ms, and 50 ms`,
             value: last,
             most: (LATENCY_MS * 1.3 + 50) * 1e6,
             unit: 'ms',
