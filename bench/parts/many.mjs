@@ -30,7 +30,7 @@ export const accounts = {
     }
     const slowest = (size) => Math.max(...choosing.filter((row) => row.accounts === size).map(({ ns }) => ns))
     const results = new Map(SIZES.map((size) => [size, []]))
-    for (let round = 0; round < rounds(5, 1); round += 1)
+    for (let round = 0; round < rounds(3, 1); round += 1)
       for (const size of SIZES) {
         const env = { PROVIDER_AUTH_DIR: await vault(size) }
         results.get(size).push(await measureIn(sandbox, 'accounts', { options: { places, rounds: rounds(3, 1) }, env }))
