@@ -4,6 +4,8 @@
 //!
 //! `fill <dir> <number>`, with the key in `PROVIDER_AUTH_KEY`
 
+#![expect(clippy::disallowed_methods, reason = "a program has an environment")]
+
 use std::{error::Error, sync::Arc};
 
 use provider_auth_vault::{Disk, KeySecrets, Options, Vault};

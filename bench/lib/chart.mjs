@@ -3,8 +3,8 @@
 
 import { figure } from './format.mjs'
 
-const WIDTH = 860
-const LABELS = 360
+const WIDTH = 920
+const LABELS = 400
 const FIGURES = 90
 const BAR = 14
 const GAP = 10
