@@ -4,14 +4,14 @@
 import { copyFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { loadsAddon, OLDEST_NODE, ownUrl } from './bundle-parts.mjs'
+import { OLDEST_NODE, ownFacts } from './bundle-parts.mjs'
 import { root } from './steps.mjs'
 
 const FOLDER = 'npm/dist'
 /** What the plugins use of the library: all with the addon, or with what the library remembers. */
 const SHARED = ['index', 'addon', 'library', 'trust']
 /** Ways into the package beside the library itself. */
-const ENTRIES = ['server', 'server-v2', 'tui']
+const ENTRIES = ['server', 'server-v2', 'tui', 'register']
 
 /**
  * Writes `library.cjs`, which everything else of the package uses, so that `require`, `import` and the plugins have one
@@ -27,8 +27,7 @@ export async function bundleLibrary() {
     },
     outfile: `${FOLDER}/library.cjs`,
     format: 'cjs',
-    ...ownUrl,
-    plugins: [loadsAddon('../..')],
+    ...ownFacts(),
   })
   const names = await publicNames()
   const list = names.join(', ')
@@ -37,7 +36,6 @@ export async function bundleLibrary() {
     join(root, FOLDER, 'index.cjs'),
     `'use strict'\nconst { ${list} } = require('./library.cjs')\nmodule.exports = { ${list} }\n`,
   )
-  copyFileSync(join(root, 'index.d.ts'), join(root, FOLDER, 'index.d.cts'))
   const { metafile } = await build({
     ...common,
     entryPoints: ENTRIES.map((name) => `npm/src/${name}.ts`),
@@ -48,6 +46,17 @@ export async function bundleLibrary() {
     packages: 'external',
     plugins: [{ name: 'library', setup: leaveLibrary }],
   })
+  // What `node --require` and `require` take.
+  await build({
+    ...common,
+    entryPoints: ['npm/src/register.ts'],
+    outfile: `${FOLDER}/register.cjs`,
+    format: 'cjs',
+    plugins: [{ name: 'library', setup: leaveLibrary }],
+  })
+  for (const types of ['index', 'register']) {
+    copyFileSync(join(root, `${types}.d.ts`), join(root, FOLDER, `${types}.d.cts`))
+  }
   const inside = Object.keys(metafile.inputs).find((file) => file === 'npm/src/addon.ts')
   if (inside !== undefined) throw new Error(`a plugin has ${inside} in it: name what imports it in SHARED`)
 }
@@ -76,7 +85,6 @@ async function publicNames() {
     entryPoints: ['npm/src/index.ts'],
     format: 'esm',
     write: false,
-    plugins: [loadsAddon('../..')],
     outfile: 'index.js',
   })
   return Object.values(metafile.outputs)[0].exports

@@ -3,7 +3,7 @@
 
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { loadsAddon, OLDEST_NODE, ownUrl } from './bundle-parts.mjs'
+import { OLDEST_NODE, ownFacts } from './bundle-parts.mjs'
 import { root } from './steps.mjs'
 
 const FOLDER = 'npm/dist/cli'
@@ -22,7 +22,6 @@ const CALLED_OFTEN = ['token', 'headers', 'exec', 'explain', 'accounts']
  */
 export async function bundleCommand() {
   const { build } = await import('esbuild')
-  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   rmSync(join(root, FOLDER), { recursive: true, force: true })
   const bundle = async (file, entry, plugin) => {
     const { metafile } = await build({
@@ -37,9 +36,11 @@ export async function bundleCommand() {
       format: 'cjs',
       target: OLDEST_NODE,
       supported: { 'dynamic-import': false },
-      ...ownUrl,
-      define: { ...ownUrl.define, __VERSION__: JSON.stringify(version) },
-      plugins: [loadsAddon('../../..'), { name: 'replaced', setup: replaceParts }, { name: 'parts', setup: plugin }],
+      ...ownFacts(),
+      plugins: [
+        { name: 'replaced', setup: replaceParts },
+        { name: 'parts', setup: plugin },
+      ],
     })
     return metafile
   }

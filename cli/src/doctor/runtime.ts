@@ -4,7 +4,7 @@ import { homedir, release } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import type { Finding } from '../../../index.js'
 import { addon } from '../../../npm/src/addon.js'
-import { packageFolder } from '../../../npm/src/package-folder.js'
+import { packageFolder } from '../../../npm/src/loader/home.js'
 import { VERSION } from '../version.js'
 import { finding } from './finding.js'
 

@@ -46,3 +46,8 @@ export function manifestIn(folder: string): Readonly<Record<string, unknown>> | 
     return undefined
   }
 }
+
+/** Returns the package's folder; where somebody else's bundle has this code, that bundle's. */
+export function packageFolder(): string {
+  return findHome().folder ?? dirname(process.execPath)
+}

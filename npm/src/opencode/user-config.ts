@@ -6,8 +6,8 @@ import { readFile, realpath } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { packageFolder } from '../loader/home.js'
 import { read } from '../own.js'
-import { packageFolder } from '../package-folder.js'
 
 type Plain = Readonly<Record<string, unknown>>
 type Parse = (text: string) => unknown
