@@ -48,7 +48,7 @@ after(async () => {
 test('the package holds what it is made of and nothing else', () => {
   const files = filesOf(packed.main)
   const allowed =
-    /^(package\.json|README\.md|LICENSE|THIRD-PARTY-NOTICES|[\w-]+\.d\.ts|npm\/dist\/.+\.js|npm\/dist\/cli\/package\.json|schemas\/(cli\/)?[\w.-]+\.json)$/
+    /^(package\.json|README\.md|LICENSE|THIRD-PARTY-NOTICES|[\w-]+\.d\.ts|npm\/dist\/.+\.(c?js|d\.cts)|npm\/dist\/cli\/package\.json|schemas\/(cli\/)?[\w.-]+\.json)$/
   assert.deepEqual(
     files.filter((file) => !allowed.test(file)),
     [],

@@ -25,7 +25,7 @@ test('a path of a machine is found in a file, this machine or another, and a fix
     '/home/ada/work/lib.rs',
     '/Users/ada/lib.rs',
     'C:\\Users\\ada\\lib.rs',
-    '/root/.cargo/bin',
+    join('/', 'root', '.cargo/bin'),
     '/elsewhere/registry/src/index.crates.io-1949cf8c6b5b557f/ring-0.17.14/',
   ]
   for (const path of paths) assert.notDeepEqual(machinePaths(write('addon', `\0\0${path}\0`)), [], path)

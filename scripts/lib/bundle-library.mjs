@@ -9,7 +9,7 @@ import { root } from './steps.mjs'
 
 const FOLDER = 'npm/dist'
 /** What the plugins use of the library: all with the addon, or with what the library remembers. */
-const SHARED = ['index', 'addon', 'library', 'trust']
+const SHARED = ['index', 'addon', 'library']
 /** Ways into the package beside the library itself. */
 const ENTRIES = ['server', 'server-v2', 'tui', 'register']
 
@@ -21,15 +21,12 @@ export async function bundleLibrary() {
   rmSync(join(root, FOLDER), { recursive: true, force: true })
   await build({
     ...common,
-    stdin: {
-      contents: SHARED.map((name) => `export * from './${name}.js'`).join('\n'),
-      resolveDir: join(root, 'npm/src'),
-    },
+    stdin: library,
     outfile: `${FOLDER}/library.cjs`,
     format: 'cjs',
     ...ownFacts(),
   })
-  const names = await publicNames()
+  const names = await exportsOf({ entryPoints: ['npm/src/index.ts'] })
   const list = names.join(', ')
   writeFileSync(join(root, FOLDER, 'index.js'), `export { ${list} } from './library.cjs'\n`)
   writeFileSync(
@@ -57,6 +54,12 @@ export async function bundleLibrary() {
   for (const types of ['index', 'register']) {
     copyFileSync(join(root, `${types}.d.ts`), join(root, FOLDER, `${types}.d.cts`))
   }
+  // A failing import of CommonJS by two modules is an unhandled rejection in Node, which would end the plugins' host.
+  const shared = await exportsOf({ stdin: library })
+  writeFileSync(
+    join(root, FOLDER, 'library.js'),
+    `import { createRequire } from 'node:module'\nexport const { ${shared.join(', ')} } = createRequire(import.meta.url)('./library.cjs')\n`,
+  )
   const inside = Object.keys(metafile.inputs).find((file) => file === 'npm/src/addon.ts')
   if (inside !== undefined) throw new Error(`a plugin has ${inside} in it: name what imports it in SHARED`)
 }
@@ -70,22 +73,23 @@ const common = {
   target: OLDEST_NODE,
 }
 
-/** Has the plugins use `library.cjs`, from wherever in `npm/dist` they are. */
-function leaveLibrary({ onResolve }) {
+/** The source of `library.cjs`. */
+const library = {
+  contents: SHARED.map((name) => `export * from './${name}.js'`).join('\n'),
+  resolveDir: join(root, 'npm/src'),
+}
+
+/** Has the plugins use the library, from wherever in `npm/src` they are. */
+function leaveLibrary({ initialOptions, onResolve }) {
   const files = new Set(SHARED.map((name) => join(root, 'npm/src', `${name}.js`)))
-  onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) =>
-    files.has(join(resolveDir, path)) ? { path: './library.cjs', external: true } : undefined,
+  const path = initialOptions.format === 'cjs' ? './library.cjs' : './library.js'
+  onResolve({ filter: /^\.\.?\// }, (asked) =>
+    files.has(join(asked.resolveDir, asked.path)) ? { path, external: true } : undefined,
   )
 }
 
-/** The names that `npm/src/index.ts` exports, in their order there. */
-async function publicNames() {
-  const { metafile } = await build({
-    ...common,
-    entryPoints: ['npm/src/index.ts'],
-    format: 'esm',
-    write: false,
-    outfile: 'index.js',
-  })
+/** The names that a source exports. */
+async function exportsOf(entry) {
+  const { metafile } = await build({ ...common, ...entry, format: 'esm', write: false, outfile: 'names.js' })
   return Object.values(metafile.outputs)[0].exports
 }
