@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { run } from '../../scripts/lib/steps.mjs'
 import { freePort } from './ports.mjs'
 import { removeFolder } from './remove-folder.mjs'
 import { until } from './until.mjs'
@@ -40,6 +41,8 @@ export async function startRegistry() {
     ),
   )
   const token = await signUp(origin)
+  const npmrc = `registry=${origin}/\n${origin.slice('http:'.length)}/:_authToken=${token}\n`
+  writeFileSync(join(folder, '.npmrc'), npmrc)
   return {
     url: `${origin}/`,
     /** What it was asked for, each once: methods and paths. */
@@ -49,7 +52,20 @@ export async function startRegistry() {
       return [...new Set(requests.map(({ method, url }) => `${method} ${decodeURIComponent(url).slice(1)}`))]
     },
     /** The lines of an `.npmrc` that make npm use it; npm publishes only where it has a token. */
-    npmrc: `registry=${origin}/\n${origin.slice('http:'.length)}/:_authToken=${token}\n`,
+    npmrc,
+    /**
+     * Publishes a tarball as the release does, but for the statement of provenance, which a workflow of GitHub alone can
+     * make. The cache is one of its own: whatever is installed later comes from the registry. Returns as `run` does.
+     */
+    publish(file, { show = 'nothing' } = {}) {
+      const options = ['--registry', `${origin}/`, '--cache', join(folder, 'cache')]
+      return run('npm', ['publish', file, '--access', 'public', '--tag', 'latest', '--provenance=false', ...options], {
+        cwd: folder,
+        name: 'npm publish',
+        show,
+        timeoutMs: 5 * 60_000,
+      })
+    },
     async close() {
       child.kill('SIGTERM')
       await ended

@@ -28,7 +28,7 @@ export async function dryRun(folder) {
     writeFileSync(join(project, 'package.json'), '{ "name": "empty", "private": true }\n')
     const npm = (...args) => run('npm', args, { cwd: project, name: `npm ${args[0]}`, timeoutMs: 5 * 60_000 })
     for (const file of tarballs(folder)) {
-      const published = await npm('publish', file, '--access', 'public', '--tag', 'latest', '--provenance=false')
+      const published = await registry.publish(file, { show: 'progress' })
       if (!published.ok) return published
     }
     const installed = await npm('install', 'provider-auth', '--no-audit', '--no-fund')
