@@ -28,7 +28,8 @@ export async function bundleLibrary() {
   })
   const names = await exportsOf({ entryPoints: ['npm/src/index.ts'] })
   const list = names.join(', ')
-  writeFileSync(join(root, FOLDER, 'index.js'), `export { ${list} } from './library.cjs'\n`)
+  writeFileSync(join(root, FOLDER, 'loaded.js'), LOADED)
+  writeFileSync(join(root, FOLDER, 'index.js'), `import './loaded.js'\nexport { ${list} } from './library.cjs'\n`)
   writeFileSync(
     join(root, FOLDER, 'index.cjs'),
     `'use strict'\nconst { ${list} } = require('./library.cjs')\nmodule.exports = { ${list} }\n`,
@@ -63,6 +64,21 @@ export async function bundleLibrary() {
   const inside = Object.keys(metafile.inputs).find((file) => file === 'npm/src/addon.ts')
   if (inside !== undefined) throw new Error(`a plugin has ${inside} in it: name what imports it in SHARED`)
 }
+
+/**
+ * Node.js 20 ends a process over a CommonJS module that throws while it is imported, also where the import is caught. So
+ * there the fault is thrown before. In a bundle of somebody else's there is no such file, and the library itself says why.
+ */
+const LOADED = `import { createRequire } from 'node:module'
+
+if (Number.parseInt(process.versions.node) < 22) {
+  try {
+    createRequire(import.meta.url)('./library.cjs')
+  } catch (error) {
+    if (error.code === 'ADDON_NOT_LOADED') throw error
+  }
+}
+`
 
 const common = {
   absWorkingDir: root,
