@@ -44,6 +44,9 @@ const PLATFORMS = [
 const packageOf = (platform) => `provider-auth-${platform.join('-')}`
 const EVERY = PLATFORMS.map(packageOf).sort()
 
+/** It has no option to leave out what is optional; a setting leaves out platforms, here all. */
+const NO_ADDON_OF_YARN_4 = `yarn config set supportedArchitectures --json '{"os":["none"],"cpu":["none"]}' && yarn add provider-auth`
+
 /** `runs` is how a project's command is called; `without`, how one installs without optional dependencies. */
 const MANAGERS = {
   npm: {
@@ -74,6 +77,7 @@ const MANAGERS = {
     tools: { yarn: join(modules, '@yarnpkg/cli-dist/bin/yarn.js') },
     settings: { nodeLinker: 'node-modules' },
     install: 'yarn add provider-auth',
+    without: NO_ADDON_OF_YARN_4,
     runs: 'yarn provider-auth',
     lockfile: 'yarn.lock',
   },
@@ -81,6 +85,7 @@ const MANAGERS = {
     tools: { yarn: join(modules, '@yarnpkg/cli-dist/bin/yarn.js') },
     settings: { nodeLinker: 'pnp' },
     install: 'yarn add provider-auth',
+    without: NO_ADDON_OF_YARN_4,
     runs: 'yarn provider-auth',
     node: 'yarn node',
     lockfile: 'yarn.lock',

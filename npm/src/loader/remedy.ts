@@ -1,5 +1,5 @@
 /** What to type to have the package installed again, by whatever has installed it. */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 
 /** What a fault needs: its packages installed too, or everything anew. */
@@ -15,6 +15,14 @@ const COMMANDS: Readonly<Record<string, Readonly<Record<Kind, string>>>> = {
   bun: { optional: 'bun install --force', anew: 'rm -rf node_modules && bun install' },
 }
 
+/** Yarn 2 and later know no --check-files, and leave out platforms by a setting alone. */
+const YARN_2: Readonly<Record<Kind, string>> = {
+  optional: 'yarn config unset supportedArchitectures && yarn install',
+  anew: 'rm -rf node_modules && yarn install',
+}
+/** Its addons lie in a folder that it does not look into again. */
+const YARN_PNP: Readonly<Record<Kind, string>> = { ...YARN_2, anew: 'rm -rf .yarn/unplugged && yarn install' }
+
 const LOCKFILES: readonly (readonly [file: string, manager: string])[] = [
   ['pnpm-lock.yaml', 'pnpm'],
   ['bun.lock', 'bun'],
@@ -29,24 +37,34 @@ export function installing(kind: Kind, folder: string | undefined): string[] {
   if (own?.command !== undefined) return [own.command]
   const first = own?.manager ?? calledBy()
   const managers = Object.keys(COMMANDS).sort((a, b) => Number(b === first) - Number(a === first))
-  return managers.map((manager) => (COMMANDS[manager] as Record<Kind, string>)[kind])
+  const commands = own?.yarn === undefined ? COMMANDS : { ...COMMANDS, yarn: own.yarn }
+  return managers.map((manager) => (commands[manager] as Record<Kind, string>)[kind])
 }
 
 /** Who has installed the package in a folder, by what lies around it; or what alone helps there. */
-function ownWay(folder: string): { manager?: string; command?: string } | undefined {
+function ownWay(folder: string): { manager?: string; yarn?: typeof YARN_2; command?: string } | undefined {
   const parts = folder.split(sep)
   const at = parts.indexOf('node_modules')
   const project = at < 0 ? dirname(folder) : parts.slice(0, at).join(sep)
   // OpenCode installs by itself what it finds missing, and npx does.
   if (/[\\/]opencode[\\/]packages[\\/]/.test(folder)) return { command: `rm -rf ${project}, and start OpenCode again` }
   if (parts.includes('_npx')) return { command: `rm -rf ${project}, and call npx again` }
-  if (process.versions.pnp !== undefined) return { manager: 'yarn' }
+  if (process.versions.pnp !== undefined) return { manager: 'yarn', yarn: YARN_PNP }
   if (parts.includes('.pnpm')) return { manager: 'pnpm' }
   const manager = LOCKFILES.find(([file]) => existsSync(join(project, file)))?.[1]
+  if (manager === 'yarn' && isYarn2(project)) return { manager, yarn: YARN_2 }
   if (manager !== undefined) return { manager }
   return at > 0 && !existsSync(join(project, 'package.json'))
     ? { command: 'npm install --global --include=optional provider-auth' }
     : undefined
+}
+
+function isYarn2(project: string): boolean {
+  try {
+    return readFileSync(join(project, 'yarn.lock'), 'utf8').includes('\n__metadata:\n')
+  } catch {
+    return false
+  }
 }
 
 /** The package manager that has started this process. */
