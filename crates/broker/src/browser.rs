@@ -12,6 +12,8 @@ use std::sync::mpsc;
 use secrecy::ExposeSecret;
 use url::Url;
 
+use provider_auth_policy::Gather as _;
+
 use crate::config::{Provider, SecretSource};
 use crate::host::Env;
 use crate::limits;
@@ -83,14 +85,14 @@ fn kept_variables(env: &dyn Env, store: Option<&Store>) -> BTreeSet<String> {
             || known.names.contains(name)
             || env.var(name).is_some_and(|value| known.is_secret(&value))
     };
-    env.names().into_iter().filter(holds_secret).collect()
+    env.names().into_iter().filter(holds_secret).gather()
 }
 
 /// The variables that are set for this program alone: what opens the vault, and what the
 /// configuration or an account names.
 pub(crate) fn own_variables(store: Option<&Store>) -> BTreeSet<String> {
     let named = store.map(Known::of).unwrap_or_default().names;
-    named.into_iter().chain(OWN.map(str::to_owned)).collect()
+    named.into_iter().chain(OWN.map(str::to_owned)).gather()
 }
 
 /// Whether the name of a variable says that it holds a secret.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jsonc_parser::{CollectOptions, ParseOptions, ast, parse_to_ast};
-use provider_auth_policy::AccountKind;
+use provider_auth_policy::{AccountKind, Gather as _};
 
 use crate::config::{self, Inline};
 use crate::host::{Env, Host};
@@ -79,7 +79,7 @@ impl Claims {
         // An MCP server serves no models.
         let servers = settings.definitions();
         let servers = servers.filter(|provider| provider.resource.is_some());
-        let servers: BTreeSet<&str> = servers.map(|server| &*server.id).collect();
+        let servers: BTreeSet<&str> = servers.map(|server| &*server.id).gather();
         let named = settings.named.iter();
         let models = named.filter(|id| !servers.contains(id.as_str()));
         self.configured.extend(models.cloned());

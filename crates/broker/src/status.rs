@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use provider_auth_policy::{Request, Selection, SharedState, Timestamp, select, serving_order};
+use provider_auth_policy::{
+    Gather as _, Request, Selection, SharedState, Timestamp, select, serving_order,
+};
 use provider_auth_vault::{KeySlot, Quarantined, Vault, VaultState};
 use url::Url;
 
@@ -212,7 +214,7 @@ impl StatusService {
     pub(crate) fn providers(&self) -> Vec<ProviderSummary> {
         let settings = self.store.settings();
         let ids = settings.providers.keys().map(String::as_str);
-        let ids: BTreeSet<&str> = ids.chain(settings.project.defined()).collect();
+        let ids: BTreeSet<&str> = ids.chain(settings.project.defined()).gather();
         ids.into_iter()
             .filter_map(|id| self.store.configured_provider(id)?.ok())
             .map(|provider| ProviderSummary {

@@ -56,6 +56,7 @@
 mod account;
 mod affinity;
 mod clear;
+mod gather;
 mod jitter;
 mod keys;
 pub mod limits;
@@ -76,6 +77,7 @@ pub use account::{
 };
 pub use affinity::pin_to_owner;
 pub use clear::{clear, trusted};
+pub use gather::Gather;
 pub use pool::Pool;
 pub use pool::account_state::{AccountState, account_state};
 pub use pool::obstacle::renewal_rest;

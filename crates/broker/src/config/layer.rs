@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 
+use provider_auth_policy::Gather as _;
+
 use super::error::{ConfigError, Place};
 use super::keys::{Context, Lay, Role, Table as _, known};
 use super::limits::MOST_PROJECT_PROVIDERS;
@@ -92,7 +94,7 @@ impl ProviderPatch {
             place: self.place.clone(),
             places: places
                 .map(|(key, place)| (key.clone(), place.clone()))
-                .collect(),
+                .gather(),
             keys: ProviderKeys {
                 namespace: keys.namespace.clone(),
                 account: keys.account.clone(),

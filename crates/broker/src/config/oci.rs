@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use provider_auth_oauth::ClientAuth;
 
+use provider_auth_policy::Gather as _;
+
 use super::error::{ConfigError, Place};
 use super::keys::known;
 use super::layer::{Layer, ProviderPatch};
@@ -225,7 +227,7 @@ impl<'a> Keys<'a> {
                 models_url,
                 ..ProviderKeys::default()
             },
-            places: places.collect(),
+            places: places.gather(),
             ..ProviderPatch::default()
         }
     }

@@ -12,6 +12,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use url::Url;
 
+use provider_auth_policy::Gather as _;
+
 use super::clock;
 use super::finding::Finding;
 use crate::config::{Provider, variable};
@@ -58,7 +60,7 @@ fn hosts(store: &Store) -> BTreeMap<String, Uses> {
     let used = pools.iter().map(|(provider, _, _)| *provider);
     let used: BTreeSet<&str> = used
         .chain(settings.named.iter().map(String::as_str))
-        .collect();
+        .gather();
     let mut hosts: BTreeMap<String, Uses> = BTreeMap::new();
     for id in used {
         let Ok(provider) = store.provider(id) else {

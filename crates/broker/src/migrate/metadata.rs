@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use provider_auth_policy::Gather as _;
+
 use super::object::Object;
 use crate::{limits, named};
 
@@ -14,10 +16,7 @@ pub(super) fn holds_only(fields: &Object<'_>, known: &[&str]) -> Result<(), Stri
     let is_lost =
         |name: &str| name != "type" && !known.contains(&name) && fields.get(name).is_some();
     let names = fields.fields().iter().map(|(name, _)| name.as_str());
-    let lost: BTreeSet<String> = names
-        .filter(|name| is_lost(name))
-        .map(named::name)
-        .collect();
+    let lost: BTreeSet<String> = names.filter(|name| is_lost(name)).map(named::name).gather();
     if lost.is_empty() {
         return Ok(());
     }

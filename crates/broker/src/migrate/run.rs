@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use provider_auth_policy::{AccountId, refreshed};
+use provider_auth_policy::{AccountId, Gather as _, refreshed};
 use provider_auth_vault::{
     Disk, Durability, KeySource, RecordGuard, Store as _, Vault, VaultError,
 };
@@ -248,7 +248,7 @@ impl Plan {
             Some((change.credential.provider.clone(), terms))
         };
         MigrationReport {
-            terms: self.changes.iter().filter_map(terms).collect(),
+            terms: self.changes.iter().filter_map(terms).gather(),
             files: self.names.clone(),
             imported: self.changes.iter().map(imported).collect(),
             skipped: self.skipped.clone(),

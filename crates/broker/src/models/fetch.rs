@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header::ACCEPT};
 use provider_auth_oauth::HttpError;
-use provider_auth_policy::{AccountId, Action, Failure, OBSERVED_HEADERS, Reason, Standing};
+use provider_auth_policy::{
+    AccountId, Action, Failure, Gather as _, OBSERVED_HEADERS, Reason, Standing,
+};
 use url::Url;
 
 use super::shape::{self, Fault, Model, Page};
@@ -218,7 +220,7 @@ fn report(lease: &Lease, outcome: &Result<Response<Vec<u8>>, HttpError>) -> Repo
             Report {
                 attempt,
                 status: Some(status.as_u16()),
-                headers: OBSERVED_HEADERS.iter().filter_map(text).collect(),
+                headers: OBSERVED_HEADERS.iter().filter_map(text).gather(),
                 body: has_reason.then(|| String::from_utf8_lossy(response.body()).into_owned()),
                 failure: None,
             }

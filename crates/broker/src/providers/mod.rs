@@ -20,6 +20,8 @@ mod openai;
 mod qwen;
 mod streams;
 
+use provider_auth_policy::Gather as _;
+
 use std::collections::BTreeSet;
 
 pub use bound::BoundItems;
@@ -71,7 +73,7 @@ pub(crate) fn appended_headers() -> BTreeSet<&'static str> {
     all()
         .flat_map(|known| known.appended_headers)
         .copied()
-        .collect()
+        .gather()
 }
 
 /// Every descriptor, in the order in which they are offered.

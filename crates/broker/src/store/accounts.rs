@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 
-use provider_auth_policy::{AccountId, AccountKind, AccountView, Roster};
+use provider_auth_policy::{AccountId, AccountKind, AccountView, Gather as _, Roster};
 use provider_auth_vault::{Record, RecordId, Stamp, Vault, VaultError, line};
 
 use super::credential::Credential;
@@ -272,7 +272,7 @@ fn taken(accounts: &Accounts, settings: &Settings) -> BTreeSet<String> {
     defined
         .filter(|id| accounts.has_own(id))
         .map(str::to_owned)
-        .collect()
+        .gather()
 }
 
 /// The providers of accounts that say themselves where they belong, where no configuration does.
@@ -300,7 +300,7 @@ fn defined(
             let provider = Provider::of_accounts(id, origins, &settings.selections)?;
             Some((id.to_owned(), Arc::new(provider)))
         })
-        .collect()
+        .gather()
 }
 
 /// Whether a provider is what its accounts say: the login of an MCP server and the token of a host

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use provider_auth_policy::AccountKind;
+use provider_auth_policy::{AccountKind, Gather as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
@@ -25,7 +25,7 @@ pub struct HeaderRules {
 impl HeaderRules {
     pub(crate) fn of(provider: &Provider) -> Self {
         let extra = provider.oauth_extra.iter().chain(&provider.api_extra);
-        let names: BTreeSet<&String> = extra.map(|(name, _)| name).collect();
+        let names: BTreeSet<&String> = extra.map(|(name, _)| name).gather();
         let lists = appended_headers();
         let (appended, defaulted) = names
             .into_iter()

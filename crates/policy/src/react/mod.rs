@@ -9,6 +9,7 @@ pub(crate) mod refused;
 use std::time::Duration;
 
 use crate::account::AccountId;
+use crate::gather::Gather as _;
 use crate::jitter::with_jitter;
 use crate::keys::pool_key;
 use crate::limits;
@@ -46,7 +47,7 @@ pub fn react(
         last_at: pool.now,
         usage: usage(signals, response, pool.now)
             .map(|(window, usage)| (window.to_owned(), usage))
-            .collect(),
+            .gather(),
         ..AccountStats::default()
     };
     match outcome.reason {

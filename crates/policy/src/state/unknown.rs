@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use crate::gather::Gather as _;
+
 /// Of two values for an unknown field the greater in text is kept: arbitrary, but the same
 /// everywhere.
 pub(crate) fn merge_unknown(known: &mut Map<String, Value>, delta: &Map<String, Value>) {
@@ -38,5 +40,5 @@ where
     Ok(entries
         .into_iter()
         .filter_map(|(key, value)| Some((K::from(key), V::deserialize(value).ok()?)))
-        .collect())
+        .gather())
 }

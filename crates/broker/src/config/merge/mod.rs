@@ -16,6 +16,8 @@ use provider_auth_oauth::Server;
 use url::Url;
 
 use self::provider::build;
+use provider_auth_policy::Gather as _;
+
 use super::error::ConfigError;
 use super::keys::Lay as _;
 use super::layer::{Layer, ProviderPatch};
@@ -57,7 +59,7 @@ pub(super) fn users(layers: &[Layer]) -> BTreeSet<&str> {
         // Which accounts serve may be said of any, also of one that only its accounts define.
         .filter(|(_, patch)| patch.defines() || patch.places.is_empty())
         .map(|(id, _)| id.as_str())
-        .collect()
+        .gather()
 }
 
 /// Makes the providers of these layers, first the weakest, but for those that have a fault. Of a
@@ -66,7 +68,7 @@ pub(super) fn merge(layers: &[Layer], faults: &mut Vec<ConfigError>) -> WithoutT
     let users = users(layers);
     let mut merged: BTreeMap<String, Merged> = providers::built_in_ids()
         .map(|id| (id.to_owned(), Merged::default()))
-        .collect();
+        .gather();
     let mut selections = Selections::default();
     for layer in layers {
         for (id, patch) in &layer.providers {

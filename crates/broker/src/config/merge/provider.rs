@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use provider_auth_policy::{Rotation, Signals};
+use provider_auth_policy::{Gather as _, Rotation, Signals};
 use url::Url;
 
 use super::server::{client_auth, is_to_be_asked, redirect_uris, server};
@@ -40,7 +40,7 @@ pub(super) fn build(
         .chain(KEY_HEADERS.iter().copied())
         .chain(patch.keys.strip.iter().map(String::as_str))
         .map(str::to_owned)
-        .collect();
+        .gather();
     let mut redirect_uris = redirect_uris(base, &patch).into_iter();
     let ProviderPatch {
         keys,

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use self::file::Definition;
 use self::provider::disclosed;
+use provider_auth_policy::Gather as _;
+
 use super::error::{ConfigError, Place};
 use super::layer::Layer;
 use super::merge::{self, WithoutTrust};
@@ -138,7 +140,7 @@ impl Project {
         };
         let layers = sources.layers.iter().chain(&sources.project_definitions);
         let layers = layers.filter(|layer| counts(&layer.provenance));
-        layers.flat_map(Layer::names).map(str::to_owned).collect()
+        layers.flat_map(Layer::names).map(str::to_owned).gather()
     }
 
     /// Every definition of the project's files, trusted or not.

@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 
 use self::effective::in_effect;
 use self::set::{SetValues, Withheld};
+use provider_auth_policy::Gather as _;
+
 use super::error::{ConfigError, Place};
 use super::inline::Inline;
 use super::merge::{self, WithoutTrust};
@@ -47,7 +49,7 @@ pub fn inspect(env: &dyn Env, inline: &Inline) -> ConfigReport {
     let in_oci_files = sources.files.iter().flat_map(|file| &file.faults);
     let withheld = Withheld::of(faults.iter().chain(in_oci_files), &sources.warnings);
     // That a provider lacks something follows from a fault of what it was to be made of.
-    let broken: BTreeSet<String> = faults[..unmade].iter().filter_map(provider_of).collect();
+    let broken: BTreeSet<String> = faults[..unmade].iter().filter_map(provider_of).gather();
     let follows = |odd: &ConfigError| provider_of(odd).is_some_and(|id| broken.contains(&id));
     let (of_parts, of_whole) = faults.split_at(unmade);
     let of_whole = of_whole.iter().filter(|fault| !follows(fault));
@@ -151,7 +153,7 @@ fn providers(
         .chain(untrusted.selections.ids())
         .chain(project.defined())
         .chain(set.ids())
-        .collect();
+        .gather();
     let report = |id: &str| {
         let by_project = project.definition(id).and_then(|made| made.as_ref().ok());
         let made = by_project.or_else(|| untrusted.providers.get(id));

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use provider_auth_policy::Gather as _;
+
 use super::effective::shown_text;
 use super::parts::{ProviderValue, ValueSource};
 use crate::config::error::{ConfigError, Place};
@@ -69,7 +71,7 @@ impl Withheld {
             faulty,
             unknown: unknown
                 .map(|odd| (odd.file.clone(), odd.path.clone()))
-                .collect(),
+                .gather(),
         }
     }
 
