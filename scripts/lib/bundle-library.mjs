@@ -8,14 +8,14 @@ import { OLDEST_NODE, ownFacts } from './bundle-parts.mjs'
 import { root } from './steps.mjs'
 
 const FOLDER = 'npm/dist'
-/** What the plugins use of the library: all with the addon, or with what the library remembers. */
+/** What `register.ts` uses of the library. */
 const SHARED = ['index', 'addon', 'library']
-/** Ways into the package beside the library itself. */
-const ENTRIES = ['server', 'server-v2', 'tui', 'register']
+/** The plugins of OpenCode. */
+const PLUGINS = ['server', 'server-v2', 'tui']
 
 /**
- * Writes `library.cjs`, which everything else of the package uses, so that `require`, `import` and the plugins have one
- * library with one state; `index.cjs` and `index.js`, its public names for either; and the plugins.
+ * Writes `library.cjs`, which `require`, `import` and `register` use, so that they have one library with one state;
+ * `index.cjs` and `index.js`, its public names for either; and the plugins.
  */
 export async function bundleLibrary() {
   rmSync(join(root, FOLDER), { recursive: true, force: true })
@@ -34,35 +34,29 @@ export async function bundleLibrary() {
     join(root, FOLDER, 'index.cjs'),
     `'use strict'\nconst { ${list} } = require('./library.cjs')\nmodule.exports = { ${list} }\n`,
   )
-  const { metafile } = await build({
+  for (const format of ['esm', 'cjs']) {
+    await build({
+      ...common,
+      entryPoints: ['npm/src/register.ts'],
+      outfile: join(FOLDER, format === 'esm' ? 'register.js' : 'register.cjs'),
+      format,
+      plugins: [{ name: 'library', setup: leaveLibrary }],
+    })
+  }
+  for (const types of ['index', 'register']) {
+    copyFileSync(join(root, `${types}.d.ts`), join(root, FOLDER, `${types}.d.cts`))
+  }
+  // OpenCode's own Bun does not `require` what is beside a plugin: the plugins have the library in them.
+  await build({
     ...common,
-    entryPoints: ENTRIES.map((name) => `npm/src/${name}.ts`),
+    entryPoints: PLUGINS.map((name) => `npm/src/${name}.ts`),
     outdir: FOLDER,
     chunkNames: '[name]-[hash]',
     format: 'esm',
     splitting: true,
     packages: 'external',
-    plugins: [{ name: 'library', setup: leaveLibrary }],
+    define: { __VERSION__: ownFacts().define.__VERSION__ },
   })
-  // What `node --require` and `require` take.
-  await build({
-    ...common,
-    entryPoints: ['npm/src/register.ts'],
-    outfile: `${FOLDER}/register.cjs`,
-    format: 'cjs',
-    plugins: [{ name: 'library', setup: leaveLibrary }],
-  })
-  for (const types of ['index', 'register']) {
-    copyFileSync(join(root, `${types}.d.ts`), join(root, FOLDER, `${types}.d.cts`))
-  }
-  // A failing import of CommonJS by two modules is an unhandled rejection in Node, which would end the plugins' host.
-  const shared = await exportsOf({ stdin: library })
-  writeFileSync(
-    join(root, FOLDER, 'library.js'),
-    `import { createRequire } from 'node:module'\nexport const { ${shared.join(', ')} } = createRequire(import.meta.url)('./library.cjs')\n`,
-  )
-  const inside = Object.keys(metafile.inputs).find((file) => file === 'npm/src/addon.ts')
-  if (inside !== undefined) throw new Error(`a plugin has ${inside} in it: name what imports it in SHARED`)
 }
 
 /**
@@ -95,12 +89,11 @@ const library = {
   resolveDir: join(root, 'npm/src'),
 }
 
-/** Has the plugins use the library, from wherever in `npm/src` they are. */
-function leaveLibrary({ initialOptions, onResolve }) {
+/** Has `register` use the library that is beside it. */
+function leaveLibrary({ onResolve }) {
   const files = new Set(SHARED.map((name) => join(root, 'npm/src', `${name}.js`)))
-  const path = initialOptions.format === 'cjs' ? './library.cjs' : './library.js'
-  onResolve({ filter: /^\.\.?\// }, (asked) =>
-    files.has(join(asked.resolveDir, asked.path)) ? { path, external: true } : undefined,
+  onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) =>
+    files.has(join(resolveDir, path)) ? { path: './library.cjs', external: true } : undefined,
   )
 }
 
