@@ -1,7 +1,7 @@
 // `npm run build:cross [target…]`: builds the release addon for every platform on this Linux machine, examines each file, and
 // runs those for which there is a Node. A target may be named in part (`musl`, `linux-arm64`). What is current is not built
 // again. `--check` examines and runs what was built, and builds nothing; `--build` builds and examines, and runs nothing.
-// Fails where something fails that should work here; the table at the end says what cannot.
+// Fails where something fails that should work here; the table at the end says what cannot be run on this machine, and why.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -37,41 +37,37 @@ async function perform(target) {
       return undefined
     }
   }
-  if (!values.check && !(await attempt('build', () => buildTarget(target)))) return row
+  const built = values.check || (await attempt('build', () => buildTarget(target)))
+  if (!built) return row
+  if (built.built === false) console.log('   what is there is current')
   if (!existsSync(join(root, addonPath(target)))) return { ...row, failed: ['it was not built'] }
   row.facts = await attempt('examine', () => examine(target))
   row.failed.push(...(row.facts?.faults ?? []))
-  if (values.build) return row
-  if (targets[target].notRun) return { ...row, ran: `not run: ${targets[target].notRun}` }
-  const ran = await attempt('run', () => execute(target))
-  row.ran = ran ? ran.lines.join('\n') : 'not run'
-  if (ran && !ran.ok) {
-    const end = ran.output.trim().split('\n').slice(-12).join('\n')
-    // Whether Wine can start a Node is not ours to promise; what was seen is said.
-    if (targets[target].runs === 'wine') row.ran = `not run, as Wine says:\n${end}`
-    else row.failed.push(`run: ${end}`)
-  }
-  return row
+  if (values.build || row.facts === undefined) return row
+  if (targets[target].notRun) return { ...row, notRun: targets[target].notRun }
+  return { ...row, ...(await attempt('run', () => execute(target, row.facts.needed))) }
 }
 
 function conclude() {
   console.log('\n━━ What was built')
   const size = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`
   console.table(
-    rows.map(({ target, facts, failed }) => ({
+    rows.map(({ target, facts, ran, notRun, failed }) => ({
       target,
       format: facts && `${facts.format} ${facts.machine}`,
       size: facts && size(facts.bytes),
       gzip: facts && size(facts.gzip),
       glibc: facts?.glibc ?? '',
       napi_register_module_v1: facts?.registers,
+      run: ran ? 'yes' : notRun ? 'cannot' : 'no',
       failed: failed.length > 0,
     })),
   )
-  for (const { target, facts, ran, failed } of rows) {
+  for (const { target, facts, ran, notRun, failed } of rows) {
     console.log(`\n${target}`)
     if (facts) console.log(`needs: ${facts.needed.join(', ')}${facts.signed ? '; signed (ad hoc)' : ''}`)
-    if (ran) console.log(ran)
+    if (ran) console.log(`✔ ${ran}`)
+    if (notRun) console.log(`not run: ${notRun}`)
     for (const fault of failed) console.log(`✖ ${fault}`)
   }
   process.exitCode = rows.some(({ failed }) => failed.length > 0) ? 1 : 0

@@ -8,9 +8,10 @@ import { releaseEnvironment } from '../rust-flags.mjs'
 import { root } from '../steps.mjs'
 import { writeAppleStubs, writeWindowsStubs } from './stubs.mjs'
 import { targets } from './targets.mjs'
-import { must, tools, toolsFolder } from './tools.mjs'
+import { must, tools, toolsFolder, zigEnvironment } from './tools.mjs'
 
 const OUTPUT = 'target/cross'
+const RECIPE = ['cross/build', 'cross/stubs', 'cross/targets', 'rust-flags'].map((name) => `scripts/lib/${name}.mjs`)
 /** What makes another file of the same sources. */
 const SETTINGS = /^(CARGO_PROFILE_|CARGO_BUILD_RUSTFLAGS$|RUSTFLAGS$|CARGO_ENCODED_RUSTFLAGS$)/
 const HOURS = 60 * 60_000
@@ -35,12 +36,12 @@ export async function buildTarget(target) {
       .sort(),
   )
   const noted = join(root, OUTPUT, target, 'settings.json')
-  const sources = ['crates', 'Cargo.toml', 'Cargo.lock', 'scripts/lib/cross', 'scripts/lib/rust-flags.mjs']
+  const sources = ['crates', 'Cargo.toml', 'Cargo.lock', ...RECIPE]
   const isSame = existsSync(noted) && readFileSync(noted, 'utf8') === settings
   if (isSame && isFresh({ sources, outputs: [addonPath(target)] })) return { built: false }
   const { rust = target, glibc } = targets[target]
   const place = join(root, OUTPUT, 'build')
-  const { args, env } = await surroundings(rust, place)
+  const { args, env } = await surroundings(target, rust, place)
   const what = [
     '--package',
     'provider-auth-node',
@@ -59,19 +60,16 @@ export async function buildTarget(target) {
 }
 
 /** The arguments and the environment of cargo for a target. */
-async function surroundings(rust, place) {
+async function surroundings(target, rust, place) {
   const python = await tools.python()
   const env = {
     ...process.env,
     PATH: [join(python, 'bin'), process.env.PATH].join(delimiter),
-    PYTHONPATH: python,
+    ...zigEnvironment(python),
     CARGO_TARGET_DIR: place,
-    ZIG_GLOBAL_CACHE_DIR: join(toolsFolder, 'zig'),
     XDG_CACHE_HOME: join(toolsFolder, 'cache'),
   }
   const flags = process.env.RUSTFLAGS ? [process.env.RUSTFLAGS] : []
-  // An addon is loaded by a program that has musl already.
-  if (rust.endsWith('-musl')) flags.push('-Ctarget-feature=-crt-static')
   if (rust.includes('windows')) {
     const stubs = writeWindowsStubs(join(place, 'stubs-windows'))
     Object.assign(env, stubs.env)
@@ -79,7 +77,9 @@ async function surroundings(rust, place) {
   }
   if (rust.includes('apple')) {
     flags.push(...writeAppleStubs(join(place, 'stubs-apple'), cratesOf(rust)))
-    env.PATH = [shimOfObjcopy(place), env.PATH].join(delimiter)
+    // Its name is else the path under which it was linked; and std names libraries of which it uses nothing.
+    flags.push(`-Clink-arg=-Wl,-install_name,@rpath/${addonName(target)}`, '-Clink-arg=-Wl,-dead_strip_dylibs')
+    env.PATH = [await shimOfObjcopy(place), env.PATH].join(delimiter)
   }
   const args = []
   if (!(await hasLibrary(rust))) {
@@ -117,10 +117,18 @@ function cratesOf(rust) {
   return packages.filter(({ name }) => speaks.test(name)).map(({ manifest_path: file }) => dirname(file))
 }
 
-/** A folder with the program that rustc strips a file for macOS with; zig's linker has left out already what it would remove. */
-function shimOfObjcopy(place) {
+/**
+ * A folder with the program by which rustc strips a file for macOS, which Debian's lacks: that of the compiler at hand. It signs the
+ * file anew.
+ */
+async function shimOfObjcopy(place) {
+  const { output } = await must('rustc', ['--print', 'sysroot'], { show: 'nothing' })
+  const sysroot = output.trim()
+  const program = join(sysroot, 'lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-objcopy')
+  if (!existsSync(program)) throw new Error(`to strip a file for macOS, Rust's own objcopy is needed: ${program}`)
   const folder = join(place, 'shims')
   mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, 'rust-objcopy'), '#!/bin/sh\nexit 0\n', { mode: 0o755 })
+  const script = `#!/bin/sh\nLD_LIBRARY_PATH='${join(sysroot, 'lib')}' exec '${program}' "$@"\n`
+  writeFileSync(join(folder, 'rust-objcopy'), script, { mode: 0o755 })
   return folder
 }

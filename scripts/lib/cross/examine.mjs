@@ -1,8 +1,9 @@
-// Says what an addon that was built is, and whether its platform can load it.
+// Says what an addon that was built is, and whether it can be published.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { machinePaths } from '../release/artifacts.mjs'
 import { root } from '../steps.mjs'
 import { addonPath } from './build.mjs'
 import { targets } from './targets.mjs'
@@ -11,7 +12,7 @@ import { must, tools } from './tools.mjs'
 const MACHINES = { x64: ['X86_64', 'AMD64'], arm64: ['AARCH64', 'ARM64'] }
 const FORMATS = { linux: 'ELF', darwin: 'MACHO', win32: 'PE' }
 
-/** Returns the facts of a target's addon, with `faults`: one sentence for each reason why it would not load. */
+/** Returns the facts of a target's addon, with `faults`: a few words for each reason why it cannot be published. */
 export async function examine(target) {
   const python = await tools.python()
   const file = join(root, addonPath(target))
@@ -26,12 +27,12 @@ export async function examine(target) {
     glibc,
     bytes: bytes.length,
     gzip: gzipSync(bytes, { level: 9 }).length,
-    faults: faults(target, facts, glibc),
+    faults: faults(target, { ...facts, glibc, paths: machinePaths(file) }),
   }
 }
 
-/** Returns what keeps an addon with these facts from being loaded on its platform. */
-export function faults(target, { format, machine, registers, signed, needed }, glibc) {
+/** Returns what keeps an addon with these facts from being published: its platform cannot load it, or it holds too much. */
+export function faults(target, { format, machine, registers, signed, needed, names, paths, glibc }) {
   const { file, glibc: oldest } = targets[target]
   const [platform, arch] = file.split('-')
   const found = []
@@ -43,6 +44,8 @@ export function faults(target, { format, machine, registers, signed, needed }, g
   if (file.endsWith('musl') && needed.some((name) => !/^libc\.(so|musl)/.test(name)))
     found.push('it needs more than libc')
   if (platform === 'darwin' && !signed) found.push('it has no signature, without which no arm64 Mac loads it')
+  if (names > 0) found.push(`it is not stripped: ${names} names`)
+  if (paths.length > 0) found.push(`it holds paths of this machine: ${paths.join(', ')}`)
   return found
 }
 

@@ -1,4 +1,4 @@
-"""Prints facts about libraries of any platform as JSON: format, machine, needed libraries, exports, imports by library."""
+"""Prints facts about libraries of any platform as JSON: format, machine, needed libraries, names that stripping removes."""
 
 import json
 import sys
@@ -19,10 +19,12 @@ def facts(path):
     }
     if binary.format == lief.Binary.FORMATS.ELF:
         versions = [aux.name for need in binary.symbols_version_requirement for aux in need.get_auxiliary_symbols()]
-        return common | {"machine": binary.header.machine_type.name, "versions": versions}
+        names = len(list(binary.symtab_symbols))
+        return common | {"machine": binary.header.machine_type.name, "versions": versions, "names": names}
     if binary.format == lief.Binary.FORMATS.PE:
-        return common | {"machine": binary.header.machine.name}
-    return common | {"machine": binary.header.cpu_type.name, "signed": binary.has_code_signature}
+        return common | {"machine": binary.header.machine.name, "names": binary.header.numberof_symbols}
+    names = binary.dynamic_symbol_command.nb_local_symbols
+    return common | {"machine": binary.header.cpu_type.name, "signed": binary.has_code_signature, "names": names}
 
 
 print(json.dumps([facts(path) for path in sys.argv[1:]]))

