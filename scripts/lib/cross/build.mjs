@@ -95,6 +95,8 @@ async function surroundings(target, rust, place) {
     env.PATH = [join(folder, 'usr/bin'), env.PATH].join(delimiter)
     env.LD_LIBRARY_PATH = join(folder, 'usr/lib/x86_64-linux-gnu')
     args.push('-Z', 'build-std=std,panic_unwind')
+    // Under the name that it has in a standard library as it is handed out.
+    flags.push(`--remap-path-prefix=${join(folder, 'usr/lib/rustlib/src/rust')}=/rustc`)
   }
   const release = releaseEnvironment({ target: rust, env: { ...env, RUSTFLAGS: flags.join(' ') }, targetFolder: place })
   const { RUSTFLAGS, ...rest } = { ...env, ...release }

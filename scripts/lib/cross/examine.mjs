@@ -43,7 +43,7 @@ export function faults(target, { format, machine, registers, signed, needed, nam
   if (file.endsWith('musl') && glibc) found.push(`it needs glibc ${glibc}`)
   if (file.endsWith('musl') && needed.some((name) => !/^libc\.(so|musl)/.test(name)))
     found.push('it needs more than libc')
-  if (platform === 'darwin' && !signed) found.push('it has no signature, without which no arm64 Mac loads it')
+  if (file === 'darwin-arm64' && !signed) found.push('it has no signature, without which no arm64 Mac loads it')
   if (names > 0) found.push(`it is not stripped: ${names} names`)
   if (paths.length > 0) found.push(`it holds paths of this machine: ${paths.join(', ')}`)
   return found

@@ -24,18 +24,26 @@ const PROBE = `for (const name of process.argv.slice(1)) {
 }
 console.log('probed')`
 
+export async function wineProgram() {
+  return join(await tools.wine(), 'usr/lib/wine/wine64')
+}
+
 /**
  * Makes Wine's folder, with stand-ins for what it lacks, and adds to `env` what Wine needs. Returns why the addon cannot be run
  * there, and `undefined` where it can. `start` runs a Node with arguments.
  */
-export async function prepareWine({ wine, env, start, needed }) {
+export async function prepareWine({ env, start, needed }) {
   Object.assign(env, {
     WINEPREFIX: join(env.HOME, 'wine'),
     WINEDEBUG: '-all',
     // Node refuses a Windows as old as the one that Wine passes for.
     NODE_SKIP_PLATFORM_CHECK: '1',
   })
-  const made = await must(wine, ['wineboot', '-i'], { env, name: 'wineboot', timeoutMs: 3 * MINUTES }).catch((e) => e)
+  const made = await must(await wineProgram(), ['wineboot', '-i'], {
+    env,
+    name: 'wineboot',
+    timeoutMs: 3 * MINUTES,
+  }).catch((e) => e)
   if (made instanceof Error) return `Wine makes no system: ${made.message}`
   const before = await missing(start, needed)
   if (before.fault) return before.fault
