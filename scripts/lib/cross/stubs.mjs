@@ -3,6 +3,8 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+/** What a Node looks up in an addon. */
+const EXPORTS = ['napi_register_module_v1']
 /** What a name of each of Apple's frameworks begins with, after the `k` of a constant. */
 const FRAMEWORKS = {
   Security: /^(Sec|kSec|SSL|Authorization|errSec|CMS)/,
@@ -67,7 +69,8 @@ exports:
 
 /**
  * Writes the empty archives that napi-build and rustc name for Windows; what they stand for comes with zig, and the functions of
- * Node are looked up when the addon is loaded. Returns the variables and flags.
+ * Node are looked up when the addon is loaded. Beside them goes the list of what the addon exports: zig does not read rustc's own,
+ * and without one every function is exported, which can be more than a file may have. Returns the variables and flags.
  */
 export function writeWindowsStubs(folder) {
   mkdirSync(folder, { recursive: true })
@@ -76,5 +79,7 @@ export function writeWindowsStubs(folder) {
     writeFileSync(join(folder, `lib${name}.a`), '!<arch>\n')
   }
   writeFileSync(join(folder, 'libnode.dll.a'), '!<arch>\n')
-  return { env: { LIBNODE_PATH: folder }, flags: [`-Lnative=${folder}`] }
+  const list = join(folder, 'addon.def')
+  writeFileSync(list, `EXPORTS\n${EXPORTS.map((name) => `    ${name}\n`).join('')}`)
+  return { env: { LIBNODE_PATH: folder }, flags: [`-Lnative=${folder}`, `-Clink-arg=${list}`] }
 }
