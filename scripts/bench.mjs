@@ -7,8 +7,7 @@
 //
 // With NAPI_RS_NATIVE_LIBRARY_PATH set, that addon is measured instead.
 
-import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { copyFileSync, mkdirSync, statSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -21,6 +20,7 @@ import { headers } from '../bench/parts/headers.mjs'
 import { accounts, processes } from '../bench/parts/many.mjs'
 import { fetches, streams } from '../bench/parts/requests.mjs'
 import { startUp } from '../bench/parts/start-up.mjs'
+import { addonName, buildRelease, buildTypeScript, isTypeScriptBuilt } from './lib/build.mjs'
 import { isFresh } from './lib/freshness.mjs'
 import { elapsed, root, run, step } from './lib/steps.mjs'
 import { installPackages } from './lib/toolchain.mjs'
@@ -36,7 +36,7 @@ const chosen = only === undefined ? parts : parts.filter(({ name }) => only.incl
 const needs = new Set(chosen.flatMap((part) => part.needs ?? []))
 
 await prepare('Packages of npm', installPackages)
-await prepare('The TypeScript', buildTypeScript)
+await prepare('The TypeScript', () => (isTypeScriptBuilt() ? { ok: true } : buildTypeScript()))
 const fill = await buildFill()
 if (needs.has('baseline')) await prepare('The baseline', buildBaseline)
 const addon = process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? (await buildAddon())
@@ -81,27 +81,14 @@ async function prepare(title, action) {
   return result
 }
 
-/** Builds what is JavaScript of the package, unless it is newer than its sources. */
-async function buildTypeScript() {
-  const sources = ['npm/src', 'cli/src', 'scripts/lib/bundle.mjs', 'package.json']
-  const outputs = ['npm/dist/index.js', 'npm/dist/cli/main.js']
-  if (isFresh({ sources, outputs })) return { ok: true }
-  return run('npm', ['run', '--silent', 'build:ts'])
-}
-
 /** Builds the addon of a release into a folder of its own and returns its file. */
 async function buildAddon() {
-  const find = () =>
-    existsSync(join(root, folder)) && readdirSync(join(root, folder)).find((name) => /^provider-auth\./.test(name))
+  const file = join(folder, addonName())
   const sources = ['crates', 'Cargo.toml', 'Cargo.lock']
-  await prepare('The addon, as in a release (the first build takes some minutes)', async () => {
-    if (find() && isFresh({ sources, outputs: [join(folder, find())] })) return { ok: true }
-    const args = ['build', '--platform', '--release', '--manifest-path', 'crates/node/Cargo.toml']
-    const output = ['--output-dir', folder, '--no-js', '--dts', 'addon.d.ts']
-    const napi = createRequire(import.meta.url).resolve('@napi-rs/cli/package.json')
-    return run(process.execPath, [join(dirname(napi), 'dist/cli.js'), ...args, ...output], { timeoutMs: 30 * minutes })
-  })
-  return join(root, folder, find())
+  await prepare('The addon, as in a release (the first build takes some minutes)', () =>
+    isFresh({ sources, outputs: [file] }) ? { ok: true } : buildRelease({ file: join(root, file) }),
+  )
+  return join(root, file)
 }
 
 /** Builds what `bench/baseline.rs` describes, with the same profile. */

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { addonName, buildAddon, buildTypeScript } from './lib/build.mjs'
+import { addonName, buildAddon, buildTypeScript, isTypeScriptBuilt } from './lib/build.mjs'
 import { isFresh } from './lib/freshness.mjs'
 import { root, step } from './lib/steps.mjs'
 import { installPackages, missingTools, packagesAreInstalled } from './lib/toolchain.mjs'
@@ -38,8 +38,7 @@ async function packagesAndAddon() {
 }
 
 async function typeScript() {
-  const sources = ['npm/src', 'cli/src', 'index.d.ts', 'tsconfig.json', 'npm/tsconfig.json']
-  return isFresh({ sources, outputs: ['npm/dist/index.js', 'npm/dist/cli/main.js'] }) ? upToDate() : buildTypeScript()
+  return isTypeScriptBuilt() ? upToDate() : buildTypeScript()
 }
 
 function upToDate() {

@@ -111,6 +111,19 @@ function libraryName(target) {
   return `${before}provider_auth_node${after}`
 }
 
+/** Says whether `npm/dist` is newer than all that it is made of. */
+export function isTypeScriptBuilt() {
+  const types = ['index.d.ts', 'register.d.ts', 'tsconfig.json', 'npm/tsconfig.json']
+  const bundlers = [
+    'scripts/bundle.mjs',
+    'scripts/lib/bundle.mjs',
+    'scripts/lib/bundle-library.mjs',
+    'scripts/lib/bundle-parts.mjs',
+  ]
+  const sources = ['npm/src', 'cli/src', 'package.json', ...types, ...bundlers]
+  return isFresh({ sources, outputs: ['npm/dist/index.js', 'npm/dist/cli/main.js'] })
+}
+
 /** Builds `npm/dist`; returns as `run` does. */
 export function buildTypeScript() {
   return run('npm', ['run', '--silent', 'build:ts'])
