@@ -4,9 +4,9 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { toolsFolder } from './toolchain.mjs'
 
 const start = promisify(execFile)
 const onWindows = process.platform === 'win32'
@@ -44,8 +44,7 @@ export const nodeVersions = Object.keys(PACKAGES[packageName] ?? {})
 
 /** The path of a Node.js of that version; downloads it first where it is not there. */
 export async function nodeBinary(version) {
-  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
-  const folder = join(cache, 'provider-auth-tools', `node-${version}-${packageName}`)
+  const folder = toolsFolder(`node-${version}-${packageName}`)
   const name = onWindows ? 'node.exe' : 'node'
   const binary = join(folder, name)
   if (existsSync(binary)) return binary

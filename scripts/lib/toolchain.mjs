@@ -59,13 +59,17 @@ export const CARGO_DENY = '0.20.2'
 export async function cargoTool(name, version) {
   const found = await run(name, ['--version'], { show: 'nothing' })
   if (found.ok && found.output.trim() === `${name} ${version}`) return { ok: true, command: name }
-  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
-  const tools = join(cache, 'provider-auth-tools', `${name}-${version}`)
+  const tools = toolsFolder(`${name}-${version}`)
   const command = join(tools, 'bin', process.platform === 'win32' ? `${name}.exe` : name)
   if (existsSync(command)) return { ok: true, command }
   // The dev profile: it is built in a minute and run for a second.
   const args = ['install', name, '--version', version, '--locked', '--profile', 'dev', '--root', tools]
   return { ...(await run('cargo', args, { name: 'cargo install' })), command }
+}
+
+/** Where a tool is kept that a build or a test fetches: outside of the repository, for all clones. */
+export function toolsFolder(tool) {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'provider-auth-tools', tool)
 }
 
 /** Says whether a command is on the PATH. */

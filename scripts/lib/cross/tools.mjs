@@ -12,9 +12,9 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '../steps.mjs'
+import { toolsFolder as folderOf } from '../toolchain.mjs'
 
 /** Raised when what a tool consists of changes: the folder is then made anew. */
 const EDITION = 2
@@ -31,11 +31,7 @@ const ABANDONED_MS = 24 * 60 * 60_000
 const NODE_WINDOWS = '20.20.2'
 
 /** The folder of all these tools. */
-export const toolsFolder = join(
-  process.env.XDG_CACHE_HOME || join(homedir(), '.cache'),
-  'provider-auth-tools',
-  `cross-${EDITION}`,
-)
+export const toolsFolder = folderOf(`cross-${EDITION}`)
 
 /**
  * Each tool by name: fetches it unless it is there, and returns its folder. Throws with the reason where it cannot be had.
