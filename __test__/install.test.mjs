@@ -18,6 +18,7 @@ import {
 import { basename, delimiter, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { SUPPORTED } from '../npm/build/loader/platform.js'
 import { addonName } from '../scripts/lib/build.mjs'
 import { pack } from '../scripts/lib/pack.mjs'
 import { hasCommand } from '../scripts/lib/toolchain.mjs'
@@ -31,21 +32,19 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const modules = join(root, 'node_modules')
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const own = /^provider-auth\.(.+)\.node$/.exec(addonName())[1]
-const PLATFORMS = [
-  ['linux', 'x64', 'gnu'],
-  ['linux', 'arm64', 'gnu'],
-  ['linux', 'x64', 'musl'],
-  ['linux', 'arm64', 'musl'],
-  ['darwin', 'x64'],
-  ['darwin', 'arm64'],
-  ['win32', 'x64', 'msvc'],
-  ['win32', 'arm64', 'msvc'],
-]
+const PLATFORMS = SUPPORTED.map((name) => name.split('-'))
 const packageOf = (platform) => `provider-auth-${platform.join('-')}`
 const EVERY = PLATFORMS.map(packageOf).sort()
 
 /** It has no option to leave out what is optional; a setting leaves out platforms, here all. */
 const NO_ADDON_OF_YARN_4 = `yarn config set supportedArchitectures --json '{"os":["none"],"cpu":["none"]}' && yarn add provider-auth`
+const YARN_4 = {
+  tools: { yarn: join(modules, '@yarnpkg/cli-dist/bin/yarn.js') },
+  install: 'yarn add provider-auth',
+  without: NO_ADDON_OF_YARN_4,
+  runs: 'yarn provider-auth',
+  lockfile: 'yarn.lock',
+}
 
 /** `runs` is how a project's command is called; `without`, how one installs without optional dependencies. */
 const MANAGERS = {
@@ -73,23 +72,8 @@ const MANAGERS = {
     picks: EVERY.filter((name) => name.startsWith(`provider-auth-${process.platform}-${process.arch}`)),
     lockfile: 'yarn.lock',
   },
-  'yarn 4': {
-    tools: { yarn: join(modules, '@yarnpkg/cli-dist/bin/yarn.js') },
-    settings: { nodeLinker: 'node-modules' },
-    install: 'yarn add provider-auth',
-    without: NO_ADDON_OF_YARN_4,
-    runs: 'yarn provider-auth',
-    lockfile: 'yarn.lock',
-  },
-  "yarn 4 with Plug'n'Play": {
-    tools: { yarn: join(modules, '@yarnpkg/cli-dist/bin/yarn.js') },
-    settings: { nodeLinker: 'pnp' },
-    install: 'yarn add provider-auth',
-    without: NO_ADDON_OF_YARN_4,
-    runs: 'yarn provider-auth',
-    node: 'yarn node',
-    lockfile: 'yarn.lock',
-  },
+  'yarn 4': { ...YARN_4, settings: { nodeLinker: 'node-modules' } },
+  "yarn 4 with Plug'n'Play": { ...YARN_4, settings: { nodeLinker: 'pnp' }, node: 'yarn node' },
   bun: {
     tools: { bun: join(modules, 'bun/bin/bun.exe') },
     install: 'bun add provider-auth',
@@ -111,7 +95,7 @@ const FAULT = `import('provider-auth').then(
 
 const TYPED = `import { createAuthFetch } from 'provider-auth'
 export const fetch: (input: string | URL | Request) => Promise<Response> = createAuthFetch({ provider: 'openai' })
-// @ts-expect-error: an option that is none
+// @ts-expect-error: an option of the wrong type
 createAuthFetch({ provider: 7 })`
 
 const skip = process.platform === 'win32' && 'the tools of a PATH of its own are symbolic links'
