@@ -42,7 +42,7 @@ test('a file that its platform cannot load, or that holds too much, is told by w
   assert.match(faults('aarch64-apple-darwin', { ...mac, machine: 'ARM64', signed: false }).join(), /no signature/)
 })
 
-test('versions of glibc are compared as numbers, and other names are no versions of it', () => {
+test('versions of glibc are compared as numbers, and other names are left out', () => {
   assert.equal(newestGlibc(['GLIBC_2.2.5', 'GLIBC_2.17', 'GLIBC_2.4', 'GCC_3.0', 'GLIBC_PRIVATE']), '2.17')
   assert.equal(newestGlibc([]), undefined)
 })

@@ -63,7 +63,7 @@ test('the types are those of the code, for require and import', async () => {
 test('a program compiles against the package under every way to resolve modules', () => {
   const source = `import { createAuthFetch } from 'provider-auth'
     export const fetch: (input: string | URL | Request) => Promise<Response> = createAuthFetch({ provider: 'openai' })
-    // @ts-expect-error: an option that is none
+    // @ts-expect-error: an option of the wrong type
     createAuthFetch({ provider: 7 })`
   const { ModuleKind, ModuleResolutionKind } = ts
   for (const [file, module, moduleResolution] of [

@@ -105,7 +105,7 @@ test('every form of a call is served, and a refused account changes within it', 
   assert.deepEqual(statuses, [200, 200, 200, 200, 200])
   const accounts = asked()
   assert.deepEqual(accounts.slice(0, 2), ['ada', 'bob'])
-  // An object of a class that is none of these is `fetch`'s to read.
+  // An object of another class is `fetch`'s to read.
   assert.deepEqual([accounts.includes('program'), accounts.length], [true, 6])
 })
 
@@ -181,7 +181,7 @@ test('a vault that does not open fails the requests of its providers, and no oth
   elsewhere.forget()
 })
 
-test('PROVIDER_AUTH_REGISTER narrows it, and a name that is none stops the program at its start', async () => {
+test('PROVIDER_AUTH_REGISTER narrows it, and an unknown name stops the program at its start', async () => {
   const named = (names) => ({ env: { PROVIDER_AUTH_REGISTER: names } })
   await told(`await ${CALL}; console.log(1)`, named('empty'))
   assert.deepEqual(asked(), ['program'])

@@ -18,11 +18,11 @@ const write = (name, text) => {
   return join(scratch, name)
 }
 
-test('a path of a machine is found in a file, this machine or another, and a fixed name is none', () => {
+test('a path of a machine is found in a file, of this machine or another, and a fixed name is not taken for one', () => {
   const paths = [
     join(root, 'crates/vault/src/lib.rs'),
     join(homedir(), '.cargo/registry/src/'),
-    '/home/ada/work/lib.rs',
+    join('/', 'home', 'ada', 'work/lib.rs'),
     '/Users/ada/lib.rs',
     'C:\\Users\\ada\\lib.rs',
     join('/', 'root', '.cargo/bin'),

@@ -62,7 +62,7 @@ function measure(addon) {
   }
 }
 
-/** Sums the symbols by the crate that wrote them; a generic counts for its crate, whoever uses it. */
+/** Sums the symbols by the crate that wrote them; a generic counts for its crate, not for its users. */
 function byCrate(addon) {
   const sizes = new Map()
   const symbols = tool('nm', ['--print-size', '--demangle', '--defined-only', addon])

@@ -1,5 +1,5 @@
 /**
- * The other side of the conformance program: an API and the login server of its users, on one loopback port. Whoever
+ * The other side of the conformance program: an API and the login server of its users, on one loopback port. Who
  * asks brings a key or token of their own, so that many programs can share one host.
  *
  * `node host.cjs` prints the origin, and serves until its standard input ends.

@@ -117,7 +117,7 @@ async function steps({ auth, host, dir, events, step }) {
   })
   await step('wrong origin', () => auth.getAuthHeaders({ provider: 'desk', url: 'https://elsewhere.test/' }))
   await step('wrong option', () => auth.getAuthHeaders({ provider: 'desk', ulr: url('who') }))
-  await step('wrong provider', () => auth.addApiKey({ provider: 'nobody', apiKey: keys.a }))
+  await step('wrong provider', () => auth.addApiKey({ provider: 'unheard-of', apiKey: keys.a }))
   await step('aborted', () => {
     const signal = AbortSignal.abort()
     return fetch(url('who'), { signal }).catch(({ name }) => name)
@@ -140,7 +140,7 @@ async function steps({ auth, host, dir, events, step }) {
   })
 }
 
-/** An error by its code, which is API; what is no error of ours is shown whole. */
+/** An error by its code, which is API; another error is shown whole. */
 function describe(error) {
   return error.code ?? error.stack
 }

@@ -19,7 +19,7 @@ const STYLE = `
     .ground { fill: #0d1117; } text { fill: #e6edf3; } .quiet { fill: #9198a1; } .ours { fill: #4493f8; } .other { fill: #656c76; }
   }`
 
-/** The SVG of a table's columns with `chart`; undefined where there are none. */
+/** The SVG of a table's columns with `chart`; undefined where no column has. */
 export function drawChart({ title, columns, rows, isLogarithmic = false }) {
   const series = columns.flatMap(({ chart, unit }, index) => (chart === undefined ? [] : [{ chart, unit, index }]))
   if (series.length === 0) return undefined

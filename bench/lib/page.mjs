@@ -11,7 +11,7 @@ const CHARTS = 'performance'
 export function writePage(folder, { machine, isQuick, results }) {
   rmSync(join(folder, CHARTS), { recursive: true, force: true })
   mkdirSync(join(folder, CHARTS), { recursive: true })
-  const quick = isQuick ? ['**A quick look with few rounds: these figures are no measurement.**', ''] : []
+  const quick = isQuick ? ['**A quick look with few rounds: do not quote these figures.**', ''] : []
   const lines = [
     '# Performance',
     '',

@@ -2,7 +2,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
 export interface Binary {
-  /** As Node names the system; absent where the file is no library at all. */
+  /** As Node names the system; absent where the file is something else. */
   readonly platform?: 'linux' | 'darwin' | 'win32'
   /** As Node names the processor. */
   readonly arch?: string

@@ -98,7 +98,7 @@ function ofFile(tried: Tried, { home }: Search): Cause | undefined {
     why: text,
     remedies: remediesAt(file, kind, home.folder),
   })
-  if (why === 'relative') return { why: `${file} is no absolute path.`, remedies: [] }
+  if (why === 'relative') return { why: `${file} is a relative path; a whole one is needed.`, remedies: [] }
   if (why === 'cut')
     return again(`${file} is incomplete: its installation was interrupted (${tried.bytes?.join(' of ')} bytes).`)
   if (why === 'version')
@@ -163,7 +163,7 @@ function ofBinary(file: string, again: (why: string) => Cause): Cause | undefine
   if (binary === undefined) return undefined
   const { platform, arch, bytes, isCut } = binary
   if (isCut) return again(`${file} is incomplete: its installation was interrupted (${bytes} bytes are there).`)
-  if (platform === undefined) return again(`${file} is no native addon.`)
+  if (platform === undefined) return again(`${file} is not a native addon.`)
   const own = `${process.platform}-${process.arch}`
   const its = `${platform}-${arch ?? 'another processor'}`
   if (its === own) return undefined

@@ -40,7 +40,7 @@ function reasonOf({ why, file, place, bytes, version, error }: Tried): string {
     case 'absent':
       return place === VARIABLE ? `there is no file ${file}` : file === place ? 'not there' : 'not installed'
     case 'relative':
-      return `${file} is no absolute path`
+      return `${file} is a relative path`
     case 'cut':
       return `${file} has ${bytes?.[0]} of its ${bytes?.[1]} bytes`
     case 'version':

@@ -18,7 +18,7 @@ export function addressOf(input: unknown): string | undefined {
   }
 }
 
-/** Returns the origin of an address, or `undefined` of what is none. */
+/** Returns the origin of an address, or `undefined` where the text is not an address. */
 export function originOf(address: string): string | undefined {
   const plain = PLAIN.exec(address)?.[0]
   if (plain !== undefined && !DEFAULT_PORT.test(plain)) return plain

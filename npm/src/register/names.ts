@@ -11,7 +11,7 @@ const BUILT_IN = 'openai'
  * Returns the ids that the variable names, or `undefined` where it is not set: then every provider
  * is meant.
  *
- * @throws {AuthError} `INVALID_ARGUMENT` for an empty name, `UNKNOWN_PROVIDER` for one that is none, or
+ * @throws {AuthError} `INVALID_ARGUMENT` for an empty name, `UNKNOWN_PROVIDER` for an unknown one, or
  *   that only a project's file defines which is not trusted
  */
 export function namedProviders(): readonly string[] | undefined {
@@ -27,7 +27,7 @@ export function namedProviders(): readonly string[] | undefined {
   for (const name of names) {
     if (isKnown(name) || !isKnown(BUILT_IN)) continue
     const where = '`provider-auth config show` lists them, and `provider-auth config check` says what is wrong'
-    throw fault('UNKNOWN_PROVIDER', `${JSON.stringify(name)} is no provider that can be used: ${where}`)
+    throw fault('UNKNOWN_PROVIDER', `${JSON.stringify(name)} is not a provider that can be used: ${where}`)
   }
   return [...new Set(names)]
 }

@@ -10,7 +10,7 @@ import { cargoTool } from '../toolchain.mjs'
 
 export const CHECKSUMS = 'SHA256SUMS'
 const CYCLONEDX = '0.5.9'
-/** Where a person's files lie on the systems that build, whoever it is. */
+/** Where a person's files lie on the systems that build. */
 const HOMES = [
   /\/(?:home|Users)\/[\w.-]+\//,
   /[/]root[/]/,
