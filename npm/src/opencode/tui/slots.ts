@@ -38,7 +38,11 @@ export function registerSlots(stage: Stage, { onCleanup, untrack }: Signals): vo
 
   api.slots.register({
     slots: {
-      home_bottom: () => watched({}, () => elements.text(counts, 'textMuted')),
+      home_bottom: () =>
+        watched({}, () =>
+          // The prompt's last line reaches into this slot.
+          elements.column({ paddingTop: 1, flexShrink: 0 }, elements.text(counts, 'textMuted')),
+        ),
       session_prompt_right: (_, { session_id = '' }) =>
         watched({ session: session_id }, () => elements.text(() => line(session_id), 'textMuted')),
       sidebar_content: (_, { session_id = '' }) =>
