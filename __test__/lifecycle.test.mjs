@@ -242,14 +242,17 @@ test('the library that is required again after its removal from the cache has th
       return require('provider-auth')
     }
     const options = { log: { level: 'none' } }
-    for (let i = 0; i < 5; i += 1) {
+    let listeners
+    // More often than Node.js takes listeners without a warning.
+    for (let i = 0; i < 12; i += 1) {
       const again = once()
       again.configure(options)
       const accounts = await again.listAccounts({ namespace: '${pool.namespace}' })
       const { headers } = await again.getAuthHeaders(${pool.asked})
-      console.log(accounts.length, Object.keys(headers).join())
+      listeners ??= process.listenerCount('exit')
+      console.log(accounts.length, Object.keys(headers).join(), process.listenerCount('exit') - listeners)
     }`)
-  assert.deepEqual(printed, Array(5).fill('1 authorization'))
+  assert.deepEqual(printed, Array(12).fill('1 authorization 0'))
   assert.equal(await refreshesOf(pool), 1)
 })
 

@@ -11,6 +11,7 @@ import {
   mkdtempSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -144,6 +145,8 @@ test('an addon that the variable names is the only one, by its whole path', onLi
   assertFault(absent, /^NAPI_RS_NATIVE_LIBRARY_PATH is set.*there is no file \/nowhere\/x\.node/, /^unset/)
   copyFileSync(addon, join(place.project, 'near.node'))
   assertFault(named('./near.node'), /is a relative path/)
+  copyFileSync(addon, join(dir, 'addon.so'))
+  assertFault(named(join(dir, 'addon.so')), /does not end with \.node/)
 })
 
 for (const [lockfile, first] of [
@@ -163,6 +166,34 @@ for (const [lockfile, first] of [
 test('who calls tells the package manager too', onLinux, () => {
   const env = { npm_config_user_agent: 'pnpm/10.1.0 npm/? node/v20' }
   assert.match(run(install({ from: null }), { env }).remedies[0], /^pnpm/)
+})
+
+test(
+  'a folder of modules without a project names every package manager, and that of npm --global its command',
+  onLinux,
+  () => {
+    const layer = install({ from: null })
+    rmSync(join(layer.project, 'package.json'))
+    assert.equal(run(layer).remedies.length, 4)
+    const above = join(dir, 'global')
+    const global = install({ from: null, above })
+    const lib = join(above, 'lib')
+    renameSync(global.project, lib)
+    rmSync(join(lib, 'package.json'))
+    const moved = { main: global.main.replace(global.project, lib), project: lib }
+    assert.deepEqual(run(moved).remedies, ['npm install --global --include=optional provider-auth'])
+  },
+)
+
+test('on Windows the error says in words what to delete', onLinux, async () => {
+  const { installing } = await import(join(built, 'remedy.js'))
+  const { platform } = process
+  Object.defineProperty(process, 'platform', { value: 'win32' })
+  try {
+    for (const command of installing('anew', undefined)) assert.match(command, /^delete [^&]+, then: \w+ install/)
+  } finally {
+    Object.defineProperty(process, 'platform', { value: platform })
+  }
 })
 
 test('packages of another machine or C library are named', onLinux, () => {
@@ -228,6 +259,11 @@ test('an addon that was installed by half is named, and never loaded', onLinux, 
   const gone = install()
   rmSync(gone.file)
   assertFault(run(gone), /incomplete.*\(0 of/)
+  // Its package.json, which says how large it is, is not there yet.
+  const barely = install()
+  rmSync(join(barely.folder, 'package.json'))
+  truncateSync(barely.file, statSync(addon).size - 1)
+  assertFault(run(barely), /incomplete: its installation was interrupted \(\d+ bytes/)
   const longer = install()
   appendFileSync(longer.file, ' ')
   assertFault(run(longer), /incomplete/)

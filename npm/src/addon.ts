@@ -146,8 +146,17 @@ export interface Addon {
 export const addon = loadAddon() as unknown as Addon
 
 // A refresh token that the server has replaced must reach the disk, even when the process is ended
-// meanwhile.
-process.once('exit', addon.close)
+// meanwhile. One listener for all copies of this module: some programs load their modules many times.
+const CLOSINGS = Symbol.for('provider-auth.closings')
+const shared = process as { [CLOSINGS]?: Set<() => void> }
+if (shared[CLOSINGS] === undefined) {
+  const closings = new Set<() => void>()
+  shared[CLOSINGS] = closings
+  process.once('exit', () => {
+    for (const close of closings) close()
+  })
+}
+shared[CLOSINGS].add(addon.close)
 // Deno.exit, and in Deno an error that nothing catches, end the process without the event above. Where a program catches the
 // error, this is a short wait.
 if ('Deno' in globalThis)

@@ -51,7 +51,7 @@ export async function bundleLibrary() {
     ...common,
     entryPoints: PLUGINS.map((name) => `npm/src/${name}.ts`),
     outdir: FOLDER,
-    chunkNames: '[name]-[hash]',
+    chunkNames: 'part-[hash]',
     format: 'esm',
     splitting: true,
     packages: 'external',
@@ -61,13 +61,14 @@ export async function bundleLibrary() {
 
 /**
  * Node.js 20 ends a process over a CommonJS module that throws while it is imported, also where the import is caught. So
- * there the fault is thrown before. In a bundle of somebody else's there is no such file, and the library itself says why.
+ * there the fault is thrown before. In a bundle of somebody else's there is no such file, and the library itself says why; what
+ * such bundles often begin with declares `createRequire`.
  */
-const LOADED = `import { createRequire } from 'node:module'
+const LOADED = `import nodeModule from 'node:module'
 
 if (Number.parseInt(process.versions.node) < 22) {
   try {
-    createRequire(import.meta.url)('./library.cjs')
+    nodeModule.createRequire(import.meta.url)('./library.cjs')
   } catch (error) {
     if (error.code === 'ADDON_NOT_LOADED') throw error
   }

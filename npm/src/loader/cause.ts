@@ -40,7 +40,7 @@ function ofAbsence({ home, names }: Search): Cause {
       why: 'A bundler has taken the library into another file, and a native addon cannot be part of a bundle.',
       remedies: [
         LINE_OF_BUNDLERS,
-        `or lay the addon beside the program: provider-auth.${names[0]}.node, of the package provider-auth-${names[0]}`,
+        `lay the addon beside the program: provider-auth.${names[0]}.node, of the package provider-auth-${names[0]}`,
       ],
     }
   const folder = home.folder as string
@@ -99,6 +99,7 @@ function ofFile(tried: Tried, { home }: Search): Cause | undefined {
     remedies: remediesAt(file, kind, home.folder),
   })
   if (why === 'relative') return { why: `${file} is a relative path; a whole one is needed.`, remedies: [] }
+  if (why === 'name') return { why: `${file} does not end with .node, as the name of an addon does.`, remedies: [] }
   if (why === 'cut')
     return again(`${file} is incomplete: its installation was interrupted (${tried.bytes?.join(' of ')} bytes).`)
   if (why === 'version')
@@ -211,7 +212,7 @@ function wrongLibc(file: string, message: string): Cause | undefined {
   const own = libcOf()
   const foreign = {
     gnu: /libc\.musl-|ld-musl-|\blibc\.so: (cannot open|invalid ELF)/,
-    musl: /ld-linux|libc\.so\.6|__\w+_chk: symbol not found|gnu_get_libc_version: symbol/,
+    musl: /ld-linux|libc\.so\.6|libgcc_s|__\w+_chk: symbol not found|gnu_get_libc_version: symbol/,
   }
   if (own === undefined || !foreign[own].test(message)) return undefined
   const names = { gnu: 'glibc', musl: 'musl' }
@@ -232,7 +233,7 @@ function notExecutable(file: string, message: string): Cause {
     why: `${file} lies on ${mount}, which is mounted with noexec: no code there may run.`,
     remedies: [
       `install where code may run; or: mount -o remount,exec ${mount}`,
-      `or copy the file elsewhere, and set ${VARIABLE} to where it is`,
+      `copy the file elsewhere, and set ${VARIABLE} to where it is`,
     ],
   }
 }

@@ -41,6 +41,8 @@ function reasonOf({ why, file, place, bytes, version, error }: Tried): string {
       return place === VARIABLE ? `there is no file ${file}` : file === place ? 'not there' : 'not installed'
     case 'relative':
       return `${file} is a relative path`
+    case 'name':
+      return `${file} does not end with .node`
     case 'cut':
       return `${file} has ${bytes?.[0]} of its ${bytes?.[1]} bytes`
     case 'version':

@@ -5,6 +5,7 @@
 import { realpathSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, isAbsolute, join } from 'node:path'
+import { inspect } from './binary.js'
 import { notLoaded } from './fault.js'
 import { findHome, type Home, manifestIn } from './home.js'
 import { platformNames } from './platform.js'
@@ -117,7 +118,7 @@ function stateOf(path: string): number | 'absent' | { error: unknown } {
 
 /**
  * Loads a file. A package tells its size, since an installation that was interrupted leaves a part of it, and to load
- * that can end the process.
+ * that can end the process; where none tells it, the file itself may.
  */
 function load(
   file: string,
@@ -129,6 +130,10 @@ function load(
   if (typeof size === 'object') return { why: 'failed', error: size.error }
   if (typeof bytes === 'number' && size !== bytes) return { why: 'cut', bytes: [size === 'absent' ? 0 : size, bytes] }
   if (size === 'absent') return { why: 'absent' }
+  // Node runs what has another name as JavaScript.
+  if (!file.endsWith('.node')) return { why: 'name' }
+  if (bytes === undefined && inspect(file)?.isCut === true)
+    return { why: 'failed', error: new Error('it is incomplete') }
   try {
     const addon: Exports & { addonVersion?: () => unknown } = createRequire(file)(file)
     const its = addon.addonVersion?.()

@@ -1,6 +1,6 @@
 /** What to type to have the package installed again, by whatever has installed it. */
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join, sep } from 'node:path'
+import { basename, dirname, join, sep } from 'node:path'
 
 /** What a fault needs: its packages installed too, or everything anew. */
 export type Kind = 'optional' | 'anew'
@@ -33,6 +33,14 @@ const LOCKFILES: readonly (readonly [file: string, manager: string])[] = [
 
 /** Returns one command for each package manager, the one that has installed this package first. */
 export function installing(kind: Kind, folder: string | undefined): string[] {
+  const commands = commandsOf(kind, folder)
+  // Neither of its two shells knows `rm`, and each knows another word.
+  return process.platform === 'win32' ? commands.map((one) => one.replace(DELETION, 'delete $1, then: ')) : commands
+}
+
+const DELETION = /^rm -rf (.+?)(?: &&|, and) /
+
+function commandsOf(kind: Kind, folder: string | undefined): string[] {
   const own = folder === undefined ? undefined : ownWay(folder)
   if (own?.command !== undefined) return [own.command]
   const first = own?.manager ?? calledBy()
@@ -54,9 +62,14 @@ function ownWay(folder: string): { manager?: string; yarn?: typeof YARN_2; comma
   const manager = LOCKFILES.find(([file]) => existsSync(join(project, file)))?.[1]
   if (manager === 'yarn' && isYarn2(project)) return { manager, yarn: YARN_2 }
   if (manager !== undefined) return { manager }
-  return at > 0 && !existsSync(join(project, 'package.json'))
-    ? { command: 'npm install --global --include=optional provider-auth' }
-    : undefined
+  return at > 0 && isGlobal(project) ? { command: 'npm install --global --include=optional provider-auth' } : undefined
+}
+
+/** Whether npm keeps packages there that belong to no project. */
+function isGlobal(project: string): boolean {
+  return (
+    basename(project) === (process.platform === 'win32' ? 'npm' : 'lib') && !existsSync(join(project, 'package.json'))
+  )
 }
 
 function isYarn2(project: string): boolean {

@@ -8,8 +8,8 @@ export const VARIABLE = 'NAPI_RS_NATIVE_LIBRARY_PATH'
 export interface Tried {
   /** A file, or the name of a package. */
   readonly place: string
-  /** `relative`: a path that would depend on the current folder. */
-  readonly why: 'absent' | 'relative' | 'cut' | 'version' | 'failed'
+  /** `relative`: a path that would depend on the current folder. `name`: one that does not end with `.node`. */
+  readonly why: 'absent' | 'relative' | 'name' | 'cut' | 'version' | 'failed'
   /** The file that should be the addon. */
   readonly file?: string
   /** With `failed`. */
