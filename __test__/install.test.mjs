@@ -114,7 +114,7 @@ before(async () => {
   for (const name of ['sh', 'env', 'rm', 'sed', 'dirname', 'basename', 'uname', 'readlink', 'cat'])
     symlinkSync(pathOf(name), join(bin, name))
   writeFileSync(join(sandbox.env.HOME, '.npmrc'), `${registry.npmrc}update-notifier=false\naudit=false\nfund=false\n`)
-  const { main, platforms } = await pack(join(sandbox.dir, 'packed'), { addons: addons() })
+  const { main, platforms } = await pack(join(sandbox.dir, 'packed'), { addons: addons(), hasNotices: false })
   assert.equal(platforms.length, PLATFORMS.length)
   await eachAtOnce([...platforms, main], async (file) => {
     const { ok, output } = await registry.publish(file)
@@ -154,6 +154,31 @@ describe('a project', { skip, concurrency: AT_ONCE }, () => {
       projects[name] = project
     })
   }
+})
+
+/** Until the package is on npm; the registry is not asked for anything. */
+describe('the file with all in it', { skip, concurrency: AT_ONCE }, () => {
+  let file
+  before(async () => {
+    const own = { [addonName()]: addons()[addonName()] }
+    const { whole } = await pack(join(sandbox.dir, 'whole'), { addons: own, hasWhole: true, hasNotices: false })
+    ;[file] = whole
+  })
+  for (const [name, again] of [
+    ['npm', 'npm ci'],
+    // With --frozen-lockfile it finds no file in a lockfile of its own making.
+    ['yarn 1', 'yarn install'],
+    ['yarn 4', 'yarn install --immutable'],
+  ])
+    test(`is installed by ${name}, and once more from the lockfile`, async () => {
+      const project = projectOf(name)
+      const id = name.startsWith('yarn') ? `provider-auth@file:${file}` : file
+      await succeeds(project, MANAGERS[name].install.replace('provider-auth', `'${id}'`))
+      await works(project)
+      await succeeds(project, `rm -rf node_modules && ${again}`)
+      await works(project)
+      assert.deepEqual(locked(project, MANAGERS[name].lockfile), [])
+    })
 })
 
 /** What the fault proposes first is done by the letter. */

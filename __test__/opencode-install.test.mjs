@@ -33,7 +33,7 @@ let packed
 let registryIsUp = true
 
 before(async () => {
-  packed = await pack(join(sandbox.dir, 'packed'), { addons: lighterAddon() })
+  packed = await pack(join(sandbox.dir, 'packed'), { addons: lighterAddon(), hasNotices: false })
   const { code, stderr } = await sandbox.run(`await auth.addApiKey({ provider: 'pool', apiKey: '${KEY}' })`)
   assert.equal(code, 0, stderr)
 })

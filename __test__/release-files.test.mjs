@@ -1,10 +1,12 @@
 /** What lies beside a release's tarballs, the order in which they are published, and what may be in no addon. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { noticesOfCrates } from '../scripts/lib/notices.mjs'
 import { machinePaths, writeChecksums, wrongChecksums } from '../scripts/lib/release/artifacts.mjs'
 import { publish, tarballs } from '../scripts/lib/release/publish.mjs'
 import { releaseEnvironment } from '../scripts/lib/rust-flags.mjs'
@@ -61,7 +63,7 @@ test('the platforms are published before the package that names them', async () 
     'provider-auth-win32-x64-msvc-1.2.3.tgz',
     'provider-auth-darwin-arm64-1.2.3.tgz',
   ]
-  for (const name of names) write(name, '')
+  for (const name of [...names, 'provider-auth-for-darwin-arm64-1.2.3.tgz']) write(name, '')
   assert.deepEqual(
     tarballs(scratch).map((file) => basename(file)),
     [names[2], names[1], names[0]],
@@ -69,6 +71,25 @@ test('the platforms are published before the package that names them', async () 
   // Neither on this machine, nor in a workflow of a branch.
   for (const env of [{}, { GITHUB_ACTIONS: 'true', GITHUB_REF_TYPE: 'branch' }])
     assert.match((await publish(scratch, { env })).output, /only the release workflow publishes, for a tag/)
+})
+
+test('a package that does not say where its sources are is not published', async () => {
+  const folder = mkdtempSync(join(scratch, 'unnamed-'))
+  mkdirSync(join(folder, 'package'))
+  writeFileSync(join(folder, 'package/package.json'), '{ "name": "provider-auth", "version": "0.0.0-none" }')
+  execFileSync('tar', ['-czf', 'provider-auth-0.0.0.tgz', 'package'], { cwd: folder })
+  const { ok, output } = await publish(folder, { env: { GITHUB_ACTIONS: 'true', GITHUB_REF_TYPE: 'tag' } })
+  assert.ok(!ok)
+  assert.match(output, /provider-auth-0\.0\.0\.tgz does not say where its sources are/)
+})
+
+test('the licences of all crates of an addon come with it', () => {
+  const text = noticesOfCrates('x86_64-unknown-linux-gnu')
+  for (const crate of ['ring', 'tokio', 'napi', 'aes-gcm', 'reqwest'])
+    assert.match(text, new RegExp(`^${crate} \\d[\\w.+-]* \\(.+\\)$`, 'm'), crate)
+  // For tests alone, and for other systems.
+  assert.doesNotMatch(text, /^(tempfile|windows-sys|provider-auth-vault) /m)
+  assert.match(text, /Permission is hereby granted/)
 })
 
 test('a release build names no folder of its machine, and keeps the flags that it is given', () => {

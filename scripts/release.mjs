@@ -124,7 +124,7 @@ async function packAll() {
   const addons = options.addons === undefined ? {} : addonsBelow(resolve(options.addons))
   rmSync(out, { recursive: true, force: true })
   mkdirSync(out, { recursive: true })
-  const { platforms } = await pack(out, { addons })
+  const { platforms } = await pack(out, { addons, hasWhole: true })
   console.log(`   ${platforms.length} of ${napi.targets.length} platforms`)
   if (platforms.length === 0 || (options.all && platforms.length < napi.targets.length))
     return told([`addons of ${napi.targets.length - platforms.length} platforms are missing`])

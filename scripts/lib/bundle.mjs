@@ -1,9 +1,10 @@
 // Bundles the command, with the packages that it uses, into npm/dist/cli, so that installing the package installs no other. esbuild, since it
 // runs what is loaded lazily only then, lists what went in, and is one program without dependencies.
 
-import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { OLDEST_NODE, ownFacts } from './bundle-parts.mjs'
+import { noticesOfPackages } from './notices.mjs'
 import { root } from './steps.mjs'
 
 const FOLDER = 'npm/dist/cli'
@@ -52,7 +53,7 @@ export async function bundleCommand() {
   parts.push(await bundle('commands', { contents: loading(others), resolveDir: join(root, 'cli/src') }, () => {}))
   writeFileSync(join(root, FOLDER, 'package.json'), '{ "type": "commonjs" }\n')
   chmodSync(join(root, FOLDER, 'main.js'), 0o755)
-  writeFileSync(join(root, 'THIRD-PARTY-NOTICES'), notices(bundledPackages(parts)))
+  writeFileSync(join(root, 'THIRD-PARTY-NOTICES'), noticesOfPackages(bundledPackages(parts), LICENCES))
 }
 
 /** Of commander, which could start programs, nothing does. */
@@ -93,17 +94,4 @@ function bundledPackages(parts) {
   const files = parts.flatMap(({ inputs }) => Object.keys(inputs))
   const folders = files.map((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0])
   return [...new Set(folders.filter(Boolean))].sort()
-}
-
-function notices(folders) {
-  const texts = folders.map((folder) => {
-    const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
-    if (!LICENCES.includes(license))
-      throw new Error(`${name} has the licence ${license}, which is not one of those that may be bundled`)
-    const file = readdirSync(join(root, folder)).find((entry) => /^licen[cs]e/i.test(entry))
-    if (file === undefined) throw new Error(`${name} comes without the text of its licence`)
-    return `${name} ${version} (${license})\n\n${readFileSync(join(root, folder, file), 'utf8').trim()}\n`
-  })
-  const line = '─'.repeat(78)
-  return `The provider-auth command contains these packages.\n\n${texts.map((text) => `${line}\n${text}`).join('\n')}`
 }

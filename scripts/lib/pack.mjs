@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -17,6 +18,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { NapiCli } from '@napi-rs/cli'
+import { addonName } from './build.mjs'
+import { noticesOfCrates } from './notices.mjs'
 import { root, run } from './steps.mjs'
 
 /** What npm packs whatever `files` says. */
@@ -24,11 +27,12 @@ const ALWAYS = ['README.md', 'LICENSE']
 
 /**
  * Packs the built tree into `folder`: the package, and the platforms whose addon lies in the root, or is named by `addons`
- * (file name to file). With `isMainOnly`, no platform.
+ * (file name to file). With `isMainOnly`, no platform. With `hasWhole`, also one package per platform that has all in it, to be
+ * installed from its file. Without `hasNotices`, cargo is not asked for the licences of the crates.
  *
- * Returns `{ main, platforms }`, the files that `npm publish` takes, the platforms first.
+ * Returns `{ main, platforms }`, the files that `npm publish` takes, the platforms first, and `whole`, those for people.
  */
-export async function pack(folder, { addons = {}, isMainOnly = false } = {}) {
+export async function pack(folder, { addons = {}, isMainOnly = false, hasWhole = false, hasNotices = true } = {}) {
   const stage = mkdtempSync(join(tmpdir(), 'provider-auth-pack-'))
   try {
     const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -36,7 +40,8 @@ export async function pack(folder, { addons = {}, isMainOnly = false } = {}) {
       cpSync(join(root, name), join(stage, name), { recursive: true })
     }
     // Installing it needs neither, and no script would run: OpenCode installs without scripts.
-    const { scripts, devDependencies, overrides, napi, ...published } = manifest
+    const { scripts, devDependencies, overrides, napi, ...its } = manifest
+    const published = { ...its, ...repository() }
     const write = (more) =>
       writeFileSync(join(stage, 'package.json'), JSON.stringify({ ...published, ...more }, null, 2))
     // The platforms are made from `napi`, which says nothing to who installs the package.
@@ -47,14 +52,24 @@ export async function pack(folder, { addons = {}, isMainOnly = false } = {}) {
     write({ optionalDependencies })
     mkdirSync(folder, { recursive: true })
     const packed = []
+    const whole = []
     for (const platform of isMainOnly ? [] : platforms) {
       const addon = addons[platform.main] ?? join(root, platform.main)
       if (!existsSync(addon)) continue
       copyFileSync(addon, join(platform.folder, platform.main))
-      guardLoading(platform)
+      describe(platform, hasNotices, napi)
       packed.push(await npmPack(platform.folder, folder))
+      if (!hasWhole) continue
+      const { os, cpu, libc } = platform
+      write({ os, cpu, libc, files: [...manifest.files, platform.main] })
+      copyFileSync(addon, join(stage, platform.main))
+      const file = join(folder, `provider-auth-for-${platform.main.split('.')[1]}-${manifest.version}.tgz`)
+      renameSync(await npmPack(stage, folder), file)
+      rmSync(join(stage, platform.main))
+      write({ optionalDependencies })
+      whole.push(file)
     }
-    return { platforms: packed, main: await npmPack(stage, folder) }
+    return { platforms: packed, whole, main: await npmPack(stage, folder) }
   } finally {
     rmSync(stage, { recursive: true, force: true })
   }
@@ -65,6 +80,29 @@ async function platformFolders(stage) {
   await new NapiCli().createNpmDirs({ cwd: stage, npmDir: 'platforms' })
   const folders = readdirSync(join(stage, 'platforms')).map((name) => join(stage, 'platforms', name))
   return folders.map((folder) => ({ folder, ...JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) }))
+}
+
+/** Says where the sources are, which npm compares with the statement of provenance; in a workflow, GitHub knows. */
+function repository({ GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = process.env) {
+  return server && name ? { repository: { type: 'git', url: `git+${server}/${name}.git` } } : {}
+}
+
+/** Says what a platform's package is, under which licences, and how large its addon. */
+function describe(platform, hasNotices, { targets }) {
+  const { folder, name, main } = platform
+  copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
+  writeFileSync(
+    join(folder, 'README.md'),
+    `# ${name}\n\nThe native addon of provider-auth for ${name.slice('provider-auth-'.length)}. Installing \`provider-auth\` installs it, ` +
+      'where it fits; it does nothing by itself.\n',
+  )
+  const files = ['LICENSE']
+  if (hasNotices) {
+    files.push('THIRD-PARTY-NOTICES')
+    const target = targets.find((one) => addonName(one) === main)
+    writeFileSync(join(folder, 'THIRD-PARTY-NOTICES'), noticesOfCrates(target))
+  }
+  guardLoading({ ...platform, ...repository(), files: [...platform.files, ...files] })
 }
 
 /**

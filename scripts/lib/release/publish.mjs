@@ -8,10 +8,13 @@ import { startRegistry } from '../../../__test__/support/registry.mjs'
 import { removeFolder } from '../../../__test__/support/remove-folder.mjs'
 import { run } from '../steps.mjs'
 
-/** Returns the tarballs of a folder in the order in which they are published: what the package names is there before it. */
+/**
+ * Returns the tarballs of a folder in the order in which they are published: what the package names is there before it. Those
+ * with all in them, for people without a registry, are not.
+ */
 export function tarballs(folder) {
   const names = readdirSync(folder)
-    .filter((name) => name.endsWith('.tgz'))
+    .filter((name) => name.endsWith('.tgz') && !name.startsWith('provider-auth-for-'))
     .sort()
   const isMain = (name) => /^provider-auth-\d/.test(name)
   const main = names.filter(isMain)
@@ -52,7 +55,10 @@ export async function publish(folder, { env = process.env } = {}) {
     return { ok: false, output: 'only the release workflow publishes, for a tag; `dry-run` tries it here\n' }
   for (const file of tarballs(folder)) {
     const manifest = execFileSync('tar', ['-xzOf', file, 'package/package.json'], { encoding: 'utf8' })
-    const { name, version } = JSON.parse(manifest)
+    const { name, version, repository } = JSON.parse(manifest)
+    // npm compares it with the statement of provenance, and refuses a package without.
+    if (repository === undefined)
+      return { ok: false, output: `${file} does not say where its sources are: pack it in the workflow\n` }
     const there = await run('npm', ['view', `${name}@${version}`, 'version'], { show: 'nothing' })
     if (there.ok && there.output.includes(version)) continue
     const published = await run('npm', ['publish', file, '--provenance', '--access', 'public'], { name: 'npm publish' })
