@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { boundItemOf } from '../npm/build/bound.js'
 import { boundItems } from '../npm/build/facts.js'
+import { saidIn } from '../npm/build/said.js'
 import { chat, openDesk } from './support/desk.mjs'
 import { until } from './support/until.mjs'
 import { throttle } from './support/upstream.mjs'
@@ -97,7 +98,10 @@ test('a_pool_of_one_says_what_was_met', async () => {
 
 /* What binds, by provider: see crates/broker/src/providers/bound.rs. */
 
-const itemOf = (provider, url, body) => boundItemOf({ url, text: JSON.stringify(body) }, boundItems(provider))
+const itemOf = (provider, url, body) => {
+  const { fields, paths } = boundItems(provider)
+  return boundItemOf(url, saidIn(JSON.stringify(body), fields), paths)
+}
 const api = 'https://api.example/v1/x'
 
 for (const [provider, what, body, expected] of [

@@ -15,7 +15,7 @@ import type {
 } from '../../index.js'
 import { addon, type Rotation } from './addon.js'
 import { boundItemOf } from './bound.js'
-import { type Call, cacheTtlOf, type FetchInput, modelOf, readCall, sessionOf } from './call.js'
+import { type Call, type FetchInput, modelOf, readCall, sessionOf } from './call.js'
 import { boundItems, headerRules, OBSERVED_HEADERS, streamKind } from './facts.js'
 import { failureOf } from './failure.js'
 import { observed } from './headers.js'
@@ -26,6 +26,7 @@ import { bare, read } from './own.js'
 import { failsIntegrity, isMisuse, send } from './redirect.js'
 import { headersFor, reportResponse } from './requests.js'
 import { discard, exhaustedResponse, readErrorText, retryHeaders, withHeaders } from './response.js'
+import { type Said, saidIn } from './said.js'
 import { isEventStream, type Late, peek } from './sse.js'
 import { callerOf, from, ofOurs, traced } from './stack.js'
 import { abortable, rest } from './wait.js'
@@ -75,7 +76,15 @@ export function createAuthFetch(
     const fetch = given ?? globalThis.fetch
     const call = await readCall(input, init, maxReplayBytes)
     const { signal } = call
-    const ask = authRequest(call, pool, choose(model, modelOf, call, init), choose(session, sessionOf, call, init))
+    const { fields, paths } = boundItems(pool.provider)
+    const said = saidIn(call.text, fields)
+    const asked = {
+      model: choose(model, modelOf, call, said, init),
+      session: choose(session, sessionOf, call, said, init),
+      cacheTtl: said.cacheTtl,
+      boundBy: boundItemOf(call.url, said, paths),
+    }
+    const ask = authRequest(call, pool, asked)
     if (onTrace !== undefined) ask.explain = true
     for (let last: Outcome | undefined; ; ) {
       let auth: AuthHeaders
@@ -224,11 +233,12 @@ type Choice = AuthFetchOptions['model']
 
 function choose(
   choice: Choice,
-  fallback: (call: Call) => string | undefined,
+  fallback: (call: Call, said: Said) => string | undefined,
   call: Call,
+  said: Said,
   init: RequestInit | undefined,
 ): string | undefined {
-  if (choice === undefined) return fallback(call)
+  if (choice === undefined) return fallback(call, said)
   return typeof choice === 'string' ? choice : choice(new URL(call.url), init)
 }
 
@@ -247,14 +257,14 @@ function poolOf(options: AuthFetchOptions): Pool {
   )
 }
 
-function authRequest(call: Call, pool: Pool, model: string | undefined, session: string | undefined): AuthRequest {
+type Asked = { readonly [Name in 'model' | 'session' | 'cacheTtl' | 'boundBy']: string | undefined }
+
+function authRequest(call: Call, pool: Pool, asked: Asked): AuthRequest {
   const request = bare<AuthRequest>(pool, { url: call.url })
-  if (model !== undefined) request.model = model
-  if (session !== undefined) request.session = session
-  const cacheTtl = cacheTtlOf(call)
-  if (cacheTtl !== undefined) request.cacheTtl = cacheTtl
+  for (const name of ['model', 'session', 'cacheTtl', 'boundBy'] as const) {
+    const value = asked[name]
+    if (value !== undefined) request[name] = value
+  }
   if (call.signal !== undefined) request.signal = call.signal
-  const item = boundItemOf(call, boundItems(pool.provider))
-  if (item !== undefined) request.boundBy = item
   return Object.assign(request, call.overrides)
 }

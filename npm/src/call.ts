@@ -9,6 +9,7 @@ import { SESSION_HEADERS } from './facts.js'
 import { type HeaderMap, readHeaders } from './headers.js'
 import { checkOptions } from './library.js'
 import { bare, has, read } from './own.js'
+import type { Said } from './said.js'
 
 export type FetchInput = string | URL | Request
 
@@ -79,22 +80,10 @@ const OVERRIDES = ['session', 'account', 'model'] as const
 /**
  * Returns what names the conversation: a host's session header, else the body's `prompt_cache_key`.
  */
-export function sessionOf(call: Call): string | undefined {
-  for (const name of SESSION_HEADERS) if (call.headers[name]) return call.headers[name]
-  return call.text === undefined ? undefined : readField(call.text, 'prompt_cache_key')
+export function sessionOf({ headers }: Call, said: Said): string | undefined {
+  for (const name of SESSION_HEADERS) if (headers[name]) return headers[name]
+  return said.session
 }
-
-/**
- * Returns the life of the prompt cache that a body asks for. Of several the first counts: providers
- * want the longest first.
- */
-export function cacheTtlOf({ text }: Call): string | undefined {
-  if (text === undefined || !text.includes('"cache_control"')) return undefined
-  return /"ttl"\s*:\s*"(\w+)"/.exec(text)?.[1]
-}
-
-/** How SDKs begin a body. A conversation can be megabytes, and this spares parsing it. */
-const LEADING_MODEL = '{"model":"'
 
 /**
  * What comes before a model in a path: `/v1beta/models/<id>:generateContent`,
@@ -103,18 +92,11 @@ const LEADING_MODEL = '{"model":"'
 const MODEL_IN_PATH = /^[^?#]*?\/(?:models|tunedModels|model|deployments|engines)\/([^/:?#]+)/
 
 /** Returns the model that a body names, as JSON or in a form, else the one in the path. */
-export function modelOf({ text, url, payload, headers }: Call): string | undefined {
-  const inJson = text === undefined ? undefined : (leadingModel(text) ?? readField(text, 'model'))
-  const named = inJson ?? fieldOf(payload.body, headers, 'model')
+export function modelOf({ url, payload, headers }: Call, said: Said): string | undefined {
+  const named = said.model ?? fieldOf(payload.body, headers, 'model')
   if (named !== undefined && named !== '') return named
   const inPath = MODEL_IN_PATH.exec(url)?.[1]
   return inPath === undefined ? undefined : decode(inPath)
-}
-
-function leadingModel(text: string): string | undefined {
-  if (!text.startsWith(LEADING_MODEL)) return undefined
-  const model = text.slice(LEADING_MODEL.length, text.indexOf('"', LEADING_MODEL.length))
-  return model.includes('\\') ? undefined : model
 }
 
 /** What the first argument of a call says, each part of it read once. */
@@ -238,20 +220,6 @@ function takeOverrides(headers: HeaderMap, given: Overrides | undefined): Overri
     delete headers[header]
   }
   return overrides
-}
-
-/**
- * Returns a string field of a JSON object. The text is only parsed when the name is somewhere in
- * it.
- */
-function readField(text: string, name: string): string | undefined {
-  if (!text.includes(`"${name}"`)) return undefined
-  try {
-    const value: unknown = read(JSON.parse(text) as Record<string, unknown>, name)
-    return typeof value === 'string' ? value : undefined
-  } catch {
-    return undefined
-  }
 }
 
 function decode(text: string): string {

@@ -11,18 +11,33 @@ export const OBSERVED_HEADERS: readonly string[] = Object.freeze(addon.observedH
 /** Headers by which hosts name a conversation, the most trusted first. */
 export const SESSION_HEADERS: readonly string[] = addon.sessionHeaders()
 
-const bound = new Map<string, BoundItems>()
+/** Fields that bind a request to an account, each with how its value begins; empty for any value. */
+export type BoundFields = ReadonlyMap<string, readonly string[]>
+
+interface Bound {
+  readonly fields: BoundFields
+  readonly paths: BoundItems['paths']
+}
+
+const bound = new Map<string, Bound>()
 const rules = new Map<string, HeaderRules>()
 const streams = new Map<string, StreamKind>()
 
-const NO_ITEMS: BoundItems = { fields: [], paths: [] }
+const NO_ITEMS: Bound = { fields: new Map(), paths: [] }
 const NO_RULES: HeaderRules = { appended: [], defaulted: [] }
 
 /**
  * Returns what binds a provider's requests to an account; nothing for a provider that is not known.
  */
-export function boundItems(provider: string): BoundItems {
-  return known(bound, provider, addon.boundItems) ?? NO_ITEMS
+export function boundItems(provider: string): Bound {
+  const ask = (): Bound | null => {
+    const items = addon.boundItems(provider)
+    if (items === null) return null
+    const fields = new Map<string, string[]>()
+    for (const [name, beginning] of items.fields) fields.set(name, [...(fields.get(name) ?? []), beginning])
+    return { fields, paths: items.paths }
+  }
+  return known(bound, provider, ask) ?? NO_ITEMS
 }
 
 /**

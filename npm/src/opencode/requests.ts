@@ -50,8 +50,10 @@ export function createFetch({ library, pool, signIn, failsAtRest, signedOut, fin
     try {
       // Late, since it needs the addon: `refusing` works without.
       const { modelOf, readCall, sessionOf } = await import('../call.js')
+      const { saidIn } = await import('../said.js')
       const call = await readCall(input, init, 0)
-      const [model, session] = [modelOf(call), sessionOf(call)]
+      const said = saidIn(call.text, new Map())
+      const [model, session] = [modelOf(call, said), sessionOf(call, said)]
       const more = { ...(model !== undefined && { model }), ...(session !== undefined && { session }) }
       return await library.explain({ ...which, ...withAccount(account), ...more, url: call.url, rotation })
     } catch {
