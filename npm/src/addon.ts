@@ -145,6 +145,14 @@ export interface Addon {
 
 export const addon = loadAddon() as unknown as Addon
 
+/** What is done before the addon closes. */
+export const beforeClose = new Set<() => void>()
+
+function close(): void {
+  for (const run of beforeClose) run()
+  addon.close()
+}
+
 // A refresh token that the server has replaced must reach the disk, even when the process is ended
 // meanwhile. One listener for all copies of this module: some programs load their modules many times.
 const CLOSINGS = Symbol.for('provider-auth.closings')
@@ -153,12 +161,12 @@ if (shared[CLOSINGS] === undefined) {
   const closings = new Set<() => void>()
   shared[CLOSINGS] = closings
   process.once('exit', () => {
-    for (const close of closings) close()
+    for (const closing of closings) closing()
   })
 }
-shared[CLOSINGS].add(addon.close)
+shared[CLOSINGS].add(close)
 // Deno.exit, and in Deno an error that nothing catches, end the process without the event above. Where a program catches the
 // error, this is a short wait.
 if ('Deno' in globalThis)
   for (const type of ['unload', 'error', 'unhandledrejection'])
-    (globalThis as unknown as EventTarget).addEventListener(type, () => addon.close())
+    (globalThis as unknown as EventTarget).addEventListener(type, close)

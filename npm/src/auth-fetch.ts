@@ -10,7 +10,6 @@ import type {
   AuthHeaders,
   AuthRequest,
   ResponseReport,
-  Trace,
   Verdict,
 } from '../../index.js'
 import { addon, type Rotation } from './addon.js'
@@ -23,12 +22,13 @@ import { look, mayBeError } from './json.js'
 import { REPLAY_BYTES } from './limits.js'
 import { checkFetchOptions } from './options.js'
 import { bare, read } from './own.js'
-import { failsIntegrity, isMisuse, send } from './redirect.js'
+import { failsIntegrity, follow, isMisuse, isRedirect, send } from './redirect.js'
 import { headersFor, reportResponse } from './requests.js'
 import { discard, exhaustedResponse, readErrorText, retryHeaders, withHeaders } from './response.js'
 import { type Said, saidIn } from './said.js'
+import { reportSoon } from './served.js'
 import { isEventStream, type Late, peek } from './sse.js'
-import { callerOf, from, ofOurs, traced } from './stack.js'
+import { callerOf, from, ofOurs } from './stack.js'
 import { abortable, rest } from './wait.js'
 
 type Fetch = typeof globalThis.fetch
@@ -37,10 +37,14 @@ const OBSERVED: ReadonlySet<string> = new Set(OBSERVED_HEADERS)
 
 type Instruction = Pick<Verdict, 'action' | 'delayMs' | 'retryAt' | 'final'>
 
-/** How an attempt ended: what to tell the broker, and what the caller would get. */
+/** How an attempt ended. */
 interface Outcome {
-  readonly report: ResponseReport
+  readonly attempt: string
+  /** What the caller would get. */
   readonly response: Response | undefined
+  /** What the response says of an error. */
+  readonly body: string | undefined
+  readonly failure: ResponseReport['failure']
   /** What `fetch` threw, when no response came. */
   readonly error: unknown
   /** What the caller gets whatever the verdict: the answer of another origin. */
@@ -72,95 +76,138 @@ export function createAuthFetch(
   const peekStream = read(options, 'peekStream') ?? true
   const pool = poolOf(options)
 
-  return traced(async function authFetch(input: FetchInput, init?: AuthFetchInit) {
-    const fetch = given ?? globalThis.fetch
-    const call = await readCall(input, init, maxReplayBytes)
-    const { signal } = call
+  const ways = { fetch: () => given ?? globalThis.fetch, rotation, provider: pool.provider, peekStream, onTrace }
+
+  return function authFetch(input: FetchInput, init?: AuthFetchInit) {
+    let call: ReturnType<typeof readCall>
+    try {
+      call = readCall(input, init, maxReplayBytes)
+      if (!(call instanceof Promise)) return serve(ways, call, askOf(call, init), authFetch)
+    } catch (error) {
+      return Promise.reject(ofOurs(callerOf(authFetch), error))
+    }
+    const caller = callerOf(authFetch)
+    const served = call.then((call) => serve(ways, call, askOf(call, init)))
+    return served.catch((error: unknown) => {
+      throw ofOurs(caller, error)
+    })
+  }
+
+  function askOf(call: Call, init: AuthFetchInit | undefined): AuthRequest {
     const { fields, paths } = boundItems(pool.provider)
     const said = saidIn(call.text, fields)
-    const asked = {
+    const ask = authRequest(call, pool, {
       model: choose(model, modelOf, call, said, init),
       session: choose(session, sessionOf, call, said, init),
       cacheTtl: said.cacheTtl,
       boundBy: boundItemOf(call.url, said, paths),
-    }
-    const ask = authRequest(call, pool, asked)
+    })
     if (onTrace !== undefined) ask.explain = true
-    for (let last: Outcome | undefined; ; ) {
-      let auth: AuthHeaders
-      try {
-        const asked = last === undefined ? ask : bare<AuthRequest>(ask, { retryOf: last.report.attempt })
-        auth = await headersFor(asked, rotation)
-      } catch (error) {
-        signal?.throwIfAborted()
-        // What is wrong with an address that cannot be parsed, `fetch` says itself.
-        if (!URL.canParse(call.url)) return fetch(call.url)
-        return withoutCredential(error as AuthError, last)
-      }
-      const trace = read(auth, 'trace')
-      if (trace !== undefined) tell(onTrace, trace)
-      if (last?.response !== undefined) discard(last.response)
-      const outcome = await tryOnce(fetch, call, auth, pool.provider, peekStream)
-      const verdict = await settle(outcome, signal)
-      const isOver = verdict.action === 'deliver' || outcome.instead !== undefined || !call.payload.replayable
-      if (isOver) return deliver(outcome, verdict)
-      await rest(verdict.delayMs, signal)
-      last = outcome
+    return ask
+  }
+}
+
+/** How the requests of a pool are served. */
+interface Ways {
+  readonly fetch: () => Fetch
+  readonly rotation: Rotation | null
+  readonly provider: string
+  readonly peekStream: boolean
+  readonly onTrace: AuthFetchOptions['onTrace']
+}
+
+/** Serves a call. Errors of the first ask begin where `called` was called, if it is running. */
+async function serve(
+  ways: Ways,
+  call: Call,
+  ask: AuthRequest,
+  called?: (...args: never[]) => unknown,
+): Promise<Response> {
+  const fetch = ways.fetch()
+  let auth: AuthHeaders
+  try {
+    auth = await headersFor(ask, ways.rotation, called)
+  } catch (error) {
+    call.signal?.throwIfAborted()
+    // What is wrong with an address that cannot be parsed, `fetch` says itself.
+    if (!URL.canParse(call.url)) return fetch(call.url)
+    return withoutCredential(error as AuthError, undefined)
+  }
+  for (;;) {
+    tell(ways.onTrace, auth)
+    const outcome = await tryOnce(fetch, call, auth, ways)
+    if (isServed(outcome)) {
+      reportSoon(auth.attempt, outcome.response)
+      return outcome.response
     }
-  }, ofOurs)
+    const verdict = await settle(outcome, call.signal)
+    const isOver = verdict.action === 'deliver' || outcome.instead !== undefined || !call.payload.replayable
+    if (isOver) return deliver(outcome, verdict)
+    await rest(verdict.delayMs, call.signal)
+    try {
+      auth = await headersFor(bare<AuthRequest>(ask, { retryOf: auth.attempt }), ways.rotation)
+    } catch (error) {
+      call.signal?.throwIfAborted()
+      return withoutCredential(error as AuthError, outcome)
+    }
+    if (outcome.response !== undefined) discard(outcome.response)
+  }
 }
 
 /**
  * Makes one request. Rejects only with the reason of an abort, or with what `fetch` says of a call
  * that cannot be sent.
  */
-async function tryOnce(
-  fetch: Fetch,
-  call: Call,
-  auth: AuthHeaders,
-  provider: string,
-  peekStream: boolean,
-): Promise<Outcome> {
+async function tryOnce(fetch: Fetch, call: Call, auth: AuthHeaders, { provider, peekStream }: Ways): Promise<Outcome> {
   const { attempt } = auth
   const rules = headerRules(provider)
-  let sent: Awaited<ReturnType<typeof send>>
+  let response: Response
+  let instead: Outcome['instead']
   try {
-    sent = await send(fetch, call, auth, rules)
+    response = await send(fetch, call, auth, rules)
+    if (isRedirect(call, response)) {
+      const sent = await follow(fetch, call, auth, rules, response)
+      response = sent.response
+      instead = sent.instead
+    }
   } catch (error) {
     call.signal?.throwIfAborted()
     if (isMisuse(call, auth, rules) || failsIntegrity(call, error)) throw error
-    const report = { attempt, failure: failureOf(error) } as const
-    return { report, response: undefined, error, instead: undefined }
+    return { failure: failureOf(error), error, response: undefined, body: undefined, instead: undefined, attempt }
   }
-  const { response, instead } = sent
-  const report = { attempt, status: response.status, headers: observed(response, OBSERVED) }
-  const answered = (report: ResponseReport, response: Response): Outcome => ({
-    report,
+  const answered = (response: Response, body?: string): Outcome => ({
+    attempt,
     response,
-    error: undefined,
+    body,
     instead,
+    failure: undefined,
+    error: undefined,
   })
-  if (instead !== undefined) return answered(report, response)
+  if (instead !== undefined) return answered(response)
   if (response.status >= 400) {
-    const { text: body, response: again } = await readErrorText(response, call.signal)
-    return answered({ ...report, body }, again)
+    const { text, response: again } = await readErrorText(response, call.signal)
+    return answered(again, text)
   }
   const kind = peekStream ? streamKind(provider) : undefined
-  if (kind === undefined) return answered(report, response)
-  const withError = (error: string | undefined): ResponseReport =>
-    error === undefined ? report : { ...report, body: error }
+  if (kind === undefined) return answered(response)
   if (isEventStream(response)) {
-    const peeked = await peek(response, kind, call.signal, latecomers(report, call.signal))
-    if (peeked.broken) return answered({ attempt, failure: 'network' }, peeked.response)
-    return answered(withError(peeked.error), peeked.response)
+    const peeked = await peek(response, kind, call.signal, latecomers(attempt, response, call.signal))
+    if (peeked.broken) return { ...answered(peeked.response), failure: 'network' }
+    return answered(peeked.response, peeked.error)
   }
-  if (!mayBeError(response)) return answered(report, response)
+  if (!mayBeError(response)) return answered(response)
   const looked = await look(response, call.signal)
-  return answered(withError(looked.error), looked.response)
+  return answered(looked.response, looked.error)
+}
+
+/** Tells whether this is a good answer as far as anybody can tell. */
+function isServed(outcome: Outcome): outcome is Outcome & { response: Response } {
+  const { response, body, failure, instead } = outcome
+  return response?.ok === true && body === undefined && failure === undefined && instead === undefined
 }
 
 /** Reports what befalls a stream after its first output, for the next request to know. */
-function latecomers(report: ResponseReport, signal: AbortSignal | undefined): Late {
+function latecomers(attempt: string, response: Response, signal: AbortSignal | undefined): Late {
   const tell = async (late: ResponseReport): Promise<void> => {
     if (signal?.aborted === true) return
     try {
@@ -170,20 +217,27 @@ function latecomers(report: ResponseReport, signal: AbortSignal | undefined): La
     }
   }
   return {
-    onBreak: () => void tell({ attempt: report.attempt, failure: 'stream' }),
-    onError: (body) => tell({ ...report, body, failure: 'stream' }),
+    onBreak: () => void tell({ attempt, failure: 'stream' }),
+    onError: (body) => tell({ ...reportOf(attempt, response), body, failure: 'stream' }),
   }
+}
+
+function reportOf(attempt: string, response: Response): ResponseReport {
+  return { attempt, status: response.status, headers: observed(response, OBSERVED) }
 }
 
 /**
  * Reports, and returns what to do. When the broker itself fails, a response that is in hand is
  * still the caller's.
  */
-async function settle({ report, response }: Outcome, signal: AbortSignal | undefined): Promise<Instruction> {
+async function settle(
+  { attempt, response, body, failure }: Outcome,
+  signal: AbortSignal | undefined,
+): Promise<Instruction> {
+  const bare = response === undefined || failure !== undefined ? { attempt, failure } : reportOf(attempt, response)
+  const report = (body === undefined ? bare : { ...bare, body }) as ResponseReport
   try {
-    const verdict = reportResponse(report)
-    // The report of a success settles at once: nothing to watch the signal for.
-    return await (response?.ok === true ? verdict : abortable(verdict, signal))
+    return await abortable(reportResponse(report), signal)
   } catch {
     signal?.throwIfAborted()
     return { action: 'deliver', delayMs: 0 }
@@ -222,10 +276,11 @@ function withoutCredential(error: AuthError, last: Outcome | undefined): Respons
 /** What the SDKs of OpenAI and Anthropic heed. */
 const NO_MORE_TRIES = { 'x-should-retry': 'false' } as const
 
-/** A listener that throws does not end the call. */
-function tell(onTrace: AuthFetchOptions['onTrace'], trace: Trace): void {
+/** Tells how the account was chosen. A listener that throws does not end the call. */
+function tell(onTrace: AuthFetchOptions['onTrace'], auth: AuthHeaders): void {
+  const trace = onTrace === undefined ? undefined : read(auth, 'trace')
   try {
-    onTrace?.(trace)
+    if (trace !== undefined) onTrace?.(trace)
   } catch {}
 }
 

@@ -38,44 +38,49 @@ export interface Call {
 }
 
 /**
- * Reads a call. Rejects with the reason of an abort, and as `fetch` does with a body that was read
- * already.
+ * Reads a call, at once where its body needs no waiting. Throws or rejects with the reason of an
+ * abort, and as `fetch` does with a body that was read already.
  */
-export async function readCall(
+export function readCall(
   input: FetchInput,
   options: AuthFetchInit | undefined,
   replayLimit: number,
-): Promise<Call> {
+): Call | Promise<Call> {
   // `fetch(url, request)` is legal: the Request's fields are getters and would not survive a
   // spread.
   if (isRequest(options)) return readCall(new Request(input, options), undefined, replayLimit)
   const { url, fields, body: own, carrier } = isRequest(input) ? readRequest(input) : readAddress(input)
-  const { providerAuth, ...given } = readInit(options)
-  const init: RequestInit = bare<RequestInit>(fields, given)
+  const given = readInit(options)
+  const { providerAuth } = given
+  if (providerAuth !== undefined) delete given.providerAuth
+  const init: RequestInit = fields === undefined ? given : bare<RequestInit>(fields, given)
   const signal = init.signal ?? undefined
-  signal?.throwIfAborted()
-  const body = init.body ?? own
-  const payload = isStream(body) ? await readPayload(body, replayLimit, signal) : { body, replayable: true }
   signal?.throwIfAborted()
   const headers = readHeaders(init.headers)
   const overrides = takeOverrides(headers, providerAuth)
-  const text = jsonText(payload.body, headers, replayLimit)
-  return {
-    url,
-    method: init.method ?? 'GET',
-    headers,
+  const said = { url, method: init.method ?? 'GET', headers, overrides, redirect: init.redirect ?? 'follow' } as const
+  const withBody = (payload: Payload, text: string | undefined): Call => ({
+    ...said,
     payload,
-    text: text instanceof Promise ? await text : text,
-    overrides,
-    redirect: init.redirect ?? 'follow',
+    text,
     signal,
     init,
     carrier,
+  })
+  const body = init.body ?? own
+  const text = isStream(body) ? undefined : jsonText(body, headers, replayLimit)
+  if (!isStream(body) && !(text instanceof Promise)) return withBody({ body, replayable: true }, text)
+  return readWaiting()
+
+  async function readWaiting(): Promise<Call> {
+    const payload = isStream(body) ? await readPayload(body, replayLimit, signal) : { body, replayable: true }
+    signal?.throwIfAborted()
+    return withBody(payload, await jsonText(payload.body, headers, replayLimit))
   }
 }
 
 /** How a host that cannot add to `init` says the same; never sent on. */
-const OVERRIDES = ['session', 'account', 'model'] as const
+const OVERRIDES = (['session', 'account', 'model'] as const).map((name) => [name, `x-provider-auth-${name}`] as const)
 
 /**
  * Returns what names the conversation: a host's session header, else the body's `prompt_cache_key`.
@@ -194,7 +199,7 @@ function carrierOf(request: Request, url: string, body: Source['body']): Request
  */
 function readInit(options: AuthFetchInit | undefined): AuthFetchInit {
   const init = bare<Record<string, unknown>>(options as Record<string, unknown> | undefined)
-  for (const name of Object.keys(init)) if (init[name] === undefined) delete init[name]
+  for (const name in init) if (init[name] === undefined) delete init[name]
   if (isPlain(options)) return init
   for (const name of INIT_FIELDS) {
     const value = Object.hasOwn(init, name) ? undefined : read(options, name)
@@ -213,11 +218,10 @@ function isPlain(options: object | undefined): boolean {
 function takeOverrides(headers: HeaderMap, given: Overrides | undefined): Overrides {
   if (typeof given === 'object') checkOptions('providerAuth', given)
   const overrides: Overrides = bare()
-  for (const name of OVERRIDES) {
-    const header = `x-provider-auth-${name}`
+  for (const [name, header] of OVERRIDES) {
     const value = read(given, name) ?? headers[header]
     if (value) overrides[name] = value
-    delete headers[header]
+    if (header in headers) delete headers[header]
   }
   return overrides
 }

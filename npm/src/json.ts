@@ -6,7 +6,7 @@ import { isOnlyError } from './events.js'
 import { ERROR_BODY_BYTES, ERROR_WITHIN, PEEK_MS } from './limits.js'
 import { joined, unread } from './response.js'
 import { type Bytes, openBytes, type Source } from './source.js'
-import { abortable, deadline } from './wait.js'
+import { patience } from './wait.js'
 
 export interface Looked {
   /** The same response, unread again. */
@@ -33,7 +33,7 @@ export function mayBeError({ ok, body, headers }: Response): boolean {
  */
 export async function look(response: Response, signal: AbortSignal | undefined): Promise<Looked> {
   const source = openBytes(response.body)
-  const patience = deadline(PEEK_MS)
+  const wait = patience(PEEK_MS, signal)
   const { headers } = response
   // The length of a compressed body says nothing of the body as it is read.
   const length = headers.has('content-encoding') ? Number.NaN : Number(headers.get('content-length') ?? Number.NaN)
@@ -46,7 +46,7 @@ export async function look(response: Response, signal: AbortSignal | undefined):
     for (let size = 0; size < ERROR_BODY_BYTES; ) {
       const reading = source.read()
       pending = reading
-      const next = await abortable(Promise.race([reading, patience.passed]), signal)
+      const next = await wait(reading)
       if (next === undefined) break
       pending = undefined
       if (next.value !== undefined) {
@@ -65,8 +65,6 @@ export async function look(response: Response, signal: AbortSignal | undefined):
       throw signal.reason
     }
     // A body that breaks off is the caller's to meet.
-  } finally {
-    patience.stop()
   }
   return { response: held(false), error: undefined }
 }

@@ -6,16 +6,25 @@ import type * as api from '../../index.js'
 import { type Addon, addon, type NativePrompt } from './addon.js'
 import { forgetFacts } from './facts.js'
 import { forgetLent } from './lent.js'
+import { reportServed } from './served.js'
 import { callerOf, from, traced } from './stack.js'
 import { waitFor } from './waits.js'
 
-export const explain: typeof api.explain = traced(addon.explain)
-export const listAccounts: typeof api.listAccounts = traced(addon.listAccounts)
+/** A call that looks at what was served: it is reported first. */
+function upToDate<Args extends unknown[], T>(call: (...args: Args) => Promise<T>): (...args: Args) => Promise<T> {
+  return traced((...args: Args) => {
+    reportServed()
+    return call(...args)
+  })
+}
+
+export const explain: typeof api.explain = upToDate(addon.explain)
+export const listAccounts: typeof api.listAccounts = upToDate(addon.listAccounts)
 export const addApiKey: typeof api.addApiKey = traced(addon.addApiKey)
-export const updateAccount: typeof api.updateAccount = traced(addon.updateAccount)
-export const refreshAccount: typeof api.refreshAccount = traced(addon.refreshAccount)
-export const clearCooldowns: typeof api.clearCooldowns = traced(addon.clearCooldowns)
-export const poolStatus: typeof api.poolStatus = traced(addon.poolStatus)
+export const updateAccount: typeof api.updateAccount = upToDate(addon.updateAccount)
+export const refreshAccount: typeof api.refreshAccount = upToDate(addon.refreshAccount)
+export const clearCooldowns: typeof api.clearCooldowns = upToDate(addon.clearCooldowns)
+export const poolStatus: typeof api.poolStatus = upToDate(addon.poolStatus)
 export const vaultStatus: typeof api.vaultStatus = traced(addon.vaultStatus)
 export const initVaultKey: typeof api.initVaultKey = traced(addon.initVaultKey)
 export const exportVaultKey: typeof api.exportVaultKey = traced(addon.exportVaultKey)
@@ -39,6 +48,7 @@ export const { cancelLogin, loginProgress, openBrowser } = addon
 
 /** `configure` of the contract. What was asked before may be otherwise now. */
 export function configure(options: api.ConfigureOptions): void {
+  reportServed()
   try {
     addon.configure(options)
   } catch (error) {
@@ -48,7 +58,7 @@ export function configure(options: api.ConfigureOptions): void {
 }
 
 /** `removeAccount` of the contract. What was lent of an account does not stay here either. */
-export const removeAccount: typeof api.removeAccount = traced(async (id, options) => {
+export const removeAccount: typeof api.removeAccount = upToDate(async (id, options) => {
   const wasThere = await addon.removeAccount(id, options)
   forgetLent()
   return wasThere
@@ -72,15 +82,17 @@ export const untrustProject: typeof api.untrustProject = traced(async () => {
 export const checkApiKey: typeof api.checkApiKey = traced(async (options) => waitFor(options, addon.checkApiKey))
 
 /** `discoverModels` of the contract. */
-export const discoverModels: typeof api.discoverModels = traced(async (options) =>
+export const discoverModels: typeof api.discoverModels = upToDate(async (options) =>
   waitFor(options, addon.discoverModels),
 )
 
 /** `diagnose` of the contract. */
-export const diagnose: typeof api.diagnose = traced(async (options = {}) => waitFor(options, addon.diagnose))
+export const diagnose: typeof api.diagnose = upToDate(async (options = {}) => waitFor(options, addon.diagnose))
 
 /** `getCredential` of the contract. */
-export const getCredential: typeof api.getCredential = traced(async (request) => waitFor(request, addon.getCredential))
+export const getCredential: typeof api.getCredential = upToDate(async (request) =>
+  waitFor(request, addon.getCredential),
+)
 
 /** The first step of `startLogin`. The signal calls it off, whatever it waits for. */
 export function startNativeLogin(options: api.LoginOptions): Promise<NativePrompt> {
@@ -97,6 +109,7 @@ export function subscribe(listener: (event: api.AuthEvent) => void): () => void 
       callerOf(subscribe),
       Object.assign(new Error('listener: expected a function'), { code: 'INVALID_ARGUMENT' }),
     )
+  reportServed()
   const number = addon.subscribe((event) => {
     try {
       listener(event)
@@ -104,7 +117,10 @@ export function subscribe(listener: (event: api.AuthEvent) => void): () => void 
       addon.unsubscribe(number)
     }
   })
-  return () => addon.unsubscribe(number)
+  return () => {
+    reportServed()
+    addon.unsubscribe(number)
+  }
 }
 
 /** Refuses an option that the call does not know. */

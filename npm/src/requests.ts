@@ -7,6 +7,7 @@ import { type Addon, addon, type Rotation } from './addon.js'
 import { lentBy } from './lent.js'
 import { read } from './own.js'
 import { headersOf } from './reported.js'
+import { reportServed } from './served.js'
 import { type Caller, callerOf, from } from './stack.js'
 import { waitFor } from './waits.js'
 
@@ -36,6 +37,7 @@ export async function headersFor(
 ): Promise<api.AuthHeaders> {
   const isPlain = LOOKED_AT.every((name) => read(request, name) === undefined)
   let atHand: ReturnType<Addon['authHeadersNow']> = null
+  reportServed()
   try {
     if (holdsOther(request, REQUEST_OPTIONS)) addon.checkOptions('getAuthHeaders', request)
     if (isPlain) {
@@ -66,6 +68,7 @@ export async function headersFor(
 /** `reportResponse` of the contract. A success is taken note of without waiting for anything. */
 export async function reportResponse(report: api.ResponseReport): Promise<api.Verdict> {
   let [isTaken, judged] = [false, report]
+  reportServed()
   try {
     if (holdsOther(report, REPORT_OPTIONS)) addon.checkOptions('reportResponse', report)
     const given = read(report, 'headers')

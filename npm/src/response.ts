@@ -6,7 +6,7 @@ import { ERROR_BODY_BYTES, PEEK_MS } from './limits.js'
 import { read } from './own.js'
 import { reread } from './reread.js'
 import { type Bytes, discardBody, openBytes, type Source } from './source.js'
-import { abortable, deadline } from './wait.js'
+import { patience } from './wait.js'
 
 /** A body that was begun to be read. */
 export interface Begun {
@@ -31,14 +31,14 @@ export async function readErrorText(
   const isOurs: boolean = response instanceof Response
   const source = openBytes(isOurs ? response.clone().body : response.body)
   const decoder = new TextDecoder()
-  const patience = deadline(PEEK_MS)
+  const wait = patience(PEEK_MS, signal)
   const chunks: Bytes[] = []
   let pending: ReturnType<typeof source.read> | undefined
   let text = ''
   try {
     for (let left = ERROR_BODY_BYTES; left > 0; ) {
       pending = source.read()
-      const next = await abortable(Promise.race([pending, patience.passed]), signal)
+      const next = await wait(pending)
       if (next?.value === undefined) break
       pending = undefined
       chunks.push(next.value)
@@ -50,7 +50,6 @@ export async function readErrorText(
     signal?.throwIfAborted()
     // A body that breaks off has said what it said; its reader will meet the error.
   } finally {
-    patience.stop()
     if (isOurs || signal?.aborted === true) void source.cancel().catch(() => {})
   }
   return { text, response: isOurs ? response : unread(response, { chunks, pending, source, isWhole: false }) }

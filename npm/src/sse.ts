@@ -8,7 +8,7 @@ import { createParser, isError, meaningOf, type ServerEvent, type StreamKind } f
 import { PEEK_BYTES, PEEK_MS } from './limits.js'
 import { rebuilt } from './response.js'
 import { type Bytes, openBytes, type Source } from './source.js'
-import { abortable, deadline } from './wait.js'
+import { patience } from './wait.js'
 
 export interface Peeked {
   /** The same response, unread again. */
@@ -65,14 +65,14 @@ export async function peek(
   const parse = createParser()
   const eventsIn = (chunk: Bytes): ServerEvent[] => parse(decoder.decode(chunk, { stream: true }))
   const chunks: Bytes[] = []
-  const patience = deadline(PEEK_MS)
+  const wait = patience(PEEK_MS, signal)
   let pending: Read | undefined
   const held = (told: Late | undefined, events: readonly ServerEvent[] = []): Response =>
     rebuilt(response, { body: resumed({ chunks, pending, events, source, eventsIn }, kind, told) })
   try {
     for (let size = 0; size < PEEK_BYTES; ) {
       pending = source.read()
-      const next = await abortable(Promise.race([pending, patience.passed]), signal)
+      const next = await wait(pending)
       if (next === undefined) break
       if (next.value === undefined) return { response: held(undefined), error: '', broken: false }
       pending = undefined
@@ -94,8 +94,6 @@ export async function peek(
       throw signal.reason
     }
     return { response: held(undefined), error: undefined, broken: true }
-  } finally {
-    patience.stop()
   }
 }
 

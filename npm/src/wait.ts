@@ -1,4 +1,5 @@
 /** Waiting that ends at once when the caller aborts, and leaves no listener behind. */
+import { clearImmediate, setImmediate } from 'node:timers'
 
 /** Resolves after `ms`, or rejects with the signal's reason as soon as it aborts. */
 export async function rest(ms: number, signal: AbortSignal | undefined): Promise<void> {
@@ -32,11 +33,36 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | un
   }
 }
 
-/** Resolves to `undefined` after `ms`, unless `stop` is called first. */
-export function deadline(ms: number): { readonly passed: Promise<undefined>; readonly stop: () => void } {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const passed = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, ms, undefined)
-  })
-  return { passed, stop: () => clearTimeout(timer) }
+/**
+ * Returns what waits for one promise after the other, for `ms` in all: each resolves as the promise
+ * does, or to `undefined` when the time is over, or rejects with the signal's reason when it aborts.
+ * What is there within a turn of the event loop takes neither a timer nor a listener.
+ */
+export function patience(
+  ms: number,
+  signal: AbortSignal | undefined,
+): <T>(promise: Promise<T>) => Promise<T | undefined> {
+  const until = performance.now() + ms
+  return <T>(promise: Promise<T>) =>
+    new Promise<T | undefined>((resolve, reject) => {
+      let timer: ReturnType<typeof setTimeout> | undefined
+      const onAbort = (): void => end(() => reject(signal?.reason))
+      const turn = setImmediate(() => {
+        if (signal?.aborted === true) return onAbort()
+        timer = setTimeout(end, until - performance.now(), () => resolve(undefined))
+        signal?.addEventListener('abort', onAbort)
+      })
+      function end(settle: () => void): void {
+        if (timer === undefined) clearImmediate(turn)
+        else {
+          clearTimeout(timer)
+          signal?.removeEventListener('abort', onAbort)
+        }
+        settle()
+      }
+      promise.then(
+        (value) => end(() => resolve(value)),
+        (error: unknown) => end(() => reject(error)),
+      )
+    })
 }
