@@ -19,6 +19,7 @@ import { boundItems, headerRules, OBSERVED_HEADERS, streamKind } from './facts.j
 import { failureOf } from './failure.js'
 import { observed } from './headers.js'
 import { look, mayBeError } from './json.js'
+import { type Ask, leaseNow, requestOf } from './lease.js'
 import { REPLAY_BYTES } from './limits.js'
 import { checkFetchOptions } from './options.js'
 import { bare, read } from './own.js'
@@ -72,11 +73,14 @@ export function createAuthFetch(
     read(options, 'session'),
     read(options, 'onTrace'),
   ]
+  const [provider, namespace, account] = [
+    read(options, 'provider') as string,
+    read(options, 'namespace'),
+    read(options, 'account'),
+  ]
   const maxReplayBytes = read(options, 'maxReplayBytes') ?? REPLAY_BYTES
   const peekStream = read(options, 'peekStream') ?? true
-  const pool = poolOf(options)
-
-  const ways = { fetch: () => given ?? globalThis.fetch, rotation, provider: pool.provider, peekStream, onTrace }
+  const ways = { given, rotation, provider, peekStream, onTrace }
 
   return function authFetch(input: FetchInput, init?: AuthFetchInit) {
     let call: ReturnType<typeof readCall>
@@ -93,23 +97,28 @@ export function createAuthFetch(
     })
   }
 
-  function askOf(call: Call, init: AuthFetchInit | undefined): AuthRequest {
-    const { fields, paths } = boundItems(pool.provider)
+  function askOf(call: Call, init: AuthFetchInit | undefined): Ask {
+    const { url, overrides } = call
+    const { fields, paths } = boundItems(provider)
     const said = saidIn(call.text, fields)
-    const ask = authRequest(call, pool, {
-      model: choose(model, modelOf, call, said, init),
-      session: choose(session, sessionOf, call, said, init),
+    const chosen = choose(model, modelOf, call, said, init)
+    const conversation = choose(session, sessionOf, call, said, init)
+    return {
+      provider,
+      namespace,
+      url,
+      model: overrides?.model ?? chosen,
+      session: overrides?.session ?? conversation,
+      account: overrides?.account ?? account,
+      boundBy: boundItemOf(url, said, paths),
       cacheTtl: said.cacheTtl,
-      boundBy: boundItemOf(call.url, said, paths),
-    })
-    if (onTrace !== undefined) ask.explain = true
-    return ask
+    }
   }
 }
 
 /** How the requests of a pool are served. */
 interface Ways {
-  readonly fetch: () => Fetch
+  readonly given: Fetch | undefined
   readonly rotation: Rotation | null
   readonly provider: string
   readonly peekStream: boolean
@@ -117,16 +126,13 @@ interface Ways {
 }
 
 /** Serves a call. Errors of the first ask begin where `called` was called, if it is running. */
-async function serve(
-  ways: Ways,
-  call: Call,
-  ask: AuthRequest,
-  called?: (...args: never[]) => unknown,
-): Promise<Response> {
-  const fetch = ways.fetch()
+async function serve(ways: Ways, call: Call, ask: Ask, called?: (...args: never[]) => unknown): Promise<Response> {
+  const fetch = ways.given ?? globalThis.fetch
+  const { rotation, onTrace } = ways
   let auth: AuthHeaders
   try {
-    auth = await headersFor(ask, ways.rotation, called)
+    const atHand = onTrace === undefined ? leaseNow(ask, rotation, called) : undefined
+    auth = atHand ?? (await headersFor(explained(requestOf(ask, call.signal), onTrace), rotation, called))
   } catch (error) {
     call.signal?.throwIfAborted()
     // What is wrong with an address that cannot be parsed, `fetch` says itself.
@@ -134,7 +140,7 @@ async function serve(
     return withoutCredential(error as AuthError, undefined)
   }
   for (;;) {
-    tell(ways.onTrace, auth)
+    tell(onTrace, auth)
     const outcome = await tryOnce(fetch, call, auth, ways)
     if (isServed(outcome)) {
       reportSoon(auth.attempt, outcome.response)
@@ -145,7 +151,8 @@ async function serve(
     if (isOver) return deliver(outcome, verdict)
     await rest(verdict.delayMs, call.signal)
     try {
-      auth = await headersFor(bare<AuthRequest>(ask, { retryOf: auth.attempt }), ways.rotation)
+      const retry = bare<AuthRequest>(requestOf(ask, call.signal), { retryOf: auth.attempt })
+      auth = await headersFor(explained(retry, onTrace), rotation)
     } catch (error) {
       call.signal?.throwIfAborted()
       return withoutCredential(error as AuthError, outcome)
@@ -276,6 +283,11 @@ function withoutCredential(error: AuthError, last: Outcome | undefined): Respons
 /** What the SDKs of OpenAI and Anthropic heed. */
 const NO_MORE_TRIES = { 'x-should-retry': 'false' } as const
 
+function explained(request: AuthRequest, onTrace: AuthFetchOptions['onTrace']): AuthRequest {
+  if (onTrace !== undefined) request.explain = true
+  return request
+}
+
 /** Tells how the account was chosen. A listener that throws does not end the call. */
 function tell(onTrace: AuthFetchOptions['onTrace'], auth: AuthHeaders): void {
   const trace = onTrace === undefined ? undefined : read(auth, 'trace')
@@ -295,31 +307,4 @@ function choose(
 ): string | undefined {
   if (choice === undefined) return fallback(call, said)
   return typeof choice === 'string' ? choice : choice(new URL(call.url), init)
-}
-
-type Pool = Pick<AuthRequest, 'provider'> & Partial<Pick<AuthRequest, 'namespace' | 'account'>>
-
-function poolOf(options: AuthFetchOptions): Pool {
-  const [provider, namespace, account] = [
-    read(options, 'provider'),
-    read(options, 'namespace'),
-    read(options, 'account'),
-  ]
-  return bare<Pool>(
-    { provider: provider as string },
-    namespace === undefined ? undefined : { namespace },
-    account === undefined ? undefined : { account },
-  )
-}
-
-type Asked = { readonly [Name in 'model' | 'session' | 'cacheTtl' | 'boundBy']: string | undefined }
-
-function authRequest(call: Call, pool: Pool, asked: Asked): AuthRequest {
-  const request = bare<AuthRequest>(pool, { url: call.url })
-  for (const name of ['model', 'session', 'cacheTtl', 'boundBy'] as const) {
-    const value = asked[name]
-    if (value !== undefined) request[name] = value
-  }
-  if (call.signal !== undefined) request.signal = call.signal
-  return Object.assign(request, call.overrides)
 }

@@ -7,8 +7,9 @@ import type { Said } from './said.js'
 
 /** Returns a name of the first such item, or `undefined` when any account may serve. */
 export function boundItemOf(url: string, { item }: Said, paths: BoundItems['paths']): string | undefined {
-  const path = url.split(/[?#]/, 1)[0] as string
   for (const part of paths) {
+    if (!url.includes(part)) continue
+    const path = url.split(/[?#]/, 1)[0] as string
     const id = path.split(part)[1]?.split(/[/:]/, 1)[0]
     if (id) return id
   }

@@ -25,7 +25,7 @@ export interface Call {
   readonly payload: Payload
   /** The body, where it is JSON text. */
   readonly text: string | undefined
-  readonly overrides: Overrides
+  readonly overrides: Overrides | undefined
   readonly redirect: Redirect
   readonly signal: AbortSignal | undefined
   /** All options of the caller, those that no standard knows included. */
@@ -57,26 +57,41 @@ export function readCall(
   const signal = init.signal ?? undefined
   signal?.throwIfAborted()
   const headers = readHeaders(init.headers)
-  const overrides = takeOverrides(headers, providerAuth)
-  const said = { url, method: init.method ?? 'GET', headers, overrides, redirect: init.redirect ?? 'follow' } as const
-  const withBody = (payload: Payload, text: string | undefined): Call => ({
-    ...said,
-    payload,
-    text,
+  const call: Mutable<Call> = {
+    url,
+    method: init.method ?? 'GET',
+    headers,
+    payload: NO_PAYLOAD,
+    text: undefined,
+    overrides: takeOverrides(headers, providerAuth),
+    redirect: init.redirect ?? 'follow',
     signal,
     init,
     carrier,
-  })
-  const body = init.body ?? own
-  const text = isStream(body) ? undefined : jsonText(body, headers, replayLimit)
-  if (!isStream(body) && !(text instanceof Promise)) return withBody({ body, replayable: true }, text)
-  return readWaiting()
-
-  async function readWaiting(): Promise<Call> {
-    const payload = isStream(body) ? await readPayload(body, replayLimit, signal) : { body, replayable: true }
-    signal?.throwIfAborted()
-    return withBody(payload, await jsonText(payload.body, headers, replayLimit))
   }
+  const body = init.body ?? own
+  if (isStream(body)) return withPayload(call, readPayload(body, replayLimit, signal), replayLimit)
+  call.payload = { body, replayable: true }
+  const text = jsonText(body, headers, replayLimit)
+  if (text instanceof Promise) return withText(call, text)
+  call.text = text
+  return call
+}
+
+type Mutable<T> = { -readonly [Name in keyof T]: T[Name] }
+
+const NO_PAYLOAD: Payload = { body: undefined, replayable: true }
+
+async function withPayload(call: Mutable<Call>, payload: Promise<Payload>, replayLimit: number): Promise<Call> {
+  call.payload = await payload
+  call.signal?.throwIfAborted()
+  return withText(call, jsonText(call.payload.body, call.headers, replayLimit))
+}
+
+async function withText(call: Mutable<Call>, text: ReturnType<typeof jsonText>): Promise<Call> {
+  call.text = await text
+  call.signal?.throwIfAborted()
+  return call
 }
 
 /** How a host that cannot add to `init` says the same; never sent on. */
@@ -140,7 +155,8 @@ let getters: Readonly<Record<string, PropertyDescriptor | undefined>> | undefine
  * is a way to write a call.
  */
 function isRequest(value: unknown): value is Request {
-  if (typeof value !== 'object' || !has(value, 'url') || !has(value, 'headers') || !has(value, 'method')) return false
+  if (typeof value !== 'object' || value === null || !('url' in value)) return false
+  if (!has(value, 'url') || !has(value, 'headers') || !has(value, 'method')) return false
   return value instanceof Request || read(value as Tagged, Symbol.toStringTag) === 'Request'
 }
 
@@ -215,13 +231,16 @@ function isPlain(options: object | undefined): boolean {
 }
 
 /** Takes the overrides out of the headers; those of `init` come first. */
-function takeOverrides(headers: HeaderMap, given: Overrides | undefined): Overrides {
+function takeOverrides(headers: HeaderMap, given: Overrides | undefined): Overrides | undefined {
   if (typeof given === 'object') checkOptions('providerAuth', given)
-  const overrides: Overrides = bare()
+  let overrides: Overrides | undefined
   for (const [name, header] of OVERRIDES) {
-    const value = read(given, name) ?? headers[header]
-    if (value) overrides[name] = value
-    if (header in headers) delete headers[header]
+    const inHeader = headers[header]
+    const value = (given === undefined ? undefined : read(given, name)) ?? inHeader
+    if (inHeader !== undefined) delete headers[header]
+    if (!value) continue
+    overrides ??= bare<Overrides>()
+    overrides[name] = value
   }
   return overrides
 }

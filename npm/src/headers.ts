@@ -20,16 +20,22 @@ const SENSITIVE = ['authorization', 'cookie', 'proxy-authorization', 'host']
 export function readHeaders(input: HeadersInput | undefined): HeaderMap {
   const map: HeaderMap = bare()
   if (input === undefined || input === null) return map
-  const pairs = Symbol.iterator in input ? (input as Iterable<readonly [string, string]>) : Object.entries(input)
-  for (const pair of pairs) {
+  if (!(Symbol.iterator in input)) {
+    for (const name of Object.keys(input)) add(map, name, (input as Record<string, string>)[name] as string)
+    return map
+  }
+  for (const pair of input as Iterable<readonly [string, string]>) {
     // The runtime judges what is not a pair.
     if (pair.length !== 2) return readHeaders(new Headers(input))
-    const [name, value] = pair
-    const key = String(name).toLowerCase()
-    const before = map[key]
-    map[key] = before === undefined ? (value as string) : `${before}, ${value as string}`
+    add(map, pair[0], pair[1])
   }
   return map
+}
+
+function add(map: HeaderMap, name: string, value: string): void {
+  const key = String(name).toLowerCase()
+  const before = map[key]
+  map[key] = before === undefined ? value : `${before}, ${value}`
 }
 
 /** Returns the caller's headers without the placeholders that an SDK set, and with ours. */

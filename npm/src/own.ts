@@ -29,16 +29,11 @@ export function has<T, K extends PropertyKey>(object: T, name: K): object is T &
   return false
 }
 
-/**
- * Objects that inherit nothing. Made so, and not by `Object.create(null)`, V8 keeps them as objects
- * of one shape and not as dictionaries, which take ten times as long.
- */
+/** Objects that inherit nothing. V8 keeps what `Object.create(null)` makes as slow dictionaries. */
 const Bare = function Bare() {} as unknown as new () => object
 Bare.prototype = Object.create(null)
 
 /** Returns an object that inherits nothing, with the own properties of these; later ones win. */
 export function bare<T extends object>(...parts: (Partial<T> | null | undefined)[]): T {
-  const object = new Bare() as T
-  for (const part of parts) Object.assign(object, part)
-  return object
+  return Object.assign(new Bare(), ...parts)
 }

@@ -131,7 +131,8 @@ function targetOf({ url, carrier }: Call, hop: Hop): string | Request {
 
 function initFor(call: Call, { method, headers, payload }: Hop, redirect: Redirect): RequestInit {
   const body = (payload.body ?? null) as NonNullable<RequestInit['body']> | null
-  const init = bare<RequestInit & { duplex?: string; [AUTHENTICATED]?: true }>(call.init)
+  const init: RequestInit & { duplex?: string; [AUTHENTICATED]?: true } = Object.create(null)
+  Object.assign(init, call.init)
   init.method = method
   init.headers = headers
   init.redirect = redirect
