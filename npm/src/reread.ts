@@ -5,7 +5,7 @@
  * methods of a response looks at its body, so that these alone need another. Bun and Deno hand
  * responses to servers of their own, and there `reread` gives none.
  */
-import type { Bytes } from './source.js'
+import { type Bytes, isDisturbed } from './source.js'
 
 type Body = Bytes | ReadableStream<Uint8Array>
 
@@ -61,11 +61,18 @@ let readable: object | undefined
 
 function prototype(): object {
   return Object.create(Response.prototype, {
-    body: { get: getter(({ body }) => body), configurable: true },
+    body: {
+      get(this: Response): Response['body'] {
+        const state = states.get(this)
+        return state?.body instanceof ReadableStream ? state.body : innerOf(this).body
+      },
+      configurable: true,
+    },
     bodyUsed: {
       get(this: Response): boolean {
         const state = states.get(this)
-        return state?.inner === undefined ? state?.body === undefined : state.inner.bodyUsed
+        if (state?.inner !== undefined) return state.inner.bodyUsed
+        return state?.body instanceof ReadableStream ? isDisturbed(state.body) : state?.body === undefined
       },
       configurable: true,
     },
@@ -81,12 +88,6 @@ function prototype(): object {
         .map((name) => [name, method(async (response) => innerOf(response)[name as 'arrayBuffer']())]),
     ),
   })
-}
-
-function getter<T>(get: (inner: Response) => T): () => T {
-  return function (this: Response) {
-    return get(innerOf(this))
-  }
 }
 
 function method<T>(run: (response: Response) => T): PropertyDescriptor {

@@ -5,7 +5,7 @@ import type { AuthError } from '../../index.js'
 import { ERROR_BODY_BYTES, PEEK_MS } from './limits.js'
 import { read } from './own.js'
 import { reread } from './reread.js'
-import { type Bytes, discardBody, openBytes, type Source } from './source.js'
+import { type Bytes, discardBody, openBytes, type Source, streamBy } from './source.js'
 import { patience } from './wait.js'
 
 /** A body that was begun to be read. */
@@ -57,7 +57,11 @@ export async function readErrorText(
 
 /** Returns the response as if nothing had been read of it. */
 export function unread(response: Response, begun: Begun): Response {
-  const body = begun.isWhole ? joined(begun.chunks) : streamOf(begun)
+  return restored(response, begun.isWhole ? joined(begun.chunks) : streamOf(begun))
+}
+
+/** Returns the response with another body: the same object, where that can be. */
+export function restored(response: Response, body: ReadableStream<Uint8Array> | Bytes): Response {
   return reread(response, body, rebuilt) ?? rebuilt(response, { body })
 }
 
@@ -128,20 +132,14 @@ function bodyOf({ body }: Response): ReadableStream<Uint8Array> | null {
  */
 function streamOf({ chunks, pending: begun, source }: Begun): ReadableStream<Bytes> {
   let pending = begun
-  return new ReadableStream<Bytes>(
-    {
-      async pull(controller) {
-        const chunk = chunks.shift()
-        if (chunk !== undefined) return controller.enqueue(chunk)
-        const { value } = await (pending ?? source.read())
-        pending = undefined
-        if (value === undefined) controller.close()
-        else controller.enqueue(value)
-      },
-      cancel: (reason) => source.cancel(reason) as Promise<void>,
-    },
-    { highWaterMark: 0 },
-  )
+  return streamBy(async (controller) => {
+    const chunk = chunks.shift()
+    if (chunk !== undefined) return controller.enqueue(chunk)
+    const { value } = await (pending ?? source.read())
+    pending = undefined
+    if (value === undefined) controller.close()
+    else controller.enqueue(value)
+  }, source.cancel.bind(source))
 }
 
 /** The bytes of these chunks. */

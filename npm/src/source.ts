@@ -42,6 +42,39 @@ export function openBytes(body: unknown): Source<Bytes> {
   }
 }
 
+const disturbed = new WeakSet<ReadableStream>()
+
+/** Tells whether a stream of `streamBy` was read from, or cancelled. */
+export function isDisturbed(stream: ReadableStream): boolean {
+  return disturbed.has(stream)
+}
+
+/** Returns a stream that calls `pull` for each chunk that is asked for, and not before. */
+export function streamBy(
+  pull: (controller: ReadableStreamDefaultController<Bytes>) => void | Promise<void>,
+  cancel: (reason: unknown) => Promise<unknown>,
+): ReadableStream<Bytes> {
+  let isBegun = false
+  const begin = (): void => {
+    isBegun = true
+    disturbed.add(stream)
+  }
+  const stream = new ReadableStream<Bytes>(
+    {
+      pull(controller) {
+        if (!isBegun) begin()
+        return pull(controller)
+      },
+      cancel(reason) {
+        begin()
+        return cancel(reason) as Promise<void>
+      },
+    },
+    { highWaterMark: 0 },
+  )
+  return stream
+}
+
 /** Gives up a body that the caller will not get, so that its connection can serve again. */
 export function discardBody(body: unknown): void {
   if (typeof body !== 'object' || body === null) return

@@ -5,9 +5,10 @@
  * next request knows.
  */
 import { createParser, isError, meaningOf, type ServerEvent, type StreamKind } from './events.js'
+import { watchFor } from './late.js'
 import { PEEK_BYTES, PEEK_MS } from './limits.js'
-import { rebuilt } from './response.js'
-import { type Bytes, openBytes, type Source } from './source.js'
+import { joined, restored } from './response.js'
+import { type Bytes, openBytes, type Source, streamBy } from './source.js'
 import { patience } from './wait.js'
 
 export interface Peeked {
@@ -37,8 +38,6 @@ interface Rest {
   readonly events: readonly ServerEvent[]
   /** Reads on. */
   readonly source: Source<Bytes>
-  /** Returns the events in a chunk. */
-  readonly eventsIn: (chunk: Bytes) => ServerEvent[]
 }
 
 /** Tells whether a response is an event stream. */
@@ -68,7 +67,7 @@ export async function peek(
   const wait = patience(PEEK_MS, signal)
   let pending: Read | undefined
   const held = (told: Late | undefined, events: readonly ServerEvent[] = []): Response =>
-    rebuilt(response, { body: resumed({ chunks, pending, events, source, eventsIn }, kind, told) })
+    restored(response, resumed({ chunks, pending, events, source }, kind, told))
   try {
     for (let size = 0; size < PEEK_BYTES; ) {
       pending = source.read()
@@ -102,37 +101,32 @@ export async function peek(
  * for.
  */
 function resumed(rest: Rest, kind: StreamKind, late: Late | undefined): ReadableStream<Bytes> {
-  const { chunks, source, eventsIn } = rest
+  const { chunks, events, source } = rest
   let { pending } = rest
   let told = late
-  const look = async (events: readonly ServerEvent[]): Promise<void> => {
-    const error = events.find((event) => isError(event, kind))
-    if (told === undefined || error === undefined) return
+  const errorIn = late === undefined ? undefined : watchFor(kind, joined(chunks))
+  const earlier = events.find((event) => isError(event, kind))?.data
+  /** Hands a chunk on, when the error is told that is in it. */
+  const hand = (controller: ReadableStreamDefaultController<Bytes>, chunk: Bytes, error: string | undefined) => {
+    if (told === undefined || error === undefined) return controller.enqueue(chunk)
     const { onError } = told
     told = undefined
-    await onError(error.data)
+    return onError(error).then(() => controller.enqueue(chunk))
   }
-  return new ReadableStream<Bytes>(
-    {
-      async pull(controller) {
-        const chunk = chunks.shift()
-        if (chunk !== undefined) {
-          if (chunks.length === 0) await look(rest.events)
-          return controller.enqueue(chunk)
-        }
-        try {
-          const { value } = await (pending ?? source.read())
-          pending = undefined
-          if (value === undefined) return controller.close()
-          if (told !== undefined) await look(eventsIn(value))
-          controller.enqueue(value)
-        } catch (error) {
-          told?.onBreak()
-          throw error
-        }
+  return streamBy((controller) => {
+    const chunk = chunks.shift()
+    if (chunk !== undefined) return hand(controller, chunk, chunks.length === 0 ? earlier : undefined)
+    const next = pending ?? source.read()
+    pending = undefined
+    return next.then(
+      ({ value }) => {
+        if (value === undefined) return controller.close()
+        return hand(controller, value, told === undefined ? undefined : errorIn?.(value))
       },
-      cancel: (reason) => source.cancel(reason) as Promise<void>,
-    },
-    { highWaterMark: 0 },
-  )
+      (error: unknown) => {
+        told?.onBreak()
+        throw error
+      },
+    )
+  }, source.cancel.bind(source))
 }
