@@ -6,14 +6,17 @@ use std::fmt;
 ///
 /// Equal stamps mean that nothing changed between them. The reverse does not hold: a file that
 /// changed a moment ago may change again within the same tick of the kernel's clock, so a fresh
-/// stamp equals none, not even itself.
+/// stamp equals none, not even itself. Where a [`Watch`] heard of nothing in between,
+/// [`Stamp::is_same_revision`] is enough.
 #[derive(Clone, Copy, Debug)]
 pub enum Stamp {
     /// Nothing is there.
     Absent,
     /// Something is there, and has been like this for longer than a tick.
     Settled(Revision),
-    /// Something is there that is too new to tell, or could not be looked at.
+    /// Something is there that is too new to tell.
+    Fresh(Revision),
+    /// It could not be looked at.
     Unsettled,
 }
 
@@ -31,24 +34,53 @@ impl PartialEq for Stamp {
     }
 }
 
+impl Stamp {
+    /// Tells whether both show the same revision, however new it is.
+    pub fn is_same_revision(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Absent, Self::Absent) => true,
+            (Self::Settled(one) | Self::Fresh(one), Self::Settled(two) | Self::Fresh(two)) => {
+                one == two
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What a [`Watch`] heard of since it was last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// A record was added, replaced or removed.
+    pub records: bool,
+    /// The shared state was replaced or removed.
+    pub state: bool,
+}
+
+impl Heard {
+    /// Anything may have changed.
+    pub const ALL: Self = Self {
+        records: true,
+        state: true,
+    };
+}
+
 /// Hears of changes to the records and to the shared state: a shortcut for comparing their stamps,
 /// and never the only look.
-pub struct Watch(Box<dyn FnMut() -> bool + Send>);
+pub struct Watch(Box<dyn FnMut() -> Heard + Send>);
 
 impl Watch {
-    /// Makes a watch of a question that is answered at once: was there no change since it was last
-    /// asked?
+    /// Makes a watch of a question that is answered at once: what changed since it was last asked?
     ///
-    /// Once changes may go unheard the answer must be no, for good.
-    pub fn new(is_quiet: impl FnMut() -> bool + Send + 'static) -> Self {
-        Self(Box::new(is_quiet))
+    /// Once changes may go unheard the answer must be [`Heard::ALL`], for good.
+    pub fn new(heard: impl FnMut() -> Heard + Send + 'static) -> Self {
+        Self(Box::new(heard))
     }
 
-    /// Tells whether nothing at all happened since this was last asked.
+    /// Tells what changed since this was last asked.
     ///
     /// A change is reported before the call that makes it returns, so that a caller who was told of
     /// a change and then asks here hears of it.
-    pub fn is_quiet(&mut self) -> bool {
+    pub fn heard(&mut self) -> Heard {
         (self.0)()
     }
 }

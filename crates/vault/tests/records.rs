@@ -24,7 +24,7 @@ fn settled(look: impl Fn() -> Stamp) -> Stamp {
     let mut stamp = look();
     eventually("the stamp settles", || {
         stamp = look();
-        !matches!(stamp, Stamp::Unsettled)
+        !matches!(stamp, Stamp::Fresh(_) | Stamp::Unsettled)
     });
     stamp
 }

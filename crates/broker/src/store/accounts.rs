@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 
 use provider_auth_policy::{AccountId, AccountKind, AccountView, Gather as _, Roster};
-use provider_auth_vault::{Record, RecordId, Stamp, Vault, VaultError, line};
+use provider_auth_vault::{Record, RecordId, Vault, VaultError, line};
 
 use super::credential::Credential;
 use super::headers::HeaderSet;
@@ -18,7 +18,6 @@ static LAST_VERSION: AtomicU64 = AtomicU64::new(0);
 /// What one reading of the vault found.
 #[derive(Default)]
 pub(crate) struct Accounts {
-    stamp: Option<Stamp>,
     // Few keys, looked up by every request: comparing them costs less than hashing one.
     pub(crate) by_id: BTreeMap<AccountId, Arc<Entry>>,
     pools: BTreeMap<String, BTreeMap<String, Members>>,
@@ -60,12 +59,10 @@ impl Accounts {
         known: &Self,
         settings: &Settings,
     ) -> Result<Self, VaultError> {
-        // Taken before the folder is read: a change in between shows at the next look.
         let mut accounts = Self {
-            stamp: Some(vault.stamp()),
+            taken: known.taken.clone(),
             ..Self::default()
         };
-        accounts.taken = known.taken.clone();
         let mut pools: HashMap<(String, String), Vec<Arc<Entry>>> = HashMap::new();
         for record_id in vault.ids()? {
             let id = AccountId::from(record_id.to_string());
@@ -148,11 +145,6 @@ impl Accounts {
             );
         }
         Ok(accounts)
-    }
-
-    /// Whether no record was added, replaced or removed since; costs one stat.
-    pub(crate) fn is_current(&self, vault: &Vault) -> bool {
-        self.stamp.as_ref() == Some(&vault.stamp())
     }
 
     pub(crate) fn get(&self, id: &AccountId) -> Option<&Arc<Entry>> {

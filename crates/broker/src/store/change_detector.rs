@@ -1,12 +1,41 @@
-//! Tells whether the vault is as it was when it was last compared with what is in memory.
+//! Tells whether the vault is as it was when it was read into memory.
+//!
+//! Two proofs of that: a watch that was asked before the reading and has heard of nothing since, and
+//! stamps that are equal. The watch costs less, and its word counts for a file that is too new for a
+//! stamp to tell; the stamps count where nothing can be watched, and once a second.
 
 use parking_lot::Mutex;
 use provider_auth_policy::Timestamp;
-use provider_auth_vault::{Vault, Watch};
+use provider_auth_vault::{Heard, Stamp, Vault, Watch};
 
 use crate::limits;
 
-/// The last comparison, and a watch over what happened since.
+/// What is read, and compared, by itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    Records,
+    State,
+}
+
+impl Part {
+    const ALL: [Self; 2] = [Self::Records, Self::State];
+
+    fn stamp(self, vault: &Vault) -> Stamp {
+        match self {
+            Self::Records => vault.stamp(),
+            Self::State => vault.state_stamp(),
+        }
+    }
+
+    fn is_in(self, heard: Heard) -> bool {
+        match self {
+            Self::Records => heard.records,
+            Self::State => heard.state,
+        }
+    }
+}
+
+/// What memory holds of each part, and a watch over what happened since.
 #[derive(Default)]
 pub(super) struct ChangeDetector {
     since: Mutex<Since>,
@@ -16,34 +45,125 @@ pub(super) struct ChangeDetector {
 struct Since {
     /// `None` until the first look, and then `Some(None)` where nothing can be watched.
     watch: Option<Option<Watch>>,
-    /// When memory and disk were found equal; void after a change.
-    equal_at: Option<Timestamp>,
+    /// How often a change of each part was heard of.
+    changes: [u64; Part::ALL.len()],
+    /// What memory holds; `None` before the first reading.
+    held: [Option<Look>; Part::ALL.len()],
+}
+
+/// A look at a part just before it is read: what is read then is at least as new.
+#[derive(Clone)]
+pub(super) struct Look {
+    stamp: Stamp,
+    /// How many changes had been heard of; `None` where nothing can be watched.
+    changes: Option<u64>,
+    at: Timestamp,
 }
 
 impl ChangeDetector {
-    /// Tells whether memory still equals the disk: compares them unless the watch heard of nothing
-    /// since they did.
-    pub(super) fn is_unchanged(
-        &self,
-        vault: &Vault,
-        now: Timestamp,
-        compare: impl FnOnce() -> bool,
-    ) -> bool {
+    /// Looks at a part that is about to be read.
+    pub(super) fn look(&self, vault: &Vault, part: Part, now: Timestamp) -> Look {
         let mut since = self.since.lock();
-        // Asked before the comparison, so that a change in between is heard of the next time.
-        let is_quiet = since
-            .watch
-            .get_or_insert_with(|| vault.watch())
-            .as_mut()
-            .is_some_and(Watch::is_quiet);
-        let is_recent = since
-            .equal_at
-            .is_some_and(|at| at <= now && now < at + limits::COMPARE_AGAIN);
-        if is_quiet && is_recent {
+        since.listen(vault);
+        // After the watch was asked, so that a change in between is heard of the next time.
+        since.look(vault, part, now)
+    }
+
+    /// Notes that memory holds what was read after this look.
+    pub(super) fn adopt(&self, part: Part, look: Look) {
+        self.since.lock().held[part as usize] = Some(look);
+    }
+
+    /// Tells whether memory still holds these parts as they are on disk.
+    pub(super) fn is_current(&self, vault: &Vault, parts: &[Part], now: Timestamp) -> bool {
+        let mut since = self.since.lock();
+        since.listen(vault);
+        parts.iter().all(|part| since.is_current(vault, *part, now))
+    }
+}
+
+impl Since {
+    fn listen(&mut self, vault: &Vault) {
+        let watch = self.watch.get_or_insert_with(|| vault.watch());
+        let Some(heard) = watch.as_mut().map(Watch::heard) else {
+            return;
+        };
+        for part in Part::ALL {
+            self.changes[part as usize] += u64::from(part.is_in(heard));
+        }
+    }
+
+    fn look(&self, vault: &Vault, part: Part, now: Timestamp) -> Look {
+        let is_watched = matches!(self.watch, Some(Some(_)));
+        Look {
+            stamp: part.stamp(vault),
+            changes: is_watched.then(|| self.changes[part as usize]),
+            at: now,
+        }
+    }
+
+    fn is_current(&mut self, vault: &Vault, part: Part, now: Timestamp) -> bool {
+        let Some(held) = &self.held[part as usize] else {
+            return false;
+        };
+        let is_quiet = held.changes == Some(self.changes[part as usize]);
+        if is_quiet && held.at <= now && now < held.at + limits::COMPARE_AGAIN {
             return true;
         }
-        let is_equal = compare();
-        since.equal_at = is_equal.then_some(now);
+        let look = self.look(vault, part, now);
+        let is_equal =
+            look.stamp == held.stamp || (is_quiet && look.stamp.is_same_revision(&held.stamp));
+        if is_equal {
+            self.held[part as usize] = Some(look);
+        }
         is_equal
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use provider_auth_vault::{Disk, KeySource, Options};
+
+    use super::*;
+
+    /// How often a file is replaced by one of the same length, within one tick of the kernel's clock
+    /// most of the time.
+    const ROUNDS: usize = 100;
+
+    #[test]
+    fn what_was_just_written_is_current_once_it_was_read_and_until_the_next_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            key: KeySource::Keyfile,
+            ..Options::new(folder.path().join("vault"))
+        };
+        let entropy = Arc::new(|bytes: &mut [u8]| bytes.fill(7));
+        let vault = Vault::open(options, Arc::new(Disk), entropy).unwrap();
+        let changes = ChangeDetector::default();
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let later = now + 2 * limits::COMPARE_AGAIN;
+        let parts = Part::ALL;
+        let write = |content: &[u8]| vault.update_state(&mut |_| content.to_vec()).unwrap();
+        let read = |part| changes.adopt(part, changes.look(&vault, part, now));
+        assert!(!changes.is_current(&vault, &parts, now));
+        parts.map(read);
+        for round in 0..ROUNDS {
+            write(&[b'0' + (round % 10) as u8]);
+            assert!(!changes.is_current(&vault, &parts, now), "{round}");
+            assert!(changes.is_current(&vault, &[Part::Records], now), "{round}");
+            read(Part::State);
+            assert!(changes.is_current(&vault, &parts, now), "{round}");
+            assert!(changes.is_current(&vault, &parts, later), "{round}");
+        }
+        // Too late for a look from before to count.
+        let look = changes.look(&vault, Part::State, now);
+        write(b"1");
+        changes.adopt(Part::State, look);
+        assert!(!changes.is_current(&vault, &parts, now));
+        assert!(!changes.is_current(&vault, &parts, now + Duration::from_millis(1)));
     }
 }

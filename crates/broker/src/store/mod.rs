@@ -18,6 +18,7 @@ mod lookup;
 pub(crate) mod moved_bundle;
 mod opened;
 mod opening;
+mod readings;
 pub(crate) mod record_kind;
 mod rollback;
 pub(crate) mod secret;
@@ -43,8 +44,9 @@ use crate::limits;
 use crate::log::{Number, Shown};
 use crate::notifier::{Events, Notifier};
 use accounts::Accounts;
-use change_detector::ChangeDetector;
+use change_detector::{ChangeDetector, Part};
 use opening::Openings;
+use readings::Readings;
 use rollback::HighWaterMarks;
 use shared_state::StateCache;
 use unsaved::UnsavedTokens;
@@ -67,6 +69,7 @@ pub(crate) struct Store {
     vault: RwLock<Option<Arc<Vault>>>,
     openings: Openings,
     changes: ChangeDetector,
+    readings: Readings,
     accounts: RwLock<Arc<Accounts>>,
     pub(crate) state: StateCache,
     unsaved: UnsavedTokens,
@@ -101,6 +104,7 @@ impl Store {
             vault: RwLock::default(),
             openings: Openings::default(),
             changes: ChangeDetector::default(),
+            readings: Readings::default(),
             accounts: RwLock::default(),
             state: StateCache::default(),
             unsaved: UnsavedTokens::default(),
@@ -179,14 +183,19 @@ impl Store {
     }
 
     fn equals_memory(&self, vault: &Vault) -> bool {
-        let compare = || self.accounts.read().is_current(vault) && self.state.is_current(vault);
-        self.changes.is_unchanged(vault, self.now(), compare)
+        let parts = [Part::Records, Part::State];
+        self.changes.is_current(vault, &parts, self.now())
     }
 
-    /// Reads accounts and shared state again, where they changed.
+    /// Reads accounts and shared state again, where they changed. All who wait for it share one
+    /// reading.
     pub(crate) async fn reread(self: &Arc<Self>, vault: &Arc<Vault>) -> Result<(), BrokerError> {
-        let (store, disk) = (self.clone(), vault.clone());
-        blocking(move || store.reread_now(&disk)).await?;
+        let asked = self.readings.asked();
+        let _one_at_a_time = self.readings.turn.lock().await;
+        if !self.readings.has_answered(asked) {
+            let (store, disk) = (self.clone(), vault.clone());
+            blocking(move || store.reread_now(&disk)).await?;
+        }
         self.mark_soon(vault);
         Ok(())
     }
@@ -195,25 +204,36 @@ impl Store {
     /// the state only once the record is on disk, so a record older than the state says is an old
     /// copy, never a late reader.
     pub(crate) fn reread_now(&self, vault: &Vault) -> Result<(), VaultError> {
+        let asked = self.readings.asked();
         let _one_at_a_time = self.state.reading();
-        let state = if self.state.is_current(vault) {
+        if self.readings.has_answered(asked) {
+            return Ok(());
+        }
+        let (reading, now) = (self.readings.begin(), self.now());
+        let state = if self.changes.is_current(vault, &[Part::State], now) {
             None
         } else {
-            self.state.fetch(vault, self.now())
+            let look = self.changes.look(vault, Part::State, now);
+            let fetched = self.state.fetch(vault, now);
+            fetched.map(|state| (look, state))
         };
         let known = self.accounts();
-        let is_current = known.is_current(vault);
+        let is_current = self.changes.is_current(vault, &[Part::Records], now);
         if !is_current {
+            let look = self.changes.look(vault, Part::Records, now);
             let read = Accounts::read(vault, &known, &self.settings())?;
             *self.accounts.write() = Arc::new(read);
+            self.changes.adopt(Part::Records, look);
         }
         let is_same_state = state.is_none();
-        if let Some(state) = state {
+        if let Some((look, state)) = state {
             self.state.adopt(state);
+            self.changes.adopt(Part::State, look);
         }
         if !(is_current && is_same_state) {
             self.marks.notice(&known, &self.accounts(), &self.state);
         }
+        self.readings.end(reading);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 use provider_auth_policy::limits::CLOCK_JUMP;
 use provider_auth_policy::{Indexes, SharedState, Timestamp};
-use provider_auth_vault::{Stamp, Vault, VaultError, line};
+use provider_auth_vault::{Vault, VaultError, line};
 
 /// This process's view of the shared state, and what it has not written yet.
 #[derive(Default)]
@@ -32,7 +32,6 @@ struct Views {
     /// The accounts of large pools, in the order in which they would serve by `view`.
     indexes: Indexes,
     unwritten: SharedState,
-    seen: Option<Stamp>,
     /// The latest look at the clock.
     looked_at: Timestamp,
 }
@@ -62,12 +61,6 @@ impl StateCache {
         self.views.lock().note(change);
     }
 
-    /// Whether the file is the one that was last read; costs one stat.
-    pub(crate) fn is_current(&self, vault: &Vault) -> bool {
-        let stamp = vault.state_stamp();
-        self.views.lock().seen.as_ref() == Some(&stamp)
-    }
-
     /// Keeps this process from replacing the file; held from [`StateCache::fetch`] to
     /// [`StateCache::adopt`].
     pub(crate) fn reading(&self) -> MutexGuard<'_, ()> {
@@ -76,15 +69,13 @@ impl StateCache {
 
     /// Reads the file. One that the disk does not give, which is not the same as one that is not
     /// there, is `None`: then memory serves.
-    pub(crate) fn fetch(&self, vault: &Vault, now: Timestamp) -> Option<Fetched> {
-        // The stamp first: a change in between shows at the next look.
-        let stamp = vault.state_stamp();
+    pub(crate) fn fetch(&self, vault: &Vault, now: Timestamp) -> Option<SharedState> {
         match vault.read_state() {
             Ok(bytes) => {
                 self.unreadable.store(false, Ordering::Relaxed);
                 let mut state = parse(bytes.as_deref());
                 state.sweep(now);
-                Some(Fetched { stamp, state })
+                Some(state)
             }
             Err(error) => {
                 if !self.unreadable.swap(true, Ordering::Relaxed) {
@@ -100,14 +91,13 @@ impl StateCache {
     }
 
     /// Takes over what was read, under the changes that are not written yet.
-    pub(crate) fn adopt(&self, fetched: Fetched) {
+    pub(crate) fn adopt(&self, fetched: SharedState) {
         let mut views = self.views.lock();
         let unwritten = std::mem::take(&mut views.unwritten);
-        views.view = fetched.state;
+        views.view = fetched;
         views.indexes.forget();
         views.view.merge(&unwritten);
         views.unwritten = unwritten;
-        views.seen = Some(fetched.stamp);
     }
 
     /// Writes what is unwritten; a failure is logged, once, and costs the caller nothing.
@@ -154,12 +144,6 @@ impl StateCache {
         }
         written
     }
-}
-
-/// The file as it was read.
-pub(crate) struct Fetched {
-    stamp: Stamp,
-    state: SharedState,
 }
 
 impl Views {

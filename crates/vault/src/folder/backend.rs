@@ -306,7 +306,7 @@ impl Backend for FolderBackend {
     }
 
     fn watch(&self) -> Option<Watch> {
-        let folders = [self.paths.dir().to_owned(), self.paths.records()];
-        self.store.watch(&folders)
+        let state = self.paths.document(Document::State);
+        self.store.watch(&self.paths.records(), &state)
     }
 }

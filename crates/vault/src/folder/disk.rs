@@ -75,7 +75,7 @@ impl Store for Disk {
         Ok(if now > settled_at {
             Stamp::Settled(state.revision())
         } else {
-            Stamp::Unsettled
+            Stamp::Fresh(state.revision())
         })
     }
 
@@ -190,8 +190,8 @@ impl Store for Disk {
         Ok(())
     }
 
-    fn watch(&self, folders: &[PathBuf]) -> Option<Watch> {
-        watch::watch(folders)
+    fn watch(&self, records: &Path, state: &Path) -> Option<Watch> {
+        watch::watch(records, state)
     }
 
     fn now(&self) -> u64 {
@@ -355,5 +355,9 @@ mod tests {
         Disk.replace(&file, b"one", Durability::Lossy).unwrap();
         let fresh = Disk.stamp(&file).unwrap();
         assert_ne!(fresh, fresh.clone());
+        assert!(fresh.is_same_revision(&Disk.stamp(&file).unwrap()));
+        Disk.replace(&file, b"two, longer", Durability::Lossy)
+            .unwrap();
+        assert!(!fresh.is_same_revision(&Disk.stamp(&file).unwrap()));
     }
 }

@@ -59,8 +59,9 @@ pub trait Store: Send + Sync {
     /// Removes what crashed writers left in a folder.
     fn sweep(&self, folder: &Path) -> io::Result<()>;
 
-    /// Watches folders for changes; `None` where one may be heard of late or not at all.
-    fn watch(&self, _folders: &[PathBuf]) -> Option<Watch> {
+    /// Watches the folder of records, and the file of the shared state; `None` where a change may be
+    /// heard of late or not at all.
+    fn watch(&self, _records: &Path, _state: &Path) -> Option<Watch> {
         None
     }
 

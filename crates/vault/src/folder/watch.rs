@@ -1,36 +1,45 @@
-//! Asks the kernel whether anything in a vault's folders changed: one question for both, a fifth of
-//! the cost of two stats.
+//! Asks the kernel whether the records or the shared state changed: one question for both, a fifth
+//! of the cost of two stats, and no doubt about a file that is too new for its stamp to tell.
 //!
 //! A shortcut and never the only look: where it is not to be had, or the folders themselves were
 //! moved away, the stamps say the same.
 
-use std::path::PathBuf;
+use std::path::Path;
 
+#[cfg(target_os = "linux")]
+use crate::stamp::Heard;
 use crate::stamp::Watch;
 
-/// Watches folders; `None` where a change by another process may be reported late or not at all: on
-/// other systems than Linux, and on file systems that are not the kernel's own.
+/// Watches the folder of records, and the shared state in its folder; `None` where a change by
+/// another process may be reported late or not at all: on other systems than Linux, and on file
+/// systems that are not the kernel's own.
 #[cfg(target_os = "linux")]
-pub(super) fn watch(folders: &[PathBuf]) -> Option<Watch> {
-    let mut inotify = Inotify::new(folders)?;
-    Some(Watch::new(move || inotify.is_quiet()))
+pub(super) fn watch(records: &Path, state: &Path) -> Option<Watch> {
+    let mut inotify = Inotify::new(records, state)?;
+    Some(Watch::new(move || inotify.heard()))
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn watch(_: &[PathBuf]) -> Option<Watch> {
+pub(super) fn watch(_: &Path, _: &Path) -> Option<Watch> {
     None
 }
 
 #[cfg(target_os = "linux")]
 struct Inotify {
     reports: rustix::fd::OwnedFd,
+    /// What the kernel calls the watch over the folder of records.
+    records: i32,
+    /// The name of the shared state in the other folder.
+    state: std::ffi::CString,
     /// The folders were moved or removed: what is at their paths now is not watched.
     is_over: bool,
 }
 
 #[cfg(target_os = "linux")]
 impl Inotify {
-    fn new(folders: &[PathBuf]) -> Option<Self> {
+    fn new(records: &Path, state: &Path) -> Option<Self> {
+        use std::os::unix::ffi::OsStrExt as _;
+
         use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
 
         let reports = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()?;
@@ -43,19 +52,22 @@ impl Inotify {
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR;
-        for folder in folders {
-            if !reports_at_once(folder) {
-                return None;
-            }
-            add_watch(&reports, folder, changes).ok()?;
-        }
+        let add = |folder: &Path| {
+            reports_at_once(folder).then_some(())?;
+            add_watch(&reports, folder, changes).ok()
+        };
+        add(state.parent()?)?;
+        let records = add(records)?;
+        let state = std::ffi::CString::new(state.file_name()?.as_bytes()).ok()?;
         Some(Self {
             reports,
+            records,
+            state,
             is_over: false,
         })
     }
 
-    fn is_quiet(&mut self) -> bool {
+    fn heard(&mut self) -> Heard {
         use rustix::fs::inotify::{ReadFlags, Reader};
 
         const ENDS: ReadFlags = ReadFlags::DELETE_SELF
@@ -63,32 +75,38 @@ impl Inotify {
             .union(ReadFlags::UNMOUNT)
             .union(ReadFlags::IGNORED);
         if self.is_over {
-            return false;
+            return Heard::ALL;
         }
         let mut buffer = [std::mem::MaybeUninit::uninit(); 1024];
         let mut reports = Reader::new(&self.reports, &mut buffer);
-        let mut is_quiet = true;
+        let mut heard = Heard::default();
         loop {
             match reports.next() {
                 Ok(report) => {
-                    is_quiet = false;
                     self.is_over |= report.events().intersects(ENDS);
+                    match report.file_name() {
+                        _ if report.wd() == self.records => heard.records = true,
+                        Some(name) => heard.state |= name == self.state.as_c_str(),
+                        // Of the folder itself, or of reports that the kernel had no room for.
+                        None => heard = Heard::ALL,
+                    }
                 }
                 Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::AGAIN) => return is_quiet,
-                Err(_) => {
-                    self.is_over = true;
-                    return false;
-                }
+                Err(rustix::io::Errno::AGAIN) => break,
+                Err(_) => self.is_over = true,
+            }
+            if self.is_over {
+                return Heard::ALL;
             }
         }
+        heard
     }
 }
 
 /// Tells whether all changes of a folder go through this kernel: one that is shared with another
 /// machine is not heard of.
 #[cfg(target_os = "linux")]
-fn reports_at_once(folder: &std::path::Path) -> bool {
+fn reports_at_once(folder: &Path) -> bool {
     /// `linux/magic.h` and the file systems' own headers: ext2 to ext4, XFS, Btrfs, F2FS, tmpfs,
     /// overlayfs, ZFS.
     const OWN: [u32; 7] = [
@@ -110,42 +128,74 @@ mod tests {
 
     use super::*;
 
+    const NOTHING: Heard = Heard {
+        records: false,
+        state: false,
+    };
+    const RECORDS: Heard = Heard {
+        records: true,
+        ..NOTHING
+    };
+    const STATE: Heard = Heard {
+        state: true,
+        ..NOTHING
+    };
+
     #[track_caller]
-    fn check(change: impl FnOnce(&std::path::Path), expect: [bool; 2]) {
+    fn check(change: impl FnOnce(&Path), expect: [Heard; 2]) {
         let outer = tempfile::tempdir().unwrap();
         let dir = outer.path().join("vault");
         fs::create_dir_all(dir.join("rec")).unwrap();
         fs::write(dir.join("state.json"), "{}").unwrap();
-        let mut watch = watch(&[dir.clone(), dir.join("rec")]).unwrap();
-        assert!(watch.is_quiet());
+        let mut watch = watch(&dir.join("rec"), &dir.join("state.json")).unwrap();
+        assert_eq!(watch.heard(), NOTHING);
         change(&dir);
-        assert_eq!([watch.is_quiet(), watch.is_quiet()], expect);
+        assert_eq!([watch.heard(), watch.heard()], expect);
     }
 
     #[test]
     fn a_change_is_heard_of_once() {
         check(
             |dir| fs::write(dir.join("state.json"), "[]").unwrap(),
-            [false, true],
+            [STATE, NOTHING],
         );
         check(
             |dir| fs::write(dir.join("rec/1.rec"), "x").unwrap(),
-            [false, true],
+            [RECORDS, NOTHING],
         );
         check(
             |dir| fs::rename(dir.join("state.json"), dir.join("other")).unwrap(),
-            [false, true],
+            [STATE, NOTHING],
+        );
+        check(
+            |dir| {
+                fs::write(dir.join("new"), "[]").unwrap();
+                fs::rename(dir.join("new"), dir.join("state.json")).unwrap();
+            },
+            [STATE, NOTHING],
         );
         check(
             |dir| fs::remove_file(dir.join("state.json")).unwrap(),
-            [false, true],
+            [STATE, NOTHING],
         );
         check(
             |dir| {
                 (0..2_000)
                     .for_each(|n| fs::write(dir.join("rec").join(n.to_string()), "x").unwrap())
             },
-            [false, true],
+            [RECORDS, NOTHING],
+        );
+    }
+
+    #[test]
+    fn what_is_neither_record_nor_state_is_not_heard_of() {
+        check(
+            |dir| fs::write(dir.join("log.jsonl"), "{}").unwrap(),
+            [NOTHING, NOTHING],
+        );
+        check(
+            |dir| fs::write(dir.join("state.json.7-1.tmp"), "{}").unwrap(),
+            [NOTHING, NOTHING],
         );
     }
 
@@ -153,19 +203,37 @@ mod tests {
     fn reading_is_no_change() {
         check(
             |dir| drop(fs::read(dir.join("state.json")).unwrap()),
-            [true, true],
+            [NOTHING, NOTHING],
         );
     }
 
     #[test]
-    fn a_folder_that_was_moved_away_or_removed_is_never_quiet_again() {
+    fn more_reports_than_the_kernel_keeps_are_a_change_of_anything() {
+        let most = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events");
+        let most: usize = most.unwrap().trim().parse().unwrap();
+        check(
+            |dir| {
+                let [one, two] = ["one", "two"].map(|name| dir.join(name));
+                fs::write(&one, "x").unwrap();
+                // Two reports each.
+                for _ in 0..most / 4 + 1 {
+                    fs::rename(&one, &two).unwrap();
+                    fs::rename(&two, &one).unwrap();
+                }
+            },
+            [Heard::ALL, NOTHING],
+        );
+    }
+
+    #[test]
+    fn of_a_folder_that_was_moved_away_or_removed_anything_may_have_changed_for_good() {
         check(
             |dir| fs::rename(dir, dir.with_file_name("aside")).unwrap(),
-            [false, false],
+            [Heard::ALL, Heard::ALL],
         );
         check(
             |dir| fs::remove_dir(dir.join("rec")).unwrap(),
-            [false, false],
+            [Heard::ALL, Heard::ALL],
         );
     }
 }
