@@ -21,6 +21,18 @@ pub(crate) const LOG_WAITING: usize = 64;
 /// second no loss.
 pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(1);
 
+/// Least delay of a write that no other process waits for: counts, and times that slide. Three times
+/// as long at most, so that processes take turns.
+pub(crate) const FLUSH_COUNTS_AFTER: Duration = Duration::from_secs(10);
+
+/// Delay of reading what other processes have added to the history: one reading a second costs
+/// little, however many write.
+pub(crate) const READ_HISTORY_AFTER: Duration = Duration::from_millis(500);
+
+/// How far behind the history may be for a conversation that it knows: the pause before it is read,
+/// the second in which the disk is not looked at, and a machine that is busy.
+pub(crate) const HISTORY_LAG: Duration = Duration::from_secs(4);
+
 /// How long after a renewal the keychain hears of it: one call for all logins that are renewed
 /// together.
 pub(crate) const MARK_AFTER: Duration = Duration::from_secs(10);

@@ -66,6 +66,12 @@ fn owner<'a>(state: &'a SharedState, request: &Request) -> Option<&'a AccountId>
     })
 }
 
+/// Tells whether it is known who made the item of the request, if it has one.
+pub(crate) fn knows_owner(state: &SharedState, request: &Request) -> bool {
+    let [item, _] = keys(request);
+    item.is_none_or(|key| state.owners.contains_key(&key))
+}
+
 /// Returns the keys of the request's item and of its conversation, whatever the model.
 fn keys(request: &Request) -> [Option<String>; 2] {
     let key = |kind: &str, name: &str| {

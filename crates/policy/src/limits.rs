@@ -153,6 +153,9 @@ pub const BINDING_MEMORY: Duration = hours(24);
 pub const OWNER_MEMORY: Duration = hours(30 * 24);
 /// Owners kept; the least recently used beyond this are forgotten.
 pub const OWNERS_KEPT: usize = 1024;
+/// A binding with less than this left is renewed on disk at once, not with the next counts: those
+/// may take half of it, and another process must not find it ended.
+pub const BINDING_ENDS_SOON: Duration = minutes(1);
 /// Bindings kept; the least recently used beyond this are forgotten.
 pub const BINDINGS_KEPT: usize = 4096;
 /// Quota use, in percent, from which an account comes after those with more left.
@@ -163,6 +166,12 @@ pub const USE_LAST: u16 = 95;
 pub const RAMP_STEP: Duration = Duration::from_millis(250);
 /// The ramp ends after this, response or not: it must not become an outage.
 pub const RAMP_LIFE: Duration = Duration::from_secs(10);
+
+// ── What is shared ───────────────────────────────────────────────────────────
+
+/// Bytes of a file of the shared state: well below the 16 MiB that a vault reads, and ten thousand
+/// accounts with five blocks each take 10 MB.
+pub const SHARED_LONGEST: usize = 12 * 1024 * 1024;
 
 // ── Many accounts ────────────────────────────────────────────────────────────
 

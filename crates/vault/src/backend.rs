@@ -126,19 +126,13 @@ pub trait Backend: Send + Sync {
     /// Removes a document, durably; false when there was none.
     fn remove_document(&self, document: Document) -> Result<bool, VaultError>;
 
-    /// Replaces [`Document::State`] by what `merge` makes of it; no other process merges meanwhile.
-    fn merge_state(
-        &self,
-        merge: &mut dyn FnMut(Option<&[u8]>) -> Vec<u8>,
-    ) -> Result<(), VaultError>;
-
     /// Keeps a header that no longer serves.
     fn set_header_aside(&self, header: &[u8]) -> Result<(), VaultError>;
 
     /// Removes the headers that were set aside.
     fn remove_headers_aside(&self) -> Result<(), VaultError>;
 
-    /// Watches records and shared state; `None` where a change by another process may be heard of
+    /// Watches records, state and history; `None` where a change by another process may be heard of
     /// late or not at all.
     fn watch(&self) -> Option<Watch>;
 }
@@ -152,8 +146,12 @@ pub enum Document {
     HeaderBackup,
     /// The sealed bundle that last took logins away. Durable.
     Moved,
-    /// What all processes share. After a power cut it may be the old one.
+    /// What all processes share. After a power cut it may be the old one. Whoever replaces it holds
+    /// [`Lock::Vault`].
     State,
+    /// What all processes share and none waits for. After a power cut it may be the old one.
+    /// Whoever replaces it holds [`Lock::History`].
+    History,
     /// What can be fetched again, by key. After a power cut it may be the old one.
     Cache([u8; 16]),
 }
@@ -165,6 +163,8 @@ pub enum Lock {
     Record(RecordId),
     /// Add a record, change the header, merge the shared state. Held for milliseconds.
     Vault,
+    /// Merge the history. Held for milliseconds.
+    History,
     /// Change the data key or its slots. Held for as long as that takes.
     Keys,
     /// Decide which records there are: from the check that no such record exists to the write that

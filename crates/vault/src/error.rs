@@ -172,6 +172,12 @@ pub enum VaultError {
 }
 
 impl VaultError {
+    /// Tells whether a file is longer than any of a vault: that is damage, which waiting does not
+    /// mend.
+    pub fn is_too_long(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge)
+    }
+
     /// Returns the stable code that JavaScript sees.
     pub fn code(&self) -> &'static str {
         match self {

@@ -57,7 +57,7 @@ pub use folder::{
     },
     disk::Disk,
     memory::Memory,
-    store::{Durability, Held, NetworkFolders, Store},
+    store::{Durability, Held, NetworkFolders, Store, Watched},
 };
 pub use format::record::{NotARecordId, Record, RecordId};
 pub use host_files::{
@@ -74,6 +74,7 @@ pub use vault::{
     init::ExistingKey,
     key_slots::KeySlot,
     notes::Pending,
+    shared::{Shared, SharedGuard},
     status::{VaultState, VaultStatus},
 };
 

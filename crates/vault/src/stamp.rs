@@ -54,6 +54,8 @@ pub struct Heard {
     pub records: bool,
     /// The shared state was replaced or removed.
     pub state: bool,
+    /// The history was replaced or removed.
+    pub history: bool,
 }
 
 impl Heard {
@@ -61,10 +63,11 @@ impl Heard {
     pub const ALL: Self = Self {
         records: true,
         state: true,
+        history: true,
     };
 }
 
-/// Hears of changes to the records and to the shared state: a shortcut for comparing their stamps,
+/// Hears of changes to the records and to what processes share: a shortcut for comparing their stamps,
 /// and never the only look.
 pub struct Watch(Box<dyn FnMut() -> Heard + Send>);
 

@@ -77,6 +77,7 @@ fn a_lock_excludes_everybody_until_it_is_dropped() {
         for lock in [
             Lock::Record(id(1)),
             Lock::Vault,
+            Lock::History,
             Lock::Keys,
             Lock::Records,
             Lock::HighWater,
@@ -187,6 +188,7 @@ fn documents_are_kept_apart_and_removed_for_good() {
             Document::HeaderBackup,
             Document::Moved,
             Document::State,
+            Document::History,
             Document::Cache([1; 16]),
             Document::Cache([2; 16]),
         ];
@@ -220,28 +222,33 @@ fn a_header_that_was_set_aside_is_no_record_and_can_be_removed() {
 }
 
 #[test]
-fn two_that_merge_the_state_at_once_lose_nothing() {
+fn two_that_merge_what_is_shared_at_once_lose_nothing() {
     const ROUNDS: usize = 50;
-    check(|one, two| {
-        let inside = AtomicUsize::new(0);
-        let add = |backend: &Arc<dyn Backend>| {
-            for _ in 0..ROUNDS {
-                let mut merge = |old: Option<&[u8]>| {
+    for (lock, document) in [
+        (Lock::Vault, Document::State),
+        (Lock::History, Document::History),
+    ] {
+        check(|one, two| {
+            let inside = AtomicUsize::new(0);
+            let add = |backend: &Arc<dyn Backend>| {
+                for _ in 0..ROUNDS {
+                    let held = backend.lock(lock, LONG).unwrap();
                     assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
-                    let merged = [old.unwrap_or_default(), b"x"].concat();
+                    let old = backend.read_document(document).unwrap();
+                    let merged = [old.unwrap_or_default(), b"x".to_vec()].concat();
+                    backend.write_document(document, &merged).unwrap();
                     inside.fetch_sub(1, Ordering::SeqCst);
-                    merged
-                };
-                backend.merge_state(&mut merge).unwrap();
-            }
-        };
-        std::thread::scope(|scope| {
-            scope.spawn(|| add(one));
-            scope.spawn(|| add(two));
+                    drop(held);
+                }
+            };
+            std::thread::scope(|scope| {
+                scope.spawn(|| add(one));
+                scope.spawn(|| add(two));
+            });
+            let merged = one.read_document(document).unwrap().unwrap();
+            assert_eq!(merged.len(), 2 * ROUNDS);
         });
-        let state = one.read_document(Document::State).unwrap().unwrap();
-        assert_eq!(state.len(), 2 * ROUNDS);
-    });
+    }
 }
 
 #[test]
@@ -249,15 +256,17 @@ fn a_change_is_never_missed() {
     check(|one, two| {
         let mut watch = two.watch();
         let guard = guard(one, id(1));
-        let change = |round: u64| match round % 4 {
+        let change = |round: u64| match round % 5 {
+            4 => one.write_document(Document::History, b"history").unwrap(),
             0 => one.replace_record(&guard, round, &[b'x'; 7]).unwrap(),
-            1 => one.merge_state(&mut |_| b"state".to_vec()).unwrap(),
+            1 => one.write_document(Document::State, b"state").unwrap(),
             2 => one.replace_record(&guard, round, &[b'y'; 7]).unwrap(),
             _ => assert!(one.remove_record(&guard).unwrap()),
         };
         let stamps = || {
-            let state = two.document_stamp(Document::State).unwrap();
-            [two.records_stamp().unwrap(), state]
+            let stamp = |document| two.document_stamp(document).unwrap();
+            let records = two.records_stamp().unwrap();
+            [records, stamp(Document::State), stamp(Document::History)]
         };
         for round in 0..200 {
             let before = stamps();
@@ -269,8 +278,12 @@ fn a_change_is_never_missed() {
             assert_ne!(before, stamps(), "round {round}");
             if let Some(watch) = &mut watch {
                 let heard = watch.heard();
-                assert_eq!(heard.state, round % 4 == 1, "round {round}");
-                assert_eq!(heard.records, round % 4 != 1, "round {round}");
+                let changed = Heard {
+                    state: round % 5 == 1,
+                    history: round % 5 == 4,
+                    records: !matches!(round % 5, 1 | 4),
+                };
+                assert_eq!(heard, changed, "round {round}");
             }
         }
     });

@@ -15,8 +15,8 @@ use std::{
 };
 
 use provider_auth_vault::{
-    Disk, Durability, Engine, Held, KeySource, NetworkFolders, Options, RecordId, Stamp, Store,
-    Vault, VaultError,
+    Disk, Durability, Engine, Held, KeySource, NetworkFolders, Options, RecordId, Shared, Stamp,
+    Store, Vault, VaultError,
 };
 use support::{entropy, folder, open, with_key, with_source};
 
@@ -221,7 +221,10 @@ fn a_disk_that_cannot_be_read_is_an_error_and_never_an_empty_vault() {
     fail_next();
     assert!(matches!(vault.ids(), Err(VaultError::Io { .. })));
     fail_next();
-    assert!(matches!(vault.read_state(), Err(VaultError::Io { .. })));
+    assert!(matches!(
+        vault.read_shared(Shared::State),
+        Err(VaultError::Io { .. })
+    ));
     fail_next();
     assert!(matches!(vault.pending(&id), Err(VaultError::Io { .. })));
     fail_next();

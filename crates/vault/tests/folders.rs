@@ -199,7 +199,7 @@ mod unix {
         let vault = open(with_key(&dir)).unwrap();
         let (id, _) = vault.create(1, b"x").unwrap();
         drop(vault.lock(&id).unwrap());
-        vault.update_state(&mut |_| b"{}".to_vec()).unwrap();
+        support::merge_state(&vault, |_| b"{}".to_vec()).unwrap();
         for inner in ["", "rec", "lock"] {
             assert_eq!(mode(&dir.join(inner)), 0o700, "{inner}");
         }
@@ -256,7 +256,7 @@ mod unix {
         let _ = fs::remove_file(&lock);
         symlink(outer.path().join("nowhere"), &lock).unwrap();
         assert!(matches!(
-            by_link.update_state(&mut |_| Vec::new()),
+            support::merge_state(&by_link, |_| Vec::new()),
             Err(VaultError::Unsafe { .. })
         ));
 

@@ -176,7 +176,7 @@ fn memory_writes_nothing_and_forgets_with_the_vault() {
     assert!(vault.try_lock(&id).unwrap().is_none());
     assert_eq!(vault.replace(&guard, b"next").unwrap(), 2);
     drop(guard);
-    vault.update_state(&mut |_| b"{}".to_vec()).unwrap();
+    support::merge_state(&vault, |_| b"{}".to_vec()).unwrap();
     assert_eq!(vault.read(&id).unwrap().unwrap().plaintext(), b"next");
     assert_eq!(vault.ids().unwrap(), [id]);
     assert!(!dir.exists());

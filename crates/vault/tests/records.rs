@@ -6,7 +6,7 @@ mod support;
 
 use std::{fs, time::Duration};
 
-use provider_auth_vault::{Pending, RecordId, Stamp, Vault, VaultError};
+use provider_auth_vault::{Pending, RecordId, Shared, Stamp, Vault, VaultError};
 use support::{eventually, folder, open, with_key};
 
 fn vault() -> (tempfile::TempDir, Vault) {
@@ -160,25 +160,29 @@ fn the_stamp_moves_with_every_change_and_rests_without() {
 fn state_is_merged_under_a_lock_by_any_number_of_threads() {
     let (_outer, vault) = vault();
     assert_eq!(
-        (vault.read_state().unwrap(), vault.state_stamp()),
+        (
+            vault.read_shared(Shared::State).unwrap(),
+            vault.shared_stamp(Shared::State)
+        ),
         (None, Stamp::Absent)
     );
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..25 {
-                    vault
-                        .update_state(&mut |old| [old.unwrap_or_default(), b"x"].concat())
-                        .unwrap();
+                    support::merge_state(&vault, |old| [old, b"x".to_vec()].concat()).unwrap();
                 }
             });
         }
     });
-    assert_eq!(vault.read_state().unwrap().unwrap(), [b'x'; 200]);
-    let stamp = settled(|| vault.state_stamp());
-    assert_eq!(stamp, vault.state_stamp());
-    vault.update_state(&mut |_| b"{}".to_vec()).unwrap();
-    assert_ne!(stamp, vault.state_stamp());
+    assert_eq!(
+        vault.read_shared(Shared::State).unwrap().unwrap(),
+        [b'x'; 200]
+    );
+    let stamp = settled(|| vault.shared_stamp(Shared::State));
+    assert_eq!(stamp, vault.shared_stamp(Shared::State));
+    support::merge_state(&vault, |_| b"{}".to_vec()).unwrap();
+    assert_ne!(stamp, vault.shared_stamp(Shared::State));
 }
 
 #[test]

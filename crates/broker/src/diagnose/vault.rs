@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use provider_auth_vault::{KeySource, Vault, VaultError, VaultState, VaultStatus, default_engine};
+use provider_auth_vault::{
+    KeySource, Shared, Vault, VaultError, VaultState, VaultStatus, default_engine,
+};
 
 use super::finding::{Finding, relative};
 use crate::error::BrokerError;
@@ -186,14 +188,22 @@ fn kept(vault: &Vault) -> Vec<Finding> {
                 .remedy("if the bundle has not arrived: provider-auth vault export <file> --again; else import it where it belongs: provider-auth vault import <file>"),
         );
     }
-    if let Err(error) = vault.read_state() {
+    for (shared, file) in [
+        (Shared::State, "state.json"),
+        (Shared::History, "history.json"),
+    ] {
+        let Err(error) = vault.read_shared(shared) else {
+            continue;
+        };
         findings.push(
             Finding::warning(
                 "vault.state",
                 format!("the state that processes share cannot be read: {error}"),
             )
             .why("each process finds out for itself which account rests")
-            .remedy("make state.json in the vault's folder readable, or remove it"),
+            .remedy(format!(
+                "make {file} in the vault's folder readable, or remove it"
+            )),
         );
     }
     findings

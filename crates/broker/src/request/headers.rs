@@ -24,6 +24,9 @@ impl RequestService {
             Ok(pending) => pending,
             Err(error) => return Some(Err(error)),
         };
+        if !self.store.remembers(&pending.request, runtime) {
+            return None;
+        }
         match self.step(&mut pending, Pace::AtOnce, runtime) {
             Step::Lend(lease) => {
                 self.count_request(&pending);

@@ -89,9 +89,8 @@ impl RequestService {
         if urgent {
             // The verdict stands whether or not the disk takes the block.
             self.store.save_state(&vault).await;
-        } else {
-            self.store.flush_soon(&Handle::current());
         }
+        self.store.flush_soon(&Handle::current());
         Ok(verdict)
     }
 

@@ -4,9 +4,11 @@
 //! stamps that are equal. The watch costs less, and its word counts for a file that is too new for a
 //! stamp to tell; the stamps count where nothing can be watched, and once a second.
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
 use provider_auth_policy::Timestamp;
-use provider_auth_vault::{Heard, Stamp, Vault, Watch};
+use provider_auth_vault::{Heard, Shared, Stamp, Vault, Watch};
 
 use crate::limits;
 
@@ -15,15 +17,17 @@ use crate::limits;
 pub(super) enum Part {
     Records,
     State,
+    History,
 }
 
 impl Part {
-    const ALL: [Self; 2] = [Self::Records, Self::State];
+    pub(super) const ALL: [Self; 3] = [Self::Records, Self::State, Self::History];
 
     fn stamp(self, vault: &Vault) -> Stamp {
         match self {
             Self::Records => vault.stamp(),
-            Self::State => vault.state_stamp(),
+            Self::State => vault.shared_stamp(Shared::State),
+            Self::History => vault.shared_stamp(Shared::History),
         }
     }
 
@@ -31,6 +35,16 @@ impl Part {
         match self {
             Self::Records => heard.records,
             Self::State => heard.state,
+            Self::History => heard.history,
+        }
+    }
+}
+
+impl From<Shared> for Part {
+    fn from(shared: Shared) -> Self {
+        match shared {
+            Shared::State => Self::State,
+            Shared::History => Self::History,
         }
     }
 }
@@ -60,6 +74,12 @@ pub(super) struct Look {
     at: Timestamp,
 }
 
+impl Look {
+    fn is_recent(&self, now: Timestamp) -> bool {
+        self.at <= now && now < self.at + limits::COMPARE_AGAIN
+    }
+}
+
 impl ChangeDetector {
     /// Looks at a part that is about to be read.
     pub(super) fn look(&self, vault: &Vault, part: Part, now: Timestamp) -> Look {
@@ -72,6 +92,19 @@ impl ChangeDetector {
     /// Notes that memory holds what was read after this look.
     pub(super) fn adopt(&self, part: Part, look: Look) {
         self.since.lock().held[part as usize] = Some(look);
+    }
+
+    /// Returns for how long memory may have been behind the disk with a part: zero when it is not.
+    /// To be asked after [`ChangeDetector::is_current`], which asks the watch.
+    pub(super) fn lag(&self, vault: &Vault, part: Part, now: Timestamp) -> Duration {
+        let mut since = self.since.lock();
+        if since.is_current(vault, part, now) {
+            return Duration::ZERO;
+        }
+        match &since.held[part as usize] {
+            Some(held) if held.at <= now => held.at.until(now).max(Duration::from_nanos(1)),
+            _ => Duration::MAX,
+        }
     }
 
     /// Tells whether memory still holds these parts as they are on disk.
@@ -107,7 +140,7 @@ impl Since {
             return false;
         };
         let is_quiet = held.changes == Some(self.changes[part as usize]);
-        if is_quiet && held.at <= now && now < held.at + limits::COMPARE_AGAIN {
+        if is_quiet && held.is_recent(now) {
             return true;
         }
         let look = self.look(vault, part, now);
@@ -124,7 +157,6 @@ impl Since {
 #[cfg(target_os = "linux")]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use provider_auth_vault::{Disk, KeySource, Options};
 
@@ -147,14 +179,18 @@ mod tests {
         let now = Timestamp::from_millis(1_800_000_000_000);
         let later = now + 2 * limits::COMPARE_AGAIN;
         let parts = Part::ALL;
-        let write = |content: &[u8]| vault.update_state(&mut |_| content.to_vec()).unwrap();
+        let write = |content: &[u8]| {
+            let guard = vault.lock_shared(Shared::State).unwrap();
+            vault.write_shared(&guard, content).unwrap();
+        };
         let read = |part| changes.adopt(part, changes.look(&vault, part, now));
         assert!(!changes.is_current(&vault, &parts, now));
         parts.map(read);
         for round in 0..ROUNDS {
             write(&[b'0' + (round % 10) as u8]);
             assert!(!changes.is_current(&vault, &parts, now), "{round}");
-            assert!(changes.is_current(&vault, &[Part::Records], now), "{round}");
+            let others = [Part::Records, Part::History];
+            assert!(changes.is_current(&vault, &others, now), "{round}");
             read(Part::State);
             assert!(changes.is_current(&vault, &parts, now), "{round}");
             assert!(changes.is_current(&vault, &parts, later), "{round}");

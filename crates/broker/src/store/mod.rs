@@ -33,8 +33,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use provider_auth_policy::{SharedState, Timestamp};
-use provider_auth_vault::{Engine, RecordId, Vault, VaultError, default_engine, line};
+use provider_auth_policy::{Request, SharedState, Timestamp};
+use provider_auth_vault::{Engine, RecordId, Shared, Vault, VaultError, default_engine, line};
 use tokio::runtime::Handle;
 
 use crate::config::{Inline, Settings};
@@ -44,11 +44,11 @@ use crate::limits;
 use crate::log::{Number, Shown};
 use crate::notifier::{Events, Notifier};
 use accounts::Accounts;
-use change_detector::{ChangeDetector, Part};
+use change_detector::{ChangeDetector, Look, Part};
 use opening::Openings;
 use readings::Readings;
 use rollback::HighWaterMarks;
-use shared_state::StateCache;
+use shared_state::{Due, StateCache};
 use unsaved::UnsavedTokens;
 
 pub use account::{Account, Filter};
@@ -76,7 +76,10 @@ pub(crate) struct Store {
     marks: HighWaterMarks,
     /// Opening the vault finds refreshes that were cut short.
     on_cut_short: OnceLock<Recover>,
-    flush_due: AtomicBool,
+    /// Whether a write is under way, by [`Due`].
+    flush_due: [AtomicBool; 2],
+    /// Whether a reading of the history is.
+    reads_history: AtomicBool,
     serial: AtomicU64,
     /// Tells this process from others.
     process: u32,
@@ -110,7 +113,8 @@ impl Store {
             unsaved: UnsavedTokens::default(),
             marks: HighWaterMarks::default(),
             on_cut_short: OnceLock::new(),
-            flush_due: AtomicBool::new(false),
+            flush_due: Default::default(),
+            reads_history: AtomicBool::new(false),
             serial: AtomicU64::new(0),
             process: u32::from_le_bytes(process),
             numbered: AtomicU64::new(0),
@@ -176,15 +180,63 @@ impl Store {
     /// Whether the vault is open and neither a record nor the shared state changed since they were
     /// last read. Costs one question to the kernel where it watches the folders, else two stats.
     pub(crate) fn is_current(&self) -> bool {
-        self.vault
-            .read()
+        let parts = [Part::Records, Part::State];
+        let vault = self.vault.read();
+        vault
             .as_ref()
-            .is_some_and(|vault| self.equals_memory(vault))
+            .is_some_and(|vault| self.changes.is_current(vault, &parts, self.now()))
     }
 
     fn equals_memory(&self, vault: &Vault) -> bool {
-        let parts = [Part::Records, Part::State];
-        self.changes.is_current(vault, &parts, self.now())
+        self.changes.is_current(vault, &Part::ALL, self.now())
+    }
+
+    /// Whether the history in memory is good enough for a request: it is as on disk, or it was a
+    /// moment ago and knows the conversation. One that is behind is read again, behind the request.
+    /// To be asked after [`Store::is_current`].
+    pub(crate) fn remembers(self: &Arc<Self>, request: &Request, runtime: &Handle) -> bool {
+        let Some(vault) = self.open_vault() else {
+            return false;
+        };
+        let now = self.now();
+        let lag = self.changes.lag(&vault, Part::History, now);
+        if lag.is_zero() {
+            return true;
+        }
+        self.read_history_soon(runtime);
+        lag < limits::HISTORY_LAG && self.state.read(|state| state.knows(request, now))
+    }
+
+    fn read_history_soon(self: &Arc<Self>, runtime: &Handle) {
+        if self.reads_history.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let store = self.clone();
+        runtime.spawn(async move {
+            tokio::time::sleep(limits::READ_HISTORY_AFTER).await;
+            store.reads_history.store(false, Ordering::Release);
+            if let Some(vault) = store.open_vault() {
+                blocking(move || store.reread_history(&vault)).await;
+            }
+        });
+    }
+
+    fn reread_history(&self, vault: &Vault) {
+        let mut files = self.state.reading();
+        if let Some((look, history)) = self.fetch(vault, Shared::History) {
+            self.state.show(&mut files, [(Shared::History, history)]);
+            self.changes.adopt(Part::History, look);
+        }
+    }
+
+    /// Reads a file that all processes share, unless memory holds it as it is.
+    fn fetch(&self, vault: &Vault, shared: Shared) -> Option<(Look, SharedState)> {
+        let (part, now) = (shared.into(), self.now());
+        if self.changes.is_current(vault, &[part], now) {
+            return None;
+        }
+        let look = self.changes.look(vault, part, now);
+        Some((look, self.state.fetch(vault, shared, now)?))
     }
 
     /// Reads accounts and shared state again, where they changed. All who wait for it share one
@@ -205,19 +257,16 @@ impl Store {
     /// copy, never a late reader.
     pub(crate) fn reread_now(&self, vault: &Vault) -> Result<(), VaultError> {
         let asked = self.readings.asked();
-        let _one_at_a_time = self.state.reading();
+        let mut files = self.state.reading();
         if self.readings.has_answered(asked) {
             return Ok(());
         }
-        let (reading, now) = (self.readings.begin(), self.now());
-        let state = if self.changes.is_current(vault, &[Part::State], now) {
-            None
-        } else {
-            let look = self.changes.look(vault, Part::State, now);
-            let fetched = self.state.fetch(vault, now);
-            fetched.map(|state| (look, state))
-        };
-        let known = self.accounts();
+        let reading = self.readings.begin();
+        let shared = [Shared::State, Shared::History].map(|shared| {
+            let (look, content) = self.fetch(vault, shared)?;
+            Some((shared, look, content))
+        });
+        let (known, now) = (self.accounts(), self.now());
         let is_current = self.changes.is_current(vault, &[Part::Records], now);
         if !is_current {
             let look = self.changes.look(vault, Part::Records, now);
@@ -225,10 +274,17 @@ impl Store {
             *self.accounts.write() = Arc::new(read);
             self.changes.adopt(Part::Records, look);
         }
-        let is_same_state = state.is_none();
-        if let Some((look, state)) = state {
-            self.state.adopt(state);
-            self.changes.adopt(Part::State, look);
+        let is_same_state = shared.iter().all(Option::is_none);
+        if !is_same_state {
+            let (looks, read): (Vec<_>, Vec<_>) = shared
+                .into_iter()
+                .flatten()
+                .map(|(shared, look, content)| ((shared, look), (shared, content)))
+                .unzip();
+            self.state.show(&mut files, read);
+            for (shared, look) in looks {
+                self.changes.adopt(shared.into(), look);
+            }
         }
         if !(is_current && is_same_state) {
             self.marks.notice(&known, &self.accounts(), &self.state);
@@ -244,32 +300,55 @@ impl Store {
         self.save_state(vault).await;
     }
 
-    /// Writes the shared state now. A disk that does not take it stops no request: the change holds
-    /// in this process and is written with the next one.
+    /// Writes the shared state now; the history is left for later. A disk that does not take it
+    /// stops no request: the change holds in this process and is written with the next one.
     pub(crate) async fn save_state(self: &Arc<Self>, vault: &Arc<Vault>) {
         let (store, disk) = (self.clone(), vault.clone());
-        blocking(move || store.state.save(&disk, store.now())).await;
+        blocking(move || store.save_shared(&disk, Shared::State)).await;
         self.mark_soon(vault);
+    }
+
+    fn save_shared(&self, vault: &Vault, shared: Shared) {
+        self.state.save(vault, &self.changes, shared, self.now());
     }
 
     /// Writes the shared state now, for a caller who must know that it is on disk.
     pub(crate) async fn flush(self: &Arc<Self>, vault: &Arc<Vault>) -> Result<(), BrokerError> {
         let (store, vault) = (self.clone(), vault.clone());
-        blocking(move || store.state.flush(&vault, store.now())).await?;
+        blocking(move || {
+            let now = store.now();
+            store
+                .state
+                .flush(&vault, &store.changes, Shared::State, now)
+        })
+        .await?;
         Ok(())
     }
 
-    /// Writes the shared state in a second, once for all changes until then.
+    /// Writes what is unwritten, once for all changes until then: in a second what another process
+    /// may need, later what none waits for.
     pub(crate) fn flush_soon(self: &Arc<Self>, runtime: &Handle) {
-        if self.flush_due.swap(true, Ordering::AcqRel) {
+        let Some(due) = self.state.due() else {
+            return;
+        };
+        if self.flush_due[due as usize].swap(true, Ordering::AcqRel) {
             return;
         }
+        let wait = match due {
+            Due::Soon => limits::FLUSH_AFTER,
+            // Spread, so that processes that began together do not write together.
+            Due::Later => limits::FLUSH_COUNTS_AFTER.mul_f64(1.0 + 2.0 * self.jitter()),
+        };
         let store = self.clone();
         runtime.spawn(async move {
-            tokio::time::sleep(limits::FLUSH_AFTER).await;
-            store.flush_due.store(false, Ordering::Release);
-            if let Some(vault) = store.open_vault() {
-                store.save_state(&vault).await;
+            tokio::time::sleep(wait).await;
+            store.flush_due[due as usize].store(false, Ordering::Release);
+            let Some(vault) = store.open_vault() else {
+                return;
+            };
+            store.save_state(&vault).await;
+            if due == Due::Later || store.state.has_news() {
+                blocking(move || store.save_shared(&vault, Shared::History)).await;
             }
         });
     }
@@ -297,7 +376,8 @@ impl Store {
     pub(crate) fn close(&self) {
         if let Some(vault) = self.open_vault() {
             self.save_all(&vault);
-            self.state.save(&vault, self.now());
+            self.save_shared(&vault, Shared::State);
+            self.save_shared(&vault, Shared::History);
             self.mark_now(&vault);
         }
     }

@@ -1,39 +1,85 @@
-//! The state that all processes share: cooldowns, bindings, pool order, counters (`state.json`).
+//! What all processes share, in two files: the state (cooldowns, standings, pool order), which every
+//! process must know before its next request, and the history (who served which conversation,
+//! counts), which no request has to wait for.
 //!
-//! Lossy by design: it lives in memory, is merged with the file field by field (the newest wins)
-//! and is written a second after a change, or at once for a new block. It holds no secret, and
-//! record ids that it does not know stay. A file that can be neither read nor written costs what
-//! other processes find out, and no request.
+//! Lossy by design: it lives in memory and is merged with the files field by field (the newest
+//! wins). It holds no secret, and record ids that it does not know stay. A file that can be neither
+//! read nor written costs what other processes find out, and no request.
+//!
+//! | what changed | is on disk |
+//! |---|---|
+//! | a block, a standing, a generation that a caller waits for | at once |
+//! | another change of the state; a conversation that is bound anew | within a second |
+//! | counts, and times that slide | within half a minute, and at the end of the process |
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use provider_auth_policy::limits::CLOCK_JUMP;
 use provider_auth_policy::{Indexes, SharedState, Timestamp};
-use provider_auth_vault::{Vault, VaultError, line};
+use provider_auth_vault::{Shared, Vault, VaultError, line};
 
-/// This process's view of the shared state, and what it has not written yet.
+use super::change_detector::{ChangeDetector, Part};
+
+/// This process's view of what is shared, and what it has not written yet.
 #[derive(Default)]
 pub(crate) struct StateCache {
     views: Mutex<Views>,
-    /// Held while the file is read, or replaced by this process: a reader sees a change either in
-    /// `unwritten` or in the file, never in neither.
-    file: Mutex<()>,
-    flushing: Mutex<()>,
-    /// Whether the user was told that the file cannot be read, or written: once, until it can be.
-    unreadable: AtomicBool,
-    unwritable: AtomicBool,
+    /// The files as last seen. Held while one is read, or replaced by this process: a reader sees a
+    /// change either in what is unwritten or in the file, never in neither.
+    files: Mutex<Files>,
+    flushing: Each<Mutex<()>>,
+    /// Whether the user was told that a file cannot be read, or written: once, until it can be.
+    unreadable: Each<AtomicBool>,
+    unwritable: Each<AtomicBool>,
 }
+
+/// One for the state, one for the history.
+#[derive(Default)]
+pub(super) struct Each<T> {
+    state: T,
+    history: T,
+}
+
+impl<T> Each<T> {
+    fn of(&self, shared: Shared) -> &T {
+        match shared {
+            Shared::State => &self.state,
+            Shared::History => &self.history,
+        }
+    }
+
+    fn of_mut(&mut self, shared: Shared) -> &mut T {
+        match shared {
+            Shared::State => &mut self.state,
+            Shared::History => &mut self.history,
+        }
+    }
+}
+
+/// The files as last seen.
+pub(super) type Files = Each<SharedState>;
 
 #[derive(Default)]
 struct Views {
-    /// The file as last seen, with `unwritten` on top.
+    /// The files as last seen, with `unwritten` on top.
     view: SharedState,
     /// The accounts of large pools, in the order in which they would serve by `view`.
     indexes: Indexes,
-    unwritten: SharedState,
+    unwritten: Each<SharedState>,
+    /// Whether more than counts is unwritten of the history.
+    has_news: bool,
     /// The latest look at the clock.
     looked_at: Timestamp,
+}
+
+/// How soon what is unwritten should be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Another process may need it.
+    Soon,
+    /// Nobody waits for it.
+    Later,
 }
 
 impl StateCache {
@@ -52,33 +98,51 @@ impl StateCache {
         views.look_at_clock(now);
         let Views { view, indexes, .. } = &mut *views;
         let (result, change) = decide(view, indexes);
-        views.note(&change);
+        views.note(change);
         result
     }
 
     /// Notes a change, to be written with the next flush.
     pub(crate) fn note(&self, change: &SharedState) {
-        self.views.lock().note(change);
+        self.views.lock().note(change.clone());
     }
 
-    /// Keeps this process from replacing the file; held from [`StateCache::fetch`] to
-    /// [`StateCache::adopt`].
-    pub(crate) fn reading(&self) -> MutexGuard<'_, ()> {
-        self.file.lock()
+    /// What waits to be written.
+    pub(super) fn due(&self) -> Option<Due> {
+        let views = self.views.lock();
+        if views.has_news || !views.unwritten.state.is_empty() {
+            return Some(Due::Soon);
+        }
+        (!views.unwritten.history.is_empty()).then_some(Due::Later)
     }
 
-    /// Reads the file. One that the disk does not give, which is not the same as one that is not
+    /// Whether more than counts waits to be written to the history.
+    pub(super) fn has_news(&self) -> bool {
+        self.views.lock().has_news
+    }
+
+    /// Keeps this process from replacing the files; held from [`StateCache::fetch`] to
+    /// [`StateCache::show`].
+    pub(super) fn reading(&self) -> MutexGuard<'_, Files> {
+        self.files.lock()
+    }
+
+    /// Reads a file. One that the disk does not give, which is not the same as one that is not
     /// there, is `None`: then memory serves.
-    pub(crate) fn fetch(&self, vault: &Vault, now: Timestamp) -> Option<SharedState> {
-        match vault.read_state() {
-            Ok(bytes) => {
-                self.unreadable.store(false, Ordering::Relaxed);
-                let mut state = parse(bytes.as_deref());
+    pub(super) fn fetch(
+        &self,
+        vault: &Vault,
+        shared: Shared,
+        now: Timestamp,
+    ) -> Option<SharedState> {
+        let unreadable = self.unreadable.of(shared);
+        match read(vault, shared, unreadable) {
+            Ok(mut state) => {
                 state.sweep(now);
                 Some(state)
             }
             Err(error) => {
-                if !self.unreadable.swap(true, Ordering::Relaxed) {
+                if !unreadable.swap(true, Ordering::Relaxed) {
                     line!(
                         WARN,
                         error = error,
@@ -90,22 +154,40 @@ impl StateCache {
         }
     }
 
-    /// Takes over what was read, under the changes that are not written yet.
-    pub(crate) fn adopt(&self, fetched: SharedState) {
+    /// Shows what was read, under the changes that are not written yet.
+    pub(super) fn show(
+        &self,
+        files: &mut Files,
+        read: impl IntoIterator<Item = (Shared, SharedState)>,
+    ) {
+        for (shared, state) in read {
+            *files.of_mut(shared) = state;
+        }
+        // Before the views are locked: thousands of conversations take a moment.
+        let mut view = files.state.clone();
+        view.merge(&files.history);
         let mut views = self.views.lock();
-        let unwritten = std::mem::take(&mut views.unwritten);
-        views.view = fetched;
+        view.merge(&views.unwritten.state);
+        view.merge(&views.unwritten.history);
+        let old = std::mem::replace(&mut views.view, view);
         views.indexes.forget();
-        views.view.merge(&unwritten);
-        views.unwritten = unwritten;
+        drop(views);
+        drop(old);
     }
 
-    /// Writes what is unwritten; a failure is logged, once, and costs the caller nothing.
-    pub(crate) fn save(&self, vault: &Vault, now: Timestamp) {
-        match self.flush(vault, now) {
-            Ok(()) => self.unwritable.store(false, Ordering::Relaxed),
+    /// Writes what is unwritten of a file; a failure is logged, once, and costs the caller nothing.
+    pub(super) fn save(
+        &self,
+        vault: &Vault,
+        changes: &ChangeDetector,
+        shared: Shared,
+        now: Timestamp,
+    ) {
+        let unwritable = self.unwritable.of(shared);
+        match self.flush(vault, changes, shared, now) {
+            Ok(()) => unwritable.store(false, Ordering::Relaxed),
             Err(error) => {
-                if !self.unwritable.swap(true, Ordering::Relaxed) {
+                if !unwritable.swap(true, Ordering::Relaxed) {
                     line!(
                         WARN,
                         error = error,
@@ -116,33 +198,52 @@ impl StateCache {
         }
     }
 
-    /// Writes what is unwritten; on failure it is kept for the next time.
+    /// Writes what is unwritten of a file; on failure it is kept for the next time.
     ///
-    /// What other processes have written meanwhile is not taken over here: it may speak of records
-    /// that this process has not read yet.
-    pub(crate) fn flush(&self, vault: &Vault, now: Timestamp) -> Result<(), VaultError> {
+    /// A file that is as this process knows it is not read again, before or after.
+    pub(super) fn flush(
+        &self,
+        vault: &Vault,
+        changes: &ChangeDetector,
+        shared: Shared,
+        now: Timestamp,
+    ) -> Result<(), VaultError> {
         // Who finds nothing left to write may rely on it that its change is on disk.
-        let _one_at_a_time = self.flushing.lock();
-        if self.views.lock().unwritten.is_empty() {
+        let _one_at_a_time = self.flushing.of(shared).lock();
+        if self.views.lock().unwritten.of(shared).is_empty() {
             return Ok(());
         }
-        let mut change = SharedState::default();
-        let mut no_reader = None;
-        let written = vault.update_state(&mut |bytes| {
-            no_reader.get_or_insert_with(|| self.file.lock());
-            change = std::mem::take(&mut self.views.lock().unwritten);
-            let mut merged = parse(bytes);
-            // First: what a clock that was set back saw in the future would outrank the change.
-            merged.sweep(now);
-            merged.merge(&change);
-            serde_json::to_vec(&merged).expect("the state has only string keys")
-        });
-        if written.is_err() {
-            let mut views = self.views.lock();
-            let meanwhile = std::mem::replace(&mut views.unwritten, change);
-            views.unwritten.merge(&meanwhile);
+        let guard = vault.lock_shared(shared)?;
+        let mut files = self.files.lock();
+        let is_known = changes.is_current(vault, &[shared.into()], now);
+        let mut merged = match is_known {
+            true => files.of(shared).clone(),
+            false => read(vault, shared, self.unreadable.of(shared))?,
+        };
+        let change = self.views.lock().take(shared);
+        // First: what a clock that was set back saw in the future would outrank the change.
+        merged.sweep(now);
+        merged.merge(&change);
+        if let Err(error) = vault.write_shared(&guard, &merged.bounded_json()) {
+            self.views.lock().put_back(shared, change);
+            return Err(error);
         }
-        written
+        // Before the lock is freed: until then no other process writes.
+        let look = changes.look(vault, shared.into(), now);
+        drop(guard);
+        // What other processes have written may speak of records that this one has not read yet.
+        let speaks_of_records = shared == Shared::State && !is_known;
+        if speaks_of_records && !changes.is_current(vault, &[Part::Records], now) {
+            return Ok(());
+        }
+        if is_known && shared == Shared::State {
+            // It is all in view.
+            files.state = merged;
+        } else {
+            self.show(&mut files, [(shared, merged)]);
+        }
+        changes.adopt(shared.into(), look);
+        Ok(())
     }
 }
 
@@ -151,35 +252,67 @@ impl Views {
     fn look_at_clock(&mut self, now: Timestamp) {
         if now + CLOCK_JUMP < self.looked_at {
             self.view.sweep(now);
-            self.unwritten.sweep(now);
+            self.unwritten.state.sweep(now);
+            self.unwritten.history.sweep(now);
             self.indexes.forget();
         }
         self.looked_at = now;
     }
 
-    fn note(&mut self, change: &SharedState) {
-        self.view.merge(change);
-        self.indexes.learned(change);
-        self.unwritten.merge(change);
+    fn note(&mut self, mut change: SharedState) {
+        self.indexes.learned(&change);
+        let before = &mut self.view;
+        let history = change.take_history();
+        self.has_news |= before.is_news(&history);
+        before.merge(&change);
+        before.merge(&history);
+        self.unwritten.state.merge(&change);
+        self.unwritten.history.merge(&history);
+    }
+
+    fn take(&mut self, shared: Shared) -> SharedState {
+        self.has_news &= shared != Shared::History;
+        std::mem::take(self.unwritten.of_mut(shared))
+    }
+
+    fn put_back(&mut self, shared: Shared, change: SharedState) {
+        self.has_news |= shared == Shared::History;
+        let unwritten = self.unwritten.of_mut(shared);
+        let meanwhile = std::mem::replace(unwritten, change);
+        unwritten.merge(&meanwhile);
     }
 }
 
-/// A state that cannot be read is forgotten: it costs cooldowns, which the next answers bring back,
-/// and no login.
-fn parse(bytes: Option<&[u8]>) -> SharedState {
-    let Some(bytes) = bytes else {
-        return SharedState::default();
+/// Reads a file; one that is damaged, or too long to be read, is forgotten: it costs cooldowns,
+/// which the next answers bring back, and no login.
+fn read(vault: &Vault, shared: Shared, unreadable: &AtomicBool) -> Result<SharedState, VaultError> {
+    let bytes = match vault.read_shared(shared) {
+        Err(error) if error.is_too_long() => {
+            if !unreadable.swap(true, Ordering::Relaxed) {
+                line!(
+                    WARN,
+                    error = error,
+                    "the shared state is too long; cooldowns and counters start afresh"
+                );
+            }
+            return Ok(SharedState::default());
+        }
+        read => read?,
     };
-    serde_json::from_slice(bytes).unwrap_or_else(|error| {
+    unreadable.store(false, Ordering::Relaxed);
+    let Some(bytes) = bytes else {
+        return Ok(SharedState::default());
+    };
+    Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
         line!(
             WARN,
             // The error itself could repeat what stands there.
             line = error.line(),
             column = error.column(),
-            "state.json cannot be read; cooldowns and counters start afresh"
+            "the shared state is damaged; cooldowns and counters start afresh"
         );
         SharedState::default()
-    })
+    }))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod damage;
 mod defined;
 mod diagnosis;
 mod gateways;
+mod history;
 mod lending;
 mod login_servers;
 mod logins;

@@ -64,6 +64,32 @@ impl AccountStats {
         }
         merge_unknown(&mut self.other, &delta.other);
     }
+
+    /// Tells whether all it says is how attempts ended, and how much is used.
+    pub(crate) fn only_counts(&self) -> bool {
+        let is_told = self.successes == 0 && self.trusted_at != Timestamp::default();
+        self.generation == 0
+            && self.standing.is_none()
+            && self.refused.is_none()
+            && self.refresh_rest.is_none()
+            && self.other.is_empty()
+            && !is_told
+    }
+
+    pub(crate) fn has_counts(&self) -> bool {
+        self.successes > 0 || self.failures > 0 || !self.usage.is_empty() || !self.other.is_empty()
+    }
+
+    pub(crate) fn forget_counts(&mut self) {
+        *self = Self {
+            generation: self.generation,
+            standing: self.standing,
+            refused: self.refused,
+            refresh_rest: self.refresh_rest,
+            trusted_at: self.trusted_at,
+            ..Self::default()
+        };
+    }
 }
 
 /// A standing, and the generation of the record it holds for: a new login voids it.

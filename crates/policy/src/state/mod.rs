@@ -6,6 +6,8 @@
 pub(crate) mod account_stats;
 pub(crate) mod binding;
 pub(crate) mod block;
+mod bound;
+mod history;
 pub(crate) mod pool_order;
 pub(crate) mod scope;
 pub(crate) mod unknown;
@@ -272,7 +274,11 @@ impl SharedState {
 }
 
 /// Forgets what was used least recently, beyond `most` entries.
-fn keep_newest<T>(map: &mut BTreeMap<String, T>, most: usize, used_at: impl Fn(&T) -> Timestamp) {
+fn keep_newest<K: Ord, T>(
+    map: &mut BTreeMap<K, T>,
+    most: usize,
+    used_at: impl Fn(&T) -> Timestamp,
+) {
     let Some(excess) = map.len().checked_sub(most) else {
         return;
     };

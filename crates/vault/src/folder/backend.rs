@@ -16,10 +16,9 @@ use crate::{
         lock_queue::LockQueue,
         paths::{self, Paths},
         quarantine,
-        store::{Durability, Held, Store},
+        store::{Durability, Held, Store, Watched},
     },
     format::record::RecordId,
-    limits,
     stamp::{Stamp, Watch},
 };
 
@@ -271,7 +270,7 @@ impl Backend for FolderBackend {
     fn write_document(&self, document: Document, content: &[u8]) -> Result<(), VaultError> {
         let durability = match document {
             Document::Header | Document::HeaderBackup | Document::Moved => Durability::Durable,
-            Document::State => Durability::Lossy,
+            Document::State | Document::History => Durability::Lossy,
             Document::Cache(_) => {
                 self.create_folder(&self.paths.cache())?;
                 Durability::Lossy
@@ -282,15 +281,6 @@ impl Backend for FolderBackend {
 
     fn remove_document(&self, document: Document) -> Result<bool, VaultError> {
         self.remove(&self.paths.document(document), Durability::Durable)
-    }
-
-    fn merge_state(
-        &self,
-        merge: &mut dyn FnMut(Option<&[u8]>) -> Vec<u8>,
-    ) -> Result<(), VaultError> {
-        let _held = self.lock(Lock::Vault, limits::VAULT_LOCK_TIMEOUT)?;
-        let merged = merge(self.read_document(Document::State)?.as_deref());
-        self.write_document(Document::State, &merged)
     }
 
     fn set_header_aside(&self, header: &[u8]) -> Result<(), VaultError> {
@@ -306,7 +296,11 @@ impl Backend for FolderBackend {
     }
 
     fn watch(&self) -> Option<Watch> {
-        let state = self.paths.document(Document::State);
-        self.store.watch(&self.paths.records(), &state)
+        let file = |document| self.paths.document(document);
+        self.store.watch(&Watched {
+            records: &self.paths.records(),
+            state: &file(Document::State),
+            history: &file(Document::History),
+        })
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     VaultError,
     error::{IS_A_LINK, io},
     folder::{
-        store::{Durability, Held, NetworkFolders, Store},
+        store::{Durability, Held, NetworkFolders, Store, Watched},
         watch,
     },
     limits, platform,
@@ -190,8 +190,8 @@ impl Store for Disk {
         Ok(())
     }
 
-    fn watch(&self, records: &Path, state: &Path) -> Option<Watch> {
-        watch::watch(records, state)
+    fn watch(&self, watched: &Watched<'_>) -> Option<Watch> {
+        watch::watch(watched)
     }
 
     fn now(&self) -> u64 {

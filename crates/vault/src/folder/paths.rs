@@ -45,6 +45,7 @@ impl Paths {
         self.locks().join(match lock {
             Lock::Record(id) => format!("{id}.lock"),
             Lock::Vault => "vault.lock".to_owned(),
+            Lock::History => "history.lock".to_owned(),
             Lock::Keys => "keys.lock".to_owned(),
             Lock::Records => "records.lock".to_owned(),
             Lock::HighWater => "marks.lock".to_owned(),
@@ -57,6 +58,7 @@ impl Paths {
             Document::HeaderBackup => self.dir.join("vault.hdr.bak"),
             Document::Moved => self.dir.join("moved.age"),
             Document::State => self.dir.join("state.json"),
+            Document::History => self.dir.join("history.json"),
             Document::Cache(key) => self.cache().join(hex::encode(key)),
         }
     }

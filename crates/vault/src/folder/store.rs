@@ -59,14 +59,24 @@ pub trait Store: Send + Sync {
     /// Removes what crashed writers left in a folder.
     fn sweep(&self, folder: &Path) -> io::Result<()>;
 
-    /// Watches the folder of records, and the file of the shared state; `None` where a change may be
-    /// heard of late or not at all.
-    fn watch(&self, _records: &Path, _state: &Path) -> Option<Watch> {
+    /// Watches for changes; `None` where one may be heard of late or not at all.
+    fn watch(&self, _watched: &Watched<'_>) -> Option<Watch> {
         None
     }
 
     /// Returns the time by which this store stamps its files, in ms since the Unix epoch.
     fn now(&self) -> u64;
+}
+
+/// What a watch is set over.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched<'a> {
+    /// The folder of records.
+    pub records: &'a Path,
+    /// The file of the shared state.
+    pub state: &'a Path,
+    /// The file of the history, in the same folder.
+    pub history: &'a Path,
 }
 
 /// A lock that is held until this is dropped.

@@ -1,26 +1,27 @@
-//! Asks the kernel whether the records or the shared state changed: one question for both, a fifth
-//! of the cost of two stats, and no doubt about a file that is too new for its stamp to tell.
+//! Asks the kernel whether the records or what processes share changed: one question for all, a
+//! fifth of the cost of two stats, and no doubt about a file that is too new for its stamp to tell.
 //!
 //! A shortcut and never the only look: where it is not to be had, or the folders themselves were
 //! moved away, the stamps say the same.
 
+#[cfg(target_os = "linux")]
 use std::path::Path;
 
 #[cfg(target_os = "linux")]
 use crate::stamp::Heard;
-use crate::stamp::Watch;
+use crate::{folder::store::Watched, stamp::Watch};
 
-/// Watches the folder of records, and the shared state in its folder; `None` where a change by
+/// Watches the folder of records, and two files of the folder around it; `None` where a change by
 /// another process may be reported late or not at all: on other systems than Linux, and on file
 /// systems that are not the kernel's own.
 #[cfg(target_os = "linux")]
-pub(super) fn watch(records: &Path, state: &Path) -> Option<Watch> {
-    let mut inotify = Inotify::new(records, state)?;
+pub(super) fn watch(watched: &Watched<'_>) -> Option<Watch> {
+    let mut inotify = Inotify::new(watched)?;
     Some(Watch::new(move || inotify.heard()))
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn watch(_: &Path, _: &Path) -> Option<Watch> {
+pub(super) fn watch(_: &Watched<'_>) -> Option<Watch> {
     None
 }
 
@@ -29,17 +30,16 @@ struct Inotify {
     reports: rustix::fd::OwnedFd,
     /// What the kernel calls the watch over the folder of records.
     records: i32,
-    /// The name of the shared state in the other folder.
+    /// The names of the files in the other folder.
     state: std::ffi::CString,
+    history: std::ffi::CString,
     /// The folders were moved or removed: what is at their paths now is not watched.
     is_over: bool,
 }
 
 #[cfg(target_os = "linux")]
 impl Inotify {
-    fn new(records: &Path, state: &Path) -> Option<Self> {
-        use std::os::unix::ffi::OsStrExt as _;
-
+    fn new(watched: &Watched<'_>) -> Option<Self> {
         use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
 
         let reports = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()?;
@@ -56,13 +56,13 @@ impl Inotify {
             reports_at_once(folder).then_some(())?;
             add_watch(&reports, folder, changes).ok()
         };
-        add(state.parent()?)?;
-        let records = add(records)?;
-        let state = std::ffi::CString::new(state.file_name()?.as_bytes()).ok()?;
+        add(watched.state.parent()?)?;
+        let records = add(watched.records)?;
         Some(Self {
             reports,
             records,
-            state,
+            state: name(watched.state)?,
+            history: name(watched.history)?,
             is_over: false,
         })
     }
@@ -86,7 +86,10 @@ impl Inotify {
                     self.is_over |= report.events().intersects(ENDS);
                     match report.file_name() {
                         _ if report.wd() == self.records => heard.records = true,
-                        Some(name) => heard.state |= name == self.state.as_c_str(),
+                        Some(name) => {
+                            heard.state |= name == self.state.as_c_str();
+                            heard.history |= name == self.history.as_c_str();
+                        }
                         // Of the folder itself, or of reports that the kernel had no room for.
                         None => heard = Heard::ALL,
                     }
@@ -101,6 +104,13 @@ impl Inotify {
         }
         heard
     }
+}
+
+#[cfg(target_os = "linux")]
+fn name(file: &Path) -> Option<std::ffi::CString> {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    std::ffi::CString::new(file.file_name()?.as_bytes()).ok()
 }
 
 /// Tells whether all changes of a folder go through this kernel: one that is shared with another
@@ -131,6 +141,7 @@ mod tests {
     const NOTHING: Heard = Heard {
         records: false,
         state: false,
+        history: false,
     };
     const RECORDS: Heard = Heard {
         records: true,
@@ -141,13 +152,23 @@ mod tests {
         ..NOTHING
     };
 
+    const HISTORY: Heard = Heard {
+        history: true,
+        ..NOTHING
+    };
+
     #[track_caller]
     fn check(change: impl FnOnce(&Path), expect: [Heard; 2]) {
         let outer = tempfile::tempdir().unwrap();
         let dir = outer.path().join("vault");
         fs::create_dir_all(dir.join("rec")).unwrap();
         fs::write(dir.join("state.json"), "{}").unwrap();
-        let mut watch = watch(&dir.join("rec"), &dir.join("state.json")).unwrap();
+        let mut watch = watch(&Watched {
+            records: &dir.join("rec"),
+            state: &dir.join("state.json"),
+            history: &dir.join("history.json"),
+        })
+        .unwrap();
         assert_eq!(watch.heard(), NOTHING);
         change(&dir);
         assert_eq!([watch.heard(), watch.heard()], expect);
@@ -158,6 +179,10 @@ mod tests {
         check(
             |dir| fs::write(dir.join("state.json"), "[]").unwrap(),
             [STATE, NOTHING],
+        );
+        check(
+            |dir| fs::write(dir.join("history.json"), "[]").unwrap(),
+            [HISTORY, NOTHING],
         );
         check(
             |dir| fs::write(dir.join("rec/1.rec"), "x").unwrap(),
@@ -188,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_record_nor_state_is_not_heard_of() {
+    fn what_is_neither_record_nor_shared_is_not_heard_of() {
         check(
             |dir| fs::write(dir.join("log.jsonl"), "{}").unwrap(),
             [NOTHING, NOTHING],

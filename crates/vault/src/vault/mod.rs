@@ -10,7 +10,7 @@ pub(crate) mod notes;
 mod open;
 mod records;
 mod rotate;
-mod shared;
+pub(crate) mod shared;
 pub(crate) mod status;
 mod unlock;
 
@@ -68,7 +68,7 @@ impl Vault {
         self.cached_keys().header.key_id()
     }
 
-    /// Watches the records and the shared state.
+    /// Watches the records and what processes share.
     ///
     /// `None` where a change by another process may be reported late or not at all: then compare
     /// stamps.

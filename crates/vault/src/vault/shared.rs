@@ -1,27 +1,81 @@
-//! What processes share and may lose: the state and small caches. Not secret, and not sealed.
+//! What processes share and may lose: state, history and small caches. Not secret, and not sealed.
 
-use crate::{Vault, VaultError, backend::Document, stamp::Stamp};
+use crate::{
+    Held, Vault, VaultError,
+    backend::{Document, Lock},
+    limits,
+    stamp::Stamp,
+};
+
+/// A file that all processes read, and merge their changes into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// What every process must know before its next request.
+    State,
+    /// What none has to wait for.
+    History,
+}
+
+impl Shared {
+    fn document(self) -> Document {
+        match self {
+            Self::State => Document::State,
+            Self::History => Document::History,
+        }
+    }
+
+    fn lock(self) -> Lock {
+        match self {
+            Self::State => Lock::Vault,
+            Self::History => Lock::History,
+        }
+    }
+}
+
+/// The right to replace a shared file, in all processes: no other one merges meanwhile.
+#[must_use]
+pub struct SharedGuard {
+    shared: Shared,
+    _lock: Held,
+}
+
+impl std::fmt::Debug for SharedGuard {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.debug_struct("SharedGuard")
+            .field("shared", &self.shared)
+            .finish_non_exhaustive()
+    }
+}
 
 impl Vault {
-    /// Returns a stamp of the shared state, like [`Vault::stamp`].
-    pub fn state_stamp(&self) -> Stamp {
-        let stamp = self.backend.document_stamp(Document::State);
+    /// Returns a stamp of a shared file, like [`Vault::stamp`].
+    pub fn shared_stamp(&self, shared: Shared) -> Stamp {
+        let stamp = self.backend.document_stamp(shared.document());
         stamp.unwrap_or(Stamp::Unsettled)
     }
 
-    /// Returns the shared state.
-    pub fn read_state(&self) -> Result<Option<Vec<u8>>, VaultError> {
-        self.backend.read_document(Document::State)
+    /// Returns the content of a shared file; [`VaultError::is_too_long`] tells that it is damaged.
+    pub fn read_shared(&self, shared: Shared) -> Result<Option<Vec<u8>>, VaultError> {
+        self.backend.read_document(shared.document())
     }
 
-    /// Replaces the shared state by what `merge` makes of it; no other process merges meanwhile.
+    /// Waits for the right to replace a shared file.
+    pub fn lock_shared(&self, shared: Shared) -> Result<SharedGuard, VaultError> {
+        let lock = self
+            .backend
+            .lock(shared.lock(), limits::VAULT_LOCK_TIMEOUT)?;
+        Ok(SharedGuard {
+            shared,
+            _lock: lock,
+        })
+    }
+
+    /// Replaces the guarded file.
     ///
     /// Whole at every moment, but not flushed: a power cut may bring the old one back.
-    pub fn update_state(
-        &self,
-        merge: &mut dyn FnMut(Option<&[u8]>) -> Vec<u8>,
-    ) -> Result<(), VaultError> {
-        self.backend.merge_state(merge)
+    pub fn write_shared(&self, guard: &SharedGuard, content: &[u8]) -> Result<(), VaultError> {
+        let document = guard.shared.document();
+        self.backend.write_document(document, content)
     }
 
     /// Returns what was last kept under this key.

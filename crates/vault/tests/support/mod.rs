@@ -15,7 +15,9 @@ use std::{
     time::Duration,
 };
 
-use provider_auth_vault::{Disk, Entropy, KeySecrets, KeySource, Options, Vault, VaultError};
+use provider_auth_vault::{
+    Disk, Entropy, KeySecrets, KeySource, Options, Shared, Vault, VaultError,
+};
 
 /// A marker that must never be found in a file, a message or a `Debug` output.
 pub(crate) const SECRET: &str = "S3CRET-refresh-token";
@@ -44,6 +46,16 @@ pub(crate) fn folder() -> (tempfile::TempDir, PathBuf) {
     let outer = tempfile::tempdir().unwrap();
     let dir = outer.path().join("vault");
     (outer, dir)
+}
+
+/// Replaces the shared state by what `merge` makes of it.
+pub(crate) fn merge_state(
+    vault: &Vault,
+    merge: impl FnOnce(Vec<u8>) -> Vec<u8>,
+) -> Result<(), VaultError> {
+    let guard = vault.lock_shared(Shared::State)?;
+    let old = vault.read_shared(Shared::State)?.unwrap_or_default();
+    vault.write_shared(&guard, &merge(old))
 }
 
 /// A folder in memory where there is one, for tests that write thousands of times and do not ask
