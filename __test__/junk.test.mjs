@@ -324,12 +324,12 @@ test('a damaged record is set aside, and the others serve on', async () => {
   assert.deepEqual({ quarantined, state }, { quarantined: 1, state: 'open' })
 })
 
-test('a state file of junk costs no account', async () => {
-  const file = join(sandbox.vaultDir, 'state.json')
-  for (const junk of ['', '{', '[]', '{"blocks": 5}', randomBytes(64)]) {
-    writeFileSync(file, junk)
-    assert.ok((await inChild(IDS)).includes(keeper.id), `${junk}`)
-  }
+test('a file of junk in the place of what processes share costs no account', async () => {
+  for (const name of ['state.json', 'history.json'])
+    for (const junk of ['', '{', '[]', '{"blocks": 5, "bindings": 5}', randomBytes(64)]) {
+      writeFileSync(join(sandbox.vaultDir, name), junk)
+      assert.ok((await inChild(IDS)).includes(keeper.id), `${name}: ${junk}`)
+    }
   assert.equal((await ask()).status, 200)
 })
 

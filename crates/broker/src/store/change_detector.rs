@@ -166,40 +166,78 @@ mod tests {
     /// most of the time.
     const ROUNDS: usize = 100;
 
-    #[test]
-    fn what_was_just_written_is_current_once_it_was_read_and_until_the_next_change() {
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn vault(key: KeySource) -> (tempfile::TempDir, Vault) {
         let folder = tempfile::tempdir().unwrap();
         let options = Options {
-            key: KeySource::Keyfile,
+            key,
             ..Options::new(folder.path().join("vault"))
         };
         let entropy = Arc::new(|bytes: &mut [u8]| bytes.fill(7));
         let vault = Vault::open(options, Arc::new(Disk), entropy).unwrap();
-        let changes = ChangeDetector::default();
-        let now = Timestamp::from_millis(1_800_000_000_000);
-        let later = now + 2 * limits::COMPARE_AGAIN;
-        let parts = Part::ALL;
-        let write = |content: &[u8]| {
-            let guard = vault.lock_shared(Shared::State).unwrap();
-            vault.write_shared(&guard, content).unwrap();
-        };
-        let read = |part| changes.adopt(part, changes.look(&vault, part, now));
-        assert!(!changes.is_current(&vault, &parts, now));
-        parts.map(read);
-        for round in 0..ROUNDS {
-            write(&[b'0' + (round % 10) as u8]);
-            assert!(!changes.is_current(&vault, &parts, now), "{round}");
-            let others = [Part::Records, Part::History];
-            assert!(changes.is_current(&vault, &others, now), "{round}");
-            read(Part::State);
-            assert!(changes.is_current(&vault, &parts, now), "{round}");
-            assert!(changes.is_current(&vault, &parts, later), "{round}");
+        (folder, vault)
+    }
+
+    fn write(vault: &Vault, shared: Shared, content: &[u8]) {
+        let guard = vault.lock_shared(shared).unwrap();
+        vault.write_shared(&guard, content).unwrap();
+    }
+
+    fn read(changes: &ChangeDetector, vault: &Vault, part: Part) {
+        changes.adopt(part, changes.look(vault, part, NOW));
+    }
+
+    #[test]
+    fn what_was_just_written_is_current_once_it_was_read_and_until_the_next_change() {
+        // The one is watched; the other has stamps that tell at once.
+        for key in [KeySource::Keyfile, KeySource::Memory] {
+            let (_folder, vault) = vault(key);
+            let changes = ChangeDetector::default();
+            let is_current = |parts: &[Part], now| changes.is_current(&vault, parts, now);
+            assert!(!is_current(&Part::ALL, NOW));
+            for part in Part::ALL {
+                read(&changes, &vault, part);
+            }
+            for round in 0..ROUNDS {
+                let (shared, others) = match round % 2 {
+                    0 => (Shared::State, [Part::Records, Part::History]),
+                    _ => (Shared::History, [Part::Records, Part::State]),
+                };
+                write(&vault, shared, &[b'0' + (round % 10) as u8]);
+                assert!(!is_current(&[shared.into()], NOW), "{round}");
+                assert!(!changes.lag(&vault, shared.into(), NOW).is_zero());
+                assert!(is_current(&others, NOW), "{round}");
+                read(&changes, &vault, shared.into());
+                assert!(is_current(&Part::ALL, NOW), "{round}");
+                assert!(is_current(&Part::ALL, NOW + 2 * limits::COMPARE_AGAIN));
+                assert!(is_current(&Part::ALL, NOW), "{round}");
+            }
+            // A look from before a change does not count.
+            let look = changes.look(&vault, Part::State, NOW);
+            write(&vault, Shared::State, b"1");
+            changes.adopt(Part::State, look);
+            assert!(!is_current(&[Part::State], NOW));
+            assert!(!is_current(&[Part::State], NOW));
         }
-        // Too late for a look from before to count.
-        let look = changes.look(&vault, Part::State, now);
-        write(b"1");
-        changes.adopt(Part::State, look);
-        assert!(!changes.is_current(&vault, &parts, now));
-        assert!(!changes.is_current(&vault, &parts, now + Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn what_cannot_be_watched_is_current_once_it_is_old_enough_to_tell() {
+        let (_folder, vault) = vault(KeySource::Keyfile);
+        let changes = ChangeDetector::default();
+        changes.since.lock().watch = Some(None);
+        let is_current = || changes.is_current(&vault, &[Part::State], NOW);
+        for round in 0..3 {
+            write(&vault, Shared::State, &[b'0' + round]);
+            assert!(!is_current(), "{round}");
+            let mut readings = 0;
+            while !is_current() {
+                read(&changes, &vault, Part::State);
+                std::thread::park_timeout(Duration::from_millis(5));
+                readings += 1;
+                assert!(readings < 10_000, "it never settles");
+            }
+        }
     }
 }
