@@ -67,7 +67,7 @@ pub use keys::source::{KeySecrets, KeySource, NotAKeySource};
 pub use log_file::LogFile;
 pub use options::Options;
 pub use platform::{FreeSpace, Privacy};
-pub use stamp::{Heard, Revision, Stamp, Watch};
+pub use stamp::{Heard, Listener, Revision, Stamp, Watch};
 pub use vault::{
     Vault,
     high_water::HighWater,

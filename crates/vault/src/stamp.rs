@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::format::record::RecordId;
+
 /// The state of one thing that an engine keeps, as one cheap look shows it.
 ///
 /// Equal stamps mean that nothing changed between them. The reverse does not hold: a file that
@@ -69,14 +71,27 @@ impl Heard {
 
 /// Hears of changes to the records and to what processes share: a shortcut for comparing their stamps,
 /// and never the only look.
-pub struct Watch(Box<dyn FnMut() -> Heard + Send>);
+pub struct Watch(Box<dyn Listener>);
 
-impl Watch {
-    /// Makes a watch of a question that is answered at once: what changed since it was last asked?
+/// What a [`Watch`] asks. All questions are answered at once.
+pub trait Listener: Send {
+    /// Tells what changed since this was last asked.
     ///
     /// Once changes may go unheard the answer must be [`Heard::ALL`], for good.
-    pub fn new(heard: impl FnMut() -> Heard + Send + 'static) -> Self {
-        Self(Box::new(heard))
+    fn heard(&mut self) -> Heard;
+
+    /// Tells whether [`take_changed`](Self::take_changed) would name a record.
+    fn names_records(&self) -> bool;
+
+    /// Returns the records of the changes that [`heard`](Self::heard) has told of since this was
+    /// last asked; `None` where any record may have changed, as the first time.
+    fn take_changed(&mut self) -> Option<Vec<RecordId>>;
+}
+
+impl Watch {
+    /// Makes a watch of who answers for it.
+    pub fn new(listener: impl Listener + 'static) -> Self {
+        Self(Box::new(listener))
     }
 
     /// Tells what changed since this was last asked.
@@ -84,7 +99,19 @@ impl Watch {
     /// A change is reported before the call that makes it returns, so that a caller who was told of
     /// a change and then asks here hears of it.
     pub fn heard(&mut self) -> Heard {
-        (self.0)()
+        self.0.heard()
+    }
+
+    /// Tells whether [`take_changed`](Self::take_changed) would name a record.
+    pub fn names_records(&self) -> bool {
+        self.0.names_records()
+    }
+
+    /// Returns the records that were added, replaced or removed, as far as [`heard`](Self::heard)
+    /// has told of it, since this was last asked; `None` where any record may have been, as the
+    /// first time.
+    pub fn take_changed(&mut self) -> Option<Vec<RecordId>> {
+        self.0.take_changed()
     }
 }
 

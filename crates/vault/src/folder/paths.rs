@@ -12,6 +12,11 @@ pub(super) const RECORD: &str = ".rec";
 /// What the name of a note's file ends with.
 pub(super) const NOTE: &str = ".pending";
 
+/// Returns the record whose file has this name; `None` of any other file.
+pub(super) fn record_of(name: &str) -> Option<RecordId> {
+    name.strip_suffix(RECORD)?.parse().ok()
+}
+
 pub(super) struct Paths {
     dir: PathBuf,
 }

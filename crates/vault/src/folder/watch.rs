@@ -5,10 +5,17 @@
 //! moved away, the stamps say the same.
 
 #[cfg(target_os = "linux")]
-use std::path::Path;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 #[cfg(target_os = "linux")]
-use crate::stamp::Heard;
+use crate::{
+    folder::paths,
+    format::record::RecordId,
+    stamp::{Heard, Listener},
+};
 use crate::{folder::store::Watched, stamp::Watch};
 
 /// Watches the folder of records, and two files of the folder around it; `None` where a change by
@@ -16,8 +23,7 @@ use crate::{folder::store::Watched, stamp::Watch};
 /// systems that are not the kernel's own.
 #[cfg(target_os = "linux")]
 pub(super) fn watch(watched: &Watched<'_>) -> Option<Watch> {
-    let mut inotify = Inotify::new(watched)?;
-    Some(Watch::new(move || inotify.heard()))
+    Inotify::new(watched).map(Watch::new)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -35,6 +41,10 @@ struct Inotify {
     history: std::ffi::CString,
     /// The folders were moved or removed: what is at their paths now is not watched.
     is_over: bool,
+    /// The folders, each with what it is at the disk.
+    folders: [(PathBuf, Option<(u64, u64)>); 2],
+    /// The records whose files were reported; `None` where any may have changed.
+    changed: Option<BTreeSet<RecordId>>,
 }
 
 #[cfg(target_os = "linux")]
@@ -56,17 +66,24 @@ impl Inotify {
             reports_at_once(folder).then_some(())?;
             add_watch(&reports, folder, changes).ok()
         };
-        add(watched.state.parent()?)?;
+        let folder = watched.state.parent()?;
+        add(folder)?;
         let records = add(watched.records)?;
+        let known = |folder: &Path| (folder.to_owned(), identity(folder));
         Some(Self {
             reports,
             records,
             state: name(watched.state)?,
             history: name(watched.history)?,
             is_over: false,
+            folders: [known(folder), known(watched.records)],
+            changed: None,
         })
     }
+}
 
+#[cfg(target_os = "linux")]
+impl Listener for Inotify {
     fn heard(&mut self) -> Heard {
         use rustix::fs::inotify::{ReadFlags, Reader};
 
@@ -77,6 +94,10 @@ impl Inotify {
         if self.is_over {
             return Heard::ALL;
         }
+        // Asking how much there is to read takes less than finding out that it is nothing.
+        if rustix::io::ioctl_fionread(&self.reports) == Ok(0) {
+            return Heard::default();
+        }
         let mut buffer = [std::mem::MaybeUninit::uninit(); 1024];
         let mut reports = Reader::new(&self.reports, &mut buffer);
         let mut heard = Heard::default();
@@ -85,13 +106,22 @@ impl Inotify {
                 Ok(report) => {
                     self.is_over |= report.events().intersects(ENDS);
                     match report.file_name() {
-                        _ if report.wd() == self.records => heard.records = true,
+                        Some(name) if report.wd() == self.records => {
+                            heard.records = true;
+                            let record = name.to_str().ok().and_then(paths::record_of);
+                            if let Some(changed) = &mut self.changed {
+                                changed.extend(record);
+                            }
+                        }
                         Some(name) => {
                             heard.state |= name == self.state.as_c_str();
                             heard.history |= name == self.history.as_c_str();
                         }
-                        // Of the folder itself, or of reports that the kernel had no room for.
-                        None => heard = Heard::ALL,
+                        // Of a folder itself, or of reports that the kernel had no room for.
+                        None => {
+                            heard = Heard::ALL;
+                            self.changed = None;
+                        }
                     }
                 }
                 Err(rustix::io::Errno::INTR) => {}
@@ -104,6 +134,29 @@ impl Inotify {
         }
         heard
     }
+
+    fn names_records(&self) -> bool {
+        let changed = self.changed.as_ref();
+        changed.is_some_and(|changed| !changed.is_empty())
+    }
+
+    fn take_changed(&mut self) -> Option<Vec<RecordId>> {
+        // A folder above may have been swapped for another, which nothing reports.
+        let is_same = |(folder, known): &(PathBuf, _)| identity(folder) == *known;
+        self.is_over |= !self.folders.iter().all(is_same);
+        let next = (!self.is_over).then(BTreeSet::new);
+        let changed = std::mem::replace(&mut self.changed, next)?;
+        (!self.is_over).then(|| changed.into_iter().collect())
+    }
+}
+
+/// Returns device and inode of what is at a path.
+#[cfg(target_os = "linux")]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 #[cfg(target_os = "linux")]
@@ -157,18 +210,22 @@ mod tests {
         ..NOTHING
     };
 
+    fn watch_in(dir: &Path) -> Watch {
+        watch(&Watched {
+            records: &dir.join("rec"),
+            state: &dir.join("state.json"),
+            history: &dir.join("history.json"),
+        })
+        .unwrap()
+    }
+
     #[track_caller]
     fn check(change: impl FnOnce(&Path), expect: [Heard; 2]) {
         let outer = tempfile::tempdir().unwrap();
         let dir = outer.path().join("vault");
         fs::create_dir_all(dir.join("rec")).unwrap();
         fs::write(dir.join("state.json"), "{}").unwrap();
-        let mut watch = watch(&Watched {
-            records: &dir.join("rec"),
-            state: &dir.join("state.json"),
-            history: &dir.join("history.json"),
-        })
-        .unwrap();
+        let mut watch = watch_in(&dir);
         assert_eq!(watch.heard(), NOTHING);
         change(&dir);
         assert_eq!([watch.heard(), watch.heard()], expect);
@@ -222,6 +279,49 @@ mod tests {
             |dir| fs::write(dir.join("state.json.7-1.tmp"), "{}").unwrap(),
             [NOTHING, NOTHING],
         );
+    }
+
+    #[test]
+    fn the_records_that_changed_are_named_and_where_that_is_unknown_none_is() {
+        let outer = tempfile::tempdir().unwrap();
+        let dir = outer.path().join("vault");
+        let rec = dir.join("rec");
+        fs::create_dir_all(&rec).unwrap();
+        let ids = [1, 2, 3].map(|number| RecordId::from_parts(number, [7; 10]));
+        let file = |id: &RecordId| rec.join(format!("{id}.rec"));
+        let mut watch = watch_in(&dir);
+        let mut changed = |change: &dyn Fn()| {
+            change();
+            watch.heard();
+            watch.take_changed()
+        };
+        assert_eq!(changed(&|| ()), None, "what was before is unknown");
+        assert_eq!(changed(&|| ()), Some(vec![]));
+        let named = changed(&|| {
+            fs::write(rec.join("x.tmp"), "new").unwrap();
+            fs::rename(rec.join("x.tmp"), file(&ids[1])).unwrap();
+            fs::write(file(&ids[0]), "new").unwrap();
+            fs::write(rec.join(format!("{}.pending", ids[2])), "note").unwrap();
+            fs::write(dir.join("state.json"), "{}").unwrap();
+        });
+        assert_eq!(named, Some(ids[..2].to_vec()));
+        let named = changed(&|| fs::rename(file(&ids[1]), dir.join("aside")).unwrap());
+        assert_eq!(named, Some(vec![ids[1]]));
+        let lost = changed(&|| {
+            for _ in 0..5_000 {
+                fs::rename(file(&ids[0]), file(&ids[1])).unwrap();
+                fs::rename(file(&ids[1]), file(&ids[0])).unwrap();
+            }
+        });
+        assert_eq!(lost, None, "more reports than the kernel keeps");
+        assert_eq!(changed(&|| ()), Some(vec![]));
+        let swapped = changed(&|| {
+            fs::rename(outer.path(), outer.path().with_extension("aside")).unwrap();
+            fs::create_dir_all(&rec).unwrap();
+        });
+        fs::remove_dir_all(outer.path().with_extension("aside")).unwrap();
+        assert_eq!(swapped, None, "another folder is at the path");
+        assert_eq!(changed(&|| ()), None);
     }
 
     #[test]
