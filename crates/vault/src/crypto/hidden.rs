@@ -97,20 +97,37 @@ mod page {
     pub(super) struct Page {
         map: MmapMut,
         length: usize,
+        _share: Share,
+    }
+
+    /// One of the pages that this process may take; dropping it gives it back.
+    struct Share;
+
+    impl Share {
+        fn take() -> Option<Self> {
+            let share = Self;
+            (TAKEN.fetch_add(1, Ordering::Relaxed) < limits::HIDDEN_PAGES).then_some(share)
+        }
+    }
+
+    impl Drop for Share {
+        fn drop(&mut self) {
+            TAKEN.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     impl Page {
         /// Returns zeros; `None` when the system gives no page, or this process has taken its share
         /// of them.
         pub(super) fn new(length: usize) -> Option<Self> {
-            // From here on, dropping it gives the place back.
+            // First, so that nothing is mapped in vain.
+            let share = Share::take()?;
             let page = Self {
                 map: MmapMut::map_anon(length.max(1)).ok()?,
                 length,
+                _share: share,
             };
-            let taken = TAKEN.fetch_add(1, Ordering::Relaxed);
-            (taken < limits::HIDDEN_PAGES && page.map.advise(Advice::DontDump).is_ok())
-                .then_some(page)
+            page.map.advise(Advice::DontDump).is_ok().then_some(page)
         }
 
         pub(super) fn bytes(&self) -> &[u8] {
@@ -119,12 +136,6 @@ mod page {
 
         pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
             &mut self.map[..self.length]
-        }
-    }
-
-    impl Drop for Page {
-        fn drop(&mut self) {
-            TAKEN.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
