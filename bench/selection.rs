@@ -75,6 +75,7 @@ fn measure(size: u32, strategy: Strategy, session: Session) -> Duration {
             traffic: &traffic,
             rotation: &rotation,
             now,
+            news: None,
         };
         let began = Instant::now();
         let selection = indexes.select(&pool, &request);
@@ -134,6 +135,7 @@ fn answered(
         traffic,
         rotation,
         now,
+        news: None,
     };
     react(&pool, request, account, &Signals::GENERIC, &response, 0.5).delta
 }

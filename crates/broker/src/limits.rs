@@ -228,3 +228,14 @@ pub(crate) const ASKED_HOSTS: usize = 32;
 
 /// How long a diagnosis waits for a host: healthy ones answer within a second.
 pub(crate) const HOST_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Accounts that are described in one look at the shared state, which takes about 0.2 ms: a request
+/// that comes meanwhile waits for it.
+pub(crate) const ACCOUNTS_AT_ONCE: usize = 256;
+
+/// Records that are read on several threads when so many are to be read: reading one takes about 15
+/// µs, and starting a thread as long as three.
+pub(crate) const READ_SIDE_BY_SIDE: usize = 256;
+
+/// Threads that read records at most: beyond that they wait for one another in the kernel.
+pub(crate) const READERS: usize = 4;

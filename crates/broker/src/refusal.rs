@@ -2,8 +2,7 @@
 //! each account stands, and what helps.
 
 use provider_auth_policy::{
-    AccountId, Chance, KeptAnswer, Pool, Reason, Request, Selection, Timestamp, Trace,
-    TracedAccount, explain, kept_answer,
+    AccountId, Chance, KeptAnswer, Reason, Request, Standings, Timestamp, TracedAccount,
 };
 use serde_json::{Value, json};
 
@@ -41,24 +40,23 @@ struct Form {
 impl LocalRefusal {
     /// Says why no account of the pool can serve the request.
     pub(crate) fn of(
-        pool: &Pool<'_>,
         request: &Request,
-        selection: &Selection,
+        standings: &Standings,
         reason: Reason,
         retry_at: Option<Timestamp>,
     ) -> Self {
         let form = form(reason, retry_at);
-        let trace = explain(pool, request, selection);
         let keeper = request.affinity();
-        let message = message(&form, &request.provider, keeper, &states(&trace), retry_at);
-        if let Some(answer) = kept_answer(pool, request) {
-            return Self::repeated(answer, message);
+        let states = states(standings);
+        let message = message(&form, &request.provider, keeper, &states, retry_at);
+        if let Some(answer) = &standings.answer {
+            return Self::repeated(answer.clone(), message);
         }
         let code = match keeper {
             Some(_) if reason.passes() => "account_bound",
             _ => form.code,
         };
-        let accounts = trace.accounts.iter().map(account).collect();
+        let accounts = standings.accounts.iter().map(account).collect();
         Self::new(&form, reason, code, message, accounts, retry_at)
     }
 
@@ -205,19 +203,9 @@ fn message(
 }
 
 /// How many accounts are kept by what.
-fn states(trace: &Trace) -> String {
-    let mut counts: Vec<(&'static str, usize)> = Vec::new();
-    for traced in &trace.accounts {
-        let word = match traced.chance {
-            Chance::Resting { reason, .. } => reason.as_str(),
-            chance => chance.as_str(),
-        };
-        match counts.iter_mut().find(|(known, _)| *known == word) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((word, 1)),
-        }
-    }
-    let each = counts.iter().map(|(word, count)| format!("{count} {word}"));
+fn states(standings: &Standings) -> String {
+    let counts = standings.counts.iter();
+    let each = counts.map(|(word, count)| format!("{count} {word}"));
     each.collect::<Vec<_>>().join(", ")
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use provider_auth_policy::{
-    Gather as _, Request, Selection, SharedState, Timestamp, select, serving_order,
+    Gather as _, Pool, Request, Selection, Timestamp, select, serving_order,
 };
 use provider_auth_vault::{KeySlot, Quarantined, Vault, VaultState};
 use url::Url;
@@ -135,9 +135,12 @@ impl StatusService {
         filter: &Filter,
     ) -> Result<Vec<PoolStatus>, BrokerError> {
         self.store.opened().await?;
+        // Copies, so that no request waits until a large pool is in order. The state first, as in
+        // `RequestService::decide`.
+        let (state, traffic) = self.requests.known();
         let (accounts, now) = (self.store.accounts(), self.store.now());
         let mut statuses = Vec::new();
-        for (provider_id, namespace, _) in accounts.pools() {
+        for (provider_id, namespace, roster) in accounts.pools() {
             let Ok(provider) = self.store.provider(provider_id) else {
                 continue;
             };
@@ -145,21 +148,25 @@ impl StatusService {
                 continue;
             }
             let figures = self.store.notifier.figures(provider_id, namespace);
-            let (ordered, retry_at) = self.requests.decide(&provider, namespace, now, |looked| {
-                let (pool, state) = (looked.pool, looked.pool.state);
-                let ordered = serving_order(pool)
-                    .iter()
-                    .filter_map(|id| looked.accounts.get(id))
-                    .map(|entry| Account::of(entry, state, now))
-                    .collect();
-                let anyone = Request::new(provider_id, namespace, None, None, None);
-                let retry_at = match select(pool, &anyone) {
-                    Selection::Exhausted { retry_at, .. } => retry_at,
-                    Selection::Wait { until, .. } => Some(until),
-                    _ => None,
-                };
-                ((ordered, retry_at), SharedState::default())
-            });
+            let pool = Pool {
+                roster,
+                state: &state,
+                traffic: &traffic,
+                rotation: &provider.rotation,
+                now,
+                news: None,
+            };
+            let ordered = serving_order(&pool)
+                .iter()
+                .filter_map(|id| accounts.get(id))
+                .map(|entry| Account::of(entry, &state, now))
+                .collect();
+            let anyone = Request::new(provider_id, namespace, None, None, None);
+            let retry_at = match select(&pool, &anyone) {
+                Selection::Exhausted { retry_at, .. } => retry_at,
+                Selection::Wait { until, .. } => Some(until),
+                _ => None,
+            };
             statuses.push(PoolStatus {
                 provider: provider_id.to_owned(),
                 namespace: namespace.to_owned(),

@@ -1,6 +1,5 @@
 //! Accounts as the policy sees them: what tells them apart and what they may do, never a secret.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -181,63 +180,6 @@ pub fn freshness(
 /// Tells whether the clock has been set back since this time was noted.
 pub fn clock_was_set_back(noted_at: Option<Timestamp>, now: Timestamp) -> bool {
     noted_at.is_some_and(|at| at > now + limits::CLOCK_JUMP)
-}
-
-/// The accounts of one pool (provider and namespace), by id.
-///
-/// Built once per change of the vault and shared.
-#[derive(Debug, Clone, Default)]
-pub struct Roster {
-    accounts: BTreeMap<AccountId, AccountView>,
-    /// Tells this list from every other.
-    identity: Arc<()>,
-}
-
-impl Roster {
-    /// Takes the accounts of one pool.
-    pub fn new(accounts: Vec<AccountView>) -> Self {
-        Self {
-            accounts: accounts
-                .into_iter()
-                .map(|account| (account.id.clone(), account))
-                .collect(),
-            identity: Arc::default(),
-        }
-    }
-
-    /// Returns what is the same as long as the list is.
-    pub(crate) const fn identity(&self) -> &Arc<()> {
-        &self.identity
-    }
-
-    /// Returns the account with this id.
-    pub fn get(&self, id: &AccountId) -> Option<&AccountView> {
-        self.accounts.get(id)
-    }
-
-    /// Returns the accounts in the order of their ids.
-    pub fn iter(&self) -> impl Iterator<Item = &AccountView> {
-        self.accounts.values()
-    }
-
-    /// Returns the account that a pin names: by id, else by label; of equal labels the oldest.
-    pub fn find(&self, pin: &str) -> Option<&AccountView> {
-        self.accounts.get(&AccountId::from(pin)).or_else(|| {
-            self.iter()
-                .filter(|account| account.label == pin)
-                .min_by_key(|account| (account.created_at, &account.id))
-        })
-    }
-
-    /// Tells whether the pool has no account at all.
-    pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty()
-    }
-
-    /// Returns how many accounts the pool has.
-    pub fn len(&self) -> usize {
-        self.accounts.len()
-    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@
 //! let roster = Roster::new(vec![account("a"), account("b")]);
 //! let (state, traffic, rotation) = Default::default();
 //! let now = Timestamp::from_millis(1_800_000_000_000);
-//! let pool = Pool { roster: &roster, state: &state, traffic: &traffic, rotation: &rotation, now };
+//! let pool = Pool { roster: &roster, state: &state, traffic: &traffic, rotation: &rotation, now, news: None };
 //! let mut request = Request::new("openai", "default", None, None, None);
 //!
 //! // The account of the lowest priority serves …
@@ -72,9 +72,7 @@ mod signals;
 mod state;
 mod time;
 
-pub use account::{
-    AccountId, AccountKind, AccountView, Freshness, Roster, clock_was_set_back, freshness,
-};
+pub use account::{AccountId, AccountKind, AccountView, Freshness, clock_was_set_back, freshness};
 pub use affinity::pin_to_owner;
 pub use clear::{clear, trusted};
 pub use gather::Gather;
@@ -82,6 +80,7 @@ pub use pool::Pool;
 pub use pool::account_state::{AccountState, account_state};
 pub use pool::obstacle::renewal_rest;
 pub use pool::ranks::serving_order;
+pub use pool::roster::Roster;
 pub use pool::traffic::Traffic;
 pub use react::react;
 pub use react::reaction::{Action, Reaction};
@@ -96,7 +95,7 @@ pub use response::classify::reason_of;
 pub use response::wait::{cache_life, server_time, stated_wait};
 pub use response::{Failure, Response};
 pub use rotation::{Mode, Rotation, Strategy};
-pub use select::explain::{Chance, Trace, TracedAccount, explain};
+pub use select::explain::{Chance, Standings, Trace, TracedAccount, explain};
 pub use select::index::Indexes;
 pub use select::none_free::kept_answer;
 pub use select::selection::{Rule, Selection};

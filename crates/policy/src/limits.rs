@@ -179,6 +179,9 @@ pub const SHARED_LONGEST: usize = 12 * 1024 * 1024;
 pub const INDEXED_FROM: usize = 64;
 /// Indexes kept, each of one model in one pool; the least recently used beyond this are forgotten.
 pub const INDEXES_KEPT: usize = 8;
+/// Accounts that a refusal names; of more it names those that can serve soonest, and counts the
+/// rest: nobody reads a megabyte of them.
+pub const ACCOUNTS_TOLD: usize = 64;
 /// Changes of accounts that an index can follow before it has to be made anew.
 pub const CHANGES_KEPT: usize = 8192;
 

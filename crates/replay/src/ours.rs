@@ -102,6 +102,7 @@ impl Ours {
             traffic: &self.traffic,
             rotation: &self.rotation,
             now,
+            news: None,
         }
     }
 }

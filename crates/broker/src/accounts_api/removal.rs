@@ -9,8 +9,9 @@ use crate::accounts_api::AccountService;
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::notifier::{About, EventKind};
-use crate::store::accounts::{Entry, record_id};
+use crate::store::accounts::record_id;
 use crate::store::credential::Credential;
+use crate::store::entry::Entry;
 use crate::store::moved_bundle;
 use crate::store::record_kind::KEPT_FILE;
 

@@ -7,7 +7,7 @@ use provider_auth_policy::{Chance, Selection, Standing, Timestamp, TracedAccount
 use super::finding::{Finding, relative};
 use crate::request::{AuthRequest, Explained, RequestService};
 use crate::store::Store;
-use crate::store::accounts::Entry;
+use crate::store::entry::Entry;
 
 pub(super) async fn check(store: &Arc<Store>, requests: &Arc<RequestService>) -> Vec<Finding> {
     let accounts = store.accounts();

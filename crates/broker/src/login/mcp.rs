@@ -19,9 +19,10 @@ use crate::oauth_endpoints::mcp_parameters::{
     OFFLINE_ACCESS, add_to_page, name_resource, with_offline_access,
 };
 use crate::oauth_endpoints::mcp_server::Found;
-use crate::store::accounts::{Entry, record_id};
+use crate::store::accounts::record_id;
 use crate::store::audience::Registration;
 use crate::store::credential::Credential;
+use crate::store::entry::Entry;
 use crate::store::locks::read_locked;
 use crate::store::secret::Secret;
 use crate::{limits, named};

@@ -11,8 +11,9 @@ use super::source::{Form, Source, name_of};
 use super::{EntryAction, MigrateOptions, SkippedEntry, SourceAction};
 use crate::error::BrokerError;
 use crate::migrate::MigrationService;
-use crate::store::accounts::{Accounts, Entry as Known};
+use crate::store::accounts::Accounts;
 use crate::store::credential::Credential;
+use crate::store::entry::Entry as Known;
 use crate::store::secret::fingerprint;
 
 /// What is to be done with all sources.

@@ -69,7 +69,8 @@ impl MigrationService {
         })
         .await?;
         self.store.reread(&vault).await?;
-        for (id, generation) in &written {
+        // Of a record that was written once there is no older one.
+        for (id, generation) in written.iter().filter(|(_, generation)| *generation > 1) {
             self.store.state.note(&refreshed(id, *generation));
         }
         if !written.is_empty() {

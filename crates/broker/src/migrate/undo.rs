@@ -24,7 +24,8 @@ use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::migrate::MigrationService;
 use crate::notifier::{About, EventKind};
-use crate::store::accounts::{Accounts, Entry, record_id};
+use crate::store::accounts::{Accounts, record_id};
+use crate::store::entry::Entry;
 use crate::store::locks::read_locked;
 use crate::store::moved_bundle;
 

@@ -16,7 +16,7 @@ use url::Url;
 use super::shape::Model;
 use crate::config::{Origin, Provider};
 use crate::limits;
-use crate::store::accounts::Entry;
+use crate::store::entry::Entry;
 
 /// The version of the format that this code writes, and the only one that it reads.
 const FORMAT: u32 = 1;

@@ -22,7 +22,7 @@ use crate::limits;
 use crate::refusal::LocalRefusal;
 use crate::request::{AuthRequest, Lease, Report, Verdict};
 use crate::store::HeaderSet;
-use crate::store::accounts::Entry;
+use crate::store::entry::Entry;
 
 /// The answer to go by, and whose it is.
 struct Answer {

@@ -28,7 +28,7 @@ use crate::log::Shown;
 use crate::request::AuthRequest;
 use crate::request::RequestService;
 use crate::store::Store;
-use crate::store::accounts::Entry;
+use crate::store::entry::Entry;
 use cache::{Kept, Lists};
 
 pub use check::KeyCheck;

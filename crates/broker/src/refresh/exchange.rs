@@ -234,7 +234,7 @@ impl Refresher {
         let entry = self.store.entry(id.as_str())?;
         let view = AccountView {
             generation,
-            ..entry.view.clone()
+            ..(*entry.view).clone()
         };
         self.store
             .note(

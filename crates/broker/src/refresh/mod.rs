@@ -21,7 +21,7 @@ use crate::limits;
 use crate::log::Number;
 use crate::oauth_endpoints::OauthEndpoints;
 use crate::store::Store;
-use crate::store::accounts::Entry;
+use crate::store::entry::Entry;
 use in_flight::{InFlight, Outcome, RefreshOutcome};
 
 pub(crate) use in_flight::Due;

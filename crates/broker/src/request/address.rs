@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use url::{Url, form_urlencoded};
 
 use crate::config::{Origin, Provider};
-use crate::store::accounts::Entry;
+use crate::store::entry::Entry;
 
 /// The URL to call in place of `asked`, which is at `origin`; `None` when that is right as it is.
 pub(crate) fn of(

@@ -19,7 +19,8 @@ use crate::log::{Number, Shown};
 use crate::notifier::{About, EventKind};
 use crate::refresh::Due;
 use crate::refusal::LocalRefusal;
-use crate::store::accounts::{Accounts, Entry};
+use crate::store::accounts::Accounts;
+use crate::store::entry::Entry;
 use crate::store::labels::check_pin;
 
 /// What the next step of a request is.
@@ -121,18 +122,18 @@ impl RequestService {
         &self,
         pending: &mut PendingRequest,
         now: Timestamp,
-        then: impl FnOnce(&PoolNow<'_>, &mut PendingRequest, Selection) -> (R, SharedState),
+        then: impl FnOnce(&mut PoolNow<'_>, &mut PendingRequest, Selection) -> (R, SharedState),
     ) -> R {
         let provider = pending.provider.clone();
         let namespace = pending.request.namespace.clone();
-        self.decide(&provider, &namespace, now, |looked| {
+        self.decide(&provider, &namespace, now, |mut looked| {
             pending.refuse_origin(looked.restricted);
             if pending.request.attempts() == 0 {
                 pin_to_owner(looked.pool, Arc::make_mut(&mut pending.request));
             }
             let selection = looked.indexes.select(looked.pool, &pending.request);
             lines::chosen(looked.pool, pending, &selection);
-            then(&looked, pending, selection)
+            then(&mut looked, pending, selection)
         })
     }
 
@@ -164,9 +165,12 @@ impl RequestService {
                     _ => SharedState::default(),
                 };
                 let refusal = match &selection {
-                    Selection::Exhausted { retry_at, reason } if pace == Pace::MayWait => Some(
-                        LocalRefusal::of(pool, &pending.request, &selection, *reason, *retry_at),
-                    ),
+                    Selection::Exhausted { retry_at, reason } if pace == Pace::MayWait => {
+                        let indexes = &mut looked.indexes;
+                        let standings = indexes.standings(pool, &pending.request, &selection);
+                        let request = &pending.request;
+                        Some(LocalRefusal::of(request, &standings, *reason, *retry_at))
+                    }
                     _ => None,
                 };
                 ((accounts.clone(), selection, refusal), claim)

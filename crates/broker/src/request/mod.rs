@@ -39,7 +39,8 @@ use crate::config::Provider;
 use crate::error::BrokerError;
 use crate::providers::{BoundItems, StreamShape};
 use crate::refresh::Refresher;
-use crate::store::accounts::{Accounts, Entry};
+use crate::store::accounts::Accounts;
+use crate::store::entry::Entry;
 use crate::store::{HeaderRules, Store};
 use attempts::Attempts;
 
@@ -94,6 +95,7 @@ impl RequestService {
                 traffic: &traffic,
                 rotation: &provider.rotation,
                 now,
+                news: None,
             };
             decide(PoolNow {
                 pool: &pool,
@@ -102,6 +104,12 @@ impl RequestService {
                 indexes,
             })
         })
+    }
+
+    /// Copies of what decisions are made from, without what binds conversations.
+    pub(crate) fn known(&self) -> (SharedState, Traffic) {
+        let state = self.store.state.read(SharedState::of_accounts);
+        (state, self.traffic.lock().clone())
     }
 
     /// What in a provider's requests only the account that made it can serve.

@@ -10,7 +10,7 @@ use crate::config::{Origin, Provider, RequestRotation};
 use crate::error::BrokerError;
 use crate::log::Number;
 use crate::refresh::Due;
-use crate::store::accounts::Entry;
+use crate::store::entry::Entry;
 use crate::store::secret::fingerprint;
 use crate::store::{HeaderSet, Variables};
 

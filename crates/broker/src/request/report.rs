@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use provider_auth_policy::{
     AccountId, Action, Failure, KeptAnswer, OBSERVED_HEADERS, Reaction, Reason, Request, Response,
-    SharedState, Timestamp, react,
+    SharedState, Timestamp,
 };
 use provider_auth_vault::line;
 use secrecy::ExposeSecret as _;
@@ -21,7 +21,7 @@ use crate::error::BrokerError;
 use crate::limits;
 use crate::log::{Handle as Attempt, Number, Shown};
 use crate::notifier::{About, EventKind};
-use crate::store::accounts::Entry;
+use crate::store::entry::Entry;
 
 /// How an attempt ended.
 #[derive(Clone, Debug, Default)]
@@ -123,7 +123,7 @@ impl RequestService {
         let request = Arc::make_mut(&mut attempt.request);
         let namespace = request.namespace.clone();
         let reaction = self.decide(&provider, &namespace, now, |looked| {
-            let mut reaction = react(
+            let mut reaction = looked.indexes.react(
                 looked.pool,
                 request,
                 &account,

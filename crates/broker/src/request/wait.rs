@@ -11,7 +11,7 @@ use crate::error::BrokerError;
 use crate::limits;
 use crate::notifier::{About, EventKind};
 use crate::refresh::RefreshError;
-use crate::store::accounts::Entry;
+use crate::store::entry::Entry;
 
 impl RequestService {
     /// Goes on without a new token: with the one at hand, else with the other accounts.

@@ -6,8 +6,8 @@ use provider_auth_policy::{
     Usage,
 };
 
-use super::accounts::Entry;
 use super::credential::Credential;
+use super::entry::Entry;
 
 /// What the account rests from, a token that cannot be renewed yet included.
 fn cooldowns(view: &AccountView, state: &SharedState, now: Timestamp) -> Vec<(Scope, Block)> {

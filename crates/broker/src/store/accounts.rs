@@ -1,55 +1,41 @@
 //! The accounts of the vault as this process last read them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, LazyLock};
 
-use provider_auth_policy::{AccountId, AccountKind, AccountView, Gather as _, Roster};
-use provider_auth_vault::{Record, RecordId, Vault, VaultError, line};
+use provider_auth_policy::{AccountId, Gather as _, Roster};
+use provider_auth_vault::{RecordId, Vault, VaultError};
 
 use super::credential::Credential;
-use super::headers::HeaderSet;
+use super::entry::{Entry, Found, defines_provider, secret_hash};
 use crate::config::{Origin, Provider, Settings};
 use crate::error::BrokerError;
-use crate::store::record_kind::KEPT_FILE;
-
-static LAST_VERSION: AtomicU64 = AtomicU64::new(0);
+use crate::limits;
 
 /// What one reading of the vault found.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Accounts {
     // Few keys, looked up by every request: comparing them costs less than hashing one.
     pub(crate) by_id: BTreeMap<AccountId, Arc<Entry>>,
-    pools: BTreeMap<String, BTreeMap<String, Members>>,
+    /// Those with a lasting secret, by its hash.
+    pub(super) by_secret: BTreeSet<(u64, AccountId)>,
+    pub(super) pools: BTreeMap<String, BTreeMap<String, Members>>,
     /// Providers that no configuration knows, as their accounts say where they belong.
     defined: BTreeMap<String, Arc<Provider>>,
     /// Providers that a trusted file of the project defines, and that have accounts made without
     /// it: they stay what they were.
-    taken: BTreeSet<String>,
+    pub(super) taken: BTreeSet<String>,
     pub(crate) unreadable: Vec<AccountId>,
     /// Records that hold files of other programs, as they were before a migration.
     pub(crate) kept_files: Vec<RecordId>,
 }
 
 /// The accounts of one pool.
-#[derive(Default)]
-struct Members {
-    roster: Roster,
+#[derive(Clone, Default)]
+pub(super) struct Members {
+    pub(super) roster: Roster,
     /// Those that may not go everywhere where the provider's credentials go.
-    origin_restricted: Vec<Arc<Entry>>,
-}
-
-/// One account: what the policy sees, what is sealed, and the headers made of it.
-pub(crate) struct Entry {
-    pub(crate) view: AccountView,
-    /// Without refresh token and client secret: `locks::read_locked` has them.
-    pub(crate) credential: Credential,
-    pub(crate) headers: HeaderSet,
-    /// Tells these headers from all others of the process, earlier ones of the account included.
-    pub(crate) version: u64,
-    /// The record that this was made of: as long as the vault hands out the same one, nothing
-    /// changed.
-    record: Weak<Record>,
+    pub(super) origin_restricted: Vec<Arc<Entry>>,
 }
 
 impl Accounts {
@@ -64,47 +50,28 @@ impl Accounts {
             ..Self::default()
         };
         let mut pools: HashMap<(String, String), Vec<Arc<Entry>>> = HashMap::new();
-        for record_id in vault.ids()? {
+        let ids = vault.ids()?;
+        let found = side_by_side(&ids, |record_id| {
             let id = AccountId::from(record_id.to_string());
-            match vault.read(&record_id) {
-                Ok(Some(record)) if record.kind == KEPT_FILE => accounts.kept_files.push(record_id),
-                Ok(Some(record)) => {
-                    let entry = match known.by_id.get(&id) {
-                        Some(entry)
-                            if std::ptr::eq(entry.record.as_ptr(), Arc::as_ptr(&record)) =>
-                        {
-                            Some(entry.clone())
-                        }
-                        _ => Entry::open(&id, &record, settings, &accounts.taken),
-                    };
-                    let Some(entry) = entry else {
-                        accounts.unreadable.push(id);
-                        continue;
-                    };
+            let before = known.by_id.get(&id);
+            let found = Found::look(vault, *record_id, before, settings, &accounts.taken)?;
+            Ok((id, found))
+        });
+        for (record_id, found) in ids.iter().copied().zip(found) {
+            let (id, found) = found?;
+            match found {
+                Found::Account(entry) => {
                     let pool = (
                         entry.credential.provider.clone(),
                         entry.credential.namespace.clone(),
                     );
                     pools.entry(pool).or_default().push(entry.clone());
+                    accounts.by_secret.extend(secret_key(&entry));
                     accounts.by_id.insert(id, entry);
                 }
-                Ok(None) => {}
-                // One record alone is the matter; anything else is the vault's.
-                Err(
-                    error @ (VaultError::Corrupt { .. }
-                    | VaultError::NewerFormat { .. }
-                    | VaultError::Io { .. }
-                    | VaultError::Unsafe { .. }),
-                ) => {
-                    line!(
-                        WARN,
-                        account = id,
-                        error = error,
-                        "an account cannot be read; the others serve"
-                    );
-                    accounts.unreadable.push(id);
-                }
-                Err(error) => return Err(error),
+                Found::KeptFile => accounts.kept_files.push(record_id),
+                Found::Unreadable => accounts.unreadable.push(id),
+                Found::Nothing => {}
             }
         }
         let taken = taken(&accounts, settings);
@@ -118,23 +85,11 @@ impl Accounts {
         }
         accounts.defined = defined(&pools, settings, &accounts.taken);
         for ((provider, namespace), entries) in pools {
-            let settled = settings
-                .provider(&provider, || accounts.taken.contains(&provider))
-                .and_then(Result::ok)
-                .or_else(|| accounts.defined.get(&provider).cloned());
-            let settled = settled.as_deref();
-            let roster = Roster::new(entries.iter().map(|entry| entry.view.clone()).collect());
-            let goes_everywhere = |entry: &Arc<Entry>| {
-                settled.is_some_and(|settled| {
-                    settled
-                        .origins
-                        .iter()
-                        .all(|origin| entry.may_go(settled, origin))
-                })
-            };
+            let settled = accounts.settled(&provider, settings);
+            let roster = Roster::of(entries.iter().map(|entry| entry.view.clone()));
             let origin_restricted = entries
                 .into_iter()
-                .filter(|entry| !goes_everywhere(entry))
+                .filter(|entry| !entry.goes_everywhere(settled.as_deref()))
                 .collect();
             accounts.pools.entry(provider).or_default().insert(
                 namespace,
@@ -147,8 +102,30 @@ impl Accounts {
         Ok(accounts)
     }
 
+    /// A provider as it counts beside these accounts.
+    pub(super) fn settled(&self, provider: &str, settings: &Settings) -> Option<Arc<Provider>> {
+        settings
+            .provider(provider, || self.taken.contains(provider))
+            .and_then(Result::ok)
+            .or_else(|| self.defined.get(provider).cloned())
+    }
+
     pub(crate) fn get(&self, id: &AccountId) -> Option<&Arc<Entry>> {
         self.by_id.get(id)
+    }
+
+    /// The accounts that are the same as this one, oldest first.
+    pub(crate) fn same_as(&self, credential: &Credential) -> Vec<&Arc<Entry>> {
+        let is_same = |entry: &&Arc<Entry>| entry.credential.is_same_account(credential);
+        let Some(secret) = credential.lasting() else {
+            return self.entries().filter(is_same).collect();
+        };
+        let hash = secret_hash(secret);
+        let from = (hash, AccountId::from(""));
+        let alike = self.by_secret.range(from..);
+        let alike = alike.take_while(|(known, _)| *known == hash);
+        let alike = alike.filter_map(|(_, id)| self.by_id.get(id));
+        alike.filter(is_same).collect()
     }
 
     /// Whether a provider that the project's file defines has accounts that were made without it.
@@ -209,54 +186,6 @@ impl Accounts {
     }
 }
 
-impl Entry {
-    fn open(
-        id: &AccountId,
-        record: &Arc<Record>,
-        settings: &Settings,
-        taken: &BTreeSet<String>,
-    ) -> Option<Arc<Self>> {
-        let mut credential = Credential::open(record)?;
-        let mut view = credential.view(id.clone(), record.generation);
-        credential.forget_grant();
-        let settled = settings
-            .provider(&credential.provider, || {
-                taken.contains(&credential.provider)
-            })
-            .and_then(Result::ok);
-        let provider = settled.or_else(|| {
-            let origins = credential.audience.origins.clone();
-            defines_provider(&credential)
-                .then(|| {
-                    Provider::of_accounts(&credential.provider, origins, &settings.selections)
-                })?
-                .map(Arc::new)
-        });
-        let renewal = provider
-            .as_ref()
-            .and_then(|provider| Some(provider.server.as_ref()?.dialect.renewal));
-        view.refreshable &= credential.may_be_renewed(renewal);
-        let headers = provider.map_or_else(HeaderSet::default, |provider| {
-            HeaderSet::new(&provider, &credential)
-        });
-        Some(Arc::new(Self {
-            view,
-            credential,
-            headers,
-            version: LAST_VERSION.fetch_add(1, Ordering::Relaxed),
-            record: Arc::downgrade(record),
-        }))
-    }
-}
-
-impl Entry {
-    /// Whether the credential may go to `origin` under this configuration: it is sealed with where
-    /// it was made for.
-    pub(crate) fn may_go(&self, provider: &Provider, origin: &Origin) -> bool {
-        self.credential.audience.fits(provider) && self.credential.audience.origins.contains(origin)
-    }
-}
-
 /// The providers which a trusted file of the project defines, and of which an account was made
 /// without it.
 fn taken(accounts: &Accounts, settings: &Settings) -> BTreeSet<String> {
@@ -295,10 +224,26 @@ fn defined(
         .gather()
 }
 
-/// Whether a provider is what its accounts say: the login of an MCP server and the token of a host
-/// name one place.
-fn defines_provider(credential: &Credential) -> bool {
-    matches!(credential.kind(), AccountKind::Mcp | AccountKind::Wellknown)
+/// Does the same with each of many records, on several threads where that pays.
+fn side_by_side<T: Send>(ids: &[RecordId], look: impl Fn(&RecordId) -> T + Sync) -> Vec<T> {
+    if ids.len() < limits::READ_SIDE_BY_SIDE {
+        return ids.iter().map(look).collect();
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let each = ids.len().div_ceil(threads.min(limits::READERS));
+    let look = &look;
+    std::thread::scope(|scope| {
+        let parts = ids.chunks(each);
+        let parts = parts.map(|ids| scope.spawn(move || ids.iter().map(look).collect::<Vec<T>>()));
+        let parts: Vec<_> = parts.collect();
+        let done = parts.into_iter().map(|part| part.join());
+        done.flat_map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+pub(super) fn secret_key(entry: &Entry) -> Option<(u64, AccountId)> {
+    Some((entry.secret_hash?, entry.view.id.clone()))
 }
 
 pub(crate) fn record_id(id: &AccountId) -> Result<RecordId, BrokerError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use provider_auth_policy::Timestamp;
-use provider_auth_vault::{Heard, Shared, Stamp, Vault, Watch};
+use provider_auth_vault::{Heard, RecordId, Shared, Stamp, Vault, Watch};
 
 use crate::limits;
 
@@ -113,6 +113,20 @@ impl ChangeDetector {
         since.listen(vault);
         parts.iter().all(|part| since.is_current(vault, *part, now))
     }
+
+    /// Returns the records of the changes that were heard of since this was last asked; `None` where
+    /// any may have changed. To be asked after [`ChangeDetector::look`] and before reading;
+    /// [`forget`](Self::forget) them where that fails.
+    pub(super) fn changed_records(&self) -> Option<Vec<RecordId>> {
+        let mut since = self.since.lock();
+        let watch = since.watch.as_mut()?;
+        watch.as_mut()?.take_changed()
+    }
+
+    /// Makes the next look one at everything.
+    pub(super) fn forget(&self) {
+        *self.since.lock() = Since::default();
+    }
 }
 
 impl Since {
@@ -142,6 +156,11 @@ impl Since {
         let is_quiet = held.changes == Some(self.changes[part as usize]);
         if is_quiet && held.is_recent(now) {
             return true;
+        }
+        // A file that was written in its place leaves the stamp of its folder as it was.
+        let names_records = |watch: &Watch| watch.names_records();
+        if matches!(part, Part::Records) && self.watch.iter().flatten().any(names_records) {
+            return false;
         }
         let look = self.look(vault, part, now);
         let is_equal =

@@ -15,7 +15,7 @@ use crate::providers;
 use crate::store::audience::Audience;
 use crate::store::secret::Secret;
 use crate::store::secret::Unknown;
-use crate::store::secret::fingerprint;
+use crate::store::secret::is_same_secret;
 
 /// An account as it lies in the vault.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -237,7 +237,7 @@ impl Credential {
             return false;
         }
         match (self.lasting(), other.lasting()) {
-            (Some(a), Some(b)) => fingerprint(a) == fingerprint(b),
+            (Some(a), Some(b)) => is_same_secret(a, b),
             // A login is good at one MCP server.
             _ if self.audience.resource_id() != other.audience.resource_id() => false,
             _ if self.has_no_subject_at_its_resource()
@@ -276,7 +276,7 @@ impl Credential {
             return false;
         }
         match (self.lasting(), other.lasting()) {
-            (Some(a), Some(b)) => fingerprint(a) == fingerprint(b),
+            (Some(a), Some(b)) => is_same_secret(a, b),
             _ => self.has_identity_of(other),
         }
     }
@@ -293,7 +293,7 @@ impl Credential {
             Secret::Oauth {
                 refresh: Some(login),
                 ..
-            } => fingerprint(login) == fingerprint(token),
+            } => is_same_secret(login, token),
             _ => false,
         }
     }

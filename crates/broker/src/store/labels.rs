@@ -1,7 +1,9 @@
 //! Names of accounts: no two of a pool share a label without a word, and what names several is told
 //! with their ids.
 
-use provider_auth_policy::{AccountId, AccountView};
+use std::collections::HashSet;
+
+use provider_auth_policy::{AccountId, AccountView, Gather as _};
 use secrecy::ExposeSecret as _;
 
 use super::accounts::Accounts;
@@ -39,11 +41,7 @@ pub(super) fn ambiguous<'a>(accounts: impl Iterator<Item = &'a AccountView>) -> 
 /// its key ends, else the provider; behind it the first number from 2 on where another account has
 /// that one.
 pub(crate) fn free_label(credential: &Credential, is_taken: impl Fn(&str) -> bool) -> String {
-    let wanted = match (credential.label.as_str(), &credential.identity.email) {
-        ("", Some(address)) => address.clone(),
-        ("", None) => end_of_key(credential).unwrap_or_else(|| credential.provider.clone()),
-        (label, _) => label.to_owned(),
-    };
+    let wanted = wanted_label(credential);
     let mut label = wanted.clone();
     let mut number = 1;
     while is_taken(&label) {
@@ -51,6 +49,14 @@ pub(crate) fn free_label(credential: &Credential, is_taken: impl Fn(&str) -> boo
         label = format!("{wanted} {number}");
     }
     label
+}
+
+fn wanted_label(credential: &Credential) -> String {
+    match (credential.label.as_str(), &credential.identity.email) {
+        ("", Some(address)) => address.clone(),
+        ("", None) => end_of_key(credential).unwrap_or_else(|| credential.provider.clone()),
+        (label, _) => label.to_owned(),
+    }
 }
 
 /// How an API key ends, as pages of providers show their keys. Of a short one that would be too
@@ -72,10 +78,10 @@ pub(crate) fn label_in_pool(
     own: Option<&AccountId>,
 ) -> String {
     let (roster, _) = accounts.pool(&credential.provider, &credential.namespace);
-    let is_other = |view: &AccountView| Some(&view.id) != own;
-    free_label(credential, |label| {
-        roster
-            .iter()
-            .any(|view| view.label == label && is_other(view))
-    })
+    let others = roster.iter().filter(|view| Some(&view.id) != own);
+    // All that can be tried begins so: of thousands of labels few are left to be compared.
+    let wanted = wanted_label(credential);
+    let alike = others.filter(|view| view.label.starts_with(&wanted));
+    let labels: HashSet<&str> = alike.map(|view| view.label.as_str()).gather();
+    free_label(credential, |label| labels.contains(label))
 }

@@ -6,7 +6,7 @@ use provider_auth_policy::{AccountId, Timestamp};
 
 use super::Store;
 use super::account::Account;
-use super::accounts::Entry;
+use super::entry::Entry;
 use super::labels::ambiguous;
 use crate::error::BrokerError;
 use crate::notifier::{About, EventKind};
@@ -44,7 +44,7 @@ impl Store {
         match labelled.as_slice() {
             [] => Err(BrokerError::unknown_account(name)),
             [entry] => Ok((*entry).clone()),
-            several => Err(ambiguous(several.iter().map(|entry| &entry.view))),
+            several => Err(ambiguous(several.iter().map(|entry| &*entry.view))),
         }
     }
 

@@ -9,8 +9,10 @@ pub(crate) mod account;
 pub(crate) mod accounts;
 pub(crate) mod audience;
 mod change_detector;
+mod changed;
 mod configured;
 pub(crate) mod credential;
+pub(crate) mod entry;
 pub(crate) mod headers;
 pub(crate) mod labels;
 pub(crate) mod locks;
@@ -33,7 +35,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use provider_auth_policy::{Request, SharedState, Timestamp};
+use provider_auth_policy::{AccountId, Request, SharedState, Timestamp};
 use provider_auth_vault::{Engine, RecordId, Shared, Vault, VaultError, default_engine, line};
 use tokio::runtime::Handle;
 
@@ -45,6 +47,7 @@ use crate::log::{Number, Shown};
 use crate::notifier::{Events, Notifier};
 use accounts::Accounts;
 use change_detector::{ChangeDetector, Look, Part};
+use entry::Entry;
 use opening::Openings;
 use readings::Readings;
 use rollback::HighWaterMarks;
@@ -266,14 +269,9 @@ impl Store {
             let (look, content) = self.fetch(vault, shared)?;
             Some((shared, look, content))
         });
-        let (known, now) = (self.accounts(), self.now());
-        let is_current = self.changes.is_current(vault, &[Part::Records], now);
-        if !is_current {
-            let look = self.changes.look(vault, Part::Records, now);
-            let read = Accounts::read(vault, &known, &self.settings())?;
-            *self.accounts.write() = Arc::new(read);
-            self.changes.adopt(Part::Records, look);
-        }
+        let read = self.read_accounts(vault);
+        // What is to be read was asked for, and was not read.
+        let before = read.inspect_err(|_| self.changes.forget())?;
         let is_same_state = shared.iter().all(Option::is_none);
         if !is_same_state {
             let (looks, read): (Vec<_>, Vec<_>) = shared
@@ -286,11 +284,42 @@ impl Store {
                 self.changes.adopt(shared.into(), look);
             }
         }
-        if !(is_current && is_same_state) {
-            self.marks.notice(&known, &self.accounts(), &self.state);
+        if before.is_some() || !is_same_state {
+            let before = before.unwrap_or_default();
+            self.marks.notice(&before, &self.accounts(), &self.state);
         }
         self.readings.end(reading);
         Ok(())
+    }
+
+    /// Reads what changed since the accounts were last read, where the watch tells, else all.
+    /// Returns the generations that accounts had before; `None` where nothing changed.
+    fn read_accounts(&self, vault: &Vault) -> Result<Option<Vec<(AccountId, u64)>>, VaultError> {
+        let now = self.now();
+        if self.changes.is_current(vault, &[Part::Records], now) {
+            return Ok(None);
+        }
+        let look = self.changes.look(vault, Part::Records, now);
+        let (known, settings) = (self.accounts(), self.settings());
+        let generation = |entry: &Arc<Entry>| (entry.view.id.clone(), entry.view.generation);
+        let before = if let Some(changed) = self.changes.changed_records()
+            && let Some(found) = known.look_at(&changed, vault, &settings)?
+        {
+            let before = changed
+                .iter()
+                .filter_map(|id| known.get(&id.to_string().into()));
+            let before = before.map(generation).collect();
+            // In its place, unless somebody holds it: thousands of accounts are not copied for one.
+            drop(known);
+            Arc::make_mut(&mut self.accounts.write()).follow(found, &settings);
+            before
+        } else {
+            let read = Accounts::read(vault, &known, &settings)?;
+            *self.accounts.write() = Arc::new(read);
+            known.entries().map(generation).collect()
+        };
+        self.changes.adopt(Part::Records, look);
+        Ok(Some(before))
     }
 
     /// Notes a change of the shared state and writes it.

@@ -143,6 +143,7 @@ impl Store {
         } = looked_through(open).await?;
         self.marks.adopt(marks);
         *self.vault.write() = Some(vault);
+        self.changes.forget();
         self.recover(&cut_short);
         Ok(())
     }

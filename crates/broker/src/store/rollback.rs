@@ -12,11 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use provider_auth_policy::refreshed;
+use provider_auth_policy::{AccountId, refreshed};
 use provider_auth_vault::limits::{HIGH_WATER_RECORDS, HIGH_WATER_TIMEOUT};
 use provider_auth_vault::{HighWater, Vault, line};
 
-use super::accounts::{Accounts, Entry, record_id};
+use super::accounts::{Accounts, record_id};
+use super::entry::Entry;
 use super::shared_state::StateCache;
 use crate::limits;
 
@@ -36,15 +37,29 @@ impl HighWaterMarks {
         *self.kept.lock() = kept;
     }
 
-    /// Notes of each account that was further than it is now that it was; `before` are the accounts
-    /// as they were.
-    pub(super) fn notice(&self, before: &Accounts, accounts: &Accounts, state: &StateCache) {
-        for entry in accounts.entries() {
+    /// Notes of each account that was further than it is now that it was: by the marks, or in this
+    /// process; `before` are the generations that were here of what was just read.
+    pub(super) fn notice(
+        &self,
+        before: &[(AccountId, u64)],
+        accounts: &Accounts,
+        state: &StateCache,
+    ) {
+        let kept = self.kept.lock().clone();
+        let seen_here = before
+            .iter()
+            .filter_map(|(id, generation)| Some((accounts.get(id)?, *generation)));
+        let marked = accounts.entries().filter(|_| !kept.is_empty());
+        let marked = marked.filter_map(|entry| {
+            let id = record_id(&entry.view.id).ok()?;
+            Some((entry, kept.of(&id)))
+        });
+        for (entry, highest) in seen_here.chain(marked) {
+            if entry.view.generation >= highest {
+                continue;
+            }
             let id = &entry.view.id;
-            let seen_here = before.get(id).map_or(0, |entry| entry.view.generation);
-            let highest = seen_here.max(self.mark_of(entry));
-            let known = state.read(|state| state.stats(id).generation);
-            if entry.view.generation < highest && known < highest {
+            if state.read(|state| state.stats(id).generation) < highest {
                 line!(
                     WARN,
                     account = id,
@@ -82,14 +97,6 @@ impl HighWaterMarks {
                 );
                 *self.resting_until.lock() = uptime + limits::MARK_AGAIN;
             }
-        }
-    }
-
-    fn mark_of(&self, entry: &Entry) -> u64 {
-        let kept = self.kept.lock();
-        match record_id(&entry.view.id) {
-            Ok(id) if !kept.is_empty() => kept.of(&id),
-            _ => 0,
         }
     }
 

@@ -127,6 +127,13 @@ pub(crate) fn fingerprint(secret: &SecretString) -> [u8; 32] {
     wiping_stack(|| Sha256::digest(secret.expose_secret()).into())
 }
 
+/// Whether both are one secret; how long it takes to tell says nothing of where they differ.
+pub(crate) fn is_same_secret(one: &SecretString, other: &SecretString) -> bool {
+    let (one, other) = (one.expose_secret(), other.expose_secret());
+    let pairs = one.bytes().zip(other.bytes());
+    one.len() == other.len() && pairs.fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}
+
 /// Fields that a newer version, or another program, added: kept as they are, and never printed,
 /// since any of them may be a secret.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]

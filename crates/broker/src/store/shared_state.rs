@@ -169,8 +169,13 @@ impl StateCache {
         let mut views = self.views.lock();
         view.merge(&views.unwritten.state);
         view.merge(&views.unwritten.history);
-        let old = std::mem::replace(&mut views.view, view);
-        views.indexes.forget();
+        let Views {
+            view: known,
+            indexes,
+            ..
+        } = &mut *views;
+        indexes.replaced(known, &view);
+        let old = std::mem::replace(known, view);
         drop(views);
         drop(old);
     }

@@ -1,9 +1,10 @@
 //! Stores a credential: in a new record, or in the place of the same account's.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use provider_auth_policy::AccountId;
+use provider_auth_policy::{AccountId, Gather as _};
 use provider_auth_vault::Vault;
 
 use super::account::Account;
@@ -37,8 +38,11 @@ impl Store {
         })
         .await?;
         self.reread(&vault).await?;
-        self.note(&vault, &provider_auth_policy::refreshed(&id, generation))
-            .await;
+        // Of a record that was written once there is no older one: the state need not grow.
+        if generation > 1 {
+            self.note(&vault, &provider_auth_policy::refreshed(&id, generation))
+                .await;
+        }
         let accounts = self.accounts();
         let entry = accounts
             .get(&id)
@@ -67,13 +71,7 @@ impl Store {
         let _one_at_a_time = vault.lock_records()?;
         self.reread_now(vault)?;
         let accounts = self.accounts();
-        let mut same: Vec<_> = accounts
-            .by_id
-            .values()
-            .filter(|entry| entry.credential.is_same_account(&credential))
-            .collect();
-        same.sort_unstable_by(|a, b| a.view.id.cmp(&b.view.id));
-        if let Some(entry) = same.first() {
+        if let Some(entry) = accounts.same_as(&credential).first() {
             let id = record_id(&entry.view.id)?;
             let guard = self.lock_record(vault, &id)?;
             if let Ok((current, _)) = read_locked(vault, &guard) {
@@ -95,10 +93,9 @@ impl Store {
         credential.label = label_in_pool(&accounts, &credential, None);
         let (roster, _) = accounts.pool(&credential.provider, &credential.namespace);
         // Which of two was added first shows in their times alone.
-        while roster
-            .iter()
-            .any(|view| view.created_at == credential.created_at)
-        {
+        let later = roster.iter().map(|view| view.created_at);
+        let later: HashSet<_> = later.filter(|at| *at >= credential.created_at).gather();
+        while later.contains(&credential.created_at) {
             credential.created_at = credential.created_at + Duration::from_millis(1);
         }
         let kind = record_kind(credential.kind());

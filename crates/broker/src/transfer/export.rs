@@ -11,8 +11,9 @@ use super::{TransferService, Written};
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::notifier::EventKind;
-use crate::store::accounts::{Entry, record_id};
+use crate::store::accounts::record_id;
 use crate::store::credential::Credential;
+use crate::store::entry::Entry;
 use crate::store::locks::read_locked;
 use crate::store::moved_bundle;
 

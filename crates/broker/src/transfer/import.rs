@@ -12,7 +12,8 @@ use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::limits;
 use crate::notifier::EventKind;
-use crate::store::accounts::{Entry, record_id};
+use crate::store::accounts::record_id;
+use crate::store::entry::Entry;
 use crate::store::labels::label_in_pool;
 use crate::store::locks::read_locked;
 use crate::store::moved_bundle;
@@ -74,9 +75,17 @@ impl TransferService {
         })
         .await?;
         self.store.reread(&vault).await?;
-        for (id, generation) in written {
-            self.store.note(&vault, &refreshed(&id, generation)).await;
-            self.store.tell_account(EventKind::AccountAdded, &id, None);
+        // Of a record that was written once there is no older one.
+        for (id, generation) in written.iter().filter(|(_, generation)| *generation > 1) {
+            self.store.state.note(&refreshed(id, *generation));
+        }
+        if !written.is_empty() {
+            // A request that waits for an account may have one now.
+            self.store.notifier.wake_waiting();
+            self.store.save_state(&vault).await;
+        }
+        for (id, _) in &written {
+            self.store.tell_account(EventKind::AccountAdded, id, None);
         }
         Ok(imported)
     }
@@ -128,11 +137,7 @@ impl TransferService {
         let same_record = accounts
             .get(&id)
             .filter(|entry| entry.credential.is_same_record(&item.account));
-        let same_account = || {
-            accounts
-                .entries()
-                .find(|entry| entry.credential.is_same_account(&item.account))
-        };
+        let same_account = || accounts.same_as(&item.account).first().copied();
         if let Some(entry) = same_record.or_else(same_account) {
             return self.bring_up_to_date(vault, entry, item);
         }

@@ -8,7 +8,7 @@ use provider_auth_broker::config::RequestRotation;
 use provider_auth_broker::{AccountChanges, Action, AuthRequest, Filter, Force, Revoke};
 use serde_json::json;
 
-use crate::world::{World, bearer, config, pass, request};
+use crate::world::{Process, World, bearer, config, pass, request};
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_one_process_meets_keeps_the_others_away_at_once() {
@@ -334,4 +334,74 @@ async fn no_block_and_no_count_is_lost_between_many_writers() {
         .await
         .unwrap()[0];
     assert_eq!((account.failures, account.cooldowns.len()), (50, 50));
+}
+
+/// One process looks after each change and reads what changed; another one opens and reads all.
+#[tokio::test(start_paused = true)]
+async fn who_follows_changes_sees_what_who_reads_everything_sees() {
+    let world = World::new();
+    let (one, other) = (world.process(), world.process());
+    let login = other.log_in("ann").await;
+    let key = other.add_key("one").await;
+    let all = Filter::default();
+    let check = async |what: &str| {
+        let seen = async |process: &Process| {
+            let accounts = process.list_accounts(&all).await.unwrap();
+            let pools = process.pool_status(&all).await.unwrap();
+            let order = pools.into_iter().flat_map(|pool| pool.accounts);
+            let order: Vec<_> = order.map(|account| account.id).collect();
+            format!("{accounts:#?} {order:#?}")
+        };
+        assert_eq!(seen(&one).await, seen(&world.process()).await, "{what}");
+    };
+    check("as it began").await;
+    let second = other.add_key("two").await;
+    check("a key was added").await;
+    let change = async |id: &str, changes: AccountChanges| {
+        other.update_account(id, changes).await.unwrap();
+    };
+    change(
+        &key,
+        AccountChanges {
+            label: Some("work".to_owned()),
+            priority: Some(-1),
+            ..AccountChanges::default()
+        },
+    )
+    .await;
+    check("one has another name and place").await;
+    change(
+        &second,
+        AccountChanges {
+            namespace: Some("apart".to_owned()),
+            enabled: Some(false),
+            ..AccountChanges::default()
+        },
+    )
+    .await;
+    check("one is of another pool").await;
+    other
+        .refresh_account(&login, Force::EvenIfGood)
+        .await
+        .unwrap();
+    check("one has another token").await;
+    one.add_key("three").await;
+    other.add_key("four").await;
+    check("both have written").await;
+    assert!(
+        other
+            .remove_account(&second, Revoke::Locally)
+            .await
+            .unwrap()
+    );
+    check("a pool has no account any more").await;
+    let file = world.record_file(&key);
+    let kept = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    check("a record is gone").await;
+    std::fs::write(&file, kept).unwrap();
+    check("a record was put back").await;
+    // The key is that of the account whose record is back.
+    assert_eq!(one.add_key("one").await, key);
+    check("it was added once more").await;
 }

@@ -6,7 +6,7 @@ use crate::account::AccountId;
 use crate::limits;
 
 /// The accounts that changed, oldest first. The oldest are forgotten.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Changes {
     forgotten: u64,
     kept: VecDeque<AccountId>,

@@ -5,11 +5,13 @@ pub(crate) mod changes;
 pub(crate) mod obstacle;
 pub(crate) mod ranks;
 pub(crate) mod rendezvous;
+pub(crate) mod roster;
 pub(crate) mod traffic;
 
-use crate::account::{AccountId, AccountKind, AccountView, Roster};
+use crate::account::{AccountId, AccountKind, AccountView};
 use crate::limits;
 use crate::pool::obstacle::{Obstacle, obstacle};
+use crate::pool::roster::Roster;
 use crate::pool::traffic::Traffic;
 use crate::reason::Standing;
 use crate::refresh::{refresh_allowed, refused_since};
@@ -33,9 +35,19 @@ pub struct Pool<'a> {
     pub rotation: &'a Rotation,
     /// The time.
     pub now: Timestamp,
+    /// What was just learned of one account, in the place of what `state` says of it.
+    pub news: Option<(&'a AccountId, &'a SharedState)>,
 }
 
 impl<'a> Pool<'a> {
+    /// Returns what is known of an account.
+    pub(crate) fn known_of(&self, id: &AccountId) -> &'a SharedState {
+        match self.news {
+            Some((account, learned)) if account == id => learned,
+            _ => self.state,
+        }
+    }
+
     /// Tells whether the user lets the account serve this request.
     pub(crate) fn fits(&self, account: &AccountView, request: &Request) -> bool {
         let is_key = account.kind == AccountKind::Api;
@@ -51,7 +63,10 @@ impl<'a> Pool<'a> {
     /// Returns how the account stands towards a request now.
     pub(crate) fn standing(&self, account: &AccountView) -> Standing {
         let expired = account.expires_at.is_some_and(|at| at <= self.now);
-        match self.state.standing(&account.id, account.generation) {
+        match self
+            .known_of(&account.id)
+            .standing(&account.id, account.generation)
+        {
             // What is already in hand still serves; only the refresh token is not spent unasked.
             Standing::RollbackSuspected if !expired => Standing::Serving,
             Standing::Serving if account.is_lapsed(self.now) => Standing::NeedsLogin,
@@ -61,14 +76,16 @@ impl<'a> Pool<'a> {
 
     /// Returns why the account cannot serve the request now, or `None` when it can.
     pub(crate) fn obstacle(&self, account: &AccountView, request: &Request) -> Option<Obstacle> {
-        obstacle(self.state, account, request.target(), self.now)
+        let known = self.known_of(&account.id);
+        obstacle(known, account, request.target(), self.now)
     }
 
     /// Tells whether what stands in the way of the account is that its login server refuses to
     /// renew it.
     pub(crate) fn is_refused(&self, account: &AccountView, obstacle: &Obstacle) -> bool {
-        let rests_until = refresh_allowed(self.state, &account.id, self.now).err();
-        rests_until == Some(obstacle.until) && refused_since(self.state, &account.id).is_some()
+        let known = self.known_of(&account.id);
+        let rests_until = refresh_allowed(known, &account.id, self.now).err();
+        rests_until == Some(obstacle.until) && refused_since(known, &account.id).is_some()
     }
 
     /// Returns when time alone will next change how the account stands or ranks.
@@ -77,9 +94,9 @@ impl<'a> Pool<'a> {
         account: &AccountView,
         target: Target<'_>,
     ) -> Option<Timestamp> {
-        let known = self.state.stats(&account.id);
-        let blocks = self
-            .state
+        let state = self.known_of(&account.id);
+        let known = state.stats(&account.id);
+        let blocks = state
             .blocks_for(&account.id, &account.provider, target)
             .map(|(_, block)| (block.ends_at(), block.observed_at));
         let rest = known.refresh_rest;
@@ -123,20 +140,33 @@ impl<'a> Pool<'a> {
 
     /// Returns how many attempts the request may make in all.
     pub(crate) fn attempts_allowed(&self, request: &Request) -> u32 {
+        self.attempts_allowed_of(request, None)
+    }
+
+    /// Returns the same, where it may be known how many accounts are free of those that did not
+    /// have the request.
+    pub(crate) fn attempts_allowed_of(&self, request: &Request, free_others: Option<u32>) -> u32 {
         if let Some(most) = self.rotation.max_attempts {
             return most.max(1);
         }
-        let eligible = self
-            .roster
-            .iter()
-            .filter(|account| self.fits(account, request))
-            .filter(|account| {
-                request.has_served(&account.id)
-                    || (self.standing(account) == Standing::Serving
-                        && self.obstacle(account, request).is_none())
-            })
-            .take(limits::MAX_ATTEMPTS as usize)
-            .count() as u32;
+        let eligible = match free_others {
+            Some(others) => {
+                let had = request.tried_accounts().filter(|id| request.has_served(id));
+                let had = had.filter_map(|id| self.roster.get(id));
+                others + had.filter(|account| self.fits(account, request)).count() as u32
+            }
+            None => self
+                .roster
+                .iter()
+                .filter(|account| self.fits(account, request))
+                .filter(|account| {
+                    request.has_served(&account.id)
+                        || (self.standing(account) == Standing::Serving
+                            && self.obstacle(account, request).is_none())
+                })
+                .take(limits::MAX_ATTEMPTS as usize)
+                .count() as u32,
+        };
         (limits::ATTEMPTS_PER_ACCOUNT * eligible + limits::SPARE_ATTEMPTS).min(limits::MAX_ATTEMPTS)
     }
 
@@ -204,7 +234,7 @@ impl<'a> Pool<'a> {
     /// again.
     pub(crate) fn answer(&self, account: &AccountView, request: &Request) -> Option<KeptAnswer> {
         let mut blocks = self
-            .state
+            .known_of(&account.id)
             .blocks_for(&account.id, &account.provider, request.target())
             .filter(|(_, block)| block.live_until(self.now).is_some());
         blocks.find_map(|(_, block)| block.answer.clone())
@@ -216,9 +246,9 @@ impl<'a> Pool<'a> {
         account: &AccountView,
         request: &Request,
     ) -> Option<(&'a Scope, &'a Block)> {
-        let blocks = self
-            .state
-            .blocks_for(&account.id, &account.provider, request.target());
+        let blocks =
+            self.known_of(&account.id)
+                .blocks_for(&account.id, &account.provider, request.target());
         blocks
             .filter_map(|(scope, block)| Some((block.live_until(self.now)?, scope, block)))
             .max_by_key(|(until, ..)| *until)

@@ -55,7 +55,7 @@ impl<'a> Pool<'a> {
 
     /// Returns the quota window of the account that governs: the fullest one.
     fn governing(&self, account: &AccountView) -> Option<&'a Usage> {
-        let windows = self.state.stats(&account.id).usage.values();
+        let windows = self.known_of(&account.id).stats(&account.id).usage.values();
         windows
             .filter(|usage| usage.holds(self.now))
             .max_by_key(|usage| (usage.used_percent, usage.reset_at))

@@ -63,6 +63,10 @@ impl Candidates {
         self.count == 0
     }
 
+    pub(crate) const fn len(&self) -> usize {
+        self.count
+    }
+
     pub(crate) fn insert(&mut self, candidate: Candidate) {
         self.insert_at(candidate, 0);
     }

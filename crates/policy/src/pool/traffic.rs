@@ -8,14 +8,14 @@ use crate::pool::changes::Changes;
 use crate::time::Timestamp;
 
 /// Requests in flight by account, and how fast a newly chosen account takes on more.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Traffic {
     accounts: BTreeMap<AccountId, AccountTraffic>,
     turns: u64,
     changes: Changes,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct AccountTraffic {
     in_flight: u32,
     turn: u64,
@@ -23,7 +23,7 @@ struct AccountTraffic {
     ramp: Option<Ramp>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Ramp {
     started_at: Timestamp,
     admitted: u32,

@@ -17,6 +17,8 @@ use crate::time::Timestamp;
 pub(crate) struct FailedAttempt<'a> {
     pub(crate) pool: &'a Pool<'a>,
     pub(crate) account: &'a AccountId,
+    /// How many others are free, of those that did not have the request, where an index tells.
+    pub(crate) free_others: Option<u32>,
     /// `None` when the account was removed meanwhile.
     pub(crate) view: Option<&'a AccountView>,
     pub(crate) jitter: f64,

@@ -8,7 +8,7 @@ pub(crate) mod refused;
 
 use std::time::Duration;
 
-use crate::account::AccountId;
+use crate::account::{AccountId, AccountView};
 use crate::gather::Gather as _;
 use crate::jitter::with_jitter;
 use crate::keys::pool_key;
@@ -41,6 +41,19 @@ pub fn react(
     response: &Response<'_>,
     jitter: f64,
 ) -> Reaction {
+    react_beside(pool, request, (account, None), signals, response, jitter)
+}
+
+/// The same, where it may be known how many other accounts are free, of those that did not have the
+/// request: up to [`limits::MAX_ATTEMPTS`].
+pub(crate) fn react_beside(
+    pool: &Pool<'_>,
+    request: &mut Request,
+    (account, free_others): (&AccountId, Option<u32>),
+    signals: &Signals,
+    response: &Response<'_>,
+    jitter: f64,
+) -> Reaction {
     let outcome = classify(signals, response, pool.now);
     let mut learned = AccountStats {
         last_status: response.status,
@@ -61,6 +74,7 @@ pub fn react(
     let attempt = FailedAttempt {
         pool,
         account,
+        free_others,
         view: pool.roster.get(account),
         jitter,
         status: response.status,
@@ -148,10 +162,25 @@ impl FailedAttempt<'_> {
                 self.move_to_back(request, &mut delta);
             }
         }
-        let state = self.pool.state.after(&delta);
-        let after = Pool {
-            state: &state,
-            ..*self.pool
+        // What is charged to this account alone leaves the others as they are known.
+        let spans_accounts = finding
+            .block
+            .as_ref()
+            .is_some_and(|(scope, _)| scope.spans_accounts());
+        let mut learned = match self.view.filter(|_| !spans_accounts) {
+            Some(view) => self.pool.state.of_account(view, request.target()),
+            None => self.pool.state.of_accounts(),
+        };
+        learned.merge(&delta);
+        let after = match self.view.is_some() && !spans_accounts {
+            true => Pool {
+                news: Some((self.account, &learned)),
+                ..*self.pool
+            },
+            false => Pool {
+                state: &learned,
+                ..*self.pool
+            },
         };
         let mut reaction = Reaction {
             action: Action::Deliver,
@@ -170,8 +199,11 @@ impl FailedAttempt<'_> {
             freed: false,
             late_charges: Vec::new(),
         };
-        let has_attempts = request.attempts() < after.attempts_allowed(request);
-        let took = has_attempts && self.take_step(&after, request, finding.step, &mut reaction);
+        // Of the others nothing was learned, unless it is of all.
+        let free_others = self.free_others.filter(|_| !spans_accounts);
+        let allowed = after.attempts_allowed_of(request, free_others);
+        let took = request.attempts() < allowed
+            && self.take_step((&after, free_others), request, finding.step, &mut reaction);
         if took {
             reaction.action = Action::Retry;
         } else if finding.reason.is_limit() {
@@ -197,11 +229,14 @@ impl FailedAttempt<'_> {
     /// learned.
     fn take_step(
         &self,
-        after: &Pool<'_>,
+        (after, free_others): (&Pool<'_>, Option<u32>),
         request: &mut Request,
         step: Step,
         reaction: &mut Reaction,
     ) -> bool {
+        let switch = |request: &mut Request, reaction: &mut Reaction| {
+            self.switch_account((after, free_others), request, reaction)
+        };
         let now = after.now;
         match step {
             Step::Deliver => false,
@@ -227,15 +262,13 @@ impl FailedAttempt<'_> {
             }
             Step::BackOff(_) | Step::SwitchOnce => {
                 let may_switch = request.overload_switches() < limits::MAX_OVERLOAD_SWITCHES;
-                let switches = may_switch && self.switch_account(after, request, reaction);
+                let switches = may_switch && switch(request, reaction);
                 if switches {
                     request.count_overload_switch();
                 }
                 switches
             }
-            Step::WaitForCooldown | Step::SwitchAccount => {
-                self.switch_account(after, request, reaction)
-            }
+            Step::WaitForCooldown | Step::SwitchAccount => switch(request, reaction),
         }
     }
 
@@ -250,18 +283,19 @@ impl FailedAttempt<'_> {
     /// Goes to an account that is free, else waits for the soonest that will be.
     fn switch_account(
         &self,
-        after: &Pool<'_>,
+        (after, free_others): (&Pool<'_>, Option<u32>),
         request: &mut Request,
         reaction: &mut Reaction,
     ) -> bool {
-        let serving = after.serving(request);
-        if serving
-            .iter()
-            .any(|account| after.is_free(request, account))
-        {
+        let may_switch = after.may_switch(request);
+        if may_switch && free_others.is_some_and(|others| others > 0) {
             return true;
         }
-        let may_switch = after.may_switch(request);
+        let serving = after.serving(request);
+        let is_free = |account: &&AccountView| after.is_free(request, account);
+        if free_others.is_none() && serving.iter().any(is_free) {
+            return true;
+        }
         let soonest = serving
             .iter()
             .filter(|account| match account.id == *self.account {

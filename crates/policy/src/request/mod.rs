@@ -186,6 +186,11 @@ impl Request {
         self.next = None;
     }
 
+    /// Tells whether it has tried no account, and spent no time.
+    pub(crate) fn is_untried(&self) -> bool {
+        self.tries.is_empty() && self.next.is_none() && self.waited.is_zero()
+    }
+
     /// Returns how many attempts were made.
     pub fn attempts(&self) -> u32 {
         self.attempts

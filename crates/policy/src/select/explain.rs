@@ -2,15 +2,20 @@
 //!
 //! Nothing here decides: it says in words what [`select`](crate::select()) saw in the same pool.
 
+use std::collections::HashSet;
+
 use crate::account::{AccountId, AccountView};
+use crate::gather::Gather as _;
 use crate::limits;
 use crate::pool::Pool;
 use crate::reason::{Reason, Standing};
 use crate::request::Request;
 use crate::rotation::Strategy;
 use crate::select::bound_account;
+use crate::select::none_free::kept_answer;
 use crate::select::selection::Selection;
 use crate::state::binding::Binding;
+use crate::state::block::KeptAnswer;
 use crate::time::Timestamp;
 
 /// Why a selection came out as it did.
@@ -107,7 +112,7 @@ impl Chance {
 
 /// Explains a selection that [`select`](crate::select()) made of the same pool and request.
 pub fn explain(pool: &Pool<'_>, request: &Request, selection: &Selection) -> Trace {
-    let members: Vec<&AccountId> = pool.members(request).iter().map(|a| &a.id).collect();
+    let members: HashSet<&AccountId> = pool.members(request).iter().map(|a| &a.id).gather();
     let mut accounts: Vec<TracedAccount> = pool
         .roster
         .iter()
@@ -142,11 +147,51 @@ pub fn explain(pool: &Pool<'_>, request: &Request, selection: &Selection) -> Tra
     }
 }
 
+/// How the accounts of a pool stand that refuses a request.
+#[derive(Debug, Clone)]
+pub struct Standings {
+    /// How many are kept by what, in public words.
+    pub counts: Vec<(&'static str, usize)>,
+    /// The accounts, in the order of their ids; of a large pool, those that can serve soonest.
+    pub accounts: Vec<TracedAccount>,
+    /// What the provider said of such a request, where it would say the same again.
+    pub answer: Option<KeptAnswer>,
+}
+
+/// Says how the accounts stand for a request that none of them serves.
+pub(crate) fn standings(pool: &Pool<'_>, request: &Request, selection: &Selection) -> Standings {
+    let mut accounts = explain(pool, request, selection).accounts;
+    let mut counts: Vec<(&'static str, usize)> = Vec::new();
+    for traced in &accounts {
+        let word = match traced.chance {
+            Chance::Resting { reason, .. } => reason.as_str(),
+            chance => chance.as_str(),
+        };
+        match counts.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((word, 1)),
+        }
+    }
+    if accounts.len() > limits::ACCOUNTS_TOLD {
+        accounts.sort_by_key(|traced| match traced.chance {
+            Chance::Resting { until, .. } => (false, until),
+            _ => (true, pool.now),
+        });
+        accounts.truncate(limits::ACCOUNTS_TOLD);
+        accounts.sort_by(|a, b| a.account.cmp(&b.account));
+    }
+    Standings {
+        counts,
+        accounts,
+        answer: kept_answer(pool, request),
+    }
+}
+
 fn chance(
     pool: &Pool<'_>,
     request: &Request,
     account: &AccountView,
-    members: &[&AccountId],
+    members: &HashSet<&AccountId>,
 ) -> Chance {
     if !account.readable {
         return Chance::Unreadable;
@@ -160,7 +205,7 @@ fn chance(
     if request.origin_refused.contains(&account.id) {
         return Chance::OriginRefused;
     }
-    if !members.contains(&&account.id) {
+    if !members.contains(&account.id) {
         return match (&request.pin, request.affinity()) {
             (Some(_), _) => Chance::NotPinned,
             (None, Some(_)) if pool.rotation.rotate => Chance::BoundElsewhere,

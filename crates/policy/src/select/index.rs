@@ -2,8 +2,8 @@
 //! all of them: that would take 0.4 ms for 1,000 accounts and 8 ms and more for 10,000, where an
 //! index takes 3 µs.
 //!
-//! An index follows what changes: a block or an answer of one account, a request in flight, the
-//! time at which a window resets. What it names is looked at once more before it serves, so an
+//! An index follows what changes: a block or an answer of one account, its token, a request in
+//! flight, the time at which a window resets. What it names is looked at once more before it serves, so an
 //! index can cost an account its turn, and never serve one that must not.
 
 use std::borrow::Cow;
@@ -14,14 +14,22 @@ use crate::account::{AccountId, AccountView};
 use crate::limits;
 use crate::pool::Pool;
 use crate::pool::changes::Changes;
+use crate::pool::obstacle::Obstacle;
 use crate::pool::ranks::{Places, Rank, Ranks};
 use crate::pool::rendezvous::{Candidate, Candidates};
+use crate::react::react_beside;
+use crate::react::reaction::Reaction;
 use crate::reason::Standing;
 use crate::request::Request;
+use crate::response::Response;
 use crate::rotation::{Mode, Strategy};
-use crate::select::choose;
+use crate::select::explain::{Standings, standings};
+use crate::select::refusal::Refusal;
 use crate::select::selection::Selection;
+use crate::select::{Indexed, choose};
+use crate::signals::Signals;
 use crate::state::SharedState;
+use crate::state::difference::difference;
 use crate::time::Timestamp;
 
 /// Indexes of large pools, for one [`SharedState`] and one [`Traffic`](crate::Traffic).
@@ -35,16 +43,70 @@ pub struct Indexes {
 impl Indexes {
     /// Chooses the account that serves next, as [`select`](crate::select()) does.
     pub fn select(&mut self, pool: &Pool<'_>, request: &Request) -> Selection {
-        let helps = pool.roster.len() >= limits::INDEXED_FROM
-            && pool.rotation.rotate
-            && pool.rotation.pool_logins
-            && request.pin.is_none()
-            && request.affinity().is_none()
-            && request.origin_refused.is_empty();
-        choose(pool, request, |pool| {
-            let index = helps.then(|| self.of(pool, request))?;
-            index.best(pool, request)
-        })
+        let helps = helps(pool, request);
+        let selection = choose(pool, request, |pool| {
+            if !helps {
+                return Indexed::Unknown;
+            }
+            let index = self.of(pool, request);
+            match (index.refusal_of(pool, request), index.best(pool, request)) {
+                (_, Some(best)) => Indexed::Best(best),
+                (Some(refusal), None) => Indexed::Refused(refusal.selection.clone()),
+                (None, None) => Indexed::Unknown,
+            }
+        });
+        let is_refused = matches!(
+            selection,
+            Selection::Exhausted { .. } | Selection::NeedsLogin { .. } | Selection::NoAccount
+        );
+        if helps && is_refused && request.is_untried() {
+            let index = self.of(pool, request);
+            if index.refusal_of(pool, request).is_none() {
+                index.refusal = Some(Refusal::new(pool, request, selection.clone()));
+            }
+        }
+        selection
+    }
+
+    /// Decides what follows from the end of an attempt, as [`react`](crate::react()) does.
+    pub fn react(
+        &mut self,
+        pool: &Pool<'_>,
+        request: &mut Request,
+        account: &AccountId,
+        signals: &Signals,
+        response: &Response<'_>,
+        jitter: f64,
+    ) -> Reaction {
+        let is_good = response
+            .status
+            .is_some_and(|status| (200..300).contains(&status));
+        // One that is not at hand costs more than it spares here.
+        let is_at_hand = || self.kept.iter().any(|index| index.is_for(pool, request));
+        let others = match !is_good && helps(pool, request) && is_at_hand() {
+            true => Some(self.of(pool, request).free_others(request, account)),
+            false => None,
+        };
+        react_beside(pool, request, (account, others), signals, response, jitter)
+    }
+
+    /// Says how the accounts stand for a request that was refused.
+    pub fn standings(
+        &mut self,
+        pool: &Pool<'_>,
+        request: &Request,
+        selection: &Selection,
+    ) -> Arc<Standings> {
+        let found = || Arc::new(standings(pool, request, selection));
+        if !helps(pool, request) {
+            return found();
+        }
+        match &mut self.of(pool, request).refusal {
+            Some(refusal) if refusal.holds(pool, request) && refusal.selection == *selection => {
+                refusal.standings.get_or_insert_with(found).clone()
+            }
+            _ => found(),
+        }
     }
 
     /// Notes what was merged into the state.
@@ -67,13 +129,21 @@ impl Indexes {
         }
     }
 
-    /// Forgets everything: the state was replaced.
+    /// Notes what is different in a state that was read anew.
+    pub fn replaced(&mut self, before: &SharedState, after: &SharedState) {
+        if self.kept.is_empty() {
+            return;
+        }
+        self.learned(&difference(before, after));
+    }
+
+    /// Forgets everything.
     pub fn forget(&mut self) {
         self.kept.clear();
     }
 
     /// Returns the index for this pool and model, up to date.
-    fn of(&mut self, pool: &Pool<'_>, request: &Request) -> &Index {
+    fn of(&mut self, pool: &Pool<'_>, request: &Request) -> &mut Index {
         let known = self
             .kept
             .iter()
@@ -87,8 +157,18 @@ impl Indexes {
             self.kept.remove(0);
         }
         self.kept.push(index);
-        self.kept.last().expect("an index was just kept")
+        self.kept.last_mut().expect("an index was just kept")
     }
+}
+
+/// Tells whether an index knows all that there is to know about the choice.
+fn helps(pool: &Pool<'_>, request: &Request) -> bool {
+    pool.roster.len() >= limits::INDEXED_FROM
+        && pool.rotation.rotate
+        && pool.rotation.pool_logins
+        && request.pin.is_none()
+        && request.affinity().is_none()
+        && request.origin_refused.is_empty()
 }
 
 /// The accounts that can serve one model, by rank.
@@ -114,6 +194,9 @@ struct Index {
     learned: u64,
     /// Changes of the traffic that are in here.
     moved: u64,
+    /// Changes of the roster that are in here.
+    replaced: u64,
+    refusal: Option<Refusal>,
 }
 
 #[derive(Debug)]
@@ -123,6 +206,8 @@ struct Member {
     /// `None` when it cannot serve.
     rank: Option<Rank>,
     due: Option<Timestamp>,
+    standing: Standing,
+    obstacle: Option<Obstacle>,
 }
 
 impl Index {
@@ -132,6 +217,8 @@ impl Index {
             candidate: Candidate::new(account.id.as_str(), place),
             rank: None,
             due: None,
+            standing: Standing::Serving,
+            obstacle: None,
         };
         let mut index = Self {
             roster: pool.roster.identity().clone(),
@@ -149,6 +236,8 @@ impl Index {
             judged_at: pool.now,
             learned: changes.count(),
             moved: pool.traffic.changes().count(),
+            replaced: pool.roster.replaced().count(),
+            refusal: None,
         };
         for place in 0..index.accounts.len() {
             index.judge(pool, request, place);
@@ -173,13 +262,18 @@ impl Index {
         let news = (
             changes.since(self.learned),
             pool.traffic.changes().since(self.moved),
+            pool.roster.replaced().since(self.replaced),
         );
-        let (false, (Some(learned), Some(moved))) = (set_back, news) else {
+        let (false, (Some(learned), Some(moved), Some(replaced))) = (set_back, news) else {
             *self = Self::new(pool, request, changes);
             return;
         };
+        if pool.roster.replaced().count() != self.replaced {
+            self.refusal = None;
+        }
         // One request changes its account several times.
-        let changed = learned.chain(moved).filter_map(|id| self.place(id).ok());
+        let changed = learned.chain(moved).chain(replaced);
+        let changed = changed.filter_map(|id| self.place(id).ok());
         let mut changed: Vec<usize> = changed.collect();
         changed.sort_unstable();
         changed.dedup();
@@ -195,6 +289,7 @@ impl Index {
         self.judged_at = self.judged_at.max(pool.now);
         self.learned = changes.count();
         self.moved = pool.traffic.changes().count();
+        self.replaced = pool.roster.replaced().count();
     }
 
     /// Looks at one account.
@@ -207,12 +302,15 @@ impl Index {
             has_session: self.has_session,
             places: Cow::Borrowed(&self.places),
         };
+        let standing = view.map_or(Standing::Serving, |account| pool.standing(account));
+        let obstacle = view.and_then(|account| pool.obstacle(account, request));
         let serves = |account: &&AccountView| {
-            pool.fits(account, request)
-                && pool.standing(account) == Standing::Serving
-                && pool.obstacle(account, request).is_none()
+            pool.fits(account, request) && standing == Standing::Serving && obstacle.is_none()
         };
         let rank = view.filter(serves).map(|account| ranks.of(account));
+        if (rank, standing, obstacle) != (member.rank, member.standing, member.obstacle) {
+            self.refusal = None;
+        }
         let due = view.and_then(|account| pool.next_change(account, request.target()));
         let candidate = member.candidate;
         let (old_rank, old_due) = (member.rank, member.due);
@@ -233,6 +331,7 @@ impl Index {
         self.due.extend(due.map(|due| (due, place)));
         let member = &mut self.accounts[place];
         (member.rank, member.due) = (rank, due);
+        (member.standing, member.obstacle) = (standing, obstacle);
     }
 
     /// Returns the best account that is free for this request, if one is known.
@@ -252,6 +351,34 @@ impl Index {
             && pool.standing(account) == Standing::Serving
             && pool.is_free(request, account);
         serves.then_some(account)
+    }
+
+    /// Returns what is known to come out for this request, because no account can serve it.
+    fn refusal_of(&self, pool: &Pool<'_>, request: &Request) -> Option<&Refusal> {
+        let known = self.refusal.as_ref();
+        known.filter(|refusal| refusal.holds(pool, request))
+    }
+
+    /// Returns how many accounts are free beside this one and those that had the request, as far as
+    /// it matters.
+    fn free_others(&self, request: &Request, account: &AccountId) -> u32 {
+        let mut had: Vec<usize> = request
+            .tried_accounts()
+            .chain([account])
+            .filter_map(|id| self.place(id).ok())
+            .filter(|place| self.accounts[*place].rank.is_some())
+            .collect();
+        had.sort_unstable();
+        had.dedup();
+        let enough = limits::MAX_ATTEMPTS as usize + had.len();
+        let mut ready = 0;
+        for candidates in self.ready.values() {
+            ready += candidates.len();
+            if ready >= enough {
+                break;
+            }
+        }
+        (ready.min(enough) - had.len()) as u32
     }
 
     fn place(&self, id: &AccountId) -> Result<usize, usize> {

@@ -16,6 +16,7 @@
 pub(crate) mod explain;
 pub(crate) mod index;
 pub(crate) mod none_free;
+pub(crate) mod refusal;
 pub(crate) mod selection;
 
 use crate::account::{AccountId, AccountView};
@@ -33,14 +34,23 @@ use crate::state::SharedState;
 /// Without a binding that holds, every account is looked at; [`Indexes`](crate::Indexes) spare
 /// that.
 pub fn select(pool: &Pool<'_>, request: &Request) -> Selection {
-    choose(pool, request, |_| None)
+    choose(pool, request, |_| Indexed::Unknown)
 }
 
-/// Chooses with the help of an index, which may name the best account that is free.
+/// What an index knows.
+pub(crate) enum Indexed<'a> {
+    /// The best account that is free.
+    Best(&'a AccountView),
+    /// That none is, and what comes of it.
+    Refused(Selection),
+    Unknown,
+}
+
+/// Chooses with the help of an index.
 pub(crate) fn choose<'a>(
     pool: &Pool<'a>,
     request: &Request,
-    indexed: impl FnOnce(&Pool<'a>) -> Option<&'a AccountView>,
+    indexed: impl FnOnce(&Pool<'a>) -> Indexed<'a>,
 ) -> Selection {
     if request.attempts() > 0 && request.attempts() >= pool.attempts_allowed(request) {
         return exhausted(pool, request);
@@ -58,8 +68,10 @@ pub(crate) fn choose<'a>(
     {
         return serve(account, Rule::Bound);
     }
-    if let Some(best) = indexed(pool) {
-        return admit(pool, request, bound, best);
+    match indexed(pool) {
+        Indexed::Best(best) => return admit(pool, request, bound, best),
+        Indexed::Refused(selection) => return selection,
+        Indexed::Unknown => {}
     }
     let serving = pool.serving(request);
     if serving.is_empty() {

@@ -1,6 +1,9 @@
 //! What comes out when no account is free: a wait, a probe, or the reason why no account serves.
 
+use std::time::Duration;
+
 use crate::account::{AccountId, AccountView};
+use crate::limits;
 use crate::pool::Pool;
 use crate::pool::obstacle::Obstacle;
 use crate::pool::ranks::Ranks;
@@ -8,6 +11,7 @@ use crate::reason::{Reason, Standing};
 use crate::request::Request;
 use crate::select::selection::{Rule, Selection, serve};
 use crate::state::block::KeptAnswer;
+use crate::time::Timestamp;
 
 /// Decides when every account is blocked or was tried: to wait, to probe, or to give up.
 pub(crate) fn none_is_free(
@@ -99,6 +103,26 @@ pub(crate) fn exhausted(pool: &Pool<'_>, request: &Request) -> Selection {
         retry_at: pool.soonest(request),
         reason: soonest.map_or(Reason::Exhausted, |(obstacle, _)| obstacle.reason),
     }
+}
+
+/// Returns the earliest time at which [`none_is_free`] can come to something else, where nothing but
+/// the time changes; `None` where it never does.
+pub(crate) fn holds_until(pool: &Pool<'_>, request: &Request) -> Option<Timestamp> {
+    let spans = [
+        Some(Duration::ZERO),
+        Some(pool.rotation.max_wait),
+        pool.rotation
+            .hold_until_reset
+            .then_some(limits::LONGEST_HOLD),
+    ];
+    let serving = pool.serving(request).into_iter();
+    serving
+        .filter_map(|account| pool.obstacle(account, request))
+        .flat_map(|obstacle| [Some(obstacle.until), obstacle.probe_at])
+        .flatten()
+        .flat_map(|at| spans.iter().flatten().map(move |span| at - *span))
+        .filter(|at| *at > pool.now)
+        .min()
 }
 
 /// Says why no account can serve, not even later.

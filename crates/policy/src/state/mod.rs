@@ -7,6 +7,7 @@ pub(crate) mod account_stats;
 pub(crate) mod binding;
 pub(crate) mod block;
 mod bound;
+pub(crate) mod difference;
 mod history;
 pub(crate) mod pool_order;
 pub(crate) mod scope;
@@ -140,17 +141,28 @@ impl SharedState {
         merge_unknown(&mut self.other, &delta.other);
     }
 
-    /// Returns what a decision about accounts needs after `delta`: bindings and owners are left
-    /// out.
-    pub(crate) fn after(&self, delta: &Self) -> Self {
-        let mut after = Self {
+    /// Returns what is known of one account where a request goes to `target`: all that a decision
+    /// about it needs.
+    pub(crate) fn of_account(&self, account: &AccountView, target: Target<'_>) -> Self {
+        let mut known = Self::default();
+        if let Some(stats) = self.accounts.get(&account.id) {
+            known.accounts.insert(account.id.clone(), stats.clone());
+        }
+        for (scope, block) in self.blocks_for(&account.id, &account.provider, target) {
+            known.blocks.insert(scope.clone(), block.clone());
+        }
+        known
+    }
+
+    /// Returns a copy of what is known of accounts and pools, without bindings and owners.
+    #[must_use]
+    pub fn of_accounts(&self) -> Self {
+        Self {
             accounts: self.accounts.clone(),
             blocks: self.blocks.clone(),
             pools: self.pools.clone(),
             ..Self::default()
-        };
-        after.merge(delta);
-        after
+        }
     }
 
     /// Forgets what no decision needs any more: bindings and owners of long ago, blocks past their

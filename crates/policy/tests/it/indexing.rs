@@ -38,6 +38,17 @@ enum Event {
     Refreshed {
         account: usize,
     },
+    /// All accounts are limited, each for longer than the one before.
+    Emptied {
+        seconds: u64,
+    },
+    /// The state was read anew: some of it is forgotten.
+    Reread,
+    /// An account has another token, or is switched on or off.
+    Replaced {
+        account: usize,
+        seconds: u64,
+    },
 }
 
 fn events() -> impl Strategy<Value = Event> {
@@ -62,6 +73,10 @@ fn events() -> impl Strategy<Value = Event> {
         (1..900_000_u64).prop_map(|millis| Event::Passed { millis }),
         (30_001..90_000_u64).prop_map(|millis| Event::SetBack { millis }),
         account().prop_map(|account| Event::Refreshed { account }),
+        (1..4_000_u64).prop_map(|seconds| Event::Emptied { seconds }),
+        Just(Event::Reread),
+        (account(), 1..4_000_u64)
+            .prop_map(|(account, seconds)| Event::Replaced { account, seconds }),
     ]
 }
 
@@ -112,7 +127,7 @@ proptest! {
         world.rotation.mode = mode;
         let views = accounts();
         let ids: Vec<AccountId> = views.iter().map(|view| view.id.clone()).collect();
-        let roster = Roster::new(views);
+        let mut roster = Roster::new(views);
         let mut indexes = Indexes::default();
         let merge = |state: &mut SharedState, indexes: &mut Indexes, delta: &SharedState| {
             state.merge(delta);
@@ -129,8 +144,12 @@ proptest! {
                 let pool = Pool {
                     roster: &roster, state: &world.state, traffic: &world.traffic,
                     rotation: &world.rotation, now: world.now,
-                };
-                let reaction = react(&pool, &mut request, &ids[account], &world.signals, &response, 0.3);
+ news: None,
+};
+                let (signals, id) = (&world.signals, &ids[account]);
+                let looked = react(&pool, &mut request.clone(), id, signals, &response, 0.3);
+                let reaction = indexes.react(&pool, &mut request, id, signals, &response, 0.3);
+                assert_eq!(reaction, looked);
                 merge(&mut world.state, &mut indexes, &reaction.delta);
             };
             match event {
@@ -158,6 +177,33 @@ proptest! {
                     let delta = refreshed(&ids[*account], 2);
                     merge(&mut world.state, &mut indexes, &delta);
                 }
+                Event::Emptied { seconds } => {
+                    let mut delta = SharedState::default();
+                    for (number, id) in ids.iter().enumerate() {
+                        let until = world.now + Duration::from_secs(seconds + number as u64);
+                        let block = Block::new(until, Reason::QuotaExhausted, Source::Header, world.now);
+                        delta.blocks.insert(Scope::Account(id.clone()), block);
+                    }
+                    merge(&mut world.state, &mut indexes, &delta);
+                }
+                Event::Reread => {
+                    let before = world.state.clone();
+                    world.state.sweep(world.now);
+                    for id in ids.iter().step_by(7) {
+                        world.state.accounts.remove(id);
+                        world.state.blocks.remove(&Scope::Account(id.clone()));
+                    }
+                    indexes.replaced(&before, &world.state);
+                }
+                Event::Replaced { account, seconds } => {
+                    let view = roster.get(&ids[*account]).unwrap();
+                    roster.put(std::sync::Arc::new(AccountView {
+                        generation: view.generation + 1,
+                        enabled: seconds % 5 != 0,
+                        expires_at: Some(world.now + Duration::from_secs(*seconds)),
+                        ..view.clone()
+                    }));
+                }
             }
             let mut request = match name % 3 {
                 0 => request(),
@@ -166,10 +212,22 @@ proptest! {
             let pool = Pool {
                 roster: &roster, state: &world.state, traffic: &world.traffic,
                 rotation: &world.rotation, now: world.now,
-            };
+ news: None,
+};
             for _ in 0..3 {
                 let chosen = select(&pool, &request);
                 prop_assert_eq!(&indexes.select(&pool, &request), &chosen);
+                if !matches!(chosen, Selection::Serve { .. }) {
+                    // What is remembered comes out again.
+                    prop_assert_eq!(&indexes.select(&pool, &request), &chosen);
+                    let told = |indexes: &mut Indexes| {
+                        let standings = indexes.standings(&pool, &request, &chosen);
+                        let accounts = standings.accounts.iter();
+                        let accounts: Vec<_> = accounts.map(|a| (a.account.clone(), a.chance)).collect();
+                        (standings.counts.clone(), accounts)
+                    };
+                    prop_assert_eq!(told(&mut indexes), told(&mut Indexes::default()));
+                }
                 let Selection::Serve { account, .. } = chosen else { break };
                 // The next one must be another.
                 request.begin_attempt(&account, 1, world.now);

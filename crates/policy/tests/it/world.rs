@@ -160,6 +160,7 @@ impl World {
             traffic: &self.traffic,
             rotation: &self.rotation,
             now: self.now,
+            news: None,
         })
     }
 

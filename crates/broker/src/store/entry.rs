@@ -1,0 +1,160 @@
+//! One account of the vault as it was read: what the policy sees, what is sealed, and its headers.
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Weak};
+
+use provider_auth_policy::{AccountId, AccountKind, AccountView};
+use provider_auth_vault::{Record, RecordId, Vault, VaultError, line};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::credential::Credential;
+use super::headers::HeaderSet;
+use crate::config::{Origin, Provider, Settings};
+use crate::store::record_kind::KEPT_FILE;
+
+static LAST_VERSION: AtomicU64 = AtomicU64::new(0);
+
+/// One account: what the policy sees, what is sealed, and the headers made of it.
+pub(crate) struct Entry {
+    pub(crate) view: Arc<AccountView>,
+    /// Without refresh token and client secret: `locks::read_locked` has them.
+    pub(crate) credential: Credential,
+    pub(crate) headers: HeaderSet,
+    /// Tells these headers from all others of the process, earlier ones of the account included.
+    pub(crate) version: u64,
+    /// Of a lasting secret: it finds the account of a key that is added once more.
+    pub(super) secret_hash: Option<u64>,
+    /// The record that this was made of: as long as the vault hands out the same one, nothing
+    /// changed.
+    record: Weak<Record>,
+}
+
+/// What one record is.
+pub(super) enum Found {
+    Account(Arc<Entry>),
+    KeptFile,
+    /// It cannot be read; the others serve.
+    Unreadable,
+    Nothing,
+}
+
+impl Found {
+    /// Looks at one record; `before` is the account as it was.
+    pub(super) fn look(
+        vault: &Vault,
+        record_id: RecordId,
+        before: Option<&Arc<Entry>>,
+        settings: &Settings,
+        taken: &BTreeSet<String>,
+    ) -> Result<Self, VaultError> {
+        match vault.read(&record_id) {
+            Ok(Some(record)) if record.kind == KEPT_FILE => Ok(Self::KeptFile),
+            Ok(Some(record)) => {
+                let is_same =
+                    |entry: &&Arc<Entry>| std::ptr::eq(entry.record.as_ptr(), Arc::as_ptr(&record));
+                let entry = match before.filter(is_same) {
+                    Some(entry) => Some(entry.clone()),
+                    None => {
+                        let id = AccountId::from(record_id.to_string());
+                        Entry::open(&id, &record, settings, taken)
+                    }
+                };
+                Ok(entry.map_or(Self::Unreadable, Self::Account))
+            }
+            Ok(None) => Ok(Self::Nothing),
+            // One record alone is the matter; anything else is the vault's.
+            Err(
+                error @ (VaultError::Corrupt { .. }
+                | VaultError::NewerFormat { .. }
+                | VaultError::Io { .. }
+                | VaultError::Unsafe { .. }),
+            ) => {
+                line!(
+                    WARN,
+                    account = record_id,
+                    error = error,
+                    "an account cannot be read; the others serve"
+                );
+                Ok(Self::Unreadable)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Entry {
+    fn open(
+        id: &AccountId,
+        record: &Arc<Record>,
+        settings: &Settings,
+        taken: &BTreeSet<String>,
+    ) -> Option<Arc<Self>> {
+        let mut credential = Credential::open(record)?;
+        let mut view = credential.view(id.clone(), record.generation);
+        credential.forget_grant();
+        let settled = settings
+            .provider(&credential.provider, || {
+                taken.contains(&credential.provider)
+            })
+            .and_then(Result::ok);
+        let provider = settled.or_else(|| {
+            let origins = credential.audience.origins.clone();
+            defines_provider(&credential)
+                .then(|| {
+                    Provider::of_accounts(&credential.provider, origins, &settings.selections)
+                })?
+                .map(Arc::new)
+        });
+        let renewal = provider
+            .as_ref()
+            .and_then(|provider| Some(provider.server.as_ref()?.dialect.renewal));
+        view.refreshable &= credential.may_be_renewed(renewal);
+        let headers = provider.map_or_else(HeaderSet::default, |provider| {
+            HeaderSet::new(&provider, &credential)
+        });
+        let secret_hash = credential.lasting().map(secret_hash);
+        Some(Arc::new(Self {
+            view: Arc::new(view),
+            credential,
+            headers,
+            secret_hash,
+            version: LAST_VERSION.fetch_add(1, Ordering::Relaxed),
+            record: Arc::downgrade(record),
+        }))
+    }
+}
+
+impl Entry {
+    /// Whether the credential may go to `origin` under this configuration: it is sealed with where
+    /// it was made for.
+    pub(crate) fn may_go(&self, provider: &Provider, origin: &Origin) -> bool {
+        self.credential.audience.fits(provider) && self.credential.audience.origins.contains(origin)
+    }
+
+    /// Whether it may go wherever credentials of its provider go.
+    pub(super) fn goes_everywhere(&self, provider: Option<&Provider>) -> bool {
+        provider.is_some_and(|provider| {
+            let origins = &provider.origins;
+            origins.iter().all(|origin| self.may_go(provider, origin))
+        })
+    }
+
+    pub(super) fn is_of_pool_of(&self, other: &Self) -> bool {
+        let pool = |entry: &'_ Self| (entry.view.provider.clone(), entry.view.namespace.clone());
+        pool(self) == pool(other)
+    }
+}
+
+/// A hash of a secret that tells nothing of it: its key is drawn anew in each process.
+pub(super) fn secret_hash(secret: &SecretString) -> u64 {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    KEY.hash_one(secret.expose_secret())
+}
+
+/// Whether a provider is what its accounts say: the login of an MCP server and the token of a host
+/// name one place.
+pub(super) fn defines_provider(credential: &Credential) -> bool {
+    matches!(credential.kind(), AccountKind::Mcp | AccountKind::Wellknown)
+}
