@@ -93,14 +93,16 @@ export interface Addon {
   loginProgress(login: number): api.LoginProgress | null
   cancelLogin(login: number): void
   openBrowser(url: string): boolean
-  listAccounts: typeof api.listAccounts
+  /** Pages of JSON: lists of accounts. */
+  listAccounts(filter?: Parameters<typeof api.listAccounts>[0]): Promise<Buffer[]>
   addApiKey: typeof api.addApiKey
   checkApiKey(options: CheckOptions, wait?: number): Promise<api.KeyCheck>
   updateAccount: typeof api.updateAccount
   removeAccount: typeof api.removeAccount
   refreshAccount: typeof api.refreshAccount
   clearCooldowns: typeof api.clearCooldowns
-  poolStatus: typeof api.poolStatus
+  /** Pages of JSON: one pool each, with some of its accounts. Those of one pool follow one another. */
+  poolStatus(filter?: Parameters<typeof api.poolStatus>[0]): Promise<Buffer[]>
   subscribe(listener: (event: api.AuthEvent) => void): number
   unsubscribe(listener: number): void
   /** Whether there is a vault, which takes neither its key nor a keychain to tell. */

@@ -6,6 +6,7 @@ import type * as api from '../../index.js'
 import { type Addon, addon, type NativePrompt } from './addon.js'
 import { forgetFacts } from './facts.js'
 import { forgetLent } from './lent.js'
+import { parsed } from './pages.js'
 import { reportServed } from './served.js'
 import { callerOf, from, traced } from './stack.js'
 import { waitFor } from './waits.js'
@@ -19,12 +20,10 @@ function upToDate<Args extends unknown[], T>(call: (...args: Args) => Promise<T>
 }
 
 export const explain: typeof api.explain = upToDate(addon.explain)
-export const listAccounts: typeof api.listAccounts = upToDate(addon.listAccounts)
 export const addApiKey: typeof api.addApiKey = traced(addon.addApiKey)
 export const updateAccount: typeof api.updateAccount = upToDate(addon.updateAccount)
 export const refreshAccount: typeof api.refreshAccount = upToDate(addon.refreshAccount)
 export const clearCooldowns: typeof api.clearCooldowns = upToDate(addon.clearCooldowns)
-export const poolStatus: typeof api.poolStatus = upToDate(addon.poolStatus)
 export const vaultStatus: typeof api.vaultStatus = traced(addon.vaultStatus)
 export const initVaultKey: typeof api.initVaultKey = traced(addon.initVaultKey)
 export const exportVaultKey: typeof api.exportVaultKey = traced(addon.exportVaultKey)
@@ -45,6 +44,25 @@ export const finishLogin: Addon['finishLogin'] = traced(addon.finishLogin)
 export { factsVersion } from './facts.js'
 
 export const { cancelLogin, loginProgress, openBrowser } = addon
+
+/** `listAccounts` of the contract. */
+export const listAccounts: typeof api.listAccounts = upToDate(async (filter) => {
+  const accounts: api.Account[] = []
+  for await (const page of parsed<api.Account[]>(await addon.listAccounts(filter))) accounts.push(...page)
+  return accounts
+})
+
+/** `poolStatus` of the contract. */
+export const poolStatus: typeof api.poolStatus = upToDate(async (filter) => {
+  const pools: api.PoolStatus[] = []
+  for await (const page of parsed<api.PoolStatus>(await addon.poolStatus(filter))) {
+    const last = pools.at(-1)
+    const goesOn = last?.provider === page.provider && last.namespace === page.namespace
+    if (goesOn) last.accounts.push(...page.accounts)
+    else pools.push(page)
+  }
+  return pools
+})
 
 /** `configure` of the contract. What was asked before may be otherwise now. */
 export function configure(options: api.ConfigureOptions): void {

@@ -13,14 +13,14 @@ use provider_auth_broker::{
 
 use crate::arguments::{Options, text};
 use crate::promises::{Promised, call};
-use crate::results::{Account, AuthEvent, PoolStatus, list};
+use crate::results::{Account, AuthEvent, account_pages, pool_pages};
 
 #[napi(catch_unwind)]
 pub fn list_accounts<'env>(env: &'env Env, filter: Unknown<'env>) -> Result<Promised<'env>> {
     let read = || Options::of("listAccounts", &filter)?.filter();
     call(env, read, |filter| async move {
         let accounts = broker()?.list_accounts(&filter).await?;
-        Ok(list::<Account, _>(accounts))
+        Ok(account_pages(accounts))
     })
 }
 
@@ -113,7 +113,7 @@ pub fn pool_status<'env>(env: &'env Env, filter: Unknown<'env>) -> Result<Promis
     let read = || Options::of("poolStatus", &filter)?.filter();
     call(env, read, |filter| async move {
         let pools = broker()?.pool_status(&filter).await?;
-        Ok(list::<PoolStatus, _>(pools))
+        Ok(pool_pages(pools))
     })
 }
 

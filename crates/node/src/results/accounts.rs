@@ -2,10 +2,13 @@
 
 use napi_derive::napi;
 use provider_auth_broker as broker;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{list, millis};
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 #[napi(object, object_from_js = false)]
 pub struct Account {
     pub id: String,
@@ -13,21 +16,27 @@ pub struct Account {
     pub namespace: String,
     pub label: String,
     pub kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
     pub state: &'static str,
     pub enabled: bool,
     pub priority: f64,
     pub created_at: f64,
     pub updated_at: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<f64>,
     pub refreshable: bool,
     pub cooldowns: Vec<Cooldown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_status: Option<u16>,
     pub successes: f64,
     pub failures: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_at: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     pub quota: Vec<QuotaWindow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
 }
 
@@ -59,12 +68,19 @@ impl From<broker::Account> for Account {
     }
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 #[napi(object, object_from_js = false)]
 pub struct Identity {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
 }
 
@@ -80,6 +96,8 @@ impl From<broker::Identity> for Identity {
     }
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 #[napi(object, object_from_js = false)]
 pub struct Cooldown {
     pub scope: String,
@@ -99,6 +117,8 @@ impl From<(broker::Scope, broker::Block)> for Cooldown {
     }
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 #[napi(object, object_from_js = false)]
 pub struct QuotaWindow {
     pub window: String,
@@ -118,6 +138,8 @@ impl From<(String, broker::Usage)> for QuotaWindow {
     }
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 #[napi(object, object_from_js = false)]
 pub struct PoolStatus {
     pub provider: String,
@@ -129,6 +151,7 @@ pub struct PoolStatus {
     pub refreshes: f64,
     pub refresh_failures: f64,
     pub exhausted: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<f64>,
 }
 
