@@ -16,6 +16,7 @@ import { tableLines, verdict } from '../bench/lib/format.mjs'
 import { writePage } from '../bench/lib/page.mjs'
 import { cold, memory } from '../bench/parts/cold.mjs'
 import { conversations } from '../bench/parts/conversations.mjs'
+import { crowd } from '../bench/parts/crowd.mjs'
 import { expiry } from '../bench/parts/expiry.mjs'
 import { headers } from '../bench/parts/headers.mjs'
 import { accounts, processes } from '../bench/parts/many.mjs'
@@ -30,7 +31,7 @@ const minutes = 60_000
 const folder = 'target/bench'
 const baseline = join(root, folder, 'baseline.node')
 
-const parts = [headers, cold, memory, expiry, fetches, streams, accounts, processes, conversations, startUp]
+const parts = [headers, cold, memory, expiry, fetches, streams, accounts, crowd, processes, conversations, startUp]
 
 const { only, quick: isQuick, write } = readArguments()
 const chosen = only === undefined ? parts : parts.filter(({ name }) => only.includes(name))
