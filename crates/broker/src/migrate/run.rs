@@ -69,8 +69,7 @@ impl MigrationService {
         })
         .await?;
         self.store.reread(&vault).await?;
-        // Of a record that was written once there is no older one.
-        for (id, generation) in written.iter().filter(|(_, generation)| *generation > 1) {
+        for (id, generation) in &written {
             self.store.state.note(&refreshed(id, *generation));
         }
         if !written.is_empty() {

@@ -265,3 +265,17 @@ pub(crate) fn checked_name(
         name => Ok(name),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_records_are_looked_at_once_each_and_keep_their_order() {
+        let id = |number: usize| format!("01J{number:023}").parse().unwrap();
+        for count in [0, 1, limits::READ_SIDE_BY_SIDE, 1_001] {
+            let ids: Vec<RecordId> = (0..count).map(id).collect();
+            assert_eq!(side_by_side(&ids, |id| *id), ids);
+        }
+    }
+}

@@ -27,6 +27,7 @@ impl Store {
         priority: Option<i64>,
     ) -> Result<Account, BrokerError> {
         let vault = self.opened().await?;
+        let is_key = credential.lasting().is_some();
         let store = self.clone();
         let (id, generation) = blocking({
             let vault = vault.clone();
@@ -38,8 +39,8 @@ impl Store {
         })
         .await?;
         self.reread(&vault).await?;
-        // Of a record that was written once there is no older one: the state need not grow.
-        if generation > 1 {
+        // A key is as good in an old copy, so the state need not grow with each one that is added.
+        if generation > 1 || !is_key {
             self.note(&vault, &provider_auth_policy::refreshed(&id, generation))
                 .await;
         }

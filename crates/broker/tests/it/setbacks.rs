@@ -429,17 +429,14 @@ async fn a_process_that_saw_more_notices_a_restored_record_and_state_and_passes_
     let process = world.process();
     let id = process.log_in("ann").await;
     let state = world.vault_dir().join("state.json");
-    let old = [world.record_file(&id), state].map(|file| (file.clone(), fs::read(file).ok()));
+    let old = [world.record_file(&id), state].map(|file| (file.clone(), fs::read(file).unwrap()));
     world.server.tokens_live(Lifetime::In(2 * LIFE));
     process
         .refresh_account(&id, Force::EvenIfGood)
         .await
         .unwrap();
     for (file, content) in &old {
-        match content {
-            Some(content) => fs::write(file, content).unwrap(),
-            None => fs::remove_file(file).unwrap(),
-        }
+        fs::write(file, content).unwrap();
     }
     pass(2).await;
     assert_eq!(process.state_of(&id).await, "rollback_suspected");
