@@ -86,12 +86,6 @@ test('who looks at a pool after an answer sees that it was served', async () => 
   )
 })
 
-test('the next request knows of the answer before it', async () => {
-  const { fetch, served, accounts } = await openPool(['ada', 'bob'], { rotation: { strategy: 'balanced' } })
-  for (let call = 0; call < 3; call += 1) await fetch(upstream.chatUrl, chat())
-  assert.deepEqual(served(), [accounts[0], accounts[0], accounts[0]])
-})
-
 test('a process that ends at once after an answer leaves its conversation to its account', async (t) => {
   const sandbox = createSandbox({ name: 'late', config: { providers: { desk: { origins: ['https://api.test'] } } } })
   t.after(() => sandbox.cleanup())

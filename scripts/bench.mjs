@@ -20,7 +20,7 @@ import { crowd } from '../bench/parts/crowd.mjs'
 import { expiry } from '../bench/parts/expiry.mjs'
 import { headers } from '../bench/parts/headers.mjs'
 import { accounts, processes } from '../bench/parts/many.mjs'
-import { fetches, streams } from '../bench/parts/requests.mjs'
+import { bodies, fetches, sdks, streams } from '../bench/parts/requests.mjs'
 import { startUp } from '../bench/parts/start-up.mjs'
 import { addonName, buildRelease, buildTypeScript, isTypeScriptBuilt } from './lib/build.mjs'
 import { isFresh } from './lib/freshness.mjs'
@@ -31,7 +31,21 @@ const minutes = 60_000
 const folder = 'target/bench'
 const baseline = join(root, folder, 'baseline.node')
 
-const parts = [headers, cold, memory, expiry, fetches, streams, accounts, crowd, processes, conversations, startUp]
+const parts = [
+  headers,
+  cold,
+  memory,
+  expiry,
+  fetches,
+  sdks,
+  bodies,
+  streams,
+  accounts,
+  crowd,
+  processes,
+  conversations,
+  startUp,
+]
 
 const { only, quick: isQuick, write } = readArguments()
 const chosen = only === undefined ? parts : parts.filter(({ name }) => only.includes(name))

@@ -1,5 +1,6 @@
 // Times requests with so many in flight, in Node or in Bun: ours, `fetch` with the same headers, and others.
 
+import { setImmediate as turn } from 'node:timers/promises'
 import { OAuth2Client } from 'google-auth-library'
 import { addApiKey, configure, createAuthFetch } from '../../npm/dist/index.js'
 import { oneByOne } from '../lib/measure.mjs'
@@ -32,11 +33,24 @@ const contenders = {
 }
 const figures = {}
 for (const { inFlight, rounds } of loads) {
+  const cpu = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]))
   const batches = Object.entries(contenders).map(([name, one]) => ({
     name,
-    call: () => Promise.all(Array.from({ length: inFlight }, one)),
+    async call() {
+      const before = process.cpuUsage()
+      await Promise.all(Array.from({ length: inFlight }, one))
+      // What is left to do after the answers counts, too.
+      if (inFlight > 1) await turn()
+      const { user, system } = process.cpuUsage(before)
+      cpu[name].push(((user + system) * 1e3) / inFlight)
+    },
   }))
   const spans = await oneByOne(batches, rounds)
-  figures[inFlight] = Object.fromEntries([...spans].map(([name, all]) => [name, all.map((span) => span / inFlight)]))
+  figures[inFlight] = Object.fromEntries(
+    [...spans].map(([name, all]) => [
+      name,
+      { times: all.map((span) => span / inFlight), cpu: cpu[name].slice(-all.length) },
+    ]),
+  )
 }
 tell(figures)
