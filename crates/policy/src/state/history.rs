@@ -57,3 +57,141 @@ impl SharedState {
         request.pin.is_some() || (knows_session() && affinity::knows_owner(self, request))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::account::AccountId;
+    use crate::reason::{Reason, Source};
+    use crate::state::account_stats::{AccountStats, Refusal};
+    use crate::state::binding::{Binding, Owner};
+    use crate::state::block::Block;
+    use crate::state::scope::Scope;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn id(name: &str) -> AccountId {
+        AccountId::from(name.to_owned())
+    }
+
+    fn bound(account: &str, used_at: Timestamp) -> SharedState {
+        let binding = Binding {
+            used_at,
+            until: used_at + HOUR,
+            account: id(account),
+        };
+        let mut state = SharedState::default();
+        state.bindings.insert("session".to_owned(), binding);
+        state
+    }
+
+    fn owned(account: &str, used_at: Timestamp) -> SharedState {
+        let owner = Owner {
+            used_at,
+            account: id(account),
+        };
+        let mut state = SharedState::default();
+        state.owners.insert("item".to_owned(), owner);
+        state
+    }
+
+    fn counted(stats: AccountStats) -> SharedState {
+        let mut state = SharedState::default();
+        state.accounts.insert(id("a"), stats);
+        state
+    }
+
+    fn success(at: Timestamp) -> SharedState {
+        counted(AccountStats {
+            successes: 1,
+            last_at: at,
+            trusted_at: at,
+            ..AccountStats::default()
+        })
+    }
+
+    #[test]
+    fn counts_go_into_the_history_unless_they_come_with_what_others_must_know() {
+        let mut answer = success(NOW);
+        answer.merge(&bound("a", NOW));
+        let mut rest = answer.clone();
+        assert_eq!(rest.take_history(), answer);
+        assert!(rest.is_empty());
+
+        let block = Block::new(NOW + HOUR, Reason::RateLimited, Source::Header, NOW);
+        answer.blocks.insert(Scope::Account(id("a")), block);
+        let mut rest = answer.clone();
+        assert_eq!(rest.take_history(), bound("a", NOW));
+        rest.merge(&bound("a", NOW));
+        assert_eq!(rest, answer, "nothing is lost");
+
+        for told in [
+            AccountStats {
+                trusted_at: NOW,
+                ..AccountStats::default()
+            },
+            AccountStats {
+                generation: 2,
+                ..AccountStats::default()
+            },
+        ] {
+            let mut told = counted(told);
+            assert!(told.take_history().is_empty() && !told.is_empty());
+        }
+    }
+
+    #[test]
+    fn only_what_another_process_would_get_wrong_is_news() {
+        let later = NOW + HOUR / 2;
+        let nothing = SharedState::default();
+        assert!(nothing.is_news(&bound("a", NOW)));
+        assert!(!bound("a", NOW).is_news(&bound("a", later)), "it slides");
+        assert!(bound("a", NOW).is_news(&bound("b", later)), "it moved");
+        let last = NOW + HOUR - Duration::from_secs(59);
+        assert!(bound("a", NOW).is_news(&bound("a", last)), "it ends soon");
+
+        assert!(nothing.is_news(&owned("a", NOW)));
+        assert!(!owned("a", NOW).is_news(&owned("a", later)));
+        assert!(owned("a", NOW).is_news(&owned("b", later)));
+
+        assert!(!nothing.is_news(&success(NOW)));
+        let refused = |at| {
+            counted(AccountStats {
+                trusted_at: NOW,
+                refused: Some(Refusal {
+                    generation: 1,
+                    at,
+                    path: None,
+                }),
+                ..AccountStats::default()
+            })
+        };
+        let before = NOW + Duration::from_secs(1);
+        assert!(refused(before).is_news(&success(later)), "it serves again");
+        assert!(!refused(NOW).is_news(&success(later)));
+    }
+
+    #[test]
+    fn a_conversation_is_known_while_its_binding_lives_and_an_item_while_it_has_an_owner() {
+        let request = |session: Option<&str>, pin: Option<&str>| {
+            let text = |it: &str| it.to_owned();
+            Request::new("acme", "default", None, session.map(text), pin.map(text))
+        };
+        let of_session = request(Some("s"), None);
+        let mut state = bound("a", NOW);
+        let binding = state.bindings.remove("session").unwrap();
+        assert!(!state.knows(&of_session, NOW));
+        assert!(state.knows(&request(Some("s"), Some("a")), NOW), "pinned");
+        assert!(state.knows(&request(None, None), NOW));
+        let with_item = request(None, None).with_item(Some("item".to_owned()));
+        assert!(!state.knows(&with_item, NOW));
+
+        let key = of_session.binding_key().to_owned();
+        state.bindings.insert(key, binding);
+        assert!(state.knows(&of_session, NOW));
+        assert!(!state.knows(&of_session, NOW + HOUR));
+    }
+}
