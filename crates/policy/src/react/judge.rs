@@ -153,9 +153,9 @@ impl FailedAttempt<'_> {
 
     fn not_entitled(&self, request: &Request, outcome: &Outcome) -> Finding {
         let now = self.pool.now;
-        let scope = match (outcome.reach, &request.model) {
+        let scope = match (outcome.reach, request.model.as_deref()) {
             (Some(Reach::Account), _) => Some(self.whole()),
-            (_, Some(model)) => Some(Scope::Model(self.account.clone(), model.clone())),
+            (_, Some(model)) => Some(Scope::Model(self.account.clone(), model.to_owned())),
             // The request names no model: the account may well serve others.
             (_, None) => None,
         };
@@ -196,7 +196,7 @@ impl FailedAttempt<'_> {
 
     fn scope(&self, request: &Request, reach: Reach) -> Scope {
         let provider = request.provider.clone();
-        match (reach, request.model.clone()) {
+        match (reach, request.model.as_deref().map(str::to_owned)) {
             (Reach::Model, Some(model)) => Scope::Model(self.account.clone(), model),
             (Reach::ProviderModel, Some(model)) => Scope::ProviderModel(provider, model),
             (Reach::Egress, _) => Scope::Egress(provider),

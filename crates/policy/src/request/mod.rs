@@ -13,7 +13,7 @@ use crate::request::doubt::Doubt;
 use crate::state::scope::Target;
 use crate::time::Timestamp;
 
-/// One caller's request across its attempts.
+/// One caller's request across its attempts; cheap to clone, which is done for each attempt.
 ///
 /// [`react`](crate::react()) writes down what comes next, [`select`](crate::select()) obeys it.
 #[derive(Clone)]
@@ -23,20 +23,20 @@ pub struct Request {
     /// The pool within the provider.
     pub namespace: Arc<str>,
     /// The model it asks for.
-    pub model: Option<String>,
+    pub model: Option<Arc<str>>,
     /// The conversation it belongs to.
-    pub session: Option<String>,
+    pub session: Option<Arc<str>>,
     /// The one account that may serve it: an id or a label.
-    pub pin: Option<String>,
+    pub pin: Option<Arc<str>>,
     /// How long the prompt cache lives that the request asks for, where it asks for one.
     pub cache_life: Option<Duration>,
     /// Accounts whose credential must not go where this request goes.
     pub origin_refused: Vec<AccountId>,
     /// The endpoint that it goes to, as refusals of it are charged.
-    path: Option<String>,
-    binding_key: String,
+    path: Option<Arc<str>>,
+    binding_key: Arc<str>,
     /// Names what only the account that made it can serve.
-    item: Option<String>,
+    item: Option<Arc<str>>,
     /// The account that the item holds the request to.
     affinity: Option<AccountId>,
     attempts: u32,
@@ -119,13 +119,13 @@ impl Request {
         Self {
             provider,
             namespace,
-            model,
-            session,
-            pin,
+            model: model.map(Into::into),
+            session: session.map(Into::into),
+            pin: pin.map(Into::into),
             cache_life: None,
             origin_refused: Vec::new(),
             path: None,
-            binding_key,
+            binding_key: binding_key.into(),
             item: None,
             affinity: None,
             attempts: 0,
@@ -143,7 +143,7 @@ impl Request {
     /// is charged to that.
     #[must_use]
     pub fn with_path(self, path: &str) -> Self {
-        let path = Some(endpoint::of(path));
+        let path = Some(endpoint::of(path).into());
         Self { path, ..self }
     }
 
@@ -152,6 +152,7 @@ impl Request {
     /// that serves it first.
     #[must_use]
     pub fn with_item(self, item: Option<String>) -> Self {
+        let item = item.map(Into::into);
         Self { item, ..self }
     }
 
@@ -215,6 +216,11 @@ impl Request {
     /// Returns the account that the request keeps whatever happens.
     pub fn affinity(&self) -> Option<&AccountId> {
         self.affinity.as_ref()
+    }
+
+    /// Tells whether it holds an item that only the account that made it can serve.
+    pub fn holds_item(&self) -> bool {
+        self.item.is_some()
     }
 
     pub(crate) fn item(&self) -> Option<&str> {
@@ -317,6 +323,8 @@ impl Request {
         if let Some(index) = self.tries.iter().position(|t| t.account == *account) {
             return index;
         }
+        // Most requests are answered by the first account, and are kept for a while.
+        self.tries.reserve_exact(1);
         self.tries.push(Try {
             account: account.clone(),
             generation: 0,

@@ -177,7 +177,7 @@ struct Index {
     roster: Arc<()>,
     provider: Arc<str>,
     namespace: Arc<str>,
-    model: Option<String>,
+    model: Option<Arc<str>>,
     path: Option<String>,
     has_session: bool,
     strategy: Strategy,

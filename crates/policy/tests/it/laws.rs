@@ -160,7 +160,7 @@ fn play(world: &mut World, requests: Vec<Request>) -> Result<(), TestCaseError> 
             prop_assert!(account.enabled);
             let is_key = account.kind == AccountKind::Api;
             match (&request.pin, world.rotation.mode) {
-                (Some(pin), _) => prop_assert!(pin == id || *pin == account.label),
+                (Some(pin), _) => prop_assert!(**pin == *id || **pin == *account.label),
                 (None, Mode::Api) => prop_assert!(is_key),
                 (None, Mode::Subscription) => prop_assert!(!is_key),
                 (None, Mode::Auto) => {}
