@@ -1,6 +1,7 @@
 //! Where credentials may go: https, or http to this very machine.
 
 use std::fmt;
+use std::sync::Arc;
 
 use provider_auth_oauth::is_https_or_loopback;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use url::Url;
 /// out, so that equal origins are equal texts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Origin(String);
+pub struct Origin(Arc<str>);
 
 impl Origin {
     /// Reads an origin as people write it; a lone slash at the end is fine.
@@ -30,7 +31,7 @@ impl Origin {
     /// The origin of a URL; `None` when credentials may not go there at all.
     #[must_use]
     pub fn of(url: &Url) -> Option<Self> {
-        is_https_or_loopback(url).then(|| Self(url.origin().ascii_serialization()))
+        is_https_or_loopback(url).then(|| Self(url.origin().ascii_serialization().into()))
     }
 
     /// The origin as text.
@@ -56,7 +57,7 @@ impl TryFrom<String> for Origin {
 
 impl From<Origin> for String {
     fn from(origin: Origin) -> Self {
-        origin.0
+        origin.as_str().to_owned()
     }
 }
 
@@ -114,7 +115,7 @@ mod tests {
     fn check(text: &str, expect: Result<&str, BadUrl>) {
         assert_eq!(
             Origin::parse(text).map(|origin| origin.0),
-            expect.map(str::to_owned),
+            expect.map(Arc::from),
             "{text}"
         );
     }

@@ -265,6 +265,9 @@ impl Views {
     }
 
     fn note(&mut self, mut change: SharedState) {
+        if change.is_empty() {
+            return;
+        }
         self.indexes.learned(&change);
         let before = &mut self.view;
         let history = change.take_history();
