@@ -69,7 +69,8 @@ export interface Addon {
     boundBy: unknown,
     cacheTtl: unknown,
     rotation: Rotation | null,
-  ): string | [attempt: string, url: string] | null
+  ): [attempt: string, url: string | null, again: number | null] | null
+  authHeadersAgain(again: number): string | [attempt: string, url: string] | null
   lentHeaders(
     attempt: string,
   ): [version: string, accountId: string, headers: Record<string, string>, strip: string[]] | null

@@ -39,12 +39,12 @@ export function leaseNow(
     throw from(callerOf(called), error)
   }
   if (atHand === null) return undefined
-  const attempt = typeof atHand === 'string' ? atHand : atHand[0]
+  const [attempt, placed] = atHand
   const lent = lentBy(attempt)
   if (lent === undefined) return undefined
   const { accountId, headers, strip } = lent
   const lease = { attempt, accountId, headers, strip } as AuthHeaders
-  if (typeof atHand !== 'string') lease.url = atHand[1]
+  if (placed !== null) lease.url = placed
   return lease
 }
 

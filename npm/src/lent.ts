@@ -15,13 +15,21 @@ export interface Lent {
 /** By their version, newest last. */
 const lent = new Map<string, Lent>()
 
+/** The one that served last, and how its attempts end. */
+let latest: { readonly ending: string; readonly known: Lent } | undefined
+
 /**
  * Returns what an attempt's account is lent with, as the version at the end of the attempt says;
  * asked for once per version.
  */
 export function lentBy(attempt: string): Lent | undefined {
-  const known = lent.get(attempt.slice(attempt.lastIndexOf('-') + 1))
-  if (known !== undefined) return known
+  if (latest !== undefined && attempt.endsWith(latest.ending)) return latest.known
+  const ending = attempt.slice(attempt.lastIndexOf('-'))
+  const known = lent.get(ending.slice(1))
+  if (known !== undefined) {
+    latest = { ending, known }
+    return known
+  }
   const asked = addon.lentHeaders(attempt)
   if (asked === null) return undefined
   const [version, accountId, headers, strip] = asked
@@ -37,4 +45,5 @@ export function lentBy(attempt: string): Lent | undefined {
 /** Forgets what was lent. */
 export function forgetLent(): void {
   lent.clear()
+  latest = undefined
 }

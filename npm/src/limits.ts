@@ -37,5 +37,11 @@ export const ITEM_CHARACTERS = 128
 /** Redirects of one request (Fetch standard, HTTP-redirect fetch, step 7). */
 export const REDIRECTS = 20
 
+/** As many requests as the addon keeps: the conversations of a busy server. */
+export const ASKED_CONVERSATIONS = 4096
+
+/** Requests of one conversation, which differ in their model or address. */
+export const ASKED_OF_ONE = 8
+
 /** Headers of so many accounts are kept ready: those that serve at one time are fewer. */
 export const LENT_ACCOUNTS = 64

@@ -4,6 +4,7 @@
  */
 import type * as api from '../../index.js'
 import { type Addon, addon, type Rotation } from './addon.js'
+import { askedBefore, noteAsked } from './again.js'
 import { lentBy } from './lent.js'
 import { read } from './own.js'
 import { headersOf } from './reported.js'
@@ -35,23 +36,39 @@ export async function headersFor(
   rotation: Rotation | null,
   called: (...args: never[]) => unknown = headersFor,
 ): Promise<api.AuthHeaders> {
-  const isPlain = LOOKED_AT.every((name) => read(request, name) === undefined)
-  let atHand: ReturnType<Addon['authHeadersNow']> = null
+  let atHand: ReturnType<Addon['authHeadersAgain']> = null
   reportServed()
   try {
     if (holdsOther(request, REQUEST_OPTIONS)) addon.checkOptions('getAuthHeaders', request)
-    if (isPlain) {
-      atHand = addon.authHeadersNow(
-        read(request, 'provider'),
-        read(request, 'namespace'),
-        read(request, 'url'),
-        read(request, 'model'),
-        read(request, 'session'),
-        read(request, 'account'),
-        read(request, 'boundBy'),
-        read(request, 'cacheTtl'),
+    const number = askedBefore(request, rotation)
+    if (number !== undefined) atHand = addon.authHeadersAgain(number)
+    if (atHand === null && LOOKED_AT.every((name) => read(request, name) === undefined)) {
+      const asked = {
+        provider: read(request, 'provider'),
+        namespace: read(request, 'namespace'),
+        url: read(request, 'url'),
+        model: read(request, 'model'),
+        session: read(request, 'session'),
+        account: read(request, 'account'),
+        cacheTtl: read(request, 'cacheTtl'),
+      }
+      const boundBy = read(request, 'boundBy')
+      const first = addon.authHeadersNow(
+        asked.provider,
+        asked.namespace,
+        asked.url,
+        asked.model,
+        asked.session,
+        asked.account,
+        boundBy,
+        asked.cacheTtl,
         rotation,
       )
+      if (first !== null) {
+        const [attempt, url, number] = first
+        if (number !== null) noteAsked(asked, rotation, number)
+        atHand = url === null ? attempt : [attempt, url]
+      }
     }
   } catch (error) {
     throw from(callerOf(called), error)

@@ -102,6 +102,12 @@ impl Broker {
         self.requests.headers_now(asked, runtime)
     }
 
+    /// The same for a request that was asked for before, by the number that its lease has; `None`
+    /// also when it is forgotten, or may mean something else by now.
+    pub fn headers_again(&self, number: u64, runtime: &Handle) -> Option<Lease> {
+        self.requests.headers_again(number, runtime)
+    }
+
     /// What in a provider's requests only the account that made it can serve.
     pub fn bound_items(&self, provider: &str) -> Result<&'static BoundItems, BrokerError> {
         self.requests.bound_items(provider)

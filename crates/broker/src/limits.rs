@@ -60,6 +60,10 @@ pub(crate) const ATTEMPT_LIFE: Duration = Duration::from_mins(10);
 /// Attempts that are kept after they were answered, for a stream that breaks later.
 pub(crate) const ANSWERED_ATTEMPTS: usize = 4096;
 
+/// Requests that can be asked for again by a number: the conversations of a busy server, in 3 MB at
+/// most.
+pub(crate) const ASKED_REQUESTS: u64 = 4096;
+
 /// Bytes of an error body that are looked at (`index.d.ts` promises 64 KiB).
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 

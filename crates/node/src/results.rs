@@ -31,7 +31,7 @@ pub(crate) use config::ConfigReport;
 pub(crate) use diagnosis::Diagnosis;
 pub(crate) use events::AuthEvent;
 pub(crate) use jsonc::plain_value;
-pub(crate) use lent::{AtHand, Lent};
+pub(crate) use lent::{AtHand, AtHandAgain, Lent};
 pub(crate) use log::LogFile;
 pub(crate) use logins::{LoginProgress, NativePrompt};
 pub(crate) use migration::MigrationReport;

@@ -20,6 +20,11 @@ pub(crate) fn of(
     own.or(keyless)
 }
 
+/// Whether there is a key in the URL.
+pub(super) fn has_key(url: &str, key_parameters: &[&str]) -> bool {
+    without_keys(url, key_parameters).is_some()
+}
+
 /// The URL on the origin where the provider serves this very account; `None` when that is where the
 /// request goes anyway.
 fn own_address(entry: &Entry, provider: &Provider, origin: &Origin, asked: &str) -> Option<String> {

@@ -1,10 +1,10 @@
 //! The attempts that were handed out and not yet forgotten.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use provider_auth_policy::{AccountId, Reason, Request};
+use provider_auth_policy::{AccountId, Reason, Request, Timestamp};
 
 use crate::config::Provider;
 use crate::limits::{ANSWERED_ATTEMPTS, ATTEMPT_LIFE};
@@ -17,6 +17,9 @@ pub(crate) struct Attempt {
     pub(crate) request: Arc<Request>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) account: AccountId,
+    /// The attempt, as long as the request does not count it: that takes a copy of the request,
+    /// which can wait until somebody asks for it.
+    pub(crate) uncounted: Option<Uncounted>,
     /// By the clock that only goes forward: one that is set must not make an attempt look old.
     pub(crate) handed_out_at: Duration,
     pub(crate) answered: bool,
@@ -24,14 +27,22 @@ pub(crate) struct Attempt {
     pub(crate) failed_for: Option<Reason>,
 }
 
+/// What a request has to know of an attempt.
+#[derive(Clone, Copy)]
+pub(crate) struct Uncounted {
+    pub(crate) generation: u64,
+    pub(crate) at: Timestamp,
+}
+
 /// All attempts of this process, by handle.
 pub(crate) struct Attempts {
     /// Tells handles of this copy of the addon from those of another in the same process.
     copy: u32,
-    next: u64,
-    open: BTreeMap<u64, Attempt>,
-    /// In the order in which they were handed out; may name attempts that are gone.
-    by_age: VecDeque<(Duration, u64)>,
+    /// In the order of their numbers, in which they were handed out; `None` for those that are
+    /// gone.
+    open: VecDeque<Option<Box<Attempt>>>,
+    /// The number of the first of them.
+    first: u64,
     /// Answered ones, oldest first.
     answered: VecDeque<u64>,
 }
@@ -40,9 +51,8 @@ impl Attempts {
     pub(crate) fn new(copy: u32) -> Self {
         Self {
             copy,
-            next: 0,
-            open: BTreeMap::new(),
-            by_age: VecDeque::new(),
+            open: VecDeque::new(),
+            first: 0,
             answered: VecDeque::new(),
         }
     }
@@ -51,21 +61,20 @@ impl Attempts {
     /// those asks for no more.
     pub(crate) fn keep(&mut self, attempt: Attempt, version: u64) -> (String, Vec<AccountId>) {
         let abandoned = self.forget_old(attempt.handed_out_at);
-        let number = self.next;
-        self.next += 1;
-        self.by_age.push_back((attempt.handed_out_at, number));
-        self.open.insert(number, attempt);
-        let handle = format!("{:08x}-{number:x}-{version:x}", self.copy);
-        (handle, abandoned)
+        let number = self.first + self.open.len() as u64;
+        self.open.push_back(Some(Box::new(attempt)));
+        (handle(self.copy, number, version), abandoned)
     }
 
-    pub(crate) fn get(&self, handle: &str) -> Option<&Attempt> {
-        self.open.get(&self.number(handle)?)
-    }
-
-    pub(crate) fn get_mut(&mut self, handle: &str) -> Option<&mut Attempt> {
+    /// The attempt of this handle, counted by its request.
+    pub(crate) fn get(&mut self, handle: &str) -> Option<&mut Attempt> {
         let number = self.number(handle)?;
-        self.open.get_mut(&number)
+        let attempt = self.place(number)?.as_deref_mut()?;
+        if let Some(Uncounted { generation, at }) = attempt.uncounted.take() {
+            let request = Arc::make_mut(&mut attempt.request);
+            request.begin_attempt(&attempt.account, generation, at);
+        }
+        Some(attempt)
     }
 
     /// Marks an attempt as answered: it stays a while, since its stream may still break.
@@ -76,21 +85,22 @@ impl Attempts {
         self.answered.push_back(number);
         if self.answered.len() > ANSWERED_ATTEMPTS
             && let Some(oldest) = self.answered.pop_front()
+            && let Some(place) = self.place(oldest)
         {
-            self.open.remove(&oldest);
+            *place = None;
         }
     }
 
     /// Forgets attempts past their life; returns the accounts of those that were never reported.
     fn forget_old(&mut self, now: Duration) -> Vec<AccountId> {
         let mut abandoned = Vec::new();
-        while let Some(&(handed_out_at, number)) = self.by_age.front() {
-            let gone = !self.open.contains_key(&number);
-            if !gone && handed_out_at + ATTEMPT_LIFE > now {
+        while let Some(oldest) = self.open.front() {
+            let lives = |attempt: &Attempt| attempt.handed_out_at + ATTEMPT_LIFE > now;
+            if oldest.as_deref().is_some_and(lives) {
                 break;
             }
-            self.by_age.pop_front();
-            if let Some(attempt) = self.open.remove(&number)
+            self.first += 1;
+            if let Some(Some(attempt)) = self.open.pop_front()
                 && !attempt.answered
             {
                 abandoned.push(attempt.account);
@@ -99,10 +109,53 @@ impl Attempts {
         abandoned
     }
 
+    fn place(&mut self, number: u64) -> Option<&mut Option<Box<Attempt>>> {
+        let place = number.checked_sub(self.first)?;
+        self.open.get_mut(usize::try_from(place).ok()?)
+    }
+
     fn number(&self, handle: &str) -> Option<u64> {
         let (copy, rest) = handle.split_once('-')?;
         let (number, _) = rest.split_once('-')?;
         (u32::from_str_radix(copy, 16).ok()? == self.copy)
             .then(|| u64::from_str_radix(number, 16).ok())?
+    }
+}
+
+/// The parts in hexadecimal digits. Made for every request, so without the machinery of `format!`.
+fn handle(copy: u32, number: u64, version: u64) -> String {
+    let mut handle = String::with_capacity(8 + 1 + 16 + 1 + 16);
+    push_hex(&mut handle, u64::from(copy), 8);
+    for part in [number, version] {
+        handle.push('-');
+        push_hex(&mut handle, part, 1);
+    }
+    handle
+}
+
+/// Appends so many digits, or as many as the number has.
+fn push_hex(text: &mut String, number: u64, least: u32) {
+    let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(least);
+    for place in (0..digits).rev() {
+        let digit = (number >> (4 * place)) as usize & 0xf;
+        text.push(char::from(b"0123456789abcdef"[digit]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_is_three_numbers() {
+        for (copy, number, version) in [
+            (0, 0, 0),
+            (1, 0xf, 0x10),
+            (u32::MAX, u64::MAX, u64::MAX),
+            (0xab_cdef, 0x1234_5678_9abc_def0, 0x100),
+        ] {
+            let expected = format!("{copy:08x}-{number:x}-{version:x}");
+            assert_eq!(handle(copy, number, version), expected);
+        }
     }
 }

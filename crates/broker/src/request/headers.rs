@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use provider_auth_policy::Timestamp;
 use tokio::runtime::Handle;
 
-use super::RequestService;
 use super::lend::{Pace, Step};
 use super::pending::{AuthRequest, Lease, PendingRequest};
+use super::{RequestService, address};
 use crate::error::BrokerError;
 
 impl RequestService {
@@ -17,20 +18,51 @@ impl RequestService {
         asked: &AuthRequest,
         runtime: &Handle,
     ) -> Option<Result<Lease, BrokerError>> {
-        if !self.store.is_current() {
+        let now = self.store.now();
+        if !self.store.is_current(now) {
             return None;
         }
+        // Taken before the configuration is looked at, which changes before they do.
+        let under = self.store.accounts();
         let mut pending = match self.pending(asked) {
             Ok(pending) => pending,
             Err(error) => return Some(Err(error)),
         };
-        if !self.store.remembers(&pending.request, runtime) {
+        if !self.store.remembers(&pending.request, now, runtime) {
             return None;
         }
-        match self.step(&mut pending, Pace::AtOnce, runtime) {
+        let is_kept =
+            asked.is_plain() && !address::has_key(&pending.url, pending.provider.key_parameters);
+        let again = is_kept.then(|| self.asked.lock().keep(&pending, &under));
+        let lease = self.lend_now(&mut pending, now, runtime)?;
+        Some(Ok(Lease { again, ..lease }))
+    }
+
+    /// The same for a request that was asked for before, by the number that its lease has; `None`
+    /// also when it is forgotten, or may mean something else by now.
+    pub(crate) fn headers_again(self: &Arc<Self>, number: u64, runtime: &Handle) -> Option<Lease> {
+        let now = self.store.now();
+        if !self.store.is_current(now) {
+            return None;
+        }
+        let asked = self.asked.lock().get(number, &self.store.accounts())?;
+        if !self.store.remembers(&asked.request, now, runtime) {
+            return None;
+        }
+        let mut pending = PendingRequest::new(self.store.number('q'), asked);
+        self.lend_now(&mut pending, now, runtime)
+    }
+
+    fn lend_now(
+        self: &Arc<Self>,
+        pending: &mut PendingRequest,
+        now: Timestamp,
+        runtime: &Handle,
+    ) -> Option<Lease> {
+        match self.step(pending, now, Pace::AtOnce, runtime) {
             Step::Lend(lease) => {
-                self.count_request(&pending);
-                Some(Ok(lease))
+                self.count_request(pending);
+                Some(lease)
             }
             Step::Fail(_) | Step::Refresh(..) | Step::Wait { .. } => None,
         }
@@ -47,7 +79,8 @@ impl RequestService {
         let mut pending = self.pending(asked)?;
         self.count_request(&pending);
         loop {
-            match self.step(&mut pending, Pace::MayWait, &Handle::current()) {
+            let now = self.store.now();
+            match self.step(&mut pending, now, Pace::MayWait, &Handle::current()) {
                 Step::Lend(lease) if pending.probes => {
                     // One probe in the whole fleet: the others should see the claim before it is
                     // sent.
@@ -89,7 +122,7 @@ impl RequestService {
     /// not known.
     pub(crate) fn lent(&self, attempt: &str) -> Option<Lease> {
         let (provider, account) = {
-            let attempts = self.attempts.lock();
+            let mut attempts = self.attempts.lock();
             let known = attempts.get(attempt)?;
             (known.provider.clone(), known.account.clone())
         };
@@ -97,6 +130,7 @@ impl RequestService {
             attempt: attempt.to_owned(),
             trace: None,
             url: None,
+            again: None,
             provider,
             entry: self.store.accounts().get(&account)?.clone(),
         })

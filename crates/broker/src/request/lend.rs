@@ -9,7 +9,8 @@ use provider_auth_policy::{
 use provider_auth_vault::line;
 use tokio::runtime::Handle;
 
-use super::attempts::Attempt;
+use super::asked::Asked;
+use super::attempts::{Attempt, Uncounted};
 use super::no_account::no_account;
 use super::pending::{AuthRequest, Lease, PendingRequest};
 use super::{PoolNow, RequestService, address, lines};
@@ -54,27 +55,23 @@ impl RequestService {
     pub(crate) fn pending(&self, asked: &AuthRequest) -> Result<PendingRequest, BrokerError> {
         let begun = self.begun(asked)?;
         let origin = self.destination(&begun.provider, asked.url.as_deref())?;
-        Ok(PendingRequest {
-            number: begun.number,
+        let begins = Asked {
             request: begun.request,
             provider: begun.provider,
             origin,
-            url: asked.url.clone().unwrap_or_default(),
+            url: asked.url.as_deref().unwrap_or_default().into(),
+        };
+        Ok(PendingRequest {
             retried: begun.retried,
             explain: asked.explain,
-            trace: None,
-            spare_token: None,
-            refresh_failure: None,
-            renewed: Vec::new(),
-            probes: false,
-            waits_until: None,
+            ..PendingRequest::new(begun.number, begins)
         })
     }
 
     /// The same, wherever it goes.
     pub(super) fn begun(&self, asked: &AuthRequest) -> Result<Begun, BrokerError> {
         if let Some(handle) = &asked.retry_of {
-            let attempts = self.attempts.lock();
+            let mut attempts = self.attempts.lock();
             let attempt = attempts
                 .get(handle)
                 .ok_or_else(|| BrokerError::unknown_attempt(handle))?;
@@ -128,7 +125,7 @@ impl RequestService {
         let namespace = pending.request.namespace.clone();
         self.decide(&provider, &namespace, now, |mut looked| {
             pending.refuse_origin(looked.restricted);
-            if pending.request.attempts() == 0 {
+            if pending.request.attempts() == 0 && pending.request.holds_item() {
                 pin_to_owner(looked.pool, Arc::make_mut(&mut pending.request));
             }
             let selection = looked.indexes.select(looked.pool, &pending.request);
@@ -141,10 +138,10 @@ impl RequestService {
     pub(super) fn step(
         self: &Arc<Self>,
         pending: &mut PendingRequest,
+        now: Timestamp,
         pace: Pace,
         runtime: &Handle,
     ) -> Step {
-        let now = self.store.now();
         let (accounts, selection, refusal) =
             self.choose(pending, now, |looked, pending, selection| {
                 let (pool, accounts) = (looked.pool, looked.accounts);
@@ -268,7 +265,6 @@ impl RequestService {
         now: Timestamp,
     ) -> Lease {
         let account = &entry.view.id;
-        Arc::make_mut(&mut pending.request).begin_attempt(account, entry.view.generation, now);
         let is_switch = rule == Rule::Switched;
         {
             let mut traffic = self.traffic.lock();
@@ -282,6 +278,10 @@ impl RequestService {
             request: pending.request.clone(),
             provider: pending.provider.clone(),
             account: account.clone(),
+            uncounted: Some(Uncounted {
+                generation: entry.view.generation,
+                at: now,
+            }),
             handed_out_at: self.store.uptime(),
             answered: false,
             failed_for: None,
@@ -315,6 +315,7 @@ impl RequestService {
                 .origin
                 .as_ref()
                 .and_then(|origin| address::of(entry, &pending.provider, origin, &pending.url)),
+            again: None,
             provider: pending.provider.clone(),
             entry: entry.clone(),
         }

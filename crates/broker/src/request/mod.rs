@@ -20,6 +20,7 @@
 //! `policy` decides; these files bring it what it needs to know and carry out what it says.
 
 mod address;
+mod asked;
 mod attempts;
 mod destination;
 mod headers;
@@ -42,6 +43,7 @@ use crate::refresh::Refresher;
 use crate::store::accounts::Accounts;
 use crate::store::entry::Entry;
 use crate::store::{HeaderRules, Store};
+use asked::AskedRequests;
 use attempts::Attempts;
 
 pub use destination::Explained;
@@ -54,6 +56,7 @@ pub(crate) struct RequestService {
     refresher: Arc<Refresher>,
     traffic: Mutex<Traffic>,
     attempts: Mutex<Attempts>,
+    asked: Mutex<AskedRequests>,
 }
 
 /// The pool of a provider and namespace at one moment, as a decision sees it.
@@ -71,6 +74,7 @@ impl RequestService {
             refresher,
             traffic: Mutex::default(),
             attempts: Mutex::new(Attempts::new(store.process())),
+            asked: Mutex::default(),
             store,
         })
     }

@@ -6,6 +6,7 @@ use provider_auth_policy::{AccountId, Freshness, Reason, Request, Timestamp, Tra
 
 use secrecy::SecretString;
 
+use super::asked::Asked;
 use crate::config::{Origin, Provider, RequestRotation};
 use crate::error::BrokerError;
 use crate::log::Number;
@@ -42,6 +43,14 @@ pub struct AuthRequest {
     pub explain: bool,
 }
 
+impl AuthRequest {
+    /// Whether it is asked for as others of its conversation are: nothing in it is about this very
+    /// request.
+    pub(super) fn is_plain(&self) -> bool {
+        self.retry_of.is_none() && self.bound_by.is_none() && !self.explain
+    }
+}
+
 /// Headers that authenticate one request, and the handle of the attempt.
 pub struct Lease {
     /// Handle, for the report.
@@ -50,6 +59,8 @@ pub struct Lease {
     pub trace: Option<Trace>,
     /// Where the request goes instead, if the provider serves this account elsewhere.
     pub url: Option<String>,
+    /// The number by which the same can be asked for again; `None` where that is not to be had.
+    pub again: Option<u64>,
     pub(super) provider: Arc<Provider>,
     pub(super) entry: Arc<Entry>,
 }
@@ -116,7 +127,7 @@ pub(crate) struct PendingRequest {
     pub(crate) provider: Arc<Provider>,
     /// Where it goes; `None` for any origin of the provider's.
     pub(crate) origin: Option<Origin>,
-    pub(super) url: String,
+    pub(super) url: Arc<str>,
     /// The account of the attempt that this one retries, and why that failed.
     pub(super) retried: Option<(AccountId, Option<Reason>)>,
     pub(crate) explain: bool,
@@ -136,6 +147,25 @@ pub(crate) struct PendingRequest {
 }
 
 impl PendingRequest {
+    /// A request that nothing was tried for.
+    pub(super) fn new(number: Number, asked: Asked) -> Self {
+        Self {
+            number,
+            request: asked.request,
+            provider: asked.provider,
+            origin: asked.origin,
+            url: asked.url,
+            retried: None,
+            explain: false,
+            trace: None,
+            spare_token: None,
+            refresh_failure: None,
+            renewed: Vec::new(),
+            probes: false,
+            waits_until: None,
+        }
+    }
+
     /// Keeps the request from those accounts that were made for other origins.
     pub(super) fn refuse_origin(&mut self, origin_restricted: &[Arc<Entry>]) {
         if origin_restricted.is_empty() && self.request.origin_refused.is_empty() {

@@ -98,7 +98,7 @@ impl RequestService {
         let now = self.store.now();
         let mut attempts = self.attempts.lock();
         let attempt = attempts
-            .get_mut(&report.attempt)
+            .get(&report.attempt)
             .ok_or_else(|| BrokerError::unknown_attempt(&report.attempt))?;
         let first = !std::mem::replace(&mut attempt.answered, true);
         let (account, provider) = (attempt.account.clone(), attempt.provider.clone());

@@ -182,26 +182,30 @@ impl Store {
 
     /// Whether the vault is open and neither a record nor the shared state changed since they were
     /// last read. Costs one question to the kernel where it watches the folders, else two stats.
-    pub(crate) fn is_current(&self) -> bool {
+    pub(crate) fn is_current(&self, now: Timestamp) -> bool {
         let parts = [Part::Records, Part::State];
         let vault = self.vault.read();
         vault
             .as_ref()
-            .is_some_and(|vault| self.changes.is_current(vault, &parts, self.now()))
+            .is_some_and(|vault| self.changes.is_current(vault, &parts, now))
     }
 
-    fn equals_memory(&self, vault: &Vault) -> bool {
-        self.changes.is_current(vault, &Part::ALL, self.now())
+    fn equals_memory(&self, vault: &Vault, now: Timestamp) -> bool {
+        self.changes.is_current(vault, &Part::ALL, now)
     }
 
     /// Whether the history in memory is good enough for a request: it is as on disk, or it was a
     /// moment ago and knows the conversation. One that is behind is read again, behind the request.
     /// To be asked after [`Store::is_current`].
-    pub(crate) fn remembers(self: &Arc<Self>, request: &Request, runtime: &Handle) -> bool {
+    pub(crate) fn remembers(
+        self: &Arc<Self>,
+        request: &Request,
+        now: Timestamp,
+        runtime: &Handle,
+    ) -> bool {
         let Some(vault) = self.open_vault() else {
             return false;
         };
-        let now = self.now();
         let lag = self.changes.lag(&vault, Part::History, now);
         if lag.is_zero() {
             return true;

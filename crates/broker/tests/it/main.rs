@@ -8,6 +8,7 @@
 )]
 
 mod accounts;
+mod again;
 mod api;
 mod bounds;
 mod callbacks;

@@ -16,8 +16,8 @@ use crate::arguments::{Options, Text, known, served_report};
 use crate::errors::to_js;
 use crate::promises::{Promised, call};
 use crate::results::{
-    AtHand, AuthHeaders, BoundItems, Credential, HeaderRules, Lent, StreamShape, Trace, Verdict,
-    list,
+    AtHand, AtHandAgain, AuthHeaders, BoundItems, Credential, HeaderRules, Lent, StreamShape,
+    Trace, Verdict, list,
 };
 
 /// What requests set of the rotation of their pool, as JavaScript holds it.
@@ -30,8 +30,8 @@ pub fn configure(env: &Env, options: Unknown<'_>) -> Result<()> {
         .map_err(|error| to_js(env, &error))
 }
 
-/// `getAuthHeaders` of what is at hand: the attempt, beside another URL if there is one, or nothing
-/// when something must be waited for.
+/// `getAuthHeaders` of what is at hand: the attempt, beside another URL and a number for
+/// `authHeadersAgain` if there are such, or nothing when something must be waited for.
 ///
 /// The fields come one by one, and the headers once per version, with which the attempt ends:
 /// JavaScript takes objects apart and puts them together faster than Node-API does, and this is the
@@ -75,6 +75,15 @@ pub fn auth_headers_now(
         Ok(lease) => Ok(lease.map(AtHand)),
         Err(error) => Err(to_js(env, &error)),
     }
+}
+
+/// `getAuthHeaders` of what is at hand for a request that was asked for before: the attempt, beside
+/// another URL if there is one, or nothing when the request must be put in full.
+#[napi(catch_unwind)]
+pub fn auth_headers_again(again: f64) -> Option<AtHandAgain> {
+    global::current()?
+        .headers_again(again as u64, global::runtime().handle())
+        .map(AtHandAgain)
 }
 
 /// `[version, accountId, headers, strip]` of the account of an attempt; nothing when it is gone.

@@ -5,11 +5,28 @@ use napi::bindgen_prelude::*;
 use napi::{Env, sys};
 use provider_auth_broker::Lease;
 
-/// What of a lease is new to a caller that knows the account's headers: the attempt, or `[attempt,
-/// url]`.
+/// What of a lease is new to a caller that knows the account's headers: `[attempt, url, again]`.
 pub(crate) struct AtHand(pub(crate) Lease);
 
+/// The same for a request that was asked for before: the attempt, or `[attempt, url]`.
+pub(crate) struct AtHandAgain(pub(crate) Lease);
+
 impl ToNapiValue for AtHand {
+    #[expect(
+        unsafe_code,
+        reason = "napi's trait declares it so; nothing in it is unsafe"
+    )]
+    unsafe fn to_napi_value(env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        let (env, lease) = (&Env::from_raw(env), value.0);
+        let mut array = env.create_array(3)?;
+        array.set(0, env.create_string_latin1(&lease.attempt)?)?;
+        array.set(1, lease.url)?;
+        array.set(2, lease.again.map(|number| number as f64))?;
+        Ok(array.raw())
+    }
+}
+
+impl ToNapiValue for AtHandAgain {
     #[expect(
         unsafe_code,
         reason = "napi's trait declares it so; nothing in it is unsafe"

@@ -98,10 +98,6 @@ impl Listener for Inotify {
         if rustix::io::ioctl_fionread(&self.reports) == Ok(0) {
             return Heard::default();
         }
-        // Asking how much there is to read takes less than finding out that it is nothing.
-        if rustix::io::ioctl_fionread(&self.reports) == Ok(0) {
-            return true;
-        }
         let mut buffer = [std::mem::MaybeUninit::uninit(); 1024];
         let mut reports = Reader::new(&self.reports, &mut buffer);
         let mut heard = Heard::default();

@@ -1,0 +1,74 @@
+/**
+ * Requests that were asked for lately. One that comes again is put to the addon by its number, so
+ * that nothing of it is read a second time.
+ */
+import type * as api from '../../index.js'
+import type { Rotation } from './addon.js'
+import { ASKED_CONVERSATIONS, ASKED_OF_ONE } from './limits.js'
+
+/** The fields that tell one request from another, as they were read. */
+export type Asked = Readonly<
+  Record<'provider' | 'namespace' | 'url' | 'model' | 'session' | 'account' | 'cacheTtl', unknown>
+>
+
+interface Numbered extends Asked {
+  readonly rotation: Rotation | null
+  readonly number: number
+}
+
+/** By conversation, the oldest first, and so are those of one. */
+const asked = new Map<unknown, readonly Numbered[]>()
+
+/** Has what every object of the process inherits. */
+const bystander: Partial<api.AuthRequest> = {}
+
+/** Returns the number of a request that was asked for before, if it has one. */
+export function askedBefore(request: api.AuthRequest, rotation: Rotation | null): number | undefined {
+  if (!isPlain(request)) return undefined
+  return asked.get(request.session)?.find((known) => isSame(known, request, rotation))?.number
+}
+
+/** Notes the number of what was asked. */
+export function noteAsked(what: Asked, rotation: Rotation | null, number: number): void {
+  const known = asked.get(what.session) ?? []
+  if (known.length === 0 && asked.size >= ASKED_CONVERSATIONS) asked.delete(asked.keys().next().value)
+  const others = known.filter((other) => !isSame(other, what, rotation))
+  asked.set(what.session, [...others.slice(1 - ASKED_OF_ONE), { ...what, rotation, number }])
+}
+
+/**
+ * Tells whether nothing in a request is about this very one, and all that is read of it is its own:
+ * told faster than property by property, on the path of every request.
+ */
+function isPlain(request: api.AuthRequest): boolean {
+  if (typeof request !== 'object' || request === null) return false
+  if (request.retryOf !== undefined || request.boundBy !== undefined || request.explain !== undefined) return false
+  if (request.rotation !== undefined) return false
+  const prototype = Object.getPrototypeOf(request)
+  return prototype === null || (prototype === Object.prototype && !inheritsField())
+}
+
+/** Tells whether all objects inherit one of the fields. Spelled out, since a loop takes as long as all else here. */
+function inheritsField(): boolean {
+  return !(
+    bystander.provider === undefined &&
+    bystander.namespace === undefined &&
+    bystander.url === undefined &&
+    bystander.model === undefined &&
+    bystander.session === undefined &&
+    bystander.account === undefined &&
+    bystander.cacheTtl === undefined
+  )
+}
+
+function isSame(known: Numbered, what: Asked | api.AuthRequest, rotation: Rotation | null): boolean {
+  return (
+    known.rotation === rotation &&
+    known.url === what.url &&
+    known.model === what.model &&
+    known.provider === what.provider &&
+    known.namespace === what.namespace &&
+    known.account === what.account &&
+    known.cacheTtl === what.cacheTtl
+  )
+}
