@@ -1,12 +1,11 @@
-//! Requests that were asked for lately: whoever asks for the same again names it by its number, and
-//! nothing of it is read, looked up or checked a second time. Which account serves is decided anew.
+//! Requests that were asked for lately. One that comes again is named by its number, and nothing of
+//! it is read, looked up or checked a second time. Which account serves is decided anew.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use provider_auth_policy::Request;
 
-use super::pending::PendingRequest;
 use crate::config::{Origin, Provider};
 use crate::limits::ASKED_REQUESTS;
 use crate::store::accounts::Accounts;
@@ -40,7 +39,7 @@ struct Kept {
 
 impl AskedRequests {
     /// Keeps what was asked under these accounts, in place of the oldest; returns its number.
-    pub(super) fn keep(&mut self, pending: &PendingRequest, under: &Arc<Accounts>) -> u64 {
+    pub(super) fn keep(&mut self, asked: Asked, under: &Arc<Accounts>) -> u64 {
         let number = LAST.fetch_add(1, Ordering::Relaxed);
         let place = place(number);
         if self.kept.len() <= place {
@@ -48,12 +47,7 @@ impl AskedRequests {
         }
         self.kept[place] = Some(Kept {
             number,
-            asked: Asked {
-                request: pending.request.clone(),
-                provider: pending.provider.clone(),
-                origin: pending.origin.clone(),
-                url: pending.url.clone(),
-            },
+            asked,
             under: Arc::downgrade(under),
         });
         number

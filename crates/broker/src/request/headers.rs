@@ -33,7 +33,7 @@ impl RequestService {
         }
         let is_kept =
             asked.is_plain() && !address::has_key(&pending.url, pending.provider.key_parameters);
-        let again = is_kept.then(|| self.asked.lock().keep(&pending, &under));
+        let again = is_kept.then(|| self.asked.lock().keep(pending.asked(), &under));
         let lease = self.lend_now(&mut pending, now, runtime)?;
         Some(Ok(Lease { again, ..lease }))
     }

@@ -166,6 +166,16 @@ impl PendingRequest {
         }
     }
 
+    /// It as it was asked for; before anything was tried.
+    pub(super) fn asked(&self) -> Asked {
+        Asked {
+            request: self.request.clone(),
+            provider: self.provider.clone(),
+            origin: self.origin.clone(),
+            url: self.url.clone(),
+        }
+    }
+
     /// Keeps the request from those accounts that were made for other origins.
     pub(super) fn refuse_origin(&mut self, origin_restricted: &[Arc<Entry>]) {
         if origin_restricted.is_empty() && self.request.origin_refused.is_empty() {
