@@ -21,6 +21,13 @@ pub const KEYCHAIN_PROMPT_TIMEOUT: Duration = Duration::from_secs(60);
 /// from outside.
 pub const HUNG_KEYCHAIN_CALLS: usize = 4;
 
+/// Longest message of the session's bus on Linux, in bytes: what is asked of the keychain is
+/// answered in a few hundred.
+pub const BUS_MESSAGE: usize = 1 << 20;
+
+/// Longest line that the bus may say before messages begin, in bytes. It says fewer than 50.
+pub const BUS_LINE: u64 = 1024;
+
 /// A file that changed less than this long ago may change again without a new time stamp: kernels
 /// stamp files with a clock that ticks every 1 to 16 ms.
 pub const SETTLING: Duration = Duration::from_millis(50);

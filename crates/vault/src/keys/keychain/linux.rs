@@ -1,50 +1,53 @@
 //! Linux: the Secret Service (GNOME Keyring, KWallet, KeePassXC), over D-Bus.
 //!
-//! This speaks to it through `secret-service`, on which the Linux stores of `keyring` are built,
-//! because those stores unlock whatever they find, which opens a prompt, and start a runtime with a
-//! thread per core that stays. Here the runtime has no thread of its own and ends with the call,
-//! and a locked keychain is reported before a prompt is shown. Entries carry the attributes of
-//! `keyring`, and `secret-tool lookup service provider-auth username <vault id>` shows the key.
+//! Nine methods are called, one after the other, on the thread that a call has anyway. The Linux
+//! stores of `keyring` unlock whatever they find, which opens a prompt; here a locked keychain is
+//! reported first. The clients beneath them bring a general D-Bus with its runtime, a sixth of the
+//! addon. Entries carry the attributes of `keyring`, and
+//! `secret-tool lookup service provider-auth username <vault id>` shows the key.
 
-use std::collections::HashMap;
+#[path = "linux/bus.rs"]
+mod bus;
+#[path = "linux/session.rs"]
+mod session;
+#[path = "linux/wire.rs"]
+mod wire;
 
-use secret_service::{Collection, EncryptionType, Error, Item, SecretService};
+use bus::Bus;
+use session::{Offer, SessionKey};
+use wire::{Method, Writer};
 use zeroize::Zeroizing;
 
 use super::{Content, Prompts, Refusal, Request};
 
+const SERVICE: &str = "/org/freedesktop/secrets";
+/// What the service answers where there is no object.
+const NOTHING: &str = "/";
+
 pub(super) fn find(request: &Request) -> Result<Option<Zeroizing<String>>, Refusal> {
-    run(request, async {
-        let service = connect(request).await?;
-        let found = service.search_items(attributes(request)).await?;
-        if let Some(item) = found.unlocked.first() {
-            return read(item).await.map(Some);
-        }
-        if let Some(item) = found.locked.first() {
-            permit(request)?;
-            item.unlock().await?;
-            return read(item).await.map(Some);
-        }
-        // Some services do not search what is locked: then "not found" means nothing.
-        let collection = match service.get_default_collection().await {
-            Err(Error::NoResult) => return Ok(None),
-            found => found?,
-        };
-        if !collection.is_locked().await? {
-            return Ok(None);
-        }
-        permit(request)?;
-        collection.unlock().await?;
-        match service
-            .search_items(attributes(request))
-            .await?
-            .unlocked
-            .first()
-        {
-            Some(item) => read(item).await.map(Some),
-            None => Ok(None),
-        }
-    })
+    let mut service = Service::connect(request)?;
+    let found = service.search()?;
+    if let Some(item) = found.unlocked.first() {
+        return service.read(item).map(Some);
+    }
+    if let Some(item) = found.locked.first() {
+        service.unlock(item)?;
+        return service.read(item).map(Some);
+    }
+    // Some services do not search what is locked: then "not found" means nothing.
+    let Some(collection) = service.default_collection()? else {
+        return Ok(None);
+    };
+    if !service.is_locked(&collection)? {
+        return Ok(None);
+    }
+    service.unlock(&collection)?;
+    let found = service.search()?;
+    found
+        .unlocked
+        .first()
+        .map(|item| service.read(item))
+        .transpose()
 }
 
 pub(super) fn keep(request: &Request, text: &str) -> Result<(), Refusal> {
@@ -56,113 +59,322 @@ pub(super) fn put(request: &Request, text: &str) -> Result<(), Refusal> {
 }
 
 /// What becomes of an entry of the same name.
+#[derive(Clone, Copy)]
 enum Existing {
     Stays,
     Replaced,
 }
 
 fn create(request: &Request, text: &str, existing: Existing) -> Result<(), Refusal> {
-    run(request, async {
-        let service = connect(request).await?;
-        let collection = open_collection(&service, request).await?;
-        collection
-            .create_item(
-                request.name.label,
-                attributes(request),
-                text.as_bytes(),
-                matches!(existing, Existing::Replaced),
-                "text/plain",
-            )
-            .await?;
-        Ok(())
-    })
+    let mut service = Service::connect(request)?;
+    let collection = service.open_collection()?;
+    service.create_item(&collection, text, existing)
 }
 
 pub(super) fn forget(request: &Request) -> Result<(), Refusal> {
-    run(request, async {
-        let service = connect(request).await?;
-        let found = service.search_items(attributes(request)).await?;
-        if !found.locked.is_empty() {
-            permit(request)?;
+    let mut service = Service::connect(request)?;
+    let found = service.search()?;
+    for item in &found.locked {
+        service.unlock(item)?;
+    }
+    for item in found.unlocked.iter().chain(&found.locked) {
+        service.delete(item)?;
+    }
+    Ok(())
+}
+
+/// A session with the service.
+struct Service<'r> {
+    bus: Bus,
+    request: &'r Request,
+    /// The path of the session.
+    session: String,
+    key: Option<SessionKey>,
+}
+
+struct Found {
+    unlocked: Vec<String>,
+    locked: Vec<String>,
+}
+
+impl<'r> Service<'r> {
+    /// Agreeing on a key takes longer than all else, so public texts go without.
+    fn connect(request: &'r Request) -> Result<Self, Refusal> {
+        let mut bus = Bus::connect(request.timeout)?;
+        let open = |returns| of_the_service("OpenSession", "sv", returns);
+        let (session, key) = match request.name.content {
+            Content::Secret => {
+                let offer = Offer::new()?;
+                let public = offer.public();
+                let answer = bus.call(&open("vo"), &|arguments| {
+                    arguments.text("dh-ietf1024-sha256-aes128-cbc-pkcs7");
+                    arguments.signature("ay");
+                    arguments.bytes(&public);
+                })?;
+                let (theirs, session) = answer.read(|mut values| {
+                    let theirs = values.variant("ay")?.bytes()?;
+                    Some((theirs, values.text()?.to_owned()))
+                })?;
+                (session, Some(offer.agree(theirs)?))
+            }
+            Content::Public => {
+                let answer = bus.call(&open("vo"), &|arguments| {
+                    arguments.text("plain");
+                    arguments.signature("s");
+                    arguments.text("");
+                })?;
+                let session = answer.read(|mut values| {
+                    values.variant("s")?.text()?;
+                    values.text().map(str::to_owned)
+                })?;
+                (session, None)
+            }
+        };
+        Ok(Self {
+            bus,
+            request,
+            session,
+            key,
+        })
+    }
+
+    fn search(&mut self) -> Result<Found, Refusal> {
+        let request = self.request;
+        let method = of_the_service("SearchItems", "a{ss}", "aoao");
+        let answer = self.bus.call(&method, &|arguments| {
+            attributes(request, arguments);
+        })?;
+        answer.read(|mut values| {
+            let mut paths = || Some(values.texts()?.into_iter().map(str::to_owned).collect());
+            Some(Found {
+                unlocked: paths()?,
+                locked: paths()?,
+            })
+        })
+    }
+
+    /// Returns the collection for new entries, if there is one.
+    fn default_collection(&mut self) -> Result<Option<String>, Refusal> {
+        let method = of_the_service("ReadAlias", "s", "o");
+        let answer = self
+            .bus
+            .call(&method, &|arguments| arguments.text("default"))?;
+        let path = answer.read(|mut values| values.text().map(str::to_owned))?;
+        Ok((path != NOTHING).then_some(path))
+    }
+
+    /// Returns that collection, unlocked; makes one if there is none.
+    fn open_collection(&mut self) -> Result<String, Refusal> {
+        let Some(collection) = self.default_collection()? else {
+            return self.create_collection();
+        };
+        if self.is_locked(&collection)? {
+            self.unlock(&collection)?;
         }
-        for item in found.unlocked.iter().chain(&found.locked) {
-            item.delete().await?;
+        Ok(collection)
+    }
+
+    fn create_collection(&mut self) -> Result<String, Refusal> {
+        self.permit()
+            .map_err(|_| Refusal::Unavailable("it has no default collection yet".to_owned()))?;
+        let method = of_the_service("CreateCollection", "a{sv}s", "oo");
+        let answer = self.bus.call(&method, &|arguments| {
+            arguments.array(8, &|properties| {
+                label(
+                    properties,
+                    "org.freedesktop.Secret.Collection.Label",
+                    "Login",
+                );
+            });
+            arguments.text("default");
+        })?;
+        let (made, prompt) = answer.read(|mut values| Some((values.text()?, values.text()?)))?;
+        if made != NOTHING {
+            return Ok(made.to_owned());
+        }
+        let answer = self.ask(prompt)?;
+        answer.read(|mut values| {
+            values.truth()?;
+            values.variant("o")?.text().map(str::to_owned)
+        })
+    }
+
+    fn is_locked(&mut self, collection: &str) -> Result<bool, Refusal> {
+        let method = Method {
+            interface: "org.freedesktop.DBus.Properties",
+            path: collection,
+            ..of_the_service("Get", "ss", "v")
+        };
+        let answer = self.bus.call(&method, &|arguments| {
+            arguments.text("org.freedesktop.Secret.Collection");
+            arguments.text("Locked");
+        })?;
+        answer.read(|mut values| values.variant("b")?.truth())
+    }
+
+    /// Unlocks an item or a collection, if a prompt may be shown.
+    fn unlock(&mut self, path: &str) -> Result<(), Refusal> {
+        self.permit()?;
+        let method = of_the_service("Unlock", "ao", "aoo");
+        let answer = self.bus.call(&method, &|arguments| {
+            arguments.array(4, &|paths| paths.text(path));
+        })?;
+        let (unlocked, prompt) =
+            answer.read(|mut values| Some((values.texts()?, values.text()?)))?;
+        if unlocked.is_empty() {
+            self.ask(prompt)?;
         }
         Ok(())
-    })
-}
+    }
 
-/// A session with the service. Agreeing on a key for it takes longer than all else, so public texts
-/// go without.
-async fn connect(request: &Request) -> Result<SecretService<'static>, Error> {
-    SecretService::connect(match request.name.content {
-        Content::Secret => EncryptionType::Dh,
-        Content::Public => EncryptionType::Plain,
-    })
-    .await
-}
+    fn read(&mut self, item: &str) -> Result<Zeroizing<String>, Refusal> {
+        let session = &*self.session;
+        let method = of_an_item(item, "GetSecret", "o", "(oayays)");
+        let answer = self
+            .bus
+            .call(&method, &|arguments| arguments.text(session))?;
+        let (vector, value) = answer.read(|mut values| {
+            values.structure()?;
+            values.text()?;
+            Some((values.bytes()?, values.bytes()?))
+        })?;
+        let secret = match &self.key {
+            Some(key) => key.open(vector, value)?,
+            None => Zeroizing::new(value.to_vec()),
+        };
+        let text = std::str::from_utf8(&secret)
+            .map_err(|_| Refusal::Unavailable("its entry is not text".to_owned()))?;
+        Ok(Zeroizing::new(text.to_owned()))
+    }
 
-async fn open_collection<'s>(
-    service: &'s SecretService<'_>,
-    request: &Request,
-) -> Result<Collection<'s>, Refusal> {
-    let collection = match service.get_default_collection().await {
-        Err(Error::NoResult) => {
-            permit(request)
-                .map_err(|_| Refusal::Unavailable("it has no default collection yet".to_owned()))?;
-            service.create_collection("Login", "default").await?
+    fn create_item(
+        &mut self,
+        collection: &str,
+        text: &str,
+        existing: Existing,
+    ) -> Result<(), Refusal> {
+        let (request, session) = (self.request, &*self.session);
+        let (vector, value) = match &self.key {
+            Some(key) => key.seal(text.as_bytes())?,
+            None => (Vec::new(), text.as_bytes().to_vec()),
+        };
+        let method = Method {
+            interface: "org.freedesktop.Secret.Collection",
+            path: collection,
+            ..of_the_service("CreateItem", "a{sv}(oayays)b", "oo")
+        };
+        let answer = self.bus.call(&method, &|arguments| {
+            arguments.array(8, &|properties| {
+                let name = request.name.label;
+                label(properties, "org.freedesktop.Secret.Item.Label", name);
+                properties.structure();
+                properties.text("org.freedesktop.Secret.Item.Attributes");
+                properties.signature("a{ss}");
+                attributes(request, properties);
+            });
+            arguments.structure();
+            arguments.text(session);
+            arguments.bytes(&vector);
+            arguments.bytes(&value);
+            arguments.text("text/plain");
+            arguments.truth(matches!(existing, Existing::Replaced));
+        })?;
+        let (made, prompt) = answer.read(|mut values| Some((values.text()?, values.text()?)))?;
+        if made == NOTHING {
+            self.ask(prompt)?;
         }
-        found => found?,
-    };
-    if collection.is_locked().await? {
-        permit(request)?;
-        collection.unlock().await?;
+        Ok(())
     }
-    Ok(collection)
-}
 
-async fn read(item: &Item<'_>) -> Result<Zeroizing<String>, Refusal> {
-    let secret = Zeroizing::new(item.get_secret().await?);
-    let text = std::str::from_utf8(&secret)
-        .map_err(|_| Refusal::Unavailable("its entry is not text".to_owned()))?;
-    Ok(Zeroizing::new(text.to_owned()))
-}
-
-/// Refuses what would open a prompt when no one is there to answer it.
-fn permit(request: &Request) -> Result<(), Refusal> {
-    match request.prompts {
-        Prompts::Allowed => Ok(()),
-        Prompts::Avoided | Prompts::Forbidden => Err(Refusal::Locked),
+    fn delete(&mut self, item: &str) -> Result<(), Refusal> {
+        let answer = self
+            .bus
+            .call(&of_an_item(item, "Delete", "", "o"), &|_| {})?;
+        let prompt = answer.read(|mut values| values.text())?;
+        if prompt != NOTHING {
+            self.ask(prompt)?;
+        }
+        Ok(())
     }
-}
 
-fn attributes(request: &Request) -> HashMap<&str, &str> {
-    let name = &request.name;
-    HashMap::from([("service", name.service), ("username", &name.user)])
-}
-
-fn run<T>(request: &Request, call: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Refusal::Unavailable(error.to_string()))?;
-    let answered = runtime.block_on(async { tokio::time::timeout(request.timeout, call).await });
-    runtime.shutdown_background();
-    answered.unwrap_or(Err(Refusal::TimedOut))
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Locked | Error::Prompt => Self::Locked,
-            Error::Unavailable => {
-                Self::Unavailable("no Secret Service runs in this session".to_owned())
-            }
-            Error::Zbus(error) => Self::Unavailable(format!("D-Bus says: {error}")),
-            // The rest may quote what was sent.
-            _ => Self::Unavailable(
-                "the Secret Service gave an answer that makes no sense".to_owned(),
-            ),
+    /// Shows a prompt and returns what came of it.
+    fn ask(&mut self, prompt: &str) -> Result<bus::Answer, Refusal> {
+        const PROMPT: &str = "org.freedesktop.Secret.Prompt";
+        const COMPLETED: &str = "Completed";
+        self.bus.listen(PROMPT, COMPLETED)?;
+        let method = Method {
+            interface: PROMPT,
+            path: prompt,
+            ..of_the_service("Prompt", "s", "")
+        };
+        let shown = self.bus.call(&method, &|arguments| arguments.text(""))?;
+        // Any program on the bus can send such a signal.
+        let completed = self.bus.signal("bv", &|signal| {
+            signal.sender == shown.message.sender
+                && signal.path == prompt
+                && signal.interface == PROMPT
+                && signal.member == COMPLETED
+        })?;
+        match completed.read(|mut values| values.truth())? {
+            true => Err(Refusal::Locked),
+            false => Ok(completed),
         }
     }
+
+    /// Refuses what would open a prompt when no one is there to answer it.
+    fn permit(&self) -> Result<(), Refusal> {
+        match self.request.prompts {
+            Prompts::Allowed => Ok(()),
+            Prompts::Avoided | Prompts::Forbidden => Err(Refusal::Locked),
+        }
+    }
+}
+
+fn of_the_service(
+    name: &'static str,
+    takes: &'static str,
+    returns: &'static str,
+) -> Method<'static> {
+    Method {
+        destination: "org.freedesktop.secrets",
+        path: SERVICE,
+        interface: "org.freedesktop.Secret.Service",
+        name,
+        takes,
+        returns,
+    }
+}
+
+fn of_an_item<'i>(
+    path: &'i str,
+    name: &'static str,
+    takes: &'static str,
+    returns: &'static str,
+) -> Method<'i> {
+    Method {
+        interface: "org.freedesktop.Secret.Item",
+        path,
+        ..of_the_service(name, takes, returns)
+    }
+}
+
+/// Writes what an entry is found by.
+fn attributes(request: &Request, arguments: &mut Writer) {
+    arguments.array(8, &|entries| {
+        for (name, value) in [
+            ("service", request.name.service),
+            ("username", &request.name.user),
+        ] {
+            entries.structure();
+            entries.text(name);
+            entries.text(value);
+        }
+    });
+}
+
+fn label(properties: &mut Writer, property: &str, label: &str) {
+    properties.structure();
+    properties.text(property);
+    properties.signature("s");
+    properties.text(label);
 }
