@@ -101,6 +101,8 @@ test('a release build names no folder of its machine, and keeps the flags that i
     '--remap-path-prefix=/far/cargo home=/cargo',
   ])
   assert.equal(flags.CFLAGS_t, '-g0 -ffile-prefix-map=/near/clone=/provider-auth')
+  assert.match(releaseEnvironment({ linker: 'lld' }).CARGO_ENCODED_RUSTFLAGS, /--icf=all/)
+  assert.doesNotMatch(flags.CARGO_ENCODED_RUSTFLAGS, /icf/, 'other linkers do not know it')
   assert.match(releaseEnvironment().SOURCE_DATE_EPOCH, /^\d{10}$/)
   assert.match(releaseEnvironment({ target: 'x86_64-pc-windows-msvc' }).CARGO_ENCODED_RUSTFLAGS, /\/Brepro$/)
 })

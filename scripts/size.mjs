@@ -7,9 +7,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { root, run, step } from './lib/steps.mjs'
+import { buildRelease } from './lib/build.mjs'
+import { root, step } from './lib/steps.mjs'
 
-const minutes = 60_000
 const most = { bytes: 5_000_000, gzip: 2_400_000 }
 const shown = { crates: 25, bytes: 10_000 }
 
@@ -28,18 +28,12 @@ for (const [name, size] of crates.slice(0, shown.crates)) {
 
 /** Builds the addon with its symbols, and returns its file. */
 async function build() {
-  let output = ''
-  const { ok } = await step('The addon, with symbols (the first build takes some minutes)', async () => {
-    const args = ['build', '--release', '--package', 'provider-auth-node', '--lib']
-    const env = { ...process.env, CARGO_PROFILE_RELEASE_STRIP: 'none' }
-    const options = { show: 'nothing', timeoutMs: 30 * minutes, env }
-    const built = await run('cargo', [...args, '--message-format', 'json-render-diagnostics'], options)
-    output = built.output
-    return built
-  })
-  const found = output.match(/"filenames":\["([^"]*provider_auth_node[^"]*)"/)?.[1]
-  if (ok && found !== undefined) return JSON.parse(`"${found}"`)
-  console.log(output)
+  const addon = join(root, 'target', 'size', 'addon.node')
+  const env = { ...process.env, CARGO_PROFILE_RELEASE_STRIP: 'none' }
+  const built = await step('The addon, with symbols (the first build takes some minutes)', () =>
+    buildRelease({ env, file: addon }),
+  )
+  if (built.ok) return addon
   process.exit(1)
 }
 

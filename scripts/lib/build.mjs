@@ -1,6 +1,6 @@
 // Builds what the library is made of, in the profile of every test and of `npm start`.
 
-import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isFresh } from './freshness.mjs'
 import { releaseEnvironment, rustVersion } from './rust-flags.mjs'
@@ -8,6 +8,9 @@ import { print, root, run } from './steps.mjs'
 
 /** Where the macros of napi write what they make, one line of JSON for each export. */
 const SHAPES = 'target/napi-shapes'
+
+/** The target for which rustc has its own linker by default. */
+const LLD_TARGET = 'x86_64-unknown-linux-gnu'
 
 /**
  * Builds the addon and puts it in the root, under the name that the loader looks for; returns as `run` does.
@@ -73,7 +76,8 @@ export async function buildRelease({ folder = root, env = process.env, target = 
   // The folders of the registries have to be there before the flags can name them.
   const fetched = await run('cargo', ['fetch', '--locked'], { cwd: folder, env, name: 'cargo fetch' })
   if (!fetched.ok) return fetched
-  const flags = releaseEnvironment({ target, folder, env, targetFolder })
+  const linker = await ownLinker({ target, folder, env: { ...env, ...toolchain.env } })
+  const flags = releaseEnvironment({ target, folder, env, targetFolder, linker })
   const args = ['build', '--release', '--locked', '--package', 'provider-auth-node']
   const built = await run('cargo', [...args, ...(target === '' ? [] : ['--target', target])], {
     cwd: folder,
@@ -99,6 +103,18 @@ async function releaseToolchain({ folder, env }) {
   const named = { RUSTUP_TOOLCHAIN: wanted.split('.').length === 2 ? `${wanted}.0` : wanted }
   if (await isWanted(named)) return { env: named }
   return { ok: false, output: `a release is built with Rust ${wanted}: run \`rustup toolchain install ${wanted}.0\`\n` }
+}
+
+/**
+ * Returns `lld` where rustc links with the one that it brings: for x64 with glibc, unless the Rust is one of a distribution
+ * that leaves it out. Other linkers know other flags.
+ */
+async function ownLinker({ target, folder, env }) {
+  const lines = await run('rustc', ['-vV'], { cwd: folder, env, show: 'nothing' })
+  const host = /^host: (.*)$/m.exec(lines.output)?.[1]
+  if ((target || host) !== LLD_TARGET || host !== LLD_TARGET) return undefined
+  const { output } = await run('rustc', ['--print', 'sysroot'], { cwd: folder, env, show: 'nothing' })
+  return existsSync(join(output.trim(), 'lib/rustlib', LLD_TARGET, 'bin/gcc-ld/ld.lld')) ? 'lld' : undefined
 }
 
 /** What cargo calls the addon of a target, or of this machine. */

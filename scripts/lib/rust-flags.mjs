@@ -12,14 +12,17 @@ const SEPARATOR = '\x1f'
 /**
  * Returns the variables that a release build of the addon for `target` is given: the paths of this machine get fixed names
  * in what rustc and the C compiler write down, and the time is that of the last commit. Flags of the caller's own
- * environment are kept, before ours. `folder` is the clone that is built, `targetFolder` where cargo writes.
+ * environment are kept, before ours. `folder` is the clone that is built, `targetFolder` where cargo writes, `linker` is
+ * `lld` where rustc links with its own.
  */
-export function releaseEnvironment({ target = '', folder = root, env = process.env, targetFolder } = {}) {
+export function releaseEnvironment({ target = '', folder = root, env = process.env, targetFolder, linker } = {}) {
   const cargoHome = resolve(env.CARGO_HOME || join(homedir(), '.cargo'))
   const names = pathNames({ folder: resolve(folder), cargoHome, targetFolder })
   const flags = names.map(([path, name]) => `--remap-path-prefix=${path}=${name}`)
   // The linker of Windows writes the time into the file unless told to write a hash instead.
   if (/windows-msvc$/.test(target || (process.platform === 'win32' && 'windows-msvc'))) flags.push('-Clink-arg=/Brepro')
+  // Functions of the same code become one, and so do their tables of what to drop in a panic: 1.5 % of the file.
+  if (linker === 'lld') flags.push('-Clink-arg=-Wl,--icf=all', '-Clink-arg=-Wl,--ignore-data-address-equality')
   // An addon is a shared library, which musl has only where the C library is one.
   if (target.endsWith('-musl')) flags.push('-Ctarget-feature=-crt-static')
   const own = env.CARGO_ENCODED_RUSTFLAGS?.split(SEPARATOR) ?? env.RUSTFLAGS?.split(' ') ?? []
