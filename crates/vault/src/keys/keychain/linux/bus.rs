@@ -242,6 +242,93 @@ fn no_service() -> Refusal {
 mod tests {
     use super::*;
 
+    /// A message as a real bus or keyring sent it.
+    macro_rules! seed {
+        ($name:literal) => {
+            include_bytes!(concat!("../../../../../../fuzz/seeds/bus/", $name)).as_slice()
+        };
+    }
+
+    /// A connection on which these bytes have come in, and its other end.
+    fn connected(messages: &[&[u8]]) -> (Bus, UnixStream) {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_read_timeout(Some(Duration::from_millis(20)))
+            .unwrap();
+        theirs.write_all(&messages.concat()).unwrap();
+        let bus = Bus {
+            stream: BufReader::new(ours),
+            serial: 0,
+            signals: Vec::new(),
+        };
+        (bus, theirs)
+    }
+
+    fn ask(bus: &mut Bus, returns: &'static str) -> Result<Answer, Refusal> {
+        bus.call(&of_the_bus("Ask", "", returns), &|_| {})
+    }
+
+    #[test]
+    fn a_call_gets_its_own_answer_and_signals_wait_for_who_listens() {
+        let (mut bus, _theirs) = connected(&[
+            seed!("prompt-completed"),
+            seed!("session"),
+            seed!("name-acquired"),
+            seed!("hello"),
+            seed!("found"),
+        ]);
+        let hello = ask(&mut bus, "s").unwrap();
+        assert_eq!(
+            hello
+                .read(|mut values| values.text().map(str::len))
+                .unwrap(),
+            4
+        );
+        let completed = bus.signal("bv", &|signal| signal.sender == ":1.6").unwrap();
+        assert!(!completed.read(|mut values| values.truth()).unwrap());
+        // The answer to the third call is none to the second.
+        assert!(matches!(ask(&mut bus, "aoao"), Err(Refusal::TimedOut)));
+        assert!(matches!(
+            bus.signal("bv", &|signal| signal.sender == ":1.7"),
+            Err(Refusal::TimedOut)
+        ));
+    }
+
+    #[test]
+    fn what_is_not_the_answer_that_was_asked_for_is_refused_unquoted() {
+        let unavailable = |refused: Result<Answer, Refusal>, why: &str| match refused.err() {
+            Some(Refusal::Unavailable(said)) => assert!(said.contains(why), "{said}"),
+            other => panic!("{other:?}"),
+        };
+        let (mut bus, _theirs) = connected(&[seed!("hello")]);
+        let other_types = ask(&mut bus, "o").unwrap();
+        assert!(other_types.read(|mut values| values.text()).is_err());
+
+        let (mut bus, _theirs) = connected(&[b"HTTP/1.1 400 Bad Request\r\n"]);
+        unavailable(ask(&mut bus, "s"), "makes no sense");
+
+        let (mut bus, theirs) = connected(&[&seed!("hello")[..40]]);
+        theirs.shutdown(std::net::Shutdown::Write).unwrap();
+        unavailable(ask(&mut bus, "s"), "D-Bus says");
+
+        let (mut bus, _theirs) = connected(&[seed!("error")]);
+        bus.serial = 3;
+        assert!(matches!(ask(&mut bus, "s"), Err(Refusal::Locked)));
+    }
+
+    #[test]
+    fn a_bus_that_does_not_let_this_user_in_is_left() {
+        for said in ["REJECTED EXTERNAL\r\n", "OK without end", "\u{fffd}\r\n"] {
+            let (mut bus, theirs) = connected(&[said.as_bytes()]);
+            theirs.shutdown(std::net::Shutdown::Write).unwrap();
+            assert!(matches!(
+                bus.authenticate(),
+                Err(Refusal::Unavailable(why)) if why.contains("does not let")
+            ));
+        }
+        let (mut bus, _theirs) = connected(&[b"OK 1234deadbeef\r\n"]);
+        assert!(bus.authenticate().is_ok());
+    }
+
     #[test]
     fn an_address_names_a_socket_by_its_path_or_by_an_abstract_name() {
         let path = |address| socket(address)?.as_pathname().map(|path| path.to_owned());
