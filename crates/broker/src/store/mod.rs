@@ -29,6 +29,7 @@ pub(crate) mod store_account;
 pub(crate) mod unsaved;
 mod variables;
 mod withheld;
+mod writing;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -51,7 +52,7 @@ use entry::Entry;
 use opening::Openings;
 use readings::Readings;
 use rollback::HighWaterMarks;
-use shared_state::{Due, StateCache};
+use shared_state::StateCache;
 use unsaved::UnsavedTokens;
 
 pub use account::{Account, Filter};
@@ -324,94 +325,5 @@ impl Store {
         };
         self.changes.adopt(Part::Records, look);
         Ok(Some(before))
-    }
-
-    /// Notes a change of the shared state and writes it.
-    pub(crate) async fn note(self: &Arc<Self>, vault: &Arc<Vault>, change: &SharedState) {
-        self.state.note(change);
-        self.notifier.wake_waiting();
-        self.save_state(vault).await;
-    }
-
-    /// Writes the shared state now; the history is left for later. A disk that does not take it
-    /// stops no request: the change holds in this process and is written with the next one.
-    pub(crate) async fn save_state(self: &Arc<Self>, vault: &Arc<Vault>) {
-        let (store, disk) = (self.clone(), vault.clone());
-        blocking(move || store.save_shared(&disk, Shared::State)).await;
-        self.mark_soon(vault);
-    }
-
-    fn save_shared(&self, vault: &Vault, shared: Shared) {
-        self.state.save(vault, &self.changes, shared, self.now());
-    }
-
-    /// Writes the shared state now, for a caller who must know that it is on disk.
-    pub(crate) async fn flush(self: &Arc<Self>, vault: &Arc<Vault>) -> Result<(), BrokerError> {
-        let (store, vault) = (self.clone(), vault.clone());
-        blocking(move || {
-            let now = store.now();
-            store
-                .state
-                .flush(&vault, &store.changes, Shared::State, now)
-        })
-        .await?;
-        Ok(())
-    }
-
-    /// Writes what is unwritten, once for all changes until then: in a second what another process
-    /// may need, later what none waits for.
-    pub(crate) fn flush_soon(self: &Arc<Self>, runtime: &Handle) {
-        let Some(due) = self.state.due() else {
-            return;
-        };
-        if self.flush_due[due as usize].swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let wait = match due {
-            Due::Soon => limits::FLUSH_AFTER,
-            // Spread, so that processes that began together do not write together.
-            Due::Later => limits::FLUSH_COUNTS_AFTER.mul_f64(1.0 + 2.0 * self.jitter()),
-        };
-        let store = self.clone();
-        runtime.spawn(async move {
-            tokio::time::sleep(wait).await;
-            store.flush_due[due as usize].store(false, Ordering::Release);
-            let Some(vault) = store.open_vault() else {
-                return;
-            };
-            store.save_state(&vault).await;
-            if due == Due::Later || store.state.has_news() {
-                blocking(move || store.save_shared(&vault, Shared::History)).await;
-            }
-        });
-    }
-
-    /// Raises the marks against a vault that is put back, a little later, where a login is further
-    /// than they say.
-    fn mark_soon(self: &Arc<Self>, vault: &Arc<Vault>) {
-        if !vault.keeps_high_water() || !self.marks.plan(&self.accounts(), self.uptime()) {
-            return;
-        }
-        let (store, vault) = (self.clone(), vault.clone());
-        tokio::spawn(async move {
-            tokio::time::sleep(limits::MARK_AFTER).await;
-            blocking(move || store.mark_now(&vault)).await;
-        });
-    }
-
-    fn mark_now(&self, vault: &Vault) {
-        if vault.keeps_high_water() {
-            self.marks.raise(vault, &self.accounts(), self.uptime());
-        }
-    }
-
-    /// Writes what is unwritten; the process is about to end.
-    pub(crate) fn close(&self) {
-        if let Some(vault) = self.open_vault() {
-            self.save_all(&vault);
-            self.save_shared(&vault, Shared::State);
-            self.save_shared(&vault, Shared::History);
-            self.mark_now(&vault);
-        }
     }
 }
