@@ -3,7 +3,7 @@
  * that nothing of it is read a second time.
  */
 import type * as api from '../../index.js'
-import type { Rotation } from './addon.js'
+import { type Addon, addon, type Rotation } from './addon.js'
 import { ASKED_CONVERSATIONS, ASKED_OF_ONE } from './limits.js'
 
 /** The fields that tell one request from another, as they were read. */
@@ -28,8 +28,22 @@ export function askedBefore(request: api.AuthRequest, rotation: Rotation | null)
   return asked.get(request.session)?.find((known) => isSame(known, request, rotation))?.number
 }
 
+/** Asks for the first time: returns what is at hand, and notes the number that stands for it from now on. */
+export function askFirst(
+  what: Asked,
+  boundBy: unknown,
+  rotation: Rotation | null,
+): ReturnType<Addon['authHeadersAgain']> {
+  const { provider, namespace, url, model, session, account, cacheTtl } = what
+  const first = addon.authHeadersNow(provider, namespace, url, model, session, account, boundBy, cacheTtl, rotation)
+  if (first === null) return null
+  const [attempt, placed, number] = first
+  if (number !== null) noteAsked(what, rotation, number)
+  return placed === null ? attempt : [attempt, placed]
+}
+
 /** Notes the number of what was asked. */
-export function noteAsked(what: Asked, rotation: Rotation | null, number: number): void {
+function noteAsked(what: Asked, rotation: Rotation | null, number: number): void {
   const known = asked.get(what.session) ?? []
   if (known.length === 0 && asked.size >= ASKED_CONVERSATIONS) asked.delete(asked.keys().next().value)
   const others = known.filter((other) => !isSame(other, what, rotation))

@@ -4,6 +4,7 @@
  */
 import type { AuthHeaders, AuthRequest } from '../../index.js'
 import { addon, type Rotation } from './addon.js'
+import { askedBefore, askFirst } from './again.js'
 import { lentBy } from './lent.js'
 import { bare } from './own.js'
 import { reportServed } from './served.js'
@@ -31,20 +32,21 @@ export function leaseNow(
   called: (...args: never[]) => unknown = leaseNow,
 ): AuthHeaders | undefined {
   reportServed()
-  let atHand: ReturnType<typeof addon.authHeadersNow>
+  let atHand: ReturnType<typeof addon.authHeadersAgain> = null
   try {
-    const { provider, namespace, url, model, session, account, boundBy, cacheTtl } = ask
-    atHand = addon.authHeadersNow(provider, namespace, url, model, session, account, boundBy, cacheTtl, rotation)
+    const number = askedBefore(ask as AuthRequest, rotation)
+    if (number !== undefined) atHand = addon.authHeadersAgain(number)
+    atHand ??= askFirst(ask, ask.boundBy, rotation)
   } catch (error) {
     throw from(callerOf(called), error)
   }
   if (atHand === null) return undefined
-  const [attempt, placed] = atHand
+  const attempt = typeof atHand === 'string' ? atHand : atHand[0]
   const lent = lentBy(attempt)
   if (lent === undefined) return undefined
   const { accountId, headers, strip } = lent
   const lease = { attempt, accountId, headers, strip } as AuthHeaders
-  if (placed !== null) lease.url = placed
+  if (typeof atHand !== 'string') lease.url = atHand[1]
   return lease
 }
 

@@ -44,4 +44,4 @@ export const ASKED_CONVERSATIONS = 4096
 export const ASKED_OF_ONE = 8
 
 /** Headers of so many accounts are kept ready: those that serve at one time are fewer. */
-export const LENT_ACCOUNTS = 64
+export const LENT_ACCOUNTS = 1024

@@ -4,7 +4,7 @@
  */
 import type * as api from '../../index.js'
 import { type Addon, addon, type Rotation } from './addon.js'
-import { askedBefore, noteAsked } from './again.js'
+import { askedBefore, askFirst } from './again.js'
 import { lentBy } from './lent.js'
 import { read } from './own.js'
 import { headersOf } from './reported.js'
@@ -52,23 +52,7 @@ export async function headersFor(
         account: read(request, 'account'),
         cacheTtl: read(request, 'cacheTtl'),
       }
-      const boundBy = read(request, 'boundBy')
-      const first = addon.authHeadersNow(
-        asked.provider,
-        asked.namespace,
-        asked.url,
-        asked.model,
-        asked.session,
-        asked.account,
-        boundBy,
-        asked.cacheTtl,
-        rotation,
-      )
-      if (first !== null) {
-        const [attempt, url, number] = first
-        if (number !== null) noteAsked(asked, rotation, number)
-        atHand = url === null ? attempt : [attempt, url]
-      }
+      atHand = askFirst(asked, read(request, 'boundBy'), rotation)
     }
   } catch (error) {
     throw from(callerOf(called), error)
