@@ -62,8 +62,13 @@ function lines(from = 0) {
 }
 
 const size = () => readFileSync(file).length
-const chat = (provider) =>
-  library.createAuthFetch({ provider })(upstream.chatUrl, { method: 'POST', body: '{"model":"small-1"}' })
+/** Returns an answer once it has been judged, which a good one is after its caller has it. */
+async function chat(provider) {
+  const send = library.createAuthFetch({ provider })
+  const response = await send(upstream.chatUrl, { method: 'POST', body: '{"model":"small-1"}' })
+  await library.poolStatus({ provider })
+  return response
+}
 
 test('what is odd about the configuration is in the log, though it was read before the log was open', () => {
   const odd = lines().filter(({ level, line }) => level === 'warn' && line.includes('notAKey'))

@@ -69,7 +69,7 @@ test('the package holds what it is made of and nothing else', () => {
   for (const file of packed.platforms) {
     const { name, scripts } = packageJsonOf(file)
     assert.ok(Object.hasOwn(published.optionalDependencies, name), name)
-    assert.deepEqual(filesOf(file).sort(), ['README.md', 'load.cjs', 'package.json', addonName()])
+    assert.deepEqual(filesOf(file).sort(), ['LICENSE', 'README.md', 'load.cjs', 'package.json', addonName()])
     assert.equal(scripts, undefined)
   }
 })

@@ -13,6 +13,12 @@ const { sandbox, library, upstream, inChild } = await openStage({ name: 'flips' 
 const [hit, spared] = ['key-hit', 'key-spared']
 const ids = {}
 for (const apiKey of [hit, spared]) ids[apiKey] = (await library.addApiKey({ provider: 'local', apiKey })).id
+// An answer to a conversation, by a process that writes both files when it ends.
+await inChild(`
+  const asked = { provider: 'local', url: '${upstream.origin}', account: '${ids[hit]}', model: 'small', session: 'long' }
+  const { attempt } = await auth.getAuthHeaders(asked)
+  await auth.reportResponse({ attempt, status: 200, headers: {} })
+  console.log('{}')`)
 const record = (apiKey) => join('rec', `${ids[apiKey]}.rec`)
 
 /** Prints what a new process sees: every account with its state and the key it is called with, or the error's code. */
@@ -64,9 +70,10 @@ test('a header that is damaged anywhere is replaced by its backup, and both toge
     assert.match(seen.code, /^(VAULT_CORRUPT|VAULT_KEY_MISMATCH|VAULT_KEY_MISSING)$/, what)
 })
 
-test('a state file that is damaged anywhere costs no account', async () => {
-  for (const { what, seen } of await eachDamage(['state.json'])) assert.deepEqual(seen, whole, what)
-})
+for (const file of ['state.json', 'history.json'])
+  test(`${file} that is damaged anywhere costs no account`, async () => {
+    for (const { what, seen } of await eachDamage([file])) assert.deepEqual(seen, whole, what)
+  })
 
 /** Damages copies of the vault, in all of the given files alike, and returns what a new process sees of each. */
 async function eachDamage(files) {
