@@ -62,7 +62,7 @@ for (const [name, bundle] of Object.entries(BUNDLERS))
       join(own, 'package.json'),
       JSON.stringify({ name: 'provider-auth', version, type: 'module', exports }),
     )
-    for (const file of ['index.cjs', 'index.js', 'loaded.js', 'library.cjs'])
+    for (const file of ['index.cjs', 'index.js', 'bundled.js', 'library.cjs'])
       cpSync(join(root, 'npm/dist', file), join(own, 'npm/dist', file))
     const isModule = name.endsWith('modules')
     const source = join(project, isModule ? 'program.mjs' : 'program.cjs')

@@ -15,7 +15,7 @@ const PLUGINS = ['server', 'server-v2', 'tui']
 
 /**
  * Writes `library.cjs`, which `require`, `import` and `register` use, so that they have one library with one state;
- * `index.cjs` and `index.js`, its public names for either; and the plugins.
+ * `index.cjs` and `index.js`, its public names for either, and `bundled.js` for bundlers; and the plugins.
  */
 export async function bundleLibrary() {
   rmSync(join(root, FOLDER), { recursive: true, force: true })
@@ -28,8 +28,8 @@ export async function bundleLibrary() {
   })
   const names = await exportsOf({ entryPoints: ['npm/src/index.ts'] })
   const list = names.join(', ')
-  writeFileSync(join(root, FOLDER, 'loaded.js'), LOADED)
-  writeFileSync(join(root, FOLDER, 'index.js'), `import './loaded.js'\nexport { ${list} } from './library.cjs'\n`)
+  writeFileSync(join(root, FOLDER, 'index.js'), imported(list))
+  writeFileSync(join(root, FOLDER, 'bundled.js'), `export { ${list} } from './library.cjs'\n`)
   writeFileSync(
     join(root, FOLDER, 'index.cjs'),
     `'use strict'\nconst { ${list} } = require('./library.cjs')\nmodule.exports = { ${list} }\n`,
@@ -60,20 +60,23 @@ export async function bundleLibrary() {
 }
 
 /**
- * Node.js 20 ends a process over a CommonJS module that throws while it is imported, also where the import is caught. So
- * there the fault is thrown before. In a bundle of somebody else's there is no such file, and the library itself says why; what
- * such bundles often begin with declares `createRequire`.
+ * The source of `index.js`. Node.js reads a CommonJS module that is imported once more, for its names, which takes longer than all
+ * the rest; and Node.js 20 ends a process over one that throws meanwhile. So the library is required. Bundlers do not follow that:
+ * most take `bundled.js`, and for the others there is the `import`. What bundles often begin with declares `createRequire`.
  */
-const LOADED = `import nodeModule from 'node:module'
+function imported(names) {
+  return `import nodeModule from 'node:module'
 
-if (Number.parseInt(process.versions.node) < 22) {
-  try {
-    nodeModule.createRequire(import.meta.url)('./library.cjs')
-  } catch (error) {
-    if (error.code === 'ADDON_NOT_LOADED') throw error
-  }
+let library
+try {
+  library = nodeModule.createRequire(import.meta.url)('./library.cjs')
+} catch (error) {
+  if (error.code !== 'MODULE_NOT_FOUND') throw error
+  library = await import('./library.cjs')
 }
+export const { ${names} } = library
 `
+}
 
 const common = {
   absWorkingDir: root,
