@@ -62,6 +62,8 @@ const context = openContext({ addon: resolve(addon), fill, built: { baseline, ch
 const results = []
 const startedAt = Date.now()
 const machine = describe()
+const left = parts.filter((part) => !chosen.includes(part)).map(({ name }) => name)
+if (left.length > 0) machine.push(`not in this run: ${left.join(', ')} (\`npm run bench -- --only ${left.join()}\`)`)
 try {
   console.log(`\n${machine.join('\n')}`)
   for (const part of chosen) {
