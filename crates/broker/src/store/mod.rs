@@ -80,7 +80,7 @@ pub(crate) struct Store {
     marks: HighWaterMarks,
     /// Opening the vault finds refreshes that were cut short.
     on_cut_short: OnceLock<Recover>,
-    /// Whether a write is under way, by [`Due`].
+    /// Whether a write is under way, by [`Due`](shared_state::Due).
     flush_due: [AtomicBool; 2],
     /// Whether a reading of the history is.
     reads_history: AtomicBool,
