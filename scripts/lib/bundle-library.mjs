@@ -62,7 +62,7 @@ export async function bundleLibrary() {
 /**
  * The source of `index.js`. Node.js reads a CommonJS module that is imported once more, for its names, which takes longer than all
  * the rest; and Node.js 20 ends a process over one that throws meanwhile. So the library is required. Bundlers do not follow that:
- * most take `bundled.js`, and for the others there is the `import`. What bundles often begin with declares `createRequire`.
+ * most take `bundled.js`, and Bun, which follows a `require` in a module, the second one. What bundles often begin with declares `createRequire`.
  */
 function imported(names) {
   return `import nodeModule from 'node:module'
@@ -72,7 +72,7 @@ try {
   library = nodeModule.createRequire(import.meta.url)('./library.cjs')
 } catch (error) {
   if (error.code !== 'MODULE_NOT_FOUND') throw error
-  library = await import('./library.cjs')
+  library = require('./library.cjs')
 }
 export const { ${names} } = library
 `
