@@ -180,7 +180,7 @@ pub const INDEXED_FROM: usize = 64;
 /// Indexes kept, each of one model in one pool; the least recently used beyond this are forgotten.
 pub const INDEXES_KEPT: usize = 8;
 /// Accounts that a refusal names; of more it names those that can serve soonest, and counts the
-/// rest: nobody reads a megabyte of them.
+/// rest: a person does not read a megabyte of them.
 pub const ACCOUNTS_TOLD: usize = 64;
 /// Changes of accounts that an index can follow before it has to be made anew.
 pub const CHANGES_KEPT: usize = 8192;

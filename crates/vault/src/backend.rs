@@ -146,11 +146,11 @@ pub enum Document {
     HeaderBackup,
     /// The sealed bundle that last took logins away. Durable.
     Moved,
-    /// What all processes share. After a power cut it may be the old one. Whoever replaces it holds
+    /// What all processes share. After a power cut it may be the old one. Its writer holds
     /// [`Lock::Vault`].
     State,
     /// What all processes share and none waits for. After a power cut it may be the old one.
-    /// Whoever replaces it holds [`Lock::History`].
+    /// Its writer holds [`Lock::History`].
     History,
     /// What can be fetched again, by key. After a power cut it may be the old one.
     Cache([u8; 16]),

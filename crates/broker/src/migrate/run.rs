@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use provider_auth_policy::{AccountId, Gather as _, refreshed};
+use provider_auth_policy::{AccountId, Gather as _};
 use provider_auth_vault::{
     Disk, Durability, KeySource, RecordGuard, Store as _, Vault, VaultError,
 };
@@ -19,7 +19,6 @@ use super::{
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::migrate::MigrationService;
-use crate::notifier::EventKind;
 use crate::store::accounts::{Accounts, record_id};
 use crate::store::credential::Credential;
 use crate::store::labels::free_label;
@@ -69,17 +68,7 @@ impl MigrationService {
         })
         .await?;
         self.store.reread(&vault).await?;
-        for (id, generation) in &written {
-            self.store.state.note(&refreshed(id, *generation));
-        }
-        if !written.is_empty() {
-            // A request that waits for an account may have one now.
-            self.store.notifier.wake_waiting();
-            self.store.save_state(&vault).await;
-        }
-        for (id, _) in &written {
-            self.store.tell_account(EventKind::AccountAdded, id, None);
-        }
+        self.store.added(&vault, &written).await;
         Ok(report)
     }
 

@@ -78,7 +78,7 @@ struct Views {
 pub(super) enum Due {
     /// Another process may need it.
     Soon,
-    /// Nobody waits for it.
+    /// Requests do not wait for it.
     Later,
 }
 

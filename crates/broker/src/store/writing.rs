@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use provider_auth_policy::SharedState;
+use provider_auth_policy::{AccountId, SharedState, refreshed};
 use provider_auth_vault::{Shared, Vault};
 use tokio::runtime::Handle;
 
@@ -13,8 +13,25 @@ use super::shared_state::Due;
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::limits;
+use crate::notifier::EventKind;
 
 impl Store {
+    /// Notes and tells of accounts that were added together, each with its generation.
+    pub(crate) async fn added(self: &Arc<Self>, vault: &Arc<Vault>, accounts: &[(AccountId, u64)]) {
+        if accounts.is_empty() {
+            return;
+        }
+        for (id, generation) in accounts {
+            self.state.note(&refreshed(id, *generation));
+        }
+        // A request that waits for an account may have one now.
+        self.notifier.wake_waiting();
+        self.save_state(vault).await;
+        for (id, _) in accounts {
+            self.tell_account(EventKind::AccountAdded, id, None);
+        }
+    }
+
     /// Notes a change of the shared state and writes it.
     pub(crate) async fn note(self: &Arc<Self>, vault: &Arc<Vault>, change: &SharedState) {
         self.state.note(change);

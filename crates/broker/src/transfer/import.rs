@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use provider_auth_policy::{AccountId, Standing, refreshed};
+use provider_auth_policy::{AccountId, Standing};
 use provider_auth_vault::Vault;
 use secrecy::SecretString;
 
@@ -11,7 +11,6 @@ use super::{TransferService, Written};
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::limits;
-use crate::notifier::EventKind;
 use crate::store::accounts::record_id;
 use crate::store::entry::Entry;
 use crate::store::labels::label_in_pool;
@@ -75,17 +74,7 @@ impl TransferService {
         })
         .await?;
         self.store.reread(&vault).await?;
-        for (id, generation) in &written {
-            self.store.state.note(&refreshed(id, *generation));
-        }
-        if !written.is_empty() {
-            // A request that waits for an account may have one now.
-            self.store.notifier.wake_waiting();
-            self.store.save_state(&vault).await;
-        }
-        for (id, _) in &written {
-            self.store.tell_account(EventKind::AccountAdded, id, None);
-        }
+        self.store.added(&vault, &written).await;
         Ok(imported)
     }
 

@@ -1,5 +1,5 @@
 //! What is written when of what processes share, and who waits for it: conversations and counts are
-//! in a file that no request waits for, and a file that is too long is no end of sharing.
+//! in a file that no request waits for, and a file that is too long is forgotten.
 
 use std::fs;
 use std::path::PathBuf;

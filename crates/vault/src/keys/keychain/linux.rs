@@ -321,7 +321,7 @@ impl<'r> Service<'r> {
         }
     }
 
-    /// Refuses what would open a prompt when no one is there to answer it.
+    /// Refuses what would open a prompt where a person cannot answer it.
     fn permit(&self) -> Result<(), Refusal> {
         match self.request.prompts {
             Prompts::Allowed => Ok(()),
