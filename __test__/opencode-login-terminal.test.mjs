@@ -163,10 +163,13 @@ function isRunning(pid) {
   }
 }
 
-/** A shell on a terminal that is high enough for nothing to leave its screen. */
-function openShell() {
+/** A shell at its prompt, on a terminal that is high enough for nothing to leave its screen. */
+async function openShell() {
   const env = { ...opencode.env, OPENCODE: opencode.binary, PS1: '$ ' }
-  return startTerminal('/bin/sh', ['-i'], { cwd: opencode.project, env, width: 160, height: 150 })
+  const shell = await startTerminal('/bin/sh', ['-i'], { cwd: opencode.project, env, width: 160, height: 150 })
+  // What is typed before the prompt stands above it, and the first line of output beside it.
+  await shell.shows(/^\$$/m)
+  return shell
 }
 
 async function command(shell, name) {
