@@ -23,8 +23,9 @@ const { oidc, upstream, sandbox, library, logIn } = await openStage({ name: 'kil
 
 test(`${sizes.kills} kills of 8 writers tear no record and lose nothing that was acknowledged`, async (t) => {
   const startedAt = Date.now()
-  // What is lost between the server and our disk is the matter of the herd.
-  oidc.setReuseGraceMs(10_000)
+  // What is lost between the server and our disk is the matter of the herd. On a busy machine a dozen writers in turn may
+  // be killed before their disk has the answer, which takes longer than the usual 10 s.
+  oidc.setReuseGraceMs(60_000)
   const logins = [await logIn('ada'), await logIn('bob')].map(({ id }) => id)
   const quiet = { provider: 'local', namespace: 'quiet' }
   const apiKey = 'a-key-that-stays-untouched'
@@ -86,7 +87,8 @@ test(`${sizes.kills} kills of 8 writers tear no record and lose nothing that was
   )
   t.diagnostic(
     `of the calls that were cut off ${sum('kept')} are done and ${sum('undone')} are not; 0 torn, 0 lost; ` +
-      `${oidc.counters.replays} refresh tokens came again after a kill`,
+      `${oidc.counters.replays} refresh tokens came again after a kill, at the latest ` +
+      `${oidc.counters.longestReplayMs / 1000} s after their first answer`,
   )
   assert.ok(sum('cut') > kills / 4, 'most kills fell where nothing was under way')
 })

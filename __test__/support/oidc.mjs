@@ -71,6 +71,8 @@ export async function startOidcProvider({
     tokenGenerations: 0,
     /** Refresh tokens that came again within the grace. */
     replays: 0,
+    /** How long after its first answer such a token came again, at most. */
+    longestReplayMs: 0,
     /** Refresh requests of one user under way at the same time, at most. */
     mostAtOnce: 0,
     invalidGrants: 0,
@@ -144,8 +146,9 @@ export async function startOidcProvider({
     const earlier = spent === undefined ? undefined : await grace.answerTo(spent)
     if (earlier !== undefined) {
       counters.replays += 1
+      counters.longestReplayMs = Math.max(counters.longestReplayMs, Date.now() - earlier.at)
       entry.status = 200
-      return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(earlier))
+      return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(earlier.body))
     }
     const settle = grace.spend(spent)
     outcomes.set(request, (status, body) => {
@@ -314,10 +317,10 @@ function createGrace(settings) {
   const answers = new Map()
   const predecessors = new Map()
   return {
-    /** The tokens that this refresh token was spent for, while the grace lasts; waits for an answer under way. */
+    /** The answer that this refresh token was spent for, while the grace lasts; waits for one under way. */
     async answerTo(spent) {
-      const { body, at } = (await answers.get(spent)) ?? {}
-      return body !== undefined && Date.now() - at <= settings.reuseGraceMs ? body : undefined
+      const answer = await answers.get(spent)
+      return answer?.body !== undefined && Date.now() - answer.at <= settings.reuseGraceMs ? answer : undefined
     },
     /** Notes that a refresh token is being spent; returns what to call with the new tokens, or with nothing. */
     spend(spent) {
