@@ -104,7 +104,14 @@ impl RequestService {
             BrokerError::InvalidArgument("url: expected an absolute URL".to_owned())
         })?;
         match Origin::of(&parsed) {
-            Some(origin) if provider.origins.contains(&origin) => Ok(origin),
+            Some(origin) if provider.origins.contains(&origin) => match has_one_host(url) {
+                true => Ok(origin),
+                false => Err(BrokerError::InvalidArgument(
+                    "url: its host has a backslash, white space or a control character, which programs read differently; write the \
+                     URL as it is sent, such as https://api.example.com/v1"
+                        .to_owned(),
+                )),
+            },
             _ => {
                 let key = match providers::built_in(&provider.id) {
                     Some(_) => "extraOrigins",
@@ -182,5 +189,46 @@ impl RequestService {
             Provenance::BuiltIn => users(),
         };
         file.map_or_else(|| "your config.jsonc".to_owned(), |file| visible(&file))
+    }
+}
+
+/// Whether every program reads the same host out of a URL that parses. In `https://a\@b` it is `a` for browsers and for us,
+/// and `b` for curl.
+fn has_one_host(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_odd = |c: char| c == '\\' || c.is_whitespace() || c.is_control();
+    !scheme.contains(is_odd) && !authority.contains(is_odd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_one_host;
+
+    #[test]
+    fn a_host_that_programs_read_differently_is_told() {
+        for url in [
+            r"https://a\@b/",
+            r"https:\\a/",
+            r"https:/\a/",
+            "https:a/",
+            " https://a/",
+            "https://a\n/",
+            "https://a\t.b/",
+            "ht\ntps://a/",
+        ] {
+            assert!(!has_one_host(url), "{url:?}");
+        }
+        for url in [
+            "https://A/",
+            "https://a:443",
+            "https://a?b",
+            r"https://a/b\c",
+            "https://a/b c",
+        ] {
+            assert!(has_one_host(url), "{url:?}");
+        }
     }
 }

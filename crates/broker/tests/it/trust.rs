@@ -6,6 +6,26 @@ use serde_json::{Value, json};
 use crate::world::{API, World, bearer, config, pass, request};
 
 #[tokio::test(start_paused = true)]
+async fn a_url_whose_host_programs_read_differently_gets_no_credential() {
+    let world = World::new();
+    let process = world.process();
+    process.add_key("a").await;
+    for url in [
+        r"https://api.acme.example\@evil.example/v1",
+        r"https:\\api.acme.example\v1",
+        "https://api.acme\t.example/v1",
+        " https://api.acme.example/v1",
+    ] {
+        let asked = AuthRequest {
+            url: Some(url.to_owned()),
+            ..request()
+        };
+        let refused = process.headers(&asked).await.err().unwrap();
+        assert_eq!(refused.code(), "INVALID_ARGUMENT", "{url}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_url_outside_the_origins_gets_no_credential() {
     let world = World::new();
     let process = world.process();
