@@ -178,7 +178,36 @@ const TABLE = [
   ['VAULT_KEY_MISMATCH', {}, 4, /provider-auth key status/],
   ['VAULT_CORRUPT', {}, 1, /provider-auth doctor/],
   ['VAULT_IO', { message: 'could not write /v/x: No space left on device (os error 28)' }, 1, /make room/],
-  ['VAULT_IO', { message: 'could not open /v/x: Permission denied (os error 13)' }, 1, /provider-auth doctor --fix/],
+  [
+    'VAULT_IO',
+    { message: 'could not open /v/x: Permission denied (os error 13)' },
+    1,
+    /DIR.*provider-auth doctor --fix/,
+  ],
+  [
+    'VAULT_IO',
+    { message: 'could not write /v/x: Read-only file system (os error 30)' },
+    1,
+    /written with PROVIDER_AUTH_DIR/,
+  ],
+  [
+    'VAULT_IO',
+    { message: '/v is not safe for a vault: others can write to it; run `chmod go-w` on it' },
+    1,
+    /^provider-auth doctor --fix, which/,
+  ],
+  [
+    'VAULT_IO',
+    { message: '/v is not safe for a vault: it belongs to another user; give a `dir` of your own, or chown it' },
+    1,
+    /^name a folder of your own with PROVIDER_AUTH_DIR/,
+  ],
+  [
+    'INVALID_CONFIG',
+    { file: '/c/config.jsonc', message: '/c/config.jsonc: the file cannot be read: Permission denied (os error 13)' },
+    1,
+    /^make \/c\/config\.jsonc readable/,
+  ],
   ['VAULT_IO', { message: 'could not read /v/x: Input/output error (os error 5)' }, 1, /^provider-auth doctor$/],
 ]
 
@@ -187,6 +216,7 @@ test('each code of the library has an exit code and a next step, in commands', a
     entryPoints: [join(ROOT, 'cli/src/faults.ts')],
     bundle: true,
     write: false,
+    platform: 'node',
     format: 'esm',
   })
   const { faultOf } = await import(

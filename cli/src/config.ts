@@ -1,15 +1,15 @@
 /** The configuration in words: places, problems, and how files count. */
-import { homedir } from 'node:os'
 import { sep } from 'node:path'
 import type { ConfigFile, ConfigProblem, ConfigSource } from '../../index.js'
+import { homeFolder } from '../../npm/src/home-folder.js'
 import { visible } from '../../npm/src/trust.js'
 import { inCommands } from './calls.js'
 import type { Output } from './output.js'
 
 /** A path as a person writes it: `~` for the home folder. */
 export function shortPath(path: string): string {
-  const home = homedir()
-  return visible(path.startsWith(home + sep) ? `~${path.slice(home.length)}` : path)
+  const home = homeFolder()
+  return visible(home !== undefined && path.startsWith(home + sep) ? `~${path.slice(home.length)}` : path)
 }
 
 /** Where a value comes from. */

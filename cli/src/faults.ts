@@ -3,6 +3,7 @@ import type { CommanderError } from 'commander'
 import type { AuthError } from '../../index.js'
 import type { LoadError } from '../../npm/src/loader/fault.js'
 import { inCommands } from './calls.js'
+import { afterFault, afterRefusal } from './mending.js'
 
 export const EXIT = {
   done: 0,
@@ -101,7 +102,7 @@ const failed =
 
 /** The exit code and the next step, by the library's code. */
 const REMEDIES: Record<string, Remedy> = {
-  INVALID_CONFIG: failed('provider-auth config check for every fault, then provider-auth config edit'),
+  INVALID_CONFIG: (error) => ({ exit: EXIT.failed, next: afterFault(error) }),
   PROJECT_NOT_TRUSTED: failed('provider-auth trust, which shows what the file wants, and asks'),
   INVALID_ARGUMENT: () => ({ exit: EXIT.usage }),
   UNKNOWN_PROVIDER: ({ provider: name }) => ({
@@ -173,13 +174,4 @@ const REMEDIES: Record<string, Remedy> = {
     next: remedies.join('; or: '),
   }),
   NETWORK: failed('provider-auth doctor --online, for which host cannot be reached and why'),
-}
-
-/** What to do where the system does not let the vault be read or written. */
-function afterRefusal(message: string): string {
-  if (/no space left|disk full|not enough space|quota exceeded|os error (?:28|112|122)\b/i.test(message))
-    return 'make room on the disk, and run the command again; provider-auth doctor tells how much is free'
-  if (/read-only|permission denied|access is denied|not safe for a vault/i.test(message))
-    return 'make the folder yours and writable: provider-auth doctor --fix mends modes'
-  return 'provider-auth doctor'
 }

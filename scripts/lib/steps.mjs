@@ -138,7 +138,9 @@ function startProgress(name) {
 }
 
 function showProgress() {
-  const lines = [...shown].map(({ name, startedAt, last }) => `   ${elapsed(startedAt)}  ${name}: ${last}`)
+  const lines = [...shown].map(
+    ({ name, startedAt, last }) => `   ${elapsed(startedAt)}  ${name}${last === '' ? '' : `: ${last}`}`,
+  )
   if (!onTerminal) return console.log(lines.join('\n'))
   const width = Math.floor((process.stdout.columns - 1) / lines.length)
   process.stdout.write(`\r\x1b[K${lines.map((line) => line.slice(0, width)).join('')}`)

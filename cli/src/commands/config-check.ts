@@ -5,6 +5,7 @@ import type { ConfigReport } from '../../../index.js'
 import { problemLines } from '../config.js'
 import { EXIT, fault, usage } from '../faults.js'
 import { inspectConfig } from '../library.js'
+import { mendConfig } from '../mending.js'
 import type { Call } from '../run.js'
 import { counted } from '../sentences.js'
 
@@ -27,15 +28,19 @@ export async function run({ args: [named], options, out }: Call<{ strict?: boole
     count.warnings > 0 && counted(count.warnings, 'warning'),
   ]
   const told = found.filter(Boolean).join(' and ') || 'no fault'
-  const where = there.length === 0 ? 'there is no configuration file' : counted(there.length, 'file')
+  const summary =
+    there.length === 0 ? `${told}: there is no configuration file` : `${told} in ${counted(there.length, 'file')}`
+  const [first] = everywhere.flatMap((part) =>
+    part.faults.map((one) => ({ ...one, file: 'file' in part ? part.file : undefined })),
+  )
   if (fails)
     throw fault({
       code: 'INVALID_CONFIG',
-      message: `${told} in ${where}`,
+      message: summary,
       exit: EXIT.failed,
-      next: count.faults > 0 ? 'provider-auth config edit' : 'mend it, or leave --strict out',
+      next: first === undefined ? 'mend it, or leave --strict out' : mendConfig(first),
     })
-  out.say(there.length === 0 ? `${told}: ${where}` : `${told} in ${where}`)
+  out.say(summary)
 }
 
 /** Checks one file as if it were in effect: a project's by its name, any other as the user's own. */

@@ -9,6 +9,7 @@ import { problemLines } from '../config.js'
 import { chosenEditor, openEditor } from '../editor.js'
 import { fault, interrupted } from '../faults.js'
 import { inspectConfig } from '../library.js'
+import { HOME_VARIABLE } from '../mending.js'
 import type { Output } from '../output.js'
 import { askChoice, mustAsk } from '../prompts.js'
 import { replaceFile, targetOf } from '../replace.js'
@@ -22,7 +23,7 @@ export async function run({ out }: Call): Promise<void> {
   if (named === undefined)
     throw fault({
       message: 'there is no place for your configuration file',
-      next: 'set PROVIDER_AUTH_CONFIG to a file',
+      next: `set ${HOME_VARIABLE} to your home folder, or PROVIDER_AUTH_CONFIG to a file`,
     })
   mustAsk(`edit ${named} yourself, and then run: provider-auth config check`)
   const file = targetOf(named)
@@ -90,7 +91,7 @@ function textOf(file: string): string | undefined {
       message: `${file} cannot be read`,
       why: String((error as Error).message),
       file,
-      next: 'provider-auth doctor',
+      next: `make ${file} readable for this user, or move it away`,
     })
   }
 }

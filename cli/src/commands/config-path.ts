@@ -2,6 +2,7 @@
 import { shortPath, stateWords } from '../config.js'
 import { fault } from '../faults.js'
 import { inspectConfig } from '../library.js'
+import { HOME_VARIABLE } from '../mending.js'
 import type { Call } from '../run.js'
 import { table } from '../table.js'
 
@@ -28,7 +29,7 @@ export async function run({ options, out }: Call<{ all?: boolean }>): Promise<vo
     throw fault({
       message: 'there is no place for your configuration file',
       why: 'neither a home folder nor PROVIDER_AUTH_CONFIG is known',
-      next: 'set PROVIDER_AUTH_CONFIG to a file',
+      next: `set ${HOME_VARIABLE} to your home folder, or PROVIDER_AUTH_CONFIG to a file`,
     })
   out.answer({ file }, file)
 }

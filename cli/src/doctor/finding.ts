@@ -2,6 +2,7 @@
 import type { Finding } from '../../../index.js'
 import { inCommands } from '../calls.js'
 import { EXIT, faultOf } from '../faults.js'
+import { afterFault } from '../mending.js'
 
 type Parts = Pick<Finding, 'why' | 'remedy' | 'details'>
 
@@ -25,7 +26,8 @@ function closes(code: string | undefined): boolean {
 
 /** The finding with commands in place of the calls of the library. */
 export function inTermsOfTheCommand(one: Finding): Finding {
-  const { title, why, remedy } = one
+  const { id, title, why, details } = one
+  const remedy = id === 'config.invalid' ? afterFault({ ...details, message: title }) : one.remedy
   return {
     ...one,
     title: inCommands(title),

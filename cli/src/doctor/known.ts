@@ -1,8 +1,9 @@
 /** What a report must not tell, gathered from where it stands, so that it is found wherever else it turns up. */
 import { readFileSync, realpathSync } from 'node:fs'
-import { homedir, hostname, userInfo } from 'node:os'
+import { hostname, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Account, Diagnosis } from '../../../index.js'
+import { homeFolder } from '../../../npm/src/home-folder.js'
 import { authFile } from '../../../npm/src/opencode/host-credentials.js'
 import { hostsIn, type Known } from './redact.js'
 
@@ -11,7 +12,7 @@ type Env = Readonly<Record<string, string | undefined>>
 /** Variables that name a secret, and those among them whose value is none. */
 const SECRET_NAME = /KEY|TOKEN|SECRET|PASS|AUTH|CREDENTIAL|COOKIE|SESSION_ID/i
 const HARMLESS_NAME =
-  /^(?:PROVIDER_AUTH_(?:KEY_SOURCE|DIR|CONFIG|LOG|LOG_FILE|ALLOW_NETWORK_FS)|.*(?:_SOCK|_FILE|_DIR|_PATH|_DIRECTORY))$/
+  /^(?:PROVIDER_AUTH_(?:ADDON|KEY_SOURCE|DIR|CONFIG|LOG|LOG_FILE|ALLOW_NETWORK_FS|REGISTER)|.*(?:_SOCK|_FILE|_DIR|_PATH|_DIRECTORY))$/
 const PROXY_NAME = /^(?:https?|all|no)_proxy$/i
 /** Keys of the configuration whose texts are no secrets: words of ours, addresses, names that findings need. */
 const HARMLESS_KEY =
@@ -25,6 +26,7 @@ export function knownSecrets(
 ): Known {
   const proxies = Object.entries(env).filter(([name]) => PROXY_NAME.test(name))
   const stored = [authFile(env), join(dirname(authFile(env)), 'mcp-auth.json')].map(parsed)
+  const home = homeFolder()
   const texts = diagnosis.findings.flatMap(({ title, why = '', remedy = '', details = {} }) => [
     title,
     why,
@@ -46,7 +48,7 @@ export function knownSecrets(
       ...proxies.flatMap(([, value = '']) => [...hostsIn(value), ...value.split(',').map(bareHost)]),
       ...configs.flatMap((config) => textsIn(config).flatMap(hostsIn)),
     ].filter((host) => host.length > 2 && host !== 'local'),
-    homes: [homedir(), realPath(homedir())],
+    homes: home === undefined ? [] : [home, realPath(home)],
     user: userName(),
     machine: hostname(),
   }

@@ -1,7 +1,7 @@
 /** The report for a person: findings by topic, each in words, at the width of the terminal. */
-import { homedir } from 'node:os'
 import { sep } from 'node:path'
 import type { Finding } from '../../../index.js'
+import { homeFolder } from '../../../npm/src/home-folder.js'
 import { visible } from '../../../npm/src/trust.js'
 import type { Colours } from '../output.js'
 import { counted as many } from '../sentences.js'
@@ -75,7 +75,9 @@ function said(finding: Finding, look: Look): string {
 
 /** The text with the names of accounts in place of their ids, and `~` for the home folder. */
 function named(text: string, { labels }: Look): string {
-  return visible(text.replaceAll(homedir() + sep, `~${sep}`)).replace(/\b[0-9A-HJKMNP-TV-Z]{26}\b/g, (id) => {
+  const home = homeFolder()
+  const short = home === undefined ? text : text.replaceAll(home + sep, `~${sep}`)
+  return visible(short).replace(/\b[0-9A-HJKMNP-TV-Z]{26}\b/g, (id) => {
     const label = labels.get(id)
     return label === undefined ? id : `“${visible(label)}”`
   })

@@ -1,9 +1,10 @@
 /** The program itself: runtime, addon, and other copies of the package on this machine. */
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
-import { homedir, release } from 'node:os'
+import { release } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import type { Finding } from '../../../index.js'
 import { addon } from '../../../npm/src/addon.js'
+import { inHome } from '../../../npm/src/home-folder.js'
 import { packageFolder } from '../../../npm/src/loader/home.js'
 import { VERSION } from '../version.js'
 import { finding } from './finding.js'
@@ -78,8 +79,8 @@ function workingFolder(): string[] {
 }
 
 function placesOfCopies(env: Env): string[] {
-  const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'opencode')
-  const config = join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'opencode')
+  const cache = join(env.XDG_CACHE_HOME || inHome('.cache'), 'opencode')
+  const config = join(env.XDG_CONFIG_HOME || inHome('.config'), 'opencode')
   const own = packageFolder()
   const roots = [...workingFolder(), cache, config, ...namesIn(join(cache, 'packages'))]
   const bins = onPath('provider-auth', env).map((bin) => dirname(dirname(dirname(dirname(bin)))))

@@ -1,7 +1,7 @@
 /** What to do where a login fails: the next step that fits this provider. */
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { AuthError, ProviderSummary } from '../../../index.js'
+import { inHome } from '../../../npm/src/home-folder.js'
 import { visible } from '../../../npm/src/trust.js'
 import { type Fault, fault, faultOf } from '../faults.js'
 import type { Output } from '../output.js'
@@ -77,7 +77,7 @@ function configFile(env: NodeJS.ProcessEnv = process.env): string {
   if (env.PROVIDER_AUTH_CONFIG) return env.PROVIDER_AUTH_CONFIG
   const base =
     process.platform === 'win32'
-      ? env.APPDATA || join(homedir(), 'AppData', 'Roaming')
-      : env.XDG_CONFIG_HOME || join(homedir(), '.config')
+      ? env.APPDATA || inHome('AppData', 'Roaming')
+      : env.XDG_CONFIG_HOME || inHome('.config')
   return join(base, 'provider-auth', 'config.jsonc')
 }

@@ -32,7 +32,7 @@ pub trait Env: Send + Sync {
     fn names(&self) -> Vec<String> {
         Vec::new()
     }
-    /// The user's home folder.
+    /// The user's home folder, as a whole path.
     fn home_dir(&self) -> Option<PathBuf>;
     /// The working folder.
     fn current_dir(&self) -> Option<PathBuf>;
@@ -57,7 +57,8 @@ impl Env for SystemEnv {
     }
 
     fn home_dir(&self) -> Option<PathBuf> {
-        std::env::home_dir()
+        // A relative one would be another folder in each working folder.
+        std::env::home_dir().filter(|home| home.is_absolute())
     }
 
     fn current_dir(&self) -> Option<PathBuf> {

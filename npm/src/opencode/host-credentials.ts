@@ -1,7 +1,7 @@
 /** What OpenCode itself has for a provider: an entry of auth.json, or a variable with a key. */
 import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { inHome } from '../home-folder.js'
 import { read } from '../own.js'
 import { PLACEHOLDER } from './who-serves.js'
 
@@ -15,7 +15,7 @@ export interface HostEntry {
 
 /** The file in which OpenCode keeps credentials. */
 export function authFile(env: Variables = process.env): string {
-  return join(env.XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'opencode', 'auth.json')
+  return join(env.XDG_DATA_HOME || inHome('.local', 'share'), 'opencode', 'auth.json')
 }
 
 /**
@@ -104,7 +104,7 @@ function usual(provider: string): string {
 
 /** The key variables of OpenCode's own list of providers, as it was last fetched. */
 export async function listedVariables(env: Variables = process.env): Promise<Map<string, readonly string[]>> {
-  const cache = env.XDG_CACHE_HOME || join(homedir(), '.cache')
+  const cache = env.XDG_CACHE_HOME || inHome('.cache')
   const text = await textOf(env.OPENCODE_MODELS_PATH || join(cache, 'opencode', 'models.json'))
   try {
     const providers = Object.entries(JSON.parse(text ?? '{}') as Record<string, { env?: unknown } | null>)

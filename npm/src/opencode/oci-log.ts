@@ -5,8 +5,8 @@
  */
 import { closeSync, constants, fstatSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { inHome } from '../home-folder.js'
 import { read } from '../own.js'
 import { usersOciFile } from './oci.js'
 
@@ -30,7 +30,7 @@ export interface OciLog {
 
 /** Where the log is where neither `log_file` nor PROVIDER_AUTH_LOG_FILE says: among OpenCode's. */
 export function ociLogFile(env: Env = process.env): string {
-  return join(env.XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'opencode', 'log', 'oci-oidc.log')
+  return join(env.XDG_DATA_HOME || inHome('.local', 'share'), 'opencode', 'log', 'oci-oidc.log')
 }
 
 /**
@@ -79,7 +79,7 @@ function levelOf(name: unknown): Level | undefined {
 }
 
 function expanded(path: string, folder: string): string {
-  return /^~(?=[/\\]|$)/.test(path) ? join(homedir(), path.slice(1)) : resolve(folder, path)
+  return /^~(?=[/\\]|$)/.test(path) ? inHome(path.slice(1)) : resolve(folder, path)
 }
 
 /** Adds a line in the form of the library's. A log that cannot be written stops no work. */

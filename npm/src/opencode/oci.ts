@@ -6,8 +6,8 @@
  * `llm_base_url`, so that one value is read here, from the file that counts.
  */
 import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
+import { inHome } from '../home-folder.js'
 import { read } from '../own.js'
 import type { HostConfig, HostProvider } from './host.js'
 import { decide, NOTHING_KNOWN } from './who-serves.js'
@@ -93,7 +93,7 @@ export function standIn<T extends object>(models: Record<string, T>): Record<str
 
 /** The user's file, in OpenCode's folder. */
 export function usersOciFile(env: Readonly<Record<string, string | undefined>> = process.env): string {
-  return join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'opencode', OCI_FILE)
+  return join(env.XDG_CONFIG_HOME || inHome('.config'), 'opencode', OCI_FILE)
 }
 
 /**

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { inHome } from '../home-folder.js'
 import { read } from '../own.js'
 
 /** The most sessions and projects that are kept, each; the oldest choice goes first. */
@@ -38,7 +38,7 @@ export interface Pin {
 
 /** Where it lies: beside the state of other programs, by XDG. */
 export function pinsFile(env: Readonly<Record<string, string | undefined>> = process.env): string {
-  return join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'provider-auth', 'opencode-pins.json')
+  return join(env.XDG_STATE_HOME || inHome('.local', 'state'), 'provider-auth', 'opencode-pins.json')
 }
 
 /** The folder that stands for a project: the repository's, or without one the working folder. */

@@ -2,8 +2,8 @@
  * What must outlive an instance of OpenCode, in a small file of its own. It holds ids only, and no
  * secret: what is lost with it is a hint.
  */
-import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { inHome } from '../home-folder.js'
 import { read } from '../own.js'
 import { readState, writeState } from './state-file.js'
 
@@ -31,7 +31,7 @@ export type Memory = Record<string, Remembered>
 
 /** Where it lies: beside the state of other programs, by XDG. */
 export function memoryFile(env: Readonly<Record<string, string | undefined>> = process.env): string {
-  return join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'provider-auth', 'opencode.json')
+  return join(env.XDG_STATE_HOME || inHome('.local', 'state'), 'provider-auth', 'opencode.json')
 }
 
 /** Reads it; a file that is missing or damaged remembers nothing. */

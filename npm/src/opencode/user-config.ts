@@ -3,9 +3,9 @@
  * configuration, in which a project's entry has replaced the user's.
  */
 import { readFile, realpath } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { inHome } from '../home-folder.js'
 import { packageFolder } from '../loader/home.js'
 import { read } from '../own.js'
 
@@ -66,7 +66,7 @@ export async function userPlugins(
 }
 
 function configFiles(env: Readonly<Record<string, string | undefined>>): string[] {
-  const folder = join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'opencode')
+  const folder = join(env.XDG_CONFIG_HOME || inHome('.config'), 'opencode')
   const files = NAMES.map((name) => join(folder, name))
   if (env.OPENCODE_CONFIG) files.push(resolve(env.OPENCODE_CONFIG))
   return files

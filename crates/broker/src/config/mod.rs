@@ -64,7 +64,6 @@ use crate::host::Env;
 pub use crate::providers::CredentialForm;
 use choices::{FLAGS, KEY_SOURCES};
 use error::Place;
-use paths::Platform;
 pub(crate) use paths::{data_home, expand, variable};
 use sources::Sources;
 use values::one_of;
@@ -105,15 +104,11 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
     let mut sources = Sources::read(env, inline).without_fault()?;
 
     let path = |inline: Option<&PathBuf>, name: &str| {
-        inline
-            .cloned()
-            .or_else(|| variable(env, name).map(PathBuf::from))
-            .map(|path| expand(env, &path))
+        let named = inline.cloned().or_else(|| paths::named(env, name));
+        named.map(|path| expand(env, &path))
     };
     let secret = |name: &str| variable(env, name).map(SecretString::from);
-    let dir = path(inline.dir.as_ref(), "PROVIDER_AUTH_DIR")
-        .or_else(|| paths::default_dir(env, Platform::HERE))
-        .ok_or_else(|| Place::option("PROVIDER_AUTH_DIR").fault(paths::NO_HOME))?;
+    let dir = paths::data_dir(env, inline.dir.as_deref())?;
     let mut faults = Vec::new();
     let untrusted = merge::merge(&sources.layers, &mut faults);
     if let Some(fault) = faults.into_iter().next() {

@@ -50,8 +50,31 @@ pub(crate) fn expand(env: &dyn Env, path: &Path) -> PathBuf {
     base.map_or_else(|| path.to_owned(), |base| base.join(rest))
 }
 
-/// Why there is no folder for the vault: said of `PROVIDER_AUTH_DIR`.
-pub(super) const NO_HOME: &str = "set this variable to a folder, since no home folder is known";
+/// Names the vault's folder.
+pub(super) const DIR: &str = "PROVIDER_AUTH_DIR";
+
+/// Why there is no folder for the vault.
+const NO_HOME: &str = if cfg!(windows) {
+    "set this variable to a folder, since no home folder is known: USERPROFILE names none by its whole path"
+} else {
+    "set this variable to a folder, since no home folder is known: HOME names none by its whole path"
+};
+
+/// The folder of the vault: `inline`, or what the variable names, or the default one.
+pub(super) fn data_dir(env: &dyn Env, inline: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    let named = inline.map(Path::to_owned);
+    match named.or_else(|| self::named(env, DIR)) {
+        Some(named) if named.starts_with("~") => env.home_dir().map(|_| expand(env, &named)),
+        Some(named) => Some(expand(env, &named)),
+        None => default_dir(env, Platform::HERE),
+    }
+    .ok_or_else(|| Place::option(DIR).fault(NO_HOME))
+}
+
+/// The path in a variable.
+pub(super) fn named(env: &dyn Env, name: &str) -> Option<PathBuf> {
+    variable(env, name).map(PathBuf::from)
+}
 
 /// The folder of the vault when none is configured; `None` when the environment names no home
 /// folder.

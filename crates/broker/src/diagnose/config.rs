@@ -12,6 +12,9 @@ use crate::config::{
 use crate::error::BrokerError;
 use crate::store::Store;
 
+/// What to do where a fault stands in no file.
+const OF_NO_FILE: &str = "correct the variable, or what is given to configure()";
+
 /// All that the report on the configuration says. Where the configuration cannot be used, with the
 /// error that keeps it from use.
 pub(super) fn reported(report: &ConfigReport, kept: Option<&BrokerError>) -> Vec<Finding> {
@@ -22,13 +25,22 @@ pub(super) fn reported(report: &ConfigReport, kept: Option<&BrokerError>) -> Vec
     };
     let fault = |fault: &ConfigError| {
         let finding = Finding::problem("config.invalid", fault.to_string()).why(why);
-        placed(finding.remedy("provider-auth config check lists every fault; provider-auth config edit opens the file"), fault)
+        let remedy = match fault.file {
+            Some(_) => {
+                "provider-auth config check lists every fault; provider-auth config edit opens the file"
+            }
+            None => OF_NO_FILE,
+        };
+        placed(finding.remedy(remedy), fault)
     };
     let warning = |odd: &ConfigError| {
         let finding = Finding::warning("config.warning", odd.to_string());
         let finding = finding
             .why("this part of the configuration has no effect, or not the one it seems to have")
-            .remedy("provider-auth config check shows it in its file");
+            .remedy(match odd.file {
+                Some(_) => "provider-auth config check shows it in its file",
+                None => OF_NO_FILE,
+            });
         placed(finding, odd)
     };
     for file in &report.files {

@@ -1,5 +1,6 @@
 //! The vault and its key: whether it opens, why not, and what is to be known of it once it is open.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
 use provider_auth_vault::{
@@ -117,12 +118,17 @@ fn unusable(error: &VaultError) -> Finding {
         _ if error.code() == "VAULT_CORRUPT" => "vault.corrupt",
         _ => "vault.unusable",
     };
-    Finding::problem(id, error.to_string())
+    // What the system said.
+    let title = match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    Finding::problem(id, title)
         .why("no account can be used")
         .remedy(match id {
             "vault.corrupt" => "restore the folder from a backup; its records are still there, and provider-auth key import opens them with an exported key",
-            "vault.unsafe" => "see what is said of its files; provider-auth doctor --fix mends modes",
-            _ => "make the folder readable and writable for this user",
+            "vault.unsafe" => "name a folder of your own with PROVIDER_AUTH_DIR, or mend this one: provider-auth doctor --fix mends modes",
+            _ => "name a folder of your own with PROVIDER_AUTH_DIR, or make this one readable and writable for this user",
         })
         .with("code", error.code())
 }

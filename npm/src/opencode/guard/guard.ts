@@ -4,7 +4,7 @@
  * program can read all that the user can.
  */
 import { readFile, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
+import { inHome } from '../../home-folder.js'
 import { cleanGrep, cleanList, cleanPrinted } from './output.js'
 import { expand, type Surroundings } from './protected.js'
 import { inspectScript } from './script.js'
@@ -26,7 +26,7 @@ export function createGuard(options: Partial<Surroundings> & Pick<Surroundings, 
   const where: Surroundings = {
     directory: options.directory,
     worktree: options.worktree ?? options.directory,
-    home: options.home ?? homedir(),
+    home: options.home ?? inHome(),
     env: options.env ?? process.env,
     platform: options.platform ?? process.platform,
   }

@@ -37,6 +37,7 @@ pub fn inspect(env: &dyn Env, inline: &Inline) -> ConfigReport {
     let untrusted = merge::merge(&sources.layers, &mut faults);
     let (settings, dir) = settings::settings(env, inline, &sources, &mut faults);
     sources.warnings.extend(settings::unknown_variables(env));
+    sources.warnings.extend(settings::relative_dir(env));
     let unused = untrusted.providers.values();
     let unused = unused.flat_map(|known| known.unused_keys.clone());
     sources.warnings.extend(unused);

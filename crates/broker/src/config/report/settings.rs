@@ -7,7 +7,7 @@ use crate::config::choices::{FLAGS, KEY_SOURCES};
 use crate::config::error::{ConfigError, Place};
 use crate::config::inline::Inline;
 use crate::config::log::{LOG_LEVELS, LogLevel};
-use crate::config::paths::{self, Platform, expand, variable};
+use crate::config::paths::{self, expand, variable};
 use crate::config::sources::{FileKind, Sources};
 use crate::config::suggestion::hint;
 use crate::config::values::one_of;
@@ -15,13 +15,15 @@ use crate::host::Env;
 
 /// Those that hold no secret.
 const PLAIN: &[&str] = &[
+    "PROVIDER_AUTH_ADDON",
     "PROVIDER_AUTH_CONFIG",
-    "PROVIDER_AUTH_DIR",
+    paths::DIR,
     "PROVIDER_AUTH_KEY_SOURCE",
     "PROVIDER_AUTH_ALLOW_NETWORK_FS",
     "PROVIDER_AUTH_PASSPHRASE_FILE",
     "PROVIDER_AUTH_LOG",
     "PROVIDER_AUTH_LOG_FILE",
+    "PROVIDER_AUTH_REGISTER",
 ];
 
 /// Those that hold one.
@@ -68,6 +70,14 @@ fn is_faulty(name: &str, value: &str) -> bool {
     }
 }
 
+/// A warning where another working folder would have another vault.
+pub(super) fn relative_dir(env: &dyn Env) -> Option<ConfigError> {
+    let named = paths::named(env, paths::DIR)?;
+    let is_whole = named.is_absolute() || named.starts_with("~");
+    let why = "a relative path: in each working folder it is another vault; name the whole path";
+    (!is_whole).then(|| Place::option(paths::DIR).fault(why))
+}
+
 /// A warning for each variable that is named like ours and is none of them.
 pub(super) fn unknown_variables(env: &dyn Env) -> impl Iterator<Item = ConfigError> {
     let known: Vec<&str> = PLAIN.iter().chain(SECRET).copied().collect();
@@ -107,13 +117,12 @@ pub(super) fn settings(
     };
     let level = sources.log.level;
     let level = (level != LogLevel::default()).then(|| name_of(LOG_LEVELS, level).to_owned());
-    let default_dir = paths::default_dir(env, Platform::HERE);
+    let dir = paths::data_dir(env, inline.dir.as_deref());
     let rows = [
         (
             "dir",
-            configured(inline.dir.as_ref().map(path))
-                .or_else(|| of_variable("PROVIDER_AUTH_DIR", true)),
-            default_dir.as_ref().map(path),
+            configured(inline.dir.as_ref().map(path)).or_else(|| of_variable(paths::DIR, true)),
+            dir.as_ref().ok().map(path),
         ),
         (
             "keySource",
@@ -159,7 +168,7 @@ pub(super) fn settings(
             ("keySource", Some(text)) => one_of(&place, text, KEY_SOURCES).err(),
             ("allowNetworkFs", Some(text)) => one_of(&place, text, FLAGS).err(),
             ("log.level", Some(text)) => one_of(&place, text, LOG_LEVELS).err(),
-            ("dir", None) => Some(Place::option("PROVIDER_AUTH_DIR").fault(paths::NO_HOME)),
+            ("dir", _) => dir.as_ref().err().cloned(),
             _ => None,
         };
         if let Some(fault) = judged.filter(|_| said || name == "dir") {
