@@ -288,6 +288,52 @@ test('programs in a context of node:vm and in a worker alone print the lines of 
   assert.equal(stdout, expected, stderr)
 })
 
+test('in a realm of its own, as jest gives to each file, what the library throws is an Error of that realm', async () => {
+  const printed = await sandbox.output(
+    `
+    import { readFileSync } from 'node:fs'
+    import { createRequire } from 'node:module'
+    import vm from 'node:vm'
+    const filename = ${JSON.stringify(join(root, 'npm/dist/library.cjs'))}
+    const require = createRequire(filename)
+    const own = vm.runInNewContext('Object.getOwnPropertyNames(globalThis)')
+    const names = Object.getOwnPropertyNames(globalThis).filter((name) => !own.includes(name))
+    const context = vm.createContext({ ...Object.fromEntries(names.map((name) => [name, globalThis[name]])), console })
+    const module = { exports: {}, filename }
+    const source = '(function (require, module, exports, __filename) {' + readFileSync(filename, 'utf8') + '})'
+    vm.runInContext(source, context, { filename })(require, module, module.exports, filename)
+    context.auth = module.exports
+    await vm.runInContext(\`(async () => {
+      const url = 'https://api.openai.com/v1/models'
+      const calls = {
+        configure: () => auth.configure({ nothing: 1 }),
+        createAuthFetch: () => auth.createAuthFetch({ provider: 5 }),
+        subscribe: () => auth.subscribe(1),
+        fetch: () => auth.createAuthFetch({ provider: 'openai' })(url),
+        getAuthHeaders: () => auth.getAuthHeaders({ provider: 'openai', url }),
+        getCredential: () => auth.getCredential({ provider: 'openai' }),
+        reportResponse: () => auth.reportResponse({ attempt: 'none', status: 200, headers: {} }),
+        listAccounts: () => auth.listAccounts({ provider: 5 }),
+        login: () => auth.login({ provider: 'nowhere' }),
+        diagnose: () => auth.diagnose({ nothing: 1 }),
+        discoverModels: () => auth.discoverModels({ provider: 'openai' }),
+      }
+      for (const [name, call] of Object.entries(calls)) {
+        try {
+          await call()
+          console.log(name, 'did not fail')
+        } catch (error) {
+          if (!(error instanceof Error) || typeof error.code !== 'string' || !error.stack.includes(' at '))
+            console.log(name, error instanceof Error, error.code, error.stack)
+        }
+      }
+      console.log('end')
+    })()\`, context)`,
+    { env: { PROVIDER_AUTH_DIR: join(sandbox.dir, 'realm') } },
+  )
+  assert.equal(printed, 'end\n')
+})
+
 /** A byte copy of the package: a second installed version, as far as the system can tell. */
 function copyPackage(name) {
   const folder = join(sandbox.dir, 'copies', name)

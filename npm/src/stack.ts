@@ -21,9 +21,11 @@ export function callerOf(running: (...args: never[]) => unknown): Caller {
   return caller
 }
 
-/** Returns the error with the stack of the call. */
+/** Returns the error with the stack of the call, as an error of this realm. */
 export function from<E>(caller: Caller, error: E): E {
-  if (!(error instanceof Error)) return error
+  if (!isError(error)) return error
+  // The addon makes its errors in the realm that loaded it first; in another one, as jest has it for each file, they are no `Error`.
+  if (!(error instanceof Error)) Object.setPrototypeOf(error, Error.prototype)
   const frames = framesOf(read(caller, 'stack'))
   if (frames === undefined) return error
   ours.add(error)
@@ -48,6 +50,11 @@ export function traced<Args extends unknown[], T>(
       throw place(caller, error)
     })
   }
+}
+
+/** Whether it is an error, of whichever realm. */
+function isError(value: unknown): value is Error {
+  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]'
 }
 
 function framesOf(stack: unknown): string | undefined {
