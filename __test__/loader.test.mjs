@@ -83,7 +83,7 @@ try {
 }`
 
 function run({ main, project }, { command = process.execPath, args = [], env = {}, ...options } = {}) {
-  const { npm_config_user_agent: _, NAPI_RS_NATIVE_LIBRARY_PATH: __, ...own } = process.env
+  const { npm_config_user_agent: _, NAPI_RS_NATIVE_LIBRARY_PATH: __, PROVIDER_AUTH_ADDON: ___, ...own } = process.env
   const ended = spawnSync(command, [...args, main], {
     cwd: project,
     env: { ...own, ...env },
@@ -136,17 +136,35 @@ test('a clone loads what is built there; the current folder and PATH have no say
   assert.deepEqual(run(place), { version })
 })
 
-test('an addon that the variable names is the only one, by its whole path', onLinux, () => {
-  const place = install({ from: null })
-  const named = (file) => run(place, { env: { NAPI_RS_NATIVE_LIBRARY_PATH: file } })
-  assert.deepEqual(named(addon), { version })
-  const other = install()
-  const absent = run(other, { env: { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' } })
-  assertFault(absent, /^NAPI_RS_NATIVE_LIBRARY_PATH is set.*there is no file \/nowhere\/x\.node/, /^unset/)
-  copyFileSync(addon, join(place.project, 'near.node'))
-  assertFault(named('./near.node'), /is a relative path/)
-  copyFileSync(addon, join(dir, 'addon.so'))
-  assertFault(named(join(dir, 'addon.so')), /does not end with \.node/)
+for (const variable of ['PROVIDER_AUTH_ADDON', 'NAPI_RS_NATIVE_LIBRARY_PATH'])
+  test(`an addon that ${variable} names is the only one, by its whole path`, onLinux, () => {
+    const place = install({ from: null })
+    const named = (file) => run(place, { env: { [variable]: file } })
+    assert.deepEqual(named(addon), { version })
+    const other = install()
+    const absent = run(other, { env: { [variable]: '/nowhere/x.node' } })
+    assertFault(absent, new RegExp(`^${variable} is set.*there is no file /nowhere/x\\.node`), /^unset/)
+    copyFileSync(addon, join(place.project, 'near.node'))
+    assertFault(named('./near.node'), /is a relative path/)
+    copyFileSync(addon, join(dir, 'addon.so'))
+    assertFault(named(join(dir, 'addon.so')), /does not end with \.node/)
+  })
+
+test("the variable of all napi packages may name another one's addon; ours may not, and comes first", onLinux, () => {
+  const foreign = join(dir, 'foreign.node')
+  compile(foreign, { args: ['-DNAME="somethingElse"'] })
+  const shared = { NAPI_RS_NATIVE_LIBRARY_PATH: foreign }
+  assert.deepEqual(run(install(), { env: shared }), { version })
+  assert.deepEqual(run(install({ from: null }), { env: { ...shared, PROVIDER_AUTH_ADDON: addon } }), { version })
+  const absent = run(install({ from: null }), { env: shared })
+  assertFault(absent, /is not installed/)
+  assert.match(absent.message, /NAPI_RS_NATIVE_LIBRARY_PATH: .*foreign\.node is the addon of another package/)
+  const wrong = run(install(), { env: { PROVIDER_AUTH_ADDON: foreign } })
+  assertFault(
+    wrong,
+    /^PROVIDER_AUTH_ADDON is set.*foreign\.node is the addon of another package/,
+    /^unset PROVIDER_AUTH/,
+  )
 })
 
 for (const [lockfile, first] of [
@@ -203,12 +221,15 @@ test('packages of another machine or C library are named', onLinux, () => {
   assertFault(musl, /linux-x64-musl, for another C library than this system's \(glibc/, /^rm -rf node_modules/)
 })
 
-test('an addon for the other C library is named', onLinux, () => {
+test('an addon for the other C library is named', onLinux, async () => {
   const stub = join(dir, 'stub.so')
   execFileSync('cc', ['-shared', '-nostdlib', '-Wl,-soname,libc.musl-x86_64.so.1', '-o', stub, '-x', 'c', '/dev/null'])
   const musl = join(dir, 'musl.node')
   compile(musl, { args: ['-Wl,--no-as-needed', stub] })
   assertFault(run(install({ from: musl })), /is for musl, and this system has glibc/)
+  // Where musl finds the libraries of the other one, as by gcompat, its error is about some function that they lack.
+  const { libcNeeded } = await import(join(built, 'binary.js'))
+  assert.deepEqual([musl, addon, join(dir, 'none')].map(libcNeeded), ['musl', 'gnu', undefined])
 })
 
 test('an addon for another processor or system is named', onLinux, () => {

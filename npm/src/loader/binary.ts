@@ -1,5 +1,6 @@
 /** What a file is, by its first bytes: for which system and processor it was built, and whether it is whole. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import type { Libc } from './platform.js'
 
 export interface Binary {
   /** As Node names the system; absent where the file is something else. */
@@ -44,6 +45,17 @@ export function inspect(file: string): Binary | undefined {
     return { ...arch('win32', PE_MACHINES[head.readUInt16LE(at)]), bytes, isCut: false }
   }
   return { bytes, isCut: bytes === 0 }
+}
+
+/** Returns the C library that an addon names as what it needs; reads all of it. */
+export function libcNeeded(file: string): Libc | undefined {
+  try {
+    const text = readFileSync(file, 'latin1')
+    if (/\0libc\.(?:musl-[\w.-]+|so)\0/.test(text)) return 'musl'
+    return text.includes('\0libc.so.6\0') ? 'gnu' : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function arch(platform: NonNullable<Binary['platform']>, name: string | undefined): Pick<Binary, 'platform' | 'arch'> {

@@ -2,11 +2,11 @@
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { dirname, join } from 'node:path'
-import { inspect } from './binary.js'
+import { inspect, libcNeeded } from './binary.js'
 import { libcOf, SUPPORTED } from './platform.js'
 import { installing, type Kind } from './remedy.js'
 import { libcName } from './system.js'
-import { type Search, type Tried, VARIABLE } from './tried.js'
+import { type Search, SHARED_VARIABLE, type Tried, VARIABLE } from './tried.js'
 
 export interface Cause {
   readonly why: string
@@ -19,12 +19,17 @@ const LINE_OF_BUNDLERS =
 
 export function causeOf(search: Search): Cause {
   const { named, tried } = search
-  const failed = tried.find(({ why }) => why !== 'absent')
+  // Another package's is passed over, where it may be meant for that.
+  const failed = tried.find(({ why }) => why !== 'absent' && (why !== 'foreign' || named !== undefined))
   const cause = (failed && ofFile(failed, search)) ?? ofAbsence(search)
   if (named === undefined) return cause
-  const remedies = [`unset ${VARIABLE}, or have it name the whole path of an addon of this version and platform`]
-  const why = failed === undefined ? `there is no file ${named}` : cause.why
-  return { why: `${VARIABLE} is set, so that nothing else is tried; ${why}`, remedies }
+  const { variable, file } = named
+  const shared = variable === SHARED_VARIABLE ? `; where another package needs it, name ours by ${VARIABLE}` : ''
+  const remedies = [
+    `unset ${variable}, or have it name the whole path of an addon of this version and platform${shared}`,
+  ]
+  const why = failed === undefined ? `there is no file ${file}` : cause.why
+  return { why: `${variable} is set, so that nothing else is tried; ${why}`, remedies }
 }
 
 /** Nothing was found. */
@@ -102,6 +107,7 @@ function ofFile(tried: Tried, { home }: Search): Cause | undefined {
   if (why === 'name') return { why: `${file} does not end with .node, as the name of an addon does.`, remedies: [] }
   if (why === 'cut')
     return again(`${file} is incomplete: its installation was interrupted (${tried.bytes?.join(' of ')} bytes).`)
+  if (why === 'foreign') return { why: `${file} is the addon of another package.`, remedies: [] }
   if (why === 'version')
     return again(
       `${file} is version ${tried.version}, and this package is version ${home.version}: both have to be the same.`,
@@ -184,7 +190,7 @@ function ofSystem(file: string, error: unknown): Cause | undefined {
         'use a newer release of the system; or build the addon there, in a clone, with Rust: npm ci && npm run build',
       ],
     }
-  const libc = wrongLibc(file, message)
+  const libc = wrongLibc(file)
   if (libc !== undefined) return libc
   if (code === 'EACCES' || code === 'EPERM' || /cannot open shared object file: Permission denied/.test(message))
     return {
@@ -207,17 +213,13 @@ function ofSystem(file: string, error: unknown): Cause | undefined {
   return undefined
 }
 
-/** The addon is for the other C library. */
-function wrongLibc(file: string, message: string): Cause | undefined {
-  const own = libcOf()
-  const foreign = {
-    gnu: /libc\.musl-|ld-musl-|\blibc\.so: (cannot open|invalid ELF)/,
-    musl: /ld-linux|libc\.so\.6|libgcc_s|__\w+_chk: symbol not found|gnu_get_libc_version: symbol/,
-  }
-  if (own === undefined || !foreign[own].test(message)) return undefined
+/** The addon is for the other C library. What the system says of that depends on how much of the other one it has, as by gcompat. */
+function wrongLibc(file: string): Cause | undefined {
+  const [own, its] = [libcOf(), libcNeeded(file)]
+  if (own === undefined || its === undefined || its === own) return undefined
   const names = { gnu: 'glibc', musl: 'musl' }
   return {
-    why: `${file} is for ${names[own === 'gnu' ? 'musl' : 'gnu']}, and this system has ${libcName()}: node_modules comes from another system.`,
+    why: `${file} is for ${names[its]}, and this system has ${libcName()}: node_modules comes from another system.`,
     remedies: installing('anew', dirname(dirname(file))),
   }
 }

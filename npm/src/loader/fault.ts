@@ -1,7 +1,7 @@
 /** The error when no addon loads: where, what was tried, why it failed, and what to do. */
 import { causeOf } from './cause.js'
 import { systemName } from './system.js'
-import { type Search, type Tried, VARIABLE } from './tried.js'
+import type { Search, Tried } from './tried.js'
 
 export interface LoadError extends Error {
   code: 'ADDON_NOT_LOADED'
@@ -38,13 +38,15 @@ export function notLoaded(search: Search): LoadError {
 function reasonOf({ why, file, place, bytes, version, error }: Tried): string {
   switch (why) {
     case 'absent':
-      return place === VARIABLE ? `there is no file ${file}` : file === place ? 'not there' : 'not installed'
+      return file === undefined ? 'not installed' : file === place ? 'not there' : `there is no file ${file}`
     case 'relative':
       return `${file} is a relative path`
     case 'name':
       return `${file} does not end with .node`
     case 'cut':
       return `${file} has ${bytes?.[0]} of its ${bytes?.[1]} bytes`
+    case 'foreign':
+      return `${file} is the addon of another package`
     case 'version':
       return `it is version ${version}`
     case 'failed': {

@@ -9,7 +9,7 @@ import { inspect } from './binary.js'
 import { notLoaded } from './fault.js'
 import { findHome, type Home, manifestIn } from './home.js'
 import { platformNames } from './platform.js'
-import { type Tried, VARIABLE } from './tried.js'
+import { type Named, SHARED_VARIABLE, type Tried, VARIABLE } from './tried.js'
 
 type Exports = Readonly<Record<string, unknown>>
 
@@ -26,19 +26,32 @@ interface Candidate {
 /** @throws {LoadError} `ADDON_NOT_LOADED`, which says what was tried, why it failed and what to do */
 export function loadAddon(): Exports {
   const home = findHome()
-  const named = process.env[VARIABLE] || undefined
-  const names = named === undefined ? platformNames() : []
-  const candidates: Iterable<Candidate> =
-    named === undefined ? candidatesOf(home, names) : [{ place: VARIABLE, file: named }]
   const tried: Tried[] = []
-  for (const { place, file, bytes } of candidates) {
-    if (file !== undefined && tried.some((other) => other.file === file)) continue
-    const loaded = file === undefined ? ({ why: 'absent' } as const) : load(file, bytes, home.version)
-    if ('addon' in loaded) return loaded.addon
-    tried.push({ place, ...(file !== undefined && { file }), ...loaded })
-    if ('error' in loaded && isForbidden(loaded.error)) break
+  const firstOf = (candidates: Iterable<Candidate>): Exports | undefined => {
+    for (const { place, file, bytes } of candidates) {
+      if (file !== undefined && tried.some((other) => other.file === file)) continue
+      const loaded = file === undefined ? ({ why: 'absent' } as const) : load(file, bytes, home.version)
+      if ('addon' in loaded) return loaded.addon
+      tried.push({ place, ...(file !== undefined && { file }), ...loaded })
+      if ('error' in loaded && isForbidden(loaded.error)) return undefined
+    }
+    return undefined
   }
-  throw notLoaded({ home, names, tried, named })
+  const named = namedAddon()
+  if (named !== undefined) {
+    const addon = firstOf([{ place: named.variable, file: named.file }])
+    if (addon !== undefined) return addon
+    if (named.variable === VARIABLE || tried[0]?.why !== 'foreign') throw notLoaded({ home, names: [], tried, named })
+  }
+  const names = platformNames()
+  const addon = firstOf(candidatesOf(home, names))
+  if (addon !== undefined) return addon
+  throw notLoaded({ home, names, tried, named: undefined })
+}
+
+function namedAddon(): Named | undefined {
+  const variable = [VARIABLE, SHARED_VARIABLE].find((name) => process.env[name])
+  return variable === undefined ? undefined : { variable, file: process.env[variable] as string }
 }
 
 /** Whether the runtime forbids addons, or to look for them; then every other place fails in the same way. */
@@ -136,8 +149,9 @@ function load(
     return { why: 'failed', error: new Error('it is incomplete') }
   try {
     const addon: Exports & { addonVersion?: () => unknown } = createRequire(file)(file)
-    const its = addon.addonVersion?.()
-    if (version !== undefined && its !== version) return { why: 'version', version: String(its ?? 'unknown') }
+    if (typeof addon.addonVersion !== 'function') return { why: 'foreign' }
+    const its = addon.addonVersion()
+    if (version !== undefined && its !== version) return { why: 'version', version: String(its) }
     return { addon }
   } catch (error) {
     return { why: 'failed', error }

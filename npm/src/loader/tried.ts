@@ -2,14 +2,22 @@
 import type { Home } from './home.js'
 
 /** Names the file of another addon, which is then the only one that is tried. */
-export const VARIABLE = 'NAPI_RS_NATIVE_LIBRARY_PATH'
+export const VARIABLE = 'PROVIDER_AUTH_ADDON'
+/** The same, read by every package that napi-rs builds: what it names may be another one's. Ours comes first. */
+export const SHARED_VARIABLE = 'NAPI_RS_NATIVE_LIBRARY_PATH'
+
+/** What one of the variables names. */
+export interface Named {
+  readonly variable: string
+  readonly file: string
+}
 
 /** A place that was looked at, and why no addon is loaded from it. */
 export interface Tried {
   /** A file, or the name of a package. */
   readonly place: string
-  /** `relative`: a path that would depend on the current folder. `name`: one that does not end with `.node`. */
-  readonly why: 'absent' | 'relative' | 'name' | 'cut' | 'version' | 'failed'
+  /** `relative`: a path that would depend on the current folder. `name`: one that does not end with `.node`. `foreign`: another package's addon. */
+  readonly why: 'absent' | 'relative' | 'name' | 'cut' | 'foreign' | 'version' | 'failed'
   /** The file that should be the addon. */
   readonly file?: string
   /** With `failed`. */
@@ -25,6 +33,6 @@ export interface Search {
   /** Names of the platforms' addons that would fit, without `provider-auth-`. */
   readonly names: readonly string[]
   readonly tried: readonly Tried[]
-  /** What the variable says. */
-  readonly named: string | undefined
+  /** Absent where no variable names an addon of ours. */
+  readonly named: Named | undefined
 }
