@@ -3,7 +3,8 @@
  * error.
  */
 import { isOnlyError } from './events.js'
-import { ERROR_BODY_BYTES, ERROR_WITHIN, PEEK_MS } from './limits.js'
+import { ERROR_BODY_BYTES, ERROR_WITHIN, ONE_PIECE_BYTES, PEEK_MS } from './limits.js'
+import { isReadAsClone } from './reread.js'
 import { joined, unread } from './response.js'
 import { type Bytes, openBytes, type Source } from './source.js'
 import { patience } from './wait.js'
@@ -21,9 +22,8 @@ const decoder = new TextDecoder()
 const ERROR = '"error"'
 
 /** Tells whether a good response may be an error by its body. */
-export function mayBeError({ ok, body, headers }: Response): boolean {
-  if (!ok || body === null || !/^application\/([\w.+-]+\+)?json\b/i.test(headers.get('content-type') ?? ''))
-    return false
+export function mayBeError({ ok, headers }: Response): boolean {
+  if (!ok || !/^application\/([\w.+-]+\+)?json\b/i.test(headers.get('content-type') ?? '')) return false
   return Number(headers.get('content-length')) <= ERROR_BODY_BYTES
 }
 
@@ -32,11 +32,22 @@ export function mayBeError({ ok, body, headers }: Response): boolean {
  * reason of an abort.
  */
 export async function look(response: Response, signal: AbortSignal | undefined): Promise<Looked> {
-  const source = openBytes(response.body)
-  const wait = patience(PEEK_MS, signal)
   const { headers } = response
   // The length of a compressed body says nothing of the body as it is read.
   const length = headers.has('content-encoding') ? Number.NaN : Number(headers.get('content-length') ?? Number.NaN)
+  const wait = patience(PEEK_MS, signal)
+  // Before `body` is read, after which Bun takes longer with a response.
+  if (length <= ONE_PIECE_BYTES && isReadAsClone(response)) {
+    const text = await wait(
+      response
+        .clone()
+        .text()
+        .catch(() => undefined),
+    )
+    return { error: errorIn(text ?? ''), response }
+  }
+  if (response.body === null) return { response, error: undefined }
+  const source = openBytes(response.body)
   const chunks: Bytes[] = []
   let saysError = false
   let pending: ReturnType<Source['read']> | undefined

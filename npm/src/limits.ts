@@ -25,6 +25,9 @@ export const PEEK_BYTES = 64 * 1024
  */
 export const ERROR_WITHIN = 256
 
+/** A JSON answer this short comes in one piece, or in two that follow each other at once. */
+export const ONE_PIECE_BYTES = 8 * 1024
+
 /** Patience with a response whose status has arrived and whose first bytes have not. */
 export const PEEK_MS = 15_000
 

@@ -28,12 +28,20 @@ export function reread(
   body: Body,
   rebuilt: (response: Response, change: { body: Body }) => Response,
 ): Response | undefined {
-  // One that was changed already has methods of its own.
-  const isPlain = Object.getPrototypeOf(response) === Response.prototype && !Object.hasOwn(response, 'clone')
-  if (!IS_NODE || !isPlain) return undefined
+  if (!IS_NODE || !isPlain(response)) return undefined
   states.set(response, { body, inner: undefined, make: (body) => rebuilt(response, { body }) })
   readable ??= prototype()
   return Object.setPrototypeOf(response, readable)
+}
+
+/** Tells whether a clone is the cheapest way to look into a response: Bun and Deno share the bytes. */
+export function isReadAsClone(response: Response): boolean {
+  return !IS_NODE && isPlain(response)
+}
+
+/** Tells whether a response is as `fetch` made it. One that was changed has methods of its own. */
+function isPlain(response: Response): boolean {
+  return Object.getPrototypeOf(response) === Response.prototype && !Object.hasOwn(response, 'clone')
 }
 
 /** Reads the text of a body that is wholly there and still unread. */

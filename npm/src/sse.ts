@@ -44,8 +44,8 @@ interface Rest {
 export function isEventStream(response: Response): boolean {
   return (
     response.status === 200 &&
-    response.body !== null &&
-    /^text\/event-stream\b/i.test(response.headers.get('content-type') ?? '')
+    /^text\/event-stream\b/i.test(response.headers.get('content-type') ?? '') &&
+    response.body !== null
   )
 }
 
