@@ -28,7 +28,10 @@ test('many accounts are listed whole, and an exhausted pool of them names those 
       const refusals = []
       for (let round = 0; round < 2; round += 1) refusals.push(await ask().catch((error) => error))
       const [{ code, message, retryAt, answer }] = refusals
-      const same = refusals[0].message === refusals[1].message
+      const same = refusals[0].message === refusals[1].message && refusals[0] !== refusals[1]
+      // What is told is as of now.
+      await auth.updateAccount(ids[0], { enabled: false })
+      const changed = (await ask().catch((error) => error)).message
       // One that is added serves at once.
       const added = await auth.addApiKey({ provider, apiKey: 'sk-key-more' })
       const { accountId } = await ask()
@@ -36,12 +39,12 @@ test('many accounts are listed whole, and an exhausted pool of them names those 
         inOrder: JSON.stringify(accounts.map(({ id }) => id)) === JSON.stringify(ids),
         first: accounts[0], label: accounts[149].label,
         pools: pools.map(({ namespace, accounts }) => [namespace, new Set(accounts.map(({ id }) => id)).size]),
-        code, message, same, retryAt: typeof retryAt, named: JSON.parse(answer.body).error.accounts.length,
+        code, message, changed, same, retryAt: typeof retryAt, named: JSON.parse(answer.body).error.accounts.length,
         serves: accountId === added.id,
       }))
     `),
   )
-  const { first, message, ...rest } = told
+  const { first, message, changed, ...rest } = told
   assert.deepEqual(rest, {
     inOrder: true,
     label: 'key 149',
@@ -59,4 +62,6 @@ test('many accounts are listed whole, and an exhausted pool of them names those 
   assert.deepEqual(first.cooldowns, [])
   assert.equal('expiresAt' in first, false)
   assert.match(message, /147 quota_exhausted/)
+  assert.match(changed, /146 quota_exhausted/)
+  assert.match(changed, /1 disabled/)
 })

@@ -70,7 +70,7 @@ pub enum BrokerError {
         /// When the soonest account may serve again, where time helps.
         retry_at: Option<Timestamp>,
         /// Why, in full.
-        refusal: Box<LocalRefusal>,
+        refusal: Arc<LocalRefusal>,
     },
     /// An argument cannot be used.
     #[error("{0}")]

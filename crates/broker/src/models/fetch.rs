@@ -267,7 +267,7 @@ fn refused(provider: &Provider, address: &Url, answer: &Answer) -> BrokerError {
             provider: provider.id.to_string(),
             account: None::<AccountId>,
             retry_at: retry_at.or(cooldown_until),
-            refusal: Box::new(LocalRefusal::without_pool(
+            refusal: Arc::new(LocalRefusal::without_pool(
                 &provider.id,
                 reason,
                 retry_at.or(cooldown_until),

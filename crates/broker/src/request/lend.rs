@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use provider_auth_policy::{
-    AccountId, Freshness, Reason, Request, Rule, Selection, SharedState, Timestamp, cache_life,
-    claim_probe, explain, freshness, pin_to_owner,
+    AccountId, Freshness, Reason, Request, Rule, Selection, SharedState, Standings, Timestamp,
+    cache_life, claim_probe, explain, freshness, pin_to_owner,
 };
 use provider_auth_vault::line;
 use tokio::runtime::Handle;
@@ -142,7 +142,7 @@ impl RequestService {
         pace: Pace,
         runtime: &Handle,
     ) -> Step {
-        let (accounts, selection, refusal) =
+        let (accounts, selection, standings) =
             self.choose(pending, now, |looked, pending, selection| {
                 let (pool, accounts) = (looked.pool, looked.accounts);
                 if pending.explain {
@@ -161,16 +161,12 @@ impl RequestService {
                     }
                     _ => SharedState::default(),
                 };
-                let refusal = match &selection {
-                    Selection::Exhausted { retry_at, reason } if pace == Pace::MayWait => {
-                        let indexes = &mut looked.indexes;
-                        let standings = indexes.standings(pool, &pending.request, &selection);
-                        let request = &pending.request;
-                        Some(LocalRefusal::of(request, &standings, *reason, *retry_at))
-                    }
-                    _ => None,
-                };
-                ((accounts.clone(), selection, refusal), claim)
+                let is_refused = matches!(selection, Selection::Exhausted { .. });
+                let standings = (is_refused && pace == Pace::MayWait).then(|| {
+                    let indexes = &mut looked.indexes;
+                    indexes.standings(pool, &pending.request, &selection)
+                });
+                ((accounts.clone(), selection, standings), claim)
             });
         match selection {
             Selection::Serve { account, rule } => {
@@ -188,11 +184,11 @@ impl RequestService {
             }
             Selection::Wait { until, account } => Step::Wait { until, account },
             // A caller that cannot wait comes again, and is told then.
-            Selection::Exhausted { .. } if refusal.is_none() => Step::Wait {
+            Selection::Exhausted { .. } if standings.is_none() => Step::Wait {
                 until: now,
                 account: None,
             },
-            selection => Step::Fail(self.failure(pending, &accounts, selection, refusal)),
+            selection => Step::Fail(self.failure(pending, &accounts, selection, standings)),
         }
     }
 
@@ -202,16 +198,18 @@ impl RequestService {
         pending: &PendingRequest,
         accounts: &Accounts,
         selection: Selection,
-        refusal: Option<LocalRefusal>,
+        standings: Option<Arc<Standings>>,
     ) -> BrokerError {
         let provider = pending.provider.id.to_string();
-        match (selection, refusal) {
-            (Selection::Exhausted { retry_at, .. }, Some(refusal)) => BrokerError::Exhausted {
-                provider,
-                account: pending.request.affinity().cloned(),
-                retry_at,
-                refusal: Box::new(refusal),
-            },
+        match (selection, standings) {
+            (Selection::Exhausted { retry_at, reason }, Some(standings)) => {
+                BrokerError::Exhausted {
+                    provider,
+                    account: pending.request.affinity().cloned(),
+                    retry_at,
+                    refusal: self.refusal(pending, standings, reason, retry_at),
+                }
+            }
             (
                 Selection::NeedsLogin {
                     accounts: those,
@@ -236,6 +234,26 @@ impl RequestService {
             }
             _ => no_account(pending, accounts),
         }
+    }
+
+    /// What the request is told. With the very standings of the last refusal it is the same again:
+    /// to write out how dozens of accounts stand takes longer than all else of a call.
+    fn refusal(
+        &self,
+        pending: &PendingRequest,
+        standings: Arc<Standings>,
+        reason: Reason,
+        retry_at: Option<Timestamp>,
+    ) -> Arc<LocalRefusal> {
+        let mut refused = self.refused.lock();
+        if let Some((known, refusal)) = &*refused
+            && Arc::ptr_eq(known, &standings)
+        {
+            return refusal.clone();
+        }
+        let refusal = LocalRefusal::of(&pending.request, &standings, reason, retry_at);
+        let (_, refusal) = refused.insert((standings, Arc::new(refusal)));
+        refusal.clone()
     }
 
     fn lend_or_refresh(

@@ -34,12 +34,13 @@ mod wait;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use provider_auth_policy::{Indexes, Pool, SharedState, Timestamp, Traffic};
+use provider_auth_policy::{Indexes, Pool, SharedState, Standings, Timestamp, Traffic};
 
 use crate::config::Provider;
 use crate::error::BrokerError;
 use crate::providers::{BoundItems, StreamShape};
 use crate::refresh::Refresher;
+use crate::refusal::LocalRefusal;
 use crate::store::accounts::Accounts;
 use crate::store::entry::Entry;
 use crate::store::{HeaderRules, Store};
@@ -57,7 +58,13 @@ pub(crate) struct RequestService {
     traffic: Mutex<Traffic>,
     attempts: Mutex<Attempts>,
     asked: Mutex<AskedRequests>,
+    /// What the last one was told that no account could serve.
+    refused: Mutex<Option<Refused>>,
 }
+
+/// How the accounts stand for a refused request, and what it is told. What is remembered of an
+/// exhausted pool comes as the same standings each time, and then it is told the same.
+type Refused = (Arc<Standings>, Arc<LocalRefusal>);
 
 /// The pool of a provider and namespace at one moment, as a decision sees it.
 pub(crate) struct PoolNow<'a> {
@@ -75,6 +82,7 @@ impl RequestService {
             traffic: Mutex::default(),
             attempts: Mutex::new(Attempts::new(store.process())),
             asked: Mutex::default(),
+            refused: Mutex::default(),
             store,
         })
     }
