@@ -85,6 +85,11 @@ export const ROWS = {
   // Nothing answers at its address.
   models: { args: () => ['desk'], ends: { ...fails(1, SERVES), empty: 3, bare: 3 } },
   explain: { args: () => ['desk'], ends: SERVES, tells: [3], isReport: true },
+  // No proxy runs.
+  'proxy env': {
+    args: () => ['desk', '--show'],
+    ends: Object.fromEntries(Object.keys(FREE).map((state) => [state, 1])),
+  },
   trust: { args: () => [], ends: FREE },
   untrust: { args: () => [], ends: FREE },
   'config path': { args: () => [], ends: FREE },

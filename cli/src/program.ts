@@ -7,6 +7,7 @@ import { addHealth } from './groups/health.js'
 import { addLogin } from './groups/login.js'
 import { addLogs } from './groups/logs.js'
 import { addProject } from './groups/project.js'
+import { addProxy } from './groups/proxy.js'
 import { addRequests } from './groups/requests.js'
 import { addVault } from './groups/vault.js'
 import { createOutput } from './output.js'
@@ -17,7 +18,7 @@ import { VERSION } from './version.js'
 /** As the help lists them. */
 const TOPICS: [topic: string, ...adds: ((program: Command) => void)[]][] = [
   ['Accounts', addLogin, addAccounts],
-  ['Requests', addRequests],
+  ['Requests', addRequests, addProxy],
   ['Configuration', addProject],
   ['Vault', addVault],
   ['Help', addHealth, addLogs, addCompletion],
