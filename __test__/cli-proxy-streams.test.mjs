@@ -194,12 +194,16 @@ test('when a client goes away its request ends at the provider', async () => {
 })
 
 test('an answer that breaks off is broken for the client, too', async () => {
-  for (const headers of [EVENT_STREAM, { 'content-type': 'application/json', 'content-length': '1000' }]) {
+  const lengths = { 'content-type': 'application/json', 'content-length': '1000' }
+  for (const headers of [EVENT_STREAM, lengths, { 'content-type': 'text/plain' }]) {
     play = (_, response) => {
       response.writeHead(200, headers).write(event('a'))
-      setTimeout(() => response.destroy(), 50)
+      setTimeout(() => response.destroy(), 200)
     }
-    await assert.rejects(readAll(open({ method: 'POST' }).end('{}')), ({ text }) => text === event('a'))
+    const broken = await readAll(open({ method: 'POST' }).end('{}')).catch((error) => error)
+    assert.equal(broken.code, 'ECONNRESET', JSON.stringify(headers))
+    // A JSON answer is handed on once it is clear that it is more than an error.
+    if (headers !== lengths) assert.equal(broken.text, event('a'))
   }
 })
 
@@ -232,7 +236,7 @@ test('bodies, statuses and methods come as they are', async () => {
   const head = await ask({ method: 'HEAD' })
   assert.deepEqual([head.text, head.headers['x-method'], head.headers['content-length']], ['', 'HEAD', '5'])
   for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
-    const answer = await ask({ method, body: 'x' })
+    const answer = await ask({ method, ...(method.startsWith('P') && { body: 'x' }) })
     assert.deepEqual([answer.status, answer.headers['x-method']], [201, method])
   }
   play = async (request, response) => {
