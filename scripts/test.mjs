@@ -8,8 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildAddon, buildTypeScript } from './lib/build.mjs'
+import { canInstallPython } from './lib/python.mjs'
 import { elapsed, print, root, run } from './lib/steps.mjs'
-import { CARGO_DENY, cargoTool, hasCommand, installPackages, missingTools } from './lib/toolchain.mjs'
+import { CARGO_DENY, cargoTool, hasCommand, installPackages, missingTools, toolsFolder } from './lib/toolchain.mjs'
 
 const minutes = 60_000
 /** Most of a test's time is waiting: for a child, a timer, the disk. */
@@ -113,8 +114,12 @@ async function installSystemPackages() {
     tmux: 'tmux',
     zsh: 'zsh',
     fish: 'fish',
+    curl: 'curl',
+    python3: 'python3-venv',
   }
-  const names = Object.keys(packageOf).filter((command) => !hasCommand(command))
+  const canInstall = await canInstallPython()
+  const isMissing = (command) => (command === 'python3' ? !canInstall : !hasCommand(command))
+  const names = Object.keys(packageOf).filter(isMissing)
   const possible = process.platform === 'linux' && process.getuid() === 0 && hasCommand('apt-get')
   if (names.length === 0 || !possible) return { ok: true }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
@@ -233,7 +238,8 @@ function hermeticEnvironment() {
   const hidden = /^(PROVIDER_AUTH_.*|OPENCODE_.*|DBUS_SESSION_BUS_ADDRESS|(http|https|all|no)_proxy)$/i
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !hidden.test(name)))
   for (const kind of ['CONFIG', 'DATA', 'STATE', 'CACHE']) env[`XDG_${kind}_HOME`] = join(scratch, kind.toLowerCase())
-  return { ...env, RUST_BACKTRACE: '1' }
+  // What the tests fetch is kept: it is checked by its hash.
+  return { ...env, TEST_TOOLS_FOLDER: toolsFolder(''), RUST_BACKTRACE: '1' }
 }
 
 function fail(note) {

@@ -69,7 +69,8 @@ export async function cargoTool(name, version) {
 
 /** Where a tool is kept that a build or a test fetches: outside of the repository, for all clones. */
 export function toolsFolder(tool) {
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'provider-auth-tools', tool)
+  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
+  return join(process.env.TEST_TOOLS_FOLDER || join(cache, 'provider-auth-tools'), tool)
 }
 
 /** Says whether a command is on the PATH. */

@@ -39,6 +39,7 @@ export async function run({ options, out }: Call<Options>): Promise<number> {
   })
   const only = options.provider
   await announce({ pid: process.pid, port: proxy.port, token, ...(only !== undefined && { providers: only }) })
+  const signal = firstSignal()
   const address = `http://127.0.0.1:${proxy.port}`
   const used = new Set(only ?? accounts.map(({ provider }) => provider))
   const providers = [...origins]
@@ -56,7 +57,7 @@ export async function run({ options, out }: Call<Options>): Promise<number> {
       ? 'there is no account yet, and none needs a new start: provider-auth login'
       : `for a client: eval "$(provider-auth proxy env ${first.id})"; Ctrl-C stops it`,
   )
-  return stopped(proxy, out)
+  return stopped(proxy, signal, out)
 }
 
 /** The origin of each provider that is served. */
@@ -109,13 +110,8 @@ function started(address: string, providers: { id: string; url: string; origin: 
 }
 
 /** Waits for a signal, and ends in order: what runs may end, and a second signal ends it at once. */
-async function stopped(proxy: Listening, out: Call['out']): Promise<number> {
-  const code = await new Promise<number>((resolve) => {
-    for (const [signal, code] of Object.entries(STOPS))
-      process.removeAllListeners(signal).once(signal, () => resolve(code))
-  })
-  for (const [signal, code] of Object.entries(STOPS))
-    process.removeAllListeners(signal).on(signal, () => process.exit(code))
+async function stopped(proxy: Listening, signal: Promise<number>, out: Call['out']): Promise<number> {
+  const code = await signal
   const running = proxy.running()
   if (running > 0)
     out.say(
@@ -124,4 +120,21 @@ async function stopped(proxy: Listening, out: Call['out']): Promise<number> {
   const cutOff = await proxy.stop()
   if (cutOff > 0) out.say(`${counted(cutOff, 'request was', 'requests were')} cut off`)
   return code
+}
+
+/** The exit code of the first signal; one that comes later ends the process at once. */
+function firstSignal(): Promise<number> {
+  return new Promise((resolve) => {
+    let isFirst = true
+    for (const [signal, code] of Object.entries(STOPS)) {
+      const before = process.listeners(signal as NodeJS.Signals)
+      process.on(signal, () => {
+        if (!isFirst) process.exit(code)
+        isFirst = false
+        resolve(code)
+      })
+      // Not before: a signal that comes when there is no listener is lost.
+      for (const listener of before) process.off(signal, listener)
+    }
+  })
 }
