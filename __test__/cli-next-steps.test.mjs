@@ -28,6 +28,8 @@ function wrongIn(words) {
   while (commands.get(name).commands.length > 0) {
     const below = `${name} ${rest[0]}`
     if (rest.length === 0) return undefined
+    // It may do something itself, too.
+    if (rest[0].startsWith('-')) break
     if (!commands.has(below)) return `no command ${below}`
     name = below
     rest = rest.slice(1)

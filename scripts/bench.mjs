@@ -20,6 +20,7 @@ import { crowd } from '../bench/parts/crowd.mjs'
 import { expiry } from '../bench/parts/expiry.mjs'
 import { headers } from '../bench/parts/headers.mjs'
 import { accounts, processes } from '../bench/parts/many.mjs'
+import { proxies } from '../bench/parts/proxy.mjs'
 import { bodies, fetches, sdks, streams } from '../bench/parts/requests.mjs'
 import { startUp } from '../bench/parts/start-up.mjs'
 import { addonName, buildRelease, buildTypeScript, isTypeScriptBuilt } from './lib/build.mjs'
@@ -44,6 +45,7 @@ const parts = [
   crowd,
   processes,
   conversations,
+  proxies,
   startUp,
 ]
 

@@ -38,5 +38,5 @@ export async function startServer(name, env = {}) {
     child.once('message', resolve)
     child.once('exit', () => reject(new Error(`the server ${name} of the bench ended`)))
   })
-  return { origin: `http://127.0.0.1:${port}`, stop: () => child.kill() }
+  return { origin: `http://127.0.0.1:${port}`, pid: child.pid, stop: () => child.kill() }
 }
