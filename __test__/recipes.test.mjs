@@ -258,9 +258,7 @@ describe('A company gateway', () => {
 
 test('an error of the library has its code, through axios and through the SDKs', async () => {
   await openPool('openai')
-  await sandbox.output(
-    `for (const { id } of await auth.listAccounts()) await auth.removeAccount(id)`,
-  )
+  await sandbox.output(`for (const { id } of await auth.listAccounts()) await auth.removeAccount(id)`)
   for (const [heading, nth, code] of [
     ['axios', 0, 'NO_ACCOUNT'],
     ['axios with interceptors', 0, 'NO_ACCOUNT'],
