@@ -80,6 +80,7 @@ test('headers are a config for curl, lines or an object, and each of them lets a
   assert.ok(object.strip.includes('x-api-key'))
   assert.deepEqual(JSON.parse(await output([...asked, '--format', 'json'])), object)
   assert.equal(await output([...asked, '--format', 'lines']), `authorization: Bearer ${STRANGE_KEY}\n`)
+  assert.deepEqual(JSON.parse(await output([...asked, '--format', 'object'])), object.headers)
 
   if (!hasCurl) return t.skip('no curl here')
   for (const [format, args] of [
@@ -111,7 +112,7 @@ test('a credential goes to no other origin than the provider’s', async () => {
 
 test('a URL that curl and the library read differently gets no credential', async () => {
   const { origin } = new URL(upstream.baseURL)
-  for (const form of ['curl', 'lines', 'json'])
+  for (const form of ['curl', 'lines', 'json', 'object'])
     for (const url of [
       `${origin}\\@localhost:1/`,
       `${origin}\\.localhost:1/`,

@@ -6,7 +6,7 @@ import { getAuthHeaders } from '../library.js'
 import { createOutput } from '../output.js'
 import type { Call } from '../run.js'
 
-type Options = Choice & { show?: boolean; format: 'curl' | 'json' | 'lines' }
+type Options = Choice & { show?: boolean; format: 'curl' | 'json' | 'lines' | 'object' }
 
 export async function run({ args: [provider = '', given = ''], options, out }: Call<Options>): Promise<void> {
   keepOffScreen(options.show)
@@ -14,10 +14,11 @@ export async function run({ args: [provider = '', given = ''], options, out }: C
   const request = { ...(await requested(provider, options)), url: asked }
   const { headers, strip, accountId, url = asked } = await getAuthHeaders(request)
   const { format } = options
-  // The lines do not say where the request goes.
-  if (format === 'lines' && url !== asked) out.say(`send the request to ${visible(url)} instead`)
+  // These do not say where the request goes.
+  if ((format === 'lines' || format === 'object') && url !== asked) out.say(`send the request to ${visible(url)} instead`)
   const printed = format === 'json' ? createOutput({ json: true }) : out
   printed.answer({ headers, strip, url, accountId, provider }, () => {
+    if (format === 'object') return JSON.stringify(headers)
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
     return format === 'lines' ? lines.join('\n') : curlConfig(url, lines)
   })

@@ -29,8 +29,8 @@ processes ask. With --json comes when it ends, and the header it belongs in.`,
     .argument('<provider>')
     .argument('<url>', 'the URL about to be called; must be at one of its origins')
     .addOption(
-      new Option('--format <form>', 'a config for curl, an object, or one header a line')
-        .choices(['curl', 'json', 'lines'])
+      new Option('--format <form>', 'a config for curl, the whole answer, one header a line, or an object of them')
+        .choices(['curl', 'json', 'lines', 'object'])
         .default('curl'),
     )
     .option('--show', 'print them although standard output is a terminal')
@@ -51,6 +51,8 @@ Examples:
     curl -K - --json @request.json
   provider-auth headers openai https://api.openai.com/v1/models --format lines |
     curl -H @- https://api.openai.com/v1/models
+  "headersHelper": "provider-auth headers notes <url> --format object"
+    in the .mcp.json of Claude Code
 `,
     )
     .action(runs(() => import('../commands/headers.js')))
