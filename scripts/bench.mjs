@@ -21,6 +21,7 @@ import { expiry } from '../bench/parts/expiry.mjs'
 import { headers } from '../bench/parts/headers.mjs'
 import { accounts, processes } from '../bench/parts/many.mjs'
 import { proxies } from '../bench/parts/proxy.mjs'
+import { register } from '../bench/parts/register.mjs'
 import { bodies, fetches, sdks, streams } from '../bench/parts/requests.mjs'
 import { startUp } from '../bench/parts/start-up.mjs'
 import { addonName, buildRelease, buildTypeScript, isTypeScriptBuilt } from './lib/build.mjs'
@@ -41,6 +42,7 @@ const parts = [
   sdks,
   bodies,
   streams,
+  register,
   accounts,
   crowd,
   processes,

@@ -1,7 +1,8 @@
 /** Where a call of `fetch` goes, read without a change to what is called with it. */
 
-/** As programs write addresses: with a name of a host, not a number in one of its forms. What is written otherwise is parsed. */
-const PLAIN = /^https?:\/\/(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*(?::[1-9][0-9]*)?(?=[/?#]|$)/
+/** As programs write addresses: the name of a host, or its number as it is shown. What is written otherwise is parsed. */
+const PLAIN =
+  /^https?:\/\/(?:(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*|(?:(?:0|[1-9][0-9]{0,2})\.){3}(?:0|[1-9][0-9]{0,2}))(?::[1-9][0-9]*)?(?=[/?#]|$)/
 /** A port that an origin leaves out. */
 const DEFAULT_PORT = /:(?:80|443)$/
 
