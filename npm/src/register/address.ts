@@ -19,9 +19,15 @@ export function addressOf(input: unknown): string | undefined {
   }
 }
 
+/** The plain origin that was read last: most requests go where the one before went. */
+let latest = ''
+
 /** Returns the origin of an address, or `undefined` where the text is not an address. */
 export function originOf(address: string): string | undefined {
+  if (latest !== '' && address.startsWith(latest) && '/?#'.includes(address.charAt(latest.length))) return latest
   const plain = PLAIN.exec(address)?.[0]
-  if (plain !== undefined && !DEFAULT_PORT.test(plain)) return plain
-  return URL.canParse(address) ? new URL(address).origin : undefined
+  if (plain === undefined || DEFAULT_PORT.test(plain))
+    return URL.canParse(address) ? new URL(address).origin : undefined
+  latest = plain
+  return plain
 }
