@@ -15,7 +15,8 @@ export async function run({ args: [provider = '', given = ''], options, out }: C
   const { headers, strip, accountId, url = asked } = await getAuthHeaders(request)
   const { format } = options
   // These do not say where the request goes.
-  if ((format === 'lines' || format === 'object') && url !== asked) out.say(`send the request to ${visible(url)} instead`)
+  if ((format === 'lines' || format === 'object') && url !== asked)
+    out.say(`send the request to ${visible(url)} instead`)
   const printed = format === 'json' ? createOutput({ json: true }) : out
   printed.answer({ headers, strip, url, accountId, provider }, () => {
     if (format === 'object') return JSON.stringify(headers)
