@@ -256,6 +256,18 @@ describe('A company gateway', () => {
   })
 })
 
+test('axios with interceptors: a stream that is refused comes from another account', async () => {
+  const [ada, bob] = await openPool('openai')
+  const more = `
+    const answer = await api.post('/chat/completions', { model: 'gpt-5', stream: true }, { responseType: 'stream' })
+    for await (const chunk of answer.data) process.stdout.write(contents(String(chunk)))${CONTENTS}`
+  const example = examples('axios with interceptors', 'js')[0]
+  // Without the call of the example, after which it is known that the first account rests.
+  const said = await printed(example.slice(0, example.indexOf('const { data }')), { more })
+  assert.equal(said, `served by ${bob}`)
+  assert.deepEqual(upstream.accounts(), [ada, bob])
+})
+
 test('an error of the library has its code, through axios and through the SDKs', async () => {
   await openPool('openai')
   await sandbox.output(`for (const { id } of await auth.listAccounts()) await auth.removeAccount(id)`)
