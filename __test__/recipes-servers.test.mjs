@@ -14,12 +14,17 @@ import express from 'express'
 import { WebSocketServer } from 'ws'
 import { z } from 'zod'
 import { examplesOf, openProject } from './support/examples.mjs'
+import { startOidcProvider } from './support/oidc.mjs'
 import { createSandbox } from './support/sandbox.mjs'
 
 const examples = examplesOf('docs/recipes.md')
 const mcp = await startMcpServer()
 const realtime = await startRealtime()
-const providers = { openai: { origins: [realtime.origin], rotation: { maxWaitMs: 2000 } } }
+const oidc = await startOidcProvider()
+const providers = {
+  openai: { origins: [realtime.origin], rotation: { maxWaitMs: 2000 } },
+  desk: oidc.config({ origins: [realtime.origin] }),
+}
 const sandbox = createSandbox({ name: 'recipes', config: { providers } })
 const { printed, start } = openProject(sandbox, {
   addresses: {
@@ -31,6 +36,7 @@ after(async () => {
   sandbox.cleanup()
   await mcp.close()
   await realtime.close()
+  await oidc.close()
 })
 
 describe('MCP SDK', { skip: process.platform !== 'linux' && 'the browser is opened as on Linux' }, () => {
@@ -136,6 +142,19 @@ describe('WebSocket', () => {
     const [first, second] = await openPool([401, {}, { error: { code: 'invalid_api_key' } }])
     assert.equal(await printed(example), 'hello\n')
     assert.deepEqual(realtime.keys(), [first, second])
+  })
+
+  test('a login whose token the server has ended is renewed, and the handshake sent again', async () => {
+    const agent = new URL('./support/agent.mjs', import.meta.url)
+    await sandbox.output(`
+      const { signIn } = await import('${agent}')
+      const onPrompt = (prompt) => void signIn(prompt, { user: 'ada' })
+      await auth.login({ provider: 'desk', method: 'browser', onPrompt })`)
+    realtime.plan([401, {}, { error: { code: 'token_expired' } }])
+    assert.equal(await printed(example.replaceAll("'openai'", "'desk'")), 'hello\n')
+    const [ended, renewed, ...more] = realtime.keys()
+    assert.deepEqual([oidc.owner(renewed), more, oidc.counters.refreshRequests], ['ada', [], 1])
+    assert.notEqual(ended, renewed)
   })
 
   test('where no account can serve, or the request is wrong, the error is the caller’s', async () => {
