@@ -57,6 +57,11 @@ export type LogLevel = 'none' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
 export interface Config {
   /** The JSON Schema of the package, for editors (`schemas/config.schema.json`). */
   $schema?: string
+  /**
+   * Whether requests, switches, refreshes and waits are counted for `stats`. Default: true. A project's file cannot set it; `false`
+   * in the user's file also removes what was counted.
+   */
+  stats?: boolean
   providers?: Record<string, ProviderConfig>
 }
 
@@ -684,6 +689,64 @@ export interface PoolStatus {
   refreshFailures: number
   exhausted: number
   retryAt?: number
+}
+
+/**
+ * What happened in the last weeks, as all processes have counted it: of each account and model by the hour for today and yesterday,
+ * by the day for the 35 days before with anything in them. Hours and days are those of UTC. It holds ids, never labels or e-mails; the
+ * rows of an account that is removed go with it. Without `since`, everything.
+ *
+ * @param options.since Unix ms: rows that end after it
+ * @throws {AuthError} `INVALID_ARGUMENT`, `INVALID_CONFIG`, every `VAULT_*` and `KEYCHAIN_*` code
+ */
+export function stats(options?: { provider?: string; namespace?: string; since?: number }): Promise<Stats>
+export interface Stats {
+  /** False where the configuration says `stats: false`; then there is nothing else. */
+  enabled: boolean
+  /** Oldest first. */
+  counts: StatsCount[]
+  /** The highest use of each quota window within an hour, where the provider tells it; by account and window, oldest first. */
+  quota: StatsQuota[]
+}
+/** Counts of one hour or day, of one account and model. */
+export interface StatsCount {
+  /** When the hour or day begins, in Unix ms. */
+  at: number
+  /** How long it is. */
+  hours: 1 | 24
+  provider: string
+  namespace: string
+  /** Absent for what concerns no account, and for what goes beyond 100 rows of an hour, or 500 of a day. */
+  accountId?: string
+  model?: string
+  /** Requests whose first attempt went to this account. */
+  requests: number
+  /** Credentials handed out: requests, and what was tried again for them. */
+  attempts: number
+  /** Attempts that were answered with 2xx. */
+  served: number
+  /** Attempts that ended otherwise, by reason. */
+  failed: Record<string, number>
+  /** Requests that left this account for another one, by reason; `resting`: the account of their conversation rested before they came. */
+  switched: Record<string, number>
+  /** Requests that no account could serve. */
+  refused: number
+  refreshes: number
+  refreshFailures: number
+  /** How long requests waited for an account to be free. */
+  waitedMs: number
+  /** How long limits let the account rest, as the provider or our ladder said when they were met. */
+  restedMs: number
+}
+export interface StatsQuota {
+  accountId: string
+  provider: string
+  namespace: string
+  window: string
+  /** When the hour begins, in Unix ms. */
+  at: number
+  usedPercent: number
+  resetAt: number
 }
 
 /** Called for each decision; carries ids, never secrets or e-mails. Returns the unsubscribe function. A throwing listener is logged and dropped. */

@@ -54,6 +54,7 @@ const SLIPS = {
   refreshAccount: [(slip) => library.refreshAccount(id, slip), { froce: true }, 'force'],
   clearCooldowns: [(slip) => library.clearCooldowns(slip), { acount: 'ada1' }, 'account'],
   poolStatus: [(slip) => library.poolStatus(slip), { namespce: 'desk' }, 'namespace'],
+  stats: [(slip) => library.stats(slip), { sinse: 1 }, 'since'],
   initVaultKey: [(slip) => library.initVaultKey(slip), { forse: true }, 'force'],
   importVaultKey: [(slip) => library.importVaultKey('key', slip), { keysource: 'env' }, 'keySource'],
   rotateVaultKey: [(slip) => library.rotateVaultKey(slip), { pasphrase: 'S3CRET' }, 'passphrase'],

@@ -62,6 +62,12 @@ export async function program(library: typeof api, signal: AbortSignal): Promise
   const { models, stale }: api.ModelList = await library.discoverModels({ provider: 'acme', refresh: true, signal })
   const menu: string[] = models.map(({ id, name }) => name ?? (stale ? `${id}?` : id))
 
+  const { enabled, counts, quota }: api.Stats = await library.stats({ provider: 'acme', since: 0 })
+  void (enabled satisfies boolean)
+  void (counts[0]?.switched satisfies Record<string, number> | undefined)
+  void (quota[0]?.usedPercent satisfies number | undefined)
+  // @ts-expect-error: a time is a number.
+  void library.stats({ since: '7d' })
   const [pool] = await library.poolStatus({ provider: 'acme' })
   const used: number[] | undefined = pool?.accounts.flatMap(({ quota }) => quota.map(({ usedPercent }) => usedPercent))
   const cleared: number = await library.clearCooldowns({ account: account.id })

@@ -104,6 +104,8 @@ export interface Addon {
   clearCooldowns: typeof api.clearCooldowns
   /** Pages of JSON: one pool each, with some of its accounts. Those of one pool follow one another. */
   poolStatus(filter?: Parameters<typeof api.poolStatus>[0]): Promise<Buffer[]>
+  /** Pages of JSON: some of the counts and of the samples each. */
+  stats(options?: Parameters<typeof api.stats>[0]): Promise<Buffer[]>
   subscribe(listener: (event: api.AuthEvent) => void): number
   unsubscribe(listener: number): void
   /** Whether there is a vault, which takes neither its key nor a keychain to tell. */

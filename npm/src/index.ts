@@ -28,6 +28,7 @@ export {
   removeAccount,
   removeVaultSlot,
   rotateVaultKey,
+  stats,
   subscribe,
   trustProject,
   untrustProject,

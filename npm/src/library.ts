@@ -64,6 +64,17 @@ export const poolStatus: typeof api.poolStatus = upToDate(async (filter) => {
   return pools
 })
 
+/** `stats` of the contract. */
+export const stats: typeof api.stats = upToDate(async (options) => {
+  const whole: api.Stats = { enabled: false, counts: [], quota: [] }
+  for await (const page of parsed<api.Stats>(await addon.stats(options))) {
+    whole.enabled = page.enabled
+    whole.counts.push(...page.counts)
+    whole.quota.push(...page.quota)
+  }
+  return whole
+})
+
 /** `configure` of the contract. What was asked before may be otherwise now. */
 export function configure(options: api.ConfigureOptions): void {
   reportServed()

@@ -23,6 +23,7 @@ use crate::oauth_endpoints::OauthEndpoints;
 use crate::providers::{BoundItems, StreamShape};
 use crate::refresh::Refresher;
 use crate::request::{AuthRequest, Explained, Lease, Report, RequestService, Verdict};
+use crate::stats::{Stats, StatsFilter};
 use crate::status::{PoolStatus, ProviderSummary, StatusService, VaultStatus};
 use crate::store::{Account, Filter, HeaderRules, Store};
 use crate::transfer::{Imported, Logins, PassphraseRule, TransferService};
@@ -327,6 +328,11 @@ impl Broker {
     /// How each pool stands that has an account or has been asked.
     pub async fn pool_status(&self, filter: &Filter) -> Result<Vec<PoolStatus>, BrokerError> {
         self.status.pool_status(filter).await
+    }
+
+    /// What happened in the last weeks, as all processes have counted it.
+    pub async fn stats(&self, filter: StatsFilter) -> Result<Stats, BrokerError> {
+        self.status.stats(filter).await
     }
 
     /// Whether there is a vault, which takes neither its key nor a keychain to tell.

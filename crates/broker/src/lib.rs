@@ -30,6 +30,7 @@ mod providers;
 mod refresh;
 mod refusal;
 mod request;
+mod stats;
 mod status;
 mod store;
 mod transfer;
@@ -61,6 +62,7 @@ pub use providers::{BoundItems, ModelLists, OwnShape, SESSION_HEADERS, StreamSha
 pub use refusal::LocalRefusal;
 pub use request::{AuthRequest, Explained, Lease, LentCredential, Report, Verdict};
 pub use secrecy::{ExposeSecret, SecretString};
+pub use stats::{Counts, Key as StatsKey, QuotaSample, Stats, StatsFilter, StatsRow};
 pub use status::{ClientRegistration, PoolStatus, ProviderSummary, VaultStatus};
 pub use store::{Account, Filter, HeaderRules, HeaderSet, Variables};
 pub use transfer::{Imported, ImportedAccount, Logins, Outcome, PassphraseRule};

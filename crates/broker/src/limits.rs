@@ -243,3 +243,20 @@ pub(crate) const READ_SIDE_BY_SIDE: usize = 256;
 
 /// Threads that read records at most: beyond that they wait for one another in the kernel.
 pub(crate) const READERS: usize = 4;
+
+/// Days of which counts are kept, those of the hours apart: a month, and what is left of it.
+pub(crate) const STATS_DAYS: usize = 35;
+
+/// Accounts and models that are counted apart in one day: what a person looks at, and 100 KB.
+pub(crate) const STATS_ROWS: usize = 500;
+
+/// The same in one hour, of which there are 48.
+pub(crate) const STATS_ROWS_OF_HOUR: usize = 100;
+
+/// Accounts whose quota windows are kept by the hour, those that were last used: each takes up to 40
+/// KB.
+pub(crate) const STATS_ACCOUNTS: usize = 50;
+
+/// Bytes of the file of counts: what every process reads and writes twice a minute, in 20 ms at
+/// most.
+pub(crate) const STATS_FILE: usize = 4 * 1024 * 1024;

@@ -15,6 +15,7 @@ use crate::host::blocking;
 use crate::notifier::PoolFigures;
 use crate::providers::built_in;
 use crate::request::RequestService;
+use crate::stats::{Stats, StatsFilter};
 use crate::store::{Account, Filter, Store};
 
 /// How one pool stands.
@@ -176,6 +177,13 @@ impl StatusService {
             });
         }
         Ok(statuses)
+    }
+
+    /// What happened in the last weeks, as all processes have counted it.
+    pub(crate) async fn stats(&self, filter: StatsFilter) -> Result<Stats, BrokerError> {
+        let vault = self.store.opened().await?;
+        let store = self.store.clone();
+        blocking(move || store.stats(&vault, &filter)).await
     }
 
     /// Whether there is a vault, without its key.

@@ -20,6 +20,7 @@ mod models;
 mod pages;
 mod projects;
 mod requests;
+mod stats;
 mod trace;
 mod vault;
 
@@ -36,7 +37,7 @@ pub(crate) use log::LogFile;
 pub(crate) use logins::{LoginProgress, NativePrompt};
 pub(crate) use migration::MigrationReport;
 pub(crate) use models::{ClaimedProviders, KeyCheck, ModelList, ProviderSummary};
-pub(crate) use pages::{account_pages, pool_pages};
+pub(crate) use pages::{account_pages, pool_pages, stats_pages};
 pub(crate) use projects::ProjectTrust;
 pub(crate) use requests::{AuthHeaders, BoundItems, Credential, HeaderRules, StreamShape, Verdict};
 pub(crate) use trace::Trace;

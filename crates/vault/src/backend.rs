@@ -152,6 +152,9 @@ pub enum Document {
     /// What all processes share and none waits for. After a power cut it may be the old one.
     /// Its writer holds [`Lock::History`].
     History,
+    /// Counts of what happened, day by day. After a power cut it may be the old one. Its writer
+    /// holds [`Lock::Stats`].
+    Stats,
     /// What can be fetched again, by key. After a power cut it may be the old one.
     Cache([u8; 16]),
 }
@@ -165,6 +168,8 @@ pub enum Lock {
     Vault,
     /// Merge the history. Held for milliseconds.
     History,
+    /// Add to the counts. Held for milliseconds.
+    Stats,
     /// Change the data key or its slots. Held for as long as that takes.
     Keys,
     /// Decide which records there are: from the check that no such record exists to the write that

@@ -71,6 +71,8 @@ impl AccountService {
                 About::default(),
             );
         }
+        let store = self.store.clone();
+        blocking(move || store.save_counts(&vault)).await;
         match removed {
             true => Ok(true),
             // Another process was faster.

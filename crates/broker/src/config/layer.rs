@@ -13,7 +13,7 @@ use super::keys::{Context, Lay, Role, Table as _, known};
 use super::limits::MOST_PROJECT_PROVIDERS;
 use super::origin::Origin;
 use super::provider::Provenance;
-use super::provider_keys::{PROVIDERS, ProviderKeys, ROOT, RotationKeys};
+use super::provider_keys::{PROVIDERS, ProviderKeys, ROOT, RotationKeys, STATS};
 use super::tree::{Entry, Node};
 use crate::providers;
 
@@ -22,6 +22,8 @@ use crate::providers;
 pub(super) struct Layer {
     pub(super) provenance: Provenance,
     pub(super) providers: BTreeMap<String, ProviderPatch>,
+    /// Whether what happens is counted; never of a project.
+    pub(super) stats: Option<bool>,
     /// Whether the file is about one provider and nothing else. Of the user, it does not keep a
     /// project from defining that provider; of a project, it is a definition by itself.
     pub(super) dedicated: bool,
@@ -146,9 +148,31 @@ pub(super) fn read(
     let mut layer = Layer {
         provenance,
         providers: BTreeMap::new(),
+        stats: None,
         dedicated: false,
     };
-    let entries = match provider_entries(root, layer.is_project(), warnings) {
+    let known = match known(root, ROOT, warnings) {
+        Ok(known) => known,
+        Err(fault) => {
+            faults.push(fault);
+            return layer;
+        }
+    };
+    let of_key = |name| known.iter().find(|(key, _)| *key == name);
+    if let Some((_, Entry { node, .. })) = of_key(STATS) {
+        match node.flag() {
+            Ok(_) if layer.is_project() => warnings.push(
+                node.place
+                    .fault("without effect: set stats in your own configuration"),
+            ),
+            Ok(counts) => layer.stats = Some(counts),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    let Some((_, Entry { node, .. })) = of_key(PROVIDERS) else {
+        return layer;
+    };
+    let entries = match provider_entries(node, layer.is_project()) {
         Ok(entries) => entries,
         Err(fault) => {
             faults.push(fault);
@@ -173,15 +197,7 @@ pub(super) fn read(
 }
 
 /// What stands under the key `providers`.
-fn provider_entries<'a>(
-    root: &'a Node,
-    is_project: bool,
-    warnings: &mut Vec<ConfigError>,
-) -> Result<&'a [Entry], ConfigError> {
-    let known = known(root, ROOT, warnings)?;
-    let Some((_, Entry { node, .. })) = known.iter().find(|(key, _)| *key == PROVIDERS) else {
-        return Ok(&[]);
-    };
+fn provider_entries(node: &Node, is_project: bool) -> Result<&[Entry], ConfigError> {
     let entries = node.object()?;
     match is_project && entries.len() > MOST_PROJECT_PROVIDERS {
         true => Err(node.place.fault(format!(

@@ -62,8 +62,10 @@ pub(crate) use values::{NAME_RULE, is_name};
 
 use crate::host::Env;
 pub use crate::providers::CredentialForm;
+use crate::stats::Counting;
 use choices::{FLAGS, KEY_SOURCES};
 use error::Place;
+use layer::Layer;
 pub(crate) use paths::{data_home, expand, variable};
 use sources::Sources;
 use values::one_of;
@@ -83,6 +85,8 @@ pub struct Settings {
     pub key: KeySecrets,
     /// What is logged, and where.
     pub log: LogSettings,
+    /// Whether what happens is counted.
+    pub(crate) counting: Counting,
     /// Every provider that is built in or that the user configured, by id.
     pub providers: BTreeMap<String, Arc<Provider>>,
     /// How accounts of other providers are chosen.
@@ -158,6 +162,7 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
             file: path(inline.log_file.as_ref(), "PROVIDER_AUTH_LOG_FILE")
                 .or_else(|| sources.log.file.map(|file| expand(env, &file))),
         },
+        counting: counting(&sources.layers),
         providers: untrusted.providers,
         selections: untrusted.selections,
         named,
@@ -165,6 +170,18 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
         warnings: sources.warnings.iter().map(ToString::to_string).collect(),
         user_file: sources.user_file,
     })
+}
+
+/// Whether what happens is counted: as the last layer has it that says so.
+fn counting(layers: &[Layer]) -> Counting {
+    let said = |layer: &&Layer| layer.stats == Some(false);
+    match layers.iter().rev().find_map(|layer| layer.stats) {
+        None | Some(true) => Counting::On,
+        Some(false) => match layers.iter().find(said).map(|layer| &layer.provenance) {
+            Some(Provenance::User(_)) => Counting::Removed,
+            _ => Counting::Off,
+        },
+    }
 }
 
 /// Checks the options of `configure` by themselves, without reading anything else.

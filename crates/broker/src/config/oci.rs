@@ -155,6 +155,7 @@ impl OciFile {
         Layer {
             provenance: self.provenance,
             providers: [(PROVIDER.to_owned(), self.patch)].into(),
+            stats: None,
             dedicated: true,
         }
     }

@@ -23,7 +23,10 @@ use super::values::{
 use crate::providers::{self, Descriptor, OwnShape};
 
 /// The keys of a file.
-pub(super) const ROOT: &[&str] = &[PROVIDERS, "$schema"];
+pub(super) const ROOT: &[&str] = &[PROVIDERS, STATS, "$schema"];
+
+/// The key that says whether what happens is counted.
+pub(super) const STATS: &str = "stats";
 
 /// The key under which the providers stand.
 pub(super) const PROVIDERS: &str = "providers";

@@ -243,7 +243,7 @@ impl Refresher {
             )
             .await;
         let pool = (&entry.view.provider, &entry.view.namespace);
-        self.store.notifier.count_refresh_failure(pool);
+        self.store.notifier.count_refresh_failure(pool, id);
         self.store.tell_account(EventKind::NeedsLogin, id, None);
         Ok(RefreshOutcome::NeedsLogin)
     }

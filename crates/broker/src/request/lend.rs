@@ -315,6 +315,11 @@ impl RequestService {
             model: pending.request.model.as_deref(),
             attempt: Some(&attempt),
             rule: Some(rule),
+            is_first: pending.retried.is_none(),
+            left: pending
+                .retried
+                .as_ref()
+                .map(|(account, reason)| (account, *reason)),
             ..About::default()
         };
         self.store
@@ -372,6 +377,7 @@ impl RequestService {
                     ..About::default()
                 },
             );
+            self.store.count_soon(&Handle::current());
         }
         error
     }

@@ -122,7 +122,8 @@ impl RequestService {
         };
         let request = Arc::make_mut(&mut attempt.request);
         let namespace = request.namespace.clone();
-        let reaction = self.decide(&provider, &namespace, now, |looked| {
+        let (reaction, lost) = self.decide(&provider, &namespace, now, |looked| {
+            let state = looked.pool.state;
             let mut reaction = looked.indexes.react(
                 looked.pool,
                 request,
@@ -133,7 +134,8 @@ impl RequestService {
             );
             let mut change = std::mem::take(&mut reaction.delta);
             forget_echoes(&mut change, looked.accounts.get(&account));
-            (reaction, change)
+            let lost = rest(&reaction, state, now);
+            ((reaction, lost), change)
         });
         attempt.failed_for = (reaction.reason != Reason::Ok).then_some(reaction.reason);
         let (number, request) = (attempt.number, attempt.request.clone());
@@ -142,7 +144,7 @@ impl RequestService {
         }
         drop(attempts);
         log(number, &request, &account, report, &reaction);
-        self.tell_of((number, &request), &account, report, &reaction);
+        self.tell_of((number, &request), &account, report, (&reaction, lost));
         let verdict = Verdict {
             action: reaction.action,
             delay: reaction.delay,
@@ -163,7 +165,7 @@ impl RequestService {
         (number, request): (Number, &Request),
         account: &AccountId,
         report: &Report,
-        reaction: &Reaction,
+        (reaction, lost): (&Reaction, Duration),
     ) {
         let pool = (&request.provider, &request.namespace);
         let about = About {
@@ -191,6 +193,7 @@ impl RequestService {
             self.store.notifier.wake_waiting();
             let about = About {
                 reason: Some(block.reason),
+                lost,
                 ..about
             };
             self.store
@@ -231,6 +234,10 @@ impl RequestService {
                 .tell(EventKind::NeedsLogin, pool, Some(account), about);
         }
         if reaction.waits {
+            let about = About {
+                lost: reaction.delay,
+                ..about
+            };
             self.store
                 .notifier
                 .tell(EventKind::Waiting, pool, Some(account), about);
@@ -328,6 +335,17 @@ fn log(
             "an account is charged: another one has served what it refused"
         );
     }
+}
+
+/// How much longer than before an account rests from a limit.
+fn rest(reaction: &Reaction, state: &SharedState, now: Timestamp) -> Duration {
+    let limit = reaction.cooldown.as_ref();
+    let limit = limit.filter(|(_, block)| block.reason.is_limit());
+    limit.map_or(Duration::ZERO, |(scope, block)| {
+        let known = state.blocks.get(scope);
+        let known = known.and_then(|known| known.live_until(now));
+        known.unwrap_or(now).until(block.until)
+    })
 }
 
 /// Keeps no answer that repeats the credential it was sent: the shared state holds no secret.

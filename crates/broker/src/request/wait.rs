@@ -110,7 +110,12 @@ impl RequestService {
                 break;
             }
         }
-        Arc::make_mut(&mut pending.request).add_wait(waited());
+        let waited = waited();
+        let model = pending.request.model.as_deref();
+        self.store
+            .notifier
+            .count_wait(pool, account.as_ref(), model, waited);
+        Arc::make_mut(&mut pending.request).add_wait(waited);
     }
 
     /// Waits for the second try of an exchange that was cut short, for an account of this pool;

@@ -11,6 +11,7 @@ pub(crate) mod audience;
 mod change_detector;
 mod changed;
 mod configured;
+mod counting;
 pub(crate) mod credential;
 pub(crate) mod entry;
 pub(crate) mod headers;
@@ -82,6 +83,10 @@ pub(crate) struct Store {
     on_cut_short: OnceLock<Recover>,
     /// Whether a write is under way, by [`Due`](shared_state::Due).
     flush_due: [AtomicBool; 2],
+    /// Whether a write of the counts is.
+    counts_due: AtomicBool,
+    /// Whether the user was told that they cannot be written: once, until they can be.
+    counts_unwritable: AtomicBool,
     /// Whether a reading of the history is.
     reads_history: AtomicBool,
     serial: AtomicU64,
@@ -104,7 +109,7 @@ impl Store {
         host.entropy.fill(&mut process);
         Ok(Arc::new(Self {
             host,
-            notifier: Notifier::new(events, clock),
+            notifier: Notifier::new(events, clock, settings.counting),
             inline: inline.clone(),
             settings: RwLock::new(Arc::new(settings)),
             engine: default_engine(),
@@ -118,6 +123,8 @@ impl Store {
             marks: HighWaterMarks::default(),
             on_cut_short: OnceLock::new(),
             flush_due: Default::default(),
+            counts_due: AtomicBool::new(false),
+            counts_unwritable: AtomicBool::new(false),
             reads_history: AtomicBool::new(false),
             serial: AtomicU64::new(0),
             process: u32::from_le_bytes(process),

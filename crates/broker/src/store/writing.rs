@@ -45,6 +45,7 @@ impl Store {
         let (store, disk) = (self.clone(), vault.clone());
         blocking(move || store.save_shared(&disk, Shared::State)).await;
         self.mark_soon(vault);
+        self.count_soon(&Handle::current());
     }
 
     fn save_shared(&self, vault: &Vault, shared: Shared) {
@@ -67,6 +68,7 @@ impl Store {
     /// Writes what is unwritten, once for all changes until then: in a second what another process
     /// may need, later what none waits for.
     pub(crate) fn flush_soon(self: &Arc<Self>, runtime: &Handle) {
+        self.count_soon(runtime);
         let Some(due) = self.state.due() else {
             return;
         };
@@ -117,6 +119,9 @@ impl Store {
             self.save_all(&vault);
             self.save_shared(&vault, Shared::State);
             self.save_shared(&vault, Shared::History);
+            if self.notifier.has_tally() {
+                self.save_counts(&vault);
+            }
             self.mark_now(&vault);
         }
     }

@@ -11,13 +11,16 @@ use provider_auth_broker::config::{ConfigError, Inline, RequestRotation};
 use provider_auth_broker::{
     AccountChanges, AuthRequest, BrokerError, DiagnoseOptions, Direction, Failure, Filter,
     KeySecrets, KeySource, KeyVariables, LoginOptions, Method, MigrateOptions, ModelsRequest,
-    RefreshModels, Report, SourceAction,
+    RefreshModels, Report, SourceAction, StatsFilter, Timestamp,
 };
 use serde_json::Value;
 
 use super::objects::{own_entries, plain};
 use super::options::Options;
 use super::value::{Read, Text, expected, is_absent, number, text};
+
+/// The last time that a `Date` can hold, in Unix ms.
+const LATEST_TIME: f64 = 8.64e15;
 
 const METHODS: &[(&str, Method)] = &[
     ("browser", Method::Browser),
@@ -115,6 +118,15 @@ impl<'env> Options<'env> {
             provider: self.text("provider")?,
             namespace: self.text("namespace")?,
             account: self.text("account")?,
+        })
+    }
+
+    /// Of `stats`.
+    pub(crate) fn stats_filter(&self) -> Read<StatsFilter> {
+        let since = self.whole("since", 0.0, LATEST_TIME)?.unwrap_or_default();
+        Ok(StatsFilter {
+            pools: self.filter()?,
+            since: Timestamp::from_millis(since as u64),
         })
     }
 

@@ -65,6 +65,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("refreshAccount", &["force"]),
     ("clearCooldowns", &["provider", "namespace", "account"]),
     ("poolStatus", POOL),
+    ("stats", &["provider", "namespace", "since"]),
     ("initVaultKey", &["keySource", "force"]),
     ("importVaultKey", &["keySource"]),
     ("rotateVaultKey", &["passphrase", "key"]),

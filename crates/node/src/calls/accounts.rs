@@ -13,7 +13,7 @@ use provider_auth_broker::{
 
 use crate::arguments::{Options, text};
 use crate::promises::{Promised, call};
-use crate::results::{Account, AuthEvent, account_pages, pool_pages};
+use crate::results::{Account, AuthEvent, account_pages, pool_pages, stats_pages};
 
 #[napi(catch_unwind)]
 pub fn list_accounts<'env>(env: &'env Env, filter: Unknown<'env>) -> Result<Promised<'env>> {
@@ -114,6 +114,15 @@ pub fn pool_status<'env>(env: &'env Env, filter: Unknown<'env>) -> Result<Promis
     call(env, read, |filter| async move {
         let pools = broker()?.pool_status(&filter).await?;
         Ok(pool_pages(pools))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn stats<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
+    let read = || Options::of("stats", &options)?.stats_filter();
+    call(env, read, |filter| async move {
+        let stats = broker()?.stats(filter).await?;
+        Ok(stats_pages(stats))
     })
 }
 

@@ -5,6 +5,7 @@ use napi::bindgen_prelude::Buffer;
 use provider_auth_broker as broker;
 use serde::Serialize;
 
+use super::stats::{Stats, StatsCount, StatsQuota};
 use super::{Account, PoolStatus, list};
 
 /// Accounts of one page: about 50 KB, which are parsed in half a millisecond.
@@ -33,6 +34,25 @@ pub(crate) fn pool_pages(pools: Vec<broker::PoolStatus>) -> Vec<Buffer> {
         }
     }
     pages
+}
+
+/// What was counted, in pages of some rows and samples each; at least one.
+pub(crate) fn stats_pages(stats: broker::Stats) -> Vec<Buffer> {
+    let (mut counts, mut quota): (Vec<StatsCount>, Vec<StatsQuota>) =
+        (list(stats.counts), list(stats.quota));
+    let mut pages = Vec::new();
+    loop {
+        let more_counts = counts.split_off(counts.len().min(PAGE));
+        let more_quota = quota.split_off(quota.len().min(PAGE));
+        pages.push(json(&Stats {
+            enabled: stats.enabled,
+            counts: std::mem::replace(&mut counts, more_counts),
+            quota: std::mem::replace(&mut quota, more_quota),
+        }));
+        if counts.is_empty() && quota.is_empty() {
+            return pages;
+        }
+    }
 }
 
 fn json(page: &impl Serialize) -> Buffer {

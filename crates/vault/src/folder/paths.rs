@@ -51,6 +51,7 @@ impl Paths {
             Lock::Record(id) => format!("{id}.lock"),
             Lock::Vault => "vault.lock".to_owned(),
             Lock::History => "history.lock".to_owned(),
+            Lock::Stats => "stats.lock".to_owned(),
             Lock::Keys => "keys.lock".to_owned(),
             Lock::Records => "records.lock".to_owned(),
             Lock::HighWater => "marks.lock".to_owned(),
@@ -64,6 +65,7 @@ impl Paths {
             Document::Moved => self.dir.join("moved.age"),
             Document::State => self.dir.join("state.json"),
             Document::History => self.dir.join("history.json"),
+            Document::Stats => self.dir.join("stats.json"),
             Document::Cache(key) => self.cache().join(hex::encode(key)),
         }
     }

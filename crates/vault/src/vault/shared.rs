@@ -78,6 +78,31 @@ impl Vault {
         self.backend.write_document(document, content)
     }
 
+    /// Returns the counts of what happened; [`VaultError::is_too_long`] tells that they are damaged.
+    pub fn read_stats(&self) -> Result<Option<Vec<u8>>, VaultError> {
+        self.backend.read_document(Document::Stats)
+    }
+
+    /// Replaces the counts by what `change` makes of them; no other process changes them meanwhile.
+    /// With `None` they stay as they are.
+    ///
+    /// Whole at every moment, but not flushed: a power cut may bring the old ones back.
+    pub fn change_stats(
+        &self,
+        change: impl FnOnce(Result<Option<Vec<u8>>, VaultError>) -> Result<Option<Vec<u8>>, VaultError>,
+    ) -> Result<(), VaultError> {
+        let _held = self.backend.lock(Lock::Stats, limits::VAULT_LOCK_TIMEOUT)?;
+        match change(self.read_stats())? {
+            Some(content) => self.backend.write_document(Document::Stats, &content),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the counts.
+    pub fn remove_stats(&self) -> Result<(), VaultError> {
+        self.backend.remove_document(Document::Stats).map(drop)
+    }
+
     /// Returns what was last kept under this key.
     pub fn read_cache(&self, key: &[u8; 16]) -> Result<Option<Vec<u8>>, VaultError> {
         self.backend.read_document(Document::Cache(*key))
