@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { removeFolder } from './remove-folder.mjs'
+import { until } from './until.mjs'
 
 /** How long one page may take to become the next. */
 const PATIENCE_MS = 30_000
@@ -138,6 +139,19 @@ async function visit(send, url) {
         await sleep(50)
       }
       throw new Error(`the pages did not end: ${seen?.url} ${seen?.text}`)
+    },
+    /** Gives the page a window of this size. */
+    size: (width, height) =>
+      send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false }, sessionId),
+    /** Runs a function in the page once it is whole, and resolves to what it returns. */
+    async ask(work, ...args) {
+      await until('the page is whole', () => run(() => document.readyState === 'complete'))
+      return run(work, ...args)
+    },
+    /** A picture of the page, as PNG. */
+    async picture() {
+      const { data } = await send('Page.captureScreenshot', { captureBeyondViewport: true }, sessionId)
+      return Buffer.from(data, 'base64')
     },
     close: () => send('Target.disposeBrowserContext', { browserContextId }),
   }

@@ -71,6 +71,7 @@ export const ROWS = {
   // To remove takes no room.
   logout: { args: () => ['ada', '--yes'], ends: onAccount({ ...WRITES, full: 0 }) },
   status: { args: () => [], ends: READS },
+  report: { args: () => [], ends: READS },
   use: { args: () => ['ada'], ends: onAccount(WRITES) },
   rename: { args: () => ['ada', 'eva'], ends: onAccount(WRITES) },
   enable: { args: () => ['ada'], ends: onAccount(WRITES) },

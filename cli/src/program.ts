@@ -8,6 +8,7 @@ import { addLogin } from './groups/login.js'
 import { addLogs } from './groups/logs.js'
 import { addProject } from './groups/project.js'
 import { addProxy } from './groups/proxy.js'
+import { addReport } from './groups/report.js'
 import { addRequests } from './groups/requests.js'
 import { addVault } from './groups/vault.js'
 import { createOutput } from './output.js'
@@ -18,7 +19,7 @@ import { VERSION } from './version.js'
 /** As the help lists them. */
 const TOPICS: [topic: string, ...adds: ((program: Command) => void)[]][] = [
   ['Accounts', addLogin, addAccounts],
-  ['Requests', addRequests, addProxy],
+  ['Requests', addRequests, addProxy, addReport],
   ['Configuration', addProject],
   ['Vault', addVault],
   ['Help', addHealth, addLogs, addCompletion],
