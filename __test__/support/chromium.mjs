@@ -145,7 +145,9 @@ async function visit(send, url) {
       send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false }, sessionId),
     /** Runs a function in the page once it is whole, and resolves to what it returns. */
     async ask(work, ...args) {
-      await until('the page is whole', () => run(() => document.readyState === 'complete'))
+      await until('the page is whole', () =>
+        run(() => location.href !== 'about:blank' && document.readyState === 'complete'),
+      )
       return run(work, ...args)
     },
     /** A picture of the page, as PNG. */

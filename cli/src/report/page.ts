@@ -10,7 +10,7 @@ export const MARK_OF_PAGE = '<meta name="generator" content="provider-auth repor
 
 /** A chart is drawn twice: its text has the right size in a window and on a phone. */
 const WIDE = { width: 1000, height: 230 }
-const NARROW = { width: 350, height: 190 }
+const NARROW = { width: 320, height: 180 }
 /** Windows of which a page has charts, those that were fullest. */
 const MOST_WINDOWS = 24
 
@@ -29,15 +29,15 @@ dt{color:var(--quiet);font-size:13px}dd{margin:0}dd.sum{font-size:23px;font-weig
 dd.more{color:var(--quiet);font-size:13px}
 section{margin-bottom:16px;padding:18px 18px 14px}
 section>p.quiet{margin:2px 0 10px;font-size:14px}
-figure{margin:0}figure svg{display:block;width:100%;height:auto}.narrow{display:none}
+figure{margin:0}figure svg{display:block;width:100%;height:auto}.narrow{display:none}.narrow svg{max-width:480px}
 ul.legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 16px;margin:0 0 8px;padding:0;font-size:13px;color:var(--quiet)}
 .legend svg{vertical-align:-1px;margin-right:6px}
-.trio{display:grid;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));gap:0 16px}
+.trio{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(280px,100%),1fr));gap:0 16px}
 .share{display:block;width:100%;height:5px;margin-top:3px}
-.windows{display:grid;grid-template-columns:repeat(auto-fill,minmax(280px,1fr));gap:20px}
+.windows{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(280px,100%),1fr));gap:20px}
 details{margin-top:8px;font-size:14px}summary{cursor:pointer;color:var(--quiet)}
 summary:focus-visible{outline:2px solid #2f6fed;outline-offset:2px;border-radius:3px}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto}.trio>*,.windows>*,.tiles>*{min-width:0}.legend li,dd,caption{overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:14px}
 caption{text-align:left;color:var(--quiet);padding:4px 0}
 th,td{padding:6px 10px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
