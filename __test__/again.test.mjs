@@ -13,7 +13,7 @@ const auth = await import('../npm/build/index.js')
 const [ada, bob] = await Promise.all(
   ['ada', 'bob'].map((label) => auth.addApiKey({ provider: 'desk', apiKey: `key-of-${label}`, label })),
 )
-await auth.addApiKey({ provider: 'desk', apiKey: 'key-of-cyd', label: 'cyd', namespace: 'other' })
+const cyd = await auth.addApiKey({ provider: 'desk', apiKey: 'key-of-cyd', label: 'cyd', namespace: 'other' })
 
 /** How often each way into the addon was taken. */
 const ways = { again: 0, full: 0, slow: 0 }
@@ -50,6 +50,36 @@ test('a request that comes again crosses into the addon as a number, in any obje
     assert.equal(await served(request), 'Bearer key-of-ada')
     assert.deepEqual(ways, { ...before, again: before.again + 1 })
   }
+})
+
+test('of the same requests at once one waits for the addon, and each gets its own answer', async () => {
+  await warm(usual)
+  await sandbox.output(`await auth.updateAccount('${cyd.id}', { priority: 3 })`)
+  const before = { ...ways }
+  const leases = await Promise.all(Array.from({ length: 100 }, () => auth.getAuthHeaders(usual)))
+  assert.equal(ways.slow - before.slow, 1)
+  assert.equal(new Set(leases.map(({ attempt }) => attempt)).size, 100)
+})
+
+test('the same requests that fail at once fail with an error each', async () => {
+  const lost = { ...usual, account: 'dora' }
+  const before = { ...ways }
+  const errors = await Promise.all(
+    Array.from({ length: 100 }, async function ask() {
+      return auth.getAuthHeaders(lost).then(assert.fail, (error) => error)
+    }),
+  )
+  assert.equal(ways.slow - before.slow, 1)
+  assert.equal(new Set(errors).size, 100)
+  for (const error of errors) {
+    assert.ok(error instanceof Error)
+    assert.equal(error.code, errors[0].code)
+    assert.match(error.stack, /^Error: .*\n\s+at /)
+    assert.match(error.stack, /\bask\b/)
+  }
+  const rest = new AbortController()
+  const alone = auth.getAuthHeaders({ ...lost, signal: rest.signal })
+  await assert.rejects(alone, { code: errors[0].code })
 })
 
 test('each has headers and an attempt of its own', async () => {

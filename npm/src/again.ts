@@ -11,8 +11,11 @@ export type Asked = Readonly<
   Record<'provider' | 'namespace' | 'url' | 'model' | 'session' | 'account' | 'cacheTtl', unknown>
 >
 
-interface Numbered extends Asked {
+interface Noted extends Asked {
   readonly rotation: Rotation | null
+}
+
+interface Numbered extends Noted {
   readonly number: number
 }
 
@@ -50,6 +53,50 @@ function noteAsked(what: Asked, rotation: Rotation | null, number: number): void
   asked.set(what.session, [...others.slice(1 - ASKED_OF_ONE), { ...what, rotation, number }])
 }
 
+interface Waited extends Noted {
+  readonly outcome: Promise<api.AuthHeaders>
+}
+
+/** By conversation. */
+const waited = new Map<unknown, readonly Waited[]>()
+
+/**
+ * Waits for what is not at hand. Of the same requests at once one waits for the addon; the others then find it at hand, or
+ * fail for the same reason.
+ */
+export async function waitAsOne(
+  request: api.AuthRequest,
+  rotation: Rotation | null,
+  { atHand, wait }: { atHand(): api.AuthHeaders | undefined; wait(): Promise<api.AuthHeaders> },
+): Promise<api.AuthHeaders> {
+  // An abort ends the wait of one.
+  if (!isPlain(request) || request.signal != null) return wait()
+  const others = waited.get(request.session) ?? []
+  const same = others.find((other) => isSame(other, request, rotation))
+  if (same !== undefined) {
+    await same.outcome.catch((error: unknown) => {
+      throw error instanceof Error ? likewise(error) : error
+    })
+    return atHand() ?? wait()
+  }
+  if (others.length >= ASKED_OF_ONE) return wait()
+  const { provider, namespace, url, model, session, account, cacheTtl } = request
+  const one = { provider, namespace, url, model, session, account, cacheTtl, rotation, outcome: wait() }
+  waited.set(session, [...others, one])
+  try {
+    return await one.outcome
+  } finally {
+    const left = waited.get(session)?.filter((other) => other !== one) ?? []
+    if (left.length > 0) waited.set(session, left)
+    else waited.delete(session)
+  }
+}
+
+/** An error of its own for each caller, who may read where it was called, and change it. */
+function likewise(error: Error): Error {
+  return Object.defineProperties(new Error(error.message), Object.getOwnPropertyDescriptors(error))
+}
+
 /**
  * Tells whether nothing in a request is about this very one, and all that is read of it is its own:
  * told faster than property by property, on the path of every request.
@@ -75,7 +122,7 @@ function inheritsField(): boolean {
   )
 }
 
-function isSame(known: Numbered, what: Asked | api.AuthRequest, rotation: Rotation | null): boolean {
+function isSame(known: Noted, what: Asked | api.AuthRequest, rotation: Rotation | null): boolean {
   return (
     known.rotation === rotation &&
     known.url === what.url &&

@@ -4,12 +4,12 @@
  */
 import type * as api from '../../index.js'
 import { type Addon, addon, type Rotation } from './addon.js'
-import { askedBefore, askFirst } from './again.js'
+import { askedBefore, askFirst, waitAsOne } from './again.js'
 import { lentBy } from './lent.js'
 import { read } from './own.js'
 import { headersOf } from './reported.js'
 import { reportServed } from './served.js'
-import { type Caller, callerOf, from } from './stack.js'
+import { callerOf, from } from './stack.js'
 import { waitFor } from './waits.js'
 
 /**
@@ -36,31 +36,43 @@ export async function headersFor(
   rotation: Rotation | null,
   called: (...args: never[]) => unknown = headersFor,
 ): Promise<api.AuthHeaders> {
-  let atHand: ReturnType<Addon['authHeadersAgain']> = null
   reportServed()
   try {
-    if (holdsOther(request, REQUEST_OPTIONS)) addon.checkOptions('getAuthHeaders', request)
-    const number = askedBefore(request, rotation)
-    if (number !== undefined) atHand = addon.authHeadersAgain(number)
-    if (atHand === null && LOOKED_AT.every((name) => read(request, name) === undefined)) {
-      const asked = {
-        provider: read(request, 'provider'),
-        namespace: read(request, 'namespace'),
-        url: read(request, 'url'),
-        model: read(request, 'model'),
-        session: read(request, 'session'),
-        account: read(request, 'account'),
-        cacheTtl: read(request, 'cacheTtl'),
-      }
-      atHand = askFirst(asked, read(request, 'boundBy'), rotation)
-    }
+    const lease = leaseAtHand(request, rotation)
+    if (lease !== undefined) return lease
   } catch (error) {
     throw from(callerOf(called), error)
   }
-  if (atHand === null) return waitForHeaders(request, rotation, callerOf(called))
+  const caller = callerOf(called)
+  return waitAsOne(request, rotation, {
+    atHand: () => leaseAtHand(request, rotation),
+    wait: () => waitFor(request, (asked, wait) => addon.getAuthHeaders(asked, wait, rotation)),
+  }).catch((error: unknown) => {
+    throw from(caller, error)
+  })
+}
+
+function leaseAtHand(request: api.AuthRequest, rotation: Rotation | null): api.AuthHeaders | undefined {
+  let atHand: ReturnType<Addon['authHeadersAgain']> = null
+  if (holdsOther(request, REQUEST_OPTIONS)) addon.checkOptions('getAuthHeaders', request)
+  const number = askedBefore(request, rotation)
+  if (number !== undefined) atHand = addon.authHeadersAgain(number)
+  if (atHand === null && LOOKED_AT.every((name) => read(request, name) === undefined)) {
+    const asked = {
+      provider: read(request, 'provider'),
+      namespace: read(request, 'namespace'),
+      url: read(request, 'url'),
+      model: read(request, 'model'),
+      session: read(request, 'session'),
+      account: read(request, 'account'),
+      cacheTtl: read(request, 'cacheTtl'),
+    }
+    atHand = askFirst(asked, read(request, 'boundBy'), rotation)
+  }
+  if (atHand === null) return undefined
   const attempt = typeof atHand === 'string' ? atHand : atHand[0]
   const known = lentBy(attempt)
-  if (known === undefined) return waitForHeaders(request, rotation, callerOf(called))
+  if (known === undefined) return undefined
   const { accountId, headers, strip } = known
   const lease = { attempt, accountId, headers: { ...headers }, strip: strip.slice() }
   return typeof atHand === 'string' ? lease : { ...lease, url: atHand[1] }
@@ -111,12 +123,6 @@ function asLines(headers: api.ResponseReport['headers']): string | undefined {
     lines += `${name.toLowerCase()}\n${value}\n`
   }
   return lines
-}
-
-function waitForHeaders(request: api.AuthRequest, rotation: Rotation | null, caller: Caller): Promise<api.AuthHeaders> {
-  return waitFor(request, (asked, wait) => addon.getAuthHeaders(asked, wait, rotation)).catch((error: unknown) => {
-    throw from(caller, error)
-  })
 }
 
 /**
