@@ -8,12 +8,15 @@ import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from '
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { signIn } from './support/agent.mjs'
 import { COMMAND } from './support/cli.mjs'
 import { startMcp } from './support/dialects/mcp.mjs'
 import { visit } from './support/dialects/strict.mjs'
 import { examplesOf } from './support/examples.mjs'
 import { createSession } from './support/keyring.mjs'
+import { startOidcProvider } from './support/oidc.mjs'
 import { createSandbox, LIBRARY_URL } from './support/sandbox.mjs'
+import { until } from './support/until.mjs'
 import { startUpstream } from './support/upstream.mjs'
 
 /** Of a stand-in, where the tool sets none: no test waits for less. */
@@ -23,6 +26,7 @@ const examples = examplesOf('docs/credential-commands.md')
 const upstream = await startUpstream({ keys: { 'sk-ada': 'ada', 'sk-bob': 'bob', 'gw-key': 'gateway' } })
 const mcp = await startMcp()
 const git = await startGitServer('acme-token')
+const oidc = await startOidcProvider()
 const { origin } = upstream
 const sandbox = createSandbox({
   name: 'commands',
@@ -31,6 +35,7 @@ const sandbox = createSandbox({
       ...Object.fromEntries(['openai', 'anthropic', 'google', 'gateway'].map((id) => [id, { origins: [origin] }])),
       acme: { origins: [git.origin] },
       empty: { origins: [origin] },
+      desk: oidc.config({ origins: [origin] }),
     },
   },
 })
@@ -56,7 +61,7 @@ before(async () => {
   assert.equal(account.state, 'ready')
 })
 after(async () => {
-  for (const server of [upstream, mcp, git]) await server.close()
+  for (const server of [upstream, mcp, git, oidc]) await server.close()
   sandbox.cleanup()
 })
 
@@ -240,6 +245,29 @@ describe('Codex', () => {
       await session.close()
     }
   })
+})
+
+test('a time-out in the middle of a renewal does not cost the login where the tool asks the command to end', async () => {
+  oidc.setAccessTokenSeconds(1)
+  const account = await library.login({
+    provider: 'desk',
+    method: 'browser',
+    onPrompt: (prompt) => void signIn(prompt, { user: 'ada' }),
+  })
+  oidc.setAccessTokenSeconds(3600)
+  await until('the token has ended', () => Date.now() > account.expiresAt)
+  // The server has used the refresh token up, and its answer is still on the way.
+  oidc.setLatencyMs(0, 1000)
+  const before = oidc.counters.refreshRequests
+  const child = spawn('provider-auth', ['token', 'desk'], { cwd: sandbox.work, env, stdio: 'ignore' })
+  const ended = new Promise((resolve) => child.once('close', resolve))
+  await until('the renewal is under way', () => oidc.counters.refreshRequests > before)
+  child.kill('SIGTERM')
+  assert.equal(await ended, 143)
+  const { code, stdout, stderr } = await run('provider-auth', ['token', 'desk'])
+  assert.equal(code, 0, stderr)
+  assert.equal(oidc.owner(stdout.trim()), 'ada')
+  assert.deepEqual([oidc.counters.refreshRequests, oidc.counters.invalidGrants], [before + 1, 0])
 })
 
 describe('git', () => {
