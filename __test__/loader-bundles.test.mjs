@@ -10,6 +10,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -32,11 +33,13 @@ const BUNDLERS = {
   'bun build --target=node, of modules': (source, out) =>
     bunBuild(['--target=node', source, '--outfile', `${out}.mjs`]),
   'esbuild, CommonJS': (source, out) => esbuild({ source, outfile: `${out}.cjs`, format: 'cjs' }),
-  'esbuild, modules': (source, out) =>
+  'esbuild, CommonJS of modules': (source, out) => esbuild({ source, outfile: `${out}.cjs`, format: 'cjs' }),
+  'esbuild, modules': (source, out) => esbuild({ source, outfile: `${out}.mjs`, format: 'esm' }),
+  'esbuild, with `require` declared, modules': (source, out) =>
     esbuild({ source, outfile: `${out}.mjs`, format: 'esm', banner: { js: REQUIRE } }),
 }
 
-/** What a bundle of modules needs, so that it can have CommonJS in it. */
+/** What many give a bundle of modules, so that it can have CommonJS in it. */
 const REQUIRE = `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);`
 
 function bunBuild(args) {
@@ -62,15 +65,19 @@ for (const [name, bundle] of Object.entries(BUNDLERS))
       join(own, 'package.json'),
       JSON.stringify({ name: 'provider-auth', version, type: 'module', exports }),
     )
-    for (const file of ['index.cjs', 'index.js', 'bundled.js', 'library.cjs'])
+    for (const file of [
+      'index.cjs',
+      'index.js',
+      'bundled.js',
+      'library.cjs',
+      'register.cjs',
+      'register.js',
+      'register-bundled.js',
+    ])
       cpSync(join(root, 'npm/dist', file), join(own, 'npm/dist', file))
     const isModule = name.endsWith('modules')
     const source = join(project, isModule ? 'program.mjs' : 'program.cjs')
-    const load = isModule ? `await import('provider-auth')` : `require('provider-auth')`
-    writeFileSync(
-      source,
-      `${isModule ? '' : 'try { '}console.log(typeof (${load}).createAuthFetch)${isModule ? '' : CAUGHT}\n`,
-    )
+    writeFileSync(source, isModule ? MODULE : COMMON_JS)
     const [command, ...args] = await bundle(source, join(project, 'made'))
     // The program is taken elsewhere. Where it was made lies an addon that somebody else may have put there.
     linkSync(join(root, addonName()), join(own, addonName()))
@@ -91,5 +98,30 @@ for (const [name, bundle] of Object.entries(BUNDLERS))
     assert.equal(beside.stdout, 'function\n', beside.stderr)
   })
 
+const MODULE = `import('provider-auth').then((auth) => console.log(typeof auth.createAuthFetch))\n`
 /** A compiled program of Bun prints the message of an error and not its code. */
-const CAUGHT = ` } catch (error) { console.log(error.code, error.message) }`
+const COMMON_JS = `try {
+  console.log(typeof require('provider-auth').createAuthFetch)
+} catch (error) {
+  console.log(error.code, error.message)
+}
+`
+
+test('a bundle of modules has the library once, for the program and for `register`', async () => {
+  const project = join(dir, 'registers')
+  mkdirSync(join(project, 'node_modules'), { recursive: true })
+  symlinkSync(root, join(project, 'node_modules/provider-auth'), 'junction')
+  const source = join(project, 'program.mjs')
+  const isOurs = `Object.hasOwn(globalThis, Symbol.for('provider-auth.registered'))`
+  writeFileSync(
+    source,
+    `import 'provider-auth/register'\nimport { createAuthFetch } from 'provider-auth'\nconsole.log(${isOurs}, typeof createAuthFetch)\n`,
+  )
+  const outfile = join(project, 'made.mjs')
+  await esbuild({ source, outfile, format: 'esm' })
+  assert.equal(readFileSync(outfile, 'utf8').split('function loadAddon(').length, 2)
+  linkSync(join(root, addonName()), join(project, addonName()))
+  const { NAPI_RS_NATIVE_LIBRARY_PATH: _, ...env } = process.env
+  const { stdout, stderr } = spawnSync(process.execPath, [outfile], { env, encoding: 'utf8', timeout: 90_000 })
+  assert.equal(stdout, 'true function\n', stderr)
+})

@@ -1,7 +1,7 @@
 // Bundles the library and the plugins into npm/dist, each into as few files as there are ways in: Node reads one file
 // in a fraction of the time that it needs for forty.
 
-import { copyFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { OLDEST_NODE, ownFacts } from './bundle-parts.mjs'
@@ -10,12 +10,19 @@ import { root } from './steps.mjs'
 const FOLDER = 'npm/dist'
 /** What `register.ts` uses of the library. */
 const SHARED = ['index', 'addon', 'library']
+/** The forms of `register`, by the library that each uses. */
+const REGISTERS = {
+  'register.js': './library.cjs',
+  'register.cjs': './library.cjs',
+  'register-bundled.js': './bundled.js',
+}
 /** The plugins of OpenCode. */
 const PLUGINS = ['server', 'server-v2', 'tui']
 
 /**
  * Writes `library.cjs`, which `require`, `import` and `register` use, so that they have one library with one state;
- * `index.cjs` and `index.js`, its public names for either, and `bundled.js` for bundlers; and the plugins.
+ * `index.cjs` and `index.js`, its public names for either; `bundled.js` and `register-bundled.js` for bundlers, which make no
+ * program that works of modules with CommonJS in it unless they are told how to `require`; and the plugins.
  */
 export async function bundleLibrary() {
   rmSync(join(root, FOLDER), { recursive: true, force: true })
@@ -29,18 +36,18 @@ export async function bundleLibrary() {
   const names = await exportsOf({ entryPoints: ['npm/src/index.ts'] })
   const list = names.join(', ')
   writeFileSync(join(root, FOLDER, 'index.js'), imported(list))
-  writeFileSync(join(root, FOLDER, 'bundled.js'), `export { ${list} } from './library.cjs'\n`)
+  writeFileSync(join(root, FOLDER, 'bundled.js'), await forBundlers())
   writeFileSync(
     join(root, FOLDER, 'index.cjs'),
     `'use strict'\nconst { ${list} } = require('./library.cjs')\nmodule.exports = { ${list} }\n`,
   )
-  for (const format of ['esm', 'cjs']) {
+  for (const [file, library] of Object.entries(REGISTERS)) {
     await build({
       ...common,
       entryPoints: ['npm/src/register.ts'],
-      outfile: join(FOLDER, format === 'esm' ? 'register.js' : 'register.cjs'),
-      format,
-      plugins: [{ name: 'library', setup: leaveLibrary }],
+      outfile: join(FOLDER, file),
+      format: file.endsWith('.cjs') ? 'cjs' : 'esm',
+      plugins: [{ name: 'library', setup: leaveLibrary(library) }],
     })
   }
   for (const types of ['index', 'register']) {
@@ -78,6 +85,25 @@ export const { ${names} } = library
 `
 }
 
+/**
+ * The source of `bundled.js`: `library.cjs` in a function whose `require` knows what the library needs of Node.js, imported under names
+ * that what bundles often begin with does not declare.
+ */
+async function forBundlers() {
+  const source = readFileSync(join(root, FOLDER, 'library.cjs'), 'utf8')
+  const parts = [...new Set([...source.matchAll(/\brequire\(["']([^"']+)["']\)/g)].map(([, name]) => name))]
+  const local = (name) => `provider_auth_${name.replace(/\W/g, '_')}`
+  const names = await exportsOf({ stdin: library })
+  return `${parts.map((name) => `import ${local(name)} from '${name}'\n`).join('')}
+const provider_auth_parts = { ${parts.map((name) => `'${name}': ${local(name)}`).join(', ')} }
+const provider_auth_module = { exports: {} };
+((require, module) => {
+${source}
+})((name) => provider_auth_parts[name], provider_auth_module)
+export const { ${names.join(', ')} } = provider_auth_module.exports
+`
+}
+
 const common = {
   absWorkingDir: root,
   bundle: true,
@@ -93,12 +119,13 @@ const library = {
   resolveDir: join(root, 'npm/src'),
 }
 
-/** Has `register` use the library that is beside it. */
-function leaveLibrary({ onResolve }) {
+/** Has `register` use a library that is beside it. */
+function leaveLibrary(library) {
   const files = new Set(SHARED.map((name) => join(root, 'npm/src', `${name}.js`)))
-  onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) =>
-    files.has(join(resolveDir, path)) ? { path: './library.cjs', external: true } : undefined,
-  )
+  return ({ onResolve }) =>
+    onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) =>
+      files.has(join(resolveDir, path)) ? { path: library, external: true } : undefined,
+    )
 }
 
 /** The names that a source exports. */
