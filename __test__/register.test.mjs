@@ -255,6 +255,25 @@ test('a configuration with a fault is told once, and requests go out as they are
   assert.deepEqual(asked(), ['program', 'program'])
 })
 
+test('where `fetch` was frozen before, the program ends with what is wrong and what helps', async () => {
+  const freeze = [
+    `Object.defineProperty(globalThis, 'fetch', { value: globalThis.fetch, writable: false, configurable: false })`,
+    'Object.preventExtensions(globalThis)',
+  ]
+  for (const source of freeze) {
+    const preload = ['--import', write(source), '--import', 'provider-auth/register']
+    const { code, stderr } = await run('console.log(1)', { preload })
+    assert.equal(code, 1)
+    assert.match(stderr, /globalThis\.fetch: provider-auth\/register cannot replace it.*createAuthFetch\(\)/)
+    assert.match(stderr, /code: 'INVALID_CONFIG'/)
+  }
+  // What may not be written to can be replaced all the same.
+  const readOnly = `Object.defineProperty(globalThis, 'fetch', { value: globalThis.fetch, writable: false, configurable: true })`
+  const preload = ['--import', write(readOnly), '--import', 'provider-auth/register']
+  assert.equal(await told(`const { status } = await ${CALL}; console.log(status)`, { preload }), 200)
+  assert.deepEqual(asked(), ['ada'])
+})
+
 function write(source) {
   const file = join(sandbox.work, `app-${++scripts}.mjs`)
   writeFileSync(file, source)

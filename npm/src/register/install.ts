@@ -15,17 +15,23 @@ const REGISTERED = Symbol.for('provider-auth.registered')
 /**
  * Registers once per realm: the process, or each of its worker threads.
  *
- * @throws {AuthError} what is wrong with `PROVIDER_AUTH_REGISTER`
+ * @throws {AuthError} what is wrong with `PROVIDER_AUTH_REGISTER`; `INVALID_CONFIG` where `fetch` cannot be replaced
  */
 export function register(): void {
   const [names, original] = [namedProviders(), globalThis.fetch]
   if (Object.hasOwn(globalThis, REGISTERED) || typeof original !== 'function') return
   const place = Object.getOwnPropertyDescriptor(globalThis, 'fetch')
+  if (place?.configurable === false || !Object.isExtensible(globalThis))
+    throw Object.assign(new Error(FROZEN), { code: 'INVALID_CONFIG', path: 'globalThis.fetch' })
   const { enumerable = true } = place ?? {}
   const value = registered(original, names)
   Object.defineProperty(globalThis, 'fetch', { value, enumerable, writable: true, configurable: true })
   Object.defineProperty(globalThis, REGISTERED, { value: true })
 }
+
+const FROZEN =
+  'globalThis.fetch: provider-auth/register cannot replace it, since it was frozen before; load provider-auth/register ' +
+  'first, or leave it out and give createAuthFetch() to the clients'
 
 /** Returns a `fetch` that serves providers, and hands all other calls on as they came. */
 function registered(original: Fetch, names: readonly string[] | undefined): Fetch {
