@@ -1,6 +1,6 @@
 /** The packed package, as two linters and TypeScript see it: ways in, types, fields and files. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -10,6 +10,7 @@ import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import ts from 'typescript'
 import { pack } from '../scripts/lib/pack.mjs'
+import { packedReadme } from '../scripts/lib/readme.mjs'
 import { run } from '../scripts/lib/steps.mjs'
 import { removeFolder } from './support/remove-folder.mjs'
 
@@ -106,6 +107,44 @@ test('every file of the package is wanted, and none is missing', async () => {
     assert.ok(files.includes(file), file)
   const text = readFileSync(join(installed, 'package.json'), 'utf8')
   assert.ok(!text.includes(fileURLToPath(new URL('..', import.meta.url))), 'a path of this machine is in the package')
+})
+
+test('no link of the packed README leads to a file that is not there', () => {
+  const text = readFileSync(join(installed, 'README.md'), 'utf8').replaceAll(/^```[\s\S]*?^```/gm, '')
+  const links = [...text.matchAll(/\]\(([^()\s]+)\)|\b(?:src|srcset|href)="([^"]+)"/g)].map(
+    ([, one, other]) => one ?? other,
+  )
+  const relative = links.filter((link) => !/^(?:https?:|#)/.test(link))
+  assert.deepEqual(
+    relative.filter((link) => !existsSync(join(installed, link.split('#')[0]))),
+    [],
+  )
+  assert.ok(
+    relative.some((link) => link.startsWith('schemas/')),
+    'those that lead to a file of the package stay',
+  )
+})
+
+test('where the repository is known, links lead there, and pictures to their bytes', () => {
+  const text = `[a page](docs/a.md#part), [\`code\`](./SECURITY.md), ![a picture](docs/p.svg) [in it](schemas/x.json) [far](https://x.example/y.md)
+<picture><source srcset="docs/dark.svg"><img src="docs/p.svg"></picture> [here](#here) [![badge](b.svg)](LICENSE)
+\`\`\`md
+[as it is](docs/a.md)
+\`\`\`
+`
+  const isPacked = (path) => ['schemas/x.json', 'LICENSE'].includes(path)
+  const at = (repository) => packedReadme(text, { isPacked, repository, tag: 'v1.2.3' })
+  const base = 'https://git.example/o/r'
+  assert.equal(
+    at(base),
+    `[a page](${base}/blob/v1.2.3/docs/a.md#part), [\`code\`](${base}/blob/v1.2.3/SECURITY.md), ![a picture](${base}/raw/v1.2.3/docs/p.svg) [in it](schemas/x.json) [far](https://x.example/y.md)
+<picture><source srcset="${base}/raw/v1.2.3/docs/dark.svg"><img src="${base}/raw/v1.2.3/docs/p.svg"></picture> [here](#here) [![badge](${base}/raw/v1.2.3/b.svg)](LICENSE)
+\`\`\`md
+[as it is](docs/a.md)
+\`\`\`
+`,
+  )
+  assert.match(at(undefined), /^a page, `code`, a picture \[in it\]\(schemas\/x\.json\)/)
 })
 
 test('the fields of package.json say what a registry and a package manager ask for', () => {

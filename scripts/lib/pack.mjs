@@ -20,6 +20,7 @@ import { join } from 'node:path'
 import { NapiCli } from '@napi-rs/cli'
 import { addonName } from './build.mjs'
 import { noticesOfCrates } from './notices.mjs'
+import { packedReadme } from './readme.mjs'
 import { root, run } from './steps.mjs'
 
 /** What npm packs whatever `files` says. */
@@ -39,6 +40,7 @@ export async function pack(folder, { addons = {}, isMainOnly = false, hasWhole =
     for (const name of [...manifest.files, ...ALWAYS]) {
       cpSync(join(root, name), join(stage, name), { recursive: true })
     }
+    writeReadme(stage, manifest.version)
     // Installing it needs neither, and no script would run: OpenCode installs without scripts.
     const { scripts, devDependencies, overrides, napi, ...its } = manifest
     const published = { ...its, ...repository() }
@@ -82,9 +84,24 @@ async function platformFolders(stage) {
   return folders.map((folder) => ({ folder, ...JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) }))
 }
 
-/** Says where the sources are, which npm compares with the statement of provenance; in a workflow, GitHub knows. */
-function repository({ GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = process.env) {
-  return server && name ? { repository: { type: 'git', url: `git+${server}/${name}.git` } } : {}
+/** Says where the sources are, which npm compares with the statement of provenance. */
+function repository() {
+  const address = addressOfRepository()
+  return address === undefined ? {} : { repository: { type: 'git', url: `git+${address}.git` } }
+}
+
+/** In a workflow, GitHub knows. */
+function addressOfRepository({ GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = process.env) {
+  return server && name ? `${server}/${name}` : undefined
+}
+
+function writeReadme(stage, version) {
+  const text = packedReadme(readFileSync(join(root, 'README.md'), 'utf8'), {
+    isPacked: (path) => existsSync(join(stage, path)),
+    repository: addressOfRepository(),
+    tag: `v${version}`,
+  })
+  writeFileSync(join(stage, 'README.md'), text)
 }
 
 /** Says what a platform's package is, under which licences, and how large its addon. */
