@@ -129,11 +129,14 @@ async function packAll() {
   if (platforms.length === 0 || (options.all && platforms.length < napi.targets.length))
     return told([`addons of ${napi.targets.length - platforms.length} platforms are missing`])
   const named = await unpackedPaths()
-  if (named.length > 0) return told(named)
+  if (named.length > 0) return told([...named, AS_IT_SHIPS])
   const sboms = await writeSboms(out)
   if (sboms.ok) writeChecksums(out)
   return sboms
 }
+
+/** What helps where `npm start` or `npm run build:debug` has made the addon, which has such paths. */
+const AS_IT_SHIPS = 'npm run release -- build makes the addon as it ships; then pack again'
 
 /** What the tarballs have of this machine's paths, file by file. */
 async function unpackedPaths() {
