@@ -1,6 +1,7 @@
 /** A JSON answer was looked at: each way of reading it is as with the runtime's own `fetch`, also the second time. */
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { startMirror } from './support/mirror.mjs'
 import { createSandbox, LIBRARY_URL } from './support/sandbox.mjs'
 
@@ -69,6 +70,37 @@ for (const path of ['/json', '/json/pieces', '/json/gzip', '/json/none', '/json/
       assert.deepEqual(ours, plain)
     })
   }
+}
+
+const bin = (name) => fileURLToPath(new URL(`../node_modules/.bin/${name}`, import.meta.url))
+
+for (const [runtime, how] of Object.entries({
+  node: {},
+  bun: { command: bin('bun') },
+  deno: { command: bin('deno'), nodeArgs: ['run', '--quiet', '--allow-all'] },
+})) {
+  test(`${runtime} hands on the very answer that fetch made, after one that was only an error`, async () => {
+    const printed = await sandbox.output(
+      `
+        const pool = { provider: 'desk', namespace: ${JSON.stringify(runtime)} }
+        for (const name of ['ada', 'bob']) await auth.addApiKey({ ...pool, label: name, apiKey: 'key-of-' + name })
+        const [keys, made] = [[], []]
+        const answered = async (_url, { headers }) => {
+          const answer = keys.length === 0 ? { error: { code: 'rate_limit_exceeded' } } : { choices: [] }
+          const body = JSON.stringify(answer)
+          keys.push(headers.authorization)
+          made.push(new Response(body, { headers: { 'content-type': 'application/json', 'content-length': body.length } }))
+          return made.at(-1)
+        }
+        const response = await auth.createAuthFetch({ ...pool, fetch: answered })(${JSON.stringify(mirror.origin)})
+        const isSame = response === made.at(-1)
+        console.log(JSON.stringify({ isSame, accounts: new Set(keys).size, text: await response.text() }))
+        process.exit(0)
+      `,
+      how,
+    )
+    assert.deepEqual(JSON.parse(printed), { isSame: true, accounts: 2, text: '{"choices":[]}' })
+  })
 }
 
 /** What each way brings after this one. */
