@@ -68,12 +68,16 @@ pub trait Backend: Send + Sync {
     /// Returns a stamp of all records: while it stays equal, none was added, replaced or removed.
     fn records_stamp(&self) -> Result<Stamp, VaultError>;
 
-    /// Returns a stamp of one record. A stamp that was taken before a read is never newer than what
-    /// was read.
+    /// Returns a stamp of one record.
     fn record_stamp(&self, id: RecordId) -> Result<Stamp, VaultError>;
 
+    /// Returns a record's bytes, with a stamp that is never newer than they are.
+    fn stamped_record(&self, id: RecordId) -> Result<Option<(Stamp, Vec<u8>)>, VaultError>;
+
     /// Returns a record's bytes.
-    fn read_record(&self, id: RecordId) -> Result<Option<Vec<u8>>, VaultError>;
+    fn read_record(&self, id: RecordId) -> Result<Option<Vec<u8>>, VaultError> {
+        Ok(self.stamped_record(id)?.map(|(_, bytes)| bytes))
+    }
 
     /// Adds a record under an id that no one else knows yet, durably. The caller holds
     /// [`Lock::Vault`].

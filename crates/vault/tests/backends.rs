@@ -124,6 +124,8 @@ fn a_record_is_what_was_written_last_and_each_write_moves_its_stamps() {
         for (from, content) in [b"next", b"last"].into_iter().enumerate() {
             let before = settled(|| two.record_stamp(id(1)).unwrap());
             assert_eq!(before, two.record_stamp(id(1)).unwrap());
+            let (stamp, _) = two.stamped_record(id(1)).unwrap().unwrap();
+            assert_eq!(before, stamp);
             let all = settled(|| two.records_stamp().unwrap());
             one.replace_record(&guard, from as u64 + 1, content)
                 .unwrap();

@@ -189,8 +189,9 @@ impl Backend for FolderBackend {
         self.stamp(&self.paths.record(id))
     }
 
-    fn read_record(&self, id: RecordId) -> Result<Option<Vec<u8>>, VaultError> {
-        self.read(&self.paths.record(id))
+    fn stamped_record(&self, id: RecordId) -> Result<Option<(Stamp, Vec<u8>)>, VaultError> {
+        let file = self.paths.record(id);
+        self.store.read_stamped(&file).map_err(io("read", file))
     }
 
     fn create_record(&self, id: RecordId, sealed: &[u8]) -> Result<(), VaultError> {

@@ -64,22 +64,18 @@ impl Store for Disk {
     }
 
     fn stamp(&self, path: &Path) -> io::Result<Stamp> {
-        let state = match fs::symlink_metadata(path) {
-            Ok(metadata) => platform::file_state(&metadata),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Stamp::Absent),
-            Err(error) => return Err(error),
-        };
-        let settled_at =
-            state.modified_at.max(state.changed_at) + limits::SETTLING.as_nanos() as i128;
-        let now = since_epoch(clock()).as_nanos() as i128;
-        Ok(if now > settled_at {
-            Stamp::Settled(state.revision())
-        } else {
-            Stamp::Fresh(state.revision())
-        })
+        match fs::symlink_metadata(path) {
+            Ok(metadata) => Ok(stamp_of(&metadata)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Stamp::Absent),
+            Err(error) => Err(error),
+        }
     }
 
     fn read(&self, file: &Path) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.read_stamped(file)?.map(|(_, content)| content))
+    }
+
+    fn read_stamped(&self, file: &Path) -> io::Result<Option<(Stamp, Vec<u8>)>> {
         let opened = match platform::without_links(OpenOptions::new().read(true)).open(file) {
             Ok(opened) => opened,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -102,11 +98,15 @@ impl Store for Disk {
                 "others could read this file; its mode is now 0600"
             );
         }
+        // A file of a vault is replaced and never grows, so that its end needs no looking for; some
+        // systems give no length for what they make up.
+        let longest = match metadata.len() {
+            0 => limits::LONGEST_FILE,
+            length => length,
+        };
         let mut content = Vec::with_capacity(metadata.len() as usize);
-        opened
-            .take(limits::LONGEST_FILE)
-            .read_to_end(&mut content)?;
-        Ok(Some(content))
+        opened.take(longest).read_to_end(&mut content)?;
+        Ok(Some((stamp_of(&metadata), content)))
     }
 
     fn replace(&self, file: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
@@ -196,6 +196,16 @@ impl Store for Disk {
 
     fn now(&self) -> u64 {
         since_epoch(clock()).as_millis() as u64
+    }
+}
+
+fn stamp_of(metadata: &fs::Metadata) -> Stamp {
+    let state = platform::file_state(metadata);
+    let settled_at = state.modified_at.max(state.changed_at) + limits::SETTLING.as_nanos() as i128;
+    if since_epoch(clock()).as_nanos() as i128 > settled_at {
+        Stamp::Settled(state.revision())
+    } else {
+        Stamp::Fresh(state.revision())
     }
 }
 

@@ -36,6 +36,12 @@ pub trait Store: Send + Sync {
     /// Returns a file's content; `None` when absent.
     fn read(&self, file: &Path) -> io::Result<Option<Vec<u8>>>;
 
+    /// Returns a file's content with its stamp, which is never newer.
+    fn read_stamped(&self, file: &Path) -> io::Result<Option<(Stamp, Vec<u8>)>> {
+        let stamp = self.stamp(file)?;
+        Ok(self.read(file)?.map(|content| (stamp, content)))
+    }
+
     /// Puts new content in a file's place: at every moment a reader finds the old or the new,
     /// whole.
     fn replace(&self, file: &Path, content: &[u8], durability: Durability) -> io::Result<()>;

@@ -174,16 +174,15 @@ impl Vault {
 
     fn read_cached(&self, id: &RecordId) -> Result<Option<Arc<Record>>, VaultError> {
         loop {
-            // Before the read, so that a write in between makes the stamp old, never the content.
-            let stamp = self.backend.record_stamp(*id)?;
-            if let Some((known, record)) = self.cache.lock().get(id)
-                && *known == stamp
+            let known = self.cache.lock().get(id).cloned();
+            if let Some((stamp, record)) = known
+                && stamp == self.backend.record_stamp(*id)?
             {
-                return Ok(Some(Arc::clone(record)));
+                return Ok(Some(record));
             }
-            // Before the read too: a key that is gone by then has no record left.
+            // Before the read: a key that is gone by then has no record left.
             let keys = self.cached_keys();
-            let Some(file) = self.backend.read_record(*id)? else {
+            let Some((stamp, file)) = self.backend.stamped_record(*id)? else {
                 self.cache.lock().remove(id);
                 return Ok(None);
             };
