@@ -84,9 +84,11 @@ async function handOn(answer: Response, response: ServerResponse, signal: AbortS
   response.writeHead(answer.status, answer.statusText, forClient(answer.headers))
   const reader = answer.body?.getReader()
   if (reader === undefined) return void response.end()
-  response.flushHeaders()
+  // They go out with the first part of the body where that is there already, and else before it.
+  const headersAlone = setImmediate(() => response.flushHeaders())
   for (;;) {
     const { done, value } = await reader.read()
+    clearImmediate(headersAlone)
     if (done) return void response.end()
     if (!response.write(value)) await once(response, 'drain', { signal })
   }
