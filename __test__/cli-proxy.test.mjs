@@ -33,6 +33,7 @@ const sandbox = createSandbox({
       openai: { ...here, origins: [upstream.origin, other.origin] },
       anthropic: here,
       google: here,
+      pair: here,
       'acme.ai': { ...here, header: 'x-acme-key', scheme: '' },
       empty: here,
       nowhere: { origins: [`http://127.0.0.1:${await freePort()}`], rotation: { maxWaitMs: 0 } },
@@ -54,6 +55,8 @@ before(async () => {
     ['google', 'sk-of-gemini', 'gemini'],
     ['acme.ai', 'sk-of-ada', 'ada'],
     ['nowhere', 'sk-of-ada', 'ada'],
+    ['pair', 'sk-of-ada', 'ada'],
+    ['pair', 'sk-of-bob', 'bob'],
   ]
   const add = ([provider, apiKey, label, namespace = 'default']) =>
     `await auth.addApiKey(${JSON.stringify({ provider, apiKey, label, namespace })})`
@@ -310,6 +313,22 @@ test('where all accounts rest the client learns for how long, and not to try aga
   assert.match(JSON.parse(resting.text).error.message, /cooling down/)
   assert.deepEqual(upstream.requests, [])
   upstream.behave('claude')
+})
+
+test('a body of up to 32 MiB is sent again with another account, and a longer one is sent once', async () => {
+  const call = (size, headers) => ({ method: 'POST', headers, body: 'x'.repeat(size) })
+  const limit = { status: 429, headers: { 'retry-after': '3000' }, body: bodies.spent }
+  const [long, longer] = [32 * 1024 * 1024, 32 * 1024 * 1024 + 1]
+  for (const size of [long, longer]) {
+    upstream.forget()
+    upstream.plan('*', limit)
+    const { status, text } = await ask('/pair/echo', call(size))
+    upstream.behave()
+    const sizes = upstream.requests.map(({ body }) => body.length)
+    if (size === long) assert.deepEqual([status, sizes, JSON.parse(text).body.length], [200, [long, long], long])
+    else assert.deepEqual([status, sizes], [429, [longer]])
+    await sandbox.output('await auth.clearCooldowns({})')
+  }
 })
 
 /* ───────────────────────────── its token ───────────────────────────── */
