@@ -62,13 +62,24 @@ pub(crate) use values::{NAME_RULE, is_name};
 
 use crate::host::Env;
 pub use crate::providers::CredentialForm;
-use crate::stats::Counting;
 use choices::{FLAGS, KEY_SOURCES};
 use error::Place;
 use layer::Layer;
 pub(crate) use paths::{data_home, expand, variable};
 use sources::Sources;
 use values::one_of;
+
+/// Whether what happens is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// It is, and added to the file.
+    #[default]
+    On,
+    /// Not by this process.
+    Off,
+    /// Not at all: the user's file says so, and what was counted is removed.
+    Removed,
+}
 
 /// Everything that is configured.
 #[derive(Clone, Debug)]

@@ -17,14 +17,14 @@ use provider_auth_vault::line;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use crate::config::Counting;
 use crate::host::Clock;
 use crate::log::{Handle, Number, Shown};
-use crate::stats::{Counting, Tallied, Tally};
-use figures::Figures;
+use crate::stats::{Tallied, Tally};
+use figures::{Figures, PoolName};
 
 pub use events::{Event, EventKind, Events};
 pub use figures::PoolFigures;
-pub(crate) use figures::PoolName;
 
 /// What an event says besides who.
 #[derive(Clone, Copy, Default)]

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use provider_auth_policy::Timestamp;
 use provider_auth_policy::limits::CLOCK_JUMP;
-use provider_auth_policy::{Timestamp, Usage};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use super::{Counts, Key, QuotaSample, Samples, Stats, StatsFilter, StatsRow, Tallied};
+use super::rows::{Key, Rows, Tallied, bound_rows};
+use super::{QuotaSample, Samples, Stats, StatsFilter, StatsRow};
 use crate::limits;
 
 const HOUR: u64 = 3_600;
@@ -22,39 +23,8 @@ pub(crate) struct KeptStats {
     quota: BTreeMap<String, Windows>,
 }
 
-#[derive(Debug, Default, PartialEq)]
-struct Rows(Tallied);
-
-#[derive(Serialize, Deserialize)]
-struct Row {
-    #[serde(flatten)]
-    key: Key,
-    #[serde(flatten)]
-    counts: Counts,
-}
-
 /// By window and hour: percent used, and when the window resets.
 type Windows = BTreeMap<String, BTreeMap<u64, (u16, u64)>>;
-
-impl Serialize for Rows {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(self.0.iter().map(|(key, counts)| Row {
-            key: key.clone(),
-            counts: counts.clone(),
-        }))
-    }
-}
-
-impl<'de> Deserialize<'de> for Rows {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let rows = Vec::<Row>::deserialize(from)?;
-        let mut read = Self::default();
-        for Row { key, counts } in rows {
-            read.0.entry(key).or_default().add(&counts);
-        }
-        Ok(read)
-    }
-}
 
 impl KeptStats {
     /// Reads the file; `None` where it is damaged.
@@ -78,13 +48,8 @@ impl KeptStats {
             let known = self.quota.entry(account.to_string()).or_default();
             for (window, usage) in windows {
                 let hours = known.entry(window.clone()).or_default();
-                let Usage {
-                    observed_at,
-                    used_percent,
-                    reset_at,
-                } = *usage;
-                let sample = (used_percent, reset_at.as_millis() / 1000);
-                let hour = hours.entry(hour_of(observed_at)).or_default();
+                let sample = (usage.used_percent, usage.reset_at.as_millis() / 1000);
+                let hour = hours.entry(hour_of(usage.observed_at)).or_default();
                 *hour = (*hour).max(sample);
             }
         }
@@ -96,8 +61,7 @@ impl KeptStats {
         let latest = (now + CLOCK_JUMP).as_millis() / 1000;
         self.hours.retain(|hour, _| *hour <= latest);
         self.days.retain(|day, _| *day <= latest);
-        let yesterday = hour_of(now) / DAY * DAY;
-        let yesterday = yesterday.saturating_sub(DAY);
+        let yesterday = (hour_of(now) / DAY * DAY).saturating_sub(DAY);
         let recent = self.hours.split_off(&yesterday);
         for (hour, rows) in std::mem::replace(&mut self.hours, recent) {
             let day = self.days.entry(hour / DAY * DAY).or_default();
@@ -238,37 +202,6 @@ impl KeptStats {
     }
 }
 
-impl Rows {
-    fn add(&mut self, tallied: &Tallied) {
-        for (key, counts) in tallied {
-            self.0.entry(key.clone()).or_default().add(counts);
-        }
-    }
-}
-
-/// Keeps the rows with the most attempts; the others are counted with their pool as a whole.
-pub(super) fn bound_rows(rows: &mut Tallied, most: usize) {
-    if rows.len() <= most {
-        return;
-    }
-    let mut by_use: Vec<(u64, Key)> = rows
-        .iter()
-        .filter(|(key, _)| key.account.is_some() || key.model.is_some())
-        .map(|(key, counts)| (counts.attempts, key.clone()))
-        .collect();
-    by_use.sort_by(|a, b| b.cmp(a));
-    for (_, key) in by_use.into_iter().skip(most) {
-        if let Some(counts) = rows.remove(&key) {
-            let whole = Key {
-                account: None,
-                model: None,
-                ..key
-            };
-            rows.entry(whole).or_default().add(&counts);
-        }
-    }
-}
-
 fn keep_last<V>(map: &mut BTreeMap<u64, V>, many: usize) {
     while map.len() > many {
         map.pop_first();
@@ -284,8 +217,9 @@ fn hour_of(at: Timestamp) -> u64 {
 mod tests {
     use std::time::Duration;
 
-    use provider_auth_policy::AccountId;
+    use provider_auth_policy::{AccountId, Usage};
 
+    use super::super::Counts;
     use super::*;
 
     /// 2027-01-15, 08:00.

@@ -5,13 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use provider_auth_policy::AccountId;
 
-use super::kept::bound_rows;
-use super::{Counts, Key};
+use super::rows::{Counts, Key, Tallied, bound_rows};
 use crate::limits;
-use crate::notifier::PoolName;
-
-/// What was counted, by whom it concerns.
-pub(crate) type Tallied = BTreeMap<Key, Counts>;
 
 /// The counts since they were last taken. Counting is a look-up and an addition.
 #[derive(Default)]
@@ -38,7 +33,7 @@ impl Tally {
     /// The counts of an account and model. Beyond the bound on rows, those of the pool as a whole.
     pub(crate) fn of(
         &mut self,
-        (provider, namespace): PoolName<'_>,
+        (provider, namespace): (&Arc<str>, &Arc<str>),
         account: Option<&AccountId>,
         model: Option<&str>,
     ) -> &mut Counts {

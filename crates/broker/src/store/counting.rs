@@ -9,10 +9,11 @@ use provider_auth_vault::{RecordId, Vault, VaultError, line};
 use tokio::runtime::Handle;
 
 use super::Store;
+use crate::config::Counting;
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::limits;
-use crate::stats::{Counting, KeptStats, Samples, Stats, StatsFilter, Tallied};
+use crate::stats::{KeptStats, Samples, Stats, StatsFilter, Tallied};
 
 impl Store {
     /// Writes what was counted, once for all counts until then. No request waits for it.
