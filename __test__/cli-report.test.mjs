@@ -265,6 +265,28 @@ test('its page fits a window and a phone, loads nothing, and shows the numbers o
   }
 })
 
+const page = readFileSync(new URL('../docs/report.md', import.meta.url), 'utf8')
+const blocks = [...page.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, kind, text]) => ({ kind, text }))
+
+test('what docs/report.md shows is so', async () => {
+  assert.deepEqual(
+    blocks.map(({ kind }) => kind),
+    ['sh', 'js', 'jsonc'],
+  )
+  const [{ text: commands }, { text: program }, { text: config }] = blocks
+  for (const line of commands.trim().split('\n')) {
+    const args = line
+      .replace(/\s+#.*/, '')
+      .split(' ')
+      .slice(1)
+    const { code, stderr } = await command(sandbox, args)
+    assert.equal(code, 0, `${line}: ${stderr}`)
+  }
+  const source = program.replace("import { stats } from 'provider-auth'", 'const { stats } = auth')
+  assert.match(await sandbox.output(source), /'rate_limited'/)
+  assert.deepEqual(JSON.parse(config), { stats: false })
+})
+
 test('with stats: false it says that nothing is counted, and what was counted is gone', async () => {
   sandbox.writeConfig({ stats: false, providers })
   const { stdout, stderr, code } = await command(sandbox, ['report', '--json'])
