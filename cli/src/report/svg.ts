@@ -140,7 +140,7 @@ export interface ChartHead {
 }
 
 /** By this, a file is known as a report that may be replaced. */
-export const MARK_OF_SVG = '<!-- provider-auth report -->'
+export const MARK_OF_SVG = '<!-- a report of provider-auth -->'
 
 function svg(width: number, height: number, title: string, parts: readonly string[]): string {
   return [
