@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::*;
+use crate::config::paths::Platform;
 
 #[test]
 fn a_file_may_have_comments_trailing_commas_and_a_byte_order_mark() {
