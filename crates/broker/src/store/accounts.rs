@@ -30,6 +30,9 @@ pub(crate) struct Accounts {
     pub(crate) kept_files: Vec<RecordId>,
 }
 
+/// The accounts by provider and namespace, as they are found.
+type Pools = HashMap<(Arc<str>, Arc<str>), Vec<Arc<Entry>>>;
+
 /// The accounts of one pool.
 #[derive(Clone, Default)]
 pub(super) struct Members {
@@ -49,7 +52,9 @@ impl Accounts {
             taken: known.taken.clone(),
             ..Self::default()
         };
-        let mut pools: HashMap<(String, String), Vec<Arc<Entry>>> = HashMap::new();
+        let mut pools = Pools::new();
+        // In order, and thousands: collected, which is faster than one by one.
+        let mut by_id = Vec::new();
         let ids = vault.ids()?;
         let found = side_by_side(&ids, |record_id| {
             let id = AccountId::from(record_id.to_string());
@@ -61,19 +66,18 @@ impl Accounts {
             let (id, found) = found?;
             match found {
                 Found::Account(entry) => {
-                    let pool = (
-                        entry.credential.provider.clone(),
-                        entry.credential.namespace.clone(),
-                    );
+                    let pool = (entry.view.provider.clone(), entry.view.namespace.clone());
                     pools.entry(pool).or_default().push(entry.clone());
-                    accounts.by_secret.extend(secret_key(&entry));
-                    accounts.by_id.insert(id, entry);
+                    by_id.push((id, entry));
                 }
                 Found::KeptFile => accounts.kept_files.push(record_id),
                 Found::Unreadable => accounts.unreadable.push(id),
                 Found::Nothing => {}
             }
         }
+        let by_secret = by_id.iter().filter_map(|(_, entry)| secret_key(entry));
+        accounts.by_secret = by_secret.collect();
+        accounts.by_id = by_id.into_iter().collect();
         let taken = taken(&accounts, settings);
         if taken != accounts.taken {
             // Rare: the first account of a provider that a project defines too, or its last one.
@@ -91,8 +95,9 @@ impl Accounts {
                 .into_iter()
                 .filter(|entry| !entry.goes_everywhere(settled.as_deref()))
                 .collect();
-            accounts.pools.entry(provider).or_default().insert(
-                namespace,
+            let pools = accounts.pools.entry(provider.to_string()).or_default();
+            pools.insert(
+                namespace.to_string(),
                 Members {
                     roster,
                     origin_restricted,
@@ -198,7 +203,7 @@ fn taken(accounts: &Accounts, settings: &Settings) -> BTreeSet<String> {
 
 /// The providers of accounts that say themselves where they belong, where no configuration does.
 fn defined(
-    pools: &HashMap<(String, String), Vec<Arc<Entry>>>,
+    pools: &Pools,
     settings: &Settings,
     taken: &BTreeSet<String>,
 ) -> BTreeMap<String, Arc<Provider>> {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::account::{AccountId, AccountView};
-use crate::gather::Gather as _;
 use crate::pool::changes::Changes;
 
 /// The accounts of one pool (provider and namespace), by id.
@@ -31,7 +30,7 @@ impl Roster {
             accounts: accounts
                 .into_iter()
                 .map(|account| (account.id.clone(), account))
-                .gather(),
+                .collect(),
             ..Self::default()
         }
     }
