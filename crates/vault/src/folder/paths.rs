@@ -13,6 +13,7 @@ pub(super) const RECORD: &str = ".rec";
 pub(super) const NOTE: &str = ".pending";
 
 /// Returns the record whose file has this name; `None` of any other file.
+#[cfg(target_os = "linux")]
 pub(super) fn record_of(name: &str) -> Option<RecordId> {
     name.strip_suffix(RECORD)?.parse().ok()
 }
