@@ -51,7 +51,12 @@ export async function buildTarget(target) {
     glibc ? `${rust}.${glibc}` : rust,
   ]
   const command = join(await tools.python(), 'bin/cargo-zigbuild')
-  await must(command, ['zigbuild', ...args, ...what], { name: target, env, timeoutMs: 2 * HOURS })
+  const { output } = await must(command, ['zigbuild', ...args, ...what], { name: target, env, timeoutMs: 2 * HOURS })
+  // What is unused on one platform alone, no other build tells.
+  const warnings = [...output.matchAll(/^warning: (.+)\n\s+--> (crates\S+)/gm)].map(
+    ([, text, place]) => `${place}: ${text}`,
+  )
+  if (warnings.length > 0) throw new Error(`the compiler warns of ${warnings.join('; ')}`)
   const [before, after] = /apple/.test(rust) ? ['lib', 'dylib'] : /windows/.test(rust) ? ['', 'dll'] : ['lib', 'so']
   mkdirSync(join(root, OUTPUT, target), { recursive: true })
   copyFileSync(join(place, rust, 'release', `${before}provider_auth_node.${after}`), join(root, addonPath(target)))
