@@ -67,21 +67,23 @@ impl Attempts {
     }
 
     /// The attempt of this handle, counted by its request.
-    pub(crate) fn get(&mut self, handle: &str) -> Option<&mut Attempt> {
-        let number = self.number(handle)?;
-        let attempt = self.place(number)?.as_deref_mut()?;
+    pub(crate) fn get(&mut self, handle: &str) -> Option<(u64, &mut Attempt)> {
+        let (number, attempt) = self.look(handle)?;
         if let Some(Uncounted { generation, at }) = attempt.uncounted.take() {
             let request = Arc::make_mut(&mut attempt.request);
             request.begin_attempt(&attempt.account, generation, at);
         }
-        Some(attempt)
+        Some((number, attempt))
+    }
+
+    /// The attempt of this handle and its number; its request may not count it.
+    pub(crate) fn look(&mut self, handle: &str) -> Option<(u64, &mut Attempt)> {
+        let number = self.number(handle)?;
+        Some((number, self.place(number)?.as_deref_mut()?))
     }
 
     /// Marks an attempt as answered: it stays a while, since its stream may still break.
-    pub(crate) fn settle(&mut self, handle: &str) {
-        let Some(number) = self.number(handle) else {
-            return;
-        };
+    pub(crate) fn settle(&mut self, number: u64) {
         self.answered.push_back(number);
         if self.answered.len() > ANSWERED_ATTEMPTS
             && let Some(oldest) = self.answered.pop_front()

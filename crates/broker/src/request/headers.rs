@@ -123,7 +123,7 @@ impl RequestService {
     pub(crate) fn lent(&self, attempt: &str) -> Option<Lease> {
         let (provider, account) = {
             let mut attempts = self.attempts.lock();
-            let known = attempts.get(attempt)?;
+            let (_, known) = attempts.look(attempt)?;
             (known.provider.clone(), known.account.clone())
         };
         Some(Lease {

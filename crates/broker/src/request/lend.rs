@@ -72,7 +72,7 @@ impl RequestService {
     pub(super) fn begun(&self, asked: &AuthRequest) -> Result<Begun, BrokerError> {
         if let Some(handle) = &asked.retry_of {
             let mut attempts = self.attempts.lock();
-            let attempt = attempts
+            let (_, attempt) = attempts
                 .get(handle)
                 .ok_or_else(|| BrokerError::unknown_attempt(handle))?;
             return Ok(Begun {

@@ -14,7 +14,8 @@
 //!
 //! | what the answer says | what follows | file |
 //! |---|---|---|
-//! | 2xx | the account is credited, on the calling thread | `report.rs` |
+//! | 2xx, and nothing is to be judged | the account is credited, on the calling thread | `credit.rs` |
+//! | another 2xx | the same, and what it ends is noted | `report.rs` |
 //! | anything else | `policy` judges whom to charge; a new block is on disk before the caller goes on | `report.rs` |
 //!
 //! `policy` decides; these files bring it what it needs to know and carry out what it says.
@@ -22,6 +23,7 @@
 mod address;
 mod asked;
 mod attempts;
+mod credit;
 mod destination;
 mod headers;
 mod lend;

@@ -46,6 +46,19 @@ impl Report {
             .is_some_and(|status| (200..300).contains(&status));
         good && self.failure.is_none() && self.body.is_none()
     }
+
+    pub(super) fn response<'a>(
+        &'a self,
+        headers: &'a dyn Fn(&str) -> Option<&'a str>,
+    ) -> Response<'a> {
+        let body = self.body.as_deref();
+        Response {
+            status: self.status,
+            headers,
+            body: body.map(|body| head(body, limits::BODY_LIMIT)),
+            failure: self.failure,
+        }
+    }
 }
 
 /// What to do next.
@@ -75,6 +88,10 @@ impl RequestService {
         if !report.is_success() {
             return None;
         }
+        if let Some(due) = self.credit(report) {
+            self.store.flush_when(due, runtime);
+            return Some(Ok(Verdict::DELIVERED));
+        }
         Some(self.judge(report).map(|(verdict, _)| {
             self.store.flush_soon(runtime);
             verdict
@@ -97,7 +114,7 @@ impl RequestService {
     fn judge(self: &Arc<Self>, report: &Report) -> Result<(Verdict, bool), BrokerError> {
         let now = self.store.now();
         let mut attempts = self.attempts.lock();
-        let attempt = attempts
+        let (place, attempt) = attempts
             .get(&report.attempt)
             .ok_or_else(|| BrokerError::unknown_attempt(&report.attempt))?;
         let first = !std::mem::replace(&mut attempt.answered, true);
@@ -105,15 +122,8 @@ impl RequestService {
         if first {
             self.traffic.lock().end(&account, now);
         }
-        let response = Response {
-            status: report.status,
-            headers: &|name| report.headers.get(name).map(String::as_str),
-            body: report
-                .body
-                .as_deref()
-                .map(|body| head(body, limits::BODY_LIMIT)),
-            failure: report.failure,
-        };
+        let header = |name: &str| report.headers.get(name).map(String::as_str);
+        let response = report.response(&header);
         // Chance is for rests, which a success does not need.
         let jitter = if report.is_success() {
             0.0
@@ -140,7 +150,7 @@ impl RequestService {
         attempt.failed_for = (reaction.reason != Reason::Ok).then_some(reaction.reason);
         let (number, request) = (attempt.number, attempt.request.clone());
         if reaction.action == Action::Deliver {
-            attempts.settle(&report.attempt);
+            attempts.settle(place);
         }
         drop(attempts);
         log(number, &request, &account, report, &reaction);

@@ -58,6 +58,7 @@ use unsaved::UnsavedTokens;
 
 pub use account::{Account, Filter};
 pub use headers::{HeaderRules, HeaderSet};
+pub(crate) use shared_state::Due;
 pub use variables::Variables;
 
 /// Takes over refreshes that were cut short, of these records.

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use provider_auth_policy::limits::CLOCK_JUMP;
-use provider_auth_policy::{Indexes, SharedState, Timestamp};
+use provider_auth_policy::{Credit, Indexes, SharedState, Timestamp};
 use provider_auth_vault::{Shared, Vault, VaultError, line};
 
 use super::change_detector::{ChangeDetector, Part};
@@ -75,7 +75,7 @@ struct Views {
 
 /// How soon what is unwritten should be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
+pub(crate) enum Due {
     /// Another process may need it.
     Soon,
     /// Requests do not wait for it.
@@ -102,6 +102,20 @@ impl StateCache {
         result
     }
 
+    /// Notes what a plain answer teaches, in place, unless `judge` finds that it says more than
+    /// that; returns how soon it should be written.
+    pub(crate) fn credit<'a>(
+        &self,
+        now: Timestamp,
+        judge: impl FnOnce(&SharedState) -> Option<Credit<'a>>,
+    ) -> Option<Due> {
+        let mut views = self.views.lock();
+        views.look_at_clock(now);
+        let credit = judge(&views.view)?;
+        views.credit(&credit);
+        views.due()
+    }
+
     /// Notes a change, to be written with the next flush.
     pub(crate) fn note(&self, change: &SharedState) {
         self.views.lock().note(change.clone());
@@ -109,11 +123,7 @@ impl StateCache {
 
     /// What waits to be written.
     pub(super) fn due(&self) -> Option<Due> {
-        let views = self.views.lock();
-        if views.has_news || !views.unwritten.state.is_empty() {
-            return Some(Due::Soon);
-        }
-        (!views.unwritten.history.is_empty()).then_some(Due::Later)
+        self.views.lock().due()
     }
 
     /// Whether more than counts waits to be written to the history.
@@ -276,6 +286,20 @@ impl Views {
         before.merge(&history);
         self.unwritten.state.merge(&change);
         self.unwritten.history.merge(&history);
+    }
+
+    fn credit(&mut self, credit: &Credit<'_>) {
+        self.indexes.credited(credit);
+        self.has_news |= self.view.is_news_of(credit);
+        self.view.credit(credit);
+        self.unwritten.history.credit(credit);
+    }
+
+    fn due(&self) -> Option<Due> {
+        if self.has_news || !self.unwritten.state.is_empty() {
+            return Some(Due::Soon);
+        }
+        (!self.unwritten.history.is_empty()).then_some(Due::Later)
     }
 
     fn take(&mut self, shared: Shared) -> SharedState {

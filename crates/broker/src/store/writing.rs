@@ -68,10 +68,16 @@ impl Store {
     /// Writes what is unwritten, once for all changes until then: in a second what another process
     /// may need, later what none waits for.
     pub(crate) fn flush_soon(self: &Arc<Self>, runtime: &Handle) {
+        if let Some(due) = self.state.due() {
+            self.flush_when(due, runtime);
+        } else {
+            self.count_soon(runtime);
+        }
+    }
+
+    /// The same, where it is known how soon.
+    pub(crate) fn flush_when(self: &Arc<Self>, due: Due, runtime: &Handle) {
         self.count_soon(runtime);
-        let Some(due) = self.state.due() else {
-            return;
-        };
         if self.flush_due[due as usize].swap(true, Ordering::AcqRel) {
             return;
         }

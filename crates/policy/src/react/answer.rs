@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::account::AccountId;
 use crate::affinity;
+use crate::gather::Gather as _;
 use crate::limits;
 use crate::pool::Pool;
 use crate::react::reaction::{Action, Reaction};
@@ -11,6 +12,7 @@ use crate::reason::Reason;
 use crate::request::Request;
 use crate::request::doubt::ChargeTime;
 use crate::response::Response;
+use crate::response::quota::usage;
 use crate::signals::Signals;
 use crate::state::SharedState;
 use crate::state::account_stats::AccountStats;
@@ -41,9 +43,7 @@ pub(crate) fn settle_answer(
     response: &Response<'_>,
     mut learned: AccountStats,
 ) -> Reaction {
-    let is_good = response
-        .status
-        .is_some_and(|status| (200..300).contains(&status));
+    let is_good = response.is_good();
     if is_good {
         learned.trusted_at = pool.now;
     }
@@ -72,26 +72,14 @@ pub(crate) fn settle_answer(
         freed |= news.is_clear();
         delta.blocks.insert(key.clone(), news);
     }
-    if is_good
-        && pool.binds(request)
-        && let Some(until) = bound_until(pool, request, account, signals)
-    {
-        let binding = Binding {
-            used_at: pool.now,
-            until,
-            account: account.clone(),
-        };
+    if is_good {
+        let binding = binding_after(pool, request, account, signals);
+        let key = || request.binding_key().to_owned();
         delta
             .bindings
-            .insert(request.binding_key().to_owned(), binding);
-    }
-    if is_good {
+            .extend(binding.map(|binding| (key(), binding)));
         delta.merge(&affinity::owners_after(request, account, pool.now));
-        let is_news = |key: &String| {
-            let known = pool.state.served.get(key);
-            known.is_none_or(|at| *at + limits::SERVED_NOTE <= pool.now)
-        };
-        let served = request.served_key().filter(is_news);
+        let served = served_news(pool, request).map(str::to_owned);
         delta.served.extend(served.map(|key| (key, pool.now)));
     }
     // The request is good: the account that refused it is at fault.
@@ -118,6 +106,48 @@ pub(crate) fn settle_answer(
         freed,
         late_charges,
     }
+}
+
+/// Returns what each answer says of its account.
+pub(crate) fn learned_from(
+    pool: &Pool<'_>,
+    signals: &Signals,
+    response: &Response<'_>,
+) -> AccountStats {
+    AccountStats {
+        last_status: response.status,
+        last_at: pool.now,
+        usage: usage(signals, response, pool.now)
+            .map(|(window, usage)| (window.to_owned(), usage))
+            .gather(),
+        ..AccountStats::default()
+    }
+}
+
+/// Returns the key under which a good answer notes that its model was served, where that is due.
+pub(crate) fn served_news<'a>(pool: &Pool<'_>, request: &'a Request) -> Option<&'a str> {
+    let key = request.served_key()?;
+    let known = pool.state.served.get(key);
+    let is_news = known.is_none_or(|at| *at + limits::SERVED_NOTE <= pool.now);
+    is_news.then_some(key)
+}
+
+/// Returns how a good answer binds what comes next to the account.
+pub(crate) fn binding_after(
+    pool: &Pool<'_>,
+    request: &Request,
+    account: &AccountId,
+    signals: &Signals,
+) -> Option<Binding> {
+    if !pool.binds(request) {
+        return None;
+    }
+    let until = bound_until(pool, request, account, signals)?;
+    Some(Binding {
+        used_at: pool.now,
+        until,
+        account: account.clone(),
+    })
 }
 
 /// Until when an answer binds what comes next to the account; `None` where another binding holds.

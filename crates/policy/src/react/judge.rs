@@ -163,7 +163,7 @@ impl FailedAttempt<'_> {
             Some((scope, rest)) => {
                 let was_served = request
                     .served_key()
-                    .is_some_and(|key| self.pool.state.served.contains_key(&key));
+                    .is_some_and(|key| self.pool.state.served.contains_key(key));
                 let span = match scope {
                     Scope::Model(..) if !was_served => rest.span.min(limits::NEVER_SERVED_REST),
                     _ => rest.span,

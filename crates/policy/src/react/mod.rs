@@ -1,6 +1,7 @@
 //! What follows from the end of an attempt: what is learned, and what happens next.
 
 pub(crate) mod answer;
+pub(crate) mod credit;
 pub(crate) mod finding;
 pub(crate) mod judge;
 pub(crate) mod reaction;
@@ -9,12 +10,11 @@ pub(crate) mod refused;
 use std::time::Duration;
 
 use crate::account::{AccountId, AccountView};
-use crate::gather::Gather as _;
 use crate::jitter::with_jitter;
 use crate::keys::pool_key;
 use crate::limits;
 use crate::pool::Pool;
-use crate::react::answer::{answer_to_keep, settle_answer};
+use crate::react::answer::{answer_to_keep, learned_from, settle_answer};
 use crate::react::finding::{FailedAttempt, Finding, Step};
 use crate::react::reaction::{Action, Reaction};
 use crate::reason::Reason;
@@ -22,7 +22,6 @@ use crate::request::doubt::{ChargeTime, Doubt, Others, RefusalFingerprint};
 use crate::request::{Next, Request};
 use crate::response::Response;
 use crate::response::classify::classify;
-use crate::response::quota::usage;
 use crate::rotation::Strategy;
 use crate::signals::Signals;
 use crate::state::SharedState;
@@ -55,14 +54,7 @@ pub(crate) fn react_beside(
     jitter: f64,
 ) -> Reaction {
     let outcome = classify(signals, response, pool.now);
-    let mut learned = AccountStats {
-        last_status: response.status,
-        last_at: pool.now,
-        usage: usage(signals, response, pool.now)
-            .map(|(window, usage)| (window.to_owned(), usage))
-            .gather(),
-        ..AccountStats::default()
-    };
+    let mut learned = learned_from(pool, signals, response);
     match outcome.reason {
         Reason::Ok => {
             learned.successes = 1;

@@ -35,6 +35,7 @@ pub struct Request {
     /// The endpoint that it goes to, as refusals of it are charged.
     path: Option<Arc<str>>,
     binding_key: Arc<str>,
+    served_key: Option<Arc<str>>,
     /// Names what only the account that made it can serve.
     item: Option<Arc<str>>,
     /// The account that the item holds the request to.
@@ -116,6 +117,7 @@ impl Request {
             session.as_deref().unwrap_or_default(),
             model.as_deref().unwrap_or_default(),
         );
+        let served_key = model.as_deref().map(|model| served_key(&provider, model));
         Self {
             provider,
             namespace,
@@ -126,6 +128,7 @@ impl Request {
             origin_refused: Vec::new(),
             path: None,
             binding_key: binding_key.into(),
+            served_key,
             item: None,
             affinity: None,
             attempts: 0,
@@ -252,11 +255,8 @@ impl Request {
 
     /// Returns the key under which it is known that a model was served; nothing for a request that
     /// names none.
-    pub(crate) fn served_key(&self) -> Option<String> {
-        let model = self.model.as_deref()?;
-        let mut key = format!("{}:", self.provider);
-        push_hex(&mut key, hash(&[model]));
-        Some(key)
+    pub(crate) fn served_key(&self) -> Option<&str> {
+        self.served_key.as_deref()
     }
 
     /// Returns what of the request a block may be about.
@@ -336,6 +336,14 @@ impl Request {
         });
         self.tries.len() - 1
     }
+}
+
+fn served_key(provider: &str, model: &str) -> Arc<str> {
+    let mut key = String::with_capacity(provider.len() + 17);
+    key.push_str(provider);
+    key.push(':');
+    push_hex(&mut key, hash(&[model]));
+    key.into()
 }
 
 #[cfg(test)]

@@ -48,6 +48,12 @@ impl<'a> Response<'a> {
         (self.headers)(name)
     }
 
+    /// Tells whether its status is a 2xx.
+    pub(crate) fn is_good(&self) -> bool {
+        self.status
+            .is_some_and(|status| (200..300).contains(&status))
+    }
+
     /// Tells whether part of the answer was handed out already.
     pub(crate) fn broke_off(&self) -> bool {
         self.failure == Some(Failure::Stream)

@@ -29,6 +29,7 @@ use crate::select::selection::Selection;
 use crate::select::{Indexed, choose};
 use crate::signals::Signals;
 use crate::state::SharedState;
+use crate::state::credit::Credit;
 use crate::state::difference::difference;
 use crate::time::Timestamp;
 
@@ -78,9 +79,7 @@ impl Indexes {
         response: &Response<'_>,
         jitter: f64,
     ) -> Reaction {
-        let is_good = response
-            .status
-            .is_some_and(|status| (200..300).contains(&status));
+        let is_good = response.is_good();
         // One that is not at hand costs more than it spares here.
         let is_at_hand = || self.kept.iter().any(|index| index.is_for(pool, request));
         let others = match !is_good && helps(pool, request) && is_at_hand() {
@@ -126,6 +125,13 @@ impl Indexes {
         }
         if spans_accounts {
             self.forget();
+        }
+    }
+
+    /// Notes that a plain answer of this account was merged into the state.
+    pub fn credited(&mut self, credit: &Credit<'_>) {
+        if !self.kept.is_empty() {
+            self.changes.note(credit.account);
         }
     }
 

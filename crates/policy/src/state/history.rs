@@ -2,10 +2,14 @@
 //! conversation, and counts. It is large, changes with every answer, and no request has to wait for
 //! it, so it is written later than the rest, and by itself.
 
+use crate::account::AccountId;
 use crate::affinity;
 use crate::limits;
 use crate::request::Request;
 use crate::state::SharedState;
+use crate::state::account_stats::AccountStats;
+use crate::state::binding::Binding;
+use crate::state::credit::Credit;
 use crate::time::Timestamp;
 
 impl SharedState {
@@ -30,23 +34,36 @@ impl SharedState {
     /// that does not hear of it soon may send a conversation to the wrong account, or hold a
     /// refusal against an account that has served since.
     pub fn is_news(&self, history: &Self) -> bool {
-        let binds_anew = history.bindings.iter().any(|(key, binding)| {
-            self.bindings.get(key).is_none_or(|known| {
-                let renews = binding.used_at < binding.ends_at();
-                let ends_soon = known.ends_at() < binding.used_at + limits::BINDING_ENDS_SOON;
-                known.account != binding.account || (renews && ends_soon)
-            })
-        });
+        let mut bindings = history.bindings.iter();
+        let binds_anew = bindings.any(|(key, binding)| self.binds_anew(key, binding));
         let owns_anew = history.owners.iter().any(|(key, owner)| {
             let known = self.owners.get(key);
             known.is_none_or(|known| known.account != owner.account)
         });
-        let trusts_anew = history.accounts.iter().any(|(id, account)| {
-            let known = self.stats(id);
-            let is_held_against_it = known.refused.is_some_and(|it| it.at > known.trusted_at);
-            is_held_against_it && account.trusted_at > known.trusted_at
-        });
+        let mut accounts = history.accounts.iter();
+        let trusts_anew = accounts.any(|(id, account)| self.trusts_anew(id, account));
         binds_anew || owns_anew || trusts_anew
+    }
+
+    /// Tells the same of what a plain answer teaches.
+    pub fn is_news_of(&self, credit: &Credit<'_>) -> bool {
+        let binding = credit.binding.as_ref();
+        binding.is_some_and(|(key, binding)| self.binds_anew(key, binding))
+            || self.trusts_anew(credit.account, &credit.learned)
+    }
+
+    fn binds_anew(&self, key: &str, binding: &Binding) -> bool {
+        self.bindings.get(key).is_none_or(|known| {
+            let renews = binding.used_at < binding.ends_at();
+            let ends_soon = known.ends_at() < binding.used_at + limits::BINDING_ENDS_SOON;
+            known.account != binding.account || (renews && ends_soon)
+        })
+    }
+
+    fn trusts_anew(&self, id: &AccountId, account: &AccountStats) -> bool {
+        let known = self.stats(id);
+        let is_held_against_it = known.refused.is_some_and(|it| it.at > known.trusted_at);
+        is_held_against_it && account.trusted_at > known.trusted_at
     }
 
     /// Tells whether it says who serves the conversation of a request, and who made its item. Where
@@ -63,10 +80,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::account::AccountId;
     use crate::reason::{Reason, Source};
-    use crate::state::account_stats::{AccountStats, Refusal};
-    use crate::state::binding::{Binding, Owner};
+    use crate::state::account_stats::Refusal;
+    use crate::state::binding::Owner;
     use crate::state::block::Block;
     use crate::state::scope::Scope;
 

@@ -7,6 +7,7 @@ pub(crate) mod account_stats;
 pub(crate) mod binding;
 pub(crate) mod block;
 mod bound;
+pub(crate) mod credit;
 pub(crate) mod difference;
 mod history;
 pub(crate) mod pool_order;
@@ -25,6 +26,7 @@ use crate::reason::Standing;
 use crate::state::account_stats::{AccountStats, Usage};
 use crate::state::binding::{Binding, Owner};
 use crate::state::block::Block;
+use crate::state::credit::Credit;
 use crate::state::pool_order::PoolOrder;
 use crate::state::scope::{Scope, Target};
 use crate::state::unknown::merge_unknown;
@@ -98,7 +100,7 @@ impl SharedState {
     pub fn merge(&mut self, delta: &Self) {
         self.format = self.format.max(delta.format);
         for (id, account) in &delta.accounts {
-            self.accounts.entry(id.clone()).or_default().merge(account);
+            self.merge_account(id, account);
         }
         for (key, block) in &delta.blocks {
             match self.blocks.get_mut(key) {
@@ -109,13 +111,7 @@ impl SharedState {
             }
         }
         for (key, binding) in &delta.bindings {
-            match self.bindings.get_mut(key) {
-                Some(known) if *known >= *binding => {}
-                Some(known) => *known = binding.clone(),
-                None => {
-                    self.bindings.insert(key.clone(), binding.clone());
-                }
-            }
+            self.merge_binding(key, binding);
         }
         for (key, owner) in &delta.owners {
             match self.owners.get_mut(key) {
@@ -139,6 +135,32 @@ impl SharedState {
             }
         }
         merge_unknown(&mut self.other, &delta.other);
+    }
+
+    /// Merges what a plain answer teaches.
+    pub fn credit(&mut self, credit: &Credit<'_>) {
+        self.format = self.format.max(FORMAT);
+        self.merge_account(credit.account, &credit.learned);
+        if let Some((key, binding)) = &credit.binding {
+            self.merge_binding(key, binding);
+        }
+    }
+
+    fn merge_account(&mut self, id: &AccountId, delta: &AccountStats) {
+        match self.accounts.get_mut(id) {
+            Some(known) => known.merge(delta),
+            None => self.accounts.entry(id.clone()).or_default().merge(delta),
+        }
+    }
+
+    fn merge_binding(&mut self, key: &str, binding: &Binding) {
+        match self.bindings.get_mut(key) {
+            Some(known) if *known >= *binding => {}
+            Some(known) => *known = binding.clone(),
+            None => {
+                self.bindings.insert(key.to_owned(), binding.clone());
+            }
+        }
     }
 
     /// Returns what is known of one account where a request goes to `target`: all that a decision

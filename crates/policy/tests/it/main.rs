@@ -5,6 +5,7 @@ mod budgets;
 mod charges;
 mod choosing;
 mod classification;
+mod crediting;
 mod explaining;
 mod fuzz;
 mod indexing;
