@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use provider_auth_policy::{Chance, Rule, Selection, SharedState, Timestamp, explain};
+use provider_auth_policy::{Chance, Rule, Selection, Timestamp, explain};
 use provider_auth_vault::{Vault, line};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
@@ -195,7 +195,7 @@ impl ModelService {
             .requests
             .choose(&mut pending, now, |looked, pending, selection| {
                 let trace = explain(looked.pool, &pending.request, &selection);
-                ((trace, looked.accounts.clone()), SharedState::default())
+                ((trace, looked.accounts.clone()), None)
             });
         let (trace, accounts) = look;
         Ok(Entitled {

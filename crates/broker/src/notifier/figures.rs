@@ -59,20 +59,7 @@ impl Figures {
     }
 
     fn of(&mut self, (provider, namespace): PoolName<'_>) -> &mut PoolFigures {
-        // Look-ups before insertion, since `entry` would need owned names each time.
-        if self
-            .pools
-            .get(provider)
-            .is_none_or(|pools| !pools.contains_key(namespace))
-        {
-            self.pools
-                .entry(provider.clone())
-                .or_default()
-                .insert(namespace.clone(), PoolFigures::default());
-        }
-        self.pools
-            .get_mut(provider)
-            .and_then(|pools| pools.get_mut(namespace))
-            .expect("the pool was just inserted")
+        let pools = self.pools.entry(provider.clone()).or_default();
+        pools.entry(namespace.clone()).or_default()
     }
 }

@@ -126,22 +126,24 @@ impl Attempts {
 
 /// The parts in hexadecimal digits. Made for every request, so without the machinery of `format!`.
 fn handle(copy: u32, number: u64, version: u64) -> String {
-    let mut handle = String::with_capacity(8 + 1 + 16 + 1 + 16);
-    push_hex(&mut handle, u64::from(copy), 8);
-    for part in [number, version] {
-        handle.push('-');
-        push_hex(&mut handle, part, 1);
-    }
-    handle
-}
-
-/// Appends so many digits, or as many as the number has.
-fn push_hex(text: &mut String, number: u64, least: u32) {
-    let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(least);
-    for place in (0..digits).rev() {
-        let digit = (number >> (4 * place)) as usize & 0xf;
-        text.push(char::from(b"0123456789abcdef"[digit]));
-    }
+    let mut text = [0; 8 + 1 + 16 + 1 + 16];
+    let mut start = text.len();
+    // From its end, where the digits of a number begin.
+    let mut put = |mut number: u64, least: usize, before: &[u8]| {
+        let end = start;
+        while number > 0 || end - start < least {
+            start -= 1;
+            text[start] = b"0123456789abcdef"[(number & 0xf) as usize];
+            number >>= 4;
+        }
+        start -= before.len();
+        text[start..start + before.len()].copy_from_slice(before);
+    };
+    put(version, 1, b"-");
+    put(number, 1, b"-");
+    put(copy.into(), 8, b"");
+    let text = str::from_utf8(&text[start..]);
+    text.unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

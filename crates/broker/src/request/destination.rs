@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use provider_auth_policy::{
-    AccountKind, AccountView, Request, Selection, SharedState, Trace, explain,
-};
+use provider_auth_policy::{AccountKind, AccountView, Request, Selection, Trace, explain};
 use url::Url;
 
 use super::RequestService;
@@ -50,7 +48,7 @@ impl RequestService {
                     refusal: (selection == Selection::OriginRefused)
                         .then(|| self.made_for_elsewhere(looked.accounts, pending)),
                 };
-                (explained, SharedState::default())
+                (explained, None)
             }),
         )
     }
@@ -63,7 +61,7 @@ impl RequestService {
             let roster = looked.pool.roster;
             request.origin_refused = roster.iter().map(|account| account.id.clone()).collect();
             let trace = explain(looked.pool, &request, &Selection::OriginRefused);
-            (trace, SharedState::default())
+            (trace, None)
         })
     }
 

@@ -19,16 +19,14 @@ impl RequestService {
         runtime: &Handle,
     ) -> Option<Result<Lease, BrokerError>> {
         let now = self.store.now();
-        if !self.store.is_current(now) {
-            return None;
-        }
+        let lag = self.store.history_lag(now)?;
         // Taken before the configuration is looked at, which changes before they do.
         let under = self.store.accounts();
         let mut pending = match self.pending(asked) {
             Ok(pending) => pending,
             Err(error) => return Some(Err(error)),
         };
-        if !self.store.remembers(&pending.request, now, runtime) {
+        if !self.store.remembers(&pending.request, (lag, now), runtime) {
             return None;
         }
         let is_kept =
@@ -42,11 +40,9 @@ impl RequestService {
     /// also when it is forgotten, or may mean something else by now.
     pub(crate) fn headers_again(self: &Arc<Self>, number: u64, runtime: &Handle) -> Option<Lease> {
         let now = self.store.now();
-        if !self.store.is_current(now) {
-            return None;
-        }
+        let lag = self.store.history_lag(now)?;
         let asked = self.asked.lock().get(number, &self.store.accounts())?;
-        if !self.store.remembers(&asked.request, now, runtime) {
+        if !self.store.remembers(&asked.request, (lag, now), runtime) {
             return None;
         }
         let mut pending = PendingRequest::new(self.store.number('q'), asked);

@@ -119,7 +119,7 @@ impl RequestService {
         &self,
         pending: &mut PendingRequest,
         now: Timestamp,
-        then: impl FnOnce(&mut PoolNow<'_>, &mut PendingRequest, Selection) -> (R, SharedState),
+        then: impl FnOnce(&mut PoolNow<'_>, &mut PendingRequest, Selection) -> (R, Option<SharedState>),
     ) -> R {
         let provider = pending.provider.clone();
         let namespace = pending.request.namespace.clone();
@@ -157,9 +157,9 @@ impl RequestService {
                             .get(account)
                             .is_some_and(|entry| pending.refresh_first(entry, now).is_none()) =>
                     {
-                        claim_probe(pool, &pending.request, account)
+                        Some(claim_probe(pool, &pending.request, account))
                     }
-                    _ => SharedState::default(),
+                    _ => None,
                 };
                 let is_refused = matches!(selection, Selection::Exhausted { .. });
                 let standings = (is_refused && pace == Pace::MayWait).then(|| {

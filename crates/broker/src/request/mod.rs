@@ -96,7 +96,7 @@ impl RequestService {
         provider: &Provider,
         namespace: &str,
         now: Timestamp,
-        decide: impl FnOnce(PoolNow<'_>) -> (R, SharedState),
+        decide: impl FnOnce(PoolNow<'_>) -> (R, Option<SharedState>),
     ) -> R {
         self.store.state.decide(now, |state, indexes| {
             // Accounts are taken under the state's lock: see `Store::reread_now`.

@@ -145,7 +145,7 @@ impl RequestService {
             let mut change = std::mem::take(&mut reaction.delta);
             forget_echoes(&mut change, looked.accounts.get(&account));
             let lost = rest(&reaction, state, now);
-            ((reaction, lost), change)
+            ((reaction, lost), Some(change))
         });
         attempt.failed_for = (reaction.reason != Reason::Ok).then_some(reaction.reason);
         let (number, request) = (attempt.number, attempt.request.clone());

@@ -94,17 +94,14 @@ impl ChangeDetector {
         self.since.lock().held[part as usize] = Some(look);
     }
 
-    /// Returns for how long memory may have been behind the disk with a part: zero when it is not.
-    /// To be asked after [`ChangeDetector::is_current`], which asks the watch.
-    pub(super) fn lag(&self, vault: &Vault, part: Part, now: Timestamp) -> Duration {
+    /// Returns for how long memory may have been behind the disk with the history, zero when it is
+    /// not; `None` where it is behind with anything else.
+    pub(super) fn history_lag(&self, vault: &Vault, now: Timestamp) -> Option<Duration> {
         let mut since = self.since.lock();
-        if since.is_current(vault, part, now) {
-            return Duration::ZERO;
-        }
-        match &since.held[part as usize] {
-            Some(held) if held.at <= now => held.at.until(now).max(Duration::from_nanos(1)),
-            _ => Duration::MAX,
-        }
+        since.listen(vault);
+        let is_current = since.is_current(vault, Part::Records, now)
+            && since.is_current(vault, Part::State, now);
+        is_current.then(|| since.lag(vault, Part::History, now))
     }
 
     /// Tells whether memory still holds these parts as they are on disk.
@@ -146,6 +143,17 @@ impl Since {
             stamp: part.stamp(vault),
             changes: is_watched.then(|| self.changes[part as usize]),
             at: now,
+        }
+    }
+
+    /// Returns for how long memory may have been behind the disk with a part: zero when it is not.
+    fn lag(&mut self, vault: &Vault, part: Part, now: Timestamp) -> Duration {
+        if self.is_current(vault, part, now) {
+            return Duration::ZERO;
+        }
+        match &self.held[part as usize] {
+            Some(held) if held.at <= now => held.at.until(now).max(Duration::from_nanos(1)),
+            _ => Duration::MAX,
         }
     }
 
@@ -225,7 +233,13 @@ mod tests {
                 };
                 write(&vault, shared, &[b'0' + (round % 10) as u8]);
                 assert!(!is_current(&[shared.into()], NOW), "{round}");
-                assert!(!changes.lag(&vault, shared.into(), NOW).is_zero());
+                assert!(
+                    !changes
+                        .since
+                        .lock()
+                        .lag(&vault, shared.into(), NOW)
+                        .is_zero()
+                );
                 assert!(is_current(&others, NOW), "{round}");
                 read(&changes, &vault, shared.into());
                 assert!(is_current(&Part::ALL, NOW), "{round}");

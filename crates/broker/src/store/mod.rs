@@ -203,19 +203,21 @@ impl Store {
         self.changes.is_current(vault, &Part::ALL, now)
     }
 
+    /// For how long the history in memory may have been behind the disk, where all else is
+    /// [current](Self::is_current): one question for both.
+    pub(crate) fn history_lag(&self, now: Timestamp) -> Option<Duration> {
+        let vault = self.vault.read();
+        self.changes.history_lag(vault.as_ref()?, now)
+    }
+
     /// Whether the history in memory is good enough for a request: it is as on disk, or it was a
     /// moment ago and knows the conversation. One that is behind is read again, behind the request.
-    /// To be asked after [`Store::is_current`].
     pub(crate) fn remembers(
         self: &Arc<Self>,
         request: &Request,
-        now: Timestamp,
+        (lag, now): (Duration, Timestamp),
         runtime: &Handle,
     ) -> bool {
-        let Some(vault) = self.open_vault() else {
-            return false;
-        };
-        let lag = self.changes.lag(&vault, Part::History, now);
         if lag.is_zero() {
             return true;
         }

@@ -92,13 +92,15 @@ impl StateCache {
     pub(crate) fn decide<R>(
         &self,
         now: Timestamp,
-        decide: impl FnOnce(&SharedState, &mut Indexes) -> (R, SharedState),
+        decide: impl FnOnce(&SharedState, &mut Indexes) -> (R, Option<SharedState>),
     ) -> R {
         let mut views = self.views.lock();
         views.look_at_clock(now);
         let Views { view, indexes, .. } = &mut *views;
         let (result, change) = decide(view, indexes);
-        views.note(change);
+        if let Some(change) = change {
+            views.note(change);
+        }
         result
     }
 
@@ -364,7 +366,7 @@ mod tests {
             let block = Block::new(until, Reason::QuotaExhausted, Source::Header, at);
             let mut change = SharedState::default();
             change.blocks.insert("account:a".into(), block);
-            cache.decide(at, |_, _| ((), change));
+            cache.decide(at, |_, _| ((), Some(change)));
             cache.read(|state| state.blocks[&Scope::from("account:a")].live_until(at))
         };
         let tomorrow = today + Duration::from_secs(86_400);
