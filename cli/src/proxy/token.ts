@@ -34,14 +34,17 @@ export async function tokenIn(file: string): Promise<string> {
 export async function readPrivate(path: string): Promise<string | undefined> {
   let handle: Awaited<ReturnType<typeof open>>
   try {
-    handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0))
+    handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return undefined
     throw refused(path, code === 'ELOOP' ? 'it is a link' : reasonOf(error), 'choose another file')
   }
   try {
-    const { mode, uid, size } = await handle.stat()
+    const stats = await handle.stat()
+    const { mode, uid, size } = stats
+    // Of a pipe nothing may ever come.
+    if (!stats.isFile()) throw refused(path, 'it is no file', 'choose another file')
     if (size > LONGEST) throw refused(path, 'it is too long', 'choose another file')
     // Windows has no such rights: there a file in the user's folder is the user's.
     if (process.getuid !== undefined && uid !== process.getuid())
