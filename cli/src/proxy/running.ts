@@ -1,5 +1,5 @@
 /** What a running proxy tells `proxy env`: a file in the vault's folder that its owner alone can read. */
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -24,7 +24,10 @@ export async function announce(running: Running): Promise<void> {
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   const file = join(dir, `proxy-${running.port}.json`)
   await writePrivateFile(file, JSON.stringify(running), { force: true })
-  process.once('exit', () => rmSync(file, { force: true }))
+  process.once('exit', () => {
+    // Not that of a proxy that has begun on this port while requests of this one still ran.
+    if (ownerOf(file) === process.pid) rmSync(file, { force: true })
+  })
 }
 
 /** The proxy that runs for this vault: the only one, or that of the port. */
@@ -61,6 +64,14 @@ export async function runningProxy(port: number | undefined): Promise<Running> {
     }),
     next: 'provider-auth proxy, in another terminal or as a service',
   })
+}
+
+function ownerOf(file: string): number | undefined {
+  try {
+    return parsed(readFileSync(file, 'utf8'))?.pid
+  } catch {
+    return undefined
+  }
 }
 
 function parsed(text: string | undefined): Running | undefined {
