@@ -1,8 +1,19 @@
 /** `provider-auth proxy`: whom it serves, what goes where, and how it begins and ends. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { answer, command, failure } from './support/cli.mjs'
@@ -25,6 +36,7 @@ const upstream = await startUpstream({
   },
 })
 const other = await startUpstream({ keys: { 'sk-of-ada': 'ada' } })
+const nowhere = `http://127.0.0.1:${await freePort()}`
 const here = { origins: [upstream.origin], rotation: { maxWaitMs: 0 } }
 const sandbox = createSandbox({
   name: 'proxy',
@@ -36,7 +48,7 @@ const sandbox = createSandbox({
       pair: here,
       'acme.ai': { ...here, header: 'x-acme-key', scheme: '' },
       empty: here,
-      nowhere: { origins: [`http://127.0.0.1:${await freePort()}`], rotation: { maxWaitMs: 0 } },
+      nowhere: { origins: [nowhere], rotation: { maxWaitMs: 0 } },
       notes: { extends: 'mcp', resource: `${upstream.origin}/mcp`, clientId: 'none' },
     },
   },
@@ -108,6 +120,28 @@ test('each provider has its own way to say a key, and the token is taken off whe
   upstream.forget()
   await raw(proxy, { path: '/acme.ai/echo', headers: { 'x-acme-key': proxy.token } })
   assert.equal(seen().headers['x-acme-key'], 'sk-of-ada')
+})
+
+test('the token reaches no provider in any other place, and the request says so in its address', async () => {
+  const { token } = proxy
+  const escaped = `%70${token.slice(1)}`
+  for (const path of [`/?api_key=${token}`, `/?a=1&key=${escaped}`, `/${token}/x`, `/bot${escaped}/x`]) {
+    upstream.forget()
+    const answer = await ask(`/openai/echo${path}`)
+    assert.deepEqual([answer.status, codeOf(answer)], [400, 'INVALID_ARGUMENT'], path)
+    assert.ok(!answer.text.includes(token.slice(5)))
+    assert.deepEqual(upstream.requests, [])
+  }
+  upstream.forget()
+  const headers = {
+    'x-a': `Token token="${token}"`,
+    'x-b': `${token}, ${token}`,
+    referer: `http://127.0.0.1/?key=${escaped}`,
+    'x-mine': 'kept',
+  }
+  assert.equal((await ask('/openai/echo', { headers })).status, 200)
+  assert.equal(seen().headers['x-mine'], 'kept')
+  assert.ok(!decodeURIComponent(JSON.stringify(seen().headers)).includes(token))
 })
 
 test('a pool is named behind the provider, and an account by a header', async () => {
@@ -246,6 +280,34 @@ test('no header of a connection, of a cookie or of CORS is handed on', async () 
   for (const name of ['set-cookie', 'access-control-allow-origin', 'access-control-expose-headers', 'alt-svc', 'x-hop'])
     assert.equal(answer.headers[name], undefined, name)
   for (const name of ['x-mine', 'te']) assert.equal(seen().headers[name], undefined, name)
+})
+
+test('an answer that tells its status in letters of any kind is handed on, and the next is, too', async () => {
+  const words = { '/utf8': 'Schön €', '/latin1': 'Sch\xf6n', '/none': '', '/plain': 'As It Is' }
+  const provider = createTcpServer((socket) => {
+    socket
+      .on('error', () => {})
+      .on('data', (bytes) => {
+        const [, path] = / (\S+) /.exec(bytes)
+        socket.end(
+          `HTTP/1.1 200 ${words[path]}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}`,
+          path === '/utf8' ? 'utf8' : 'latin1',
+        )
+      })
+  })
+  await once(provider.listen(new URL(nowhere).port, '127.0.0.1'), 'listening')
+  for (const path of [...Object.keys(words), '/utf8']) {
+    const { status, text } = await ask(`/nowhere${path}`)
+    assert.deepEqual([status, text], [200, '{}'], path)
+  }
+  assert.match(
+    await junk(
+      proxy,
+      `GET /nowhere/plain HTTP/1.1\r\nhost: 127.0.0.1:${proxy.port}\r\nauthorization: Bearer ${proxy.token}\r\nconnection: close\r\n\r\n`,
+    ),
+    /^HTTP\/1.1 200 As It Is\r\n/,
+  )
+  provider.close()
 })
 
 test('an upgrade to a WebSocket is refused plainly, and one to HTTP/2 is left out', async () => {
@@ -400,6 +462,10 @@ test('a token file is made once, and taken only where nobody else can read it', 
   await refused(`${file}-short`, /at least 32/)
   writeFileSync(`${file}-words`, `${'a '.repeat(40)}`, { mode: 0o600 })
   await refused(`${file}-words`, /without spaces/)
+  execFileSync('mkfifo', ['-m', '600', `${file}-pipe`])
+  await refused(`${file}-pipe`, /no file/)
+  mkdirSync(`${file}-folder`, { mode: 0o700 })
+  await refused(`${file}-folder`, /no file/)
   for (const mode of [0o640, 0o604, 0o620]) {
     chmodSync(file, mode)
     await refused(file, /other users/)
@@ -462,6 +528,29 @@ test('at a signal it lets running requests end, and a second one ends it at once
   hanging.child.kill('SIGINT')
   assert.equal((await hanging.ended).code, 130)
   await lost
+})
+
+test('one that begins on the port while requests of the last one still run is found', { skip: onWindows }, async () => {
+  const last = await startProxy(sandbox)
+  upstream.plan('ada', { status: 200, body: '{}', delayMs: 4000 })
+  upstream.forget()
+  const late = raw(last, { path: '/openai/echo', headers: bearer(last) })
+  await until('the request has arrived', () => upstream.requests.length === 1)
+  last.child.kill('SIGTERM')
+  await until('it no longer listens', () =>
+    raw(last, { path: '/' }).then(
+      () => false,
+      () => true,
+    ),
+  )
+  const next = await startProxy(sandbox, { args: ['--port', String(last.port)] })
+  assert.equal((await late).status, 200)
+  await last.ended
+  const { token } = await answer(sandbox, 'proxy-env', ['proxy', 'env', 'openai', '--port', String(next.port)])
+  assert.equal(token, next.token)
+  next.child.kill('SIGTERM')
+  await next.ended
+  assert.ok(!existsSync(join(sandbox.vaultDir, `proxy-${next.port}.json`)))
 })
 
 test('what still runs when the time is over is cut off, and that is said', { skip: onWindows }, async () => {

@@ -25,6 +25,15 @@ export function stranger(request: IncomingMessage, port: number): Refusal | unde
   return undefined
 }
 
+/** Whether the token stands anywhere in this text, be it with escapes as in an address. */
+export function mentions(text: string, token: Buffer): boolean {
+  return [text, unescaped(text)].some((each) => each.includes(token.toString('latin1')))
+}
+
+function unescaped(text: string): string {
+  return text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+}
+
 /** Whether this text is the token, or the token behind a scheme such as `Bearer`. */
 export function hasToken(text: string, token: Buffer): boolean {
   const given = Buffer.from(text.slice(text.lastIndexOf(' ') + 1), 'latin1')

@@ -1,5 +1,5 @@
 /** Which headers go on, to the provider and back. */
-import { hasToken } from './guard.js'
+import { hasToken, mentions } from './guard.js'
 
 /** Of one connection (RFC 9110, section 7.6.1), or known in practice as such. */
 const OF_CONNECTION = [
@@ -40,19 +40,16 @@ const NOT_TO_CLIENT = new Set([
   'strict-transport-security',
 ])
 
-export interface ForProvider {
-  headers: [name: string, value: string][]
-  /** Whether the token was there, wherever this provider's clients put their key. */
-  hasToken: boolean
+/** Whether the token is one of the headers, wherever this provider's clients put their key. */
+export function givesToken(raw: readonly string[], token: Buffer): boolean {
+  return pairs(raw).filter(([, value]) => hasToken(value, token)).length > 0
 }
 
-/** The headers of a request for the provider, without the client's token. */
-export function forProvider(raw: readonly string[], token: Buffer): ForProvider {
+/** The headers of a request for the provider, without those that hold the client's token. */
+export function forProvider(raw: readonly string[], token: Buffer): [name: string, value: string][] {
   const all = pairs(raw)
   const named = namedIn(all.filter(([name]) => name === 'connection').map(([, value]) => value))
-  const isToken = all.map(([, value]) => hasToken(value, token))
-  const headers = all.filter(([name], at) => !isToken[at] && !NOT_TO_PROVIDER.has(name) && !named.has(name))
-  return { headers, hasToken: isToken.includes(true) }
+  return all.filter(([name, value]) => !NOT_TO_PROVIDER.has(name) && !named.has(name) && !mentions(value, token))
 }
 
 /** The headers of an answer for the client, one after the other. */

@@ -1,10 +1,10 @@
 /** One request of a client, to the answer that it gets. */
 import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { createAuthFetch } from '../library.js'
 import { patientFetch } from './fetch.js'
-import { stranger } from './guard.js'
-import { forClient, forProvider } from './headers.js'
+import { mentions, stranger } from './guard.js'
+import { forClient, forProvider, givesToken } from './headers.js'
 import { REPLAY_BYTES } from './limits.js'
 import { answerOf, type Refusal, refusalOf } from './refusals.js'
 import { type Origins, type Target, targetOf } from './target.js'
@@ -35,7 +35,11 @@ export async function serve(request: IncomingMessage, response: ServerResponse, 
   } catch (error) {
     // A client that has the beginning of an answer learns from its broken end that it is not whole.
     if (response.headersSent || gone.signal.aborted) breakOff(request, response)
-    else refuse(request, response, refusalOf(error))
+    else {
+      refuse(request, response, refusalOf(error))
+      // An answer that cannot be handed on is not read to its end.
+      gone.abort()
+    }
   }
 }
 
@@ -43,23 +47,28 @@ export async function serve(request: IncomingMessage, response: ServerResponse, 
 function admit(request: IncomingMessage, { port, token, origins }: Desk): Admitted | Refusal {
   const refusal = stranger(request, port)
   if (refusal !== undefined) return refusal
-  const { headers, hasToken } = forProvider(request.rawHeaders, token)
   const target = targetOf(request.url ?? '', origins, token)
   // Who does not know the token learns nothing more.
-  if (!hasToken && !('hasToken' in target && target.hasToken))
+  if (!givesToken(request.rawHeaders, token) && !('hasToken' in target && target.hasToken))
     return {
       status: 401,
       code: 'PROXY_TOKEN_REFUSED',
       message: "the key is not this proxy's token; next: provider-auth proxy env <provider>, which prints it",
     }
   if ('status' in target) return target
+  if (mentions(target.url, token))
+    return {
+      status: 400,
+      code: 'INVALID_ARGUMENT',
+      message: 'the token stands in the address, which the provider gets: give it as the key of the client',
+    }
   if (/websocket/i.test(request.headers.upgrade ?? ''))
     return { status: 501, code: 'UPGRADE_REFUSED', message: 'the proxy serves no WebSockets' }
   if (['TRACE', 'CONNECT'].includes(request.method ?? ''))
     return { status: 501, code: 'INVALID_ARGUMENT', message: `the proxy serves no ${request.method}` }
   if (['GET', 'HEAD'].includes(request.method ?? '') && hasBody(request))
     return { status: 400, code: 'INVALID_ARGUMENT', message: `a ${request.method} has no body` }
-  return { ...target, headers }
+  return { ...target, headers: forProvider(request.rawHeaders, token) }
 }
 
 /** Sends it with the credential of an account, and again with that of another one where that helps. */
@@ -81,7 +90,9 @@ function hasBody({ headers }: IncomingMessage): boolean {
 
 /** Hands an answer on as it comes, and no faster than the client reads it. */
 async function handOn(answer: Response, response: ServerResponse, signal: AbortSignal): Promise<void> {
-  response.writeHead(answer.status, answer.statusText, forClient(answer.headers))
+  // Its words may be in letters that Node does not write.
+  const words = /^[\t\x20-\x7e]*$/.test(answer.statusText) ? answer.statusText : ''
+  response.writeHead(answer.status, words, forClient(answer.headers))
   const reader = answer.body?.getReader()
   if (reader === undefined) return void response.end()
   // They go out with the first part of the body where that is there already, and else before it.
@@ -98,7 +109,7 @@ function refuse(request: IncomingMessage, response: ServerResponse, refusal: Ref
   const [status, headers, body] = answerOf(refusal)
   // Its client may leave the body out, and the next request would be taken for it.
   if (request.headers.expect !== undefined) headers.connection = 'close'
-  response.writeHead(status, headers).end(body)
+  response.writeHead(status, STATUS_CODES[status], headers).end(body)
 }
 
 /** Ends an answer so that the client cannot take it for whole: one of HTTP/1.0 ends with its connection. */
