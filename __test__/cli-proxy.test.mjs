@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:http'
-import { createServer as createTcpServer } from 'node:net'
+import { connect, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { answer, command, failure } from './support/cli.mjs'
@@ -551,6 +551,28 @@ test('one that begins on the port while requests of the last one still run is fo
   next.child.kill('SIGTERM')
   await next.ended
   assert.ok(!existsSync(join(sandbox.vaultDir, `proxy-${next.port}.json`)))
+})
+
+test('connections on which nothing was asked do not hold up its end', { skip: onWindows }, async () => {
+  const one = await startProxy(sandbox)
+  const silent = [
+    connect(one.port, '127.0.0.1'),
+    connect(one.port, '127.0.0.1', function () {
+      this.write('GET /openai/echo HTTP/1.1\r\nhost: ')
+    }),
+  ]
+  await Promise.all(silent.map((socket) => once(socket, 'connect')))
+  upstream.plan('ada', { status: 200, body: '{"late":true}', delayMs: 3000 })
+  upstream.forget()
+  const ends = []
+  for (const socket of silent) socket.on('error', () => {}).once('close', () => ends.push('silent'))
+  const late = raw(one, { path: '/openai/echo', headers: bearer(one) })
+  await until('the request has arrived', () => upstream.requests.length === 1)
+  one.child.kill('SIGTERM')
+  assert.equal((await late).text, '{"late":true}')
+  ends.push('late')
+  assert.equal((await one.ended).code, 143)
+  assert.deepEqual(ends, ['silent', 'silent', 'late'])
 })
 
 test('what still runs when the time is over is cut off, and that is said', { skip: onWindows }, async () => {

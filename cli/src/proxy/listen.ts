@@ -1,6 +1,6 @@
 /** The server: on loopback alone, and how it ends. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { EXIT, fault } from '../faults.js'
 import { IDLE_MS, STOP_MS } from './limits.js'
 import { type Desk, serve } from './serve.js'
@@ -16,6 +16,7 @@ export interface Listening {
 /** Listens at 127.0.0.1, and on the same port at ::1 where that is asked for. */
 export async function listen({ port: wanted, isV6, ...desk }: Desk & { isV6: boolean }): Promise<Listening> {
   const running = new Set<ServerResponse>()
+  const connections = new Set<Socket>()
   let port = wanted
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     running.add(response)
@@ -30,6 +31,10 @@ export async function listen({ port: wanted, isV6, ...desk }: Desk & { isV6: boo
   for (const host of isV6 ? ['127.0.0.1', '::1'] : ['127.0.0.1']) {
     // Asked whether the body may come, the same answers first.
     const server = createServer({ keepAliveTimeout: IDLE_MS }, answer).on('checkContinue', answer)
+    server.on('connection', (socket: Socket) => {
+      connections.add(socket)
+      socket.once('close', () => connections.delete(socket))
+    })
     await bound(server, host, port)
     port = (server.address() as AddressInfo).port
     servers.push(server)
@@ -42,6 +47,9 @@ export async function listen({ port: wanted, isV6, ...desk }: Desk & { isV6: boo
       isStopping = true
       const all = ended()
       for (const response of running) response.shouldKeepAlive = false
+      // Node takes one that has never asked for one that is about to.
+      const busy = new Set([...running].map(({ socket }) => socket))
+      for (const socket of connections) if (!busy.has(socket)) socket.destroy()
       let cutOff = 0
       const limit = setTimeout(() => {
         cutOff = running.size
