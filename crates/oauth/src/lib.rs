@@ -58,7 +58,7 @@ pub use crate::server::metadata::Metadata;
 pub use crate::server::registration::{Registered, register};
 pub use crate::server::url_rules::{is_https_or_loopback, is_loopback};
 pub use crate::text::lenient::{unix_seconds, whole, without_bom};
-pub use crate::text::redaction::{looks_private, without_private, without_secrets};
+pub use crate::text::redaction::{begins_as_key, looks_private, without_private, without_secrets};
 pub use crate::tokens::Tokens;
 pub use crate::tokens::id_token::check_id_token;
 pub use crate::tokens::identity::{Identity, identity, userinfo};

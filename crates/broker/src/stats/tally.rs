@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use provider_auth_oauth::begins_as_key;
 use provider_auth_policy::AccountId;
 
 use super::rows::{Counts, Key, Tallied, bound_rows};
@@ -66,7 +67,7 @@ impl Tally {
         &mut rows[at].counts
     }
 
-    /// Takes what was counted.
+    /// Takes what was counted. Keys that callers put where a model belongs stay out.
     pub(crate) fn take(&mut self) -> Tallied {
         let mut taken = std::mem::take(&mut self.put_back);
         self.count = 0;
@@ -76,7 +77,7 @@ impl Tally {
                     provider: row.provider.to_string(),
                     namespace: row.namespace.to_string(),
                     account: Some(id.to_string()).filter(|id| !id.is_empty()),
-                    model: row.model.map(String::from),
+                    model: row.model.map(|model| shown(&model)),
                 };
                 taken.entry(key).or_default().add(&row.counts);
             }
@@ -93,9 +94,53 @@ impl Tally {
     }
 }
 
+/// The name of a model without parts that begin as keys do. What else looks private may well be a
+/// name here: `llama-v3p1-405b-instruct`, `claude-3-opus@20240229`.
+fn shown(model: &str) -> String {
+    let parts = model.split_inclusive('/');
+    let hide = |part| match begins_as_key(part) {
+        true => "[redacted]",
+        false => part,
+    };
+    parts.map(hide).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_in_the_place_of_a_model_is_counted_without_its_content() {
+        let mut tally = Tally::default();
+        let pool: (Arc<str>, Arc<str>) = ("acme".into(), "default".into());
+        let id = AccountId::from("a");
+        let models = [
+            "gpt-5-mini",
+            "claude-3-opus@20240229",
+            "accounts/fireworks/models/llama-v3p1-405b-instruct",
+            "ft:gpt-4o-mini-2024-07-18:my-org:suffix:9abcDEFg",
+            "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        ];
+        let keys = [
+            "sk-ant-api03-S3CRETS3CRET",
+            "openai/sk-S3CRET-0123456789abcdef",
+        ];
+        for model in models.iter().chain(&keys) {
+            tally
+                .of((&pool.0, &pool.1), Some(&id), Some(model))
+                .requests += 1;
+        }
+        let taken = tally.take();
+        for model in models {
+            assert!(
+                taken.keys().any(|key| key.model.as_deref() == Some(model)),
+                "{model}"
+            );
+        }
+        assert!(!format!("{taken:?}").contains("S3CRET"), "{taken:?}");
+        let sum: u64 = taken.values().map(|counts| counts.requests).sum();
+        assert_eq!(sum, 7);
+    }
 
     #[test]
     fn beyond_the_bound_a_pool_is_counted_as_a_whole_and_no_request_is_lost() {

@@ -47,6 +47,12 @@ pub fn looks_private(text: &str) -> bool {
     without_private(text) != text
 }
 
+/// Whether `text` begins as the keys of well-known makers do.
+#[must_use]
+pub fn begins_as_key(text: &str) -> bool {
+    KEY_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+}
+
 /// Returns `text` with what looks like an address of a person, a key or a token replaced by a word
 /// for it.
 #[must_use]
