@@ -257,6 +257,10 @@ pub(crate) const STATS_ROWS_OF_HOUR: usize = 100;
 /// KB.
 pub(crate) const STATS_ACCOUNTS: usize = 50;
 
+/// Seconds until a window resets, at most, in the file of counts: 10 years. The longest that is
+/// known is a month.
+pub(crate) const STATS_RESET: u64 = 10 * 366 * 24 * 3_600;
+
 /// Bytes of the file of counts: what every process reads and writes twice a minute, in 20 ms at
 /// most.
 pub(crate) const STATS_FILE: usize = 4 * 1024 * 1024;
