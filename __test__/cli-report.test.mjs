@@ -115,6 +115,7 @@ test('its JSON adds up: the steps, the accounts and their models come to the tot
 test('no time, one to come, and other junk are refused as a usage error', async () => {
   const tomorrow = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10)
   for (const since of [
+    '2026-02-31',
     '',
     'x',
     '7',

@@ -28,9 +28,11 @@ export function endAtSignals(): void {
   process.on('SIGHUP', () => process.exit(129))
   process.on('SIGQUIT', () => process.exit(131))
   // Who reads the answer may have read enough, as `head` does.
-  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) =>
-    process.exit(code === 'EPIPE' ? EXIT.done : EXIT.failed),
-  )
+  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE') process.exit(EXIT.done)
+    process.stderr.write(`provider-auth: the answer could not be written to standard output (${code})\n`)
+    process.exit(EXIT.failed)
+  })
   // A message whose reader is gone ends nothing: what is under way goes on, and the exit code tells how it ended.
   process.stderr.on('error', () => {})
 }

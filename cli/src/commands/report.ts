@@ -1,6 +1,5 @@
 /** `report`: what happened in the last days, in lines, as a page or as a picture. */
-import { readFileSync } from 'node:fs'
-import { lstat } from 'node:fs/promises'
+import { lstat, open } from 'node:fs/promises'
 import { usage } from '../faults.js'
 import { writePrivateFile } from '../files.js'
 import { listAccounts, stats, vaultStatus } from '../library.js'
@@ -63,6 +62,10 @@ async function look(
 async function isReport(file: string): Promise<boolean> {
   const there = await lstat(file).catch(() => undefined)
   if (there?.isFile() !== true) return false
-  const head = readFileSync(file).subarray(0, HEAD_BYTES).toString()
+  // One that cannot be read is told to be in the way.
+  const reader = await open(file).catch(() => undefined)
+  const { buffer } = (await reader?.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0)) ?? { buffer: Buffer.alloc(0) }
+  await reader?.close()
+  const head = buffer.toString()
   return head.includes(MARK_OF_PAGE) || head.startsWith(MARK_OF_SVG)
 }

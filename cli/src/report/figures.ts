@@ -86,8 +86,10 @@ function beginOf(since: string, now: number): number | undefined {
     return floor(now, HOUR_MS) - (many * (unit === 'd' ? 24 : 1) - 1) * HOUR_MS
   }
   if (!/^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(since)) return undefined
-  const at = Date.parse(since)
-  return Number.isNaN(at) ? undefined : at
+  const [at, day] = [Date.parse(since), since.slice(0, 10)]
+  // 31 February is 3 March to `Date`.
+  const isDay = !Number.isNaN(Date.parse(day)) && new Date(day).toISOString().startsWith(day)
+  return Number.isNaN(at) || !isDay ? undefined : at
 }
 
 /** The report of what was counted since. */
@@ -205,8 +207,9 @@ function nothing(): Figures {
     requests: 0,
     attempts: 0,
     served: 0,
-    failed: {},
-    switched: {},
+    // By names that are read from a file: one may be `constructor`.
+    failed: Object.create(null),
+    switched: Object.create(null),
     refused: 0,
     refreshes: 0,
     refreshFailures: 0,

@@ -178,7 +178,7 @@ function ofAccounts({ accounts, steps }: Report): Series[] {
 
 /** The most frequent reasons, each in its colour, and the others together. */
 function byReason(steps: readonly Step[]): Series[] {
-  const sums: Record<string, number> = {}
+  const sums: Record<string, number> = Object.create(null)
   for (const { switched } of steps)
     for (const [reason, count] of Object.entries(switched)) sums[reason] = (sums[reason] ?? 0) + count
   const reasons = Object.keys(sums).sort((a, b) => (sums[b] ?? 0) - (sums[a] ?? 0) || a.localeCompare(b))
