@@ -165,7 +165,10 @@ interface Tagged {
 }
 
 function readAddress(input: FetchInput): Source {
-  return { url: String(input), body: undefined, carrier: undefined }
+  const text = String(input)
+  // Written as `fetch` reads it: the addon refuses a host that programs read differently.
+  const url = /[\\\s\p{Cc}]/u.test(text) && URL.canParse(text) ? new URL(text).href : text
+  return { url, body: undefined, carrier: undefined }
 }
 
 function readRequest(request: Request): Source {
