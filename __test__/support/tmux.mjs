@@ -32,9 +32,13 @@ export async function startTerminal(command, args, { cwd, env, width = 120, heig
   const tmux = async (...words) => (await run('tmux', ['-L', socket, '-f', '/dev/null', ...words], options)).stdout
   await tmux('new-session', '-d', '-x', String(width), '-y', String(height), '-s', 'test', command, ...args)
   await tmux('set-option', '-g', 'remain-on-exit', 'on')
-  const pid = Number(await tmux('display-message', '-p', '-t', 'test', '#{pane_pid}'))
+  const pids = await tmux('display-message', '-p', '-t', 'test', '#{pane_pid} #{pid}')
+  const [pid, server] = pids.trim().split(' ').map(Number)
   const seen = []
-  const end = () => spawnSync('tmux', ['-L', socket, 'kill-server'], options)
+  // By its number: where the sandbox is gone, so is the socket by which it would be told.
+  const end = () => {
+    if (isRunning(server)) process.kill(server, 'SIGTERM')
+  }
   process.once('exit', end)
   let isOver = false
 
