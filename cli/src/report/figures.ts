@@ -6,19 +6,8 @@ const DAY_MS = 24 * HOUR_MS
 /** Where a report begins long before anything was counted, it shows no more than this of the time before. */
 const LONGEST_DAYS = 62
 
-export interface Figures {
-  requests: number
-  attempts: number
-  served: number
-  /** By reason, as are switches. */
-  failed: Record<string, number>
-  switched: Record<string, number>
-  refused: number
-  refreshes: number
-  refreshFailures: number
-  waitedMs: number
-  restedMs: number
-}
+/** Counts without what they are of. */
+export type Figures = Omit<StatsCount, 'at' | 'hours' | 'provider' | 'namespace' | 'accountId' | 'model'>
 
 /** Figures of one hour or day. */
 export interface Step extends Figures {
