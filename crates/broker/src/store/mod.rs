@@ -82,7 +82,7 @@ pub(crate) struct Store {
     marks: HighWaterMarks,
     /// Opening the vault finds refreshes that were cut short.
     on_cut_short: OnceLock<Recover>,
-    /// Whether a write is under way, by [`Due`](shared_state::Due).
+    /// Whether a write is under way, by [`Due`].
     flush_due: [AtomicBool; 2],
     /// Whether a write of the counts is.
     counts_due: AtomicBool,
