@@ -319,7 +319,7 @@ test('an upgrade to a WebSocket is refused plainly, and one to HTTP/2 is left ou
   assert.equal(seen().headers.upgrade, undefined)
 })
 
-test('what is no HTTP is refused, and others are served as before', async () => {
+test('bytes that are not HTTP are refused, and others are served as before', async () => {
   const host = `host: 127.0.0.1:${proxy.port}\r\nauthorization: Bearer ${proxy.token}\r\n`
   const bytes = [
     '\0\0\0\0\r\n\r\n',
@@ -436,7 +436,7 @@ test('the file that tells of the proxy is its owner’s alone, and one of a dead
   assert.equal((await answer(sandbox, 'proxy-env', ['proxy', 'env', 'openai'])).token, proxy.token)
 })
 
-test('a token file is made once, and taken only where nobody else can read it', { skip: onWindows }, async () => {
+test('a token file is made once, and taken only where its owner alone can read it', { skip: onWindows }, async () => {
   const file = join(sandbox.work, 'token')
   const tokens = []
   for (const _ of [1, 2]) {
@@ -463,9 +463,9 @@ test('a token file is made once, and taken only where nobody else can read it', 
   writeFileSync(`${file}-words`, `${'a '.repeat(40)}`, { mode: 0o600 })
   await refused(`${file}-words`, /without spaces/)
   execFileSync('mkfifo', ['-m', '600', `${file}-pipe`])
-  await refused(`${file}-pipe`, /no file/)
+  await refused(`${file}-pipe`, /not a regular file/)
   mkdirSync(`${file}-folder`, { mode: 0o700 })
-  await refused(`${file}-folder`, /no file/)
+  await refused(`${file}-folder`, /not a regular file/)
   for (const mode of [0o640, 0o604, 0o620]) {
     chmodSync(file, mode)
     await refused(file, /other users/)

@@ -307,7 +307,7 @@ describe('curl and scripts', { skip: spawnSync('curl', ['--version']).status !==
     assert.equal(outputs[2], outputs[0])
   })
 
-  test('a script ends with the exit code of the command, and asks nobody', async () => {
+  test('a script ends with the exit code of the command, and without a question', async () => {
     const script = example('curl and scripts', 'sh', 2).replace('token openai', 'token empty')
     upstream.forget()
     const { code } = await run('/bin/sh', ['-c', script])
@@ -346,7 +346,7 @@ describe('Tools that read a variable', () => {
     })
 })
 
-/** A repository over HTTP, for whoever has the token as a password. */
+/** A repository over HTTP, for those who have the token as a password. */
 async function startGitServer(token) {
   const dir = createSandbox({ name: 'git' })
   const repo = join(dir.work, 'repo.git')

@@ -44,7 +44,7 @@ beforeEach(() => {
   foreign.forget()
 })
 
-test('what is no request to a provider does what it does without us', async () => {
+test('a call that is not a request to a provider does what it does without us', async () => {
   const source = `
     const blob = URL.createObjectURL(new Blob(['of a blob']))
     const calls = [

@@ -25,7 +25,7 @@ export async function run({ args: [provider], options, out }: Call<Options>): Pr
   const now = Date.now()
   const range = rangeOf(options.since, now)
   if (range === undefined)
-    throw usage(`--since ${options.since} is no time before now`, 'write 24h, 7d, 30d, or a date: 2026-11-27')
+    throw usage(`--since ${options.since} is not a time before now`, 'write 24h, 7d, 30d, or a date: 2026-11-27')
   const file = options.html ?? options.svg
   if (file === '-' && out.json) throw usage('--json and a page cannot both be printed', 'name a file, or leave one out')
   const report = await look({ ...(provider !== undefined && { provider }) }, range, now, options.names ?? 'discreet')

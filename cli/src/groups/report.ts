@@ -15,7 +15,7 @@ export function addReport(program: Command): void {
     .addOption(
       new Option('--names <how>', 'name accounts so; default: by label, but not by an e-mail').choices(['label', 'id']),
     )
-    .option('--force', 'overwrite a file that is no report')
+    .option('--force', 'overwrite a file that is not a report')
     .addHelpText(
       'after',
       `

@@ -9,7 +9,7 @@ const OF_BROWSERS = ['origin', 'sec-fetch-site', 'sec-fetch-dest', 'sec-fetch-us
 /** Names for this machine. A page whose own name leads here (DNS rebinding) has another one. */
 const NAMES = ['127.0.0.1', 'localhost', '[::1]']
 
-/** Says why a request is not served whoever sent it. */
+/** Says why a request is refused even with a token. */
 export function stranger(request: IncomingMessage, port: number): Refusal | undefined {
   const { headers } = request
   const browser = OF_BROWSERS.find((name) => headers[name] !== undefined)

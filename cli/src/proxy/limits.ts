@@ -18,5 +18,5 @@ export const STOP_MS = 10_000
  */
 export const IDLE_MS = 120_000
 
-/** Letters of a token that somebody wrote into a file: nobody can try them all. */
+/** Letters of a token that a person wrote into a file: too many to try them all. */
 export const SHORTEST_TOKEN = 32

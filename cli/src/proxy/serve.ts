@@ -95,11 +95,9 @@ async function handOn(answer: Response, response: ServerResponse, signal: AbortS
   response.writeHead(answer.status, words, forClient(answer.headers))
   const reader = answer.body?.getReader()
   if (reader === undefined) return void response.end()
-  // They go out with the first part of the body where that is there already, and else before it.
-  const headersAlone = setImmediate(() => response.flushHeaders())
+  response.flushHeaders()
   for (;;) {
     const { done, value } = await reader.read()
-    clearImmediate(headersAlone)
     if (done) return void response.end()
     if (!response.write(value)) await once(response, 'drain', { signal })
   }

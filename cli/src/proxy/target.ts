@@ -21,7 +21,7 @@ const DOTS = /\/(?:\.|%2e){1,2}(?=\/|$)/i
 /** Reads the address of a request; the path goes on as it is written, and cannot name another host. */
 export function targetOf(asked: string, origins: Origins, token: Buffer): Target | Refusal {
   if (!asked.startsWith('/'))
-    return bad('this is no forward proxy: set its address as the base URL of the client, not as its proxy')
+    return bad('this is not a forward proxy: set its address as the base URL of the client, not as its proxy')
   const [, provider, pool, path = '/', query = ''] = PLACE.exec(asked) ?? []
   if (provider === undefined) return unknown('the path begins with a provider, as in /openai/v1/models')
   if (OTHERWISE.test(asked)) return bad('the address has a character that has to be escaped')

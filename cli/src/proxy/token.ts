@@ -7,7 +7,7 @@ import { EXIT, fault } from '../faults.js'
 import { reasonOf, writePrivateFile } from '../files.js'
 import { SHORTEST_TOKEN } from './limits.js'
 
-/** A token that nobody can guess; its beginning says what it is. */
+/** A token that cannot be guessed; its beginning says what it is. */
 export function newToken(): string {
   return `pa_${randomBytes(32).toString('base64url')}`
 }
@@ -44,7 +44,7 @@ export async function readPrivate(path: string): Promise<string | undefined> {
     const stats = await handle.stat()
     const { mode, uid, size } = stats
     // Of a pipe nothing may ever come.
-    if (!stats.isFile()) throw refused(path, 'it is no file', 'choose another file')
+    if (!stats.isFile()) throw refused(path, 'it is not a regular file', 'choose another file')
     if (size > LONGEST) throw refused(path, 'it is too long', 'choose another file')
     // Windows has no such rights: there a file in the user's folder is the user's.
     if (process.getuid !== undefined && uid !== process.getuid())

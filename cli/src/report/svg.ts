@@ -178,7 +178,7 @@ function dates(
   })
 }
 
-/** The least round number that is no less: a digit and zeros. */
+/** The least round number that is not below it: a digit and zeros. */
 function ceiling(value: number): number {
   const power = 10 ** Math.floor(Math.log10(Math.max(1, value)))
   const found = [1, 2, 3, 4, 5, 6, 8, 10].find((times) => times * power >= value)

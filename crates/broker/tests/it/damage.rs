@@ -125,7 +125,7 @@ async fn a_history_damaged_anywhere_costs_bindings_and_no_cooldown() {
         let refused = process.headers(&pinned).await.err().unwrap();
         assert_eq!(refused.code(), "EXHAUSTED", "{what}");
     }
-    // A digit of a count that is another one costs no binding; a file that is no JSON costs all.
+    // A digit of a count that is another one costs no binding; a file that is not JSON costs all.
     assert!(forgotten > whole.len(), "{forgotten} of {}", whole.len());
     assert!(unharmed > 0);
 

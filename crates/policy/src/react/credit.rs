@@ -10,7 +10,7 @@ use crate::signals::Signals;
 use crate::state::credit::Credit;
 
 /// Returns what a plain answer teaches; `None` where [`react`](crate::react()) must judge it,
-/// because a block, an item or a refusal of before stands beside it, or it is no 2xx.
+/// because a block, an item or a refusal of before stands beside it, or it is not a 2xx.
 ///
 /// It need not be counted in the request that an attempt has begun.
 pub fn credit<'a>(
