@@ -23,18 +23,21 @@ async function prepare(title, action) {
 }
 
 async function checkTools() {
-  const missing = await missingTools()
+  const missing = await missingTools({ compiles: !addonIsBuilt() })
   for (const tool of missing) console.log(`   missing: ${tool}`)
   return { ok: missing.length === 0 }
 }
 
 /** Side by side: one waits for the network, the other for the compiler. */
 async function packagesAndAddon() {
-  const sources = ['crates', 'Cargo.toml', 'Cargo.lock']
-  const isBuilt = isFresh({ sources, outputs: [addonName()] })
+  const isBuilt = addonIsBuilt()
   if (packagesAreInstalled() && isBuilt) return upToDate()
   const results = await Promise.all([installPackages(), isBuilt ? { ok: true } : buildAddon()])
   return results.find(({ ok }) => !ok) ?? { ok: true }
+}
+
+function addonIsBuilt() {
+  return isFresh({ sources: ['crates', 'Cargo.toml', 'Cargo.lock'], outputs: [addonName()] })
 }
 
 async function typeScript() {

@@ -7,9 +7,18 @@ import { root, run } from './steps.mjs'
 
 /**
  * Returns what is missing before anything can be built, one sentence each that says how to get it.
- * Empty on a machine that is ready.
+ * Empty on a machine that is ready. Where the addon is built already, `compiles` is false.
  */
-export async function missingTools() {
+export async function missingTools({ compiles = true } = {}) {
+  const missing = []
+  const { node } = process.versions
+  if (!atLeast(node, '20.19') || (/^2[12]\./.test(node) && !atLeast(node, '22.12'))) {
+    missing.push(`Node.js 20.19 or 22.12 or later (this is ${node}): https://nodejs.org/`)
+  }
+  return compiles ? [...missing, ...(await missingCompilers())] : missing
+}
+
+async function missingCompilers() {
   const { rust } = requirements()
   const [cargo, rustc, cc] = await Promise.all([
     versionOf('cargo', ['--version']),
@@ -17,10 +26,6 @@ export async function missingTools() {
     process.platform === 'win32' ? '0.0' : versionOf('cc', ['-dumpversion']),
   ])
   const missing = []
-  const { node } = process.versions
-  if (!atLeast(node, '20.19') || (/^2[12]\./.test(node) && !atLeast(node, '22.12'))) {
-    missing.push(`Node.js 20.19 or 22.12 or later (this is ${node}): https://nodejs.org/`)
-  }
   if (!cargo || !rustc) {
     missing.push(`Rust ${rust} or later with cargo (none found): https://rustup.rs/, or add ~/.cargo/bin to PATH`)
   } else if (!atLeast(rustc, rust)) {
