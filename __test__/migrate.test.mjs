@@ -5,8 +5,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { command } from './support/cli.mjs'
 import { openStage } from './support/stage.mjs'
 import { inParallel } from './support/torture.mjs'
 
@@ -101,6 +102,20 @@ for (const [what, [auth, key, why]] of Object.entries(LEFT)) {
     assert.ok(!existsSync(home.vault), 'a vault was made for nothing')
   })
 }
+
+test('the command ends with 1 where a whole file is left, and names it', async () => {
+  const { auth } = newHome({ auth: LEFT['broken JSON'][0] })
+  for (const options of [['--dry-run'], ['--source', 'remove', '--yes']]) {
+    const args = ['migrate', '--json', '--dir', dirname(auth), ...options]
+    const { code, stdout, stderr } = await command(sandbox, args)
+    assert.equal(code, 1, stderr)
+    assert.equal(JSON.parse(stdout).skipped[0].file, auth)
+    const { error } = JSON.parse(stderr)
+    assert.ok(error.message.includes(auth), error.message)
+    assert.match(error.message, /no JSON object/)
+    assert.doesNotMatch(stdout + stderr, /S3CRET/)
+  }
+})
 
 test('without files there is nothing to do, and a placeholder of the plugin is no account', async () => {
   const home = newHome({})

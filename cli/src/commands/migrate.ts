@@ -1,7 +1,7 @@
 /** `migrate`: what OpenCode keeps in plain files and the environment comes into the vault, and back. */
 import type { MigrateOptions, MigrationReport } from '../../../index.js'
 import { visible } from '../../../npm/src/trust.js'
-import { interrupted, usage } from '../faults.js'
+import { EXIT, fault, interrupted, usage } from '../faults.js'
 import { migrate } from '../library.js'
 import type { Output } from '../output.js'
 import { askYes, canAsk, mustAsk } from '../prompts.js'
@@ -33,6 +33,7 @@ export async function run({ options, out }: Call<Options>): Promise<void> {
   const plan = await migrate({ ...call, dryRun: true })
   if (dryRun || !hasWork(plan)) {
     answer(plan, true, out)
+    failIfLeft(plan)
     if (plan.files.length === 0) out.say(undo ? 'There is no migration to undo.' : 'Nothing was found.')
     else if (!hasWork(plan)) out.say('There is nothing to do.')
     return
@@ -54,6 +55,18 @@ export async function run({ options, out }: Call<Options>): Promise<void> {
     out.say(
       'OpenCode still has these logins. Two programs that renew one login can end it: use --source backup, or let OpenCode use this vault, with its plugin.',
     )
+  failIfLeft(done)
+}
+
+/** What could not be read as a whole may hold accounts that somebody relies on: that is no success. */
+function failIfLeft({ skipped }: MigrationReport): void {
+  const left = skipped.filter(({ key }) => key === '')
+  if (left.length === 0) return
+  throw fault({
+    message: `left as it is: ${left.map(({ file, why }) => `${file} (${why})`).join(', ')}`,
+    exit: EXIT.failed,
+    next: 'mend it or move it away, and run the same command again',
+  })
 }
 
 function names(given: string[]): string[] {
