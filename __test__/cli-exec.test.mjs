@@ -70,6 +70,13 @@ test('the program gets the usual variable of the provider, and all that is not a
   assert.equal(env.OPENAI_API_KEY, 'of another provider')
 })
 
+test('the program gets every signal as usual, also those that Node ignores', {
+  skip: process.platform !== 'linux' && 'another system does not tell',
+}, async () => {
+  const status = await printed(['anthropic', '--', 'cat', '/proc/self/status'])
+  assert.match(status, /^SigIgn:\t0+$/m)
+})
+
 test('--env names the variables instead, with the credential or with a text that has it', async () => {
   const env = await variables(['acme', '--env', 'KEY', '--env=AUTH=Bearer {token}={token}$&', '--env', 'EMPTY='])
   assert.equal(env.KEY, 'acme-key')

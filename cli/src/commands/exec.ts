@@ -40,6 +40,8 @@ export async function run({ args, options, out }: Call<Choice & { env?: string[]
     out.say(`the access token in ${names.map(visible).join(', ')} ends ${ago(expiresAt, now)}`)
   const removed = [...addon.ownVariables(), ...(wanted.length === 0 ? rivalVariables : [])]
   if (process.platform === 'win32') return beside(command, set, removed)
+  // Node ignores it, which a program would inherit; what is handled is as usual in the next program.
+  process.on('SIGXFSZ', () => {})
   throw notRun(command, getSystemErrorName(-addon.becomeProgram(command, set, removed)))
 }
 
