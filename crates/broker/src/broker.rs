@@ -80,8 +80,8 @@ impl Broker {
         self.store.is_open()
     }
 
-    /// Writes what is unwritten and waits, for a few seconds at most, for token exchanges under
-    /// way: a refresh token that the server has already replaced must reach the disk. Called when
+    /// Waits for token exchanges under way, then writes what is unwritten, for a few seconds each at
+    /// most: a refresh token that the server has already replaced must reach the disk. Called when
     /// the process ends.
     pub fn close(&self) {
         self.refresher.close();

@@ -10,7 +10,7 @@ pub(crate) mod http;
 pub(crate) mod logging;
 pub(crate) mod resolver;
 
-pub(crate) use blocking::blocking;
+pub(crate) use blocking::{blocking, finish};
 pub(crate) use display::has_display;
 pub use logging::LogKind;
 
@@ -20,6 +20,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use provider_auth_oauth::Http;
 use provider_auth_policy::Timestamp;
+use provider_auth_vault::{Engine, default_engine};
 
 use crate::host::http::HttpClient;
 use crate::limits;
@@ -116,7 +117,8 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// Everything that the broker does not decide by itself: time, entropy, environment, network.
+/// Everything that the broker does not decide by itself: time, entropy, environment, network, and
+/// where vaults are kept.
 #[derive(Clone)]
 pub struct Host {
     /// The clocks.
@@ -129,6 +131,8 @@ pub struct Host {
     pub http: Arc<dyn Http>,
     /// The client for lists of models: it takes longer answers.
     pub lists: Arc<dyn Http>,
+    /// Where vaults are kept.
+    pub engine: Arc<dyn Engine>,
 }
 
 impl Host {
@@ -143,6 +147,7 @@ impl Host {
             env,
             http: client(limits::ANSWER_LIMIT),
             lists: client(limits::MODELS_LIMIT),
+            engine: default_engine(),
         }
     }
 }

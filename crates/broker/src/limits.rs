@@ -45,8 +45,8 @@ pub(crate) const MARK_AGAIN: Duration = Duration::from_mins(5);
 /// costs nothing.
 pub(crate) const SAVE_AGAIN: Duration = Duration::from_secs(1);
 
-/// How long the end of the process waits for a token exchange under way: a slow token endpoint, not
-/// a dead one.
+/// How long the end of the process waits for a token exchange under way, and then for the last
+/// writes: a slow token endpoint or disk, not a dead one.
 pub(crate) const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a refresh waits for another process that refreshes the same account: its request (30 s)

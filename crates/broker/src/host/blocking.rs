@@ -1,6 +1,7 @@
 //! Work that waits for the disk, off the threads that answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -29,4 +30,30 @@ async fn run(work: Box<dyn FnOnce() + Send>) {
             Err(_) => std::future::pending().await,
         },
     }
+}
+
+/// Runs each work on a thread of its own, and waits until all are done, at most this long: what is
+/// not done then ends with the process.
+pub(crate) fn finish(timeout: Duration, works: impl Iterator<Item = Box<dyn FnOnce() + Send>>) {
+    let (under_way, ended) = mpsc::channel::<()>();
+    for work in works {
+        let under_way = under_way.clone();
+        let work = Arc::new(Mutex::new(Some(work)));
+        let run = {
+            let work = Arc::clone(&work);
+            move || {
+                let work = work.lock().take();
+                work.into_iter().for_each(|work| work());
+                drop(under_way);
+            }
+        };
+        // Where the system starts no more threads, it is done here.
+        if std::thread::Builder::new().spawn(run).is_err() {
+            let work = work.lock().take();
+            work.into_iter().for_each(|work| work());
+        }
+    }
+    drop(under_way);
+    // Nothing is ever sent: it is over when the last one hangs up.
+    let _ = ended.recv_timeout(timeout);
 }

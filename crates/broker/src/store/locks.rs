@@ -2,6 +2,7 @@
 //! the moment its holder dies.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use provider_auth_policy::AccountId;
 use provider_auth_vault::{RecordGuard, RecordId, Vault, VaultError, line};
@@ -22,7 +23,7 @@ impl Store {
         vault: &Vault,
         id: &RecordId,
     ) -> Result<RecordGuard, VaultError> {
-        match self.save(vault, id)? {
+        match self.save(vault, id, limits::LOCK_TIMEOUT)? {
             Some(guard) => Ok(guard),
             None => vault.lock_within(id, limits::LOCK_TIMEOUT),
         }
@@ -34,9 +35,11 @@ impl Store {
         vault: &Vault,
         id: &RecordId,
     ) -> Result<Option<RecordGuard>, VaultError> {
-        match self.save(vault, id)? {
-            Some(guard) => Ok(Some(guard)),
-            None => vault.try_lock(id),
+        match self.save(vault, id, Duration::ZERO) {
+            Ok(Some(guard)) => Ok(Some(guard)),
+            Ok(None) => vault.try_lock(id),
+            Err(VaultError::Busy { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -50,7 +53,7 @@ impl Store {
         let (store, disk) = (self.clone(), vault.clone());
         let saved = blocking(move || {
             store.unsaved.insert(id, unsaved);
-            store.save(&disk, &id).map(drop)
+            store.save(&disk, &id, limits::LOCK_TIMEOUT).map(drop)
         })
         .await;
         if let Err(error) = saved {
@@ -73,24 +76,27 @@ impl Store {
         self.unsaved.ids()
     }
 
-    /// Tries once more to write every token that is not on disk; the process is about to end.
-    pub(super) fn save_all(&self, vault: &Vault) {
-        for id in self.unsaved.ids() {
-            if let Err(error) = self.save(vault, &id) {
-                line!(
-                    ERROR,
-                    account = id,
-                    error = error,
-                    "new tokens could not be written before the end of the process"
-                );
-            }
+    /// Tries once more to write tokens that are not on disk; the process is about to end.
+    pub(super) fn save_last(&self, vault: &Vault, id: &RecordId) {
+        if let Err(error) = self.save(vault, id, limits::EXIT_TIMEOUT) {
+            line!(
+                ERROR,
+                account = id,
+                error = error,
+                "new tokens could not be written before the end of the process"
+            );
         }
     }
 
     /// Writes the record's new tokens, if there are unsaved ones, makes them known, and returns its
-    /// lock.
-    fn save(&self, vault: &Vault, id: &RecordId) -> Result<Option<RecordGuard>, VaultError> {
-        let saved = self.unsaved.write(vault, id)?;
+    /// lock. Who writes them already is waited for with this much patience.
+    fn save(
+        &self,
+        vault: &Vault,
+        id: &RecordId,
+        patience: Duration,
+    ) -> Result<Option<RecordGuard>, VaultError> {
+        let saved = self.unsaved.write(vault, id, patience)?;
         Ok(saved.map(|(guard, generation)| {
             self.published(vault, id, generation);
             guard
@@ -124,7 +130,7 @@ impl Store {
             loop {
                 tokio::time::sleep(limits::SAVE_AGAIN).await;
                 let (again, disk) = (store.clone(), vault.clone());
-                if blocking(move || again.save(&disk, &id).map(drop))
+                if blocking(move || again.save(&disk, &id, limits::LOCK_TIMEOUT).map(drop))
                     .await
                     .is_ok()
                 {

@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use provider_auth_policy::{AccountId, Request, SharedState, Timestamp};
-use provider_auth_vault::{Engine, RecordId, Shared, Vault, VaultError, default_engine, line};
+use provider_auth_vault::{RecordId, Shared, Vault, VaultError, line};
 use tokio::runtime::Handle;
 
 use crate::config::{Inline, Settings};
@@ -70,8 +70,6 @@ pub(crate) struct Store {
     pub(crate) notifier: Notifier,
     inline: Inline,
     settings: RwLock<Arc<Settings>>,
-    /// Where vaults are kept.
-    pub(crate) engine: Arc<dyn Engine>,
     vault: RwLock<Option<Arc<Vault>>>,
     openings: Openings,
     changes: ChangeDetector,
@@ -113,7 +111,6 @@ impl Store {
             notifier: Notifier::new(events, clock, settings.counting),
             inline: inline.clone(),
             settings: RwLock::new(Arc::new(settings)),
-            engine: default_engine(),
             vault: RwLock::default(),
             openings: Openings::default(),
             changes: ChangeDetector::default(),

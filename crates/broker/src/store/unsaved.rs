@@ -6,15 +6,21 @@
 //! other process may spend the old token again.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use provider_auth_vault::{Pending, RecordGuard, RecordId, Vault, VaultError, line};
 
 use super::credential::Credential;
 
-/// The tokens of this process that are not on disk, by record.
+/// The tokens of this process that are not on disk, by record: each in a slot of its own, so that a
+/// write that hangs keeps no other account waiting.
 #[derive(Default)]
-pub(super) struct UnsavedTokens(Mutex<HashMap<RecordId, Unsaved>>);
+pub(super) struct UnsavedTokens(Mutex<HashMap<RecordId, Slot>>);
+
+/// Held while its tokens are written, and empty once they are.
+type Slot = Arc<Mutex<Option<Unsaved>>>;
 
 /// A credential with new tokens, the lock of its record, and the note that they were asked for.
 pub(crate) struct Unsaved {
@@ -63,7 +69,8 @@ impl Unsaved {
 
 impl UnsavedTokens {
     pub(super) fn insert(&self, id: RecordId, unsaved: Unsaved) {
-        self.0.lock().insert(id, unsaved);
+        let slot = Arc::new(Mutex::new(Some(unsaved)));
+        self.0.lock().insert(id, slot);
     }
 
     pub(super) fn ids(&self) -> Vec<RecordId> {
@@ -71,21 +78,32 @@ impl UnsavedTokens {
     }
 
     /// Writes the record's new tokens, if there are unsaved ones; returns its lock and the new
-    /// generation.
+    /// generation. Another caller who writes them is waited for, but not for longer than this: then
+    /// it is [`VaultError::Busy`].
     pub(super) fn write(
         &self,
         vault: &Vault,
         id: &RecordId,
+        patience: Duration,
     ) -> Result<Option<(RecordGuard, u64)>, VaultError> {
+        let Some(slot) = self.0.lock().get(id).cloned() else {
+            return Ok(None);
+        };
         // Held during the write: another caller for the lock of this record must not wait for it in
         // vain.
-        let mut waiting = self.0.lock();
-        let Some(unsaved) = waiting.get(id) else {
+        let Some(mut waiting) = slot.try_lock_for(patience) else {
+            return Err(VaultError::Busy {
+                lock: format!("record {id}"),
+                waited: patience,
+                holder: Some(std::process::id()),
+            });
+        };
+        let Some(unsaved) = &*waiting else {
             return Ok(None);
         };
         let generation = unsaved.write(vault)?;
-        let saved = waiting.remove(id);
-        Ok(saved.map(|saved| (saved.guard, generation)))
+        self.0.lock().remove(id);
+        Ok(waiting.take().map(|saved| (saved.guard, generation)))
     }
 }
 

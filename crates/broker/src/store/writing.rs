@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::Store;
 use super::shared_state::Due;
 use crate::error::BrokerError;
-use crate::host::blocking;
+use crate::host::{blocking, finish};
 use crate::limits;
 use crate::notifier::EventKind;
 
@@ -119,16 +119,31 @@ impl Store {
         }
     }
 
-    /// Writes what is unwritten; the process is about to end.
-    pub(crate) fn close(&self) {
-        if let Some(vault) = self.open_vault() {
-            self.save_all(&vault);
-            self.save_shared(&vault, Shared::State);
-            self.save_shared(&vault, Shared::History);
-            if self.notifier.has_tally() {
-                self.save_counts(&vault);
+    /// Writes what is unwritten, or tries to for `limits::EXIT_TIMEOUT`; the process is about to end.
+    /// Each record is written by itself: one whose write hangs costs the others nothing.
+    pub(crate) fn close(self: &Arc<Self>) {
+        let Some(vault) = self.open_vault() else {
+            return;
+        };
+        let tokens = self.unsaved_ids().into_iter().map(|id| {
+            let (store, vault) = (self.clone(), vault.clone());
+            Box::new(move || {
+                store.save_last(&vault, &id);
+                // What others must know of it.
+                store.save_shared(&vault, Shared::State);
+                store.mark_now(&vault);
+            }) as Box<dyn FnOnce() + Send>
+        });
+        let tokens: Vec<_> = tokens.collect();
+        let (store, vault) = (self.clone(), vault.clone());
+        let rest = Box::new(move || {
+            store.save_shared(&vault, Shared::State);
+            store.save_shared(&vault, Shared::History);
+            if store.notifier.has_tally() {
+                store.save_counts(&vault);
             }
-            self.mark_now(&vault);
-        }
+            store.mark_now(&vault);
+        });
+        finish(limits::EXIT_TIMEOUT, tokens.into_iter().chain([rest as _]));
     }
 }

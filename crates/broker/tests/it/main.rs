@@ -10,6 +10,7 @@
 mod accounts;
 mod again;
 mod api;
+mod backend;
 mod bounds;
 mod callbacks;
 mod clock;

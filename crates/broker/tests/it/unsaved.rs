@@ -3,10 +3,14 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use provider_auth_broker::{Force, Revoke};
+use provider_auth_vault::default_engine;
 use serde_json::json;
 
+use crate::backend::{Gate, Observed};
 use crate::server::Answer;
 use crate::world::{Process, World, config, let_others_run, pass, record_id};
 
@@ -165,4 +169,54 @@ async fn a_user_who_removes_the_account_revokes_the_new_tokens() {
     assert_eq!(world.server.last("token"), "S3CRET-refresh-2");
     assert!(!is_locked(&world, &id) && !world.has_note(&id));
     assert_eq!(process.lend().await.err().unwrap().code(), "NO_ACCOUNT");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_hangs_keeps_no_other_account_and_not_the_end_waiting() {
+    let gate = Arc::new(Gate::default());
+    let hangs = Arc::new(Mutex::new(None));
+    let engine = Observed::new(default_engine(), {
+        let (gate, hangs) = (gate.clone(), hangs.clone());
+        move |(call, record)| {
+            if call == "replace_record" && record == *hangs.lock() {
+                gate.pass();
+            }
+        }
+    });
+    let world = World::on(engine);
+    let process = world.process();
+    let [ann, bob] = [process.log_in("ann").await, process.log_in("bob").await];
+    *hangs.lock() = Some(record_id(&ann));
+    pass(LIFE - 100).await;
+    gate.close();
+    let broker = Arc::clone(&process);
+    let account = ann.clone();
+    let hung =
+        tokio::spawn(async move { broker.refresh_account(&account, Force::EvenIfGood).await });
+    while gate.waiting() == 0 {
+        let_others_run().await;
+    }
+    for generation in [2, 3] {
+        process
+            .refresh_account(&bob, Force::EvenIfGood)
+            .await
+            .unwrap();
+        assert_eq!(world.generation(&bob), generation);
+    }
+    let other = tokio::spawn({
+        let (broker, account) = (Arc::clone(&process), ann.clone());
+        async move { broker.refresh_account(&account, Force::IfNeeded).await }
+    });
+    process.token().await;
+    process.rest().await;
+    assert_eq!(
+        gate.waiting(),
+        1,
+        "all that came to its end did so meanwhile"
+    );
+    gate.open();
+    hung.await.unwrap().unwrap();
+    other.await.unwrap().unwrap();
+    assert_eq!(world.generation(&ann), 2);
+    assert_eq!(world.server.refreshes(), 3);
 }

@@ -14,7 +14,9 @@ use provider_auth_broker::{
     AuthRequest, Broker, BrokerError, Clock, Entropy, Env, Event, Events, Host, Lease,
     LoginOptions, Method, Report, Timestamp, Verdict,
 };
-use provider_auth_vault::{Disk, KeySecrets, KeySource, Options, RecordId, Vault};
+use provider_auth_vault::{
+    Engine, KeySecrets, KeySource, Options, RecordId, Vault, default_engine,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -37,6 +39,7 @@ const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 /// What all processes of a test share.
 pub(crate) struct World {
     folder: TempDir,
+    engine: Arc<dyn Engine>,
     pub(crate) server: Arc<Server>,
     pub(crate) api: Arc<Api>,
     clock: Arc<TurnedClock>,
@@ -45,7 +48,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::on(default_engine())
+    }
+
+    /// The same with another engine than folders.
+    pub(crate) fn on(engine: Arc<dyn Engine>) -> Self {
         Self {
+            engine,
             folder: TempDir::new().unwrap(),
             server: Arc::new(Server::new()),
             api: Arc::new(Api::new()),
@@ -119,6 +128,7 @@ impl World {
             }),
             http: self.server.clone(),
             lists: self.api.clone(),
+            engine: self.engine.clone(),
         };
         let inline = Inline {
             dir: Some(self.vault_dir()),
@@ -192,7 +202,7 @@ impl World {
         let entropy = Counted(AtomicU64::new(u64::MAX / 2));
         Vault::open(
             options,
-            Arc::new(Disk),
+            self.engine.clone(),
             Arc::new(move |bytes: &mut [u8]| entropy.fill(bytes)),
         )
         .unwrap()
