@@ -177,10 +177,6 @@ pub(crate) const REDIRECT_PATH_BYTES: usize = 16;
 /// a third a fault.
 pub(crate) const CALLBACK_PORT_TRIES: usize = 3;
 
-/// How long the kernel's word for it that nothing changed in the vault is taken without a look at
-/// the files: should a folder above be swapped for another, that shows only there.
-pub(crate) const COMPARE_AGAIN: Duration = Duration::from_secs(1);
-
 /// Longest name that an error repeats of what a call passed in, in bytes: ids of providers are
 /// under 40.
 pub(crate) const SHOWN_NAME_CHARS: usize = 64;

@@ -4,8 +4,8 @@
 //! nothing above it changes.
 //!
 //! A backend knows no key and no provider: records, headers and bundles are opaque to it. Every
-//! write that it confirms is whole, and durable where its method says so. Every call blocks, and
-//! none waits for a lock longer than its timeout.
+//! write that it confirms is whole, and durable where its method says so. Every call but
+//! [`pulse`](Backend::pulse) may block, and none waits for a lock longer than its timeout.
 //!
 //! Of [`VaultError`] a backend returns these: `Busy` (ask again later), `Unsafe` and `Io` (a person
 //! must mend it). *Absent* means exactly that the thing is not there: any other trouble is an
@@ -17,7 +17,7 @@ use crate::{
     Options, VaultError,
     folder::store::{Held, Store},
     format::record::RecordId,
-    stamp::{Stamp, Watch},
+    stamp::Stamp,
 };
 
 /// Finds the place where a vault is kept. Every [`Store`] is the engine of folders on that disk.
@@ -44,7 +44,7 @@ pub trait Backend: Send + Sync {
     /// Names a document where an error speaks of it.
     fn document_name(&self, document: Document) -> String;
 
-    /// The engine's clock, in ms since the Unix epoch: ids of records and stamps go by it.
+    /// The engine's clock, in ms since the Unix epoch: ids of records go by it.
     fn now(&self) -> u64;
 
     /// Removes what crashed writers left. Best effort: a vault that cannot be written to serves
@@ -58,6 +58,17 @@ pub trait Backend: Send + Sync {
     /// Takes a lock if it is free.
     fn try_lock(&self, lock: Lock) -> Result<Option<Held>, VaultError>;
 
+    /// Tells how often records, state and history changed, as far as that is known without asking
+    /// anybody: it is asked before each request, and on the thread that must not wait.
+    ///
+    /// Take it before reading: what is read then is at least as new. A change by this backend is in
+    /// it as soon as the call that made it has returned; one by others as soon as it is heard of,
+    /// for a folder at once.
+    fn pulse(&self) -> Pulse;
+
+    /// Returns the records that may have changed since a mark; all of them without one.
+    fn changes(&self, since: Option<Mark>) -> Result<Changes, VaultError>;
+
     /// Returns the ids of all records, oldest first.
     fn ids(&self) -> Result<Vec<RecordId>, VaultError>;
 
@@ -65,18 +76,15 @@ pub trait Backend: Send + Sync {
     /// would orphan it.
     fn has_records(&self) -> Result<bool, VaultError>;
 
-    /// Returns a stamp of all records: while it stays equal, none was added, replaced or removed.
-    fn records_stamp(&self) -> Result<Stamp, VaultError>;
-
-    /// Returns a stamp of one record.
-    fn record_stamp(&self, id: RecordId) -> Result<Stamp, VaultError>;
-
-    /// Returns a record's bytes, with a stamp that is never newer than they are.
-    fn stamped_record(&self, id: RecordId) -> Result<Option<(Stamp, Vec<u8>)>, VaultError>;
+    /// Returns a record, unless it is still as `known` tells.
+    fn look(&self, id: RecordId, known: Option<Stamp>) -> Result<Look, VaultError>;
 
     /// Returns a record's bytes.
     fn read_record(&self, id: RecordId) -> Result<Option<Vec<u8>>, VaultError> {
-        Ok(self.stamped_record(id)?.map(|(_, bytes)| bytes))
+        Ok(match self.look(id, None)? {
+            Look::Found(_, bytes) => Some(bytes),
+            Look::AsKnown | Look::Absent => None,
+        })
     }
 
     /// Adds a record under an id that no one else knows yet, durably. The caller holds
@@ -121,9 +129,6 @@ pub trait Backend: Send + Sync {
     /// Returns a document.
     fn read_document(&self, document: Document) -> Result<Option<Vec<u8>>, VaultError>;
 
-    /// Returns a stamp of a document.
-    fn document_stamp(&self, document: Document) -> Result<Stamp, VaultError>;
-
     /// Puts new content in a document's place, durably where [`Document`] says so.
     fn write_document(&self, document: Document, content: &[u8]) -> Result<(), VaultError>;
 
@@ -135,10 +140,49 @@ pub trait Backend: Send + Sync {
 
     /// Removes the headers that were set aside.
     fn remove_headers_aside(&self) -> Result<(), VaultError>;
+}
 
-    /// Watches records, state and history; `None` where a change by another process may be heard of
-    /// late or not at all.
-    fn watch(&self) -> Option<Watch>;
+/// How often each of these changed since the backend was made: while a number stays equal, nothing
+/// of it was added, replaced or removed.
+///
+/// A number that has moved proves nothing: where changes cannot be heard of, what is too new to tell
+/// counts as changed with each look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// Of records.
+    pub records: u64,
+    /// Of [`Document::State`].
+    pub state: u64,
+    /// Of [`Document::History`].
+    pub history: u64,
+}
+
+/// A moment from which on a backend tells which records changed; only the backend that gave it knows
+/// what the number means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(pub u64);
+
+/// The records that may have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// Their ids, oldest first. One that is not there was removed.
+    pub records: Vec<RecordId>,
+    /// These are all that there are: what is not among them is not there.
+    pub is_all: bool,
+    /// What to ask with the next time. A change after it is told of then.
+    pub mark: Mark,
+}
+
+/// What a look at one record found.
+#[derive(Clone, Debug)]
+pub enum Look {
+    /// It is what the caller knows.
+    AsKnown,
+    /// It is not there.
+    Absent,
+    /// Its bytes, and what tells that they did not change: a stamp that is never newer than they
+    /// are.
+    Found(Stamp, Vec<u8>),
 }
 
 /// What is kept besides records and their notes.

@@ -41,7 +41,9 @@ mod platform;
 mod stamp;
 mod vault;
 
-pub use backend::{Backend, Document, Engine, Lock, Quarantined, RecordGuard};
+pub use backend::{
+    Backend, Changes, Document, Engine, Lock, Look, Mark, Pulse, Quarantined, RecordGuard,
+};
 pub use crypto::{
     bundle::{open_bundle, seal_bundle},
     hidden::wiping_stack,
@@ -56,6 +58,7 @@ pub use folder::{
         look_at_key_file, loose_file, remove_leftover, tighten,
     },
     disk::Disk,
+    listener::{Heard, Listener, Watch},
     memory::Memory,
     store::{Durability, Held, NetworkFolders, Store, Watched},
 };
@@ -67,7 +70,7 @@ pub use keys::source::{KeySecrets, KeySource, NotAKeySource};
 pub use log_file::LogFile;
 pub use options::Options;
 pub use platform::{FreeSpace, Privacy};
-pub use stamp::{Heard, Listener, Revision, Stamp, Watch};
+pub use stamp::{Revision, Stamp};
 pub use vault::{
     Vault,
     high_water::HighWater,

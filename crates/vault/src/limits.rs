@@ -32,6 +32,10 @@ pub const BUS_LINE: u64 = 1024;
 /// stamp files with a clock that ticks every 1 to 16 ms.
 pub const SETTLING: Duration = Duration::from_millis(50);
 
+/// How long the kernel's word for it that nothing changed in a folder is taken without a look at the
+/// files: should a folder above be swapped for another, that shows only there.
+pub const COMPARE_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long to wait for [`Lock::Vault`](crate::Lock), beyond the keychain's timeout: it is held for
 /// milliseconds.
 pub const VAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(10);

@@ -6,17 +6,18 @@
 mod support;
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use provider_auth_vault::{
-    Backend, Disk, Document, Engine, Heard, Lock, Memory, Options, RecordGuard, RecordId, Stamp,
-    VaultError,
+    Backend, Disk, Document, Engine, Lock, Look, Memory, Options, Pulse, RecordGuard, RecordId,
+    Stamp, VaultError,
 };
 use support::folder;
 
@@ -48,15 +49,27 @@ fn guard(backend: &Arc<dyn Backend>, id: RecordId) -> RecordGuard {
     RecordGuard::new(id, backend.lock(Lock::Record(id), LONG).unwrap())
 }
 
-/// Returns a stamp that tells something, once what was written is old enough.
-fn settled(stamp: impl Fn() -> Stamp) -> Stamp {
+/// Waits until what was written is old enough to tell, where it cannot be watched.
+fn quiet(backend: &Arc<dyn Backend>) -> Pulse {
     for _ in 0..1_000 {
-        match stamp() {
-            Stamp::Fresh(_) | Stamp::Unsettled => {
-                std::thread::park_timeout(Duration::from_millis(5))
-            }
-            told => return told,
+        let pulse = backend.pulse();
+        if backend.pulse() == pulse {
+            return pulse;
         }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    panic!("the pulse does not rest in 5 s");
+}
+
+/// Waits until a record is old enough to tell, and returns by which stamp.
+fn settled(backend: &Arc<dyn Backend>, id: RecordId) -> Stamp {
+    for _ in 0..1_000 {
+        if let Look::Found(stamp, _) = backend.look(id, None).unwrap()
+            && matches!(backend.look(id, Some(stamp)).unwrap(), Look::AsKnown)
+        {
+            return stamp;
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
     }
     panic!("the stamp does not settle in 5 s");
 }
@@ -109,7 +122,7 @@ fn a_lock_that_is_waited_for_is_handed_on() {
 }
 
 #[test]
-fn a_record_is_what_was_written_last_and_each_write_moves_its_stamps() {
+fn a_record_is_what_was_written_last_and_as_known_only_until_then() {
     check(|one, two| {
         assert_eq!(one.read_record(id(1)).unwrap(), None);
         assert!(!one.has_records().unwrap());
@@ -122,15 +135,11 @@ fn a_record_is_what_was_written_last_and_each_write_moves_its_stamps() {
         assert!(two.has_records().unwrap());
         let guard = guard(one, id(1));
         for (from, content) in [b"next", b"last"].into_iter().enumerate() {
-            let before = settled(|| two.record_stamp(id(1)).unwrap());
-            assert_eq!(before, two.record_stamp(id(1)).unwrap());
-            let (stamp, _) = two.stamped_record(id(1)).unwrap().unwrap();
-            assert_eq!(before, stamp);
-            let all = settled(|| two.records_stamp().unwrap());
+            let before = settled(two, id(1));
             one.replace_record(&guard, from as u64 + 1, content)
                 .unwrap();
-            assert_ne!(before, two.record_stamp(id(1)).unwrap());
-            assert_ne!(all, two.records_stamp().unwrap());
+            let found = two.look(id(1), Some(before)).unwrap();
+            assert!(matches!(found, Look::Found(_, bytes) if bytes == content));
             assert_eq!(two.read_record(id(1)).unwrap().unwrap(), content);
         }
         assert_eq!(two.read_record(id(2)).unwrap().unwrap(), b"two");
@@ -158,7 +167,7 @@ fn a_removed_record_is_gone_with_its_note_and_its_copies() {
         assert_eq!(two.read_record(id(1)).unwrap(), None);
         assert_eq!(two.read_note(id(1)).unwrap(), None);
         assert!(two.ids().unwrap().is_empty() && two.quarantined().unwrap().is_empty());
-        assert!(matches!(two.record_stamp(id(1)).unwrap(), Stamp::Absent));
+        assert!(matches!(two.look(id(1), None).unwrap(), Look::Absent));
         assert!(!one.remove_record(&guard).unwrap());
     });
 }
@@ -205,9 +214,7 @@ fn documents_are_kept_apart_and_removed_for_good() {
                 two.read_document(document).unwrap().unwrap(),
                 name.as_bytes()
             );
-            let before = settled(|| two.document_stamp(document).unwrap());
             assert!(one.remove_document(document).unwrap());
-            assert_ne!(before, two.document_stamp(document).unwrap());
             assert_eq!(two.read_document(document).unwrap(), None);
             assert!(!one.remove_document(document).unwrap());
         }
@@ -254,39 +261,113 @@ fn two_that_merge_what_is_shared_at_once_lose_nothing() {
 }
 
 #[test]
-fn a_change_is_never_missed() {
+fn each_change_moves_the_pulse_of_what_changed_and_of_nothing_else() {
     check(|one, two| {
-        let mut watch = two.watch();
         let guard = guard(one, id(1));
-        let change = |round: u64| match round % 5 {
-            4 => one.write_document(Document::History, b"history").unwrap(),
+        let change = |round: u64| match round % 6 {
             0 => one.replace_record(&guard, round, &[b'x'; 7]).unwrap(),
             1 => one.write_document(Document::State, b"state").unwrap(),
             2 => one.replace_record(&guard, round, &[b'y'; 7]).unwrap(),
+            3 => one.write_document(Document::History, b"history").unwrap(),
+            4 => one.write_document(Document::Stats, b"stats").unwrap(),
             _ => assert!(one.remove_record(&guard).unwrap()),
         };
-        let stamps = || {
-            let stamp = |document| two.document_stamp(document).unwrap();
-            let records = two.records_stamp().unwrap();
-            [records, stamp(Document::State), stamp(Document::History)]
-        };
-        for round in 0..200 {
-            let before = stamps();
-            if let Some(watch) = &mut watch {
-                watch.heard();
-                assert_eq!(watch.heard(), Heard::default(), "round {round}");
-            }
+        for round in 0..60 {
+            let before = quiet(two);
             change(round);
-            assert_ne!(before, stamps(), "round {round}");
-            if let Some(watch) = &mut watch {
-                let heard = watch.heard();
-                let changed = Heard {
-                    state: round % 5 == 1,
-                    history: round % 5 == 4,
-                    records: !matches!(round % 5, 1 | 4),
-                };
-                assert_eq!(heard, changed, "round {round}");
-            }
+            let after = two.pulse();
+            let moved = [
+                after.records != before.records,
+                after.state != before.state,
+                after.history != before.history,
+            ];
+            let expected = match round % 6 {
+                1 => [false, true, false],
+                3 => [false, false, true],
+                4 => [false, false, false],
+                _ => [true, false, false],
+            };
+            assert_eq!(moved, expected, "round {round}");
         }
+    });
+}
+
+#[test]
+fn a_backend_is_told_of_its_own_changes_at_once() {
+    check(|one, _| {
+        for _ in 0..50 {
+            let before = one.pulse();
+            one.write_document(Document::State, b"state").unwrap();
+            assert_ne!(one.pulse().state, before.state);
+        }
+    });
+}
+
+#[test]
+fn the_changes_since_a_mark_name_what_was_added_replaced_and_removed() {
+    check(|one, two| {
+        let held = [guard(one, id(1)), guard(one, id(2))];
+        one.create_record(id(1), b"one").unwrap();
+        one.create_record(id(2), b"two").unwrap();
+        let all = two.changes(None).unwrap();
+        assert!(all.is_all);
+        assert_eq!(all.records, [id(1), id(2)]);
+        quiet(two);
+        let mut mark = two.changes(Some(all.mark)).unwrap().mark;
+        let mut changed = |change: &dyn Fn()| {
+            change();
+            let changes = two.changes(Some(mark)).unwrap();
+            let again = two.changes(Some(mark)).unwrap();
+            let names = |id: &RecordId| changes.records.contains(id);
+            assert!(again.is_all || changes.records.iter().all(|id| again.records.contains(id)));
+            quiet(two);
+            mark = two.changes(Some(changes.mark)).unwrap().mark;
+            [1, 2, 3].map(|number| (changes.is_all, names(&id(number))))
+        };
+        let replaced = changed(&|| one.replace_record(&held[0], 1, b"new").unwrap());
+        assert!(matches!(replaced, [(_, true), (all, two), (_, false)] if all == two));
+        let added = changed(&|| one.create_record(id(3), b"three").unwrap());
+        assert!(matches!(added, [.., (_, true)]));
+        let removed = changed(&|| assert!(one.remove_record(&held[1]).unwrap()));
+        // Of all that there are it is missing.
+        assert!(matches!(removed, [_, (all, named), _] if all != named));
+        let aside = changed(&|| one.set_record_aside(&held[0], 2).unwrap());
+        assert!(matches!(aside, [(all, named), ..] if all != named));
+    });
+}
+
+#[test]
+fn no_change_is_missed_by_who_asks_while_others_write() {
+    const RECORDS: u8 = 20;
+    const ROUNDS: u8 = 20;
+    check(|one, two| {
+        let guards: Vec<_> = (0..RECORDS).map(|number| guard(one, id(number))).collect();
+        let is_written = AtomicBool::new(false);
+        let mut seen: BTreeMap<RecordId, Vec<u8>> = BTreeMap::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..ROUNDS {
+                    for guard in &guards {
+                        one.replace_record(guard, u64::from(round), &[round; 5])
+                            .unwrap();
+                    }
+                }
+                is_written.store(true, Ordering::SeqCst);
+            });
+            let mut mark = None;
+            loop {
+                let is_last = is_written.load(Ordering::SeqCst);
+                let changes = two.changes(mark).unwrap();
+                for id in &changes.records {
+                    seen.insert(*id, two.read_record(*id).unwrap().unwrap());
+                }
+                mark = Some(changes.mark);
+                if is_last {
+                    break;
+                }
+            }
+        });
+        assert_eq!(seen.len(), usize::from(RECORDS));
+        assert!(seen.values().all(|bytes| *bytes == [ROUNDS - 1; 5]));
     });
 }

@@ -1,4 +1,4 @@
-//! Records on a real disk: writing, setting aside, stamps, notes and state.
+//! Records on a real disk: writing, setting aside, the pulse, notes and state.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
@@ -6,7 +6,7 @@ mod support;
 
 use std::{fs, time::Duration};
 
-use provider_auth_vault::{Pending, RecordId, Shared, Stamp, Vault, VaultError};
+use provider_auth_vault::{Pending, Pulse, RecordId, Shared, Vault, VaultError};
 use support::{eventually, folder, open, with_key};
 
 fn vault() -> (tempfile::TempDir, Vault) {
@@ -19,14 +19,15 @@ fn file(vault: &Vault, id: RecordId) -> std::path::PathBuf {
     vault.dir().join(format!("rec/{id}.rec"))
 }
 
-/// Waits until a file that was just written shows a stamp that can be compared.
-fn settled(look: impl Fn() -> Stamp) -> Stamp {
-    let mut stamp = look();
-    eventually("the stamp settles", || {
-        stamp = look();
-        !matches!(stamp, Stamp::Fresh(_) | Stamp::Unsettled)
+/// Waits until what was just written is old enough to tell, where it cannot be watched.
+fn quiet(vault: &Vault) -> Pulse {
+    let mut pulse = vault.pulse();
+    eventually("the pulse rests", || {
+        let before = pulse;
+        pulse = vault.pulse();
+        pulse == before
     });
-    stamp
+    pulse
 }
 
 #[test]
@@ -83,12 +84,11 @@ fn a_write_by_another_vault_object_is_seen_at_once() {
 fn a_settled_record_is_read_once() {
     let (_outer, vault) = vault();
     let (id, _) = vault.create(1, b"x").unwrap();
-    settled(|| vault.stamp());
-    let first = vault.read(&id).unwrap().unwrap();
-    assert!(std::sync::Arc::ptr_eq(
-        &first,
-        &vault.read(&id).unwrap().unwrap()
-    ));
+    let read = || vault.read(&id).unwrap().unwrap();
+    eventually(
+        "a record that is old enough to tell is not read again",
+        || std::sync::Arc::ptr_eq(&read(), &read()),
+    );
 }
 
 #[test]
@@ -138,34 +138,27 @@ fn a_record_of_another_vault_with_the_same_key_is_refused() {
 }
 
 #[test]
-fn the_stamp_moves_with_every_change_and_rests_without() {
+fn the_pulse_moves_with_every_change_and_rests_without() {
     let (_outer, vault) = vault();
     let (id, _) = vault.create(1, b"x").unwrap();
-    let first = settled(|| vault.stamp());
-    assert_eq!(first, vault.stamp());
+    let first = quiet(&vault);
     let guard = vault.lock(&id).unwrap();
-    assert_eq!(first, vault.stamp(), "a lock changes no record");
+    assert_eq!(first, vault.pulse(), "a lock changes no record");
     vault.replace(&guard, b"y").unwrap();
-    assert_ne!(first, vault.stamp());
-    let second = settled(|| vault.stamp());
+    assert_ne!(first.records, vault.pulse().records);
+    let second = quiet(&vault);
     vault.remove(guard).unwrap();
-    assert_ne!(second, vault.stamp());
-    let third = settled(|| vault.stamp());
+    assert_ne!(second.records, vault.pulse().records);
+    let third = quiet(&vault);
     vault.create(1, b"z").unwrap();
-    assert_ne!(third, vault.stamp());
-    assert_ne!(third, settled(|| vault.stamp()));
+    assert_ne!(third.records, vault.pulse().records);
+    assert_ne!(third.records, quiet(&vault).records);
 }
 
 #[test]
 fn state_is_merged_under_a_lock_by_any_number_of_threads() {
     let (_outer, vault) = vault();
-    assert_eq!(
-        (
-            vault.read_shared(Shared::State).unwrap(),
-            vault.shared_stamp(Shared::State)
-        ),
-        (None, Stamp::Absent)
-    );
+    assert_eq!(vault.read_shared(Shared::State).unwrap(), None);
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -179,10 +172,9 @@ fn state_is_merged_under_a_lock_by_any_number_of_threads() {
         vault.read_shared(Shared::State).unwrap().unwrap(),
         [b'x'; 200]
     );
-    let stamp = settled(|| vault.shared_stamp(Shared::State));
-    assert_eq!(stamp, vault.shared_stamp(Shared::State));
+    let before = quiet(&vault);
     support::merge_state(&vault, |_| b"{}".to_vec()).unwrap();
-    assert_ne!(stamp, vault.shared_stamp(Shared::State));
+    assert_ne!(before.state, vault.pulse().state);
 }
 
 #[test]

@@ -220,7 +220,7 @@ impl MigrationService {
         if known.unreadable.is_empty() {
             return Ok(known);
         }
-        let accounts = Accounts::read(vault, &known, &self.store.settings())?;
+        let accounts = Accounts::read(vault, &vault.ids()?, &known, &self.store.settings())?;
         for id in &accounts.unreadable {
             if let Err(error @ (VaultError::Io { .. } | VaultError::Unsafe { .. })) =
                 vault.read(&record_id(id)?)

@@ -106,7 +106,7 @@ impl RequestService {
                 () = tokio::time::sleep(left.min(limits::LOOK_AGAIN)) => {}
                 () = self.store.notifier.woken() => break,
             }
-            if !self.store.is_current(self.store.now()) {
+            if !self.store.is_current() {
                 break;
             }
         }

@@ -42,9 +42,11 @@ pub(super) struct Members {
 }
 
 impl Accounts {
-    /// Reads the vault; what did not change since `known` is taken from there.
+    /// Reads the vault, which has these records; what did not change since `known` is taken from
+    /// there.
     pub(crate) fn read(
         vault: &Vault,
+        ids: &[RecordId],
         known: &Self,
         settings: &Settings,
     ) -> Result<Self, VaultError> {
@@ -55,8 +57,7 @@ impl Accounts {
         let mut pools = Pools::new();
         // In order, and thousands: collected, which is faster than one by one.
         let mut by_id = Vec::new();
-        let ids = vault.ids()?;
-        let found = side_by_side(&ids, |record_id| {
+        let found = side_by_side(ids, |record_id| {
             let id = AccountId::from(record_id.to_string());
             let before = known.by_id.get(&id);
             let found = Found::look(vault, *record_id, before, settings, &accounts.taken)?;
@@ -85,7 +86,7 @@ impl Accounts {
                 taken,
                 ..Self::default()
             };
-            return Self::read(vault, &known, settings);
+            return Self::read(vault, ids, &known, settings);
         }
         accounts.defined = defined(&pools, settings, &accounts.taken);
         for ((provider, namespace), entries) in pools {

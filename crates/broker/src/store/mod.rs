@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use provider_auth_policy::{AccountId, Request, SharedState, Timestamp};
-use provider_auth_vault::{RecordId, Shared, Vault, VaultError, line};
+use provider_auth_vault::{Pulse, RecordId, Shared, Vault, VaultError, line};
 use tokio::runtime::Handle;
 
 use crate::config::{Inline, Settings};
@@ -48,7 +48,7 @@ use crate::limits;
 use crate::log::{Number, Shown};
 use crate::notifier::{Events, Notifier};
 use accounts::Accounts;
-use change_detector::{ChangeDetector, Look, Part};
+use change_detector::{ChangeDetector, Part};
 use entry::Entry;
 use opening::Openings;
 use readings::Readings;
@@ -187,17 +187,17 @@ impl Store {
     }
 
     /// Whether the vault is open and neither a record nor the shared state changed since they were
-    /// last read. Costs one question to the kernel where it watches the folders, else two stats.
-    pub(crate) fn is_current(&self, now: Timestamp) -> bool {
+    /// last read. Never waits: it asks for nothing but the vault's pulse.
+    pub(crate) fn is_current(&self) -> bool {
         let parts = [Part::Records, Part::State];
         let vault = self.vault.read();
         vault
             .as_ref()
-            .is_some_and(|vault| self.changes.is_current(vault, &parts, now))
+            .is_some_and(|vault| self.changes.is_current(vault, &parts))
     }
 
-    fn equals_memory(&self, vault: &Vault, now: Timestamp) -> bool {
-        self.changes.is_current(vault, &Part::ALL, now)
+    fn equals_memory(&self, vault: &Vault) -> bool {
+        self.changes.is_current(vault, &Part::ALL)
     }
 
     /// For how long the history in memory may have been behind the disk, where all else is
@@ -237,21 +237,22 @@ impl Store {
     }
 
     fn reread_history(&self, vault: &Vault) {
+        let now = self.now();
         let mut files = self.state.reading();
-        if let Some((look, history)) = self.fetch(vault, Shared::History) {
+        if let Some((pulse, history)) = self.fetch(vault, Shared::History, now) {
             self.state.show(&mut files, [(Shared::History, history)]);
-            self.changes.adopt(Part::History, look);
+            self.changes.adopt(Part::History, pulse, now);
         }
     }
 
-    /// Reads a file that all processes share, unless memory holds it as it is.
-    fn fetch(&self, vault: &Vault, shared: Shared) -> Option<(Look, SharedState)> {
-        let (part, now) = (shared.into(), self.now());
-        if self.changes.is_current(vault, &[part], now) {
+    /// Reads a file that all processes share, unless memory holds it as it is; with what the vault
+    /// said before.
+    fn fetch(&self, vault: &Vault, shared: Shared, now: Timestamp) -> Option<(Pulse, SharedState)> {
+        let pulse = vault.pulse();
+        if self.changes.holds(shared.into(), pulse) {
             return None;
         }
-        let look = self.changes.look(vault, part, now);
-        Some((look, self.state.fetch(vault, shared, now)?))
+        Some((pulse, self.state.fetch(vault, shared, now)?))
     }
 
     /// Reads accounts and shared state again, where they changed. All who wait for it share one
@@ -277,23 +278,22 @@ impl Store {
             return Ok(());
         }
         let reading = self.readings.begin();
+        let now = self.now();
         let shared = [Shared::State, Shared::History].map(|shared| {
-            let (look, content) = self.fetch(vault, shared)?;
-            Some((shared, look, content))
+            let (pulse, content) = self.fetch(vault, shared, now)?;
+            Some((shared, pulse, content))
         });
-        let read = self.read_accounts(vault);
-        // What is to be read was asked for, and was not read.
-        let before = read.inspect_err(|_| self.changes.forget())?;
+        let before = self.read_accounts(vault, now)?;
         let is_same_state = shared.iter().all(Option::is_none);
         if !is_same_state {
-            let (looks, read): (Vec<_>, Vec<_>) = shared
+            let (pulses, read): (Vec<_>, Vec<_>) = shared
                 .into_iter()
                 .flatten()
-                .map(|(shared, look, content)| ((shared, look), (shared, content)))
+                .map(|(shared, pulse, content)| ((shared, pulse), (shared, content)))
                 .unzip();
             self.state.show(&mut files, read);
-            for (shared, look) in looks {
-                self.changes.adopt(shared.into(), look);
+            for (shared, pulse) in pulses {
+                self.changes.adopt(shared.into(), pulse, now);
             }
         }
         if before.is_some() || !is_same_state {
@@ -304,33 +304,42 @@ impl Store {
         Ok(())
     }
 
-    /// Reads what changed since the accounts were last read, where the watch tells, else all.
-    /// Returns the generations that accounts had before; `None` where nothing changed.
-    fn read_accounts(&self, vault: &Vault) -> Result<Option<Vec<(AccountId, u64)>>, VaultError> {
-        let now = self.now();
-        if self.changes.is_current(vault, &[Part::Records], now) {
+    /// Reads what changed since the accounts were last read. Returns the generations that accounts
+    /// had before; `None` where nothing changed.
+    fn read_accounts(
+        &self,
+        vault: &Vault,
+        now: Timestamp,
+    ) -> Result<Option<Vec<(AccountId, u64)>>, VaultError> {
+        let pulse = vault.pulse();
+        if self.changes.holds(Part::Records, pulse) {
             return Ok(None);
         }
-        let look = self.changes.look(vault, Part::Records, now);
+        let mut changes = vault.changes(self.changes.mark())?;
         let (known, settings) = (self.accounts(), self.settings());
         let generation = |entry: &Arc<Entry>| (entry.view.id.clone(), entry.view.generation);
-        let before = if let Some(changed) = self.changes.changed_records()
-            && let Some(found) = known.look_at(&changed, vault, &settings)?
-        {
-            let before = changed
-                .iter()
-                .filter_map(|id| known.get(&id.to_string().into()));
+        let followed = match changes.is_all {
+            true => None,
+            false => known.look_at(&changes.records, vault, &settings)?,
+        };
+        let before = if let Some(found) = followed {
+            let changed = changes.records.iter();
+            let before = changed.filter_map(|id| known.get(&id.to_string().into()));
             let before = before.map(generation).collect();
             // In its place, unless somebody holds it: thousands of accounts are not copied for one.
             drop(known);
             Arc::make_mut(&mut self.accounts.write()).follow(found, &settings);
             before
         } else {
-            let read = Accounts::read(vault, &known, &settings)?;
+            if !changes.is_all {
+                changes = vault.changes(None)?;
+            }
+            let read = Accounts::read(vault, &changes.records, &known, &settings)?;
             *self.accounts.write() = Arc::new(read);
             known.entries().map(generation).collect()
         };
-        self.changes.adopt(Part::Records, look);
+        self.changes.reached(changes.mark);
+        self.changes.adopt(Part::Records, pulse, now);
         Ok(Some(before))
     }
 }

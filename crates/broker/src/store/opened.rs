@@ -72,7 +72,7 @@ impl Store {
 
     async fn opened_with(self: &Arc<Self>, options: Options) -> Result<Arc<Vault>, BrokerError> {
         let vault = match self.open_vault() {
-            Some(vault) if self.equals_memory(&vault, self.now()) => return Ok(vault),
+            Some(vault) if self.equals_memory(&vault) => return Ok(vault),
             Some(vault) => vault,
             None => self.open(options).await?,
         };

@@ -232,7 +232,7 @@ impl StateCache {
         }
         let guard = vault.lock_shared(shared)?;
         let mut files = self.files.lock();
-        let is_known = changes.is_current(vault, &[shared.into()], now);
+        let is_known = changes.is_current(vault, &[shared.into()]);
         let mut merged = match is_known {
             true => files.of(shared).clone(),
             false => read(vault, shared, self.unreadable.of(shared))?,
@@ -246,11 +246,11 @@ impl StateCache {
             return Err(error);
         }
         // Before the lock is freed: until then no other process writes.
-        let look = changes.look(vault, shared.into(), now);
+        let pulse = vault.pulse();
         drop(guard);
         // What other processes have written may speak of records that this one has not read yet.
         let speaks_of_records = shared == Shared::State && !is_known;
-        if speaks_of_records && !changes.is_current(vault, &[Part::Records], now) {
+        if speaks_of_records && !changes.is_current(vault, &[Part::Records]) {
             return Ok(());
         }
         if is_known && shared == Shared::State {
@@ -259,7 +259,7 @@ impl StateCache {
         } else {
             self.show(&mut files, [(shared, merged)]);
         }
-        changes.adopt(shared.into(), look);
+        changes.adopt(shared.into(), pulse, now);
         Ok(())
     }
 }

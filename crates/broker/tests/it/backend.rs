@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use provider_auth_vault::{
-    Backend, Document, Engine, Held, Lock, Options, Quarantined, RecordGuard, RecordId, Stamp,
-    Store, VaultError, Watch,
+    Backend, Changes, Document, Engine, Held, Lock, Look, Mark, Options, Pulse, Quarantined,
+    RecordGuard, RecordId, Stamp, Store, VaultError,
 };
 
 /// What is about to be asked, and of which record.
@@ -93,9 +93,9 @@ impl Backend for ObservedBackend {
         fn try_lock(lock: Lock) -> Result<Option<Held>, VaultError>, None;
         fn ids() -> Result<Vec<RecordId>, VaultError>, None;
         fn has_records() -> Result<bool, VaultError>, None;
-        fn records_stamp() -> Result<Stamp, VaultError>, None;
-        fn record_stamp(id: RecordId) -> Result<Stamp, VaultError>, Some(id);
-        fn stamped_record(id: RecordId) -> Result<Option<(Stamp, Vec<u8>)>, VaultError>, Some(id);
+        fn pulse() -> Pulse, None;
+        fn changes(since: Option<Mark>) -> Result<Changes, VaultError>, None;
+        fn look(id: RecordId, known: Option<Stamp>) -> Result<Look, VaultError>, Some(id);
         fn create_record(id: RecordId, sealed: &[u8]) -> Result<(), VaultError>, Some(id);
         fn replace_record(guard: &RecordGuard, from: u64, sealed: &[u8]) -> Result<(), VaultError>, Some(guard.id());
         fn remove_record(guard: &RecordGuard) -> Result<bool, VaultError>, Some(guard.id());
@@ -106,12 +106,10 @@ impl Backend for ObservedBackend {
         fn clear_note(guard: &RecordGuard) -> Result<(), VaultError>, Some(guard.id());
         fn abandoned() -> Result<Vec<RecordId>, VaultError>, None;
         fn read_document(document: Document) -> Result<Option<Vec<u8>>, VaultError>, None;
-        fn document_stamp(document: Document) -> Result<Stamp, VaultError>, None;
         fn write_document(document: Document, content: &[u8]) -> Result<(), VaultError>, None;
         fn remove_document(document: Document) -> Result<bool, VaultError>, None;
         fn set_header_aside(header: &[u8]) -> Result<(), VaultError>, None;
         fn remove_headers_aside() -> Result<(), VaultError>, None;
-        fn watch() -> Option<Watch>, None;
     }
 }
 

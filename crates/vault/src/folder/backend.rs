@@ -9,17 +9,20 @@ use std::{
 
 use crate::{
     Options, VaultError,
-    backend::{Backend, Document, Engine, Lock, Quarantined, RecordGuard},
+    backend::{
+        Backend, Changes, Document, Engine, Lock, Look, Mark, Pulse, Quarantined, RecordGuard,
+    },
     error::io,
     folder::{
+        change_log::{ChangeLog, Place},
         disk::Disk,
         lock_queue::LockQueue,
         paths::{self, Paths},
         quarantine,
-        store::{Durability, Held, Store, Watched},
+        store::{Durability, Held, Store},
     },
     format::record::RecordId,
-    stamp::{Stamp, Watch},
+    stamp::Stamp,
 };
 
 /// Returns the engine that keeps vaults unless a caller chooses another one: in folders on the
@@ -56,6 +59,7 @@ struct FolderBackend {
     paths: Paths,
     store: Arc<dyn Store>,
     queue: Arc<LockQueue>,
+    changes: ChangeLog,
 }
 
 impl FolderBackend {
@@ -63,6 +67,7 @@ impl FolderBackend {
         Self {
             paths: Paths::new(dir),
             queue: LockQueue::new(Arc::clone(&store)),
+            changes: ChangeLog::default(),
             store,
         }
     }
@@ -76,8 +81,11 @@ impl FolderBackend {
         self.store.read(file).map_err(io("read", file))
     }
 
-    fn stamp(&self, path: &Path) -> Result<Stamp, VaultError> {
-        self.store.stamp(path).map_err(io("read", path))
+    fn place(&self) -> Place<'_> {
+        Place {
+            store: &*self.store,
+            paths: &self.paths,
+        }
     }
 
     fn replace(
@@ -172,6 +180,24 @@ impl Backend for FolderBackend {
         self.store.try_lock(&file).map_err(io("lock", file))
     }
 
+    fn pulse(&self) -> Pulse {
+        self.changes.pulse(self.place())
+    }
+
+    fn changes(&self, since: Option<Mark>) -> Result<Changes, VaultError> {
+        // Before the folder is listed, so that a change in between is told of the next time.
+        let mark = since.unwrap_or(Mark(0));
+        let (named, mark) = self.changes.since(mark, self.place());
+        let named = named.filter(|_| since.is_some());
+        let is_all = named.is_none();
+        let records = named.map_or_else(|| self.ids(), Ok)?;
+        Ok(Changes {
+            records,
+            is_all,
+            mark,
+        })
+    }
+
     fn ids(&self) -> Result<Vec<RecordId>, VaultError> {
         self.ids_ending(paths::RECORD)
     }
@@ -181,17 +207,15 @@ impl Backend for FolderBackend {
         Ok(names.iter().any(|name| name.ends_with(paths::RECORD)))
     }
 
-    fn records_stamp(&self) -> Result<Stamp, VaultError> {
-        self.stamp(&self.paths.records())
-    }
-
-    fn record_stamp(&self, id: RecordId) -> Result<Stamp, VaultError> {
-        self.stamp(&self.paths.record(id))
-    }
-
-    fn stamped_record(&self, id: RecordId) -> Result<Option<(Stamp, Vec<u8>)>, VaultError> {
+    fn look(&self, id: RecordId, known: Option<Stamp>) -> Result<Look, VaultError> {
         let file = self.paths.record(id);
-        self.store.read_stamped(&file).map_err(io("read", file))
+        if let Some(known) = known
+            && known == self.store.stamp(&file).map_err(io("read", &file))?
+        {
+            return Ok(Look::AsKnown);
+        }
+        let found = self.store.read_stamped(&file).map_err(io("read", file))?;
+        Ok(found.map_or(Look::Absent, |(stamp, bytes)| Look::Found(stamp, bytes)))
     }
 
     fn create_record(&self, id: RecordId, sealed: &[u8]) -> Result<(), VaultError> {
@@ -264,10 +288,6 @@ impl Backend for FolderBackend {
         self.read(&self.paths.document(document))
     }
 
-    fn document_stamp(&self, document: Document) -> Result<Stamp, VaultError> {
-        self.stamp(&self.paths.document(document))
-    }
-
     fn write_document(&self, document: Document, content: &[u8]) -> Result<(), VaultError> {
         let durability = match document {
             Document::Header | Document::HeaderBackup | Document::Moved => Durability::Durable,
@@ -294,14 +314,5 @@ impl Backend for FolderBackend {
     fn remove_headers_aside(&self) -> Result<(), VaultError> {
         self.remove_from(&self.paths.quarantine(), quarantine::is_header)
             .map(drop)
-    }
-
-    fn watch(&self) -> Option<Watch> {
-        let file = |document| self.paths.document(document);
-        self.store.watch(&Watched {
-            records: &self.paths.records(),
-            state: &file(Document::State),
-            history: &file(Document::History),
-        })
     }
 }

@@ -12,11 +12,12 @@ use crate::{
     VaultError,
     error::{IS_A_LINK, io},
     folder::{
+        listener::Watch,
         store::{Durability, Held, NetworkFolders, Store, Watched},
         watch,
     },
     limits, platform,
-    stamp::{Stamp, Watch},
+    stamp::Stamp,
 };
 
 /// The local disk.

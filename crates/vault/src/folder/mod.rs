@@ -6,8 +6,10 @@
 //! a disk: the real one, one in memory, one that fails on purpose.
 
 pub(crate) mod backend;
+mod change_log;
 pub(crate) mod checkup;
 pub(crate) mod disk;
+pub(crate) mod listener;
 mod lock_queue;
 pub(crate) mod memory;
 mod paths;

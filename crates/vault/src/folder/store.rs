@@ -6,10 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    VaultError,
-    stamp::{Stamp, Watch},
-};
+use crate::{VaultError, folder::listener::Watch, stamp::Stamp};
 
 /// The few things that are done with files.
 ///

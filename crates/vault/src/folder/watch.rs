@@ -5,18 +5,14 @@
 //! moved away, the stamps say the same.
 
 #[cfg(target_os = "linux")]
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
+use crate::folder::{listener::Watch, store::Watched};
 #[cfg(target_os = "linux")]
-use crate::{
-    folder::paths,
-    format::record::RecordId,
-    stamp::{Heard, Listener},
+use crate::folder::{
+    listener::{Heard, Listener},
+    paths,
 };
-use crate::{folder::store::Watched, stamp::Watch};
 
 /// Watches the folder of records, and two files of the folder around it; `None` where a change by
 /// another process may be reported late or not at all: on other systems than Linux, and on file
@@ -43,8 +39,6 @@ struct Inotify {
     is_over: bool,
     /// The folders, each with what it is at the disk.
     folders: [(PathBuf, Option<(u64, u64)>); 2],
-    /// The records whose files were reported; `None` where any may have changed.
-    changed: Option<BTreeSet<RecordId>>,
 }
 
 #[cfg(target_os = "linux")]
@@ -77,40 +71,35 @@ impl Inotify {
             history: name(watched.history)?,
             is_over: false,
             folders: [known(folder), known(watched.records)],
-            changed: None,
         })
     }
 }
 
 #[cfg(target_os = "linux")]
 impl Listener for Inotify {
-    fn heard(&mut self) -> Heard {
+    fn heard(&mut self) -> Option<Heard> {
         use rustix::fs::inotify::{ReadFlags, Reader};
 
         const ENDS: ReadFlags = ReadFlags::DELETE_SELF
             .union(ReadFlags::MOVE_SELF)
             .union(ReadFlags::UNMOUNT)
             .union(ReadFlags::IGNORED);
-        if self.is_over {
-            return Heard::ALL;
-        }
+        let mut heard = Heard::default();
         // Asking how much there is to read takes less than finding out that it is nothing.
-        if rustix::io::ioctl_fionread(&self.reports) == Ok(0) {
-            return Heard::default();
+        if !self.is_over && rustix::io::ioctl_fionread(&self.reports) == Ok(0) {
+            return Some(heard);
         }
         let mut buffer = [std::mem::MaybeUninit::uninit(); 1024];
         let mut reports = Reader::new(&self.reports, &mut buffer);
-        let mut heard = Heard::default();
-        loop {
+        while !self.is_over {
             match reports.next() {
                 Ok(report) => {
                     self.is_over |= report.events().intersects(ENDS);
                     match report.file_name() {
                         Some(name) if report.wd() == self.records => {
-                            heard.records = true;
-                            let record = name.to_str().ok().and_then(paths::record_of);
-                            if let Some(changed) = &mut self.changed {
-                                changed.extend(record);
+                            match name.to_str().ok().and_then(paths::record_of) {
+                                Some(record) => heard.records.push(record),
+                                None => heard.beside_records = true,
                             }
                         }
                         Some(name) => {
@@ -118,35 +107,20 @@ impl Listener for Inotify {
                             heard.history |= name == self.history.as_c_str();
                         }
                         // Of a folder itself, or of reports that the kernel had no room for.
-                        None => {
-                            heard = Heard::ALL;
-                            self.changed = None;
-                        }
+                        None => heard.anything = true,
                     }
                 }
                 Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::AGAIN) => break,
+                Err(rustix::io::Errno::AGAIN) => return Some(heard),
                 Err(_) => self.is_over = true,
             }
-            if self.is_over {
-                return Heard::ALL;
-            }
         }
-        heard
+        None
     }
 
-    fn names_records(&self) -> bool {
-        let changed = self.changed.as_ref();
-        changed.is_some_and(|changed| !changed.is_empty())
-    }
-
-    fn take_changed(&mut self) -> Option<Vec<RecordId>> {
-        // A folder above may have been swapped for another, which nothing reports.
+    fn is_in_place(&self) -> bool {
         let is_same = |(folder, known): &(PathBuf, _)| identity(folder) == *known;
-        self.is_over |= !self.folders.iter().all(is_same);
-        let next = (!self.is_over).then(BTreeSet::new);
-        let changed = std::mem::replace(&mut self.changed, next)?;
-        (!self.is_over).then(|| changed.into_iter().collect())
+        self.folders.iter().all(is_same)
     }
 }
 
@@ -190,25 +164,32 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::format::record::RecordId;
 
-    const NOTHING: Heard = Heard {
-        records: false,
-        state: false,
-        history: false,
-    };
-    const RECORDS: Heard = Heard {
-        records: true,
-        ..NOTHING
-    };
-    const STATE: Heard = Heard {
-        state: true,
-        ..NOTHING
-    };
+    fn nothing() -> Option<Heard> {
+        Some(Heard::default())
+    }
 
-    const HISTORY: Heard = Heard {
-        history: true,
-        ..NOTHING
-    };
+    fn state() -> Option<Heard> {
+        Some(Heard {
+            state: true,
+            ..Heard::default()
+        })
+    }
+
+    fn history() -> Option<Heard> {
+        Some(Heard {
+            history: true,
+            ..Heard::default()
+        })
+    }
+
+    fn beside_records() -> Option<Heard> {
+        Some(Heard {
+            beside_records: true,
+            ..Heard::default()
+        })
+    }
 
     fn watch_in(dir: &Path) -> Watch {
         watch(&Watched {
@@ -220,13 +201,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(change: impl FnOnce(&Path), expect: [Heard; 2]) {
+    fn check(change: impl FnOnce(&Path), expect: [Option<Heard>; 2]) {
         let outer = tempfile::tempdir().unwrap();
         let dir = outer.path().join("vault");
         fs::create_dir_all(dir.join("rec")).unwrap();
         fs::write(dir.join("state.json"), "{}").unwrap();
         let mut watch = watch_in(&dir);
-        assert_eq!(watch.heard(), NOTHING);
+        assert_eq!(watch.heard(), nothing());
         change(&dir);
         assert_eq!([watch.heard(), watch.heard()], expect);
     }
@@ -235,37 +216,37 @@ mod tests {
     fn a_change_is_heard_of_once() {
         check(
             |dir| fs::write(dir.join("state.json"), "[]").unwrap(),
-            [STATE, NOTHING],
+            [state(), nothing()],
         );
         check(
             |dir| fs::write(dir.join("history.json"), "[]").unwrap(),
-            [HISTORY, NOTHING],
+            [history(), nothing()],
         );
         check(
             |dir| fs::write(dir.join("rec/1.rec"), "x").unwrap(),
-            [RECORDS, NOTHING],
+            [beside_records(), nothing()],
         );
         check(
             |dir| fs::rename(dir.join("state.json"), dir.join("other")).unwrap(),
-            [STATE, NOTHING],
+            [state(), nothing()],
         );
         check(
             |dir| {
                 fs::write(dir.join("new"), "[]").unwrap();
                 fs::rename(dir.join("new"), dir.join("state.json")).unwrap();
             },
-            [STATE, NOTHING],
+            [state(), nothing()],
         );
         check(
             |dir| fs::remove_file(dir.join("state.json")).unwrap(),
-            [STATE, NOTHING],
+            [state(), nothing()],
         );
         check(
             |dir| {
                 (0..2_000)
                     .for_each(|n| fs::write(dir.join("rec").join(n.to_string()), "x").unwrap())
             },
-            [RECORDS, NOTHING],
+            [beside_records(), nothing()],
         );
     }
 
@@ -273,16 +254,16 @@ mod tests {
     fn what_is_neither_record_nor_shared_is_not_heard_of() {
         check(
             |dir| fs::write(dir.join("log.jsonl"), "{}").unwrap(),
-            [NOTHING, NOTHING],
+            [nothing(), nothing()],
         );
         check(
             |dir| fs::write(dir.join("state.json.7-1.tmp"), "{}").unwrap(),
-            [NOTHING, NOTHING],
+            [nothing(), nothing()],
         );
     }
 
     #[test]
-    fn the_records_that_changed_are_named_and_where_that_is_unknown_none_is() {
+    fn the_records_that_changed_are_named() {
         let outer = tempfile::tempdir().unwrap();
         let dir = outer.path().join("vault");
         let rec = dir.join("rec");
@@ -292,11 +273,12 @@ mod tests {
         let mut watch = watch_in(&dir);
         let mut changed = |change: &dyn Fn()| {
             change();
-            watch.heard();
-            watch.take_changed()
+            let mut changed = watch.heard().unwrap().records;
+            changed.sort_unstable();
+            changed.dedup();
+            changed
         };
-        assert_eq!(changed(&|| ()), None, "what was before is unknown");
-        assert_eq!(changed(&|| ()), Some(vec![]));
+        assert_eq!(changed(&|| ()), []);
         let named = changed(&|| {
             fs::write(rec.join("x.tmp"), "new").unwrap();
             fs::rename(rec.join("x.tmp"), file(&ids[1])).unwrap();
@@ -304,31 +286,31 @@ mod tests {
             fs::write(rec.join(format!("{}.pending", ids[2])), "note").unwrap();
             fs::write(dir.join("state.json"), "{}").unwrap();
         });
-        assert_eq!(named, Some(ids[..2].to_vec()));
+        assert_eq!(named, ids[..2]);
         let named = changed(&|| fs::rename(file(&ids[1]), dir.join("aside")).unwrap());
-        assert_eq!(named, Some(vec![ids[1]]));
-        let lost = changed(&|| {
-            for _ in 0..5_000 {
-                fs::rename(file(&ids[0]), file(&ids[1])).unwrap();
-                fs::rename(file(&ids[1]), file(&ids[0])).unwrap();
-            }
-        });
-        assert_eq!(lost, None, "more reports than the kernel keeps");
-        assert_eq!(changed(&|| ()), Some(vec![]));
-        let swapped = changed(&|| {
-            fs::rename(outer.path(), outer.path().with_extension("aside")).unwrap();
-            fs::create_dir_all(&rec).unwrap();
-        });
-        fs::remove_dir_all(outer.path().with_extension("aside")).unwrap();
-        assert_eq!(swapped, None, "another folder is at the path");
-        assert_eq!(changed(&|| ()), None);
+        assert_eq!(named, ids[1..2]);
+        assert_eq!(changed(&|| ()), []);
+    }
+
+    #[test]
+    fn a_folder_above_that_was_swapped_is_noticed_when_asked() {
+        let outer = tempfile::tempdir().unwrap();
+        let above = outer.path().join("above");
+        let dir = above.join("vault");
+        fs::create_dir_all(dir.join("rec")).unwrap();
+        let mut watch = watch_in(&dir);
+        assert!(watch.is_in_place());
+        fs::rename(&above, outer.path().join("aside")).unwrap();
+        fs::create_dir_all(dir.join("rec")).unwrap();
+        assert_eq!(watch.heard(), nothing(), "the kernel does not tell");
+        assert!(!watch.is_in_place());
     }
 
     #[test]
     fn reading_is_no_change() {
         check(
             |dir| drop(fs::read(dir.join("state.json")).unwrap()),
-            [NOTHING, NOTHING],
+            [nothing(), nothing()],
         );
     }
 
@@ -336,6 +318,10 @@ mod tests {
     fn more_reports_than_the_kernel_keeps_are_a_change_of_anything() {
         let most = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events");
         let most: usize = most.unwrap().trim().parse().unwrap();
+        let anything = Some(Heard {
+            anything: true,
+            ..Heard::default()
+        });
         check(
             |dir| {
                 let [one, two] = ["one", "two"].map(|name| dir.join(name));
@@ -346,7 +332,7 @@ mod tests {
                     fs::rename(&two, &one).unwrap();
                 }
             },
-            [Heard::ALL, NOTHING],
+            [anything, nothing()],
         );
     }
 
@@ -354,11 +340,8 @@ mod tests {
     fn of_a_folder_that_was_moved_away_or_removed_anything_may_have_changed_for_good() {
         check(
             |dir| fs::rename(dir, dir.with_file_name("aside")).unwrap(),
-            [Heard::ALL, Heard::ALL],
+            [None, None],
         );
-        check(
-            |dir| fs::remove_dir(dir.join("rec")).unwrap(),
-            [Heard::ALL, Heard::ALL],
-        );
+        check(|dir| fs::remove_dir(dir.join("rec")).unwrap(), [None, None]);
     }
 }

@@ -23,17 +23,18 @@ impl Vault {
         Arc::clone(&self.keys.lock().ring)
     }
 
-    /// Returns the keys as the header has them now: one look at its stamp, and more only when it
+    /// Returns the keys as the header has them now: one reading of it, and more only when it
     /// changed.
     ///
     /// A header that was damaged or lost meanwhile, with its backup, says nothing of a rotation:
     /// then those in memory serve on.
     pub(super) fn current_keys(&self) -> Result<Arc<KeyRing>, VaultError> {
-        // Before the read, so that a write in between makes the stamp old, never the keys.
-        let stamp = self.backend.document_stamp(Document::Header)?;
+        // Before the header is looked at, so that a write in between makes these bytes old, never
+        // the keys.
+        let file = self.backend.read_document(Document::Header)?;
         let known = {
             let checked = self.keys.lock();
-            if checked.stamp == stamp {
+            if checked.file == file {
                 return Ok(Arc::clone(&checked.ring));
             }
             Arc::clone(&checked.ring)
@@ -58,7 +59,7 @@ impl Vault {
         let mut checked = self.keys.lock();
         // Another thread may have seen more.
         if ring.header.epoch >= checked.ring.header.epoch {
-            *checked = CheckedKeys { stamp, ring };
+            *checked = CheckedKeys { file, ring };
         }
         Ok(Arc::clone(&checked.ring))
     }

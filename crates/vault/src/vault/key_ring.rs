@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::{
     crypto::key::Key,
     format::{header::Header, record::record_key, slot::HeaderError},
-    stamp::Stamp,
     vault::unlock::Unlocked,
 };
 
@@ -16,9 +15,9 @@ pub(super) struct KeyRing {
     keys: Vec<(u32, Key)>,
 }
 
-/// A ring, and the stamp of the header when the ring was last compared with it.
+/// A ring, and the header's bytes when the ring was last compared with it.
 pub(super) struct CheckedKeys {
-    pub(super) stamp: Stamp,
+    pub(super) file: Option<Vec<u8>>,
     pub(super) ring: Arc<KeyRing>,
 }
 

@@ -20,11 +20,11 @@ use parking_lot::Mutex;
 
 use crate::{
     Entropy, Held, KeySource, Options, VaultError,
-    backend::{Backend, Lock},
+    backend::{Backend, Changes, Lock, Mark, Pulse},
     crypto::key::Key,
     format::record::{Record, RecordId, VaultId},
     limits,
-    stamp::{Stamp, Watch},
+    stamp::Stamp,
     vault::key_ring::CheckedKeys,
 };
 
@@ -68,13 +68,16 @@ impl Vault {
         self.cached_keys().header.key_id()
     }
 
-    /// Watches the records and what processes share.
-    ///
-    /// `None` where a change by another process may be reported late or not at all: then compare
-    /// stamps.
+    /// Tells how often records, state and history changed. Take it before reading; it never waits.
     #[must_use]
-    pub fn watch(&self) -> Option<Watch> {
-        self.backend.watch()
+    pub fn pulse(&self) -> Pulse {
+        self.backend.pulse()
+    }
+
+    /// Returns the records that may have changed since a mark of this vault; all of them without
+    /// one. Take it before reading them.
+    pub fn changes(&self, since: Option<Mark>) -> Result<Changes, VaultError> {
+        self.backend.changes(since)
     }
 
     /// Keeps others from adding records and from changing the header.

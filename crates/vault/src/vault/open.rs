@@ -9,7 +9,6 @@ use crate::{
     backend::{Backend, Document, Engine, Lock},
     crypto::key::{Key, random},
     format::slot::WrappingKey,
-    stamp::Stamp,
     vault::{
         UnlockContext,
         key_ring::{CheckedKeys, KeyRing},
@@ -103,9 +102,8 @@ impl Vault {
             backend,
             entropy,
             id: unlocked.header.vault,
-            // Nothing equals this, so the first write looks at the header.
             keys: Mutex::new(CheckedKeys {
-                stamp: Stamp::Unsettled,
+                file: Some(unlocked.file),
                 ring: Arc::new(ring),
             }),
             unlocked_with: Mutex::new(Arc::new(UnlockContext {

@@ -1,26 +1,17 @@
-//! Reading and writing records: the cache that one stamp checks, writes under a lock, damage set
+//! Reading and writing records: the cache of what was opened, writes under a lock, damage set
 //! aside.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
     Held, Quarantined, Record, RecordGuard, RecordId, Vault, VaultError,
-    backend::Lock,
+    backend::{Lock, Look},
     crypto::key::random,
     format::record::{self, RecordError, RecordHeader},
     limits,
-    stamp::Stamp,
 };
 
 impl Vault {
-    /// Returns a stamp of all records: while it stays equal, none was added, replaced or removed.
-    ///
-    /// Take it before reading. It costs one `stat`; where that fails it equals no other, so that
-    /// reading shows the error.
-    pub fn stamp(&self) -> Stamp {
-        self.backend.records_stamp().unwrap_or(Stamp::Unsettled)
-    }
-
     /// Returns the ids of all records, oldest first.
     pub fn ids(&self) -> Result<Vec<RecordId>, VaultError> {
         self.backend.ids()
@@ -174,17 +165,16 @@ impl Vault {
 
     fn read_cached(&self, id: &RecordId) -> Result<Option<Arc<Record>>, VaultError> {
         loop {
-            let known = self.cache.lock().get(id).cloned();
-            if let Some((stamp, record)) = known
-                && stamp == self.backend.record_stamp(*id)?
-            {
-                return Ok(Some(record));
-            }
+            let (known, record) = self.cache.lock().get(id).cloned().unzip();
             // Before the read: a key that is gone by then has no record left.
             let keys = self.cached_keys();
-            let Some((stamp, file)) = self.backend.stamped_record(*id)? else {
-                self.cache.lock().remove(id);
-                return Ok(None);
+            let (stamp, file) = match self.backend.look(*id, known)? {
+                Look::AsKnown => return Ok(record),
+                Look::Absent => {
+                    self.cache.lock().remove(id);
+                    return Ok(None);
+                }
+                Look::Found(stamp, file) => (stamp, file),
             };
             match record::open(|epoch| keys.record_key(epoch), &self.id, *id, &file) {
                 Ok(record) => {

@@ -4,7 +4,6 @@ use crate::{
     Held, Vault, VaultError,
     backend::{Document, Lock},
     limits,
-    stamp::Stamp,
 };
 
 /// A file that all processes read, and merge their changes into.
@@ -48,12 +47,6 @@ impl std::fmt::Debug for SharedGuard {
 }
 
 impl Vault {
-    /// Returns a stamp of a shared file, like [`Vault::stamp`].
-    pub fn shared_stamp(&self, shared: Shared) -> Stamp {
-        let stamp = self.backend.document_stamp(shared.document());
-        stamp.unwrap_or(Stamp::Unsettled)
-    }
-
     /// Returns the content of a shared file; [`VaultError::is_too_long`] tells that it is damaged.
     pub fn read_shared(&self, shared: Shared) -> Result<Option<Vec<u8>>, VaultError> {
         self.backend.read_document(shared.document())
