@@ -36,6 +36,10 @@ pub const SETTLING: Duration = Duration::from_millis(50);
 /// files: should a folder above be swapped for another, that shows only there.
 pub const COMPARE_AGAIN: Duration = Duration::from_secs(1);
 
+/// How many changes a process remembers with the records that they were of; a reader who is further
+/// behind looks at all records.
+pub const NAMED_CHANGES: usize = 1_000;
+
 /// How long to wait for [`Lock::Vault`](crate::Lock), beyond the keychain's timeout: it is held for
 /// milliseconds.
 pub const VAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@
 //! The watch costs less, and its word counts for a file that is too new for a stamp to tell; the
 //! stamps count where nothing can be watched, and once a second.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
@@ -72,8 +72,8 @@ struct Log {
     changes: [u64; Part::ALL.len()],
     /// What each part looked like; `None` before the first look, and after a change.
     looks: [Option<Look>; Part::ALL.len()],
-    /// The last change of each record, by its number.
-    named: BTreeMap<RecordId, u64>,
+    /// The last changes of which it is known which records they were of, in order.
+    named: VecDeque<(u64, RecordId)>,
     /// The last change that may have been of any record.
     unnamed: u64,
 }
@@ -112,9 +112,11 @@ impl ChangeLog {
         let next = Mark(log.changes[Part::Records as usize]);
         let is_known = log.unnamed <= mark.0;
         let changed = is_known.then(|| {
-            let named = log.named.iter();
-            let later = named.filter(|(_, change)| **change > mark.0);
-            later.map(|(id, _)| *id).collect()
+            let later = log.named.partition_point(|(change, _)| *change <= mark.0);
+            let mut changed: Vec<_> = log.named.range(later..).map(|(_, id)| *id).collect();
+            changed.sort_unstable();
+            changed.dedup();
+            changed
         });
         (changed, next)
     }
@@ -148,8 +150,13 @@ impl Log {
         }
         if !heard.records.is_empty() {
             let change = self.changed(Part::Records);
-            let named = heard.records.into_iter().map(|id| (id, change));
+            let named = heard.records.into_iter().map(|id| (change, id));
             self.named.extend(named);
+            while self.named.len() > limits::NAMED_CHANGES
+                && let Some((forgotten, _)) = self.named.pop_front()
+            {
+                self.unnamed = forgotten;
+            }
         } else if heard.beside_records {
             // The stamp of the folder has moved, and no record.
             self.looks[Part::Records as usize] = None;
@@ -349,6 +356,22 @@ mod tests {
         fs::write(folder.paths.record(one), "other").unwrap();
         assert_eq!(folder.since(third), Some(vec![one]));
         assert_eq!(folder.since(folder.pulse().records), Some(vec![]));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn who_is_too_far_behind_looks_at_all_records() {
+        let folder = Folder::new();
+        let first = folder.pulse().records;
+        folder.write_record(1);
+        let second = folder.pulse().records;
+        for _ in 0..limits::NAMED_CHANGES {
+            folder.write_record(2);
+            folder.pulse();
+        }
+        assert_eq!(folder.since(first), None);
+        let two = RecordId::from_parts(2, [2; 10]);
+        assert_eq!(folder.since(second), Some(vec![two]));
     }
 
     #[test]
