@@ -35,6 +35,7 @@ mod secrets;
 mod server;
 mod setbacks;
 mod sharing;
+mod slow_backend;
 mod trust;
 mod unsaved;
 mod waiting;
