@@ -91,17 +91,24 @@ pub trait Backend: Send + Sync {
     /// [`Lock::Vault`].
     fn create_record(&self, id: RecordId, sealed: &[u8]) -> Result<(), VaultError>;
 
-    /// Puts `sealed` in the place of the guarded record, durably.
+    /// Claims the right to spend what the guarded record holds at generation `known`: puts the note
+    /// on it, durably. Once it is [`Claimed::Yes`] a death before [`release`](Self::release) leaves
+    /// the note to be found.
     ///
-    /// `from` is the generation that was read under this guard, 0 where there was no record. An
-    /// engine whose locks can be lost replaces that generation and no other; the lock on a folder
-    /// lasts as long as its holder, and is proof enough.
-    fn replace_record(
-        &self,
-        guard: &RecordGuard,
-        from: u64,
-        sealed: &[u8],
-    ) -> Result<(), VaultError>;
+    /// A lock on a folder lasts as long as its holder, and is proof enough: there it is always yes.
+    /// An engine whose locks can be lost grants it for this generation and no other, to one at a
+    /// time.
+    fn claim(&self, guard: &RecordGuard, known: u64, note: &[u8]) -> Result<Claimed, VaultError>;
+
+    /// Puts `sealed` in the place of generation `from` of the guarded record, durably; 0 where there
+    /// was none. It needs no claim, and ends none.
+    ///
+    /// An engine whose locks can be lost replaces that generation and no other.
+    fn bring(&self, guard: &RecordGuard, from: u64, sealed: &[u8]) -> Result<Brought, VaultError>;
+
+    /// Gives back the claim on the guarded record, if there is one. A note without an outcome stays;
+    /// one that was removed may be back after a power cut.
+    fn release(&self, guard: &RecordGuard, outcome: Outcome) -> Result<(), VaultError>;
 
     /// Removes the guarded record for good, durably, and with it its note, what a killed writer
     /// left of it, and copies that were set aside; false when nothing of it was there.
@@ -116,12 +123,6 @@ pub trait Backend: Send + Sync {
 
     /// Returns the note on a record: that a refresh of it is under way.
     fn read_note(&self, id: RecordId) -> Result<Option<Vec<u8>>, VaultError>;
-
-    /// Puts a note on the guarded record, durably. It outlives the guard.
-    fn write_note(&self, guard: &RecordGuard, note: &[u8]) -> Result<(), VaultError>;
-
-    /// Removes the note from the guarded record. After a power cut it may be back.
-    fn clear_note(&self, guard: &RecordGuard) -> Result<(), VaultError>;
 
     /// Returns the records with a note whose writer is gone.
     fn abandoned(&self) -> Result<Vec<RecordId>, VaultError>;
@@ -253,6 +254,48 @@ impl fmt::Debug for RecordGuard {
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
+}
+
+/// What came of a claim.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// It is granted: what the record holds may be spent.
+    Yes,
+    /// The record is of another generation by now: read it again.
+    Moved,
+    /// Somebody else has it.
+    Held(Holder),
+}
+
+/// Who has the claim on a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Host and process, for a person.
+    pub by: String,
+    /// Since when, in ms since the Unix epoch.
+    pub since: u64,
+    /// Until when it may not be taken over, in ms since the Unix epoch.
+    pub until: u64,
+}
+
+/// What came of bringing a record.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brought {
+    /// It is in its place.
+    Yes,
+    /// The record is of another generation by now, and nothing was written: read it again.
+    Moved,
+}
+
+/// How what was claimed for has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is known what became of what was spent, or nothing was.
+    Known,
+    /// It was sent, and no answer came: whoever comes next should try at once.
+    Unknown,
 }
 
 /// A damaged record that was set aside; its bytes are kept.

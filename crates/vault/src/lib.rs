@@ -42,7 +42,8 @@ mod stamp;
 mod vault;
 
 pub use backend::{
-    Backend, Changes, Document, Engine, Lock, Look, Mark, Pulse, Quarantined, RecordGuard,
+    Backend, Brought, Changes, Claimed, Document, Engine, Holder, Lock, Look, Mark, Outcome, Pulse,
+    Quarantined, RecordGuard,
 };
 pub use crypto::{
     bundle::{open_bundle, seal_bundle},

@@ -16,8 +16,8 @@ use std::{
 };
 
 use provider_auth_vault::{
-    Backend, Disk, Document, Engine, Lock, Look, Memory, Options, Pulse, RecordGuard, RecordId,
-    Stamp, VaultError,
+    Backend, Brought, Claimed, Disk, Document, Engine, Lock, Look, Memory, Options, Outcome, Pulse,
+    RecordGuard, RecordId, Stamp, VaultError,
 };
 use support::folder;
 
@@ -47,6 +47,11 @@ fn id(number: u8) -> RecordId {
 
 fn guard(backend: &Arc<dyn Backend>, id: RecordId) -> RecordGuard {
     RecordGuard::new(id, backend.lock(Lock::Record(id), LONG).unwrap())
+}
+
+fn put(backend: &Arc<dyn Backend>, guard: &RecordGuard, from: u64, sealed: &[u8]) {
+    let brought = backend.bring(guard, from, sealed).unwrap();
+    assert_eq!(brought, Brought::Yes);
 }
 
 /// Waits until what was written is old enough to tell, where it cannot be watched.
@@ -136,8 +141,7 @@ fn a_record_is_what_was_written_last_and_as_known_only_until_then() {
         let guard = guard(one, id(1));
         for (from, content) in [b"next", b"last"].into_iter().enumerate() {
             let before = settled(two, id(1));
-            one.replace_record(&guard, from as u64 + 1, content)
-                .unwrap();
+            put(one, &guard, from as u64 + 1, content);
             let found = two.look(id(1), Some(before)).unwrap();
             assert!(matches!(found, Look::Found(_, bytes) if bytes == content));
             assert_eq!(two.read_record(id(1)).unwrap().unwrap(), content);
@@ -150,7 +154,7 @@ fn a_record_is_what_was_written_last_and_as_known_only_until_then() {
 fn a_removed_record_is_gone_with_its_note_and_its_copies() {
     check(|one, two| {
         let guard = guard(one, id(1));
-        one.replace_record(&guard, 0, b"damaged").unwrap();
+        put(one, &guard, 0, b"damaged");
         one.set_record_aside(&guard, 7).unwrap();
         assert_eq!(two.read_record(id(1)).unwrap(), None);
         let aside = two.quarantined().unwrap();
@@ -161,8 +165,8 @@ fn a_removed_record_is_gone_with_its_note_and_its_copies() {
                 .collect::<Vec<_>>(),
             [(id(1), 7)]
         );
-        one.replace_record(&guard, 0, b"again").unwrap();
-        one.write_note(&guard, b"note").unwrap();
+        put(one, &guard, 0, b"again");
+        assert_eq!(one.claim(&guard, 1, b"note").unwrap(), Claimed::Yes);
         assert!(one.remove_record(&guard).unwrap());
         assert_eq!(two.read_record(id(1)).unwrap(), None);
         assert_eq!(two.read_note(id(1)).unwrap(), None);
@@ -173,18 +177,20 @@ fn a_removed_record_is_gone_with_its_note_and_its_copies() {
 }
 
 #[test]
-fn a_note_outlives_its_guard_and_is_abandoned_only_then() {
+fn a_claim_outlives_its_guard_and_is_abandoned_only_then() {
     check(|one, two| {
         let held = guard(one, id(1));
-        one.replace_record(&held, 0, b"record").unwrap();
-        one.write_note(&held, b"note").unwrap();
+        put(one, &held, 0, b"record");
+        assert_eq!(one.claim(&held, 1, b"note").unwrap(), Claimed::Yes);
         assert!(two.abandoned().unwrap().is_empty(), "its writer lives");
         drop(held);
         assert_eq!(two.abandoned().unwrap(), [id(1)]);
         assert_eq!(two.read_note(id(1)).unwrap().unwrap(), b"note");
         let next = guard(two, id(1));
-        two.clear_note(&next).unwrap();
-        two.clear_note(&next).unwrap();
+        two.release(&next, Outcome::Unknown).unwrap();
+        assert_eq!(one.read_note(id(1)).unwrap().unwrap(), b"note");
+        two.release(&next, Outcome::Known).unwrap();
+        two.release(&next, Outcome::Known).unwrap();
         drop(next);
         assert_eq!(one.read_note(id(1)).unwrap(), None);
         assert!(one.abandoned().unwrap().is_empty());
@@ -265,9 +271,9 @@ fn each_change_moves_the_pulse_of_what_changed_and_of_nothing_else() {
     check(|one, two| {
         let guard = guard(one, id(1));
         let change = |round: u64| match round % 6 {
-            0 => one.replace_record(&guard, round, &[b'x'; 7]).unwrap(),
+            0 => put(one, &guard, round, &[b'x'; 7]),
             1 => one.write_document(Document::State, b"state").unwrap(),
-            2 => one.replace_record(&guard, round, &[b'y'; 7]).unwrap(),
+            2 => put(one, &guard, round, &[b'y'; 7]),
             3 => one.write_document(Document::History, b"history").unwrap(),
             4 => one.write_document(Document::Stats, b"stats").unwrap(),
             _ => assert!(one.remove_record(&guard).unwrap()),
@@ -324,7 +330,7 @@ fn the_changes_since_a_mark_name_what_was_added_replaced_and_removed() {
             mark = two.changes(Some(changes.mark)).unwrap().mark;
             [1, 2, 3].map(|number| (changes.is_all, names(&id(number))))
         };
-        let replaced = changed(&|| one.replace_record(&held[0], 1, b"new").unwrap());
+        let replaced = changed(&|| put(one, &held[0], 1, b"new"));
         assert!(matches!(replaced, [(_, true), (all, two), (_, false)] if all == two));
         let added = changed(&|| one.create_record(id(3), b"three").unwrap());
         assert!(matches!(added, [.., (_, true)]));
@@ -348,8 +354,7 @@ fn no_change_is_missed_by_who_asks_while_others_write() {
             scope.spawn(|| {
                 for round in 0..ROUNDS {
                     for guard in &guards {
-                        one.replace_record(guard, u64::from(round), &[round; 5])
-                            .unwrap();
+                        put(one, guard, u64::from(round), &[round; 5]);
                     }
                 }
                 is_written.store(true, Ordering::SeqCst);

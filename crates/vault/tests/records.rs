@@ -6,7 +6,7 @@ mod support;
 
 use std::{fs, time::Duration};
 
-use provider_auth_vault::{Pending, Pulse, RecordId, Shared, Vault, VaultError};
+use provider_auth_vault::{Claimed, Outcome, Pending, Pulse, RecordId, Shared, Vault, VaultError};
 use support::{eventually, folder, open, with_key};
 
 fn vault() -> (tempfile::TempDir, Vault) {
@@ -156,6 +156,17 @@ fn the_pulse_moves_with_every_change_and_rests_without() {
 }
 
 #[test]
+fn what_was_made_of_an_older_content_is_not_written() {
+    let (_outer, vault) = vault();
+    let (id, _) = vault.create(1, b"one").unwrap();
+    let guard = vault.lock(&id).unwrap();
+    assert_eq!(vault.bring(&guard, 1, b"two").unwrap(), Some(2));
+    assert_eq!(vault.bring(&guard, 1, b"other").unwrap(), None);
+    assert_eq!(vault.read(&id).unwrap().unwrap().plaintext(), b"two");
+    assert_eq!(vault.bring(&guard, 2, b"three").unwrap(), Some(3));
+}
+
+#[test]
 fn state_is_merged_under_a_lock_by_any_number_of_threads() {
     let (_outer, vault) = vault();
     assert_eq!(vault.read_shared(Shared::State).unwrap(), None);
@@ -189,7 +200,7 @@ fn a_note_on_a_refresh_is_kept_found_and_cleared() {
         boot_id: "boot".to_owned(),
     };
     let guard = vault.lock(&id).unwrap();
-    vault.set_pending(&guard, &note).unwrap();
+    assert_eq!(vault.claim(&guard, &note).unwrap(), Claimed::Yes);
     assert_eq!(vault.pending(&id).unwrap(), Some(note));
     assert!(vault.abandoned().is_empty(), "its holder is at work");
     drop(guard);
@@ -213,7 +224,7 @@ fn a_note_on_a_refresh_is_kept_found_and_cleared() {
         ),
         "{busy:?}"
     );
-    vault.clear_pending(&guard).unwrap();
+    vault.release(&guard, Outcome::Known).unwrap();
     assert_eq!(vault.pending(&id).unwrap(), None);
 }
 
@@ -229,7 +240,7 @@ fn an_overwritten_record_is_the_newest_and_has_no_note() {
         pid: 9,
         boot_id: "boot".to_owned(),
     };
-    vault.set_pending(&guard, &note).unwrap();
+    assert_eq!(vault.claim(&guard, &note).unwrap(), Claimed::Yes);
     assert_eq!(vault.overwrite(&guard, b"signed in", 8).unwrap(), 9);
     let record = vault.read(&id).unwrap().unwrap();
     assert_eq!(
@@ -249,7 +260,8 @@ fn a_note_that_cannot_be_read_is_an_error_until_it_is_cleared() {
         vault.pending(&id),
         Err(VaultError::Corrupt { .. })
     ));
-    vault.clear_pending(&vault.lock(&id).unwrap()).unwrap();
+    let guard = vault.lock(&id).unwrap();
+    vault.release(&guard, Outcome::Known).unwrap();
     assert_eq!(vault.pending(&id).unwrap(), None);
 }
 

@@ -20,7 +20,7 @@ use crate::store::accounts::{checked_name, record_id};
 use crate::store::audience::Audience;
 use crate::store::credential::Credential;
 use crate::store::labels::label_in_pool;
-use crate::store::locks::read_locked;
+use crate::store::locks::change_locked;
 use crate::store::secret::{Secret, Unknown};
 use crate::store::{Account, Filter, HeaderSet};
 
@@ -147,23 +147,24 @@ impl AccountService {
                     broker.store.reread_now(&vault)?;
                 }
                 let guard = broker.store.lock_record(&vault, &record)?;
-                let (mut credential, _) = read_locked(&vault, &guard)?;
-                if let Some(label) = label {
-                    credential.label = label;
-                }
-                if let Some(namespace) = namespace {
-                    credential.namespace = namespace;
-                }
-                if renames {
-                    credential.label =
-                        label_in_pool(&broker.store.accounts(), &credential, Some(&own));
-                }
-                let was_enabled = credential.enabled;
-                credential.enabled = changes.enabled.unwrap_or(was_enabled);
-                credential.priority = changes.priority.unwrap_or(credential.priority);
-                credential.updated_at = broker.store.now();
-                let generation = vault.replace(&guard, &credential.plaintext())?;
-                Ok((generation, credential.enabled && !was_enabled))
+                let changed = change_locked(&vault, &guard, |credential| {
+                    if let Some(label) = &label {
+                        credential.label.clone_from(label);
+                    }
+                    if let Some(namespace) = &namespace {
+                        credential.namespace.clone_from(namespace);
+                    }
+                    if renames {
+                        credential.label =
+                            label_in_pool(&broker.store.accounts(), credential, Some(&own));
+                    }
+                    let was_enabled = credential.enabled;
+                    credential.enabled = changes.enabled.unwrap_or(was_enabled);
+                    credential.priority = changes.priority.unwrap_or(credential.priority);
+                    credential.updated_at = broker.store.now();
+                    credential.enabled && !was_enabled
+                })?;
+                Ok(changed)
             }
         })
         .await?;

@@ -23,7 +23,7 @@ use crate::store::accounts::record_id;
 use crate::store::audience::Registration;
 use crate::store::credential::Credential;
 use crate::store::entry::Entry;
-use crate::store::locks::read_locked;
+use crate::store::locks::change_locked;
 use crate::store::secret::Secret;
 use crate::{limits, named};
 
@@ -256,9 +256,8 @@ impl LoginService {
             let (broker, disk) = (self.clone(), vault.clone());
             let sealed = blocking(move || {
                 let guard = broker.store.lock_record(&disk, &id)?;
-                let (mut credential, _) = read_locked(&disk, &guard)?;
-                credential.audience.registration = None;
-                Ok::<_, BrokerError>(disk.replace(&guard, &credential.plaintext())?)
+                let forget = |credential: &mut Credential| credential.audience.registration = None;
+                change_locked(&disk, &guard, forget).map(|(generation, ())| generation)
             });
             match sealed.await {
                 Ok(generation) => {

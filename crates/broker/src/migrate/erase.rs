@@ -70,12 +70,17 @@ impl MigrationService {
         accounts: &Accounts,
     ) -> Result<(), BrokerError> {
         let guard = self.store.lock_record(vault, &id)?;
-        let Some(record) = vault.reread(&guard)? else {
-            return Ok(());
-        };
-        let kept = Kept::read(id, record.plaintext());
-        if let Some(rest) = kept.and_then(|kept| self.rest_of(kept, leaving, accounts)) {
-            vault.replace(&guard, &rest.plaintext())?;
+        while let Some(record) = vault.reread(&guard)? {
+            let kept = Kept::read(id, record.plaintext());
+            let rest = kept.and_then(|kept| self.rest_of(kept, leaving, accounts));
+            let Some(rest) = rest else { break };
+            // Else it has moved on meanwhile.
+            if vault
+                .bring(&guard, record.generation, &rest.plaintext())?
+                .is_some()
+            {
+                break;
+            }
         }
         Ok(())
     }

@@ -1,28 +1,32 @@
 //! One exchange of a refresh token, from the lock to the new record.
 //!
 //! The order is strict, since a refresh token is good for one use: lock the record, read it again,
-//! note the intent, ask, and write the whole answer before anyone uses it. What can be known
-//! without asking is not asked.
+//! claim it with a note of the intent, ask, and write the whole answer before anyone uses it. What
+//! can be known without asking is not asked.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use provider_auth_oauth::OauthError;
-use provider_auth_policy::{AccountId, AccountView, Response, Signals, stated_wait};
-use provider_auth_vault::{Pending, RecordGuard, Vault, VaultError, line};
+use provider_auth_policy::{AccountId, AccountView, Response, Signals, Timestamp, stated_wait};
+use provider_auth_vault::{
+    Claimed, Holder, Outcome, Pending, RecordGuard, Vault, VaultError, line,
+};
 
 use super::Refresher;
+use super::grant::TokenRequest;
 use super::in_flight::{Due, RefreshOutcome};
 use super::locked::Locked;
 use super::refusal::{has_ended, is_refusal};
 use crate::error::BrokerError;
 use crate::host::blocking;
+use crate::limits;
 use crate::log::{Number, Shown};
 use crate::notifier::EventKind;
 use crate::store::accounts::record_id;
 use crate::store::credential::Credential;
 use crate::store::secret::fingerprint;
-use crate::store::unsaved::{Unsaved, clear_note};
+use crate::store::unsaved::{Unsaved, release};
 
 impl Refresher {
     /// One exchange, from the lock to the new record.
@@ -111,55 +115,87 @@ impl Refresher {
     ) -> Result<RefreshOutcome, BrokerError> {
         let vault = self.store.vault();
         let record = record_id(id)?;
-        let Some(locked) = self.lock_for(&vault, &record, due).await? else {
+        let Some(mut locked) = self.lock_for(&vault, &record, due).await? else {
             return Ok(RefreshOutcome::Renewed);
         };
-        let now = self.store.now();
-        if let Some(outcome) = self.known_outcome((number, id), due, &locked, now) {
-            return Ok(outcome);
+        let began = self.store.uptime();
+        let patience = |due| match due {
+            Due::Soon => Duration::ZERO,
+            _ => limits::LOCK_TIMEOUT,
+        };
+        loop {
+            let now = self.store.now();
+            if let Some(outcome) = self.known_outcome((number, id), due, &locked, now) {
+                return Ok(outcome);
+            }
+            let Locked {
+                guard,
+                credential,
+                generation,
+                ..
+            } = locked;
+            let credential = match self.endpoints.resolve_token_endpoint(credential).await {
+                Ok(credential) => credential,
+                // The server that renews the login was not asked.
+                Err(error) => return self.postpone(id, &vault, guard, &error, false).await,
+            };
+            let Some(request) = self.token_request(&credential)? else {
+                return self.login_ended(id, generation, &vault).await;
+            };
+            let note = Pending {
+                generation,
+                refresh_hash: fingerprint(request.presented()),
+                started_at: now.as_millis(),
+                pid: std::process::id(),
+                boot_id: boot_id(),
+            };
+            let guard = match self.claim(&vault, guard, note).await? {
+                (Claimed::Yes, guard, note) => {
+                    let claim = Claim {
+                        vault: &vault,
+                        guard,
+                        note,
+                    };
+                    return self.spend((id, due, now), claim, credential, request).await;
+                }
+                (Claimed::Moved, guard, _) => guard,
+                (Claimed::Held(holder), guard, _) => {
+                    if self.store.uptime() - began >= patience(due) {
+                        return Ok(held(holder, now));
+                    }
+                    tokio::time::sleep(limits::CLAIM_AGAIN).await;
+                    guard
+                }
+            };
+            locked = self.read_again(&vault, guard).await?;
         }
-        let Locked {
-            guard,
-            credential,
-            generation,
-            ..
-        } = locked;
-        let credential = match self.endpoints.resolve_token_endpoint(credential).await {
-            Ok(credential) => credential,
-            // The server that renews the login was not asked.
-            Err(error) => return self.postpone(id, &vault, guard, &error, false).await,
-        };
-        let Some(request) = self.token_request(&credential)? else {
-            return self.login_ended(id, generation, &vault).await;
-        };
-        let note = Pending {
-            generation,
-            refresh_hash: fingerprint(request.presented()),
-            started_at: now.as_millis(),
-            pid: std::process::id(),
-            boot_id: boot_id(),
-        };
-        let (guard, note) = blocking({
-            let vault = vault.clone();
-            move || vault.set_pending(&guard, &note).map(|()| (guard, note))
-        })
-        .await?;
+    }
+
+    /// Sends what was claimed, and brings what comes.
+    async fn spend(
+        self: &Arc<Self>,
+        (id, due, now): (&AccountId, Due, Timestamp),
+        Claim { vault, guard, note }: Claim<'_>,
+        mut credential: Credential,
+        request: TokenRequest,
+    ) -> Result<RefreshOutcome, BrokerError> {
+        let generation = note.generation;
         let sent = self.send(&request).await;
         match sent.map_err(|error| error.without(&credential.held())) {
             Ok(tokens) => {
-                let mut credential = credential;
                 self.endpoints.follow_api(&mut credential, &tokens);
                 credential.renew(tokens, now);
                 self.store
-                    .persist(&vault, Unsaved::new(guard, note, credential))
+                    .persist(vault, Unsaved::new(guard, note, credential))
                     .await?;
                 Ok(RefreshOutcome::Renewed)
             }
             Err(OauthError::InvalidGrant { .. }) if request.ends_with_refusal() => {
-                self.refused(id, &vault, guard, generation).await
+                self.refused(id, vault, guard, generation).await
             }
             Err(error) if self.forgets_client(&credential, &error) => {
-                self.client_gone(id, &vault, guard, credential).await
+                self.client_gone(id, vault, guard, (credential, generation))
+                    .await
             }
             Err(error)
                 if request.ends_with_refusal()
@@ -167,10 +203,10 @@ impl Refresher {
                     && has_ended(&credential, due, now)
                     && self.is_refused_for_good(id) =>
             {
-                self.refused(id, &vault, guard, generation).await
+                self.refused(id, vault, guard, generation).await
             }
             Err(error) => {
-                self.postpone(id, &vault, guard, &error, is_refusal(&error))
+                self.postpone(id, vault, guard, &error, is_refusal(&error))
                     .await
             }
         }
@@ -182,14 +218,15 @@ impl Refresher {
         id: &AccountId,
         vault: &Arc<Vault>,
         guard: RecordGuard,
-        mut credential: Credential,
+        (mut credential, from): (Credential, u64),
     ) -> Result<RefreshOutcome, BrokerError> {
         credential.audience.registration = None;
         let (generation, guard) = blocking({
             let vault = vault.clone();
             move || {
-                let generation = vault.replace(&guard, &credential.plaintext())?;
-                Ok::<_, BrokerError>((generation, guard))
+                let brought = vault.bring(&guard, from, &credential.plaintext())?;
+                // One that has moved on is seen to have below.
+                Ok::<_, BrokerError>((brought.unwrap_or(from), guard))
             }
         })
         .await?;
@@ -211,7 +248,7 @@ impl Refresher {
                 let moved_on = vault
                     .reread(&guard)?
                     .is_some_and(|record| record.generation > generation);
-                clear_note(&vault, &guard);
+                release(&vault, &guard, Outcome::Known);
                 Ok::<_, BrokerError>((moved_on, guard))
             }
         })
@@ -288,15 +325,33 @@ impl Refresher {
         self.store.note(vault, &change).await;
         // Without an answer the server may have used the token up: the note stays, for an early
         // second try.
-        if !matches!(error, OauthError::Http(_)) {
-            let vault = vault.clone();
-            blocking(move || clear_note(&vault, &guard)).await;
-        }
+        let outcome = match error {
+            OauthError::Http(_) => Outcome::Unknown,
+            _ => Outcome::Known,
+        };
+        let vault = vault.clone();
+        blocking(move || release(&vault, &guard, outcome)).await;
         self.store.tell_account(EventKind::RefreshFailed, id, until);
         Ok(RefreshOutcome::Postponed {
             why: error.to_string(),
             retry_at: until,
         })
+    }
+}
+
+/// The right to spend the token of one generation.
+struct Claim<'a> {
+    vault: &'a Arc<Vault>,
+    guard: RecordGuard,
+    note: Pending,
+}
+
+/// Another host has the claim for longer than is waited for it.
+fn held(holder: Holder, now: Timestamp) -> RefreshOutcome {
+    let since = Timestamp::from_millis(holder.since).until(now).as_secs();
+    RefreshOutcome::Postponed {
+        why: format!("{} has been renewing it for {since} s", holder.by),
+        retry_at: Some(Timestamp::from_millis(holder.until)),
     }
 }
 

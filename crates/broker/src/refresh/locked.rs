@@ -5,13 +5,14 @@ use std::sync::Arc;
 use provider_auth_policy::{
     AccountId, Freshness, Standing, Timestamp, clock_was_set_back, freshness,
 };
-use provider_auth_vault::{RecordGuard, RecordId, Vault, line};
+use provider_auth_vault::{Claimed, Pending, RecordGuard, RecordId, Vault, VaultError, line};
 
 use super::Refresher;
 use super::in_flight::{Due, RefreshOutcome};
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::log::Number;
+use crate::store::Store;
 use crate::store::credential::Credential;
 use crate::store::locks::read_locked;
 use crate::store::secret::{Secret, fingerprint};
@@ -23,6 +24,28 @@ pub(super) struct Locked {
     pub(super) generation: u64,
     /// When a process began to use this very refresh token and did not finish.
     pub(super) pending: Option<Timestamp>,
+}
+
+impl Locked {
+    fn read(store: &Store, vault: &Vault, guard: RecordGuard) -> Result<Self, BrokerError> {
+        // The last holder of the lock noted the outcome before it let go.
+        store.reread_now(vault)?;
+        let (credential, generation) = read_locked(vault, &guard)?;
+        // A note that cannot be read is as good as one that was just written: an early try is what
+        // it asks for.
+        let pending = match vault.pending(&guard.id()) {
+            Ok(note) => note
+                .filter(|note| note.generation == generation)
+                .map(|note| Timestamp::from_millis(note.started_at)),
+            Err(_) => Some(Timestamp::from_millis(u64::MAX)),
+        };
+        Ok(Self {
+            guard,
+            credential,
+            generation,
+            pending,
+        })
+    }
 }
 
 impl Refresher {
@@ -40,26 +63,36 @@ impl Refresher {
                 Due::Soon => store.try_lock_record(&vault, &record)?,
                 _ => Some(store.lock_record(&vault, &record)?),
             };
-            let Some(guard) = guard else { return Ok(None) };
-            // The last holder of the lock noted the outcome before it let go.
-            store.reread_now(&vault)?;
-            let (credential, generation) = read_locked(&vault, &guard)?;
-            // A note that cannot be read is as good as one that was just written: an early try is
-            // what it asks for.
-            let pending = match vault.pending(&record) {
-                Ok(note) => note
-                    .filter(|note| note.generation == generation)
-                    .map(|note| Timestamp::from_millis(note.started_at)),
-                Err(_) => Some(Timestamp::from_millis(u64::MAX)),
-            };
-            Ok(Some(Locked {
-                guard,
-                credential,
-                generation,
-                pending,
-            }))
+            guard
+                .map(|guard| Locked::read(&store, &vault, guard))
+                .transpose()
         })
         .await
+    }
+
+    /// The claim to the refresh that this note is of, and the lock back.
+    pub(super) async fn claim(
+        &self,
+        vault: &Arc<Vault>,
+        guard: RecordGuard,
+        note: Pending,
+    ) -> Result<(Claimed, RecordGuard, Pending), BrokerError> {
+        let vault = vault.clone();
+        let claimed = blocking(move || {
+            let claimed = vault.claim(&guard, &note)?;
+            Ok::<_, VaultError>((claimed, guard, note))
+        });
+        Ok(claimed.await?)
+    }
+
+    /// What the record says now that somebody else was faster.
+    pub(super) async fn read_again(
+        &self,
+        vault: &Arc<Vault>,
+        guard: RecordGuard,
+    ) -> Result<Locked, BrokerError> {
+        let (store, vault) = (self.store.clone(), vault.clone());
+        blocking(move || Locked::read(&store, &vault, guard)).await
     }
 
     /// What is clear without asking the server.

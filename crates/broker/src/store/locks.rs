@@ -153,3 +153,19 @@ pub(crate) fn read_locked(
     let credential = Credential::open(&record).ok_or(VaultError::Corrupt { id })?;
     Ok((credential, record.generation))
 }
+
+/// Changes the credential under its lock: once more on what the record says then, where it has moved
+/// on meanwhile. Returns its new generation, and what `change` said of it.
+pub(crate) fn change_locked<R>(
+    vault: &Vault,
+    guard: &RecordGuard,
+    mut change: impl FnMut(&mut Credential) -> R,
+) -> Result<(u64, R), BrokerError> {
+    loop {
+        let (mut credential, from) = read_locked(vault, guard)?;
+        let said = change(&mut credential);
+        if let Some(generation) = vault.bring(guard, from, &credential.plaintext())? {
+            return Ok((generation, said));
+        }
+    }
+}

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use provider_auth_vault::{Pending, RecordGuard, RecordId, Vault, VaultError, line};
+use provider_auth_vault::{Outcome, Pending, RecordGuard, RecordId, Vault, VaultError, line};
 
 use super::credential::Credential;
+use super::secret::fingerprint;
 
 /// The tokens of this process that are not on disk, by record: each in a slot of its own, so that a
 /// write that hangs keeps no other account waiting.
@@ -27,11 +28,14 @@ pub(crate) struct Unsaved {
     guard: RecordGuard,
     note: Pending,
     credential: Credential,
+    /// The generation that the credential was made of.
+    from: u64,
 }
 
 impl Unsaved {
     pub(crate) fn new(guard: RecordGuard, note: Pending, credential: Credential) -> Self {
         Self {
+            from: note.generation,
             guard,
             note,
             credential,
@@ -42,18 +46,18 @@ impl Unsaved {
         self.guard.id()
     }
 
-    fn write(&self, vault: &Vault) -> Result<u64, VaultError> {
-        let plaintext = self.credential.plaintext();
-        let written = vault.replace(&self.guard, &plaintext).or_else(|_| {
+    /// Writes them and ends the claim; returns the generation that the record has then.
+    fn write(&mut self, vault: &Vault) -> Result<u64, VaultError> {
+        let written = self.bring(vault).or_else(|_| {
             // On a full disk the note's own space may be what is missing.
-            vault.clear_pending(&self.guard)?;
-            vault.replace(&self.guard, &plaintext)
+            vault.release(&self.guard, Outcome::Known)?;
+            self.bring(vault)
         });
         match &written {
-            Ok(_) => clear_note(vault, &self.guard),
+            Ok(_) => release(vault, &self.guard, Outcome::Known),
             // Should this process die before the disk takes them, the next one must try at once.
             Err(_) => {
-                if let Err(error) = vault.set_pending(&self.guard, &self.note) {
+                if let Err(error) = vault.claim(&self.guard, &self.note) {
                     line!(
                         WARN,
                         account = self.guard.id(),
@@ -64,6 +68,41 @@ impl Unsaved {
             }
         }
         written
+    }
+
+    /// Brings the tokens into the record. They win as long as it holds the token that they came
+    /// from; where it holds another one, somebody has newer ones.
+    fn bring(&mut self, vault: &Vault) -> Result<u64, VaultError> {
+        loop {
+            let plaintext = self.credential.plaintext();
+            if let Some(generation) = vault.bring(&self.guard, self.from, &plaintext)? {
+                return Ok(generation);
+            }
+            let id = self.guard.id();
+            let moved = vault.reread(&self.guard)?;
+            let moved = moved.ok_or(VaultError::Absent { id })?;
+            match Credential::open(&moved) {
+                Some(newer) if self.came_from(&newer) => {
+                    self.credential = self.credential.clone().in_place_of(newer);
+                    self.from = moved.generation;
+                }
+                _ => {
+                    line!(
+                        INFO,
+                        account = id,
+                        generation = moved.generation,
+                        "a record has newer tokens than those that came for it"
+                    );
+                    return Ok(moved.generation);
+                }
+            }
+        }
+    }
+
+    fn came_from(&self, credential: &Credential) -> bool {
+        let spent = self.note.refresh_hash;
+        let held = credential.held();
+        held.iter().any(|secret| fingerprint(secret) == spent)
     }
 }
 
@@ -98,7 +137,7 @@ impl UnsavedTokens {
                 holder: Some(std::process::id()),
             });
         };
-        let Some(unsaved) = &*waiting else {
+        let Some(unsaved) = &mut *waiting else {
             return Ok(None);
         };
         let generation = unsaved.write(vault)?;
@@ -107,10 +146,10 @@ impl UnsavedTokens {
     }
 }
 
-/// Removes the note of a refresh that has an outcome. One that stays behind is known by its
+/// Gives back the claim of a refresh that has ended. A note that stays behind is known by its
 /// generation to be old.
-pub(crate) fn clear_note(vault: &Vault, guard: &RecordGuard) {
-    if let Err(error) = vault.clear_pending(guard) {
+pub(crate) fn release(vault: &Vault, guard: &RecordGuard, outcome: Outcome) {
+    if let Err(error) = vault.release(guard, outcome) {
         line!(
             WARN,
             account = guard.id(),

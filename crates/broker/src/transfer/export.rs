@@ -167,7 +167,17 @@ impl TransferService {
         let mut moved = Vec::new();
         for login in leaving {
             let emptied = login.credential.without_tokens(self.store.now());
-            match vault.replace(&login.guard, &emptied.plaintext()) {
+            let brought = vault.bring(&login.guard, login.generation, &emptied.plaintext());
+            // What was sealed of one that has moved on is spent.
+            let erased = brought.map_err(BrokerError::from).and_then(|brought| {
+                brought.ok_or_else(|| BrokerError::RefreshFailed {
+                    provider: emptied.provider.clone(),
+                    account: login.id.clone(),
+                    why: "it was renewed while it was exported; export it again".to_owned(),
+                    retry_at: None,
+                })
+            });
+            match erased {
                 Ok(generation) => moved.push((login.id.clone(), generation)),
                 Err(error) => {
                     for login in &leaving[..moved.len()] {
@@ -181,7 +191,7 @@ impl TransferService {
                             );
                         }
                     }
-                    return Err(error.into());
+                    return Err(error);
                 }
             }
         }

@@ -6,17 +6,25 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use provider_auth_vault::{
-    Backend, Changes, Document, Engine, Held, Lock, Look, Mark, Options, Pulse, Quarantined,
-    RecordGuard, RecordId, Stamp, Store, VaultError,
+    Backend, Brought, Changes, Claimed, Document, Engine, Held, Holder, Lock, Look, Mark, Options,
+    Outcome, Pulse, Quarantined, RecordGuard, RecordId, Stamp, Store, VaultError,
 };
 
 /// What is about to be asked, and of which record.
 pub(crate) type Call = (&'static str, Option<RecordId>);
 
-/// An engine that lets `before` have its say before each call of its backends.
+/// What a backend may say of a claim, or of a record that is brought, instead of doing it.
+pub(crate) enum Answer {
+    Moved,
+    Held(Holder),
+}
+
+type Say = dyn Fn(Call) -> Option<Answer> + Send + Sync;
+
+/// An engine whose backends tell of each call before they make it, and may be answered for.
 pub(crate) struct Observed {
     inner: Arc<dyn Engine>,
-    before: Arc<dyn Fn(Call) + Send + Sync>,
+    say: Arc<Mutex<Arc<Say>>>,
 }
 
 impl Observed {
@@ -24,16 +32,25 @@ impl Observed {
         inner: Arc<dyn Engine>,
         before: impl Fn(Call) + Send + Sync + 'static,
     ) -> Arc<Self> {
+        let say = move |call| {
+            before(call);
+            None
+        };
         Arc::new(Self {
             inner,
-            before: Arc::new(before),
+            say: Arc::new(Mutex::new(Arc::new(say))),
         })
+    }
+
+    /// Has `say` answer from here on.
+    pub(crate) fn answer(&self, say: impl Fn(Call) -> Option<Answer> + Send + Sync + 'static) {
+        *self.say.lock() = Arc::new(say);
     }
 
     fn observe(&self, inner: Arc<dyn Backend>) -> Arc<dyn Backend> {
         Arc::new(ObservedBackend {
             inner,
-            before: self.before.clone(),
+            say: self.say.clone(),
         })
     }
 }
@@ -52,14 +69,23 @@ impl Engine for Observed {
 
 struct ObservedBackend {
     inner: Arc<dyn Backend>,
-    before: Arc<dyn Fn(Call) + Send + Sync>,
+    say: Arc<Mutex<Arc<Say>>>,
+}
+
+impl ObservedBackend {
+    fn say(&self, call: Call) -> Option<Answer> {
+        // What is said may make calls of its own.
+        let say = self.say.lock().clone();
+        say(call)
+    }
 }
 
 /// Passes calls on, each after it was told of.
 macro_rules! observed {
     ($(fn $name:ident($($argument:ident: $of:ty),*) -> $result:ty, $record:expr;)*) => {
         $(fn $name(&self, $($argument: $of),*) -> $result {
-            (self.before)((stringify!($name), $record));
+            let answer = self.say((stringify!($name), $record));
+            assert!(answer.is_none(), "only claims and what is brought can be answered for");
             self.inner.$name($($argument),*)
         })*
     };
@@ -87,6 +113,21 @@ impl Backend for ObservedBackend {
         self.inner.now()
     }
 
+    fn claim(&self, guard: &RecordGuard, known: u64, note: &[u8]) -> Result<Claimed, VaultError> {
+        match self.say(("claim", Some(guard.id()))) {
+            None => self.inner.claim(guard, known, note),
+            Some(Answer::Moved) => Ok(Claimed::Moved),
+            Some(Answer::Held(holder)) => Ok(Claimed::Held(holder)),
+        }
+    }
+
+    fn bring(&self, guard: &RecordGuard, from: u64, sealed: &[u8]) -> Result<Brought, VaultError> {
+        match self.say(("bring", Some(guard.id()))) {
+            None => self.inner.bring(guard, from, sealed),
+            Some(_) => Ok(Brought::Moved),
+        }
+    }
+
     observed! {
         fn sweep() -> (), None;
         fn lock(lock: Lock, timeout: Duration) -> Result<Held, VaultError>, None;
@@ -97,13 +138,11 @@ impl Backend for ObservedBackend {
         fn changes(since: Option<Mark>) -> Result<Changes, VaultError>, None;
         fn look(id: RecordId, known: Option<Stamp>) -> Result<Look, VaultError>, Some(id);
         fn create_record(id: RecordId, sealed: &[u8]) -> Result<(), VaultError>, Some(id);
-        fn replace_record(guard: &RecordGuard, from: u64, sealed: &[u8]) -> Result<(), VaultError>, Some(guard.id());
+        fn release(guard: &RecordGuard, outcome: Outcome) -> Result<(), VaultError>, Some(guard.id());
         fn remove_record(guard: &RecordGuard) -> Result<bool, VaultError>, Some(guard.id());
         fn set_record_aside(guard: &RecordGuard, generation: u64) -> Result<(), VaultError>, Some(guard.id());
         fn quarantined() -> Result<Vec<Quarantined>, VaultError>, None;
         fn read_note(id: RecordId) -> Result<Option<Vec<u8>>, VaultError>, Some(id);
-        fn write_note(guard: &RecordGuard, note: &[u8]) -> Result<(), VaultError>, Some(guard.id());
-        fn clear_note(guard: &RecordGuard) -> Result<(), VaultError>, Some(guard.id());
         fn abandoned() -> Result<Vec<RecordId>, VaultError>, None;
         fn read_document(document: Document) -> Result<Option<Vec<u8>>, VaultError>, None;
         fn write_document(document: Document, content: &[u8]) -> Result<(), VaultError>, None;

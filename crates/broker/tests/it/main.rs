@@ -13,6 +13,7 @@ mod api;
 mod backend;
 mod bounds;
 mod callbacks;
+mod claims;
 mod clock;
 mod damage;
 mod defined;

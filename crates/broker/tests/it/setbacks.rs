@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use provider_auth_broker::{Action, Broker, Filter, Force, HttpError, Reason};
-use provider_auth_vault::Pending;
+use provider_auth_vault::{Claimed, Pending};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -475,5 +475,5 @@ pub(crate) fn note(world: &World, id: &str, generation: u64) {
         pid: 1,
         boot_id: "another".to_owned(),
     };
-    vault.set_pending(&guard, &note).unwrap();
+    assert_eq!(vault.claim(&guard, &note).unwrap(), Claimed::Yes);
 }

@@ -178,7 +178,7 @@ async fn a_write_that_hangs_keeps_no_other_account_and_not_the_end_waiting() {
     let engine = Observed::new(default_engine(), {
         let (gate, hangs) = (gate.clone(), hangs.clone());
         move |(call, record)| {
-            if call == "replace_record" && record == *hangs.lock() {
+            if call == "bring" && record == *hangs.lock() {
                 gate.pass();
             }
         }

@@ -10,7 +10,8 @@ use std::{
 use crate::{
     Options, VaultError,
     backend::{
-        Backend, Changes, Document, Engine, Lock, Look, Mark, Pulse, Quarantined, RecordGuard,
+        Backend, Brought, Changes, Claimed, Document, Engine, Lock, Look, Mark, Outcome, Pulse,
+        Quarantined, RecordGuard,
     },
     error::io,
     folder::{
@@ -222,13 +223,23 @@ impl Backend for FolderBackend {
         self.replace(&self.paths.record(id), sealed, Durability::Durable)
     }
 
-    fn replace_record(
-        &self,
-        guard: &RecordGuard,
-        _from: u64,
-        sealed: &[u8],
-    ) -> Result<(), VaultError> {
-        self.replace(&self.paths.record(guard.id()), sealed, Durability::Durable)
+    fn claim(&self, guard: &RecordGuard, _known: u64, note: &[u8]) -> Result<Claimed, VaultError> {
+        self.replace(&self.paths.note(guard.id()), note, Durability::Durable)?;
+        Ok(Claimed::Yes)
+    }
+
+    fn bring(&self, guard: &RecordGuard, _from: u64, sealed: &[u8]) -> Result<Brought, VaultError> {
+        self.replace(&self.paths.record(guard.id()), sealed, Durability::Durable)?;
+        Ok(Brought::Yes)
+    }
+
+    fn release(&self, guard: &RecordGuard, outcome: Outcome) -> Result<(), VaultError> {
+        match outcome {
+            Outcome::Known => self
+                .remove(&self.paths.note(guard.id()), Durability::Lossy)
+                .map(drop),
+            Outcome::Unknown => Ok(()),
+        }
     }
 
     fn remove_record(&self, guard: &RecordGuard) -> Result<bool, VaultError> {
@@ -239,7 +250,7 @@ impl Backend for FolderBackend {
         self.remove_from(&self.paths.records(), is_leftover)?;
         let was_aside = self.remove_from(&self.paths.quarantine(), is_aside)?;
         let was_there = self.remove(&self.paths.record(guard.id()), Durability::Durable)?;
-        self.clear_note(guard)?;
+        self.release(guard, Outcome::Known)?;
         Ok(was_there || was_aside)
     }
 
@@ -266,15 +277,6 @@ impl Backend for FolderBackend {
 
     fn read_note(&self, id: RecordId) -> Result<Option<Vec<u8>>, VaultError> {
         self.read(&self.paths.note(id))
-    }
-
-    fn write_note(&self, guard: &RecordGuard, note: &[u8]) -> Result<(), VaultError> {
-        self.replace(&self.paths.note(guard.id()), note, Durability::Durable)
-    }
-
-    fn clear_note(&self, guard: &RecordGuard) -> Result<(), VaultError> {
-        self.remove(&self.paths.note(guard.id()), Durability::Lossy)
-            .map(drop)
     }
 
     fn abandoned(&self) -> Result<Vec<RecordId>, VaultError> {

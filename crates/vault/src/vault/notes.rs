@@ -1,8 +1,8 @@
-//! The note that a refresh is under way.
+//! The claim to a refresh, and the note that it is under way.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RecordGuard, RecordId, Vault, VaultError};
+use crate::{Claimed, Outcome, RecordGuard, RecordId, Vault, VaultError};
 
 /// Says that a refresh token is being spent, so that a crash in between is noticed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Pending {
 
 impl Vault {
     /// Returns the note on a record; one that cannot be read is [`VaultError::Corrupt`], and may be
-    /// cleared.
+    /// removed.
     pub fn pending(&self, id: &RecordId) -> Result<Option<Pending>, VaultError> {
         let Some(note) = self.backend.read_note(*id)? else {
             return Ok(None);
@@ -32,17 +32,18 @@ impl Vault {
             .map_err(|_| VaultError::Corrupt { id: *id })
     }
 
-    /// Puts a note on the guarded record, durably.
-    pub fn set_pending(&self, guard: &RecordGuard, note: &Pending) -> Result<(), VaultError> {
-        let note = serde_json::to_vec(note).expect("a note has no key that JSON could not hold");
-        self.backend.write_note(guard, &note)
+    /// Claims the right to spend the refresh token of the guarded record: puts the note on it,
+    /// durably.
+    pub fn claim(&self, guard: &RecordGuard, note: &Pending) -> Result<Claimed, VaultError> {
+        let bytes = serde_json::to_vec(note).expect("a note has no key that JSON could not hold");
+        self.backend.claim(guard, note.generation, &bytes)
     }
 
-    /// Removes the note from the guarded record.
+    /// Gives back the claim on the guarded record; with a known outcome its note goes.
     ///
     /// After a power cut it may be back; its generation then shows that it is old.
-    pub fn clear_pending(&self, guard: &RecordGuard) -> Result<(), VaultError> {
-        self.backend.clear_note(guard)
+    pub fn release(&self, guard: &RecordGuard, outcome: Outcome) -> Result<(), VaultError> {
+        self.backend.release(guard, outcome)
     }
 
     /// Returns the records with a note whose lock is free: the process that was refreshing them is

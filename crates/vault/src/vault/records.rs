@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     Held, Quarantined, Record, RecordGuard, RecordId, Vault, VaultError,
-    backend::{Lock, Look},
+    backend::{Brought, Lock, Look, Outcome},
     crypto::key::random,
     format::record::{self, RecordError, RecordHeader},
     limits,
@@ -73,11 +73,12 @@ impl Vault {
             1
         };
         let sealed = self.sealed(guard.id(), kind, generation, plaintext)?;
-        self.backend.replace_record(guard, 0, &sealed)?;
-        Ok(true)
+        let brought = self.backend.bring(guard, 0, &sealed)?;
+        Ok(brought == Brought::Yes)
     }
 
-    /// Replaces the content of the guarded record, durably, and returns its new generation.
+    /// Replaces the content of the guarded record, durably, whatever it is by now, and returns its
+    /// new generation. What is made of the old content goes by [`Vault::bring`].
     pub fn replace(&self, guard: &RecordGuard, plaintext: &[u8]) -> Result<u64, VaultError> {
         self.replace_above(guard, plaintext, 0)
     }
@@ -90,24 +91,39 @@ impl Vault {
         plaintext: &[u8],
         seen: u64,
     ) -> Result<u64, VaultError> {
-        let current = self
-            .reread(guard)?
-            .ok_or(VaultError::Absent { id: guard.id() })?;
         // No record is ever refreshed that often: such a number is damage.
         let seen = if seen < limits::GENERATION_CEILING {
             seen
         } else {
             0
         };
-        let generation = current.generation.max(seen) + 1;
-        let sealed = self.sealed(guard.id(), current.kind, generation, plaintext)?;
-        self.backend
-            .replace_record(guard, current.generation, &sealed)?;
-        Ok(generation)
+        loop {
+            let current = self.present(guard)?;
+            let generation = current.generation.max(seen) + 1;
+            if self.bring_as(guard, &current, generation, plaintext)? == Brought::Yes {
+                return Ok(generation);
+            }
+        }
+    }
+
+    /// Replaces the content that the guarded record had at generation `from`, durably, and returns
+    /// the new generation; `None`, and nothing is written, when it has moved on.
+    pub fn bring(
+        &self,
+        guard: &RecordGuard,
+        from: u64,
+        plaintext: &[u8],
+    ) -> Result<Option<u64>, VaultError> {
+        let current = self.present(guard)?;
+        if current.generation != from {
+            return Ok(None);
+        }
+        let brought = self.bring_as(guard, &current, from + 1, plaintext)?;
+        Ok((brought == Brought::Yes).then_some(from + 1))
     }
 
     /// Puts a new secret in the place of the guarded record's: [`Vault::replace_above`], and then
-    /// the note of a refresh under way is cleared, since it speaks of a token that is history now.
+    /// the note of a refresh under way goes, since it speaks of a token that is history now.
     pub fn overwrite(
         &self,
         guard: &RecordGuard,
@@ -115,8 +131,25 @@ impl Vault {
         seen: u64,
     ) -> Result<u64, VaultError> {
         let generation = self.replace_above(guard, plaintext, seen)?;
-        self.clear_pending(guard)?;
+        self.release(guard, Outcome::Known)?;
         Ok(generation)
+    }
+
+    fn present(&self, guard: &RecordGuard) -> Result<Arc<Record>, VaultError> {
+        let present = self.reread(guard)?;
+        present.ok_or(VaultError::Absent { id: guard.id() })
+    }
+
+    /// Puts content in the place of what the guarded record is.
+    pub(super) fn bring_as(
+        &self,
+        guard: &RecordGuard,
+        current: &Record,
+        generation: u64,
+        plaintext: &[u8],
+    ) -> Result<Brought, VaultError> {
+        let sealed = self.sealed(guard.id(), current.kind, generation, plaintext)?;
+        self.backend.bring(guard, current.generation, &sealed)
     }
 
     /// Removes the guarded record, its pending note, and what is left of it elsewhere; false when

@@ -7,7 +7,7 @@
 
 use crate::{
     Entropy, KeySecrets, Options, RecordGuard, RecordId, Vault, VaultError,
-    backend::{Document, Lock},
+    backend::{Brought, Document, Lock},
     crypto::key::Key,
     format::{
         header::Header,
@@ -186,12 +186,13 @@ impl Vault {
     /// Seals the guarded record under the present key. Content and generation stay the same, so
     /// that no reader has to take notice.
     fn reseal(&self, guard: &RecordGuard) -> Result<(), VaultError> {
-        let Some(record) = self.reread(guard)? else {
-            return Ok(());
-        };
-        let generation = record.generation;
-        let sealed = self.sealed(record.id, record.kind, generation, record.plaintext())?;
-        self.backend.replace_record(guard, generation, &sealed)
+        while let Some(record) = self.reread(guard)? {
+            let generation = record.generation;
+            if self.bring_as(guard, &record, generation, record.plaintext())? == Brought::Yes {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn header_name(&self) -> String {
