@@ -1108,7 +1108,7 @@ export function inspectConfig(): Promise<ConfigReport>
 export interface ConfigReport {
   /** Every file that counts, or would if it were there. */
   files: ConfigFile[]
-  /** What is of no provider: `dir`, `keySource`, `allowNetworkFs`, `log.level`, `log.file`. Without `value`: it has none, or a faulty one. */
+  /** What is of no provider: `dir`, `keySource`, `allowNetworkFs`, `log.level`, `log.file`, `stats`. Without `value`: it has none, or a faulty one. */
   settings: { name: string; value?: string; source: ConfigSource }[]
   /** The environment variables of this library that are set; `value` of those that hold no secret. */
   variables: { name: string; value?: string }[]

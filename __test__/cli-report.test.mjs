@@ -74,6 +74,10 @@ test('before anything was counted it says so, in lines, as JSON and as a page', 
     assert.deepEqual((await answer(empty, 'report', ['report'])).accounts, [])
     const page = await command(empty, ['report', '--html', '-'])
     assert.match(page.stdout, /Nothing was counted in this time/)
+    empty.writeConfig({ stats: false, providers })
+    const off = await command(empty, ['report', '--json'])
+    assert.equal(JSON.parse(off.stdout).enabled, false)
+    assert.match(off.stderr, /"stats": false/)
     assert.deepEqual(readdirSync(empty.dir).includes('vault'), false, 'no vault was made')
   } finally {
     empty.cleanup()

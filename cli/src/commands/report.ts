@@ -2,7 +2,7 @@
 import { lstat, open } from 'node:fs/promises'
 import { usage } from '../faults.js'
 import { writePrivateFile } from '../files.js'
-import { listAccounts, stats, vaultStatus } from '../library.js'
+import { inspectConfig, listAccounts, stats, vaultStatus } from '../library.js'
 import { isEmpty, type Naming, type Report, rangeOf, reportOf } from '../report/figures.js'
 import { linesOf } from '../report/lines.js'
 import { MARK_OF_PAGE, pageOf, pictureOf } from '../report/page.js'
@@ -54,8 +54,14 @@ async function look(
   const isThere = (await vaultStatus()).state !== 'empty'
   const [counted, accounts] = isThere
     ? await Promise.all([stats({ ...filter, since: range.from }), listAccounts(filter)])
-    : [{ enabled: true, counts: [], quota: [] }, []]
+    : [{ enabled: await counts(), counts: [], quota: [] }, []]
   return reportOf(counted, accounts, range, { now, naming })
+}
+
+/** Whether the configuration has what happens counted. */
+async function counts(): Promise<boolean> {
+  const { settings } = await inspectConfig()
+  return settings.some(({ name, value }) => name === 'stats' && value === 'true')
 }
 
 /** Whether a file is one that this command has written: it may be written anew. */

@@ -23,7 +23,7 @@ pub(super) struct Layer {
     pub(super) provenance: Provenance,
     pub(super) providers: BTreeMap<String, ProviderPatch>,
     /// Whether what happens is counted; never of a project.
-    pub(super) stats: Option<bool>,
+    pub(super) stats: Option<(bool, Place)>,
     /// Whether the file is about one provider and nothing else. Of the user, it does not keep a
     /// project from defining that provider; of a project, it is a definition by itself.
     pub(super) dedicated: bool,
@@ -165,7 +165,7 @@ pub(super) fn read(
                 node.place
                     .fault("without effect: set stats in your own configuration"),
             ),
-            Ok(counts) => layer.stats = Some(counts),
+            Ok(counts) => layer.stats = Some((counts, node.place.clone())),
             Err(fault) => faults.push(fault),
         }
     }

@@ -185,8 +185,9 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
 
 /// Whether what happens is counted: as the last layer has it that says so.
 fn counting(layers: &[Layer]) -> Counting {
-    let said = |layer: &&Layer| layer.stats == Some(false);
-    match layers.iter().rev().find_map(|layer| layer.stats) {
+    let says = |layer: &Layer| layer.stats.as_ref().map(|(counts, _)| *counts);
+    let said = |layer: &&Layer| says(layer) == Some(false);
+    match layers.iter().rev().find_map(says) {
         None | Some(true) => Counting::On,
         Some(false) => match layers.iter().find(said).map(|layer| &layer.provenance) {
             Some(Provenance::User(_)) => Counting::Removed,

@@ -154,6 +154,14 @@ pub(super) fn settings(
                 .or_else(|| of_file(sources.log.file.as_ref().map(path))),
             None,
         ),
+        (
+            "stats",
+            sources.layers.iter().rev().find_map(|layer| {
+                let (counts, place) = layer.stats.as_ref()?;
+                Some((counts.to_string(), ValueSource::of(place)))
+            }),
+            Some(true.to_string()),
+        ),
     ];
     let settings = rows.map(|(name, found, default)| {
         let (mut value, source) = match found {

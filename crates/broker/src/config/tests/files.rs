@@ -263,3 +263,20 @@ fn a_text_without_a_file_is_read_alike_and_its_faults_name_line_and_column() {
     let deep = fault(&"[".repeat(mebibyte)).unwrap();
     assert!(deep.contains("nesting depth"), "{deep}");
 }
+
+#[test]
+fn whether_counts_are_kept_is_a_setting_with_its_place() {
+    let of = |surroundings: &Surroundings| {
+        let report = inspect(surroundings, &Inline::default());
+        let mut settings = report.settings.into_iter();
+        let found = settings.find(|setting| setting.name == "stats").unwrap();
+        (found.value, found.source)
+    };
+    assert_eq!(
+        of(&Surroundings::new()),
+        (Some("true".to_owned()), ValueSource::Default)
+    );
+    let off = Surroundings::new().user("{\n\"stats\": false }");
+    let place = ValueSource::File(off.at("home/user.jsonc"), Some((2, 10)));
+    assert_eq!(of(&off), (Some("false".to_owned()), place));
+}
