@@ -19,6 +19,8 @@ use super::inline::Inline;
 use super::merge::{self, WithoutTrust};
 use super::paths;
 use super::project::{Project, TrustState, TrustedFiles};
+use super::provider::Provider;
+use super::secret::{SecretSource, resolve_secret};
 use super::sources::{SourceFile, Sources};
 use crate::host::Env;
 use crate::printable::visible;
@@ -48,6 +50,11 @@ pub fn inspect(env: &dyn Env, inline: &Inline) -> ConfigReport {
     let protected = protected.unwrap_or_else(|| [].into());
     let project = Project::of(&mut sources, &untrusted, &trusted, &protected, env);
     let in_oci_files = sources.files.iter().flat_map(|file| &file.faults);
+    let providers_made = untrusted.providers.values().chain(project.definitions());
+    let unset: Vec<ConfigError> = providers_made
+        .flat_map(|provider| unset_variables(provider, env))
+        .collect();
+    sources.warnings.extend(unset);
     let withheld = Withheld::of(faults.iter().chain(in_oci_files), &sources.warnings);
     // That a provider lacks something follows from a fault of what it was to be made of.
     let broken: BTreeSet<String> = faults[..unmade].iter().filter_map(provider_of).gather();
@@ -82,6 +89,18 @@ pub fn inspect(env: &dyn Env, inline: &Inline) -> ConfigReport {
             .collect(),
         files,
     }
+}
+
+/// A warning for each secret of a provider whose variable is not set.
+fn unset_variables(provider: &Provider, env: &dyn Env) -> impl Iterator<Item = ConfigError> {
+    let secrets = [
+        &provider.client_secret,
+        &provider.private_key,
+        &provider.assertion,
+    ];
+    let secrets = secrets.into_iter().flatten();
+    let in_variables = secrets.filter(|secret| matches!(secret.source, SecretSource::Env(_)));
+    in_variables.filter_map(move |secret| resolve_secret(secret, env).err())
 }
 
 /// What is odd about a file that is none of the configuration's, such as the list of trusted ones.

@@ -112,3 +112,38 @@ fn no_secret_shows_in_debug_or_in_a_fault() {
         assert!(!format!("{fault} {fault:?}").contains("S3CRET"), "{fault}");
     }
 }
+
+#[test]
+fn a_variable_of_a_secret_that_is_not_set_is_a_warning_at_its_place() {
+    let text = |id: &str| {
+        format!(
+            "{{ \"providers\": {{ \"{id}\": {{ \"origins\": [\"https://{id}.example\"], \
+             \"issuer\": \"https://id.{id}.example\", \"clientId\": \"me\",\n\
+             \"clientSecret\": \"{{env:{id}_SECRET}}\" }} }} }}"
+        )
+    };
+    let surroundings = Surroundings::new()
+        .user(&text("acme"))
+        .project(&text("beta"));
+    let warned = |surroundings: &Surroundings| -> Vec<String> {
+        let report = inspect(surroundings, &Inline::default());
+        let warnings = report.files.iter().flat_map(|file| &file.warnings);
+        let on_second_line = warnings.filter(|odd| odd.line == Some(2));
+        let mut told: Vec<String> = on_second_line
+            .map(|odd| format!("{}: {}", odd.path, odd.why))
+            .collect();
+        told.sort();
+        told
+    };
+    assert_eq!(
+        warned(&surroundings),
+        [
+            "providers.acme.clientSecret: the variable acme_SECRET is not set",
+            "providers.beta.clientSecret: the variable beta_SECRET is not set",
+        ]
+    );
+    let set = surroundings
+        .with("acme_SECRET", "x")
+        .with("beta_SECRET", "x");
+    assert_eq!(warned(&set), [] as [&str; 0]);
+}
