@@ -13,7 +13,7 @@ const { sandbox, library, upstream, inChild } = await openStage({ name: 'flips' 
 const [hit, spared] = ['key-hit', 'key-spared']
 const ids = {}
 for (const apiKey of [hit, spared]) ids[apiKey] = (await library.addApiKey({ provider: 'local', apiKey })).id
-// An answer to a conversation, by a process that writes both files when it ends.
+// An answer to a conversation, by a process that writes all three files when it ends.
 await inChild(`
   const asked = { provider: 'local', url: '${upstream.origin}', account: '${ids[hit]}', model: 'small', session: 'long' }
   const { attempt } = await auth.getAuthHeaders(asked)
@@ -70,7 +70,7 @@ test('a header that is damaged anywhere is replaced by its backup, and both toge
     assert.match(seen.code, /^(VAULT_CORRUPT|VAULT_KEY_MISMATCH|VAULT_KEY_MISSING)$/, what)
 })
 
-for (const file of ['state.json', 'history.json'])
+for (const file of ['state.json', 'history.json', 'stats.json'])
   test(`${file} that is damaged anywhere costs no account`, async () => {
     for (const { what, seen } of await eachDamage([file])) assert.deepEqual(seen, whole, what)
   })

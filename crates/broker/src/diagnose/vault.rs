@@ -212,5 +212,18 @@ fn kept(vault: &Vault) -> Vec<Finding> {
             )),
         );
     }
+    // One that is too long begins afresh.
+    if let Err(error) = vault.read_stats()
+        && !error.is_too_long()
+    {
+        findings.push(
+            Finding::warning(
+                "vault.stats",
+                format!("the counts of the report cannot be read: {error}"),
+            )
+            .why("provider-auth report fails, and nothing more is counted")
+            .remedy("make stats.json in the vault's folder readable, or remove it"),
+        );
+    }
     findings
 }

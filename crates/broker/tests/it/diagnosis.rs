@@ -135,3 +135,17 @@ async fn of_a_pool_that_rests_it_is_told_until_when_and_why() {
         "{why}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn counts_that_cannot_be_read_are_told() {
+    let world = World::new();
+    let process = world.process();
+    process.add_key("spare").await;
+    assert!(find(&diagnose(&process, false).await, "vault.stats").is_none());
+    std::fs::create_dir(world.vault_dir().join("stats.json")).unwrap();
+    let found = diagnose(&process, false).await;
+    let unreadable = find(&found, "vault.stats").unwrap();
+    assert_eq!(unreadable.state, State::Warning);
+    let remedy = unreadable.remedy.as_ref().unwrap();
+    assert!(remedy.contains("stats.json"), "{remedy}");
+}
