@@ -358,6 +358,17 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_is_an_error_and_not_a_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("state.json");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let refused = Disk.read(&pipe).unwrap_err();
+        assert_eq!(refused.to_string(), "not a file");
+    }
+
     #[test]
     fn a_stamp_that_is_too_new_equals_none() {
         let folder = tempfile::tempdir().unwrap();

@@ -119,9 +119,9 @@ pub(crate) fn lock_holder(file: &Path) -> Option<u32> {
     holder.flatten()
 }
 
-/// Makes `open` fail on a symbolic link.
+/// Makes `open` fail on a symbolic link, and not wait for the writer of a pipe.
 pub(crate) fn without_links(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.custom_flags(OFlags::NOFOLLOW.bits() as i32)
+    options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32)
 }
 
 /// Makes `open` fail on a symbolic link and create files for their owner only.
