@@ -106,6 +106,12 @@ test('a credential goes to no other origin than the provider’s', async () => {
     const { exit, code } = await failure(sandbox, args)
     assert.deepEqual([exit, code], [1, 'ORIGIN_NOT_ALLOWED'], args.join(' '))
   }
+  for (const url of ['http://192.0.2.1/', 'ftp://127.0.0.1/', 'file:///etc/hosts']) {
+    const { code, message, next } = await failure(sandbox, ['headers', 'keyed', url])
+    assert.equal(code, 'ORIGIN_NOT_ALLOWED', url)
+    assert.match(message, /neither https nor http to this machine/, url)
+    assert.doesNotMatch(next, /config edit/, 'no configuration allows it')
+  }
   assert.equal((await failure(sandbox, ['token', 'keyed', '--url', ''])).exit, 2)
   assert.equal((await failure(sandbox, ['headers', 'keyed', ''])).exit, 2)
 })

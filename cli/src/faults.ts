@@ -93,6 +93,14 @@ type Remedy = (
   error: Partial<AuthError> & LoadParts & { message: string; provider: string },
 ) => Pick<Fault, 'exit' | 'next' | 'why'> & { message?: string }
 
+function originRemedy(provider: string, message: string): string {
+  // Where the account was made for another place, the message names what makes it anew.
+  if (/sign in|add the key again/.test(message))
+    return /provider-auth login[^;,]*/.exec(inCommands(message))?.[0] ?? `provider-auth login ${provider}`
+  const show = `provider-auth config show ${provider}, for its origins`
+  return /neither https/.test(message) ? show : `${show}; add one: provider-auth config edit`
+}
+
 const closed =
   (next: string): Remedy =>
   () => ({ exit: EXIT.vaultClosed, next })
@@ -122,10 +130,7 @@ const REMEDIES: Record<string, Remedy> = {
   REFRESH_FAILED: () => ({ exit: EXIT.nothingServes, next: 'provider-auth doctor --online' }),
   ORIGIN_NOT_ALLOWED: ({ provider, message }) => ({
     exit: EXIT.failed,
-    // Where the account was made for another place, the message names what makes it anew.
-    next: /sign in|add the key again/.test(message)
-      ? (/provider-auth login[^;,]*/.exec(inCommands(message))?.[0] ?? `provider-auth login ${provider}`)
-      : 'provider-auth config show, for the origins of each provider; add one: provider-auth config edit',
+    next: originRemedy(provider, message),
   }),
   CLIENT_ID_REQUIRED: ({ provider }) => ({
     exit: EXIT.failed,

@@ -110,15 +110,18 @@ impl RequestService {
                         .to_owned(),
                 )),
             },
-            _ => {
+            None => Err(BrokerError::OriginNotAllowed(format!(
+                "the URL is neither https nor http to this machine (127.0.0.1, [::1] or localhost), so it gets no credential of {}",
+                provider.id
+            ))),
+            Some(origin) => {
                 let key = match providers::built_in(&provider.id) {
                     Some(_) => "extraOrigins",
                     None => "origins",
                 };
                 let refusal = BrokerError::OriginNotAllowed(format!(
-                    "{} is not one of the origins of {}, so it gets no credential; if it is the provider's, or a gateway's that may \
-                     have its credentials, add it to providers.{1}.{key} in {}",
-                    parsed.origin().ascii_serialization(),
+                    "{origin} is not one of the origins of {}, so it gets no credential; if it is the provider's, or a gateway's that may \
+                     have its credentials, add it to providers.{0}.{key} in {}",
                     provider.id,
                     self.where_configured(provider)
                 ));
