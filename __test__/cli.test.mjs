@@ -49,12 +49,30 @@ test('a command or an option that there is not is a usage error, with what was p
   for (const [args, meant] of [
     [['acounts'], /accounts/],
     [['accounts', '--jso'], /--json/],
-    [['accounts', 'a', 'b'], /help/],
+    [['accounts', 'a', 'b'], /^provider-auth help accounts$/],
+    [['key', 'slot', 'add', 'nowhere'], /^provider-auth help key slot add$/],
+    [['key', 'nothing'], /^provider-auth help key$/],
+    [['nothing-like-it'], /^provider-auth help, for the list of commands$/],
   ]) {
     const { exit, next, code } = await failure(sandbox, args)
     assert.equal(exit, 2, args.join(' '))
     assert.equal(code, 'USAGE')
     assert.match(next, meant)
+  }
+})
+
+test('an empty text is a usage error that names its place', async () => {
+  for (const [args, place] of [
+    [['accounts', ''], 'provider'],
+    [['rename', 'a', ''], 'label'],
+    [['vault', 'export', ''], 'file'],
+    [['report', '--html', ''], '--html'],
+    [['key', 'export', '--out='], '--out'],
+    [['proxy', '--provider', 'acme', '--provider', ''], '--provider'],
+  ]) {
+    const { exit, message, next } = await failure(sandbox, args)
+    assert.deepEqual([exit, message], [2, `${place} is empty`], args.join(' '))
+    assert.ok(next.startsWith(`provider-auth help ${args[0]}`), next)
   }
 })
 

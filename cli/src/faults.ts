@@ -1,5 +1,5 @@
 /** What went wrong, in the terms of the command: what happened, why, what to do next, and the exit code. */
-import type { CommanderError } from 'commander'
+import type { Command, CommanderError } from 'commander'
 import type { AuthError } from '../../index.js'
 import type { LoadError } from '../../npm/src/loader/fault.js'
 import { inCommands } from './calls.js'
@@ -36,6 +36,8 @@ export function fault(parts: Partial<Fault> & Pick<Fault, 'message'>): Error & {
   return Object.assign(new Error(parts.message), { fault: whole })
 }
 
+const LIST = 'provider-auth help, for the list of commands'
+
 /** A call that makes no sense as it is written. */
 export function usage(message: string, next?: string): Error {
   return fault({ code: 'USAGE', exit: EXIT.usage, message, ...(next !== undefined && { next }) })
@@ -46,16 +48,23 @@ export function interrupted(): Error {
   return fault({ code: 'INTERRUPTED', exit: EXIT.interrupted, message: 'interrupted; nothing was changed' })
 }
 
-/** What the parser of the command line says. */
-export function usageFault({ code, message: said }: CommanderError): Fault {
+/** What the parser of the command line says, of this command. */
+export function usageFault({ code, message: said, command }: CommanderError & { command?: Command }): Fault {
   const message = code === 'commander.help' ? 'a command is missing' : said
   const [what = '', ...suggestion] = message.replace(/^error: /, '').split('\n')
   return {
     code: 'USAGE',
     exit: EXIT.usage,
     message: what,
-    next: [...suggestion, 'provider-auth help, for the list of commands'].join(' ').replace(/^\(|\)(?= |$)/g, ''),
+    next: [...suggestion, helpOf(command)].join(' ').replace(/^\(|\)(?= |$)/g, ''),
   }
+}
+
+/** Where the help of a command is, and of the program the list of its commands. */
+export function helpOf(command?: Command | null): string {
+  const names: string[] = []
+  for (let one = command; one?.parent; one = one.parent) names.unshift(one.name())
+  return names.length === 0 ? LIST : ['provider-auth help', ...names].join(' ')
 }
 
 export function faultOf(error: unknown): Fault {

@@ -58,7 +58,9 @@ export function createProgram(only?: (program: Command) => void): Command {
     command.addOption(new Option('-q, --quiet', 'print nothing but the answer and errors'))
     if (command.commands.length > 0) command.helpCommand('help [command]', 'print the help of a command')
     // Usage errors are thrown, and printed in one place.
-    command.exitOverride().configureOutput({ outputError: () => {} })
+    command.configureOutput({ outputError: () => {} }).exitOverride((error) => {
+      throw Object.assign(error, { command })
+    })
   }
   return program
 }

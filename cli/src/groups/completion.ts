@@ -29,5 +29,5 @@ export function addCompletion(program: Command): void {
     .addOption(new Option('--shell <shell>').choices(SHELLS).default('fish'))
     .option('--breaks <characters>', 'bash: those that end a word')
     .argument('[words...]')
-    .action(runs(() => import('../commands/complete.js')))
+    .action(runs(() => import('../commands/complete.js'), { takesEmpty: true }))
 }
