@@ -153,6 +153,12 @@ test('each value is shown with where it comes from, and no secret is', async () 
   for (const { stdout } of [all, json])
     for (const secret of [SECRET, sandbox.env.PROVIDER_AUTH_KEY]) assert.ok(!stdout.includes(secret))
 
+  const lists = await command(sandbox, ['config', 'show', 'openai'])
+  assert.match(
+    lists.stdout,
+    /^ {2}scopes( +)openid +built-in\n {8}\1profile\n {8}\1email$/m,
+    'an item a line, below one another',
+  )
   const one = await answer(sandbox, 'config-show', ['config', 'show', 'google'])
   assert.deepEqual(
     one.providers.map(({ id }) => id),

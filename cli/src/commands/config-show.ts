@@ -32,11 +32,10 @@ export async function run({ args: [wanted], options, out }: Call<{ all?: boolean
     const blocks = providers.map(({ id, values }) =>
       table(
         heads(visible(id)),
-        values.map(({ key, value, source }) => [
-          `  ${visible(key)}`,
-          value === undefined ? dim('(set; not shown)') : shown(value),
-          dim(sourceWords(source)),
-        ]),
+        values.flatMap(({ key, value, source }) => {
+          const [first = '', ...more] = value === undefined ? [dim('(set; not shown)')] : linesOf(value)
+          return [[`  ${visible(key)}`, first, dim(sourceWords(source))], ...more.map((line) => ['', line, ''])]
+        }),
       ),
     )
     if (wanted === undefined) {
@@ -56,8 +55,12 @@ export async function run({ args: [wanted], options, out }: Call<{ all?: boolean
 }
 
 /** A value on as many lines as it has items. */
+function linesOf(value: unknown): string[] {
+  return Array.isArray(value) && value.length > 0 ? value.map(shown) : [shown(value)]
+}
+
 function shown(value: unknown): string {
-  if (Array.isArray(value)) return value.map(shown).join('\n')
+  if (Array.isArray(value)) return value.map(shown).join(', ') || '(empty)'
   if (typeof value === 'object' && value !== null)
     return Object.entries(value)
       .map(([key, part]) => `${visible(key)}: ${shown(part)}`)
