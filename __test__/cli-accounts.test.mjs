@@ -261,6 +261,10 @@ test('a hundred accounts with long labels read well in 80 columns', { skip: !has
   assert.match((await done(['accounts', 'zeta', '--long'])).stdout, /01[0-9A-Z]{24}/)
 })
 
+test('the status of a provider without an account says whose there is none', async () => {
+  assert.match((await done(['status', 'nobody'])).stdout, /no account of nobody yet; .*provider-auth login nobody$/m)
+})
+
 test('no status makes a vault', async () => {
   const empty = createSandbox({ name: 'cli-status', config: { providers: {} } })
   after(empty.cleanup)

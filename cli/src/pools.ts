@@ -19,7 +19,7 @@ let first: Promise<FirstStep> | undefined
 export async function readStanding(filter: { provider?: string } = {}): Promise<Standing> {
   const at = Date.now()
   if ((await vaultStatus()).state === 'empty') {
-    first ??= firstStep()
+    first ??= firstStep(filter.provider)
     return { at, first: await first, accounts: [], pools: [] }
   }
   const [pools, accounts, providers] = await Promise.all([

@@ -30,13 +30,18 @@ export interface FirstStep {
 
 /** What comes first where there is no account yet: a login, or before it a place for the vault's key. */
 export async function firstStep(provider?: string): Promise<FirstStep> {
-  const login = provider === undefined ? 'provider-auth login' : `provider-auth login ${provider}`
+  const login = loginTo(provider)
   if (await hasVault()) return { next: login }
   const { findings } = await diagnose()
   const lacking = findings.find(({ id }) => id === 'keychain.no_place_for_key')
   return lacking === undefined
     ? { next: login }
     : { why: lacking.title, next: lacking.remedy ?? 'provider-auth doctor' }
+}
+
+/** The command that adds an account, of this provider or of one that is asked for. */
+export function loginTo(provider?: string): string {
+  return provider === undefined ? 'provider-auth login' : `provider-auth login ${provider}`
 }
 
 /** The step as a person reads it. */

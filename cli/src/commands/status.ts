@@ -7,20 +7,20 @@ import { nextWords } from '../next.js'
 import { readStanding, type Standing, vaultWords } from '../pools.js'
 import type { Call } from '../run.js'
 import { counted, poolOf } from '../sentences.js'
-import { stepWords } from '../stored.js'
+import { loginTo, stepWords } from '../stored.js'
 import { isTerminal } from '../terminal.js'
 
 /** How often it looks for changes; a look at an unchanged vault costs next to nothing. */
 const LOOK_MS = 1_000
 
-type Status = { vault: VaultStatus; standing: Standing }
+type Status = { vault: VaultStatus; standing: Standing; provider?: string }
 type Options = { watch?: boolean }
 
 export async function run({ args: [provider], options, out }: Call<Options>): Promise<void> {
   const filter = provider === undefined ? {} : { provider }
   const look = async (): Promise<Status> => {
     const standing = await readStanding(filter)
-    return { vault: await vaultStatus(), standing }
+    return { vault: await vaultStatus(), standing, ...filter }
   }
   const first = await look()
   if (options.watch !== true) return show(first, out)
@@ -74,13 +74,15 @@ function answerOf({ vault, standing }: Status): object {
   }
 }
 
-function linesOf({ vault, standing }: Status, { colour }: Call['out']): string[] {
+function linesOf({ vault, standing, provider }: Status, { colour }: Call['out']): string[] {
   const { bold, dim, green, yellow } = colour
   const lines = [`${bold('vault')}  ${visible(vaultWords(vault))}`]
   if (vault.quarantined > 0)
     lines.push(yellow(`  ${counted(vault.quarantined, 'record')} could not be read: provider-auth doctor`))
-  if (standing.accounts.length === 0)
-    lines.push(`  no account yet; ${visible(stepWords(standing.first ?? { next: 'provider-auth login' }))}`)
+  if (standing.accounts.length === 0) {
+    const { first = { next: loginTo(provider) } } = standing
+    lines.push(visible(`  no account ${provider === undefined ? '' : `of ${provider} `}yet; ${stepWords(first)}`))
+  }
   for (const pool of standing.pools) {
     const words = visible(nextWords(pool.next, ({ label }) => label, Date.now()))
     lines.push(
