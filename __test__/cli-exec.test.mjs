@@ -94,6 +94,7 @@ test('what makes no sense is a usage error, and no program is run', async () => 
     [['anthropic', 'env', '--', 'true'], /exec anthropic -- env true/],
     [['anthropic', '--'], /help/],
     [['anthropic', '--env', '=x', '--', 'true'], undefined],
+    [['anthropic', '--env', 'KEY=token', '--env', 'MODE=1', '--', 'true'], /\{token\}/],
   ]) {
     const { exit, next: said = '' } = await failureOf(args)
     assert.equal(exit, 2, args.join(' '))

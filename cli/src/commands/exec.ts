@@ -23,6 +23,8 @@ export async function run({ args, options, out }: Call<Choice & { env?: string[]
     throw usage('the program to run stands behind --', `provider-auth exec ${provider} -- ${command.join(' ')}`)
   const { env = [], ...choice } = options
   const wanted = env.map(parsed)
+  if (wanted.length > 0 && !wanted.some(([, text]) => text.includes('{token}')))
+    throw usage('no --env has a place for the credential', "write it as --env NAME or --env 'NAME=Bearer {token}'")
   const { value, expiresAt, variables, rivalVariables } = await getCredential(await requested(provider, choice))
   const set: Record<string, string> = Object.fromEntries(
     wanted.length === 0
