@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { createServer } from 'node:http'
 import { connect, createServer as createTcpServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { answer, command, failure } from './support/cli.mjs'
 import { freePort } from './support/ports.mjs'
@@ -437,7 +437,7 @@ test('the file that tells of the proxy is its owner’s alone, and one of a dead
 })
 
 test('a token file is made once, and taken only where its owner alone can read it', { skip: onWindows }, async () => {
-  const file = join(sandbox.work, 'token')
+  const file = join(sandbox.work, 'not-yet-there/token')
   const tokens = []
   for (const _ of [1, 2]) {
     const { token, child, ended } = await startProxy(sandbox, { args: ['--token-file', file] })
@@ -449,6 +449,7 @@ test('a token file is made once, and taken only where its owner alone can read i
   assert.notEqual(tokens[0], proxy.token)
   assert.equal(readFileSync(file, 'utf8'), `${tokens[0]}\n`)
   assert.equal(statSync(file).mode & 0o777, 0o600)
+  assert.equal(statSync(dirname(file)).mode & 0o777, 0o700)
 
   const refused = async (path, pattern) => {
     const { exit, code, why } = await failure(sandbox, ['proxy', '--port', '0', '--token-file', path])

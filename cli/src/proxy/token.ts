@@ -1,8 +1,8 @@
 /** The proxy's own token, which its clients send where they would send the provider's key. */
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { mkdir, open } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { EXIT, fault } from '../faults.js'
 import { reasonOf, writePrivateFile } from '../files.js'
 import { SHORTEST_TOKEN } from './limits.js'
@@ -12,11 +12,13 @@ export function newToken(): string {
   return `pa_${randomBytes(32).toString('base64url')}`
 }
 
-/** The token in a file that its owner alone can read; a file that is not there is made, with a new token. */
+/** The token in a file that its owner alone can read; a file that is not there is made in its folder, with a new token. */
 export async function tokenIn(file: string): Promise<string> {
   const text = await readPrivate(resolve(file))
   if (text === undefined) {
     const token = newToken()
+    // What keeps a folder from being made keeps the file from being written, which says it.
+    await mkdir(dirname(resolve(file)), { recursive: true, mode: 0o700 }).catch(() => {})
     await writePrivateFile(file, `${token}\n`)
     return token
   }
