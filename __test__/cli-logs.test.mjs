@@ -1,5 +1,6 @@
 /** `provider-auth logs`: what it reads, chooses, prints and follows, and the file of warnings that it finds. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,
   existsSync,
@@ -21,6 +22,7 @@ const sandbox = createSandbox({
   config: { providers: { acme: { origins: ['https://acme.example'], notAKey: 1 } } },
 })
 after(sandbox.cleanup)
+const onUnix = { skip: process.platform === 'win32' && 'Windows has no such pipes' }
 const ring = join(sandbox.vaultDir, 'log.jsonl')
 
 const line = (time, level, message, fields = {}) => JSON.stringify({ time, level, message, pid: 7, ...fields })
@@ -69,6 +71,18 @@ test('a vault on a disk that takes no line serves all the same', async () => {
   rmSync(join(dir, 'log.jsonl'), { recursive: true })
   await sandbox.output(store, { env })
   assert.ok(existsSync(join(dir, 'log.jsonl')))
+})
+
+test('a pipe in the place of the log has no lines, and is not waited for', onUnix, async () => {
+  const dir = join(sandbox.dir, 'piped')
+  mkdirSync(dir, { mode: 0o700 })
+  execFileSync('mkfifo', [join(dir, 'log.jsonl')])
+  const { child, ended } = sandbox.spawn(COMMAND, { args: ['logs'], env: { PROVIDER_AUTH_DIR: dir } })
+  // A signal that can be handled does not end a process that waits in `open`.
+  const late = setTimeout(() => child.kill('SIGKILL'), 20_000)
+  const { code, stdout } = await ended
+  clearTimeout(late)
+  assert.deepEqual([code, stdout], [0, ''])
 })
 
 test('lines are shown oldest first, of both files and the ones before, a line in two of them once', async () => {

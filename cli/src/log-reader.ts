@@ -64,7 +64,8 @@ export function openTail(file: string): Tail {
 
 function opened(file: string): number | undefined {
   try {
-    return openSync(file, 'r')
+    // Opening a pipe would wait for its writer.
+    return statSync(file).isFIFO() ? undefined : openSync(file, 'r')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
