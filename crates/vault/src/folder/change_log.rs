@@ -3,7 +3,9 @@
 //!
 //! Two proofs that nothing changed: a watch that has heard of nothing, and stamps that are equal.
 //! The watch costs less, and its word counts for a file that is too new for a stamp to tell; the
-//! stamps count where nothing can be watched, and once a second.
+//! stamps count where nothing can be watched, and once a second. They also do until a process has
+//! asked for a while or meets a file that is too new: most processes ask little and end soon, and
+//! the kernel takes milliseconds to end a watch.
 
 use std::collections::VecDeque;
 
@@ -66,8 +68,10 @@ pub(super) struct ChangeLog(Mutex<Log>);
 
 #[derive(Default)]
 struct Log {
-    /// `None` until the first look, and then `Some(None)` where nothing can be watched.
+    /// `None` until it begins, and `Some(None)` where nothing can be watched.
     watch: Option<Option<Watch>>,
+    /// How often it was asked without a watch.
+    asked: u32,
     /// How often each part changed.
     changes: [u64; Part::ALL.len()],
     /// What each part looked like; `None` before the first look, and after a change.
@@ -124,7 +128,28 @@ impl ChangeLog {
 
 impl Log {
     fn look(&mut self, place: Place<'_>) {
-        self.listen(place);
+        if self.watch.is_none() {
+            self.asked += 1;
+            if self.asked > limits::UNWATCHED_QUESTIONS {
+                self.begin_watch(place);
+            }
+        }
+        self.listen();
+        self.compare_all(place);
+        let is_too_new = |look: &Look| matches!(look.stamp, Stamp::Fresh(_));
+        if self.watch.is_none() && self.looks.iter().flatten().any(is_too_new) {
+            self.begin_watch(place);
+        }
+    }
+
+    /// Begins to watch; what changed before shows in the stamps.
+    fn begin_watch(&mut self, place: Place<'_>) {
+        let watch = place.watch();
+        self.compare_all(place);
+        self.watch = Some(watch);
+    }
+
+    fn compare_all(&mut self, place: Place<'_>) {
         let now = place.store.now();
         for part in Part::ALL {
             self.compare(part, place, now);
@@ -139,9 +164,10 @@ impl Log {
     }
 
     /// Counts what the watch has heard of.
-    fn listen(&mut self, place: Place<'_>) {
-        let watch = self.watch.get_or_insert_with(|| place.watch());
-        let Some(listening) = watch else { return };
+    fn listen(&mut self) {
+        let Some(Some(listening)) = &mut self.watch else {
+            return;
+        };
         let Some(heard) = listening.heard() else {
             return self.stop_listening();
         };
@@ -184,7 +210,7 @@ impl Log {
         }
         let before = self.changes[part as usize];
         // It may have been reported since the watch was asked.
-        self.listen(place);
+        self.listen();
         self.check_watch(part);
         if self.changes[part as usize] == before {
             self.changed_unheard(part);

@@ -14,7 +14,14 @@ struct Folder {
 }
 
 impl Folder {
+    /// One that is watched from the first look on.
     fn new() -> Self {
+        let folder = Self::unwatched();
+        folder.log.0.lock().asked = limits::UNWATCHED_QUESTIONS;
+        folder
+    }
+
+    fn unwatched() -> Self {
         let outer = tempfile::tempdir().unwrap();
         let paths = Paths::new(outer.path().join("above/vault"));
         fs::create_dir_all(paths.records()).unwrap();
@@ -192,5 +199,59 @@ fn what_cannot_be_watched_is_as_it_was_once_it_is_old_enough_to_tell() {
         folder.write_record(round);
         assert_eq!(folder.since(mark), None, "which one is not known");
         known = quiet(&folder);
+    }
+}
+
+/// A folder in which nothing is too new for its stamp to tell.
+fn settled_folder() -> Folder {
+    let folder = Folder::unwatched();
+    let settling = limits::SETTLING + Duration::from_millis(50);
+    thread::park_timeout(settling);
+    folder
+}
+
+#[test]
+fn the_watch_begins_after_some_questions_and_names_what_changes_from_there_on() {
+    let folder = settled_folder();
+    let is_watched = || folder.log.0.lock().watch.is_some();
+    let first = folder.pulse();
+    for _ in 1..limits::UNWATCHED_QUESTIONS {
+        assert_eq!(folder.pulse(), first);
+    }
+    assert!(!is_watched());
+    assert_eq!(folder.pulse(), first);
+    assert!(is_watched());
+    let id = folder.write_record(1);
+    assert_ne!(folder.pulse().records, first.records);
+    if cfg!(target_os = "linux") {
+        assert_eq!(folder.since(first.records), Some(vec![id]));
+    }
+}
+
+#[test]
+fn a_change_from_before_the_watch_began_is_seen() {
+    for questions in [0, limits::UNWATCHED_QUESTIONS - 1] {
+        let folder = settled_folder();
+        let mut known = folder.pulse();
+        for _ in 0..questions {
+            known = folder.pulse();
+        }
+        folder.write_record(1);
+        assert_ne!(folder.pulse().records, known.records, "{questions}");
+        assert!(folder.log.0.lock().watch.is_some(), "it is too new to tell");
+        assert_eq!(folder.since(known.records), None, "which one is not known");
+    }
+}
+
+#[test]
+fn the_watch_begins_with_a_file_that_is_too_new() {
+    let folder = settled_folder();
+    folder.pulse();
+    assert!(folder.log.0.lock().watch.is_none());
+    folder.write(Document::State, "{}");
+    let known = folder.pulse();
+    assert!(folder.log.0.lock().watch.is_some());
+    if cfg!(target_os = "linux") {
+        assert_eq!(folder.pulse(), known);
     }
 }
