@@ -17,6 +17,14 @@ pub(crate) const LOG_TEXT: usize = 2048;
 /// before a person makes room on the disk.
 pub(crate) const LOG_WAITING: usize = 64;
 
+/// Bytes of the state from which on what changes is written beside it: some hundred cooldowns, which
+/// are written whole in well under a millisecond.
+pub(crate) const NEWS_FROM: usize = 128 * 1024;
+
+/// Bytes of the news of a long state before they go into it: with ten thousand cooldowns one write in
+/// a hundred is of the whole, and the others together cost about as much.
+pub(crate) const NEWS_LONGEST: usize = 32 * 1024;
+
 /// Delay of a state write that nothing urgent waits for: one write a second costs little, and a lost
 /// second no loss.
 pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(1);

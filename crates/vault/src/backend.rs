@@ -154,6 +154,8 @@ pub struct Pulse {
     pub records: u64,
     /// Of [`Document::State`].
     pub state: u64,
+    /// Of [`Document::News`].
+    pub news: u64,
     /// Of [`Document::History`].
     pub history: u64,
 }
@@ -198,6 +200,9 @@ pub enum Document {
     /// What all processes share. After a power cut it may be the old one. Its writer holds
     /// [`Lock::Vault`].
     State,
+    /// The latest of the state. After a power cut it may be the old one. Its writer holds
+    /// [`Lock::Vault`].
+    News,
     /// What all processes share and none waits for. After a power cut it may be the old one.
     /// Its writer holds [`Lock::History`].
     History,

@@ -205,6 +205,7 @@ fn documents_are_kept_apart_and_removed_for_good() {
             Document::HeaderBackup,
             Document::Moved,
             Document::State,
+            Document::News,
             Document::History,
             Document::Cache([1; 16]),
             Document::Cache([2; 16]),
@@ -241,6 +242,7 @@ fn two_that_merge_what_is_shared_at_once_lose_nothing() {
     const ROUNDS: usize = 50;
     for (lock, document) in [
         (Lock::Vault, Document::State),
+        (Lock::Vault, Document::News),
         (Lock::History, Document::History),
     ] {
         check(|one, two| {
@@ -270,28 +272,31 @@ fn two_that_merge_what_is_shared_at_once_lose_nothing() {
 fn each_change_moves_the_pulse_of_what_changed_and_of_nothing_else() {
     check(|one, two| {
         let guard = guard(one, id(1));
-        let change = |round: u64| match round % 6 {
+        let change = |round: u64| match round % 7 {
             0 => put(one, &guard, round, &[b'x'; 7]),
             1 => one.write_document(Document::State, b"state").unwrap(),
             2 => put(one, &guard, round, &[b'y'; 7]),
             3 => one.write_document(Document::History, b"history").unwrap(),
             4 => one.write_document(Document::Stats, b"stats").unwrap(),
+            5 => one.write_document(Document::News, b"news").unwrap(),
             _ => assert!(one.remove_record(&guard).unwrap()),
         };
-        for round in 0..60 {
+        for round in 0..70 {
             let before = quiet(two);
             change(round);
             let after = two.pulse();
             let moved = [
                 after.records != before.records,
                 after.state != before.state,
+                after.news != before.news,
                 after.history != before.history,
             ];
-            let expected = match round % 6 {
-                1 => [false, true, false],
-                3 => [false, false, true],
-                4 => [false, false, false],
-                _ => [true, false, false],
+            let expected = match round % 7 {
+                1 => [false, true, false, false],
+                3 => [false, false, false, true],
+                4 => [false, false, false, false],
+                5 => [false, false, true, false],
+                _ => [true, false, false, false],
             };
             assert_eq!(moved, expected, "round {round}");
         }

@@ -196,6 +196,7 @@ fn kept(vault: &Vault) -> Vec<Finding> {
     }
     for (shared, file) in [
         (Shared::State, "state.json"),
+        (Shared::News, "news.json"),
         (Shared::History, "history.json"),
     ] {
         let Err(error) = vault.read_shared(shared) else {

@@ -12,16 +12,21 @@ use provider_auth_vault::{Mark, Pulse, Shared, Vault};
 pub(super) enum Part {
     Records,
     State,
+    News,
     History,
 }
 
 impl Part {
-    pub(super) const ALL: [Self; 3] = [Self::Records, Self::State, Self::History];
+    pub(super) const ALL: [Self; 4] = [Self::Records, Self::State, Self::News, Self::History];
+
+    /// What a request waits for.
+    pub(super) const OF_REQUESTS: [Self; 3] = [Self::Records, Self::State, Self::News];
 
     fn of(self, pulse: Pulse) -> u64 {
         match self {
             Self::Records => pulse.records,
             Self::State => pulse.state,
+            Self::News => pulse.news,
             Self::History => pulse.history,
         }
     }
@@ -31,6 +36,7 @@ impl From<Shared> for Part {
     fn from(shared: Shared) -> Self {
         match shared {
             Shared::State => Self::State,
+            Shared::News => Self::News,
             Shared::History => Self::History,
         }
     }
@@ -89,10 +95,9 @@ impl ChangeDetector {
     pub(super) fn history_lag(&self, vault: &Vault, now: Timestamp) -> Option<Duration> {
         let pulse = vault.pulse();
         let mut held = self.held.lock();
-        if !held.holds(Part::Records, pulse) || !held.holds(Part::State, pulse) {
-            return None;
-        }
-        Some(held.lag(pulse, now))
+        let mut needed = Part::OF_REQUESTS.iter();
+        let is_current = needed.all(|part| held.holds(*part, pulse));
+        is_current.then(|| held.lag(pulse, now))
     }
 
     /// Makes the next reading one of everything.
@@ -183,7 +188,7 @@ mod tests {
         let (_folder, vault) = vault(KeySource::Memory);
         let changes = ChangeDetector::default();
         assert_eq!(changes.history_lag(&vault, NOW), None);
-        for part in [Part::Records, Part::State] {
+        for part in Part::OF_REQUESTS {
             changes.adopt(part, vault.pulse(), NOW);
         }
         assert_eq!(changes.history_lag(&vault, NOW), Some(Duration::MAX));

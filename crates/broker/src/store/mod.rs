@@ -25,6 +25,7 @@ mod readings;
 pub(crate) mod record_kind;
 mod rollback;
 pub(crate) mod secret;
+mod shared_files;
 mod shared_state;
 pub(crate) mod store_account;
 pub(crate) mod unsaved;
@@ -37,7 +38,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use provider_auth_policy::{AccountId, Request, SharedState, Timestamp};
+use provider_auth_policy::{AccountId, Request, Timestamp};
 use provider_auth_vault::{Pulse, RecordId, Shared, Vault, VaultError, line};
 use tokio::runtime::Handle;
 
@@ -53,6 +54,7 @@ use entry::Entry;
 use opening::Openings;
 use readings::Readings;
 use rollback::HighWaterMarks;
+use shared_files::Content;
 use shared_state::StateCache;
 use unsaved::UnsavedTokens;
 
@@ -189,11 +191,10 @@ impl Store {
     /// Whether the vault is open and neither a record nor the shared state changed since they were
     /// last read. Never waits: it asks for nothing but the vault's pulse.
     pub(crate) fn is_current(&self) -> bool {
-        let parts = [Part::Records, Part::State];
         let vault = self.vault.read();
         vault
             .as_ref()
-            .is_some_and(|vault| self.changes.is_current(vault, &parts))
+            .is_some_and(|vault| self.changes.is_current(vault, &Part::OF_REQUESTS))
     }
 
     fn equals_memory(&self, vault: &Vault) -> bool {
@@ -240,14 +241,15 @@ impl Store {
         let now = self.now();
         let mut files = self.state.reading();
         if let Some((pulse, history)) = self.fetch(vault, Shared::History, now) {
-            self.state.show(&mut files, [(Shared::History, history)]);
+            self.state
+                .show(&mut files, vec![(Shared::History, history)]);
             self.changes.adopt(Part::History, pulse, now);
         }
     }
 
     /// Reads a file that all processes share, unless memory holds it as it is; with what the vault
     /// said before.
-    fn fetch(&self, vault: &Vault, shared: Shared, now: Timestamp) -> Option<(Pulse, SharedState)> {
+    fn fetch(&self, vault: &Vault, shared: Shared, now: Timestamp) -> Option<(Pulse, Content)> {
         let pulse = vault.pulse();
         if self.changes.holds(shared.into(), pulse) {
             return None;
@@ -279,7 +281,8 @@ impl Store {
         }
         let reading = self.readings.begin();
         let now = self.now();
-        let shared = [Shared::State, Shared::History].map(|shared| {
+        // The news before what they are of: while they go into it they are in both.
+        let shared = [Shared::News, Shared::State, Shared::History].map(|shared| {
             let (pulse, content) = self.fetch(vault, shared, now)?;
             Some((shared, pulse, content))
         });

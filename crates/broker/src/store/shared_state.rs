@@ -1,6 +1,6 @@
-//! What all processes share, in two files: the state (cooldowns, standings, pool order), which every
-//! process must know before its next request, and the history (who served which conversation,
-//! counts), which no request has to wait for.
+//! What all processes share: the state (cooldowns, standings, pool order), which every process must
+//! know before its next request, and the history (who served which conversation, counts), which no
+//! request has to wait for. Each has its file, a long state two (`shared_files.rs`).
 //!
 //! Lossy by design: it lives in memory and is merged with the files field by field (the newest
 //! wins). It holds no secret, and record ids that it does not know stay. A file that can be neither
@@ -12,6 +12,7 @@
 //! | another change of the state; a conversation that is bound anew | within a second |
 //! | counts, and times that slide | within half a minute, and at the end of the process |
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -20,6 +21,7 @@ use provider_auth_policy::{Credit, Indexes, SharedState, Timestamp};
 use provider_auth_vault::{Shared, Vault, VaultError, line};
 
 use super::change_detector::{ChangeDetector, Part};
+use super::shared_files::{Content, Files, read};
 
 /// This process's view of what is shared, and what it has not written yet.
 #[derive(Default)]
@@ -36,7 +38,7 @@ pub(crate) struct StateCache {
 
 /// One for the state, one for the history.
 #[derive(Default)]
-pub(super) struct Each<T> {
+struct Each<T> {
     state: T,
     history: T,
 }
@@ -44,21 +46,18 @@ pub(super) struct Each<T> {
 impl<T> Each<T> {
     fn of(&self, shared: Shared) -> &T {
         match shared {
-            Shared::State => &self.state,
+            Shared::State | Shared::News => &self.state,
             Shared::History => &self.history,
         }
     }
 
     fn of_mut(&mut self, shared: Shared) -> &mut T {
         match shared {
-            Shared::State => &mut self.state,
+            Shared::State | Shared::News => &mut self.state,
             Shared::History => &mut self.history,
         }
     }
 }
-
-/// The files as last seen.
-pub(super) type Files = Each<SharedState>;
 
 #[derive(Default)]
 struct Views {
@@ -141,18 +140,10 @@ impl StateCache {
 
     /// Reads a file. One that the disk does not give, which is not the same as one that is not
     /// there, is `None`: then memory serves.
-    pub(super) fn fetch(
-        &self,
-        vault: &Vault,
-        shared: Shared,
-        now: Timestamp,
-    ) -> Option<SharedState> {
+    pub(super) fn fetch(&self, vault: &Vault, shared: Shared, now: Timestamp) -> Option<Content> {
         let unreadable = self.unreadable.of(shared);
-        match read(vault, shared, unreadable) {
-            Ok(mut state) => {
-                state.sweep(now);
-                Some(state)
-            }
+        match read(vault, shared, unreadable, now) {
+            Ok(content) => Some(content),
             Err(error) => {
                 if !unreadable.swap(true, Ordering::Relaxed) {
                     line!(
@@ -167,27 +158,26 @@ impl StateCache {
     }
 
     /// Shows what was read, under the changes that are not written yet.
-    pub(super) fn show(
-        &self,
-        files: &mut Files,
-        read: impl IntoIterator<Item = (Shared, SharedState)>,
-    ) {
-        for (shared, state) in read {
-            *files.of_mut(shared) = state;
-        }
+    pub(super) fn show(&self, files: &mut Files, read: Vec<(Shared, Content)>) {
+        let is_only_news = files.take_in(read);
+        let named = is_only_news.then(|| files.entries(Shared::News));
         // Before the views are locked: thousands of conversations take a moment.
-        let mut view = files.state.clone();
-        view.merge(&files.history);
+        let mut seen = part_of(files.entries(Shared::State), named).into_owned();
+        seen.merge(&part_of(files.entries(Shared::History), named));
         let mut views = self.views.lock();
-        view.merge(&views.unwritten.state);
-        view.merge(&views.unwritten.history);
+        seen.merge(&part_of(&views.unwritten.state, named));
+        seen.merge(&part_of(&views.unwritten.history, named));
         let Views {
             view: known,
             indexes,
             ..
         } = &mut *views;
-        indexes.replaced(known, &view);
-        let old = std::mem::replace(known, view);
+        indexes.replaced(&part_of(known, named), &seen);
+        if is_only_news {
+            known.replace(seen);
+            return;
+        }
+        let old = std::mem::replace(known, seen);
         drop(views);
         drop(old);
     }
@@ -232,19 +222,26 @@ impl StateCache {
         }
         let guard = vault.lock_shared(shared)?;
         let mut files = self.files.lock();
-        let is_known = changes.is_current(vault, &[shared.into()]);
-        let mut merged = match is_known {
-            true => files.of(shared).clone(),
-            false => read(vault, shared, self.unreadable.of(shared))?,
+        let parts: &[Shared] = match shared {
+            Shared::History => &[Shared::History],
+            Shared::State | Shared::News => &[Shared::News, Shared::State],
         };
-        let change = self.views.lock().take(shared);
-        // First: what a clock that was set back saw in the future would outrank the change.
-        merged.sweep(now);
-        merged.merge(&change);
-        if let Err(error) = vault.write_shared(&guard, &merged.bounded_json()) {
-            self.views.lock().put_back(shared, change);
-            return Err(error);
+        let mut seen = Vec::new();
+        for part in parts {
+            if !changes.is_current(vault, &[(*part).into()]) {
+                let unreadable = self.unreadable.of(*part);
+                seen.push((*part, read(vault, *part, unreadable, now)?));
+            }
         }
+        let is_known = seen.is_empty();
+        let change = self.views.lock().take(shared);
+        let written = match files.write(vault, &guard, shared, &seen, &change, now) {
+            Ok(written) => written,
+            Err(error) => {
+                self.views.lock().put_back(shared, change);
+                return Err(error);
+            }
+        };
         // Before the lock is freed: until then no other process writes.
         let pulse = vault.pulse();
         drop(guard);
@@ -253,13 +250,16 @@ impl StateCache {
         if speaks_of_records && !changes.is_current(vault, &[Part::Records]) {
             return Ok(());
         }
+        seen.extend(written);
         if is_known && shared == Shared::State {
             // It is all in view.
-            files.state = merged;
+            files.take_in(seen);
         } else {
-            self.show(&mut files, [(shared, merged)]);
+            self.show(&mut files, seen);
         }
-        changes.adopt(shared.into(), pulse, now);
+        for part in parts {
+            changes.adopt((*part).into(), pulse, now);
+        }
         Ok(())
     }
 }
@@ -317,36 +317,12 @@ impl Views {
     }
 }
 
-/// Reads a file; one that is damaged, or too long to be read, is forgotten: it costs cooldowns,
-/// which the next answers bring back, and no login.
-fn read(vault: &Vault, shared: Shared, unreadable: &AtomicBool) -> Result<SharedState, VaultError> {
-    let bytes = match vault.read_shared(shared) {
-        Err(error) if error.is_too_long() => {
-            if !unreadable.swap(true, Ordering::Relaxed) {
-                line!(
-                    WARN,
-                    error = error,
-                    "the shared state is too long; cooldowns and counters start afresh"
-                );
-            }
-            return Ok(SharedState::default());
-        }
-        read => read?,
-    };
-    unreadable.store(false, Ordering::Relaxed);
-    let Some(bytes) = bytes else {
-        return Ok(SharedState::default());
-    };
-    Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-        line!(
-            WARN,
-            // The error itself could repeat what stands there.
-            line = error.line(),
-            column = error.column(),
-            "the shared state is damaged; cooldowns and counters start afresh"
-        );
-        SharedState::default()
-    }))
+/// All of a state, or what the news name.
+fn part_of<'a>(state: &'a SharedState, news: Option<&SharedState>) -> Cow<'a, SharedState> {
+    match news {
+        Some(news) => Cow::Owned(state.named_by(news)),
+        None => Cow::Borrowed(state),
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod migrating;
 mod mix_up;
 mod models;
 mod naming;
+mod news;
 mod projects;
 mod refreshing;
 mod refusals;

@@ -10,6 +10,7 @@ mod bound;
 pub(crate) mod credit;
 pub(crate) mod difference;
 mod history;
+mod news;
 pub(crate) mod pool_order;
 pub(crate) mod scope;
 pub(crate) mod unknown;

@@ -336,6 +336,42 @@ proptest! {
     }
 
     #[test]
+    fn news_over_a_state_say_what_the_state_with_the_changes_would(
+        state in states(),
+        changes in prop::collection::vec(states(), 0..4),
+    ) {
+        let (mut whole, mut news) = (state.clone(), SharedState::default());
+        for change in &changes {
+            let mut entries = whole.named_by(change);
+            entries.merge(change);
+            news.replace(entries);
+            whole.merge(change);
+        }
+        let over = |state: &SharedState| {
+            let mut state = state.clone();
+            state.overlay(news.clone());
+            state
+        };
+        prop_assert_eq!(&over(&state), &whole);
+        // They have gone into the state, and are there still.
+        prop_assert_eq!(&over(&whole), &whole);
+    }
+
+    #[test]
+    fn a_change_that_was_written_into_a_state_past_its_news_is_not_lost(
+        known in blocks(), later in blocks(),
+    ) {
+        let holding = |block: &Block| SharedState {
+            blocks: BTreeMap::from([("account:a".into(), block.clone())]),
+            ..SharedState::default()
+        };
+        prop_assume!(later.observed_at > known.observed_at);
+        let mut seen = holding(&later);
+        seen.overlay(holding(&known));
+        prop_assert_eq!(seen, merged(&holding(&known), &holding(&later)));
+    }
+
+    #[test]
     fn a_block_is_never_shortened_but_by_newer_news_that_it_is_over(one in blocks(), other in blocks()) {
         prop_assume!(!one.is_clear());
         let holding = |block: &Block| SharedState {

@@ -293,7 +293,9 @@ impl Backend for FolderBackend {
     fn write_document(&self, document: Document, content: &[u8]) -> Result<(), VaultError> {
         let durability = match document {
             Document::Header | Document::HeaderBackup | Document::Moved => Durability::Durable,
-            Document::State | Document::History | Document::Stats => Durability::Lossy,
+            Document::State | Document::News | Document::History | Document::Stats => {
+                Durability::Lossy
+            }
             Document::Cache(_) => {
                 self.create_folder(&self.paths.cache())?;
                 Durability::Lossy

@@ -28,11 +28,12 @@ use crate::{
 enum Part {
     Records,
     State,
+    News,
     History,
 }
 
 impl Part {
-    const ALL: [Self; 3] = [Self::Records, Self::State, Self::History];
+    const ALL: [Self; 4] = [Self::Records, Self::State, Self::News, Self::History];
 }
 
 /// The folder that changes.
@@ -47,6 +48,7 @@ impl Place<'_> {
         self.store.watch(&Watched {
             records: &self.paths.records(),
             state: &self.paths.document(Document::State),
+            news: &self.paths.document(Document::News),
             history: &self.paths.document(Document::History),
         })
     }
@@ -56,6 +58,7 @@ impl Place<'_> {
         let path = match part {
             Part::Records => self.paths.records(),
             Part::State => self.paths.document(Document::State),
+            Part::News => self.paths.document(Document::News),
             Part::History => self.paths.document(Document::History),
         };
         self.store.stamp(&path).unwrap_or(Stamp::Unsettled)
@@ -101,10 +104,11 @@ impl ChangeLog {
     pub(super) fn pulse(&self, place: Place<'_>) -> Pulse {
         let mut log = self.0.lock();
         log.look(place);
-        let [records, state, history] = log.changes;
+        let [records, state, news, history] = log.changes;
         Pulse {
             records,
             state,
+            news,
             history,
         }
     }
@@ -187,7 +191,11 @@ impl Log {
             // The stamp of the folder has moved, and no record.
             self.looks[Part::Records as usize] = None;
         }
-        for (part, has_changed) in [(Part::State, heard.state), (Part::History, heard.history)] {
+        for (part, has_changed) in [
+            (Part::State, heard.state),
+            (Part::News, heard.news),
+            (Part::History, heard.history),
+        ] {
             if has_changed {
                 self.changed(part);
             }

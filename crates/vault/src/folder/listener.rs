@@ -13,6 +13,8 @@ pub struct Heard {
     pub beside_records: bool,
     /// The shared state was replaced or removed.
     pub state: bool,
+    /// Its news were replaced or removed.
+    pub news: bool,
     /// The history was replaced or removed.
     pub history: bool,
     /// Anything may have changed: there were more reports than could be kept.

@@ -65,6 +65,7 @@ impl Paths {
             Document::HeaderBackup => self.dir.join("vault.hdr.bak"),
             Document::Moved => self.dir.join("moved.age"),
             Document::State => self.dir.join("state.json"),
+            Document::News => self.dir.join("news.json"),
             Document::History => self.dir.join("history.json"),
             Document::Stats => self.dir.join("stats.json"),
             Document::Cache(key) => self.cache().join(hex::encode(key)),

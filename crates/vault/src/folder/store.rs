@@ -78,6 +78,8 @@ pub struct Watched<'a> {
     pub records: &'a Path,
     /// The file of the shared state.
     pub state: &'a Path,
+    /// The file of its news, in the same folder.
+    pub news: &'a Path,
     /// The file of the history, in the same folder.
     pub history: &'a Path,
 }

@@ -14,7 +14,7 @@ use crate::folder::{
     paths,
 };
 
-/// Watches the folder of records, and two files of the folder around it; `None` where a change by
+/// Watches the folder of records, and three files of the folder around it; `None` where a change by
 /// another process may be reported late or not at all: on other systems than Linux, and on file
 /// systems that are not the kernel's own.
 #[cfg(target_os = "linux")]
@@ -34,6 +34,7 @@ struct Inotify {
     records: i32,
     /// The names of the files in the other folder.
     state: std::ffi::CString,
+    news: std::ffi::CString,
     history: std::ffi::CString,
     /// The folders were moved or removed: what is at their paths now is not watched.
     is_over: bool,
@@ -68,6 +69,7 @@ impl Inotify {
             reports,
             records,
             state: name(watched.state)?,
+            news: name(watched.news)?,
             history: name(watched.history)?,
             is_over: false,
             folders: [known(folder), known(watched.records)],
@@ -104,6 +106,7 @@ impl Listener for Inotify {
                         }
                         Some(name) => {
                             heard.state |= name == self.state.as_c_str();
+                            heard.news |= name == self.news.as_c_str();
                             heard.history |= name == self.history.as_c_str();
                         }
                         // Of a folder itself, or of reports that the kernel had no room for.
@@ -177,6 +180,13 @@ mod tests {
         })
     }
 
+    fn news() -> Option<Heard> {
+        Some(Heard {
+            news: true,
+            ..Heard::default()
+        })
+    }
+
     fn history() -> Option<Heard> {
         Some(Heard {
             history: true,
@@ -195,6 +205,7 @@ mod tests {
         watch(&Watched {
             records: &dir.join("rec"),
             state: &dir.join("state.json"),
+            news: &dir.join("news.json"),
             history: &dir.join("history.json"),
         })
         .unwrap()
@@ -217,6 +228,10 @@ mod tests {
         check(
             |dir| fs::write(dir.join("state.json"), "[]").unwrap(),
             [state(), nothing()],
+        );
+        check(
+            |dir| fs::write(dir.join("news.json"), "[]").unwrap(),
+            [news(), nothing()],
         );
         check(
             |dir| fs::write(dir.join("history.json"), "[]").unwrap(),

@@ -11,6 +11,8 @@ use crate::{
 pub enum Shared {
     /// What every process must know before its next request.
     State,
+    /// The latest of it, where the state is long.
+    News,
     /// What none has to wait for.
     History,
 }
@@ -19,19 +21,21 @@ impl Shared {
     fn document(self) -> Document {
         match self {
             Self::State => Document::State,
+            Self::News => Document::News,
             Self::History => Document::History,
         }
     }
 
     fn lock(self) -> Lock {
         match self {
-            Self::State => Lock::Vault,
+            Self::State | Self::News => Lock::Vault,
             Self::History => Lock::History,
         }
     }
 }
 
-/// The right to replace a shared file, in all processes: no other one merges meanwhile.
+/// The right to replace a shared file, in all processes: no other one merges meanwhile. The right to
+/// the state is that to its news, too.
 #[must_use]
 pub struct SharedGuard {
     shared: Shared,
@@ -61,6 +65,12 @@ impl Vault {
             shared,
             _lock: lock,
         })
+    }
+
+    /// Replaces the news of the guarded state, like [`Vault::write_shared`].
+    pub fn write_news(&self, guard: &SharedGuard, content: &[u8]) -> Result<(), VaultError> {
+        debug_assert_eq!(guard.shared.lock(), Shared::News.lock());
+        self.backend.write_document(Document::News, content)
     }
 
     /// Replaces the guarded file.

@@ -1,0 +1,174 @@
+//! The files that all processes share, as this process last saw them, and how the state is written.
+//!
+//! A state is written whole while it is short. Beside one that is long lie its news: the entries that
+//! changed since, whole, so that a block costs one small file to write, and others one to read. News
+//! that have become many go into the state.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use provider_auth_policy::{SharedState, Timestamp};
+use provider_auth_vault::{Shared, SharedGuard, Vault, VaultError, line};
+
+use crate::limits;
+
+/// The files as last seen.
+#[derive(Default)]
+pub(super) struct Files {
+    /// With its news over it.
+    state: Content,
+    news: Content,
+    history: Content,
+}
+
+/// What a file holds.
+#[derive(Default)]
+pub(super) struct Content {
+    entries: SharedState,
+    /// Of the file, in bytes; 0 where there is none that can be read.
+    length: usize,
+}
+
+impl Content {
+    fn of(entries: SharedState, json: &[u8]) -> Self {
+        Self {
+            entries,
+            length: json.len(),
+        }
+    }
+}
+
+impl Files {
+    fn of(&self, shared: Shared) -> &Content {
+        match shared {
+            Shared::State => &self.state,
+            Shared::News => &self.news,
+            Shared::History => &self.history,
+        }
+    }
+
+    pub(super) fn entries(&self, shared: Shared) -> &SharedState {
+        &self.of(shared).entries
+    }
+
+    /// Whether news count: what lies beside a short state is void.
+    pub(super) fn has_news(&self) -> bool {
+        self.state.length >= limits::NEWS_FROM
+    }
+
+    /// Takes in what was read or written, of two contents of a file the later; returns whether there
+    /// are only news.
+    pub(super) fn take_in(&mut self, seen: Vec<(Shared, Content)>) -> bool {
+        let is_only_news = seen.iter().all(|(shared, _)| *shared == Shared::News);
+        for (shared, content) in seen {
+            match shared {
+                Shared::State => self.state = content,
+                Shared::News => self.news = content,
+                Shared::History => self.history = content,
+            }
+        }
+        let news = || self.news.entries.clone();
+        match (self.has_news(), is_only_news) {
+            (false, _) => {}
+            // They are of the state that is here.
+            (true, true) => self.state.entries.replace(news()),
+            (true, false) => self.state.entries.overlay(news()),
+        }
+        is_only_news
+    }
+
+    /// Writes a change of a guarded file, which holds what was last `read`, else what is here;
+    /// returns what was written.
+    pub(super) fn write(
+        &self,
+        vault: &Vault,
+        guard: &SharedGuard,
+        shared: Shared,
+        read: &[(Shared, Content)],
+        change: &SharedState,
+        now: Timestamp,
+    ) -> Result<Vec<(Shared, Content)>, VaultError> {
+        let latest = |shared| {
+            let read = read.iter().find(|(one, _)| *one == shared);
+            read.map_or_else(|| self.of(shared), |(_, content)| content)
+        };
+        // Sweeping comes first: what a clock that was set back saw in the future would outrank the
+        // change.
+        let (file, news) = (latest(shared), latest(Shared::News));
+        let has_news = shared == Shared::State && file.length >= limits::NEWS_FROM;
+        if has_news {
+            let mut entries = swept(file.entries.named_by(change), now);
+            entries.overlay(swept(news.entries.named_by(change), now));
+            entries.merge(change);
+            let mut news = news.entries.clone();
+            news.replace(entries);
+            let json = json(&news);
+            if json.len() <= limits::NEWS_LONGEST {
+                vault.write_news(guard, &json)?;
+                return Ok(vec![(Shared::News, Content::of(news, &json))]);
+            }
+        }
+        let mut whole = swept(file.entries.clone(), now);
+        if has_news {
+            whole.overlay(swept(news.entries.clone(), now));
+        }
+        whole.merge(change);
+        let bytes = whole.bounded_json();
+        vault.write_shared(guard, &bytes)?;
+        let mut written = vec![(shared, Content::of(whole, &bytes))];
+        if shared == Shared::State && !news.entries.is_empty() {
+            // Where this fails they stay, and say nothing that the state does not.
+            let _ = vault.write_news(guard, &json(&SharedState::default()));
+            written.push((Shared::News, Content::default()));
+        }
+        Ok(written)
+    }
+}
+
+/// Reads a file; one that is damaged, or too long to be read, is forgotten: it costs cooldowns,
+/// which the next answers bring back, and no login.
+pub(super) fn read(
+    vault: &Vault,
+    shared: Shared,
+    unreadable: &AtomicBool,
+    now: Timestamp,
+) -> Result<Content, VaultError> {
+    let bytes = match vault.read_shared(shared) {
+        Err(error) if error.is_too_long() => {
+            if !unreadable.swap(true, Ordering::Relaxed) {
+                line!(
+                    WARN,
+                    error = error,
+                    "the shared state is too long; cooldowns and counters start afresh"
+                );
+            }
+            return Ok(Content::default());
+        }
+        read => read?,
+    };
+    unreadable.store(false, Ordering::Relaxed);
+    let Some(bytes) = bytes else {
+        return Ok(Content::default());
+    };
+    match serde_json::from_slice(&bytes) {
+        Ok(entries) => Ok(Content::of(swept(entries, now), &bytes)),
+        Err(error) => {
+            line!(
+                WARN,
+                // The error itself could repeat what stands there.
+                line = error.line(),
+                column = error.column(),
+                "the shared state is damaged; cooldowns and counters start afresh"
+            );
+            Ok(Content::default())
+        }
+    }
+}
+
+fn swept(mut state: SharedState, now: Timestamp) -> SharedState {
+    state.sweep(now);
+    state
+}
+
+fn json(state: &SharedState) -> Vec<u8> {
+    serde_json::to_vec(state).expect("the state has only string keys")
+}
