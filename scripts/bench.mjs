@@ -57,12 +57,11 @@ const needs = new Set(chosen.flatMap((part) => part.needs ?? []))
 
 await prepare('Packages of npm', installPackages)
 await prepare('The TypeScript', () => (isTypeScriptBuilt() ? { ok: true } : buildTypeScript()))
-const fill = await buildFill()
 if (needs.has('baseline')) await prepare('The baseline', buildBaseline)
 const addon = process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? (await buildAddon())
 const choosing = needs.has('choosing') ? await measureChoosing() : undefined
 
-const context = openContext({ addon: resolve(addon), fill, built: { baseline, choosing }, isQuick })
+const context = openContext({ addon: resolve(addon), built: { baseline, choosing }, isQuick })
 const results = []
 const startedAt = Date.now()
 const machine = describe()
@@ -71,9 +70,16 @@ if (left.length > 0) machine.push(`not in this run: ${left.join(', ')} (\`npm ru
 try {
   console.log(`\n${machine.join('\n')}`)
   for (const part of chosen) {
-    const measured = await step(part.title, () => part.run(context))
-    show(measured)
-    results.push({ ...part, ...measured })
+    try {
+      const measured = await step(part.title, () => part.run(context))
+      show(measured)
+      results.push({ ...part, ...measured })
+    } catch (error) {
+      // What the other parts have measured, and will measure, is not lost for it.
+      console.error(error)
+      machine.push(`failed in this run: ${part.name}`)
+      process.exitCode = 1
+    }
   }
 } finally {
   await context.close()
@@ -120,12 +126,6 @@ async function buildBaseline() {
   mkdirSync(dirname(baseline), { recursive: true })
   copyFileSync(built.file, baseline)
   return built
-}
-
-/** Builds what fills vaults; nothing of it is measured. */
-async function buildFill() {
-  const { file } = await prepare('What fills vaults', () => buildExample('provider-auth-vault', 'fill'))
-  return file
 }
 
 /** Builds an example of a crate; returns its file, too. */

@@ -1,12 +1,11 @@
 // What the parts of the bench share: a sandbox, vaults with so many accounts, a server of tokens, a keyring, the runtimes.
 
-import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createSession } from '../../__test__/support/keyring.mjs'
 import { createSandbox } from '../../__test__/support/sandbox.mjs'
 import { root } from '../../scripts/lib/steps.mjs'
-import { startServer } from './process.mjs'
+import { measureIn, startServer } from './process.mjs'
 
 /** The package of each peer. */
 const PACKAGES = {
@@ -20,8 +19,8 @@ const PACKAGES = {
   keyring: '@napi-rs/keyring',
 }
 
-/** Opens it; `close` ends all that it started. `fill` is the program of `bench/fill.rs`, `built` what else was built. */
-export function openContext({ addon, fill, built, isQuick }) {
+/** Opens it; `close` ends all that it started. `built` is what was built to be measured beside the addon. */
+export function openContext({ addon, built, isQuick }) {
   const sandbox = createSandbox({ name: 'bench' })
   sandbox.env.NAPI_RS_NATIVE_LIBRARY_PATH = addon
   const vaults = new Map()
@@ -39,9 +38,12 @@ export function openContext({ addon, fill, built, isQuick }) {
     /** The folder of a vault with so many API keys. */
     async vault(accounts) {
       const dir = join(sandbox.dir, `vault-of-${accounts}`)
-      if (!vaults.has(accounts)) vaults.set(accounts, await seed(sandbox, fill, dir, accounts))
+      const seed = () => measureIn(sandbox, 'seed', { options: { accounts }, env: { PROVIDER_AUTH_DIR: dir } })
+      if (!vaults.has(accounts)) vaults.set(accounts, await seed())
       return dir
     },
+    /** How long the library took to add them, in nanoseconds. */
+    seeding: (accounts) => vaults.get(accounts).took,
     async tokenServer() {
       server ??= await startServer('tokens')
       return server
@@ -68,15 +70,6 @@ export function openContext({ addon, fill, built, isQuick }) {
 /** The version of an installed package. */
 export function versionOf(name) {
   return JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version
-}
-
-/** Adds an account with the library, and copies of it past the library. */
-async function seed(sandbox, fill, dir, accounts) {
-  const source = `await auth.addApiKey({ provider: 'anthropic', apiKey: 'sk-bench-key', label: 'account 1' })`
-  await sandbox.output(source, { env: { PROVIDER_AUTH_DIR: dir } })
-  if (accounts === 1) return
-  const { status, stderr } = spawnSync(fill, [dir, String(accounts)], { env: sandbox.env, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`the vault was not filled: ${stderr}`)
 }
 
 /** Node, and Bun where it is installed: `{ name, version, command }`. */

@@ -13,9 +13,10 @@ export const accounts = {
   title: 'Accounts',
   what:
     'First the choice alone, in Rust: the pure policy, in pools with quotas and cooldowns. Then whole calls of the library in ' +
-    'Node, on vaults that were filled past it, by copying one account (`bench/fill.rs`).',
+    'Node.',
   needs: ['choosing'],
-  async run({ sandbox, vault, rounds, choosing }) {
+  async run({ sandbox, vault, rounds, isQuick, choosing }) {
+    const vaults = isQuick ? SIZES.slice(0, -1) : SIZES
     const sizes = [...new Set(choosing.map((row) => row.accounts))]
     const choices = {
       id: 'choosing',
@@ -29,9 +30,9 @@ export const accounts = {
       })),
     }
     const slowest = (size) => Math.max(...choosing.filter((row) => row.accounts === size).map(({ ns }) => ns))
-    const results = new Map(SIZES.map((size) => [size, []]))
+    const results = new Map(vaults.map((size) => [size, []]))
     for (let round = 0; round < rounds(3, 1); round += 1)
-      for (const size of SIZES) {
+      for (const size of vaults) {
         const env = { PROVIDER_AUTH_DIR: await vault(size) }
         results.get(size).push(await measureIn(sandbox, 'accounts', { options: { places, rounds: rounds(3, 1) }, env }))
       }
@@ -39,12 +40,12 @@ export const accounts = {
       id: field,
       name,
       isOurs: true,
-      values: SIZES.map((size) => p50(results.get(size).map((one) => one[field]))),
+      values: vaults.map((size) => p50(results.get(size).map((one) => one[field]))),
     })
     const calls = {
       id: 'accounts',
       title: 'calls of the library, p50, by number of accounts',
-      columns: SIZES.map((size) => ({ title: number(size), unit: 'us', chart: `${number(size)} accounts, µs` })),
+      columns: vaults.map((size) => ({ title: number(size), unit: 'us', chart: `${number(size)} accounts, µs` })),
       isLogarithmic: true,
       rows: [
         row('bound', 'getAuthHeaders, of a known session'),
@@ -82,7 +83,7 @@ export const processes = {
   async run({ sandbox, vault, rounds, isQuick }) {
     const env = { PROVIDER_AUTH_DIR: await vault(10) }
     const results = new Map(PROCESSES.map((size) => [size, []]))
-    for (let round = 0; round < rounds(5, 1); round += 1)
+    for (let round = 0; round < rounds(3, 1); round += 1)
       for (const size of PROCESSES) {
         const options = { places, milliseconds: isQuick ? 200 : 1_500 }
         const start = () => startIn(sandbox, 'calls', { options, env, input: null })

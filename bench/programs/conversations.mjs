@@ -1,5 +1,5 @@
 // Asks for headers in one conversation of thousands, and reports an answer, so many times a second; waits for its start on
-// standard input. With `seed` it has all conversations once, and ends.
+// standard input, and tells the figures of each third of its run. With `seed` it has all conversations once, and ends.
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { options, tell } from '../lib/process.mjs'
@@ -8,7 +8,7 @@ import { ours } from '../peers.mjs'
 /** Turns of the queue of promises that an answer takes which is there at once; the others come from another thread. */
 const AT_ONCE = 8
 
-const { places, conversations, rate, milliseconds, seed } = options()
+const { places, conversations, rate, thirds, milliseconds, seed } = options()
 const auth = await ours.load()
 const { provider, url } = places
 const headers = {
@@ -17,14 +17,20 @@ const headers = {
   'anthropic-ratelimit-requests-remaining': '900',
   'anthropic-ratelimit-requests-reset': new Date(Date.now() + 3_600_000).toISOString(),
 }
+let number = process.pid
 if (seed) {
-  for (let number = 0; number < conversations; number += 1) await call(number)
+  for (let one = 0; one < conversations; one += 1) await call(one)
   tell({})
 } else {
-  let number = process.pid
   await call(number % conversations)
   console.log('ready')
   await new Promise((resolve) => process.stdin.once('end', resolve).resume())
+  const told = []
+  for (let third = 0; third < thirds; third += 1) told.push(await runFor(milliseconds))
+  tell(told)
+}
+
+async function runFor(milliseconds) {
   const spans = []
   let slow = 0
   const cpu = process.cpuUsage()
@@ -38,7 +44,7 @@ if (seed) {
     if (isSlow) slow += 1
   }
   const { user, system } = process.cpuUsage(cpu)
-  tell({ spans, slow, cpu: (user + system) / 1_000 / milliseconds })
+  return { spans, slow, cpu: (user + system) / 1_000 / milliseconds }
 }
 
 /** One call and its report: the milliseconds that both took, and whether the headers were not there at once. */

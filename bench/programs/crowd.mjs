@@ -1,4 +1,5 @@
-// What many accounts in one vault cost beside the calls for headers: lists, a refusal, an exhausted pool, a write.
+// What many accounts in one vault cost beside the calls for headers: first headers, lists,
+// a refusal, an exhausted pool, a write.
 
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +11,7 @@ const { what, rounds, places } = options()
 const dir = process.env.PROVIDER_AUTH_DIR
 const { provider, url } = places
 const model = 'large-1'
-const stateFile = join(dir, 'state.json')
+const [stateFile, newsFile] = ['state.json', 'news.json'].map((name) => join(dir, name))
 
 /** Nanoseconds of each of so many calls, one after the other. */
 async function spansOf(count, call) {
@@ -41,11 +42,8 @@ async function blockedBy(call) {
   return longest * 1e6
 }
 
-/** Writes a state in which every account rests for hours, for each of so many models, or as a whole. */
-function restAll(scopesOf) {
-  const ids = readdirSync(join(dir, 'rec'))
-    .filter((name) => name.endsWith('.rec'))
-    .map((name) => name.slice(0, -'.rec'.length))
+/** Writes a state in which accounts rest for hours: for each of so many models, or as a whole. */
+function rest(ids, scopesOf) {
   const now = Date.now()
   const block = (number) => ({
     until: now + 7_200_000 + number,
@@ -57,11 +55,14 @@ function restAll(scopesOf) {
   writeFileSync(stateFile, JSON.stringify({ format: 1, blocks: Object.fromEntries(blocks) }))
 }
 
+const ids = readdirSync(join(dir, 'rec'))
+  .filter((name) => name.endsWith('.rec'))
+  .map((name) => name.slice(0, -'.rec'.length))
+
 const measures = {
-  /** Adds so many accounts with the library, in milliseconds. */
-  async seed(auth) {
-    const add = (number) => auth.addApiKey({ provider, apiKey: `sk-bench-${number}`, label: `account ${number}` })
-    return { total: (await spansOf(rounds, add)).reduce((sum, span) => sum + span, 0) }
+  async first(auth) {
+    await auth.getAuthHeaders({ provider, url, model })
+    return { first: (performance.now() - startedAt) * 1e6 }
   },
   async lists(auth) {
     await auth.getAuthHeaders({ provider, url, model })
@@ -74,23 +75,28 @@ const measures = {
     // Whatever else the machine does holds it up as well: the best of several.
     return { list: Math.min(...blocked.list), pool: Math.min(...blocked.pool) }
   },
-  async refusal(auth) {
+  /** Reports a 429 of one account after the other. One is left, so that a request is never refused. */
+  async refusal(auth, accounts = ids.length) {
     const spans = []
-    // One account is left, so that a request is never refused.
-    const { length } = await auth.listAccounts({ provider })
-    for (let number = 0; number < Math.min(rounds, length - 1); number += 1) {
+    for (let number = 0; number < Math.min(rounds, accounts - 1); number += 1) {
       const { attempt } = await auth.getAuthHeaders({ provider, url, model, session: `refused ${number}` })
       const report = { attempt, status: 429, headers: { 'retry-after': '4000' } }
       spans.push(...(await spansOf(1, () => auth.reportResponse(report))))
     }
     return { refusal: p50(spans) }
   },
+  /** The same where all others rest already. */
+  async rested(auth) {
+    const left = Math.min(rounds + 1, ids.length)
+    rest(ids.slice(left), (id) => [`account:${id}`])
+    return measures.refusal(auth, left)
+  },
   async crowded(auth) {
-    restAll((id) => [1, 2, 3, 4, 5].map((number) => `model:${id}:other-${number}`))
+    rest(ids, (id) => [1, 2, 3, 4, 5].map((number) => `model:${id}:other-${number}`))
     return measures.refusal(auth)
   },
   async exhausted(auth) {
-    restAll((id) => [`account:${id}`])
+    rest(ids, (id) => [`account:${id}`])
     const ask = async () => {
       const refused = await auth.getAuthHeaders({ provider, url, model }).catch((error) => error.code)
       if (refused !== 'EXHAUSTED') throw new Error(`not exhausted: ${refused}`)
@@ -101,13 +107,12 @@ const measures = {
   async write(auth) {
     await auth.getAuthHeaders({ provider, url, model })
     const stamp = Date.now()
-    return {
-      write: p50(await spansOf(rounds, (number) => auth.addApiKey({ provider, apiKey: `sk-more-${stamp}-${number}` }))),
-    }
+    const add = (number) => auth.addApiKey({ provider, apiKey: `sk-more-${stamp}-${number}` })
+    return { write: p50(await spansOf(rounds, add)) }
   },
 }
 
-rmSync(stateFile, { force: true })
+for (const file of [stateFile, newsFile]) rmSync(file, { force: true })
+const startedAt = performance.now()
 const figures = await measures[what](await ours.load())
-rmSync(stateFile, { force: true })
 tell(figures)
