@@ -21,6 +21,12 @@ const decoder = new TextDecoder()
 
 const ERROR = '"error"'
 
+/**
+ * Bun's `peek`: what a promise has come to, or the promise itself. Small answers are there whole, and to wait for such takes
+ * longer than to look.
+ */
+const settled = (globalThis as { Bun?: { peek?: (promise: Promise<unknown>) => unknown } }).Bun?.peek
+
 /** Tells whether a good response may be an error by its body. */
 export function mayBeError({ ok, headers }: Response): boolean {
   if (!ok || !/^application\/([\w.+-]+\+)?json\b/i.test(headers.get('content-type') ?? '')) return false
@@ -35,17 +41,14 @@ export async function look(response: Response, signal: AbortSignal | undefined):
   const { headers } = response
   // The length of a compressed body says nothing of the body as it is read.
   const length = headers.has('content-encoding') ? Number.NaN : Number(headers.get('content-length') ?? Number.NaN)
-  const wait = patience(PEEK_MS, signal)
   // Before `body` is read, after which Bun takes longer with a response.
   if (length <= ONE_PIECE_BYTES && isReadAsClone(response)) {
-    const text = await wait(
-      response
-        .clone()
-        .text()
-        .catch(() => undefined),
-    )
+    const reading = response.clone().text()
+    const there = settled?.(reading)
+    const text = typeof there === 'string' ? there : await patience(PEEK_MS, signal)(reading.catch(() => undefined))
     return { error: errorIn(text ?? ''), response }
   }
+  const wait = patience(PEEK_MS, signal)
   if (response.body === null) return { response, error: undefined }
   const source = openBytes(response.body)
   const chunks: Bytes[] = []
