@@ -182,29 +182,25 @@ async function tryOnce(fetch: Fetch, call: Call, auth: AuthHeaders, { provider, 
     if (isMisuse(call, auth, rules) || failsIntegrity(call, error)) throw error
     return { failure: failureOf(error), error, response: undefined, body: undefined, instead: undefined, attempt }
   }
-  const answered = (response: Response, body?: string): Outcome => ({
-    attempt,
-    response,
-    body,
-    instead,
-    failure: undefined,
-    error: undefined,
-  })
-  if (instead !== undefined) return answered(response)
+  if (instead !== undefined) return answered(attempt, response, undefined, instead)
   if (response.status >= 400) {
     const { text, response: again } = await readErrorText(response, call.signal)
-    return answered(again, text)
+    return answered(attempt, again, text)
   }
   const kind = peekStream ? streamKind(provider) : undefined
-  if (kind === undefined) return answered(response)
+  if (kind === undefined) return answered(attempt, response)
   if (isEventStream(response)) {
     const peeked = await peek(response, kind, call.signal, latecomers(attempt, response, call.signal))
-    if (peeked.broken) return { ...answered(peeked.response), failure: 'network' }
-    return answered(peeked.response, peeked.error)
+    if (peeked.broken) return { ...answered(attempt, peeked.response), failure: 'network' }
+    return answered(attempt, peeked.response, peeked.error)
   }
-  if (!mayBeError(response)) return answered(response)
+  if (!mayBeError(response)) return answered(attempt, response)
   const looked = await look(response, call.signal)
-  return answered(looked.response, looked.error)
+  return answered(attempt, looked.response, looked.error)
+}
+
+function answered(attempt: string, response: Response, body?: string, instead?: Outcome['instead']): Outcome {
+  return { attempt, response, body, instead, failure: undefined, error: undefined }
 }
 
 /** Tells whether this is a good answer as far as anybody can tell. */

@@ -95,7 +95,10 @@ async function withText(call: Mutable<Call>, text: ReturnType<typeof jsonText>):
 }
 
 /** How a host that cannot add to `init` says the same; never sent on. */
-const OVERRIDES = (['session', 'account', 'model'] as const).map((name) => [name, `x-provider-auth-${name}`] as const)
+const OVERRIDES = (['session', 'account', 'model'] as const).map((name) => ({
+  name,
+  header: `x-provider-auth-${name}` as const,
+}))
 
 /**
  * Returns what names the conversation: a host's session header, else the body's `prompt_cache_key`.
@@ -237,7 +240,7 @@ function isPlain(options: object | undefined): boolean {
 function takeOverrides(headers: HeaderMap, given: Overrides | undefined): Overrides | undefined {
   if (typeof given === 'object') checkOptions('providerAuth', given)
   let overrides: Overrides | undefined
-  for (const [name, header] of OVERRIDES) {
+  for (const { name, header } of OVERRIDES) {
     const inHeader = headers[header]
     const value = (given === undefined ? undefined : read(given, name)) ?? inHeader
     if (inHeader !== undefined) delete headers[header]

@@ -33,7 +33,10 @@ export function has<T, K extends PropertyKey>(object: T, name: K): object is T &
 const Bare = function Bare() {} as unknown as new () => object
 Bare.prototype = Object.create(null)
 
-/** Returns an object that inherits nothing, with the own properties of these; later ones win. */
-export function bare<T extends object>(...parts: (Partial<T> | null | undefined)[]): T {
-  return Object.assign(new Bare(), ...parts)
+/** Returns an object that inherits nothing, with the own properties of these; those of the second win. */
+export function bare<T extends object>(first?: Partial<T> | null, second?: Partial<T> | null): T {
+  const object = new Bare() as T
+  if (first != null) Object.assign(object, first)
+  if (second != null) Object.assign(object, second)
+  return object
 }

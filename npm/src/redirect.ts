@@ -54,8 +54,8 @@ const BODY_HEADERS: ReadonlySet<string> = new Set([
 
 const NO_BODY: Payload = { body: null, replayable: true }
 
-/** Sends the call, and follows no redirect. Rejects as `fetch` does when no response came. */
-export async function send(fetch: Fetch, call: Call, auth: AuthHeaders, rules: HeaderRules): Promise<Response> {
+/** Sends the call, and follows no redirect. Rejects, or throws, as `fetch` does when no response came. */
+export function send(fetch: Fetch, call: Call, auth: AuthHeaders, rules: HeaderRules): Promise<Response> {
   return sendHop(fetch, call, firstHop(call, auth, rules))
 }
 
