@@ -77,7 +77,7 @@ test('patch, minor and major count from the version that is there', async () => 
     'package.json': (text) => text.replace(/"version": "[^"]+"/, `"version": "${version}"`),
     'package-lock.json': (text) => text.replace(/("name": "provider-auth",\s+"version": )"[^"]+"/g, `$1"${version}"`),
     'Cargo.toml': (text) => text.replace(/^version = ".*"$/m, `version = "${version}"`),
-    'Cargo.lock': (text) => text.replace(/(name = "provider-auth-\w+"\nversion = )"[^"]+"/g, `$1"${version}"`),
+    'Cargo.lock': (text) => text.replace(/(name = "provider-auth-[\w-]+"\nversion = )"[^"]+"/g, `$1"${version}"`),
   })
   for (const [step, next] of Object.entries({ patch: '1.9.10', minor: '1.10.0', major: '2.0.0' })) {
     const folder = repository(step, at('1.9.9'))

@@ -3,7 +3,7 @@
 // what they build on. With CI=true nothing may be skipped, and some fuzz targets run for a minute each, every hour
 // others; `--fuzz-seconds 3600` takes an hour for each target.
 
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -28,7 +28,7 @@ const testEnv = hermeticEnvironment()
 const steps = [
   { lane: 'cargo', name: 'tools', title: 'Tools of this machine', run: checkTools },
   { lane: 'cargo', name: 'addon', title: 'Build the addon', needs: ['tools'], run: buildAddon },
-  { lane: 'cargo', name: 'rust', title: 'Rust tests', suite: true, run: rustTests },
+  { lane: 'cargo', name: 'rust', title: 'Rust tests', needs: ['install'], suite: true, run: rustTests },
   { lane: 'cargo', name: 'clippy', title: 'Rust lints', run: clippy },
   { lane: 'cargo', name: 'docs', title: 'Rust docs', run: docs },
   { lane: 'cargo', name: 'deny', title: 'Crates: who may use which, licences, sources', run: deny },
@@ -116,9 +116,16 @@ async function installSystemPackages() {
     fish: 'fish',
     curl: 'curl',
     python3: 'python3-venv',
+    pgbouncer: 'pgbouncer',
+    initdb: 'postgresql',
   }
   const canInstall = await canInstallPython()
-  const isMissing = (command) => (command === 'python3' ? !canInstall : !hasCommand(command))
+  const isMissing = (command) => {
+    if (command === 'python3') return !canInstall
+    // Debian keeps each version's own programs out of the PATH.
+    if (command === 'initdb') return !existsSync('/usr/lib/postgresql')
+    return !hasCommand(command)
+  }
   const names = Object.keys(packageOf).filter(isMissing)
   const possible = process.platform === 'linux' && process.getuid() === 0 && hasCommand('apt-get')
   if (names.length === 0 || !possible) return { ok: true }

@@ -1,0 +1,105 @@
+//! What changed since a mark: names and numbers. The bytes are asked for when they are used.
+
+use provider_auth_vault::RecordId;
+use tokio_postgres::types::Type;
+
+use crate::{
+    backend::PostgresBackend,
+    error::{BackendError, Failure},
+    hearing::Mark,
+    poll::read_mark,
+    row::Stored,
+    sql,
+};
+
+/// `$2` server and `$3` transaction of the mark.
+const CHANGES: &str = "with at as materialized (
+       select pa.incarnation() as server, pg_snapshot_xmin(pg_current_snapshot())::text as mark,
+         case when $2 = pa.incarnation() then $3::text::xid8 else '0'::xid8 end as since)
+     select 'm', mark, server, false from at
+     union all
+     select 'r', id, generation, gone_at is not null from pa.record where vault = $1 and changed >= (select since from at)
+     union all
+     select 's', key, version, false from pa.state where vault = $1 and changed >= (select since from at) and key <> '+'";
+
+/// What is there and was written since a mark. What a reader knows already may be among it: the
+/// generation tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// Where to go on from.
+    pub mark: Mark,
+    /// Records, by generation.
+    pub records: Vec<Changed>,
+    /// Entries of the shared state, by version.
+    pub state: Vec<(String, u64)>,
+}
+
+/// A record that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The record.
+    pub id: RecordId,
+    /// As which generation.
+    pub generation: u64,
+    /// Whether it was removed.
+    pub gone: bool,
+}
+
+impl PostgresBackend {
+    /// Returns what changed since a mark, and the next mark. None is ever missed, however writers
+    /// commit; after a restart or failover of the server everything is named again.
+    pub fn changes(&self, since: Mark) -> Result<Changes, BackendError> {
+        self.ask(async |line| {
+            let transaction = since.transaction.to_string();
+            let rows = line
+                .rows(
+                    CHANGES,
+                    &[
+                        (&line.vault, Type::UUID),
+                        (&since.server, Type::INT8),
+                        (&transaction, Type::TEXT),
+                    ],
+                )
+                .await?;
+            let mut changes = Changes {
+                mark: Mark::START,
+                records: Vec::new(),
+                state: Vec::new(),
+            };
+            for row in rows {
+                let (kind, name, number): (&str, &str, i64) =
+                    (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+                match kind {
+                    "m" => changes.mark = read_mark(number, name),
+                    "s" => changes
+                        .state
+                        .push((name.to_owned(), u64::try_from(number).unwrap_or(0))),
+                    // No host of ours gives a name that is no id.
+                    _ => changes.records.extend(name.parse().ok().map(|id| Changed {
+                        id,
+                        generation: u64::try_from(number).unwrap_or(0),
+                        gone: row.get(3),
+                    })),
+                }
+            }
+            Ok::<_, Failure>(changes)
+        })
+    }
+
+    /// Returns records as they are now, in the order of their ids; those that are not there are left
+    /// out.
+    pub fn records(&self, ids: &[RecordId]) -> Result<Vec<Stored>, BackendError> {
+        let ids: Vec<String> = ids.iter().map(RecordId::to_string).collect();
+        self.ask(async |line| {
+            let rows = line
+                .rows(
+                    sql::RECORDS,
+                    &[(&line.vault, Type::UUID), (&ids, Type::TEXT_ARRAY)],
+                )
+                .await?;
+            rows.iter()
+                .filter_map(|row| Stored::read(row, 0).transpose())
+                .collect()
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! Keeps the sealed records of a vault in PostgreSQL, for many machines at once; knows no key and
+//! no provider.
+//!
+//! [`PostgresBackend`] is one process's way to one vault. A record and the claim on it are one row,
+//! and every write is one conditional statement: no transaction is ever open while somebody waits.
+//! A claim is evidence in the row, not a lock, so it outlives lines, poolers and restarts, and a
+//! newer record wins whoever holds the claim. Every call blocks, none past its deadline, and none
+//! may be made from a thread that drives the runtime.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `schema.sql`, `install.rs` | the tables and the rights to them |
+//! | `address.rs`, `tls.rs`, `line.rs` | the way to a server, and one connection |
+//! | `keeper.rs` | the connection of the moment: opened anew, watched, asked with a deadline |
+//! | `sql.rs`, `row.rs` | the statements that touch records; a record's row |
+//! | `claim.rs`, `record.rs` | who may spend a record; how one is replaced, put back, added |
+//! | `hearing.rs`, `poll.rs`, `changes.rs` | how this process learns of changes |
+//! | `header.rs`, `clock.rs` | the header, the database's time |
+
+mod address;
+mod backend;
+mod changes;
+mod claim;
+mod clock;
+mod error;
+mod header;
+mod hearing;
+mod install;
+mod keeper;
+mod limits;
+mod line;
+mod options;
+mod poll;
+mod record;
+mod row;
+mod sql;
+mod tls;
+
+pub use backend::PostgresBackend;
+pub use changes::{Changed, Changes};
+pub use claim::{Claim, Claimed, Note, Outcome};
+pub use error::BackendError;
+pub use header::{Header, Swapped};
+pub use hearing::{Mark, Pulse};
+pub use install::{SCHEMA, admit, create_vault, install};
+pub use options::{Options, Password, Times};
+pub use record::{Added, Brought, Change};
+pub use row::{Held, Sealed, Stored};

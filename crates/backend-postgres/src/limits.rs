@@ -1,0 +1,19 @@
+//! Every number that is not a choice of whoever opens a store.
+
+use std::time::Duration;
+
+/// Pause before the second try to connect, or to ask again over a line that is busy.
+pub(crate) const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long to wait before asking again after [`Unavailable`](crate::BackendError::Unavailable).
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How often a claim that is waited for is asked for, where nothing is heard of it.
+pub(crate) const CLAIM_PAUSE: Duration = Duration::from_millis(250);
+
+/// Hosts of a vault up to which a process listens: each notification wakes each listener, under one
+/// lock of the whole server.
+pub(crate) const LISTENING_HOSTS: i64 = 100;
+
+/// How long a line of ours may be silent before our kernel asks whether it lives.
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(15);

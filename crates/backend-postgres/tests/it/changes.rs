@@ -1,0 +1,151 @@
+//! How a process learns of what others do.
+
+use std::time::{Duration, Instant};
+
+use provider_auth_backend_postgres::{Change, Changed, Mark, PostgresBackend};
+
+use crate::support::{Server, TIMES, added, pause, sealed, wait_until};
+
+#[test]
+fn a_change_that_commits_late_is_not_missed() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let host = server.host(1);
+    let (early, late) = (added(&host), added(&host));
+    let mark = host.changes(Mark::START).unwrap().mark;
+    let client = server.runtime.block_on(server.client("postgres")).unwrap();
+    let run = |statement: &str| {
+        server
+            .runtime
+            .block_on(client.batch_execute(statement))
+            .unwrap()
+    };
+    // The lower transaction commits last.
+    run(&format!(
+        "begin; update pa.record set generation = 2, changed = pg_current_xact_id() where id = '{late}'"
+    ));
+    host.bring(early, 1, &sealed(2), Change::Edit).unwrap();
+    let seen = host.changes(mark).unwrap();
+    assert!(seen.records.contains(&Changed {
+        id: early,
+        generation: 2,
+        gone: false
+    }));
+    assert!(
+        !seen
+            .records
+            .iter()
+            .any(|one| one.id == late && one.generation == 2)
+    );
+    run("commit");
+    let then = host.changes(seen.mark).unwrap();
+    assert!(then.records.contains(&Changed {
+        id: late,
+        generation: 2,
+        gone: false
+    }));
+    assert_eq!(host.changes(then.mark).unwrap().records, []);
+}
+
+/// Readers that go on from mark to mark end with what is there, whatever writers do meanwhile.
+#[test]
+fn a_reader_that_goes_on_from_its_mark_misses_nothing() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let hosts: Vec<_> = (0..3).map(|host| server.host(host)).collect();
+    let ids: Vec<_> = (0..6).map(|_| added(&hosts[0])).collect();
+    let mut known = std::collections::BTreeMap::new();
+    let mut mark = Mark::START;
+    let mut read = |from: &PostgresBackend| {
+        let changes = from.changes(mark).unwrap();
+        mark = changes.mark;
+        for one in changes.records {
+            let newest = known.entry(one.id).or_insert(0);
+            *newest = one.generation.max(*newest);
+        }
+        known.clone()
+    };
+    std::thread::scope(|scope| {
+        for (host, ids) in hosts[..2].iter().zip(ids.chunks(3)) {
+            scope.spawn(move || {
+                for generation in 1..40 {
+                    for id in ids {
+                        host.bring(*id, generation, &sealed(generation + 1), Change::Edit)
+                            .unwrap();
+                    }
+                }
+            });
+        }
+        for _ in 0..40 {
+            read(&hosts[2]);
+        }
+    });
+    assert!(read(&hosts[2]).into_values().eq([40; 6]));
+}
+
+#[test]
+fn a_listener_hears_of_a_change_at_once() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let (writer, reader) = (server.host(1), server.host(2));
+    let id = added(&writer);
+    // The polls have seen that.
+    pause(TIMES.poll * 3);
+    let before = reader.pulse();
+    let mine = writer.pulse();
+    let begun = Instant::now();
+    writer.bring(id, 1, &sealed(2), Change::Tokens).unwrap();
+    wait_until("heard", TIMES.poll, || reader.pulse().heard > before.heard);
+    assert!(
+        begun.elapsed() < Duration::from_millis(400),
+        "{:?}: that was a poll",
+        begun.elapsed()
+    );
+    assert_eq!(writer.pulse().heard, mine.heard, "one's own is no news");
+    assert!(before.calm_at.abs_diff(reader.now()) < 2_000);
+}
+
+#[test]
+fn behind_a_pooler_a_poll_hears_it() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let mut options = server.options("ci", 2);
+    options.url = format!("{}&pooler=transaction", server.url("ci")).into();
+    let (writer, reader) = (server.host(1), server.open(options));
+    let id = added(&writer);
+    pause(TIMES.poll * 3);
+    let before = reader.pulse().heard;
+    for generation in 1..=2 {
+        writer
+            .bring(id, generation, &sealed(generation + 1), Change::Tokens)
+            .unwrap();
+        wait_until("heard", TIMES.poll * 4, || {
+            reader.pulse().heard > before + generation - 1
+        });
+    }
+}
+
+#[test]
+fn a_transaction_that_stays_open_is_not_news_again_and_again() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let (writer, reader) = (server.host(1), server.host(2));
+    let id = added(&writer);
+    let client = server.runtime.block_on(server.client("postgres")).unwrap();
+    server
+        .runtime
+        .block_on(client.batch_execute("begin; select pg_current_xact_id()"))
+        .unwrap();
+    writer.bring(id, 1, &sealed(2), Change::Tokens).unwrap();
+    pause(TIMES.poll * 4);
+    let (before, calm) = (reader.pulse().heard, reader.pulse().calm_at);
+    wait_until("polled", TIMES.poll * 8, || {
+        reader.pulse().calm_at > calm + 1_200
+    });
+    assert_eq!(reader.pulse().heard, before);
+}
