@@ -15,7 +15,7 @@
 //! | `sql.rs`, `row.rs` | the statements that touch records; a record's row |
 //! | `claim.rs`, `record.rs` | who may spend a record; how one is replaced, put back, added |
 //! | `hearing.rs`, `poll.rs`, `changes.rs` | how this process learns of changes |
-//! | `header.rs`, `clock.rs` | the header, the database's time |
+//! | `state.rs`, `header.rs`, `clock.rs` | sealed rows, the header, the database's time |
 
 mod address;
 mod backend;
@@ -34,6 +34,7 @@ mod poll;
 mod record;
 mod row;
 mod sql;
+mod state;
 mod tls;
 
 pub use backend::PostgresBackend;
@@ -46,3 +47,4 @@ pub use install::{SCHEMA, admit, create_vault, install};
 pub use options::{Options, Password, Times};
 pub use record::{Added, Brought, Change};
 pub use row::{Held, Sealed, Stored};
+pub use state::{Merge, Telling, Versioned};

@@ -14,4 +14,5 @@ mod faults;
 mod lines;
 mod records;
 mod rights;
+mod state;
 mod support;

@@ -1,6 +1,8 @@
 //! What a host's role may do, and what the server sees.
 
-use provider_auth_backend_postgres::{BackendError, Change, Mark, Outcome, create_vault, install};
+use provider_auth_backend_postgres::{
+    BackendError, Change, Mark, Outcome, Telling, create_vault, install,
+};
 use uuid::Uuid;
 
 use crate::support::{PASSWORD, Server, added, claimed, note, sealed};
@@ -15,6 +17,8 @@ fn a_host_does_all_that_a_host_does_and_nothing_else() {
     let claim = claimed(&host, id, 1, &note("one"));
     host.bring(id, 1, &sealed(2), Change::Tokens).unwrap();
     host.release(claim, Outcome::Answered).unwrap();
+    host.merge("a/one", Telling::Now, &mut |_, _| Some(b"state".into()))
+        .unwrap();
     host.changes(Mark::START).unwrap();
 
     for refused in [
