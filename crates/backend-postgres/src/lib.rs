@@ -15,9 +15,10 @@
 //! | `sql.rs`, `row.rs` | the statements that touch records; a record's row |
 //! | `claim.rs`, `record.rs` | who may spend a record; how one is replaced, put back, added |
 //! | `hearing.rs`, `poll.rs`, `changes.rs` | how this process learns of changes |
-//! | `state.rs`, `header.rs`, `clock.rs` | sealed rows, the header, the database's time |
+//! | `state.rs`, `header.rs`, `aside.rs`, `clock.rs` | sealed rows, the header, damaged records, the database's time |
 
 mod address;
+mod aside;
 mod backend;
 mod changes;
 mod claim;
@@ -37,6 +38,7 @@ mod sql;
 mod state;
 mod tls;
 
+pub use aside::Aside;
 pub use backend::PostgresBackend;
 pub use changes::{Changed, Changes};
 pub use claim::{Claim, Claimed, Note, Outcome};

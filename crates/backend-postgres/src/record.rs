@@ -114,7 +114,7 @@ impl PostgresBackend {
     }
 
     /// Puts back what this host knew and the database has lost: over any lower generation, over what
-    /// was set aside, and where nothing is.
+    /// was [set aside](Self::set_aside), and where nothing is.
     pub fn put_back(&self, id: RecordId, record: &Sealed) -> Result<Brought, BackendError> {
         self.ask(async |line| {
             let rows = line

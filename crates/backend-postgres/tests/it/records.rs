@@ -143,6 +143,40 @@ fn what_a_failover_lost_is_put_back_over_any_lower_generation() {
 }
 
 #[test]
+fn a_damaged_record_is_kept_and_a_good_one_comes_in_its_place() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let host = server.host(1);
+    let (id, neighbour) = (added(&host), added(&host));
+    server.sql(&format!(
+        "update pa.record set sealed = 'flipped', generation = 900 where id = '{id}'"
+    ));
+    let Brought::Moved(_) = host.put_back(id, &sealed(1)).unwrap() else {
+        panic!("nobody said that it is damaged")
+    };
+    host.set_aside(id, 900).unwrap();
+    host.set_aside(id, 900).unwrap();
+    let kept = host.aside().unwrap();
+    assert_eq!(
+        kept.iter()
+            .map(|one| (one.id, one.generation))
+            .collect::<Vec<_>>(),
+        [(id, 900)]
+    );
+    assert!(kept[0].at.abs_diff(host.now()) < 60_000);
+    assert_eq!(host.put_back(id, &sealed(1)).unwrap(), Brought::Stored);
+    assert_eq!(
+        host.records(&[id, neighbour])
+            .unwrap()
+            .iter()
+            .map(|one| one.sealed.clone())
+            .collect::<Vec<_>>(),
+        [sealed(1), sealed(1)]
+    );
+}
+
+#[test]
 fn a_removed_record_does_not_come_back() {
     let Some(server) = Server::start() else {
         return;
