@@ -142,11 +142,11 @@ impl<'a> Known<'a> {
         let Some(store) = self.store else {
             return false;
         };
-        let accounts = store.accounts();
-        !value.is_empty()
-            && accounts
-                .entries()
-                .any(|entry| entry.credential.bearer().expose_secret() == value)
+        let vault = store.open_vault();
+        let whole = vault.and_then(|vault| store.whole_accounts(&vault).ok());
+        let accounts = whole.unwrap_or_else(|| store.accounts());
+        let mut secrets = accounts.entries().filter_map(|entry| entry.bearer());
+        !value.is_empty() && secrets.any(|secret| secret.expose_secret() == value)
     }
 }
 

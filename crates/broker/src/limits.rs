@@ -248,6 +248,17 @@ pub(crate) const ACCOUNTS_AT_ONCE: usize = 256;
 /// µs, and starting a thread as long as three.
 pub(crate) const READ_SIDE_BY_SIDE: usize = 256;
 
+/// Accounts from which on an index of them is kept: reading so many records takes 5 ms.
+pub(crate) const INDEXED_FROM: usize = 256;
+
+/// The part of the accounts that the index may lack before it is written anew: one in so many. To
+/// read those takes about as long as all that the index has.
+pub(crate) const INDEX_MAY_LACK: usize = 16;
+
+/// How long after the first reading the index is written, so that it takes nothing from the call that
+/// the accounts were read for.
+pub(crate) const INDEX_AFTER: Duration = Duration::from_millis(250);
+
 /// Threads that read records at most: beyond that they wait for one another in the kernel.
 pub(crate) const READERS: usize = 4;
 

@@ -66,7 +66,7 @@ pub trait Backend: Send + Sync {
     /// for a folder at once.
     fn pulse(&self) -> Pulse;
 
-    /// Returns the records that may have changed since a mark; all of them without one.
+    /// Returns the records that may have changed since a mark; without one, from where on to ask.
     fn changes(&self, since: Option<Mark>) -> Result<Changes, VaultError>;
 
     /// Returns the ids of all records, oldest first.
@@ -75,6 +75,10 @@ pub trait Backend: Send + Sync {
     /// Tells whether anything looks like a record, even where its id cannot be read: a new key
     /// would orphan it.
     fn has_records(&self) -> Result<bool, VaultError>;
+
+    /// Returns a stamp of all records, which counts in every process: while it stays equal, none was
+    /// added, replaced or removed.
+    fn records_stamp(&self) -> Result<Stamp, VaultError>;
 
     /// Returns a record, unless it is still as `known` tells.
     fn look(&self, id: RecordId, known: Option<Stamp>) -> Result<Look, VaultError>;
@@ -168,10 +172,9 @@ pub struct Mark(pub u64);
 /// The records that may have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
-    /// Their ids, oldest first. One that is not there was removed.
-    pub records: Vec<RecordId>,
-    /// These are all that there are: what is not among them is not there.
-    pub is_all: bool,
+    /// Their ids, oldest first, those of records that were removed among them; `None` where it may be
+    /// any, as without a mark. What is listed then is at least as new as the mark.
+    pub records: Option<Vec<RecordId>>,
     /// What to ask with the next time. A change after it is told of then.
     pub mark: Mark,
 }
@@ -209,6 +212,8 @@ pub enum Document {
     /// Counts of what happened, day by day. After a power cut it may be the old one. Its writer
     /// holds [`Lock::Stats`].
     Stats,
+    /// What is known of the records without reading them. After a power cut it may be the old one.
+    Index,
     /// What can be fetched again, by key. After a power cut it may be the old one.
     Cache([u8; 16]),
 }

@@ -78,6 +78,7 @@ pub use vault::{
     init::ExistingKey,
     key_slots::KeySlot,
     notes::Pending,
+    records::Seen,
     shared::{Shared, SharedGuard},
     status::{VaultState, VaultStatus},
 };

@@ -152,6 +152,18 @@ fn a_broken_removal_leaves_the_record_whole_or_gone() {
 }
 
 #[test]
+fn a_broken_write_of_the_index_leaves_the_old_one_or_the_new() {
+    let with_index = |dir: &Path| open(with_key(dir)).unwrap().write_index(b"old").unwrap();
+    sweep(&with_index, &|options, store, _| {
+        let written = Vault::open(options.clone(), store, entropy())
+            .and_then(|vault| vault.write_index(b"new"));
+        let index = open(options)?.read_index().unwrap();
+        assert!([&b"old"[..], b"new"].contains(&index.plaintext()));
+        written
+    });
+}
+
+#[test]
 fn a_broken_rotation_loses_no_record_and_is_gone_on_with() {
     sweep(&|_| {}, &|options, store, _| {
         Vault::open(options, store, entropy())?.rotate_key()

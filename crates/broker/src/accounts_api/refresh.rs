@@ -38,9 +38,15 @@ impl AccountService {
                  program made with a client of its own"
             )));
         }
+        self.store.read_record(&vault, &entry.view.id).await?;
+        let entry = self.store.entry(id)?;
         let due = match force {
             Force::EvenIfGood => Due::Asked {
-                token: fingerprint(entry.credential.bearer()),
+                token: fingerprint(
+                    entry
+                        .bearer()
+                        .ok_or_else(|| BrokerError::unknown_account(id))?,
+                ),
             },
             Force::IfNeeded => Due::Stale,
         };

@@ -216,11 +216,11 @@ impl MigrationService {
     /// one that is looked for, so that is an error here, and not one account less.
     fn all_accounts(&self, vault: &Vault) -> Result<Arc<Accounts>, BrokerError> {
         self.store.reread_now(vault)?;
-        let known = self.store.accounts();
+        let known = self.store.whole_accounts(vault)?;
         if known.unreadable.is_empty() {
             return Ok(known);
         }
-        let accounts = Accounts::read(vault, &vault.ids()?, &known, &self.store.settings())?;
+        let accounts = Accounts::read(vault, &known, &self.store.settings())?;
         for id in &accounts.unreadable {
             if let Err(error @ (VaultError::Io { .. } | VaultError::Unsafe { .. })) =
                 vault.read(&record_id(id)?)

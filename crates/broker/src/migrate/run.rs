@@ -48,7 +48,7 @@ impl MigrationService {
         if options.dry_run {
             let look = {
                 let (broker, options) = (self.clone(), options.clone());
-                move || broker.look(&options, &broker.store.accounts())
+                move || broker.look(&options, &*broker.store.whole_accounts(&vault)?)
             };
             return Ok(blocking(look).await?.report(&options));
         }

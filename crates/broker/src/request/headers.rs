@@ -60,7 +60,7 @@ impl RequestService {
                 self.count_request(pending);
                 Some(lease)
             }
-            Step::Fail(_) | Step::Refresh(..) | Step::Wait { .. } => None,
+            Step::Fail(_) | Step::Refresh(..) | Step::Read(_) | Step::Wait { .. } => None,
         }
     }
 
@@ -108,6 +108,7 @@ impl RequestService {
                         }
                     }
                 }
+                Step::Read(account) => self.store.read_record(&vault, &account).await?,
                 Step::Wait { until, account } => self.wait(&mut pending, until, account).await,
             }
             self.store.reread(&vault).await?;
@@ -122,13 +123,18 @@ impl RequestService {
             let (_, known) = attempts.look(attempt)?;
             (known.provider.clone(), known.account.clone())
         };
+        let entry = self.store.accounts().get(&account)?.clone();
+        // One that is gone and came back since is not lent again before it was asked for.
+        if entry.is_unread {
+            return None;
+        }
         Some(Lease {
             attempt: attempt.to_owned(),
             trace: None,
             url: None,
             again: None,
             provider,
-            entry: self.store.accounts().get(&account)?.clone(),
+            entry,
         })
     }
 

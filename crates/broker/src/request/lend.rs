@@ -28,6 +28,8 @@ use crate::store::labels::check_pin;
 pub(super) enum Step {
     Lend(Lease),
     Refresh(Arc<Entry>, Due),
+    /// Read the record of this account: its secret is not known yet.
+    Read(AccountId),
     Wait {
         until: Timestamp,
         account: Option<AccountId>,
@@ -153,9 +155,9 @@ impl RequestService {
                         account,
                         rule: Rule::Probe,
                     } if pace == Pace::MayWait
-                        && accounts
-                            .get(account)
-                            .is_some_and(|entry| pending.refresh_first(entry, now).is_none()) =>
+                        && accounts.get(account).is_some_and(|entry| {
+                            !entry.is_unread && pending.refresh_first(entry, now).is_none()
+                        }) =>
                     {
                         Some(claim_probe(pool, &pending.request, account))
                     }
@@ -265,6 +267,9 @@ impl RequestService {
         runtime: &Handle,
     ) -> Step {
         let view = &entry.view;
+        if entry.is_unread {
+            return Step::Read(view.id.clone());
+        }
         if let Some(due) = pending.refresh_first(entry, now) {
             return Step::Refresh(entry.clone(), due);
         }

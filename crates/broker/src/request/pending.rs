@@ -202,9 +202,10 @@ impl PendingRequest {
         if let Some((account, refused)) = self.request.resend_after_refresh()
             && *account == view.id
             && view.generation <= refused
+            && let Some(token) = entry.bearer()
         {
             return Some(Due::TokenRefused {
-                token: fingerprint(entry.credential.bearer()),
+                token: fingerprint(token),
             });
         }
         let Freshness::Stale { expired } = freshness(view.expires_at, view.obtained_at, now) else {

@@ -362,11 +362,8 @@ fn rest(reaction: &Reaction, state: &SharedState, now: Timestamp) -> Duration {
 fn forget_echoes(change: &mut SharedState, entry: Option<&Arc<Entry>>) {
     for block in change.blocks.values_mut() {
         let echoes = |answer: &KeptAnswer| {
-            entry.is_none_or(|entry| {
-                answer
-                    .body
-                    .contains(entry.credential.bearer().expose_secret())
-            })
+            let secret = entry.and_then(|entry| entry.bearer());
+            secret.is_none_or(|secret| answer.body.contains(secret.expose_secret()))
         };
         block.answer.take_if(|answer| echoes(answer));
     }

@@ -25,6 +25,10 @@ pub(crate) struct Accounts {
     /// Providers that a trusted file of the project defines, and that have accounts made without
     /// it: they stay what they were.
     pub(super) taken: BTreeSet<String>,
+    /// Those of which the index says all that is known: their records were not read yet.
+    pub(super) unread: BTreeSet<AccountId>,
+    /// All other records, as long as it is known that no record changed.
+    pub(super) others: Option<Vec<RecordId>>,
     pub(crate) unreadable: Vec<AccountId>,
     /// Records that hold files of other programs, as they were before a migration.
     pub(crate) kept_files: Vec<RecordId>,
@@ -42,22 +46,29 @@ pub(super) struct Members {
 }
 
 impl Accounts {
-    /// Reads the vault, which has these records; what did not change since `known` is taken from
-    /// there.
+    /// Reads the vault; what did not change since `known` is taken from there.
     pub(crate) fn read(
         vault: &Vault,
-        ids: &[RecordId],
         known: &Self,
         settings: &Settings,
     ) -> Result<Self, VaultError> {
-        let mut accounts = Self {
-            taken: known.taken.clone(),
-            ..Self::default()
-        };
+        let mut accounts = Self::known(BTreeMap::new(), known.taken.clone());
         let mut pools = Pools::new();
         // In order, and thousands: collected, which is faster than one by one.
         let mut by_id = Vec::new();
-        let found = side_by_side(ids, |record_id| {
+        let mut add = |entry: Arc<Entry>| {
+            let pool = (entry.view.provider.clone(), entry.view.namespace.clone());
+            pools.entry(pool).or_default().push(entry.clone());
+            by_id.push((entry.view.id.clone(), entry));
+        };
+        let ids = match &known.others {
+            Some(others) => {
+                known.entries().cloned().for_each(&mut add);
+                others.clone()
+            }
+            None => vault.ids()?,
+        };
+        let found = side_by_side(&ids, |record_id| {
             let id = AccountId::from(record_id.to_string());
             let before = known.by_id.get(&id);
             let found = Found::look(vault, *record_id, before, settings, &accounts.taken)?;
@@ -66,27 +77,22 @@ impl Accounts {
         for (record_id, found) in ids.iter().copied().zip(found) {
             let (id, found) = found?;
             match found {
-                Found::Account(entry) => {
-                    let pool = (entry.view.provider.clone(), entry.view.namespace.clone());
-                    pools.entry(pool).or_default().push(entry.clone());
-                    by_id.push((id, entry));
-                }
+                Found::Account(entry) => add(entry),
                 Found::KeptFile => accounts.kept_files.push(record_id),
                 Found::Unreadable => accounts.unreadable.push(id),
                 Found::Nothing => {}
             }
         }
+        let unread = by_id.iter().filter(|(_, entry)| entry.is_unread);
+        accounts.unread = unread.map(|(id, _)| id.clone()).collect();
         let by_secret = by_id.iter().filter_map(|(_, entry)| secret_key(entry));
         accounts.by_secret = by_secret.collect();
         accounts.by_id = by_id.into_iter().collect();
         let taken = taken(&accounts, settings);
         if taken != accounts.taken {
             // Rare: the first account of a provider that a project defines too, or its last one.
-            let known = Self {
-                taken,
-                ..Self::default()
-            };
-            return Self::read(vault, ids, &known, settings);
+            let known = Self::known(BTreeMap::new(), taken);
+            return Self::read(vault, &known, settings);
         }
         accounts.defined = defined(&pools, settings, &accounts.taken);
         for ((provider, namespace), entries) in pools {
@@ -106,6 +112,24 @@ impl Accounts {
             );
         }
         Ok(accounts)
+    }
+
+    /// These as far as they are known without these records.
+    pub(super) fn without(&self, ids: &[RecordId]) -> Self {
+        let mut by_id = self.by_id.clone();
+        for id in ids {
+            by_id.remove(&id.to_string().into());
+        }
+        Self::known(by_id, self.taken.clone())
+    }
+
+    /// What [`Accounts::read`] need not read again.
+    pub(super) fn known(by_id: BTreeMap<AccountId, Arc<Entry>>, taken: BTreeSet<String>) -> Self {
+        Self {
+            by_id,
+            taken,
+            ..Self::default()
+        }
     }
 
     /// A provider as it counts beside these accounts.

@@ -15,8 +15,8 @@ use crate::config::Settings;
 pub(super) struct Changed(Vec<(RecordId, AccountId, Found)>);
 
 impl Accounts {
-    /// Looks at the records that changed, where no other did. `None` where what an account is worth
-    /// can depend on which others there are: then all are to be read.
+    /// Looks at the records that changed or are to be read, where no other changed. `None` where what
+    /// an account is worth can depend on which others there are: then all are to be read.
     pub(super) fn look_at(
         &self,
         changed: &[RecordId],
@@ -32,12 +32,16 @@ impl Accounts {
         for record_id in changed {
             let id = AccountId::from(record_id.to_string());
             let before = self.by_id.get(&id);
-            let look = Found::look(vault, *record_id, before, settings, &self.taken)?;
+            let read = before.filter(|entry| !entry.is_unread);
+            let look = Found::look(vault, *record_id, read, settings, &self.taken)?;
             let after = match &look {
                 Found::Account(entry) => Some(entry),
                 _ => None,
             };
-            if before.into_iter().chain(after).any(has_a_say) {
+            let is_as_known = before.zip(after).is_some_and(|(before, after)| {
+                before.is_unread && before.view.generation == after.view.generation
+            });
+            if !is_as_known && before.into_iter().chain(after).any(has_a_say) {
                 return Ok(None);
             }
             found.push((*record_id, id, look));
@@ -54,6 +58,7 @@ impl Accounts {
 
     /// Puts what was found of a record in the place of what was known of it.
     fn put(&mut self, record_id: RecordId, id: &AccountId, found: Found, settings: &Settings) {
+        self.unread.remove(id);
         self.unreadable.retain(|known| known != id);
         self.kept_files.retain(|known| *known != record_id);
         let after = match found {

@@ -66,7 +66,7 @@ impl Store {
         // Headers are made under the configuration, so all accounts are read as if for the first
         // time.
         let read = match self.open_vault() {
-            Some(vault) => Accounts::read(&vault, &vault.ids()?, &Accounts::default(), &settings)?,
+            Some(vault) => Accounts::read(&vault, &Accounts::default(), &settings)?,
             None => Accounts::default(),
         };
         *self.settings.write() = settings.clone();

@@ -146,7 +146,7 @@ impl Credential {
     }
 
     /// Takes out what only a refresh needs, which reads the record again: an account in memory
-    /// holds none of it.
+    /// holds none of it. That there was a refresh token can still be told.
     pub(crate) fn forget_grant(&mut self) {
         if let Secret::Oauth {
             refresh,
@@ -154,8 +154,24 @@ impl Credential {
             ..
         } = &mut self.secret
         {
-            (*refresh, *client_secret) = (None, None);
+            *refresh = refresh.take().map(|_| SecretString::default());
+            *client_secret = None;
         }
+    }
+
+    /// What may be known of it without its record: no secret, and nothing that a newer version or
+    /// another program added, since any of that may be one.
+    pub(crate) fn without_secrets(&self) -> Self {
+        let mut known = Self {
+            secret: self.secret.without_secrets(),
+            other: Unknown::default(),
+            ..self.clone()
+        };
+        known.audience.other = Unknown::default();
+        if let Some(from) = &mut known.taken_from {
+            from.other = Unknown::default();
+        }
+        known
     }
 
     /// When the tokens of a login were asked for.

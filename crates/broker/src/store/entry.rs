@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, LazyLock};
 
 use provider_auth_policy::{AccountId, AccountKind, AccountView};
-use provider_auth_vault::{Record, RecordId, Vault, VaultError, line};
+use provider_auth_vault::{RecordId, Seen, Stamp, Vault, VaultError, line};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::credential::Credential;
@@ -19,16 +19,20 @@ static LAST_VERSION: AtomicU64 = AtomicU64::new(0);
 /// One account: what the policy sees, what is sealed, and the headers made of it.
 pub(crate) struct Entry {
     pub(crate) view: Arc<AccountView>,
-    /// Without refresh token and client secret: `locks::read_locked` has them.
+    /// Without refresh token and client secret: `locks::read_locked` has them. Without any secret
+    /// while the record is unread.
     pub(crate) credential: Credential,
+    /// Empty while the record is unread.
     pub(crate) headers: HeaderSet,
     /// Tells these headers from all others of the process, earlier ones of the account included.
     pub(crate) version: u64,
     /// Of a lasting secret: it finds the account of a key that is added once more.
     pub(super) secret_hash: Option<u64>,
-    /// The record that this was made of: as long as the vault hands out the same one, nothing
-    /// changed.
-    record: Weak<Record>,
+    /// Of the record that this was made of: as long as the record has it, nothing changed.
+    pub(super) stamp: Stamp,
+    /// Whether this was made of the index, which has no secret: the record is read when it is to be
+    /// lent.
+    pub(crate) is_unread: bool,
 }
 
 /// What one record is.
@@ -49,21 +53,19 @@ impl Found {
         settings: &Settings,
         taken: &BTreeSet<String>,
     ) -> Result<Self, VaultError> {
-        match vault.read(&record_id) {
-            Ok(Some(record)) if record.kind == KEPT_FILE => Ok(Self::KeptFile),
-            Ok(Some(record)) => {
-                let is_same =
-                    |entry: &&Arc<Entry>| std::ptr::eq(entry.record.as_ptr(), Arc::as_ptr(&record));
-                let entry = match before.filter(is_same) {
-                    Some(entry) => Some(entry.clone()),
-                    None => {
-                        let id = AccountId::from(record_id.to_string());
-                        Entry::open(&id, &record, settings, taken)
-                    }
-                };
-                Ok(entry.map_or(Self::Unreadable, Self::Account))
+        match vault.read_unless(&record_id, before.map(|entry| entry.stamp)) {
+            Ok(Seen::AsKnown) => {
+                Ok(before.map_or(Self::Nothing, |entry| Self::Account(entry.clone())))
             }
-            Ok(None) => Ok(Self::Nothing),
+            Ok(Seen::Found(_, record)) if record.kind == KEPT_FILE => Ok(Self::KeptFile),
+            Ok(Seen::Found(stamp, record)) => {
+                let id = AccountId::from(record_id.to_string());
+                let of = (record.generation, stamp);
+                let entry = Credential::open(&record)
+                    .map(|credential| Entry::of_record(id, of, credential, settings, taken));
+                Ok(entry.map_or(Self::Unreadable, |entry| Self::Account(Arc::new(entry))))
+            }
+            Ok(Seen::Absent) => Ok(Self::Nothing),
             // One record alone is the matter; anything else is the vault's.
             Err(
                 error @ (VaultError::Corrupt { .. }
@@ -85,45 +87,84 @@ impl Found {
 }
 
 impl Entry {
-    fn open(
-        id: &AccountId,
-        record: &Arc<Record>,
+    fn of_record(
+        id: AccountId,
+        of: (u64, Stamp),
+        credential: Credential,
         settings: &Settings,
         taken: &BTreeSet<String>,
-    ) -> Option<Arc<Self>> {
-        let mut credential = Credential::open(record)?;
-        let mut view = credential.view(id.clone(), record.generation);
-        credential.forget_grant();
-        let settled = settings
-            .provider(&credential.provider, || {
-                taken.contains(&credential.provider)
-            })
-            .and_then(Result::ok);
-        let provider = settled.or_else(|| {
-            let origins = credential.audience.origins.clone();
-            defines_provider(&credential)
-                .then(|| {
-                    Provider::of_accounts(&credential.provider, origins, &settings.selections)
-                })?
-                .map(Arc::new)
-        });
-        let renewal = provider
-            .as_ref()
-            .and_then(|provider| Some(provider.server.as_ref()?.dialect.renewal));
-        view.refreshable &= credential.may_be_renewed(renewal);
-        let headers = provider.map_or_else(HeaderSet::default, |provider| {
-            HeaderSet::new(&provider, &credential)
-        });
+    ) -> Self {
+        let provider = provider_of(&credential, settings, taken);
+        let headers = provider
+            .as_deref()
+            .map_or_else(HeaderSet::default, |provider| {
+                HeaderSet::new(provider, &credential)
+            });
         let secret_hash = credential.lasting().map(secret_hash);
-        Some(Arc::new(Self {
-            view: Arc::new(view),
-            credential,
+        Self {
             headers,
             secret_hash,
-            version: LAST_VERSION.fetch_add(1, Ordering::Relaxed),
-            record: Arc::downgrade(record),
-        }))
+            is_unread: false,
+            ..Self::unread(id, of, credential, provider.as_deref())
+        }
     }
+
+    /// What can be known of an account without its record.
+    fn unread(
+        id: AccountId,
+        (generation, stamp): (u64, Stamp),
+        mut credential: Credential,
+        provider: Option<&Provider>,
+    ) -> Self {
+        let mut view = credential.view(id, generation);
+        credential.forget_grant();
+        let renewal = provider.and_then(|provider| Some(provider.server.as_ref()?.dialect.renewal));
+        view.refreshable &= credential.may_be_renewed(renewal);
+        Self {
+            view: Arc::new(view),
+            credential,
+            headers: HeaderSet::default(),
+            version: LAST_VERSION.fetch_add(1, Ordering::Relaxed),
+            secret_hash: None,
+            stamp,
+            is_unread: true,
+        }
+    }
+
+    /// An account as the index has it.
+    pub(super) fn of_index(
+        id: AccountId,
+        of: (u64, Stamp),
+        credential: Credential,
+        settings: &Settings,
+    ) -> Self {
+        let provider = provider_of(&credential, settings, &BTreeSet::new());
+        Self::unread(id, of, credential, provider.as_deref())
+    }
+
+    /// The secret that authenticates a request; `None` while the record is unread.
+    pub(crate) fn bearer(&self) -> Option<&SecretString> {
+        (!self.is_unread).then(|| self.credential.bearer())
+    }
+}
+
+/// The provider under which a credential is lent.
+fn provider_of(
+    credential: &Credential,
+    settings: &Settings,
+    taken: &BTreeSet<String>,
+) -> Option<Arc<Provider>> {
+    let settled = settings
+        .provider(&credential.provider, || {
+            taken.contains(&credential.provider)
+        })
+        .and_then(Result::ok);
+    settled.or_else(|| {
+        let origins = credential.audience.origins.clone();
+        defines_provider(credential)
+            .then(|| Provider::of_accounts(&credential.provider, origins, &settings.selections))?
+            .map(Arc::new)
+    })
 }
 
 impl Entry {

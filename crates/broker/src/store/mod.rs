@@ -15,6 +15,7 @@ mod counting;
 pub(crate) mod credential;
 pub(crate) mod entry;
 pub(crate) mod headers;
+mod index;
 pub(crate) mod labels;
 pub(crate) mod locks;
 mod lookup;
@@ -28,6 +29,7 @@ pub(crate) mod secret;
 mod shared_files;
 mod shared_state;
 pub(crate) mod store_account;
+mod unread;
 pub(crate) mod unsaved;
 mod variables;
 mod withheld;
@@ -77,6 +79,8 @@ pub(crate) struct Store {
     changes: ChangeDetector,
     readings: Readings,
     accounts: RwLock<Arc<Accounts>>,
+    /// Whether an index of them is to be written.
+    index_due: AtomicBool,
     pub(crate) state: StateCache,
     unsaved: UnsavedTokens,
     marks: HighWaterMarks,
@@ -118,6 +122,7 @@ impl Store {
             changes: ChangeDetector::default(),
             readings: Readings::default(),
             accounts: RwLock::default(),
+            index_due: AtomicBool::new(false),
             state: StateCache::default(),
             unsaved: UnsavedTokens::default(),
             marks: HighWaterMarks::default(),
@@ -267,6 +272,7 @@ impl Store {
             blocking(move || store.reread_now(&disk)).await?;
         }
         self.mark_soon(vault);
+        self.index_soon(vault);
         Ok(())
     }
 
@@ -313,36 +319,57 @@ impl Store {
         &self,
         vault: &Vault,
         now: Timestamp,
-    ) -> Result<Option<Vec<(AccountId, u64)>>, VaultError> {
+    ) -> Result<Option<Generations>, VaultError> {
         let pulse = vault.pulse();
         if self.changes.holds(Part::Records, pulse) {
             return Ok(None);
         }
-        let mut changes = vault.changes(self.changes.mark())?;
-        let (known, settings) = (self.accounts(), self.settings());
-        let generation = |entry: &Arc<Entry>| (entry.view.id.clone(), entry.view.generation);
-        let followed = match changes.is_all {
-            true => None,
-            false => known.look_at(&changes.records, vault, &settings)?,
-        };
-        let before = if let Some(found) = followed {
-            let changed = changes.records.iter();
-            let before = changed.filter_map(|id| known.get(&id.to_string().into()));
-            let before = before.map(generation).collect();
-            // In its place, unless somebody holds it: thousands of accounts are not copied for one.
-            drop(known);
-            Arc::make_mut(&mut self.accounts.write()).follow(found, &settings);
-            before
-        } else {
-            if !changes.is_all {
-                changes = vault.changes(None)?;
-            }
-            let read = Accounts::read(vault, &changes.records, &known, &settings)?;
-            *self.accounts.write() = Arc::new(read);
-            known.entries().map(generation).collect()
+        let changes = vault.changes(self.changes.mark())?;
+        let before = match &changes.records {
+            Some(changed) => self.read_records(vault, changed)?,
+            None => self.read_all(vault)?,
         };
         self.changes.reached(changes.mark);
         self.changes.adopt(Part::Records, pulse, now);
         Ok(Some(before))
     }
+
+    /// Reads these records, and all others too where what those are worth may depend on them.
+    /// Returns the generations that accounts had before.
+    fn read_records(&self, vault: &Vault, ids: &[RecordId]) -> Result<Generations, VaultError> {
+        let (known, settings) = (self.accounts(), self.settings());
+        let Some(found) = known.look_at(ids, vault, &settings)? else {
+            let read = Accounts::read(vault, &known.without(ids), &settings)?;
+            *self.accounts.write() = Arc::new(read);
+            return Ok(generations(known.entries()));
+        };
+        let ids = ids.iter().map(|id| id.to_string().into());
+        let before = generations(ids.filter_map(|id| known.get(&id)));
+        // In its place, unless somebody holds it: thousands of accounts are not copied for one.
+        drop(known);
+        Arc::make_mut(&mut self.accounts.write()).follow(found, &settings);
+        Ok(before)
+    }
+
+    fn read_all(&self, vault: &Vault) -> Result<Generations, VaultError> {
+        let (known, settings) = (self.accounts(), self.settings());
+        let read = if known.by_id.is_empty() {
+            let read = Accounts::read(vault, &Accounts::of_index(vault, &settings), &settings)?;
+            self.index_due
+                .store(read.are_worth_an_index(), Ordering::Release);
+            read
+        } else {
+            Accounts::read(vault, &known, &settings)?
+        };
+        *self.accounts.write() = Arc::new(read);
+        Ok(generations(known.entries()))
+    }
+}
+
+/// How often the records of accounts were written.
+type Generations = Vec<(AccountId, u64)>;
+
+fn generations<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> Generations {
+    let generation = |entry: &Arc<Entry>| (entry.view.id.clone(), entry.view.generation);
+    entries.map(generation).collect()
 }

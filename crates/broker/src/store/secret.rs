@@ -99,6 +99,43 @@ impl Secret {
         }
     }
 
+    /// All of it that is not secret; empty texts stand for what is.
+    pub(super) fn without_secrets(&self) -> Self {
+        let nothing = SecretString::default;
+        match self {
+            Self::Oauth {
+                refresh,
+                obtained_at,
+                expires_at,
+                earliest_refresh_at,
+                scopes,
+                by_assertion,
+                by_client,
+                ..
+            } => Self::Oauth {
+                access: nothing(),
+                refresh: refresh.as_ref().map(|_| nothing()),
+                client_secret: None,
+                obtained_at: *obtained_at,
+                expires_at: *expires_at,
+                earliest_refresh_at: *earliest_refresh_at,
+                scopes: scopes.clone(),
+                by_assertion: *by_assertion,
+                by_client: *by_client,
+                other: Unknown::default(),
+            },
+            Self::Api { .. } => Self::Api {
+                key: nothing(),
+                other: Unknown::default(),
+            },
+            Self::Wellknown { variable, .. } => Self::Wellknown {
+                token: nothing(),
+                variable: variable.clone(),
+                other: Unknown::default(),
+            },
+        }
+    }
+
     /// The tokens of a login that was asked for at `asked_at`.
     pub(crate) fn from_login(
         tokens: Tokens,

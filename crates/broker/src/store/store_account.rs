@@ -71,7 +71,11 @@ impl Store {
         // record.
         let _one_at_a_time = vault.lock_records()?;
         self.reread_now(vault)?;
-        let accounts = self.accounts();
+        // Whether a key is here already, its secret tells.
+        let accounts = match credential.lasting() {
+            Some(_) => self.whole_accounts(vault)?,
+            None => self.accounts(),
+        };
         if let Some(entry) = accounts.same_as(&credential).first() {
             let id = record_id(&entry.view.id)?;
             let guard = self.lock_record(vault, &id)?;

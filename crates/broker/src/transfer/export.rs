@@ -79,7 +79,7 @@ impl TransferService {
         logins: Logins,
     ) -> Result<(Vec<u8>, Written), BrokerError> {
         self.store.reread_now(vault)?;
-        let accounts = self.store.accounts();
+        let accounts = self.store.whole_accounts(vault)?;
         let (keys, oauth): (Vec<_>, Vec<_>) = accounts
             .entries()
             .partition(|entry| entry.credential.lasting().is_some());

@@ -86,6 +86,8 @@ impl TransferService {
     ) -> Result<(Imported, Written), BrokerError> {
         let bundle = Bundle::open(passphrase, bundle)?;
         let _one_at_a_time = vault.lock_records()?;
+        // The secrets tell which keys are here already.
+        self.store.whole_accounts(vault)?;
         let mut imported = Imported::default();
         let mut written = Vec::new();
         for packed in bundle.accounts {

@@ -136,6 +136,7 @@ impl Backend for ObservedBackend {
         fn has_records() -> Result<bool, VaultError>, None;
         fn pulse() -> Pulse, None;
         fn changes(since: Option<Mark>) -> Result<Changes, VaultError>, None;
+        fn records_stamp() -> Result<Stamp, VaultError>, None;
         fn look(id: RecordId, known: Option<Stamp>) -> Result<Look, VaultError>, Some(id);
         fn create_record(id: RecordId, sealed: &[u8]) -> Result<(), VaultError>, Some(id);
         fn release(guard: &RecordGuard, outcome: Outcome) -> Result<(), VaultError>, Some(guard.id());

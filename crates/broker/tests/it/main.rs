@@ -20,6 +20,7 @@ mod defined;
 mod diagnosis;
 mod gateways;
 mod history;
+mod index;
 mod lending;
 mod login_servers;
 mod logins;

@@ -186,15 +186,9 @@ impl Backend for FolderBackend {
     }
 
     fn changes(&self, since: Option<Mark>) -> Result<Changes, VaultError> {
-        // Before the folder is listed, so that a change in between is told of the next time.
-        let mark = since.unwrap_or(Mark(0));
-        let (named, mark) = self.changes.since(mark, self.place());
-        let named = named.filter(|_| since.is_some());
-        let is_all = named.is_none();
-        let records = named.map_or_else(|| self.ids(), Ok)?;
+        let (named, mark) = self.changes.since(since.unwrap_or(Mark(0)), self.place());
         Ok(Changes {
-            records,
-            is_all,
+            records: named.filter(|_| since.is_some()),
             mark,
         })
     }
@@ -206,6 +200,11 @@ impl Backend for FolderBackend {
     fn has_records(&self) -> Result<bool, VaultError> {
         let names = self.list(&self.paths.records())?;
         Ok(names.iter().any(|name| name.ends_with(paths::RECORD)))
+    }
+
+    fn records_stamp(&self) -> Result<Stamp, VaultError> {
+        let records = self.paths.records();
+        self.store.stamp(&records).map_err(io("read", records))
     }
 
     fn look(&self, id: RecordId, known: Option<Stamp>) -> Result<Look, VaultError> {
@@ -293,9 +292,11 @@ impl Backend for FolderBackend {
     fn write_document(&self, document: Document, content: &[u8]) -> Result<(), VaultError> {
         let durability = match document {
             Document::Header | Document::HeaderBackup | Document::Moved => Durability::Durable,
-            Document::State | Document::News | Document::History | Document::Stats => {
-                Durability::Lossy
-            }
+            Document::State
+            | Document::News
+            | Document::History
+            | Document::Stats
+            | Document::Index => Durability::Lossy,
             Document::Cache(_) => {
                 self.create_folder(&self.paths.cache())?;
                 Durability::Lossy

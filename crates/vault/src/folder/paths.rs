@@ -68,6 +68,7 @@ impl Paths {
             Document::News => self.dir.join("news.json"),
             Document::History => self.dir.join("history.json"),
             Document::Stats => self.dir.join("stats.json"),
+            Document::Index => self.dir.join("records.idx"),
             Document::Cache(key) => self.cache().join(hex::encode(key)),
         }
     }

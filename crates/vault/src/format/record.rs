@@ -173,6 +173,11 @@ pub(crate) fn record_key(data_key: &Key, epoch: u32) -> Key {
     data_key.derive(&[b"rec", &epoch.to_le_bytes()])
 }
 
+/// Returns the key that seals the index of one epoch.
+pub(crate) fn index_key(data_key: &Key, epoch: u32) -> Key {
+    data_key.derive(&[b"idx", &epoch.to_le_bytes()])
+}
+
 /// Returns the bytes of a record's file; `header.length` is set here.
 pub(crate) fn seal(key: &Key, mut header: RecordHeader, plaintext: &[u8]) -> Vec<u8> {
     let length = u32::try_from(plaintext.len()).expect("a record is shorter than 4 GiB");
@@ -187,6 +192,11 @@ pub(crate) fn seal(key: &Key, mut header: RecordHeader, plaintext: &[u8]) -> Vec
     key.seal(&header.nonce, &file, &mut body);
     file.extend_from_slice(&body);
     file
+}
+
+/// Returns the length in bytes of what [`seal`] makes of `plaintext`.
+pub(crate) fn sealed_length(plaintext: &[u8]) -> u64 {
+    (HEADER + (LENGTH + plaintext.len()).next_multiple_of(PADDING) + TAG) as u64
 }
 
 /// Opens the file of record `id` of `vault`; `key_of` returns the record key of an epoch, if it is
@@ -267,6 +277,7 @@ mod tests {
             let plaintext = vec![b'x'; length];
             let file = seal(key(), header(), &plaintext);
             assert_eq!((file.len() - HEADER - TAG) % PADDING, 0);
+            assert_eq!(file.len() as u64, sealed_length(&plaintext));
             let record = opened(&file).unwrap();
             assert_eq!(
                 (record.plaintext(), record.kind, record.generation),

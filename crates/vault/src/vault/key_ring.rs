@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     crypto::key::Key,
-    format::{header::Header, record::record_key, slot::HeaderError},
+    format::{
+        header::Header,
+        record::{index_key, record_key},
+        slot::HeaderError,
+    },
     vault::unlock::Unlocked,
 };
 
@@ -13,6 +17,8 @@ pub(super) struct KeyRing {
     pub(super) header: Header,
     /// The header's own epoch comes first.
     keys: Vec<(u32, Key)>,
+    /// Of the header's own epoch: an index under an older key is made anew.
+    index_key: Key,
 }
 
 /// A ring, and the header's bytes when the ring was last compared with it.
@@ -28,8 +34,9 @@ impl KeyRing {
             .iter()
             .map(|(epoch, key)| (*epoch, record_key(key, *epoch)));
         Ok(Self {
-            header: unlocked.header.clone(),
             keys: keys.collect(),
+            index_key: index_key(&unlocked.data_key, unlocked.header.epoch),
+            header: unlocked.header.clone(),
         })
     }
 
@@ -37,6 +44,11 @@ impl KeyRing {
     pub(super) fn current(&self) -> (u32, &Key) {
         let (epoch, key) = &self.keys[0];
         (*epoch, key)
+    }
+
+    /// Returns the epoch and the key under which the index is written.
+    pub(super) fn index_key(&self) -> (u32, &Key) {
+        (self.header.epoch, &self.index_key)
     }
 
     pub(super) fn record_key(&self, epoch: u32) -> Option<&Key> {

@@ -2,13 +2,14 @@
 
 mod current_keys;
 pub(crate) mod high_water;
+mod index;
 pub(crate) mod init;
 mod key_ring;
 pub(crate) mod key_slots;
 mod moved;
 pub(crate) mod notes;
 mod open;
-mod records;
+pub(crate) mod records;
 mod rotate;
 pub(crate) mod shared;
 pub(crate) mod status;
@@ -74,8 +75,8 @@ impl Vault {
         self.backend.pulse()
     }
 
-    /// Returns the records that may have changed since a mark of this vault; all of them without
-    /// one. Take it before reading them.
+    /// Returns the records that may have changed since a mark of this vault; without one, from where
+    /// on to ask. Take it before reading them.
     pub fn changes(&self, since: Option<Mark>) -> Result<Changes, VaultError> {
         self.backend.changes(since)
     }

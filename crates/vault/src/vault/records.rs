@@ -9,9 +9,38 @@ use crate::{
     crypto::key::random,
     format::record::{self, RecordError, RecordHeader},
     limits,
+    stamp::Stamp,
 };
 
+/// What a look at one record found.
+#[derive(Debug)]
+pub enum Seen {
+    /// It is what the caller knows.
+    AsKnown,
+    /// It is not there.
+    Absent,
+    /// The record, and a stamp that is never newer than it.
+    Found(Stamp, Arc<Record>),
+}
+
+impl Seen {
+    fn record(self) -> Option<Arc<Record>> {
+        match self {
+            Self::Found(_, record) => Some(record),
+            Self::AsKnown | Self::Absent => None,
+        }
+    }
+}
+
 impl Vault {
+    /// Returns a stamp of all records: while it stays equal, also for another process, none was added,
+    /// replaced or removed.
+    ///
+    /// Take it before reading. Where that fails it equals no other, so that reading shows the error.
+    pub fn stamp(&self) -> Stamp {
+        self.backend.records_stamp().unwrap_or(Stamp::Unsettled)
+    }
+
     /// Returns the ids of all records, oldest first.
     pub fn ids(&self) -> Result<Vec<RecordId>, VaultError> {
         self.backend.ids()
@@ -22,23 +51,32 @@ impl Vault {
     /// A damaged record is read again under its lock and then set aside, alone. If the lock is
     /// taken, that is left to its holder.
     pub fn read(&self, id: &RecordId) -> Result<Option<Arc<Record>>, VaultError> {
-        match self.read_cached(id) {
+        Ok(self.read_unless(id, None)?.record())
+    }
+
+    /// Like [`Vault::read`], unless the record still is as `known` tells.
+    pub fn read_unless(&self, id: &RecordId, known: Option<Stamp>) -> Result<Seen, VaultError> {
+        match self.read_cached(id, known) {
             Err(VaultError::Corrupt { .. }) => match self.try_lock(id)? {
-                Some(guard) => self.reread(&guard),
+                Some(guard) => self.reread_stamped(&guard),
                 None => Err(VaultError::Corrupt { id: *id }),
             },
-            found => found,
+            seen => seen,
         }
     }
 
     /// Returns the guarded record, past the cache; a damaged one is set aside.
     pub fn reread(&self, guard: &RecordGuard) -> Result<Option<Arc<Record>>, VaultError> {
+        Ok(self.reread_stamped(guard)?.record())
+    }
+
+    fn reread_stamped(&self, guard: &RecordGuard) -> Result<Seen, VaultError> {
         self.cache.lock().remove(&guard.id());
-        let found = self.read_cached(&guard.id());
-        if let Err(VaultError::Corrupt { .. }) = found {
+        let seen = self.read_cached(&guard.id(), None);
+        if let Err(VaultError::Corrupt { .. }) = seen {
             self.set_aside(guard)?;
         }
-        found
+        seen
     }
 
     /// Adds a record; returns its id and its generation, which is 1.
@@ -155,6 +193,8 @@ impl Vault {
     /// Removes the guarded record, its pending note, and what is left of it elsewhere; false when
     /// there was nothing.
     pub fn remove(&self, guard: RecordGuard) -> Result<bool, VaultError> {
+        // It names the owner of the account.
+        self.forget_index()?;
         let was_there = self.backend.remove_record(&guard)?;
         self.cache.lock().remove(&guard.id());
         Ok(was_there)
@@ -196,24 +236,28 @@ impl Vault {
         }
     }
 
-    fn read_cached(&self, id: &RecordId) -> Result<Option<Arc<Record>>, VaultError> {
+    fn read_cached(&self, id: &RecordId, known: Option<Stamp>) -> Result<Seen, VaultError> {
         loop {
-            let (known, record) = self.cache.lock().get(id).cloned().unzip();
+            let cached = self.cache.lock().get(id).cloned();
+            let stamp = known.or_else(|| cached.as_ref().map(|(stamp, _)| *stamp));
             // Before the read: a key that is gone by then has no record left.
             let keys = self.cached_keys();
-            let (stamp, file) = match self.backend.look(*id, known)? {
-                Look::AsKnown => return Ok(record),
-                Look::Absent => {
-                    self.cache.lock().remove(id);
-                    return Ok(None);
+            let (stamp, file) = match (self.backend.look(*id, stamp)?, cached) {
+                (Look::AsKnown, Some((stamp, record))) if known.is_none() => {
+                    return Ok(Seen::Found(stamp, record));
                 }
-                Look::Found(stamp, file) => (stamp, file),
+                (Look::AsKnown, _) => return Ok(Seen::AsKnown),
+                (Look::Absent, _) => {
+                    self.cache.lock().remove(id);
+                    return Ok(Seen::Absent);
+                }
+                (Look::Found(stamp, file), _) => (stamp, file),
             };
             match record::open(|epoch| keys.record_key(epoch), &self.id, *id, &file) {
                 Ok(record) => {
                     let record = Arc::new(record);
                     self.cache.lock().insert(*id, (stamp, Arc::clone(&record)));
-                    return Ok(Some(record));
+                    return Ok(Seen::Found(stamp, record));
                 }
                 // Written under a key that came after ours: look at the header, and then again.
                 Err(RecordError::Newer) if self.current_keys()?.current().0 != keys.current().0 => {

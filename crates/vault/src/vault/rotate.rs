@@ -107,6 +107,7 @@ impl Vault {
             // Not before: a process that was moving records into a bundle had their locks.
             self.forget_moved_of_old_keys()?;
         }
+        self.forget_index()?;
         self.drop_old_keys()?;
         left.map_or(Ok(()), Err)
     }
