@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use provider_auth_policy::{AccountId, Request, Timestamp};
-use provider_auth_vault::{Pulse, RecordId, Shared, Vault, VaultError, line};
+use provider_auth_vault::{RecordId, Shared, Vault, VaultError, line};
 use tokio::runtime::Handle;
 
 use crate::config::{Inline, Settings};
@@ -56,7 +56,6 @@ use entry::Entry;
 use opening::Openings;
 use readings::Readings;
 use rollback::HighWaterMarks;
-use shared_files::Content;
 use shared_state::StateCache;
 use unsaved::UnsavedTokens;
 
@@ -244,22 +243,15 @@ impl Store {
 
     fn reread_history(&self, vault: &Vault) {
         let now = self.now();
-        let mut files = self.state.reading();
-        if let Some((pulse, history)) = self.fetch(vault, Shared::History, now) {
-            self.state
-                .show(&mut files, vec![(Shared::History, history)]);
-            self.changes.adopt(Part::History, pulse, now);
-        }
-    }
-
-    /// Reads a file that all processes share, unless memory holds it as it is; with what the vault
-    /// said before.
-    fn fetch(&self, vault: &Vault, shared: Shared, now: Timestamp) -> Option<(Pulse, Content)> {
+        let _one_at_a_time = self.state.reading();
         let pulse = vault.pulse();
-        if self.changes.holds(shared.into(), pulse) {
-            return None;
+        if !self.changes.holds(Part::History, pulse)
+            && let Some(history) = self.state.fetch(vault, Shared::History, now)
+        {
+            for shown in self.state.show(vec![(Shared::History, history)]) {
+                self.changes.adopt(shown.into(), pulse, now);
+            }
         }
-        Some((pulse, self.state.fetch(vault, shared, now)?))
     }
 
     /// Reads accounts and shared state again, where they changed. All who wait for it share one
@@ -281,36 +273,41 @@ impl Store {
     /// copy, never a late reader.
     pub(crate) fn reread_now(&self, vault: &Vault) -> Result<(), VaultError> {
         let asked = self.readings.asked();
-        let mut files = self.state.reading();
-        if self.readings.has_answered(asked) {
-            return Ok(());
-        }
-        let reading = self.readings.begin();
-        let now = self.now();
-        // The news before what they are of: while they go into it they are in both.
-        let shared = [Shared::News, Shared::State, Shared::History].map(|shared| {
-            let (pulse, content) = self.fetch(vault, shared, now)?;
-            Some((shared, pulse, content))
-        });
-        let before = self.read_accounts(vault, now)?;
-        let is_same_state = shared.iter().all(Option::is_none);
-        if !is_same_state {
-            let (pulses, read): (Vec<_>, Vec<_>) = shared
-                .into_iter()
-                .flatten()
-                .map(|(shared, pulse, content)| ((shared, pulse), (shared, content)))
-                .unzip();
-            self.state.show(&mut files, read);
-            for (shared, pulse) in pulses {
-                self.changes.adopt(shared.into(), pulse, now);
+        let _one_at_a_time = self.state.reading();
+        while !self.readings.has_answered(asked) {
+            let reading = self.readings.begin();
+            if self.read_changes(vault)? {
+                self.readings.end(reading);
             }
         }
-        if before.is_some() || !is_same_state {
+        Ok(())
+    }
+
+    /// Reads what changed; false where this process has replaced a file meanwhile, which is then to
+    /// be read again.
+    fn read_changes(&self, vault: &Vault) -> Result<bool, VaultError> {
+        let now = self.now();
+        // One for all files: a state that took in its news after they were read is read once more.
+        let pulse = vault.pulse();
+        // The news before what they are of: while they go into it they are in both.
+        let shared = [Shared::News, Shared::State, Shared::History];
+        let changed = shared
+            .into_iter()
+            .filter(|shared| !self.changes.holds((*shared).into(), pulse));
+        let read =
+            changed.filter_map(|shared| Some((shared, self.state.fetch(vault, shared, now)?)));
+        let read: Vec<_> = read.collect();
+        let before = self.read_accounts(vault, now)?;
+        let count = read.len();
+        let shown = self.state.show(read);
+        for shared in &shown {
+            self.changes.adopt((*shared).into(), pulse, now);
+        }
+        if before.is_some() || count > 0 {
             let before = before.unwrap_or_default();
             self.marks.notice(&before, &self.accounts(), &self.state);
         }
-        self.readings.end(reading);
-        Ok(())
+        Ok(shown.len() == count)
     }
 
     /// Reads what changed since the accounts were last read. Returns the generations that accounts

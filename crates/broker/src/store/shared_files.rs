@@ -11,17 +11,44 @@ use provider_auth_vault::{Shared, SharedGuard, Vault, VaultError, line};
 
 use crate::limits;
 
+/// One for the state, one for the history.
+#[derive(Clone, Default)]
+pub(super) struct Each<T> {
+    state: T,
+    history: T,
+}
+
+impl<T> Each<T> {
+    pub(super) fn of(&self, shared: Shared) -> &T {
+        match shared {
+            Shared::State | Shared::News => &self.state,
+            Shared::History => &self.history,
+        }
+    }
+
+    pub(super) fn of_mut(&mut self, shared: Shared) -> &mut T {
+        match shared {
+            Shared::State | Shared::News => &mut self.state,
+            Shared::History => &mut self.history,
+        }
+    }
+}
+
 /// The files as last seen.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Files {
     /// With its news over it.
     state: Content,
     news: Content,
     history: Content,
+    /// How often this process has replaced each.
+    written: Each<u64>,
+    /// How often something that was read was shown.
+    shown: u64,
 }
 
 /// What a file holds.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Content {
     entries: SharedState,
     /// Of the file, in bytes; 0 where there is none that can be read.
@@ -53,6 +80,36 @@ impl Files {
     /// Whether news count: what lies beside a short state is void.
     pub(super) fn has_news(&self) -> bool {
         self.state.length >= limits::NEWS_FROM
+    }
+
+    /// How often this process has replaced a file, the news with their state.
+    pub(super) fn written(&self, shared: Shared) -> u64 {
+        *self.written.of(shared)
+    }
+
+    /// Notes that this process has replaced a file.
+    pub(super) fn replaced(&mut self, shared: Shared) {
+        *self.written.of_mut(shared) += 1;
+    }
+
+    /// How often something that was read was shown.
+    pub(super) fn times_shown(&self) -> u64 {
+        self.shown
+    }
+
+    /// Like [`Files::take_in`], of what a reader shows.
+    pub(super) fn show(&mut self, seen: Vec<(Shared, Content)>) -> bool {
+        self.shown += 1;
+        self.take_in(seen)
+    }
+
+    /// Notes a change that is in the file, whose other content is not to be shown yet.
+    pub(super) fn learn(&mut self, shared: Shared, change: &SharedState) {
+        let content = match shared {
+            Shared::State | Shared::News => &mut self.state,
+            Shared::History => &mut self.history,
+        };
+        content.entries.merge(change);
     }
 
     /// Takes in what was read or written, of two contents of a file the later; returns whether there

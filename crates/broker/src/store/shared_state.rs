@@ -13,6 +13,7 @@
 //! | counts, and times that slide | within half a minute, and at the end of the process |
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -21,51 +22,39 @@ use provider_auth_policy::{Credit, Indexes, SharedState, Timestamp};
 use provider_auth_vault::{Shared, Vault, VaultError, line};
 
 use super::change_detector::{ChangeDetector, Part};
-use super::shared_files::{Content, Files, read};
+use super::shared_files::{Content, Each, Files, read};
 
 /// This process's view of what is shared, and what it has not written yet.
 #[derive(Default)]
 pub(crate) struct StateCache {
     views: Mutex<Views>,
-    /// The files as last seen. Held while one is read, or replaced by this process: a reader sees a
-    /// change either in what is unwritten or in the file, never in neither.
-    files: Mutex<Files>,
+    /// Held for moments: nobody who needs what is in memory waits for a file.
+    files: Mutex<Arc<Files>>,
+    /// Held while files are read, so that what was read last is what is shown last.
+    reading: Mutex<()>,
+    /// Held while a file is written.
     flushing: Each<Mutex<()>>,
     /// Whether the user was told that a file cannot be read, or written: once, until it can be.
     unreadable: Each<AtomicBool>,
     unwritable: Each<AtomicBool>,
 }
 
-/// One for the state, one for the history.
-#[derive(Default)]
-struct Each<T> {
-    state: T,
-    history: T,
-}
-
-impl<T> Each<T> {
-    fn of(&self, shared: Shared) -> &T {
-        match shared {
-            Shared::State | Shared::News => &self.state,
-            Shared::History => &self.history,
-        }
-    }
-
-    fn of_mut(&mut self, shared: Shared) -> &mut T {
-        match shared {
-            Shared::State | Shared::News => &mut self.state,
-            Shared::History => &mut self.history,
-        }
-    }
+/// A file that was read.
+pub(super) struct Fetched {
+    content: Content,
+    /// How often this process had replaced it before.
+    written: u64,
 }
 
 #[derive(Default)]
 struct Views {
-    /// The files as last seen, with `unwritten` on top.
+    /// The files as last seen, with `under_way` and `unwritten` on top.
     view: SharedState,
     /// The accounts of large pools, in the order in which they would serve by `view`.
     indexes: Indexes,
     unwritten: Each<SharedState>,
+    /// What is being written: a reader sees a change here or in the file, never in neither.
+    under_way: Each<SharedState>,
     /// Whether more than counts is unwritten of the history.
     has_news: bool,
     /// The latest look at the clock.
@@ -132,18 +121,18 @@ impl StateCache {
         self.views.lock().has_news
     }
 
-    /// Keeps this process from replacing the files; held from [`StateCache::fetch`] to
-    /// [`StateCache::show`].
-    pub(super) fn reading(&self) -> MutexGuard<'_, Files> {
-        self.files.lock()
+    /// Held from [`StateCache::fetch`] to [`StateCache::show`].
+    pub(super) fn reading(&self) -> MutexGuard<'_, ()> {
+        self.reading.lock()
     }
 
     /// Reads a file. One that the disk does not give, which is not the same as one that is not
     /// there, is `None`: then memory serves.
-    pub(super) fn fetch(&self, vault: &Vault, shared: Shared, now: Timestamp) -> Option<Content> {
+    pub(super) fn fetch(&self, vault: &Vault, shared: Shared, now: Timestamp) -> Option<Fetched> {
+        let written = self.files.lock().written(shared);
         let unreadable = self.unreadable.of(shared);
         match read(vault, shared, unreadable, now) {
-            Ok(content) => Some(content),
+            Ok(content) => Some(Fetched { content, written }),
             Err(error) => {
                 if !unreadable.swap(true, Ordering::Relaxed) {
                     line!(
@@ -157,28 +146,43 @@ impl StateCache {
         }
     }
 
-    /// Shows what was read, under the changes that are not written yet.
-    pub(super) fn show(&self, files: &mut Files, read: Vec<(Shared, Content)>) {
-        let is_only_news = files.take_in(read);
+    /// Shows what was read, under the changes that are not in a file yet; returns which files were
+    /// taken over. One that this process has replaced meanwhile is not: what it wrote is newer.
+    pub(super) fn show(&self, read: Vec<(Shared, Fetched)>) -> Vec<Shared> {
+        let mut files = self.files.lock();
+        let is_latest =
+            |(shared, fetched): &(_, Fetched)| files.written(*shared) == fetched.written;
+        let read = read.into_iter().filter(is_latest);
+        let seen: Vec<_> = read
+            .map(|(shared, fetched)| (shared, fetched.content))
+            .collect();
+        let shown: Vec<Shared> = seen.iter().map(|(shared, _)| *shared).collect();
+        if !seen.is_empty() {
+            let is_only_news = Arc::make_mut(&mut files).show(seen);
+            self.view(&files, is_only_news);
+        }
+        shown
+    }
+
+    /// Makes what is in view of the files, or of their news alone.
+    fn view(&self, files: &Files, is_only_news: bool) {
         let named = is_only_news.then(|| files.entries(Shared::News));
         // Before the views are locked: thousands of conversations take a moment.
         let mut seen = part_of(files.entries(Shared::State), named).into_owned();
         seen.merge(&part_of(files.entries(Shared::History), named));
-        let mut views = self.views.lock();
-        seen.merge(&part_of(&views.unwritten.state, named));
-        seen.merge(&part_of(&views.unwritten.history, named));
-        let Views {
-            view: known,
-            indexes,
-            ..
-        } = &mut *views;
-        indexes.replaced(&part_of(known, named), &seen);
+        let mut locked = self.views.lock();
+        let views = &mut *locked;
+        for change in [&views.under_way, &views.unwritten] {
+            seen.merge(&part_of(change.of(Shared::State), named));
+            seen.merge(&part_of(change.of(Shared::History), named));
+        }
+        views.indexes.replaced(&part_of(&views.view, named), &seen);
         if is_only_news {
-            known.replace(seen);
+            views.view.replace(seen);
             return;
         }
-        let old = std::mem::replace(known, seen);
-        drop(views);
+        let old = std::mem::replace(&mut views.view, seen);
+        drop(locked);
         drop(old);
     }
 
@@ -221,7 +225,6 @@ impl StateCache {
             return Ok(());
         }
         let guard = vault.lock_shared(shared)?;
-        let mut files = self.files.lock();
         let parts: &[Shared] = match shared {
             Shared::History => &[Shared::History],
             Shared::State | Shared::News => &[Shared::News, Shared::State],
@@ -234,29 +237,39 @@ impl StateCache {
             }
         }
         let is_known = seen.is_empty();
+        let files = Arc::clone(&self.files.lock());
         let change = self.views.lock().take(shared);
         let written = match files.write(vault, &guard, shared, &seen, &change, now) {
             Ok(written) => written,
             Err(error) => {
-                self.views.lock().put_back(shared, change);
+                self.views.lock().put_back(shared);
                 return Err(error);
             }
         };
         // Before the lock is freed: until then no other process writes.
         let pulse = vault.pulse();
         drop(guard);
+        let before = files.times_shown();
+        drop(files);
         // What other processes have written may speak of records that this one has not read yet.
         let speaks_of_records = shared == Shared::State && !is_known;
-        if speaks_of_records && !changes.is_current(vault, &[Part::Records]) {
+        let is_shown = !speaks_of_records || changes.is_current(vault, &[Part::Records]);
+        let mut files = self.files.lock();
+        // A reader may have seen the change twice: in the file already, and under way.
+        let was_shown = files.times_shown() != before;
+        let known = Arc::make_mut(&mut files);
+        known.replaced(shared);
+        *self.views.lock().under_way.of_mut(shared) = SharedState::default();
+        if !is_shown {
+            known.learn(shared, &change);
             return Ok(());
         }
         seen.extend(written);
-        if is_known && shared == Shared::State {
-            // It is all in view.
-            files.take_in(seen);
-        } else {
-            self.show(&mut files, seen);
+        let is_only_news = known.take_in(seen);
+        if !is_known || shared == Shared::History || was_shown {
+            self.view(&files, is_only_news && !was_shown);
         }
+        drop(files);
         for part in parts {
             changes.adopt((*part).into(), pulse, now);
         }
@@ -269,8 +282,10 @@ impl Views {
     fn look_at_clock(&mut self, now: Timestamp) {
         if now + CLOCK_JUMP < self.looked_at {
             self.view.sweep(now);
-            self.unwritten.state.sweep(now);
-            self.unwritten.history.sweep(now);
+            for change in [&mut self.unwritten, &mut self.under_way] {
+                change.of_mut(Shared::State).sweep(now);
+                change.of_mut(Shared::History).sweep(now);
+            }
             self.indexes.forget();
         }
         self.looked_at = now;
@@ -286,31 +301,35 @@ impl Views {
         self.has_news |= before.is_news(&history);
         before.merge(&change);
         before.merge(&history);
-        self.unwritten.state.merge(&change);
-        self.unwritten.history.merge(&history);
+        self.unwritten.of_mut(Shared::State).merge(&change);
+        self.unwritten.of_mut(Shared::History).merge(&history);
     }
 
     fn credit(&mut self, credit: &Credit<'_>) {
         self.indexes.credited(credit);
         self.has_news |= self.view.is_news_of(credit);
         self.view.credit(credit);
-        self.unwritten.history.credit(credit);
+        self.unwritten.of_mut(Shared::History).credit(credit);
     }
 
     fn due(&self) -> Option<Due> {
-        if self.has_news || !self.unwritten.state.is_empty() {
+        if self.has_news || !self.unwritten.of(Shared::State).is_empty() {
             return Some(Due::Soon);
         }
-        (!self.unwritten.history.is_empty()).then_some(Due::Later)
+        (!self.unwritten.of(Shared::History).is_empty()).then_some(Due::Later)
     }
 
+    /// What is unwritten is under way from here on.
     fn take(&mut self, shared: Shared) -> SharedState {
         self.has_news &= shared != Shared::History;
-        std::mem::take(self.unwritten.of_mut(shared))
+        let change = std::mem::take(self.unwritten.of_mut(shared));
+        *self.under_way.of_mut(shared) = change.clone();
+        change
     }
 
-    fn put_back(&mut self, shared: Shared, change: SharedState) {
+    fn put_back(&mut self, shared: Shared) {
         self.has_news |= shared == Shared::History;
+        let change = std::mem::take(self.under_way.of_mut(shared));
         let unwritten = self.unwritten.of_mut(shared);
         let meanwhile = std::mem::replace(unwritten, change);
         unwritten.merge(&meanwhile);
@@ -326,27 +345,4 @@ fn part_of<'a>(state: &'a SharedState, news: Option<&SharedState>) -> Cow<'a, Sh
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use provider_auth_policy::{Block, Reason, Scope, Source};
-
-    use super::*;
-
-    #[test]
-    fn after_the_clock_was_set_back_a_limit_counts_again() {
-        let cache = StateCache::default();
-        let today = Timestamp::from_millis(1_800_000_000_000);
-        let limited_at = |at: Timestamp| {
-            let until = at + Duration::from_secs(3_600);
-            let block = Block::new(until, Reason::QuotaExhausted, Source::Header, at);
-            let mut change = SharedState::default();
-            change.blocks.insert("account:a".into(), block);
-            cache.decide(at, |_, _| ((), Some(change)));
-            cache.read(|state| state.blocks[&Scope::from("account:a")].live_until(at))
-        };
-        let tomorrow = today + Duration::from_secs(86_400);
-        assert!(limited_at(tomorrow).is_some());
-        assert!(limited_at(today).is_some());
-    }
-}
+mod tests;

@@ -42,7 +42,7 @@ fn answer(
 }
 
 /// Writes a record as another host does, which has no part in the locks of this one.
-fn elsewhere(world: &World, id: &str, change: impl Fn(&mut Value)) {
+pub(crate) fn elsewhere(world: &World, id: &str, change: impl Fn(&mut Value)) {
     let (vault, id) = (world.vault(), record_id(id));
     let record = vault.read(&id).unwrap().unwrap();
     let mut account: Value = serde_json::from_slice(record.plaintext()).unwrap();
@@ -53,7 +53,8 @@ fn elsewhere(world: &World, id: &str, change: impl Fn(&mut Value)) {
         .unwrap();
 }
 
-async fn label(process: &Process) -> String {
+/// The name of the first account.
+pub(crate) async fn label(process: &Process) -> String {
     let accounts = process.list_accounts(&Filter::default()).await.unwrap();
     accounts[0].label.clone()
 }

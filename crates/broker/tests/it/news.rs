@@ -2,10 +2,15 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use provider_auth_broker::Filter;
+use provider_auth_vault::Disk;
 use serde_json::{Map, Value, json};
 
+use crate::backend::Observed;
 use crate::world::{Process, World, pass};
 
 /// More than enough for a state to count as long.
@@ -141,4 +146,49 @@ async fn what_lies_beside_a_short_state_is_no_news() {
     assert_eq!(entries(&world, "news.json")["blocks"], json!({}));
     let state = entries(&world, "state.json");
     assert_eq!(state["blocks"].as_object().unwrap().len(), 1);
+}
+
+/// A reader who has the news already when they go into the state, together with later ones, sees the
+/// later ones.
+#[tokio::test(start_paused = true)]
+async fn news_that_go_into_the_state_while_it_is_read_hide_nothing() {
+    let at_next_call = Arc::new(Mutex::new(None::<Box<dyn FnOnce() + Send>>));
+    let reads = Arc::new(AtomicUsize::new(usize::MAX));
+    let engine = Observed::new(Arc::new(Disk), {
+        let (at_next_call, reads) = (at_next_call.clone(), reads.clone());
+        move |(call, _)| {
+            if reads.load(Ordering::SeqCst) == 1 {
+                reads.store(usize::MAX, Ordering::SeqCst);
+                at_next_call.lock().take().unwrap()();
+            } else if call == "read_document" {
+                let _ = reads.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst);
+            }
+        }
+    });
+    let world = World::on(engine);
+    let ids = long(&world, &["a"]).await;
+    let process = world.impatient_process();
+    process.lend().await.unwrap();
+    let now = world.now().as_millis();
+    let rests = |state: &mut Value, seconds: u64, observed_at: u64| {
+        let until = now + seconds * 1_000;
+        let block = json!({ "until": until, "reason": "rate_limited", "source": "header", "observed_at": observed_at });
+        state["blocks"][format!("account:{}", ids[0])] = block;
+    };
+    let mut news = strangers(&world, "newcomer", 1);
+    rests(&mut news, 60, now - 1_000);
+    let mut state = strangers(&world, "stranger", MANY + 1);
+    rests(&mut state, 3_600, now);
+    let (state_file, news_file) = (file(&world, "state.json"), file(&world, "news.json"));
+    *at_next_call.lock() = Some(Box::new(move || {
+        fs::write(state_file, state.to_string()).unwrap();
+        fs::write(news_file, json!({ "format": 1 }).to_string()).unwrap();
+    }));
+    reads.store(0, Ordering::SeqCst);
+    write(&world, "state.json", &strangers(&world, "stranger", MANY));
+    write(&world, "news.json", &news);
+    assert_eq!(code(&process).await, "EXHAUSTED");
+    assert!(at_next_call.lock().is_none());
+    pass(120).await;
+    assert_eq!(code(&process).await, "EXHAUSTED");
 }

@@ -2,6 +2,7 @@
 //! pulse, and no thread that answers is held up by it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use provider_auth_broker::Report;
 use provider_auth_vault::Memory;
 use tokio::runtime::Handle;
 
-use crate::backend::Observed;
-use crate::world::{World, bearer, request};
+use crate::backend::{Gate, Observed};
+use crate::claims::{elsewhere, label};
+use crate::world::{World, bearer, let_others_run, request};
 
 #[tokio::test(start_paused = true)]
 async fn what_memory_can_answer_asks_a_slow_backend_for_nothing() {
@@ -61,4 +63,44 @@ async fn what_memory_can_answer_asks_a_slow_backend_for_nothing() {
     assert!(calls.lock().contains(&"changes"));
     assert_eq!(process.state_of(&added).await, "ready");
     assert!(now().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_whose_write_hangs_keeps_nobody_from_reading() {
+    let gate = Arc::new(Gate::default());
+    let hangs = Arc::new(AtomicBool::new(false));
+    let engine = Observed::new(Arc::new(Memory::default()), {
+        let (gate, hangs) = (gate.clone(), hangs.clone());
+        move |(call, _)| {
+            if call == "write_document" && hangs.swap(false, Ordering::SeqCst) {
+                gate.pass();
+            }
+        }
+    });
+    let world = World::on(engine);
+    let process = world.process();
+    let one = process.add_key("one").await;
+    let lease = process.lend().await.unwrap();
+    gate.close();
+    hangs.store(true, Ordering::SeqCst);
+    let broker = Arc::clone(&process);
+    let report = Report {
+        attempt: lease.attempt,
+        status: Some(429),
+        headers: [("retry-after".to_owned(), "100".to_owned())].into(),
+        ..Report::default()
+    };
+    let reported = tokio::spawn(async move { broker.report(&report).await });
+    while gate.waiting() == 0 {
+        let_others_run().await;
+    }
+    // What another process changes is read meanwhile, and what is not written yet is not forgotten.
+    elsewhere(&world, &one, |account| account["label"] = "work".into());
+    assert_eq!(label(&process).await, "work");
+    assert_eq!(process.state_of(&one).await, "exhausted");
+    assert_eq!(gate.waiting(), 1);
+    gate.open();
+    reported.await.unwrap().unwrap();
+    assert_eq!(process.state_of(&one).await, "exhausted");
+    assert_eq!(world.process().state_of(&one).await, "exhausted");
 }
