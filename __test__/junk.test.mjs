@@ -325,7 +325,7 @@ test('a damaged record is set aside, and the others serve on', async () => {
 })
 
 test('a file of junk in the place of what processes share costs no account', async () => {
-  for (const name of ['state.json', 'news.json', 'history.json', 'stats.json'])
+  for (const name of ['state.json', 'news.json', 'history.json', 'stats.json', 'records.idx'])
     for (const junk of ['', '{', '[]', '{"blocks": 5, "bindings": 5, "hours": 5}', randomBytes(64)]) {
       writeFileSync(join(sandbox.vaultDir, name), junk)
       assert.ok((await inChild(IDS)).includes(keeper.id), `${name}: ${junk}`)
