@@ -274,7 +274,7 @@ test('a login that was refused or took too long ends with why, and holds no port
   for (const timeout of ['0', '1.5', 'soon', '-3', '']) {
     const { exit, message } = await failure(sandbox, ['login', 'desk', `--timeout=${timeout}`])
     assert.equal(exit, 2)
-    assert.match(message, /--timeout takes a whole number from 1 to/)
+    assert.match(message, timeout === '' ? /--timeout is empty/ : /--timeout takes a whole number from 1 to/)
   }
   const login = await begun(['login', 'desk', '--method', 'browser', '--json'], /Ctrl-C/)
   await signIn(/https?:\S+\/auth\S+/.exec(login.said)[0], { user: 'no', consent: false })
