@@ -43,12 +43,13 @@ const parts = [
   bodies,
   streams,
   register,
-  accounts,
-  crowd,
-  processes,
-  conversations,
   proxies,
   startUp,
+  conversations,
+  processes,
+  // Last: they leave cooldowns and conversations in the vaults.
+  accounts,
+  crowd,
 ]
 
 const { only, quick: isQuick, write } = readArguments()
