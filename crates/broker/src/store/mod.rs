@@ -80,6 +80,8 @@ pub(crate) struct Store {
     accounts: RwLock<Arc<Accounts>>,
     /// Whether an index of them is to be written.
     index_due: AtomicBool,
+    /// Whether that is already waited for.
+    index_waits: AtomicBool,
     pub(crate) state: StateCache,
     unsaved: UnsavedTokens,
     marks: HighWaterMarks,
@@ -122,6 +124,7 @@ impl Store {
             readings: Readings::default(),
             accounts: RwLock::default(),
             index_due: AtomicBool::new(false),
+            index_waits: AtomicBool::new(false),
             state: StateCache::default(),
             unsaved: UnsavedTokens::default(),
             marks: HighWaterMarks::default(),

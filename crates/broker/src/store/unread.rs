@@ -78,17 +78,24 @@ impl Store {
 
     /// Writes the index a little later, where it is due.
     pub(super) fn index_soon(self: &Arc<Self>, vault: &Arc<Vault>) {
-        if !self.index_due.swap(false, Ordering::AcqRel) {
+        let is_due = self.index_due.load(Ordering::Acquire);
+        if !is_due || self.index_waits.swap(true, Ordering::AcqRel) {
             return;
         }
         let (store, vault) = (self.clone(), vault.clone());
         tokio::spawn(async move {
             tokio::time::sleep(limits::INDEX_AFTER).await;
-            blocking(move || store.write_index(&vault)).await;
+            store.index_waits.store(false, Ordering::Release);
+            blocking(move || store.index_now(&vault)).await;
         });
     }
 
-    fn write_index(&self, vault: &Vault) {
+    /// Writes the index, where it is due: also a process that ends before it was written has read all
+    /// records.
+    pub(super) fn index_now(&self, vault: &Vault) {
+        if !self.index_due.swap(false, Ordering::AcqRel) {
+            return;
+        }
         let (folder, accounts) = {
             let _one_at_a_time = self.state.reading();
             let folder = vault.stamp();

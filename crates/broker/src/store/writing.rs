@@ -143,6 +143,7 @@ impl Store {
                 store.save_counts(&vault);
             }
             store.mark_now(&vault);
+            store.index_now(&vault);
         });
         finish(limits::EXIT_TIMEOUT, tokens.into_iter().chain([rest as _]));
     }

@@ -107,6 +107,17 @@ async fn key_of(process: &Process, id: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_process_that_ends_at_once_has_written_the_index() {
+    let (world, _) = world().await;
+    fs::remove_file(file(&world)).unwrap();
+    let process = world.process();
+    process.lend().await.unwrap();
+    assert!(!file(&world).exists(), "no call waits for it");
+    process.rest().await;
+    assert!(file(&world).exists());
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_opens_by_the_index_sees_and_lends_what_the_records_say() {
     let (world, ids) = world().await;
     let by_index = world.process();
