@@ -113,8 +113,7 @@ fn behind_a_pooler_a_poll_hears_it() {
     let Some(server) = Server::start() else {
         return;
     };
-    let mut options = server.options("ci", 2);
-    options.url = format!("{}&pooler=transaction", server.url("ci")).into();
+    let options = server.options_behind_pooler(2);
     let (writer, reader) = (server.host(1), server.open(options));
     let id = added(&writer);
     pause(TIMES.poll * 3);

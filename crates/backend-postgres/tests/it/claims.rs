@@ -43,7 +43,8 @@ fn of_sixteen_claimers_one_gets_it() {
     }
 }
 
-/// Whoever waits for the holder's commit must see what it committed, not claim what was just spent.
+/// A claimer that waits for the holder's commit sees what it committed, and does not claim what was
+/// just spent.
 #[test]
 fn a_generation_that_was_just_spent_is_never_claimed() {
     let Some(server) = Server::start() else {
@@ -238,8 +239,7 @@ fn without_a_session_a_claim_ends_by_time_and_only_for_who_needs_a_token() {
     let Some(server) = Server::start() else {
         return;
     };
-    let mut options = server.options("ci", 1);
-    options.url = format!("{}&pooler=transaction", server.url("ci")).into();
+    let options = server.options_behind_pooler(1);
     let one = server.open(options);
     let id = added(&one);
     assert_eq!(

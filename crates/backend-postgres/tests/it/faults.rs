@@ -160,8 +160,7 @@ fn a_claim_that_ended_while_the_database_was_away_is_not_taken_at_once() {
     let Some(server) = Server::start() else {
         return;
     };
-    let mut options = server.options("ci", 1);
-    options.url = format!("{}&pooler=transaction", server.url("ci")).into();
+    let options = server.options_behind_pooler(1);
     let one = server.open(options);
     let mut patient = server.options("ci", 2);
     patient.times.settle = Duration::from_secs(5);
@@ -229,7 +228,7 @@ fn a_claim_whose_answer_was_lost_is_given_back() {
             .log()
             .contains("execute <unnamed>: update pa.record r set nonce")
     });
-    // Its process lives, so nobody else could end the claim.
+    // Its process lives, so no other host could end the claim.
     let claimed = other
         .claim(id, 1, &note("other"), Duration::from_secs(3))
         .unwrap();

@@ -47,16 +47,18 @@ pub(crate) struct Server {
     pub(crate) runtime: Arc<Runtime>,
 }
 
+/// Says why a test is skipped; CI skips none.
+pub(crate) fn lacks(what: &str, package: &str) {
+    let reason = format!("{what} is not installed: apt-get install {package}");
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{reason}");
+    eprintln!("skipped: {reason}");
+}
+
 impl Server {
     /// Starts one; `None`, with a printed reason, where PostgreSQL is not installed.
     pub(crate) fn start() -> Option<Self> {
         let Some(programs) = programs() else {
-            assert_ne!(
-                std::env::var("CI").as_deref(),
-                Ok("true"),
-                "PostgreSQL is not installed: apt-get install postgresql"
-            );
-            eprintln!("skipped: PostgreSQL is not installed (apt-get install postgresql)");
+            lacks("PostgreSQL", "postgresql");
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
@@ -112,6 +114,13 @@ impl Server {
 
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Like [`Server::options`] of the role `ci`, as if a pooler stood before the server.
+    pub(crate) fn options_behind_pooler(&self, host: u128) -> Options {
+        let mut options = self.options("ci", host);
+        options.url = format!("{}&pooler=transaction", self.url("ci")).into();
+        options
     }
 
     /// Options of one of several hosts.
@@ -312,7 +321,7 @@ fn template(programs: &Path) -> PathBuf {
         &server.folder.path().join("data"),
         &mine.path().join("data"),
     );
-    // Whoever is second loses nothing: both are the same.
+    // The second one loses nothing: both are the same.
     let _ = fs::rename(mine.path().join("data"), &template);
     template
 }

@@ -41,6 +41,22 @@ fn answer(
     count
 }
 
+/// Has another host renew the tokens just before the first such call.
+fn renewed_before(
+    engine: &Observed,
+    call: &'static str,
+    world: &Arc<World>,
+    id: &str,
+) -> Arc<AtomicUsize> {
+    let (world, id) = (world.clone(), id.to_owned());
+    answer(engine, call, move |count| {
+        (count == 0).then(|| {
+            elsewhere(&world, &id, renewed(&world));
+            Answer::Moved
+        })
+    })
+}
+
 /// Writes a record as another host does, which has no part in the locks of this one.
 pub(crate) fn elsewhere(world: &World, id: &str, change: impl Fn(&mut Value)) {
     let (vault, id) = (world.vault(), record_id(id));
@@ -80,15 +96,7 @@ fn holder() -> Answer {
 #[tokio::test(start_paused = true)]
 async fn a_token_that_was_renewed_elsewhere_before_the_claim_is_not_asked_for() {
     let (world, process, id, engine) = ended().await;
-    let claims = answer(&engine, "claim", {
-        let (world, id) = (world.clone(), id.clone());
-        move |count| {
-            (count == 0).then(|| {
-                elsewhere(&world, &id, renewed(&world));
-                Answer::Moved
-            })
-        }
-    });
+    let claims = renewed_before(&engine, "claim", &world, &id);
     assert_eq!(process.token().await, "S3CRET-access-elsewhere");
     assert_eq!(world.server.refreshes(), 0);
     assert_eq!(claims.load(Ordering::SeqCst), 1);
@@ -179,15 +187,7 @@ async fn new_tokens_go_into_a_record_that_was_renamed_meanwhile() {
 #[tokio::test(start_paused = true)]
 async fn newer_tokens_than_ours_stay() {
     let (world, process, id, engine) = ended().await;
-    answer(&engine, "bring", {
-        let (world, id) = (world.clone(), id.clone());
-        move |count| {
-            (count == 0).then(|| {
-                elsewhere(&world, &id, renewed(&world));
-                Answer::Moved
-            })
-        }
-    });
+    renewed_before(&engine, "bring", &world, &id);
     assert_eq!(process.token().await, "S3CRET-access-elsewhere");
     assert_eq!(world.generation(&id), 2);
     assert_eq!(process.state_of(&id).await, "ready");
@@ -196,15 +196,7 @@ async fn newer_tokens_than_ours_stay() {
 #[tokio::test(start_paused = true)]
 async fn a_name_goes_into_a_record_that_was_renewed_meanwhile() {
     let (world, process, id, engine) = ended().await;
-    answer(&engine, "bring", {
-        let (world, id) = (world.clone(), id.clone());
-        move |count| {
-            (count == 0).then(|| {
-                elsewhere(&world, &id, renewed(&world));
-                Answer::Moved
-            })
-        }
-    });
+    renewed_before(&engine, "bring", &world, &id);
     let changes = AccountChanges {
         label: Some("work".to_owned()),
         ..AccountChanges::default()
