@@ -58,7 +58,7 @@ export async function run({ options, out }: Call<Options>): Promise<void> {
   failIfLeft(done)
 }
 
-/** What could not be read as a whole may hold accounts that somebody relies on: that is no success. */
+/** What could not be read as a whole may hold accounts that are in use: the command fails. */
 function failIfLeft({ skipped }: MigrationReport): void {
   const left = skipped.filter(({ key }) => key === '')
   if (left.length === 0) return

@@ -50,24 +50,24 @@ impl PostgresBackend {
     }
 
     /// Returns the database's time in ms since the Unix epoch, as last measured; before that this
-    /// machine's. Asks nobody.
+    /// machine's. Answers from memory.
     pub fn now(&self) -> u64 {
         self.keeper.clock.now()
     }
 
-    /// Returns by how many ms the database's clock is ahead of this machine's. Asks nobody.
+    /// Returns by how many ms the database's clock is ahead of this machine's. Answers from memory.
     pub fn clock_offset(&self) -> i64 {
         self.keeper.clock.offset()
     }
 
     /// Returns whether changes of others are heard of at once; `None` while there is no connection.
-    /// Asks nobody.
+    /// Answers from memory.
     pub fn is_listening(&self) -> Option<bool> {
         Some(self.keeper.open_line()?.listens)
     }
 
     /// Returns whether the end of this process is seen by the server, since no pooler stands between;
-    /// `None` while there is no connection. Asks nobody.
+    /// `None` while there is no connection. Answers from memory.
     pub fn is_direct(&self) -> Option<bool> {
         Some(self.keeper.open_line()?.session.is_some())
     }

@@ -74,7 +74,7 @@ impl PostgresBackend {
                     "s" => changes
                         .state
                         .push((name.to_owned(), u64::try_from(number).unwrap_or(0))),
-                    // No host of ours gives a name that is no id.
+                    // Our hosts give ids as names.
                     _ => changes.records.extend(name.parse().ok().map(|id| Changed {
                         id,
                         generation: u64::try_from(number).unwrap_or(0),

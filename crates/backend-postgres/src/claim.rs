@@ -25,7 +25,7 @@ pub struct Note {
     /// A random value that the holder also writes where only this machine sees it, under the lock
     /// that lets one process of it ask.
     pub cookie: Vec<u8>,
-    /// The cookie found there: whoever wrote it is dead, since the lock is ours.
+    /// The cookie found there: its writer is dead, since the lock is ours.
     pub dead: Option<Vec<u8>>,
     /// Whether somebody needs a new token now. Only then is a claim taken over whose time is up.
     pub is_stale: bool,

@@ -4,7 +4,7 @@
 //! [`PostgresBackend`] is one process's way to one vault. A record and the claim on it are one row,
 //! and every write is one conditional statement: no transaction is ever open while somebody waits.
 //! A claim is evidence in the row, not a lock, so it outlives lines, poolers and restarts, and a
-//! newer record wins whoever holds the claim. Every call blocks, none past its deadline, and none
+//! newer record wins over any claim. Every call blocks, none past its deadline, and none
 //! may be made from a thread that drives the runtime.
 //!
 //! | file | owns |

@@ -1,4 +1,4 @@
-//! Every number that is not a choice of whoever opens a store.
+//! Every number that who opens a store does not choose.
 
 use std::time::Duration;
 

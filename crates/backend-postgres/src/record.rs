@@ -137,7 +137,7 @@ impl PostgresBackend {
         })
     }
 
-    /// Adds what `decide` returns, having been told what changed since a mark, while nobody else adds
+    /// Adds what `decide` returns, having been told what changed since a mark, while no other host adds
     /// a record: where somebody did, it is asked again. It may read from this backend.
     pub fn add(
         &self,

@@ -125,7 +125,7 @@ create or replace function pa.lives(key bigint) returns boolean language sql vol
       and l.classid::bigint = ((key >> 32) & 4294967295) and l.objid::bigint = (key & 4294967295))
 $$;
 
--- Makes a vault, with whoever asks as its first member.
+-- Makes a vault; its first member is the role that asks.
 create or replace function pa.create_vault(id uuid, name text, header bytea, epoch bigint) returns boolean
   language sql security definer set search_path = pg_catalog, pg_temp as $$
   with made as (
@@ -135,7 +135,7 @@ create or replace function pa.create_vault(id uuid, name text, header bytea, epo
   insert into pa.member select made.id, session_user from made returning true
 $$;
 
--- Lets a role see a vault (`admit`), or no longer (`expel`). Whoever asks is a member of it.
+-- Lets a role see a vault (`admit`), or no longer (`expel`). The role that asks is a member of it.
 create or replace function pa.admit(vault text, role name) returns boolean
   language sql security definer set search_path = pg_catalog, pg_temp as $$
   insert into pa.member

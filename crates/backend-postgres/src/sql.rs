@@ -26,7 +26,7 @@ macro_rules! stored {
 /// `$10` settle, `$11` cookie of a holder known to be dead, `$12` suspect, `$13` whether a claim that is over may be
 /// taken. One row, one update: it is checked again on the row's newest version, so it never claims what was just spent.
 ///
-/// In the order of the conditions: nobody's; ours, asked for again after a broken line; this host's, whose holder is
+/// In the order of the conditions: free; ours, asked for again after a broken line; this host's, whose holder is
 /// known to be dead; of a session that was closed and not asserted anew; over, and its session is gone.
 pub(crate) const CLAIM: &str = concat!(
     "update pa.record r set nonce = $4, host = $5, cookie = $6, holder = $7, session = $8, server = pa.incarnation(),
@@ -102,7 +102,7 @@ pub(crate) const PUT_BACK: &str = "with done as (
 pub(crate) const TURN: &str =
     "select coalesce((select version from pa.state where vault = $1 and key = '+'), 0)";
 
-/// `$2` turn, `$3` id, `$4` generation, `$5` epoch, `$6` sealed, `$7` channel. Adds if nobody has added since the turn
+/// `$2` turn, `$3` id, `$4` generation, `$5` epoch, `$6` sealed, `$7` channel. Adds if no other call has added since the turn
 /// was read.
 pub(crate) const ADD: &str = "with turn as (
        insert into pa.state as s (vault, key, version, sealed) values ($1, '+', 1, '')

@@ -304,7 +304,7 @@ pub enum Brought {
 pub enum Outcome {
     /// It is known what became of what was spent, or nothing was.
     Known,
-    /// It was sent, and no answer came: whoever comes next should try at once.
+    /// It was sent, and no answer came: the next holder should try at once.
     Unknown,
 }
 

@@ -28,7 +28,7 @@ use super::shared_files::{Content, Each, Files, read};
 #[derive(Default)]
 pub(crate) struct StateCache {
     views: Mutex<Views>,
-    /// Held for moments: nobody who needs what is in memory waits for a file.
+    /// Held for moments: a caller that needs what is in memory waits for no file.
     files: Mutex<Arc<Files>>,
     /// Held while files are read, so that what was read last is what is shown last.
     reading: Mutex<()>,

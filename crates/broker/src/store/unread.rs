@@ -26,7 +26,7 @@ impl Accounts {
         self.len() >= limits::INDEXED_FROM && read > self.len() / limits::INDEX_MAY_LACK
     }
 
-    /// The accounts as the index has them, none of them read; none where there is no index.
+    /// The accounts as the index has them, none of them read; none without an index.
     pub(super) fn of_index(vault: &Vault, settings: &Settings) -> Self {
         let folder = vault.stamp();
         let content = vault.read_index();

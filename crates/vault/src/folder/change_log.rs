@@ -1,4 +1,4 @@
-//! Counts the changes of a vault's folder, by whoever made them, and remembers which records they
+//! Counts the changes of a vault's folder, by all processes, and remembers which records they
 //! were of.
 //!
 //! Two proofs that nothing changed: a watch that has heard of nothing, and stamps that are equal.

@@ -1,4 +1,4 @@
-//! What is known of the records without reading each of them: written by whoever has read them all,
+//! What is known of the records without reading each of them: written by a process that has read them all,
 //! for the next one who opens the vault. It is as secret as they are, so it is sealed like one, under a
 //! key of its own; it may be missing, old or damaged, and then it says nothing.
 
@@ -54,7 +54,7 @@ impl Vault {
         };
         let file = record::seal(key, header, content);
         self.backend.write_document(Document::Index, &file)?;
-        // No lock kept a rotation from passing by, so that nobody waits for this file; what it left
+        // No lock kept a rotation from passing by, so that no call waits for this file; what it left
         // under the old key must not stay.
         if self.current_keys()?.index_key().0 != epoch {
             self.forget_index()?;

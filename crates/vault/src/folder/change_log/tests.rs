@@ -47,7 +47,7 @@ impl Folder {
         self.log.since(Mark(mark), self.place()).0
     }
 
-    /// As if nobody had looked at the files for longer than the word of the watch counts.
+    /// As if the last look at the files were older than the word of the watch counts.
     fn forget_time(&self) {
         for look in self.log.0.lock().looks.iter_mut().flatten() {
             look.at = 0;
