@@ -1,8 +1,8 @@
 //! How a process learns of what others do.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use provider_auth_backend_postgres::{Change, Changed, Mark, PostgresBackend};
+use provider_auth_backend_postgres::{Brought, Change, Changed, Mark, PostgresBackend};
 
 use crate::support::{Server, TIMES, added, pause, sealed, wait_until};
 
@@ -90,22 +90,31 @@ fn a_listener_hears_of_a_change_at_once() {
     let Some(server) = Server::start() else {
         return;
     };
-    let (writer, reader) = (server.host(1), server.host(2));
-    let id = added(&writer);
-    // The polls have seen that.
-    pause(TIMES.poll * 3);
-    let before = reader.pulse();
+    // They ask once, when they connect, and then not before this test is over.
+    let listener = |number| {
+        let mut options = server.options("ci", number);
+        options.times.poll = Duration::from_secs(600);
+        let host = server.open(options);
+        host.header().unwrap();
+        wait_until("the first poll", || host.pulse().calm_at > 0);
+        host
+    };
+    let (writer, reader) = (listener(1), listener(2));
     let mine = writer.pulse();
-    let begun = Instant::now();
-    writer.bring(id, 1, &sealed(2), Change::Tokens).unwrap();
-    wait_until("heard", TIMES.poll, || reader.pulse().heard > before.heard);
-    assert!(
-        begun.elapsed() < Duration::from_millis(400),
-        "{:?}: that was a poll",
-        begun.elapsed()
-    );
+    for generation in 1..=2 {
+        let before = reader.pulse().heard;
+        match generation {
+            1 => drop(added(&writer)),
+            _ => {
+                let id = writer.changes(Mark::START).unwrap().records[0].id;
+                let brought = writer.bring(id, 1, &sealed(2), Change::Tokens);
+                assert_eq!(brought, Ok(Brought::Stored));
+            }
+        }
+        wait_until("heard", || reader.pulse().heard > before);
+    }
     assert_eq!(writer.pulse().heard, mine.heard, "one's own is no news");
-    assert!(before.calm_at.abs_diff(reader.now()) < 2_000);
+    assert!(reader.pulse().calm_at.abs_diff(reader.now()) < 60_000);
 }
 
 #[test]
@@ -122,9 +131,7 @@ fn behind_a_pooler_a_poll_hears_it() {
         writer
             .bring(id, generation, &sealed(generation + 1), Change::Tokens)
             .unwrap();
-        wait_until("heard", TIMES.poll * 4, || {
-            reader.pulse().heard > before + generation - 1
-        });
+        wait_until("heard", || reader.pulse().heard > before + generation - 1);
     }
 }
 
@@ -143,8 +150,6 @@ fn a_transaction_that_stays_open_is_not_news_again_and_again() {
     writer.bring(id, 1, &sealed(2), Change::Tokens).unwrap();
     pause(TIMES.poll * 4);
     let (before, calm) = (reader.pulse().heard, reader.pulse().calm_at);
-    wait_until("polled", TIMES.poll * 8, || {
-        reader.pulse().calm_at > calm + 1_200
-    });
+    wait_until("polled", || reader.pulse().calm_at > calm + 1_200);
     assert_eq!(reader.pulse().heard, before);
 }

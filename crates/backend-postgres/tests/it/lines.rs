@@ -37,7 +37,7 @@ fn only_a_server_that_proves_its_name_is_spoken_to() {
             ..server.options("ci", 1)
         };
         let trusted = Arc::new(trusting(root));
-        wait_until("TLS is spoken", Duration::from_secs(10), || {
+        wait_until("TLS is spoken", || {
             server.open(at("localhost", &trusted)).header().is_ok()
         });
         let host = server.open(at("localhost", &trusted));
@@ -228,7 +228,7 @@ impl Pooler {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let process = as_nobody(&mut command).spawn().unwrap();
-        wait_until("the pooler is up", Duration::from_secs(10), || {
+        wait_until("the pooler is up", || {
             std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
         Some(Self {
