@@ -51,6 +51,12 @@ pub trait Backend: Send + Sync {
     /// without.
     fn sweep(&self);
 
+    /// Tells how a store for many machines stands; `None` where the folder is all there is. Answers
+    /// from memory.
+    fn store_status(&self) -> Option<StoreStatus> {
+        None
+    }
+
     /// Waits for a lock, in turn with other processes; [`VaultError::Busy`] when `timeout` has
     /// passed.
     fn lock(&self, lock: Lock, timeout: Duration) -> Result<Held, VaultError>;
@@ -145,6 +151,40 @@ pub trait Backend: Send + Sync {
 
     /// Removes the headers that were set aside.
     fn remove_headers_aside(&self) -> Result<(), VaultError>;
+}
+
+/// How a store for many machines stands, as this process knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreStatus {
+    /// Which engine: `postgres`.
+    pub kind: &'static str,
+    /// Servers, database and vault, without user and password.
+    pub place: String,
+    /// How changes by others are learned of.
+    pub state: StoreState,
+    /// Since when it is so, in ms since the Unix epoch.
+    pub since: u64,
+    /// Whether the server sees the end of this process; `None` where that is not known.
+    pub direct: Option<bool>,
+    /// The version of the tables.
+    pub schema: u32,
+    /// How many hosts were there within a day; `None` where that is not known.
+    pub hosts: Option<u32>,
+    /// How many records wait here to be stored.
+    pub outbox: u32,
+    /// By how many ms the store's clock is ahead of this machine's.
+    pub clock_offset: i64,
+}
+
+/// How changes by others are learned of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreState {
+    /// Within a second.
+    Listening,
+    /// Within a few seconds.
+    Polling,
+    /// Not at all: the store does not answer.
+    Offline,
 }
 
 /// How often each of these changed since the backend was made: while a number stays equal, nothing

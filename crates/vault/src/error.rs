@@ -151,6 +151,26 @@ pub enum VaultError {
         /// The process that holds it, if it left its number.
         holder: Option<u32>,
     },
+    /// What keeps the vault for many machines cannot be reached, or is busy.
+    #[error("the store of the vault does not answer now: ask again later")]
+    StoreUnavailable {
+        /// When to ask again, in ms since the Unix epoch.
+        retry_at: u64,
+    },
+    /// What keeps the vault for many machines refuses, and asking again does not help.
+    #[error("the store of the vault refuses: {why}")]
+    StoreRefused {
+        /// What is wrong, without a secret.
+        why: String,
+    },
+    /// What keeps the vault for many machines has tables that this version cannot use.
+    #[error("the store of the vault has schema {found}, and {wanted} is needed: {}", schema_remedy(*.found, *.wanted))]
+    StoreSchema {
+        /// The version that is there; 0 where there is none.
+        found: u32,
+        /// The version that is needed.
+        wanted: u32,
+    },
     /// Another user could change the folder, so it is not used.
     #[error("{} is not safe for a vault: {why}", .path.display())]
     Unsafe {
@@ -198,6 +218,9 @@ impl VaultError {
             Self::Corrupt { .. } | Self::HeaderUnusable { .. } | Self::NewerFormat { .. } => {
                 "VAULT_CORRUPT"
             }
+            Self::StoreUnavailable { .. } => "STORE_UNAVAILABLE",
+            Self::StoreRefused { .. } => "STORE_REFUSED",
+            Self::StoreSchema { .. } => "STORE_SCHEMA",
             Self::Absent { .. } | Self::Busy { .. } | Self::Unsafe { .. } | Self::Io { .. } => {
                 "VAULT_IO"
             }
@@ -246,6 +269,17 @@ fn longer_wait(after: &Duration) -> &'static str {
         "; a login at a display waits 60 s"
     } else {
         ""
+    }
+}
+
+/// Says who can mend a schema that does not fit.
+fn schema_remedy(found: u32, wanted: u32) -> &'static str {
+    if found == 0 {
+        "run `provider-auth store init` as the owner of the database"
+    } else if found < wanted {
+        "run `provider-auth store migrate` as the owner of the database"
+    } else {
+        "install the newer version of provider-auth"
     }
 }
 

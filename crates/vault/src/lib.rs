@@ -43,7 +43,7 @@ mod vault;
 
 pub use backend::{
     Backend, Brought, Changes, Claimed, Document, Engine, Holder, Lock, Look, Mark, Outcome, Pulse,
-    Quarantined, RecordGuard,
+    Quarantined, RecordGuard, StoreState, StoreStatus,
 };
 pub use crypto::{
     bundle::{open_bundle, seal_bundle},
