@@ -52,7 +52,7 @@ pub use models::{KeyCheck, Model, ModelList, ModelsRequest, RefreshModels};
 pub use notifier::{Event, EventKind, Events, PoolFigures};
 pub use printable::visible_text;
 pub use program::Program;
-pub use provider_auth_oauth::{FromLocalNetwork, Http, HttpError, Identity, Reach};
+pub use provider_auth_oauth::{FromLocalNetwork, Http, HttpError, Identity, LastLook, Reach};
 pub use provider_auth_policy::{
     AccountKind, Action, Block, Chance, Failure, OBSERVED_HEADERS, Reason, Rule, Scope, Selection,
     Source, Timestamp, Trace, TracedAccount, Usage,

@@ -62,7 +62,7 @@ pub(crate) const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Pause before a record is looked at again that another host is renewing.
-pub(crate) const CLAIM_AGAIN: Duration = Duration::from_secs(1);
+pub(crate) const CLAIM_AGAIN: Duration = Duration::from_millis(100);
 
 /// Age at which an attempt that was never reported is forgotten: longer than any response takes to
 /// begin.

@@ -1,11 +1,12 @@
 //! The HTTP client that this crate is handed.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 /// Sends one request.
 ///
 /// The implementor does not follow redirects, caps body and time, refuses what is neither https nor
-/// loopback, and keeps to the [`Reach`] that it finds among the extensions of a request.
+/// loopback, and keeps to the [`Reach`] and the [`LastLook`] that it finds among the extensions of a
+/// request.
 pub trait Http: Send + Sync {
     /// Sends `request` and reads the whole answer, of whatever status.
     fn send(&self, request: http::Request<Vec<u8>>) -> Sending<'_>;
@@ -25,6 +26,32 @@ pub enum Reach {
     Observed,
     /// None of this machine or its network ([`HttpError::Local`]).
     PublicOnly,
+}
+
+/// Stands among the extensions of a request whose content may be used once: asked when the body is
+/// about to leave, and where it says no, nothing is sent ([`HttpError::TooLate`]).
+#[derive(Clone)]
+pub struct LastLook(pub Arc<dyn Fn() -> bool + Send + Sync>);
+
+/// Sends requests with a last look.
+pub struct Watched<'a> {
+    http: &'a dyn Http,
+    look: LastLook,
+}
+
+impl<'a> Watched<'a> {
+    /// Returns a client that asks before each request leaves.
+    #[must_use]
+    pub fn new(http: &'a dyn Http, look: LastLook) -> Self {
+        Self { http, look }
+    }
+}
+
+impl Http for Watched<'_> {
+    fn send(&self, mut request: http::Request<Vec<u8>>) -> Sending<'_> {
+        request.extensions_mut().insert(self.look.clone());
+        self.http.send(request)
+    }
 }
 
 /// Stands among the extensions of an answer that came from this machine or its network.
@@ -128,6 +155,9 @@ pub enum HttpError {
     /// origin. Nothing was sent.
     #[error("{0} resolves to an address of this machine or its local network")]
     Local(String),
+    /// The [`LastLook`] said no. Nothing was sent.
+    #[error("it took too long to reach the server, and others may use the token by now")]
+    TooLate,
     /// The connection broke, or the answer was not HTTP.
     #[error("the connection broke")]
     Other,

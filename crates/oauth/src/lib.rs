@@ -34,7 +34,9 @@ mod text;
 mod tokens;
 
 pub use crate::error::{CallbackError, OauthError};
-pub use crate::http::{Bounded, FromLocalNetwork, Http, HttpError, Reach, Sending};
+pub use crate::http::{
+    Bounded, FromLocalNetwork, Http, HttpError, LastLook, Reach, Sending, Watched,
+};
 pub use crate::login::device::{DeviceGrant, poll_device, start_device};
 pub use crate::login::page::{PageLogin, poll_page, start_page};
 pub use crate::login::pasted::{Pasted, read_pasted};

@@ -14,7 +14,7 @@
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use crate::{
-    Options, VaultError,
+    Options, VaultError, clock,
     folder::store::{Held, Store},
     format::record::RecordId,
     stamp::Stamp,
@@ -98,8 +98,12 @@ pub trait Backend: Send + Sync {
     }
 
     /// Adds a record under an id that no one else knows yet, durably. The caller holds
-    /// [`Lock::Vault`].
-    fn create_record(&self, id: RecordId, sealed: &[u8]) -> Result<(), VaultError>;
+    /// [`Lock::Vault`], and where it has decided that there is no such record, [`Lock::Records`] from
+    /// then on.
+    ///
+    /// An engine whose locks do not reach all says [`Brought::Moved`] where somebody else has added a
+    /// record since [`Lock::Records`] was taken: decide again.
+    fn create_record(&self, id: RecordId, sealed: &[u8]) -> Result<Brought, VaultError>;
 
     /// Claims the right to spend what the guarded record holds at generation `known`: puts the note
     /// on it, durably. Once it is [`Claimed::Yes`] a death before [`release`](Self::release) leaves
@@ -108,13 +112,33 @@ pub trait Backend: Send + Sync {
     /// A lock on a folder lasts as long as its holder, and is proof enough: there it is always yes.
     /// An engine whose locks can be lost grants it for this generation and no other, to one at a
     /// time.
-    fn claim(&self, guard: &RecordGuard, known: u64, note: &[u8]) -> Result<Claimed, VaultError>;
+    fn claim(
+        &self,
+        guard: &RecordGuard,
+        known: u64,
+        need: Need,
+        note: &[u8],
+    ) -> Result<Claimed, VaultError>;
 
     /// Puts `sealed` in the place of generation `from` of the guarded record, durably; 0 where there
-    /// was none. It needs no claim, and ends none.
+    /// was none. It needs no claim. New tokens end whatever claim there is; nothing else ends one.
     ///
     /// An engine whose locks can be lost replaces that generation and no other.
-    fn bring(&self, guard: &RecordGuard, from: u64, sealed: &[u8]) -> Result<Brought, VaultError>;
+    fn bring(
+        &self,
+        guard: &RecordGuard,
+        from: u64,
+        purpose: Purpose,
+        sealed: &[u8],
+    ) -> Result<Brought, VaultError>;
+
+    /// Returns new tokens of the guarded record that were brought by a process which is gone, and for
+    /// which the record has moved on since: sealed, as the next generation of what they came from.
+    /// [`release`](Self::release) with a known outcome drops them.
+    fn left(&self, guard: &RecordGuard) -> Result<Option<Vec<u8>>, VaultError> {
+        let _ = guard;
+        Ok(None)
+    }
 
     /// Gives back the claim on the guarded record, if there is one. A note without an outcome stays;
     /// one that was removed may be back after a power cut.
@@ -122,7 +146,14 @@ pub trait Backend: Send + Sync {
 
     /// Removes the guarded record for good, durably, and with it its note, what a killed writer
     /// left of it, and copies that were set aside; false when nothing of it was there.
-    fn remove_record(&self, guard: &RecordGuard) -> Result<bool, VaultError>;
+    ///
+    /// `mark` seals a mark of a generation: an engine that others read keeps it in the record's place,
+    /// so that nobody without the key removes an account, and none comes back.
+    fn remove_record(
+        &self,
+        guard: &RecordGuard,
+        mark: &mut SealMark<'_>,
+    ) -> Result<bool, VaultError>;
 
     /// Takes the guarded record, which is damaged, out of the way and keeps it; `generation` is
     /// what can be read of it.
@@ -186,6 +217,9 @@ pub enum StoreState {
     /// Not at all: the store does not answer.
     Offline,
 }
+
+/// Seals the mark that a record was removed, as this generation of it.
+pub type SealMark<'a> = dyn FnMut(u64) -> Result<Vec<u8>, VaultError> + 'a;
 
 /// How often each of these changed since the backend was made: while a number stays equal, nothing
 /// of it was added, replaced or removed.
@@ -310,12 +344,50 @@ impl fmt::Debug for RecordGuard {
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claimed {
-    /// It is granted: what the record holds may be spent.
-    Yes,
+    /// It is granted: what the record holds may be spent, and be sent until then.
+    Yes(SendBy),
     /// The record is of another generation by now: read it again.
     Moved,
     /// Somebody else has it.
     Held(Holder),
+}
+
+/// Until when what was claimed may be sent: a claim that can be taken over is over one day, and what
+/// is sent after that is sent twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendBy(Option<Duration>);
+
+impl SendBy {
+    /// A claim that lasts as long as its holder.
+    pub const FOR_EVER: Self = Self(None);
+
+    /// Some time from now, also where this machine sleeps meanwhile. Take it before the claim.
+    pub fn within(time: Duration) -> Self {
+        Self(Some(clock::since_boot() + time))
+    }
+
+    /// Tells whether it is too late.
+    pub fn has_passed(self) -> bool {
+        self.0.is_some_and(|by| clock::since_boot() > by)
+    }
+}
+
+/// What a claim is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// What is there serves still.
+    Soon,
+    /// Somebody waits: a claim whose time is over may be taken over.
+    Now,
+}
+
+/// What a record is replaced for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It has new tokens, and the old ones are spent: nothing is more urgent.
+    Tokens,
+    /// Anything else.
+    Other,
 }
 
 /// Who has the claim on a record.
@@ -337,12 +409,16 @@ pub enum Brought {
     Yes,
     /// The record is of another generation by now, and nothing was written: read it again.
     Moved,
+    /// The vault has another data key by now, and nothing was written: seal it anew.
+    Rekeyed,
 }
 
 /// How what was claimed for has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is known what became of what was spent, or nothing was.
+    /// Nothing was spent.
+    Unsent,
+    /// It is known what became of what was spent.
     Known,
     /// It was sent, and no answer came: the next holder should try at once.
     Unknown,

@@ -151,6 +151,9 @@ pub enum VaultError {
         /// The process that holds it, if it left its number.
         holder: Option<u32>,
     },
+    /// Another machine has added a record while this one decided that there was none: decide again.
+    #[error("another machine has just added an account: try again")]
+    Overtaken,
     /// What keeps the vault for many machines cannot be reached, or is busy.
     #[error("the store of the vault does not answer now: ask again later")]
     StoreUnavailable {
@@ -218,7 +221,7 @@ impl VaultError {
             Self::Corrupt { .. } | Self::HeaderUnusable { .. } | Self::NewerFormat { .. } => {
                 "VAULT_CORRUPT"
             }
-            Self::StoreUnavailable { .. } => "STORE_UNAVAILABLE",
+            Self::StoreUnavailable { .. } | Self::Overtaken => "STORE_UNAVAILABLE",
             Self::StoreRefused { .. } => "STORE_REFUSED",
             Self::StoreSchema { .. } => "STORE_SCHEMA",
             Self::Absent { .. } | Self::Busy { .. } | Self::Unsafe { .. } | Self::Io { .. } => {

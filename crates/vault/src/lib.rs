@@ -25,6 +25,7 @@
 //! ```
 
 mod backend;
+mod clock;
 mod crypto;
 mod error;
 mod folder;
@@ -42,8 +43,8 @@ mod stamp;
 mod vault;
 
 pub use backend::{
-    Backend, Brought, Changes, Claimed, Document, Engine, Holder, Lock, Look, Mark, Outcome, Pulse,
-    Quarantined, RecordGuard, StoreState, StoreStatus,
+    Backend, Brought, Changes, Claimed, Document, Engine, Holder, Lock, Look, Mark, Need, Outcome,
+    Pulse, Purpose, Quarantined, RecordGuard, SealMark, SendBy, StoreState, StoreStatus,
 };
 pub use crypto::{
     bundle::{open_bundle, seal_bundle},
@@ -63,7 +64,7 @@ pub use folder::{
     memory::Memory,
     store::{Durability, Held, NetworkFolders, Store, Watched},
 };
-pub use format::record::{NotARecordId, Record, RecordId};
+pub use format::record::{NotARecordId, Record, RecordId, SealedFacts};
 pub use host_files::{
     PrivateFileError, append_privately, authorship_fault, is_on_pseudo_filesystem, privacy,
 };

@@ -16,8 +16,8 @@ use std::{
 };
 
 use provider_auth_vault::{
-    Backend, Brought, Changes, Claimed, Disk, Document, Engine, Lock, Look, Memory, Options,
-    Outcome, Pulse, RecordGuard, RecordId, Stamp, VaultError,
+    Backend, Brought, Changes, Claimed, Disk, Document, Engine, Lock, Look, Memory, Need, Options,
+    Outcome, Pulse, Purpose, RecordGuard, RecordId, SendBy, Stamp, VaultError,
 };
 use support::folder;
 
@@ -49,8 +49,16 @@ fn guard(backend: &Arc<dyn Backend>, id: RecordId) -> RecordGuard {
     RecordGuard::new(id, backend.lock(Lock::Record(id), LONG).unwrap())
 }
 
+fn create(backend: &Arc<dyn Backend>, id: RecordId, sealed: &[u8]) {
+    assert_eq!(backend.create_record(id, sealed).unwrap(), Brought::Yes);
+}
+
+fn removed(backend: &Arc<dyn Backend>, guard: &RecordGuard) -> Result<bool, VaultError> {
+    backend.remove_record(guard, &mut |_| Ok(b"a mark".to_vec()))
+}
+
 fn put(backend: &Arc<dyn Backend>, guard: &RecordGuard, from: u64, sealed: &[u8]) {
-    let brought = backend.bring(guard, from, sealed).unwrap();
+    let brought = backend.bring(guard, from, Purpose::Other, sealed).unwrap();
     assert_eq!(brought, Brought::Yes);
 }
 
@@ -133,8 +141,8 @@ fn a_record_is_what_was_written_last_and_as_known_only_until_then() {
         assert!(!one.has_records().unwrap());
         {
             let _adding = one.lock(Lock::Vault, LONG).unwrap();
-            one.create_record(id(2), b"two").unwrap();
-            one.create_record(id(1), b"one").unwrap();
+            create(one, id(2), b"two");
+            create(one, id(1), b"one");
         }
         assert_eq!(two.ids().unwrap(), [id(1), id(2)]);
         assert!(two.has_records().unwrap());
@@ -166,13 +174,16 @@ fn a_removed_record_is_gone_with_its_note_and_its_copies() {
             [(id(1), 7)]
         );
         put(one, &guard, 0, b"again");
-        assert_eq!(one.claim(&guard, 1, b"note").unwrap(), Claimed::Yes);
-        assert!(one.remove_record(&guard).unwrap());
+        assert_eq!(
+            one.claim(&guard, 1, Need::Now, b"note").unwrap(),
+            Claimed::Yes(SendBy::FOR_EVER)
+        );
+        assert!(removed(one, &guard).unwrap());
         assert_eq!(two.read_record(id(1)).unwrap(), None);
         assert_eq!(two.read_note(id(1)).unwrap(), None);
         assert!(two.ids().unwrap().is_empty() && two.quarantined().unwrap().is_empty());
         assert!(matches!(two.look(id(1), None).unwrap(), Look::Absent));
-        assert!(!one.remove_record(&guard).unwrap());
+        assert!(!removed(one, &guard).unwrap());
     });
 }
 
@@ -181,7 +192,10 @@ fn a_claim_outlives_its_guard_and_is_abandoned_only_then() {
     check(|one, two| {
         let held = guard(one, id(1));
         put(one, &held, 0, b"record");
-        assert_eq!(one.claim(&held, 1, b"note").unwrap(), Claimed::Yes);
+        assert_eq!(
+            one.claim(&held, 1, Need::Now, b"note").unwrap(),
+            Claimed::Yes(SendBy::FOR_EVER)
+        );
         assert!(two.abandoned().unwrap().is_empty(), "its writer lives");
         drop(held);
         assert_eq!(two.abandoned().unwrap(), [id(1)]);
@@ -281,7 +295,7 @@ fn each_change_moves_the_pulse_of_what_changed_and_of_nothing_else() {
             3 => one.write_document(Document::History, b"history").unwrap(),
             4 => one.write_document(Document::Stats, b"stats").unwrap(),
             5 => one.write_document(Document::News, b"news").unwrap(),
-            _ => assert!(one.remove_record(&guard).unwrap()),
+            _ => assert!(removed(one, &guard).unwrap()),
         };
         for round in 0..70 {
             let before = quiet(two);
@@ -320,8 +334,8 @@ fn a_backend_is_told_of_its_own_changes_at_once() {
 fn the_changes_since_a_mark_name_what_was_added_replaced_and_removed() {
     check(|one, two| {
         let held = [guard(one, id(1)), guard(one, id(2))];
-        one.create_record(id(1), b"one").unwrap();
-        one.create_record(id(2), b"two").unwrap();
+        create(one, id(1), b"one");
+        create(one, id(2), b"two");
         let all = two.changes(None).unwrap();
         assert_eq!(all.records, None, "it may be any");
         assert_eq!(two.ids().unwrap(), [id(1), id(2)]);
@@ -346,9 +360,10 @@ fn the_changes_since_a_mark_name_what_was_added_replaced_and_removed() {
         };
         let replaced = changed(&|| put(one, &held[0], 1, b"new"));
         assert!(matches!(replaced, [(_, true), (all, two), (_, false)] if all == two));
-        let added = changed(&|| one.create_record(id(3), b"three").unwrap());
+        let added =
+            changed(&|| create(one, id(3), b"three"));
         assert!(matches!(added, [.., (_, true)]));
-        let removed = changed(&|| assert!(one.remove_record(&held[1]).unwrap()));
+        let removed = changed(&|| assert!(removed(one, &held[1]).unwrap()));
         // Of all that there are it is missing.
         assert!(matches!(removed, [_, (all, named), _] if all != named));
         let aside = changed(&|| one.set_record_aside(&held[0], 2).unwrap());

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use provider_auth_vault::{Claimed, Outcome, Pending, RecordId, Vault, VaultError};
+use provider_auth_vault::{Claimed, Need, Outcome, Pending, RecordId, SendBy, Vault, VaultError};
 use support::{SECRET, files, open, quick_folder, snapshot, with_key};
 
 /// A vault with two records, of which the tests damage the first.
@@ -179,7 +179,10 @@ fn a_note_damaged_anywhere_does_not_lock_its_record() {
         pid: 4711,
         boot_id: "boot".to_owned(),
     };
-    assert_eq!(vault.claim(&guard, &note).unwrap(), Claimed::Yes);
+    assert_eq!(
+        vault.claim(&guard, Need::Now, &note).unwrap(),
+        Claimed::Yes(SendBy::FOR_EVER)
+    );
     let file = subject.dir.join(format!("rec/{}.pending", subject.hit));
     let whole = fs::read(&file).unwrap();
     for (what, damage) in damaged(&whole) {

@@ -6,7 +6,9 @@ mod support;
 
 use std::{fs, time::Duration};
 
-use provider_auth_vault::{Claimed, Outcome, Pending, Pulse, RecordId, Shared, Vault, VaultError};
+use provider_auth_vault::{
+    Claimed, Need, Outcome, Pending, Pulse, Purpose, RecordId, SendBy, Shared, Vault, VaultError,
+};
 use support::{eventually, folder, open, with_key};
 
 fn vault() -> (tempfile::TempDir, Vault) {
@@ -160,10 +162,19 @@ fn what_was_made_of_an_older_content_is_not_written() {
     let (_outer, vault) = vault();
     let (id, _) = vault.create(1, b"one").unwrap();
     let guard = vault.lock(&id).unwrap();
-    assert_eq!(vault.bring(&guard, 1, b"two").unwrap(), Some(2));
-    assert_eq!(vault.bring(&guard, 1, b"other").unwrap(), None);
+    assert_eq!(
+        vault.bring(&guard, 1, Purpose::Other, b"two").unwrap(),
+        Some(2)
+    );
+    assert_eq!(
+        vault.bring(&guard, 1, Purpose::Other, b"other").unwrap(),
+        None
+    );
     assert_eq!(vault.read(&id).unwrap().unwrap().plaintext(), b"two");
-    assert_eq!(vault.bring(&guard, 2, b"three").unwrap(), Some(3));
+    assert_eq!(
+        vault.bring(&guard, 2, Purpose::Other, b"three").unwrap(),
+        Some(3)
+    );
 }
 
 #[test]
@@ -200,7 +211,10 @@ fn a_note_on_a_refresh_is_kept_found_and_cleared() {
         boot_id: "boot".to_owned(),
     };
     let guard = vault.lock(&id).unwrap();
-    assert_eq!(vault.claim(&guard, &note).unwrap(), Claimed::Yes);
+    assert_eq!(
+        vault.claim(&guard, Need::Now, &note).unwrap(),
+        Claimed::Yes(SendBy::FOR_EVER)
+    );
     assert_eq!(vault.pending(&id).unwrap(), Some(note));
     assert!(vault.abandoned().is_empty(), "its holder is at work");
     drop(guard);
@@ -240,7 +254,10 @@ fn an_overwritten_record_is_the_newest_and_has_no_note() {
         pid: 9,
         boot_id: "boot".to_owned(),
     };
-    assert_eq!(vault.claim(&guard, &note).unwrap(), Claimed::Yes);
+    assert_eq!(
+        vault.claim(&guard, Need::Now, &note).unwrap(),
+        Claimed::Yes(SendBy::FOR_EVER)
+    );
     assert_eq!(vault.overwrite(&guard, b"signed in", 8).unwrap(), 9);
     let record = vault.read(&id).unwrap().unwrap();
     assert_eq!(

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use provider_auth_policy::AccountId;
-use provider_auth_vault::{RecordId, Vault, VaultError, line};
+use provider_auth_vault::{Purpose, RecordId, Vault, VaultError, line};
 use secrecy::SecretString;
 use serde_json::value::RawValue;
 
@@ -76,7 +76,7 @@ impl MigrationService {
             let Some(rest) = rest else { break };
             // Else it has moved on meanwhile.
             if vault
-                .bring(&guard, record.generation, &rest.plaintext())?
+                .bring(&guard, record.generation, Purpose::Other, &rest.plaintext())?
                 .is_some()
             {
                 break;

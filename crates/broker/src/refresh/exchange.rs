@@ -4,13 +4,14 @@
 //! claim it with a note of the intent, ask, and write the whole answer before anyone uses it. What
 //! can be known without asking is not asked.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use provider_auth_oauth::OauthError;
+use provider_auth_oauth::{HttpError, OauthError};
 use provider_auth_policy::{AccountId, AccountView, Response, Signals, Timestamp, stated_wait};
 use provider_auth_vault::{
-    Claimed, Holder, Outcome, Pending, RecordGuard, Vault, VaultError, line,
+    Claimed, Holder, Outcome, Pending, Purpose, RecordGuard, SendBy, Vault, VaultError, line,
 };
 
 use super::Refresher;
@@ -119,10 +120,11 @@ impl Refresher {
             return Ok(RefreshOutcome::Renewed);
         };
         let began = self.store.uptime();
-        let patience = |due| match due {
+        let patience = match due {
             Due::Soon => Duration::ZERO,
             _ => limits::LOCK_TIMEOUT,
         };
+        let is_over = || self.store.uptime() - began >= patience;
         loop {
             let now = self.store.now();
             if let Some(outcome) = self.known_outcome((number, id), due, &locked, now) {
@@ -149,18 +151,28 @@ impl Refresher {
                 pid: std::process::id(),
                 boot_id: boot_id(),
             };
-            let guard = match self.claim(&vault, guard, note).await? {
-                (Claimed::Yes, guard, note) => {
+            let guard = match self.claim(&vault, guard, (due, note)).await? {
+                (Claimed::Yes(by), guard, note) => {
                     let claim = Claim {
                         vault: &vault,
                         guard,
                         note,
+                        by,
                     };
-                    return self.spend((id, due, now), claim, credential, request).await;
+                    match self
+                        .spend((id, due, now), claim, credential, request)
+                        .await?
+                    {
+                        ControlFlow::Break(outcome) => return Ok(outcome),
+                        ControlFlow::Continue(guard) if is_over() => {
+                            return self.postpone(id, &vault, guard, &TOO_LATE, false).await;
+                        }
+                        ControlFlow::Continue(guard) => guard,
+                    }
                 }
                 (Claimed::Moved, guard, _) => guard,
                 (Claimed::Held(holder), guard, _) => {
-                    if self.store.uptime() - began >= patience(due) {
+                    if is_over() {
                         return Ok(held(holder, now));
                     }
                     tokio::time::sleep(limits::CLAIM_AGAIN).await;
@@ -171,17 +183,31 @@ impl Refresher {
         }
     }
 
-    /// Sends what was claimed, and brings what comes.
+    /// Sends what was claimed, and brings what comes. Where it was too late to be sent, the claim is
+    /// given back and the lock returned.
     async fn spend(
         self: &Arc<Self>,
         (id, due, now): (&AccountId, Due, Timestamp),
-        Claim { vault, guard, note }: Claim<'_>,
+        Claim {
+            vault,
+            guard,
+            note,
+            by,
+        }: Claim<'_>,
         mut credential: Credential,
         request: TokenRequest,
-    ) -> Result<RefreshOutcome, BrokerError> {
+    ) -> Result<ControlFlow<RefreshOutcome, RecordGuard>, BrokerError> {
         let generation = note.generation;
-        let sent = self.send(&request).await;
-        match sent.map_err(|error| error.without(&credential.held())) {
+        let sent = self.send(&request, by).await;
+        let outcome = match sent.map_err(|error| error.without(&credential.held())) {
+            Err(TOO_LATE) => {
+                let vault = vault.clone();
+                let guard = blocking(move || {
+                    release(&vault, &guard, Outcome::Unsent);
+                    guard
+                });
+                return Ok(ControlFlow::Continue(guard.await));
+            }
             Ok(tokens) => {
                 self.endpoints.follow_api(&mut credential, &tokens);
                 credential.renew(tokens, now);
@@ -209,7 +235,8 @@ impl Refresher {
                 self.postpone(id, vault, guard, &error, is_refusal(&error))
                     .await
             }
-        }
+        };
+        Ok(ControlFlow::Break(outcome?))
     }
 
     /// Forgets the client too, so that the next login registers another.
@@ -224,7 +251,7 @@ impl Refresher {
         let (generation, guard) = blocking({
             let vault = vault.clone();
             move || {
-                let brought = vault.bring(&guard, from, &credential.plaintext())?;
+                let brought = vault.bring(&guard, from, Purpose::Other, &credential.plaintext())?;
                 // One that has moved on is seen to have below.
                 Ok::<_, BrokerError>((brought.unwrap_or(from), guard))
             }
@@ -326,6 +353,7 @@ impl Refresher {
         // Without an answer the server may have used the token up: the note stays, for an early
         // second try.
         let outcome = match error {
+            OauthError::Http(HttpError::TooLate | HttpError::Local(_)) => Outcome::Unsent,
             OauthError::Http(_) => Outcome::Unknown,
             _ => Outcome::Known,
         };
@@ -339,11 +367,14 @@ impl Refresher {
     }
 }
 
+const TOO_LATE: OauthError = OauthError::Http(HttpError::TooLate);
+
 /// The right to spend the token of one generation.
 struct Claim<'a> {
     vault: &'a Arc<Vault>,
     guard: RecordGuard,
     note: Pending,
+    by: SendBy,
 }
 
 /// Another host has the claim for longer than is waited for it.

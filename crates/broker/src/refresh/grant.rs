@@ -1,9 +1,12 @@
 //! With what the next access token of a credential is asked for, and whom.
 
+use std::sync::Arc;
+
 use provider_auth_oauth::{
-    Client, Http, HttpError, OauthError, Renewal, Server, Tokens, answers_from_local_network,
-    client_credentials, exchange_assertion, exchange_token,
+    Client, Http, HttpError, LastLook, OauthError, Renewal, Server, Tokens, Watched,
+    answers_from_local_network, client_credentials, exchange_assertion, exchange_token,
 };
+use provider_auth_vault::SendBy;
 use secrecy::SecretString;
 use url::Url;
 
@@ -100,9 +103,14 @@ impl Refresher {
         }))
     }
 
-    /// Sends it.
-    pub(crate) async fn send(&self, request: &TokenRequest) -> Result<Tokens, OauthError> {
-        let http = &*self.store.host.http;
+    /// Sends it, unless that is too late by now.
+    pub(crate) async fn send(
+        &self,
+        request: &TokenRequest,
+        by: SendBy,
+    ) -> Result<Tokens, OauthError> {
+        let look = LastLook(Arc::new(move || !by.has_passed()));
+        let http = &Watched::new(&*self.store.host.http, look);
         let bounded = request.bounds.client(http);
         match (send(&bounded, request).await, &request.resource) {
             // Nothing was sent. A machine that has come home finds there what it found elsewhere

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use provider_auth_policy::{
     AccountId, Freshness, Standing, Timestamp, clock_was_set_back, freshness,
 };
-use provider_auth_vault::{Claimed, Pending, RecordGuard, RecordId, Vault, VaultError, line};
+use provider_auth_vault::{Claimed, Need, Pending, RecordGuard, RecordId, Vault, VaultError, line};
 
 use super::Refresher;
 use super::in_flight::{Due, RefreshOutcome};
@@ -16,6 +16,7 @@ use crate::store::Store;
 use crate::store::credential::Credential;
 use crate::store::locks::read_locked;
 use crate::store::secret::{Secret, fingerprint};
+use crate::store::unsaved::bring_left;
 
 /// A record under its lock.
 pub(super) struct Locked {
@@ -29,6 +30,7 @@ pub(super) struct Locked {
 impl Locked {
     fn read(store: &Store, vault: &Vault, guard: RecordGuard) -> Result<Self, BrokerError> {
         // The last holder of the lock noted the outcome before it let go.
+        let guard = bring_left(vault, guard)?;
         store.reread_now(vault)?;
         let (credential, generation) = read_locked(vault, &guard)?;
         // A note that cannot be read is as good as one that was just written: an early try is what
@@ -75,11 +77,15 @@ impl Refresher {
         &self,
         vault: &Arc<Vault>,
         guard: RecordGuard,
-        note: Pending,
+        (due, note): (Due, Pending),
     ) -> Result<(Claimed, RecordGuard, Pending), BrokerError> {
+        let need = match due {
+            Due::Soon => Need::Soon,
+            _ => Need::Now,
+        };
         let vault = vault.clone();
         let claimed = blocking(move || {
-            let claimed = vault.claim(&guard, &note)?;
+            let claimed = vault.claim(&guard, need, &note)?;
             Ok::<_, VaultError>((claimed, guard, note))
         });
         Ok(claimed.await?)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use provider_auth_policy::AccountId;
-use provider_auth_vault::{RecordGuard, RecordId, Vault, VaultError, line};
+use provider_auth_vault::{Purpose, RecordGuard, RecordId, Vault, VaultError, line};
 
 use super::Store;
 use super::credential::Credential;
@@ -164,7 +164,9 @@ pub(crate) fn change_locked<R>(
     loop {
         let (mut credential, from) = read_locked(vault, guard)?;
         let said = change(&mut credential);
-        if let Some(generation) = vault.bring(guard, from, &credential.plaintext())? {
+        if let Some(generation) =
+            vault.bring(guard, from, Purpose::Other, &credential.plaintext())?
+        {
             return Ok((generation, said));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use provider_auth_policy::{AccountId, Gather as _};
-use provider_auth_vault::Vault;
+use provider_auth_vault::{Vault, VaultError};
 
 use super::account::Account;
 use super::accounts::record_id;
@@ -32,7 +32,7 @@ impl Store {
         let (id, generation) = blocking({
             let vault = vault.clone();
             move || {
-                let stored = store.store_now(&vault, credential, priority)?;
+                let stored = store.store_now(&vault, &credential, priority)?;
                 moved_bundle::settle(&vault);
                 Ok::<_, BrokerError>(stored)
             }
@@ -64,13 +64,37 @@ impl Store {
     fn store_now(
         &self,
         vault: &Arc<Vault>,
-        mut credential: Credential,
+        credential: &Credential,
         priority: Option<i64>,
     ) -> Result<(AccountId, u64), BrokerError> {
         // Two logins of one identity at the same time, here or in another process, must end in one
         // record.
         let _one_at_a_time = vault.lock_records()?;
-        self.reread_now(vault)?;
+        self.decide(vault, || self.put(vault, credential.clone(), priority))
+    }
+
+    /// Reads what is there and decides on it, once more where another machine was faster. The caller
+    /// keeps others on this one from adding records.
+    pub(crate) fn decide<T>(
+        &self,
+        vault: &Vault,
+        mut decision: impl FnMut() -> Result<T, BrokerError>,
+    ) -> Result<T, BrokerError> {
+        loop {
+            self.reread_now(vault)?;
+            match decision() {
+                Err(BrokerError::Vault(VaultError::Overtaken)) => {}
+                decided => return decided,
+            }
+        }
+    }
+
+    fn put(
+        &self,
+        vault: &Arc<Vault>,
+        mut credential: Credential,
+        priority: Option<i64>,
+    ) -> Result<(AccountId, u64), BrokerError> {
         // Whether a key is here already, its secret tells.
         let accounts = match credential.lasting() {
             Some(_) => self.whole_accounts(vault)?,

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use provider_auth_vault::{Outcome, Pending, RecordGuard, RecordId, Vault, VaultError, line};
+use provider_auth_vault::{
+    Need, Outcome, Pending, Purpose, RecordGuard, RecordId, Vault, VaultError, line,
+};
 
 use super::credential::Credential;
 use super::secret::fingerprint;
@@ -48,8 +50,11 @@ impl Unsaved {
 
     /// Writes them and ends the claim; returns the generation that the record has then.
     fn write(&mut self, vault: &Vault) -> Result<u64, VaultError> {
-        let written = self.bring(vault).or_else(|_| {
+        let written = self.bring(vault).or_else(|error| {
             // On a full disk the note's own space may be what is missing.
+            if !matches!(error, VaultError::Io { .. }) {
+                return Err(error);
+            }
             vault.release(&self.guard, Outcome::Known)?;
             self.bring(vault)
         });
@@ -57,7 +62,7 @@ impl Unsaved {
             Ok(_) => release(vault, &self.guard, Outcome::Known),
             // Should this process die before the disk takes them, the next one must try at once.
             Err(_) => {
-                if let Err(error) = vault.claim(&self.guard, &self.note) {
+                if let Err(error) = vault.claim(&self.guard, Need::Now, &self.note) {
                     line!(
                         WARN,
                         account = self.guard.id(),
@@ -75,7 +80,8 @@ impl Unsaved {
     fn bring(&mut self, vault: &Vault) -> Result<u64, VaultError> {
         loop {
             let plaintext = self.credential.plaintext();
-            if let Some(generation) = vault.bring(&self.guard, self.from, &plaintext)? {
+            let brought = vault.bring(&self.guard, self.from, Purpose::Tokens, &plaintext)?;
+            if let Some(generation) = brought {
                 return Ok(generation);
             }
             let id = self.guard.id();
@@ -144,6 +150,31 @@ impl UnsavedTokens {
         self.0.lock().remove(id);
         Ok(waiting.take().map(|saved| (saved.guard, generation)))
     }
+}
+
+/// Brings new tokens that a process left behind which is gone, and returns the lock. For a folder
+/// there are none: what a process brought there is in the record.
+pub(crate) fn bring_left(vault: &Vault, guard: RecordGuard) -> Result<RecordGuard, VaultError> {
+    let record = match vault.left(&guard) {
+        Ok(None) => return Ok(guard),
+        Ok(Some(record)) => Some(record),
+        Err(VaultError::Corrupt { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let note = vault.pending(&guard.id()).ok().flatten();
+    let credential = record.as_ref().and_then(Credential::open);
+    let (Some(note), Some(credential)) = (note, credential) else {
+        line!(
+            WARN,
+            account = guard.id(),
+            "what a process left of a refresh cannot be used"
+        );
+        release(vault, &guard, Outcome::Known);
+        return Ok(guard);
+    };
+    let mut left = Unsaved::new(guard, note, credential);
+    left.write(vault)?;
+    Ok(left.guard)
 }
 
 /// Gives back the claim of a refresh that has ended. A note that stays behind is known by its

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use provider_auth_policy::{AccountId, Standing, refreshed};
-use provider_auth_vault::{RecordGuard, Vault, VaultError, is_guessable, line, seal_bundle};
+use provider_auth_vault::{
+    Purpose, RecordGuard, Vault, VaultError, is_guessable, line, seal_bundle,
+};
 use secrecy::SecretString;
 
 use super::content::{Bundle, Item};
@@ -167,7 +169,12 @@ impl TransferService {
         let mut moved = Vec::new();
         for login in leaving {
             let emptied = login.credential.without_tokens(self.store.now());
-            let brought = vault.bring(&login.guard, login.generation, &emptied.plaintext());
+            let brought = vault.bring(
+                &login.guard,
+                login.generation,
+                Purpose::Other,
+                &emptied.plaintext(),
+            );
             // What was sealed of one that has moved on is spent.
             let erased = brought.map_err(BrokerError::from).and_then(|brought| {
                 brought.ok_or_else(|| BrokerError::RefreshFailed {

@@ -91,12 +91,12 @@ impl TransferService {
         let mut imported = Imported::default();
         let mut written = Vec::new();
         for packed in bundle.accounts {
-            self.store.reread_now(vault)?;
             let (item, outcome) = match packed {
                 Packed::Unknown(_) => (None, skipped("it was written by a newer version")),
                 Packed::Account(mut item) => match item.check() {
                     Ok(()) => {
-                        let outcome = self.import_account(vault, &mut item)?;
+                        let import = || self.import_account(vault, &mut item);
+                        let outcome = self.store.decide(vault, import)?;
                         (Some(item), outcome)
                     }
                     Err(why) => (Some(item), skipped(why)),

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use provider_auth_vault::{
-    Backend, Brought, Changes, Claimed, Document, Engine, Held, Holder, Lock, Look, Mark, Options,
-    Outcome, Pulse, Quarantined, RecordGuard, RecordId, Stamp, Store, VaultError,
+    Backend, Brought, Changes, Claimed, Document, Engine, Held, Holder, Lock, Look, Mark, Need,
+    Options, Outcome, Pulse, Purpose, Quarantined, RecordGuard, RecordId, SealMark, SendBy, Stamp,
+    Store, VaultError,
 };
 
 /// What is about to be asked, and of which record.
@@ -15,7 +16,10 @@ pub(crate) type Call = (&'static str, Option<RecordId>);
 
 /// What a backend may say of a claim, or of a record that is brought, instead of doing it.
 pub(crate) enum Answer {
+    /// What is claimed is granted, and may not be sent any more.
+    Late,
     Moved,
+    Rekeyed,
     Held(Holder),
 }
 
@@ -113,17 +117,31 @@ impl Backend for ObservedBackend {
         self.inner.now()
     }
 
-    fn claim(&self, guard: &RecordGuard, known: u64, note: &[u8]) -> Result<Claimed, VaultError> {
+    fn claim(
+        &self,
+        guard: &RecordGuard,
+        known: u64,
+        need: Need,
+        note: &[u8],
+    ) -> Result<Claimed, VaultError> {
         match self.say(("claim", Some(guard.id()))) {
-            None => self.inner.claim(guard, known, note),
-            Some(Answer::Moved) => Ok(Claimed::Moved),
+            None => self.inner.claim(guard, known, need, note),
+            Some(Answer::Late) => Ok(Claimed::Yes(SendBy::within(Duration::ZERO))),
+            Some(Answer::Moved | Answer::Rekeyed) => Ok(Claimed::Moved),
             Some(Answer::Held(holder)) => Ok(Claimed::Held(holder)),
         }
     }
 
-    fn bring(&self, guard: &RecordGuard, from: u64, sealed: &[u8]) -> Result<Brought, VaultError> {
+    fn bring(
+        &self,
+        guard: &RecordGuard,
+        from: u64,
+        purpose: Purpose,
+        sealed: &[u8],
+    ) -> Result<Brought, VaultError> {
         match self.say(("bring", Some(guard.id()))) {
-            None => self.inner.bring(guard, from, sealed),
+            None => self.inner.bring(guard, from, purpose, sealed),
+            Some(Answer::Rekeyed) => Ok(Brought::Rekeyed),
             Some(_) => Ok(Brought::Moved),
         }
     }
@@ -138,9 +156,10 @@ impl Backend for ObservedBackend {
         fn changes(since: Option<Mark>) -> Result<Changes, VaultError>, None;
         fn records_stamp() -> Result<Stamp, VaultError>, None;
         fn look(id: RecordId, known: Option<Stamp>) -> Result<Look, VaultError>, Some(id);
-        fn create_record(id: RecordId, sealed: &[u8]) -> Result<(), VaultError>, Some(id);
+        fn create_record(id: RecordId, sealed: &[u8]) -> Result<Brought, VaultError>, Some(id);
         fn release(guard: &RecordGuard, outcome: Outcome) -> Result<(), VaultError>, Some(guard.id());
-        fn remove_record(guard: &RecordGuard) -> Result<bool, VaultError>, Some(guard.id());
+        fn left(guard: &RecordGuard) -> Result<Option<Vec<u8>>, VaultError>, Some(guard.id());
+        fn remove_record(guard: &RecordGuard, mark: &mut SealMark<'_>) -> Result<bool, VaultError>, Some(guard.id());
         fn set_record_aside(guard: &RecordGuard, generation: u64) -> Result<(), VaultError>, Some(guard.id());
         fn quarantined() -> Result<Vec<Quarantined>, VaultError>, None;
         fn read_note(id: RecordId) -> Result<Option<Vec<u8>>, VaultError>, Some(id);

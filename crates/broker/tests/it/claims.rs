@@ -151,6 +151,29 @@ async fn who_holds_the_claim_for_too_long_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_may_not_be_sent_any_more_is_claimed_again() {
+    let (world, process, id, engine) = ended().await;
+    let claims = answer(&engine, "claim", |count| {
+        (count < 3).then_some(Answer::Late)
+    });
+    assert_eq!(process.token().await, "S3CRET-access-ann-2");
+    assert_eq!(claims.load(Ordering::SeqCst), 4);
+    assert_eq!(world.server.refreshes(), 1);
+    assert_eq!(world.generation(&id), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_vault_has_a_new_key_for_is_sealed_anew() {
+    let (world, process, id, engine) = ended().await;
+    let brought = answer(&engine, "bring", |count| {
+        (count < 2).then_some(Answer::Rekeyed)
+    });
+    assert_eq!(process.token().await, "S3CRET-access-ann-2");
+    assert_eq!(brought.load(Ordering::SeqCst), 3);
+    assert_eq!(world.generation(&id), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_still_serves_waits_for_no_claim() {
     let engine = Observed::new(Arc::new(Memory::default()), |_| {});
     let world = World::on(engine.clone());

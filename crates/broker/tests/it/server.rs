@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Request, Response};
 use parking_lot::Mutex;
-use provider_auth_broker::{Clock, FromLocalNetwork, Http, HttpError, Reach};
+use provider_auth_broker::{Clock, FromLocalNetwork, Http, HttpError, LastLook, Reach};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use url::form_urlencoded;
@@ -207,6 +207,10 @@ impl Server {
         let reach = request.extensions().get::<Reach>();
         if is_nearby && reach == Some(&Reach::PublicOnly) {
             return Err(HttpError::Local(format!("https://{host}")));
+        }
+        let look = request.extensions().get::<LastLook>();
+        if look.is_some_and(|look| !(look.0)()) {
+            return Err(HttpError::TooLate);
         }
         let form: HashMap<String, String> = form_urlencoded::parse(request.body())
             .into_owned()

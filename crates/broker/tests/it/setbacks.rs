@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use provider_auth_broker::{Action, Broker, Filter, Force, HttpError, Reason};
-use provider_auth_vault::{Claimed, Pending};
+use provider_auth_vault::{Claimed, Need, Pending, SendBy};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -475,5 +475,8 @@ pub(crate) fn note(world: &World, id: &str, generation: u64) {
         pid: 1,
         boot_id: "another".to_owned(),
     };
-    assert_eq!(vault.claim(&guard, &note).unwrap(), Claimed::Yes);
+    assert_eq!(
+        vault.claim(&guard, Need::Now, &note).unwrap(),
+        Claimed::Yes(SendBy::FOR_EVER)
+    );
 }

@@ -10,8 +10,8 @@ use std::{
 use crate::{
     Options, VaultError,
     backend::{
-        Backend, Brought, Changes, Claimed, Document, Engine, Lock, Look, Mark, Outcome, Pulse,
-        Quarantined, RecordGuard,
+        Backend, Brought, Changes, Claimed, Document, Engine, Lock, Look, Mark, Need, Outcome,
+        Pulse, Purpose, Quarantined, RecordGuard, SealMark, SendBy,
     },
     error::io,
     folder::{
@@ -218,30 +218,47 @@ impl Backend for FolderBackend {
         Ok(found.map_or(Look::Absent, |(stamp, bytes)| Look::Found(stamp, bytes)))
     }
 
-    fn create_record(&self, id: RecordId, sealed: &[u8]) -> Result<(), VaultError> {
-        self.replace(&self.paths.record(id), sealed, Durability::Durable)
+    fn create_record(&self, id: RecordId, sealed: &[u8]) -> Result<Brought, VaultError> {
+        self.replace(&self.paths.record(id), sealed, Durability::Durable)?;
+        Ok(Brought::Yes)
     }
 
-    fn claim(&self, guard: &RecordGuard, _known: u64, note: &[u8]) -> Result<Claimed, VaultError> {
+    fn claim(
+        &self,
+        guard: &RecordGuard,
+        _known: u64,
+        _need: Need,
+        note: &[u8],
+    ) -> Result<Claimed, VaultError> {
         self.replace(&self.paths.note(guard.id()), note, Durability::Durable)?;
-        Ok(Claimed::Yes)
+        Ok(Claimed::Yes(SendBy::FOR_EVER))
     }
 
-    fn bring(&self, guard: &RecordGuard, _from: u64, sealed: &[u8]) -> Result<Brought, VaultError> {
+    fn bring(
+        &self,
+        guard: &RecordGuard,
+        _from: u64,
+        _purpose: Purpose,
+        sealed: &[u8],
+    ) -> Result<Brought, VaultError> {
         self.replace(&self.paths.record(guard.id()), sealed, Durability::Durable)?;
         Ok(Brought::Yes)
     }
 
     fn release(&self, guard: &RecordGuard, outcome: Outcome) -> Result<(), VaultError> {
         match outcome {
-            Outcome::Known => self
+            Outcome::Unsent | Outcome::Known => self
                 .remove(&self.paths.note(guard.id()), Durability::Lossy)
                 .map(drop),
             Outcome::Unknown => Ok(()),
         }
     }
 
-    fn remove_record(&self, guard: &RecordGuard) -> Result<bool, VaultError> {
+    fn remove_record(
+        &self,
+        guard: &RecordGuard,
+        _mark: &mut SealMark<'_>,
+    ) -> Result<bool, VaultError> {
         let id = guard.id().to_string();
         // The holder of the lock is the only writer of this record.
         let is_leftover = |name: &str| name.starts_with(&id) && name.ends_with(".tmp");

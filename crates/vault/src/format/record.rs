@@ -100,6 +100,38 @@ impl fmt::Debug for Record {
 /// Names a vault in its records and in the keychain.
 pub(crate) type VaultId = [u8; 16];
 
+/// The kind of a mark that a record was removed. It has no content.
+pub(crate) const GONE: u8 = 255;
+
+/// What the bytes of a record say of themselves to whoever has no key. Only opening them proves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealedFacts {
+    /// The vault that it belongs to.
+    pub vault: VaultId,
+    /// Which record it is.
+    pub id: RecordId,
+    /// How often the record was written.
+    pub generation: u64,
+    /// Which data key sealed it.
+    pub epoch: u32,
+    /// Whether it is the mark of a removed record.
+    pub is_gone: bool,
+}
+
+impl SealedFacts {
+    /// Reads what the bytes say; `None` where they are no record.
+    pub fn read(sealed: &[u8]) -> Option<Self> {
+        let header = RecordHeader::parse(sealed).ok()?;
+        Some(Self {
+            vault: header.vault,
+            id: header.id,
+            generation: header.generation,
+            epoch: header.epoch,
+            is_gone: header.kind == GONE,
+        })
+    }
+}
+
 const MAGIC: [u8; 4] = *b"PAVR";
 const FORMAT: u16 = 1;
 /// HKDF-SHA256 and AES-256-GCM.

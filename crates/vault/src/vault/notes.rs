@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Claimed, Outcome, RecordGuard, RecordId, Vault, VaultError};
+use crate::{Claimed, Need, Outcome, RecordGuard, RecordId, Vault, VaultError};
 
 /// Says that a refresh token is being spent, so that a crash in between is noticed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +34,14 @@ impl Vault {
 
     /// Claims the right to spend the refresh token of the guarded record: puts the note on it,
     /// durably.
-    pub fn claim(&self, guard: &RecordGuard, note: &Pending) -> Result<Claimed, VaultError> {
+    pub fn claim(
+        &self,
+        guard: &RecordGuard,
+        need: Need,
+        note: &Pending,
+    ) -> Result<Claimed, VaultError> {
         let bytes = serde_json::to_vec(note).expect("a note has no key that JSON could not hold");
-        self.backend.claim(guard, note.generation, &bytes)
+        self.backend.claim(guard, note.generation, need, &bytes)
     }
 
     /// Gives back the claim on the guarded record; with a known outcome its note goes.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     Held, Quarantined, Record, RecordGuard, RecordId, Vault, VaultError,
-    backend::{Brought, Lock, Look, Outcome},
+    backend::{Brought, Lock, Look, Outcome, Purpose},
     crypto::key::random,
     format::record::{self, RecordError, RecordHeader},
     limits,
@@ -80,14 +80,22 @@ impl Vault {
     }
 
     /// Adds a record; returns its id and its generation, which is 1.
+    ///
+    /// [`VaultError::Overtaken`] where another machine has added a record since
+    /// [`Vault::lock_records`] was called: decide again.
     pub fn create(&self, kind: u8, plaintext: &[u8]) -> Result<(RecordId, u64), VaultError> {
         // A record cannot be locked before it is written; this lock keeps a rotation from dropping
         // the key meanwhile.
         let _held = self.lock_vault()?;
         let id = RecordId::from_parts(self.backend.now(), random(&*self.entropy));
-        let sealed = self.sealed(id, kind, 1, plaintext)?;
-        self.backend.create_record(id, &sealed)?;
-        Ok((id, 1))
+        loop {
+            let sealed = self.sealed(id, kind, 1, plaintext)?;
+            match self.backend.create_record(id, &sealed)? {
+                Brought::Yes => return Ok((id, 1)),
+                Brought::Moved => return Err(VaultError::Overtaken),
+                Brought::Rekeyed => {}
+            }
+        }
     }
 
     /// Adds a record that comes from another vault, under the id and generation that it has there;
@@ -110,9 +118,8 @@ impl Vault {
         } else {
             1
         };
-        let sealed = self.sealed(guard.id(), kind, generation, plaintext)?;
-        let brought = self.backend.bring(guard, 0, &sealed)?;
-        Ok(brought == Brought::Yes)
+        let brought = self.bring_as(guard, kind, (0, generation), Purpose::Other, plaintext)?;
+        Ok(brought)
     }
 
     /// Replaces the content of the guarded record, durably, whatever it is by now, and returns its
@@ -129,6 +136,16 @@ impl Vault {
         plaintext: &[u8],
         seen: u64,
     ) -> Result<u64, VaultError> {
+        self.replace_as(guard, plaintext, Purpose::Other, seen)
+    }
+
+    fn replace_as(
+        &self,
+        guard: &RecordGuard,
+        plaintext: &[u8],
+        purpose: Purpose,
+        seen: u64,
+    ) -> Result<u64, VaultError> {
         // No record is ever refreshed that often: such a number is damage.
         let seen = if seen < limits::GENERATION_CEILING {
             seen
@@ -138,7 +155,8 @@ impl Vault {
         loop {
             let current = self.present(guard)?;
             let generation = current.generation.max(seen) + 1;
-            if self.bring_as(guard, &current, generation, plaintext)? == Brought::Yes {
+            let step = (current.generation, generation);
+            if self.bring_as(guard, current.kind, step, purpose, plaintext)? {
                 return Ok(generation);
             }
         }
@@ -150,14 +168,15 @@ impl Vault {
         &self,
         guard: &RecordGuard,
         from: u64,
+        purpose: Purpose,
         plaintext: &[u8],
     ) -> Result<Option<u64>, VaultError> {
         let current = self.present(guard)?;
         if current.generation != from {
             return Ok(None);
         }
-        let brought = self.bring_as(guard, &current, from + 1, plaintext)?;
-        Ok((brought == Brought::Yes).then_some(from + 1))
+        let brought = self.bring_as(guard, current.kind, (from, from + 1), purpose, plaintext)?;
+        Ok(brought.then_some(from + 1))
     }
 
     /// Puts a new secret in the place of the guarded record's: [`Vault::replace_above`], and then
@@ -168,7 +187,7 @@ impl Vault {
         plaintext: &[u8],
         seen: u64,
     ) -> Result<u64, VaultError> {
-        let generation = self.replace_above(guard, plaintext, seen)?;
+        let generation = self.replace_as(guard, plaintext, Purpose::Tokens, seen)?;
         self.release(guard, Outcome::Known)?;
         Ok(generation)
     }
@@ -178,16 +197,38 @@ impl Vault {
         present.ok_or(VaultError::Absent { id: guard.id() })
     }
 
-    /// Puts content in the place of what the guarded record is.
+    /// Puts content in the place of one generation of the guarded record, as another; false where it
+    /// has moved on.
     pub(super) fn bring_as(
         &self,
         guard: &RecordGuard,
-        current: &Record,
-        generation: u64,
+        kind: u8,
+        (from, generation): (u64, u64),
+        purpose: Purpose,
         plaintext: &[u8],
-    ) -> Result<Brought, VaultError> {
-        let sealed = self.sealed(guard.id(), current.kind, generation, plaintext)?;
-        self.backend.bring(guard, current.generation, &sealed)
+    ) -> Result<bool, VaultError> {
+        loop {
+            let sealed = self.sealed(guard.id(), kind, generation, plaintext)?;
+            match self.backend.bring(guard, from, purpose, &sealed)? {
+                Brought::Yes => return Ok(true),
+                Brought::Moved => return Ok(false),
+                Brought::Rekeyed => {}
+            }
+        }
+    }
+
+    /// Returns new tokens of the guarded record that a process brought which is gone, and for which
+    /// the record has moved on since.
+    pub fn left(&self, guard: &RecordGuard) -> Result<Option<Record>, VaultError> {
+        let Some(file) = self.backend.left(guard)? else {
+            return Ok(None);
+        };
+        let keys = self.current_keys()?;
+        let opened = record::open(|epoch| keys.record_key(epoch), &self.id, guard.id(), &file);
+        // Somebody else's, or under a key that is gone.
+        opened
+            .map(Some)
+            .map_err(|_| VaultError::Corrupt { id: guard.id() })
     }
 
     /// Removes the guarded record, its pending note, and what is left of it elsewhere; false when
@@ -195,7 +236,8 @@ impl Vault {
     pub fn remove(&self, guard: RecordGuard) -> Result<bool, VaultError> {
         // It names the owner of the account.
         self.forget_index()?;
-        let was_there = self.backend.remove_record(&guard)?;
+        let mut mark = |generation| self.sealed(guard.id(), record::GONE, generation, &[]);
+        let was_there = self.backend.remove_record(&guard, &mut mark)?;
         self.cache.lock().remove(&guard.id());
         Ok(was_there)
     }
@@ -254,6 +296,10 @@ impl Vault {
                 (Look::Found(stamp, file), _) => (stamp, file),
             };
             match record::open(|epoch| keys.record_key(epoch), &self.id, *id, &file) {
+                Ok(record) if record.kind == record::GONE => {
+                    self.cache.lock().remove(id);
+                    return Ok(Seen::Absent);
+                }
                 Ok(record) => {
                     let record = Arc::new(record);
                     self.cache.lock().insert(*id, (stamp, Arc::clone(&record)));

@@ -7,7 +7,7 @@
 
 use crate::{
     Entropy, KeySecrets, Options, RecordGuard, RecordId, Vault, VaultError,
-    backend::{Brought, Document, Lock},
+    backend::{Document, Lock, Purpose},
     crypto::key::Key,
     format::{
         header::Header,
@@ -188,8 +188,8 @@ impl Vault {
     /// that no reader has to take notice.
     fn reseal(&self, guard: &RecordGuard) -> Result<(), VaultError> {
         while let Some(record) = self.reread(guard)? {
-            let generation = record.generation;
-            if self.bring_as(guard, &record, generation, record.plaintext())? == Brought::Yes {
+            let step = (record.generation, record.generation);
+            if self.bring_as(guard, record.kind, step, Purpose::Other, record.plaintext())? {
                 break;
             }
         }

@@ -6,6 +6,7 @@
 //! of its own, which judges the addresses that it connects to.
 
 mod encoding;
+mod late_body;
 mod proxy;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use provider_auth_oauth::{
-    FromLocalNetwork, Http, HttpError, Reach, Sending, is_https_or_loopback, is_loopback,
+    FromLocalNetwork, Http, HttpError, LastLook, Reach, Sending, is_https_or_loopback, is_loopback,
 };
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
@@ -27,6 +28,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
 use url::{Host, Url};
 
+use self::late_body::{LateBody, was_too_late};
 use self::proxy::{Proxies, Proxy};
 use crate::host::resolver::{self, LeadsHome, LookUp, Resolver};
 use crate::limits;
@@ -99,11 +101,20 @@ impl HttpClient {
             }
             _ => &clients.remote,
         };
+        let look = request.extensions().get::<LastLook>().cloned();
+        if look.as_ref().is_some_and(|look| !(look.0)()) {
+            return Err(HttpError::TooLate);
+        }
+        let request = request.map(|body| match look {
+            Some(look) => reqwest::Body::wrap(LateBody::new(body, look)),
+            None => body.into(),
+        });
         let request = reqwest::Request::try_from(request).map_err(|_| HttpError::Other)?;
         let response = client.execute(request).await;
         let mut response = match response {
             Ok(response) => response,
             Err(error) if leads_home(&error) => return Err(is_local()),
+            Err(error) if was_too_late(&error) => return Err(HttpError::TooLate),
             Err(error) => {
                 let reason = match is_untrusted(&error) && !clients.has_roots {
                     true => HttpError::NoRoots,

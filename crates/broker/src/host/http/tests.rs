@@ -255,3 +255,50 @@ async fn an_answer_that_comes_from_this_machine_says_so() {
     assert_eq!(answer.status(), 401);
     assert_eq!(answer.extensions().get(), Some(&FromLocalNetwork));
 }
+
+/// Sends a body that may leave as often as `looks` say, in turn, and returns what came of it and what
+/// the server read.
+async fn sent_under(looks: &'static [bool]) -> (Result<u16, HttpError>, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/token", listener.local_addr().unwrap());
+    let server = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"TOKEN") && stream.read_buf(&mut read).await.unwrap() > 0 {}
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 x\r\ncontent-length: 0\r\n\r\n")
+            .await;
+        String::from_utf8(read).unwrap()
+    };
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let look = LastLook(Arc::new(move || {
+        looks[asked.fetch_add(1, Ordering::Relaxed)]
+    }));
+    let request = http::Request::post(&url)
+        .extension(look)
+        .body(b"refresh_token=TOKEN".to_vec())
+        .unwrap();
+    let client = HttpClient::new(None, limits::ANSWER_LIMIT);
+    let send = async {
+        let answer = client.send(request).await;
+        drop(client);
+        answer.map(|answer| answer.status().as_u16())
+    };
+    tokio::join!(send, server)
+}
+
+#[tokio::test]
+async fn a_body_leaves_whole_while_it_may() {
+    let (answer, read) = sent_under(&[true, true]).await;
+    assert_eq!(answer, Ok(200));
+    assert!(read.contains("content-length: 19\r\n"), "{read}");
+    assert!(!read.contains("transfer-encoding"), "{read}");
+    assert!(read.ends_with("\r\n\r\nrefresh_token=TOKEN"), "{read}");
+}
+
+#[tokio::test]
+async fn a_body_that_took_too_long_to_connect_does_not_leave() {
+    let (answer, read) = sent_under(&[true, false]).await;
+    assert_eq!(answer, Err(HttpError::TooLate));
+    assert!(!read.contains("TOKEN"), "{read}");
+}
