@@ -90,6 +90,29 @@ impl Address {
         })
     }
 
+    /// Returns what people call this vault: servers, database and name, without user and password.
+    pub(crate) fn name(&self) -> String {
+        let servers = self.targets.iter().map(|target| {
+            let host = match &target.host {
+                Host::Tcp(name) => name.clone(),
+                #[cfg(unix)]
+                Host::Unix(folder) => folder.display().to_string(),
+            };
+            match target.port {
+                5432 => host,
+                port => format!("{host}:{port}"),
+            }
+        });
+        let servers: Vec<String> = servers.collect();
+        let database = self.config.get_dbname().or(self.config.get_user());
+        format!(
+            "{}/{}, vault {}",
+            servers.join(","),
+            database.unwrap_or_default(),
+            self.vault
+        )
+    }
+
     /// Returns what connects to one server, and the TLS that it needs.
     pub(crate) fn config_for(&self, target: &Target, password: Option<&str>) -> Config {
         let mut config = self.config.clone();

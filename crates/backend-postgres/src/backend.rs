@@ -81,6 +81,10 @@ impl PostgresBackend {
         self.wait_for(self.keeper.ask(within, work))
     }
 
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     pub(crate) fn wait_for<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
     }

@@ -16,11 +16,14 @@ use crate::{
 const CHANGES: &str = "with at as materialized (
        select pa.incarnation() as server, pg_snapshot_xmin(pg_current_snapshot())::text as mark,
          case when $2 = pa.incarnation() then $3::text::xid8 else '0'::xid8 end as since)
-     select 'm', mark, server, false from at
+     select 'm', mark, server, false, since::text::bigint, 0 from at
      union all
-     select 'r', id, generation, gone_at is not null from pa.record where vault = $1 and changed >= (select since from at)
+     select 'h', '', version, false, 0, 0 from pa.vault where id = $1
      union all
-     select 's', key, version, false from pa.state where vault = $1 and changed >= (select since from at) and key <> '+'";
+     select 'r', id, generation, gone_at is not null, changed::text::bigint, epoch from pa.record
+       where vault = $1 and changed >= (select since from at)
+     union all
+     select 's', key, version, false, 0, 0 from pa.state where vault = $1 and changed >= (select since from at) and key <> '+'";
 
 /// What is there and was written since a mark. What a reader knows already may be among it: the
 /// generation tells.
@@ -28,6 +31,10 @@ const CHANGES: &str = "with at as materialized (
 pub struct Changes {
     /// Where to go on from.
     pub mark: Mark,
+    /// Whether this is everything there is: the mark was the start, or of another start of the server.
+    pub is_all: bool,
+    /// How often the header was written.
+    pub header: u64,
     /// Records, by generation.
     pub records: Vec<Changed>,
     /// Entries of the shared state, by version.
@@ -41,8 +48,16 @@ pub struct Changed {
     pub id: RecordId,
     /// As which generation.
     pub generation: u64,
+    /// Under which data key.
+    pub epoch: u32,
+    /// By which transaction.
+    pub changed: u64,
     /// Whether it was removed.
     pub gone: bool,
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
 }
 
 impl PostgresBackend {
@@ -63,6 +78,8 @@ impl PostgresBackend {
                 .await?;
             let mut changes = Changes {
                 mark: Mark::START,
+                is_all: false,
+                header: 0,
                 records: Vec::new(),
                 state: Vec::new(),
             };
@@ -70,14 +87,18 @@ impl PostgresBackend {
                 let (kind, name, number): (&str, &str, i64) =
                     (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
                 match kind {
-                    "m" => changes.mark = read_mark(number, name),
-                    "s" => changes
-                        .state
-                        .push((name.to_owned(), u64::try_from(number).unwrap_or(0))),
+                    "m" => {
+                        changes.mark = read_mark(number, name);
+                        changes.is_all = row.try_get::<_, i64>(4)? == 0;
+                    }
+                    "h" => changes.header = unsigned(number),
+                    "s" => changes.state.push((name.to_owned(), unsigned(number))),
                     // Our hosts give ids as names.
                     _ => changes.records.extend(name.parse().ok().map(|id| Changed {
                         id,
-                        generation: u64::try_from(number).unwrap_or(0),
+                        generation: unsigned(number),
+                        epoch: u32::try_from(row.get::<_, i64>(5)).unwrap_or(u32::MAX),
+                        changed: unsigned(row.get(4)),
                         gone: row.get(3),
                     })),
                 }

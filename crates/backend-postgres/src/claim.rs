@@ -25,8 +25,8 @@ pub struct Note {
     /// A random value that the holder also writes where only this machine sees it, under the lock
     /// that lets one process of it ask.
     pub cookie: Vec<u8>,
-    /// The cookie found there: its writer is dead, since the lock is ours.
-    pub dead: Option<Vec<u8>>,
+    /// The cookies found there: their writers are dead, since the lock is ours.
+    pub dead: Vec<Vec<u8>>,
     /// Whether somebody needs a new token now. Only then is a claim taken over whose time is up.
     pub is_stale: bool,
 }
@@ -193,7 +193,7 @@ impl PostgresBackend {
                     (&line.session, Type::INT8),
                     (&wait(times.hold), Type::INT8),
                     (&self.keeper.settle(), Type::INT8),
-                    (&note.dead, Type::BYTEA),
+                    (&note.dead, Type::BYTEA_ARRAY),
                     (&wait(times.suspect), Type::INT8),
                     (&may_take_over, Type::BOOL),
                 ],

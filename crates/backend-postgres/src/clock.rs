@@ -44,6 +44,11 @@ impl Clock {
     }
 }
 
+/// This machine's time in ms since the Unix epoch, and not before it.
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(local_ms()).unwrap_or(0)
+}
+
 /// This machine's time in ms since the Unix epoch.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
 pub(crate) fn local_ms() -> i64 {

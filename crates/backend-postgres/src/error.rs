@@ -31,6 +31,9 @@ pub enum BackendError {
         /// The version that this library writes.
         wanted: u32,
     },
+    /// The database has no vault of this name, or does not show it to this role.
+    #[error("the database has no vault of this name, or this role may not see it")]
+    Absent,
     /// What stands beside this record cannot be read.
     #[error("record {id} is damaged in the database")]
     Damaged {

@@ -1,7 +1,14 @@
 //! Keeps one connection: opens it anew when it breaks, watches it while it matters, and asks over it
 //! with a deadline.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use provider_auth_vault::RecordId;
@@ -13,7 +20,7 @@ use tokio_postgres::types::Type;
 
 use crate::{
     address::Address,
-    clock::Clock,
+    clock::{Clock, now_ms},
     error::{BackendError, Failure},
     hearing::Hearing,
     limits,
@@ -41,6 +48,10 @@ pub(crate) struct Keeper {
     pub(crate) hearing: Arc<Hearing>,
     /// Since when every answer came in time; `None` while there is no line that answers.
     well_since: Mutex<Option<Instant>>,
+    /// How many hosts there were when this process signed in last; 0 before.
+    hosts: AtomicU32,
+    /// Since when the connection stands as it does, in ms since the Unix epoch.
+    since: AtomicU64,
     /// Something hangs: try another connection.
     doubted: Notify,
     /// A claim was taken: watch the line.
@@ -71,6 +82,8 @@ impl Keeper {
             clock: Clock::new(),
             hearing: Arc::new(Hearing::new()),
             well_since: Mutex::default(),
+            hosts: AtomicU32::new(0),
+            since: AtomicU64::new(now_ms()),
             doubted: Notify::new(),
             claimed: Notify::new(),
         }
@@ -111,8 +124,13 @@ impl Keeper {
         let mut line = Line::open(&self.address, &self.options, ear).await?;
         self.assert_claims(&line).await?;
         let hosts = self.sign_in(&line).await?;
+        self.hosts
+            .store(u32::try_from(hosts).unwrap_or(0), Ordering::Relaxed);
         line.listen(hosts).await?;
         let line = Arc::new(line);
+        if self.open_line().is_none() {
+            self.since.store(now_ms(), Ordering::Relaxed);
+        }
         self.standing.send_replace(Standing::Up(line.clone()));
         // Claims that were taken over the old line meanwhile.
         self.assert_claims(&line).await
@@ -201,6 +219,9 @@ impl Keeper {
     fn fell(&self, failure: Failure) {
         self.standing.send_if_modified(|standing| {
             let is_open = matches!(standing, Standing::Up(line) if !line.is_closed());
+            if matches!(standing, Standing::Up(_)) && !is_open {
+                self.since.store(now_ms(), Ordering::Relaxed);
+            }
             if !is_open {
                 *standing = Standing::Down(failure);
             }
@@ -225,6 +246,14 @@ impl Keeper {
     pub(crate) fn close(&self) {
         let closed = Failure::refused("this process has closed it");
         self.standing.send_replace(Standing::Down(closed));
+    }
+
+    /// How many hosts there were when this process signed in last, and since when, in ms since the Unix
+    /// epoch, there has been a connection, or none.
+    pub(crate) fn standing_facts(&self) -> (Option<u32>, u64) {
+        let hosts = self.hosts.load(Ordering::Relaxed);
+        let since = self.since.load(Ordering::Relaxed);
+        (Some(hosts).filter(|hosts| *hosts > 0), since)
     }
 
     /// The line of the moment, if it works as far as is known.

@@ -15,6 +15,7 @@
 //! | `sql.rs`, `row.rs` | the statements that touch records; a record's row |
 //! | `claim.rs`, `record.rs` | who may spend a record; how one is replaced, put back, added |
 //! | `hearing.rs`, `poll.rs`, `changes.rs` | how this process learns of changes |
+//! | `fleet/` | the vault as a host's processes use it: memory, outbox, and the seam to `vault` |
 //! | `state.rs`, `header.rs`, `aside.rs`, `clock.rs` | sealed rows, the header, damaged records, the database's time |
 
 mod address;
@@ -24,12 +25,14 @@ mod changes;
 mod claim;
 mod clock;
 mod error;
+mod fleet;
 mod header;
 mod hearing;
 mod install;
 mod keeper;
 mod limits;
 mod line;
+mod log;
 mod options;
 mod poll;
 mod record;
@@ -43,6 +46,7 @@ pub use backend::PostgresBackend;
 pub use changes::{Changed, Changes};
 pub use claim::{Claim, Claimed, Note, Outcome};
 pub use error::BackendError;
+pub use fleet::{NewVault, Store, engine};
 pub use header::{Header, Swapped};
 pub use hearing::{Mark, Pulse};
 pub use install::{SCHEMA, admit, create_vault, install};

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     address::{Address, Pooler, Target, tls_for},
-    error::{Failure, SCHEMA_VERSION, wrong_schema},
+    error::{BackendError, Failure, SCHEMA_VERSION, wrong_schema},
     limits,
     options::Options,
     row::wait,
@@ -288,9 +288,7 @@ async fn enter(client: &Client, name: &str) -> Result<Uuid, Failure> {
         )
         .await?;
     let Some(row) = found.first() else {
-        return Err(Failure::refused(
-            "there is no vault of this name, or this role may not see it",
-        ));
+        return Err(Failure::Final(BackendError::Absent));
     };
     let schema: i32 = row.try_get(1)?;
     let schema = u32::try_from(schema).unwrap_or(0);

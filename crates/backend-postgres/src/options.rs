@@ -39,6 +39,8 @@ pub struct Times {
     /// How long after a restart, failover or outage nothing is claimed, so that hosts put back what
     /// was lost.
     pub settle: Duration,
+    /// How long after a claim was asked for what it is for may be sent.
+    pub send_by: Duration,
     /// How long a call may take; a claim takes as long beyond its patience.
     pub call: Duration,
     /// How often a process asks for changes, whether it listens or not.
@@ -53,6 +55,7 @@ impl Default for Times {
             hold: Duration::from_secs(120),
             suspect: Duration::from_secs(3),
             settle: Duration::from_secs(10),
+            send_by: Duration::from_secs(5),
             call: Duration::from_secs(5),
             poll: Duration::from_secs(5),
             ping: Duration::from_secs(1),

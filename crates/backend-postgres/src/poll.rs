@@ -18,7 +18,8 @@ const POLL: &str = "with at as materialized (
      select at.server, at.mark, pa.ms(clock_timestamp()),
        (select incarnation from pa.vault where id = $1) = at.server,
        coalesce((select sum(generation) from pa.record where vault = $1 and changed >= (select since from at)), 0)::bigint,
-       coalesce((select sum(version) from pa.state where vault = $1 and changed >= (select since from at) and key <> '+'), 0)::bigint
+       coalesce((select sum(version) from pa.state where vault = $1 and changed >= (select since from at) and key <> '+'), 0)::bigint,
+       (select version from pa.vault where id = $1)
      from at";
 
 /// The first to see that the server was started anew, or is another one, writes it down.
@@ -34,6 +35,8 @@ pub(crate) struct Poll {
     /// The sums of what had changed since: they grow with each change, and tell one that a long
     /// transaction keeps in sight from a new one.
     seen: (i64, i64),
+    /// How often the header was written, by then.
+    header: i64,
 }
 
 impl Poll {
@@ -42,6 +45,7 @@ impl Poll {
             asked: Mark::START,
             mark: Mark::START,
             seen: (0, 0),
+            header: 0,
         }
     }
 
@@ -69,7 +73,9 @@ impl Poll {
         let database: i64 = row.try_get(2)?;
         clock.learn(before, database, after);
         let seen = (row.try_get(4)?, row.try_get(5)?);
-        if seen != (0, 0) && (self.asked, self.seen) != (self.mark, seen) {
+        let header = row.try_get::<_, Option<i64>>(6)?.unwrap_or(0);
+        let is_new = seen != (0, 0) && (self.asked, self.seen) != (self.mark, seen);
+        if is_new || header != self.header {
             hearing.hear();
         }
         hearing.calm(u64::try_from(database).unwrap_or(0));
@@ -77,6 +83,7 @@ impl Poll {
             asked: self.mark,
             mark: read_mark(row.try_get(0)?, row.try_get(1)?),
             seen,
+            header,
         };
         if !row.try_get::<_, bool>(3)? {
             line.rows(INCARNATION, &[(&line.vault, Type::UUID)]).await?;

@@ -68,11 +68,11 @@ impl PostgresBackend {
             (number(from), change == Change::Tokens, self.keeper.settle());
         let fits = match change {
             Change::Reseal => number(record.generation) == from,
-            Change::Tokens | Change::Edit => number(record.generation) == from + 1,
+            Change::Tokens | Change::Edit => number(record.generation) > from,
         };
         if !fits {
             return Err(BackendError::Refused {
-                why: "a record is replaced by its next generation".into(),
+                why: "a record is replaced by a later generation".into(),
             });
         }
         let brought = self.ask(async |line| {
@@ -145,20 +145,37 @@ impl PostgresBackend {
         decide: &mut dyn FnMut(&Changes) -> Option<(RecordId, Sealed)>,
     ) -> Result<Added, BackendError> {
         loop {
-            let turn = self.ask(async |line| {
-                let rows = line.rows(sql::TURN, &[(&line.vault, Type::UUID)]).await?;
-                Ok::<i64, Failure>(rows.first().ok_or(Failure::Down)?.try_get(0)?)
-            })?;
+            let turn = self.turn()?;
             let changes = self.changes(since)?;
             let Some((id, record)) = decide(&changes) else {
                 return Ok(Added::Declined);
             };
-            match self.ask(async |line| try_add(line, turn, id, &record).await)? {
+            match self.add_in_turn(turn, id, &record)? {
                 Brought::Stored => return Ok(Added::Stored),
                 Brought::Rekeyed { epoch } => return Ok(Added::Rekeyed { epoch }),
                 Brought::Moved(_) => (),
             }
         }
+    }
+}
+
+impl PostgresBackend {
+    /// Returns whose turn it is to add a record: each addition moves it by one.
+    pub(crate) fn turn(&self) -> Result<i64, BackendError> {
+        self.ask(async |line| {
+            let rows = line.rows(sql::TURN, &[(&line.vault, Type::UUID)]).await?;
+            Ok::<i64, Failure>(rows.first().ok_or(Failure::Down)?.try_get(0)?)
+        })
+    }
+
+    /// Adds a record if nobody has added one since that turn.
+    pub(crate) fn add_in_turn(
+        &self,
+        turn: i64,
+        id: RecordId,
+        record: &Sealed,
+    ) -> Result<Brought, BackendError> {
+        self.ask(async |line| try_add(line, turn, id, record).await)
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Stored {
     pub id: RecordId,
     /// What was stored.
     pub sealed: Sealed,
+    /// By which transaction.
+    pub changed: u64,
     /// Whether what it holds may have been spent by an exchange whose answer nobody has: one that
     /// got none, or one whose claim was taken over.
     pub no_outcome: bool,
@@ -96,6 +98,7 @@ impl Stored {
                 gone: row.try_get(column(4))?,
                 bytes: row.try_get(column(3))?,
             },
+            changed: u64::try_from(row.try_get::<_, i64>(column(12))?).unwrap_or(0),
             no_outcome: row.try_get(column(5))?,
             held: held.transpose()?,
         }))

@@ -18,12 +18,13 @@ macro_rules! settled {
 macro_rules! stored {
     () => {
         "r.id, r.generation, r.epoch, r.sealed, r.gone_at is not null, r.no_outcome,
-         r.nonce, r.host, r.holder, pa.ms(r.claimed_at), pa.ms(r.claim_until), r.suspected_at is not null"
+         r.nonce, r.host, r.holder, pa.ms(r.claimed_at), pa.ms(r.claim_until), r.suspected_at is not null,
+         r.changed::text::bigint"
     };
 }
 
 /// `$1` vault, `$2` id, `$3` generation, `$4` nonce, `$5` host, `$6` cookie, `$7` holder, `$8` session, `$9` hold,
-/// `$10` settle, `$11` cookie of a holder known to be dead, `$12` suspect, `$13` whether a claim that is over may be
+/// `$10` settle, `$11` cookies of holders known to be dead, `$12` suspect, `$13` whether a claim that is over may be
 /// taken. One row, one update: it is checked again on the row's newest version, so it never claims what was just spent.
 ///
 /// In the order of the conditions: free; ours, asked for again after a broken line; this host's, whose holder is
@@ -36,7 +37,7 @@ pub(crate) const CLAIM: &str = concat!(
     settled!("$10"),
     " and (r.nonce is null
        or r.nonce = $4
-       or (r.host = $5 and r.cookie = $11)
+       or (r.host = $5 and r.cookie = any($11))
        or (r.suspected_at + $12::bigint * interval '1 ms' < clock_timestamp() and r.claim_until > clock_timestamp()
            and r.server = pa.incarnation())
        or ($13 and r.claim_until < clock_timestamp()

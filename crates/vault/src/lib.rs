@@ -64,7 +64,8 @@ pub use folder::{
     memory::Memory,
     store::{Durability, Held, NetworkFolders, Store, Watched},
 };
-pub use format::record::{NotARecordId, Record, RecordId, SealedFacts};
+pub use format::header::header_facts;
+pub use format::record::{NotARecordId, Record, RecordId, SealedFacts, VaultId};
 pub use host_files::{
     PrivateFileError, append_privately, authorship_fault, is_on_pseudo_filesystem, privacy,
 };

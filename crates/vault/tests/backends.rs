@@ -360,8 +360,7 @@ fn the_changes_since_a_mark_name_what_was_added_replaced_and_removed() {
         };
         let replaced = changed(&|| put(one, &held[0], 1, b"new"));
         assert!(matches!(replaced, [(_, true), (all, two), (_, false)] if all == two));
-        let added =
-            changed(&|| create(one, id(3), b"three"));
+        let added = changed(&|| create(one, id(3), b"three"));
         assert!(matches!(added, [.., (_, true)]));
         let removed = changed(&|| assert!(removed(one, &held[1]).unwrap()));
         // Of all that there are it is missing.

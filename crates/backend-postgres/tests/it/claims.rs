@@ -163,7 +163,7 @@ fn the_dead_of_the_same_host_are_known_by_their_cookie() {
         id,
         1,
         &Note {
-            dead: Some(b"somebody".into()),
+            dead: vec![b"somebody".into()],
             ..note("clone")
         },
         NO_PATIENCE
@@ -174,13 +174,13 @@ fn the_dead_of_the_same_host_are_known_by_their_cookie() {
         id,
         1,
         &Note {
-            dead: Some(b"dead".into()),
+            dead: vec![b"other".into(), b"dead".into()],
             ..note("other")
         },
         NO_PATIENCE
     )));
     let heirs = Note {
-        dead: Some(b"dead".into()),
+        dead: vec![b"other".into(), b"dead".into()],
         ..note("heir")
     };
     let Ok(Claimed::Ours(_, there)) = heir.claim(id, 1, &heirs, NO_PATIENCE) else {

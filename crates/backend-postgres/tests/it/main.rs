@@ -11,6 +11,7 @@
 mod changes;
 mod claims;
 mod faults;
+mod fleet;
 mod lines;
 mod records;
 mod rights;

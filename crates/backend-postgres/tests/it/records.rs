@@ -192,14 +192,19 @@ fn a_removed_record_does_not_come_back() {
         one.bring(id, 1, &gone, Change::Edit).unwrap(),
         Brought::Stored
     );
-    assert_eq!(
-        other.changes(mark).unwrap().records,
-        [Changed {
-            id,
+    let changed = other.changes(mark).unwrap().records;
+    let [
+        Changed {
+            id: of,
             generation: 2,
-            gone: true
-        }]
-    );
+            gone: true,
+            ..
+        },
+    ] = changed[..]
+    else {
+        panic!("{changed:?}")
+    };
+    assert_eq!(of, id);
     let Brought::Moved(_) = other.put_back(id, &sealed(1)).unwrap() else {
         panic!("it came back")
     };

@@ -21,6 +21,13 @@ use crate::{
 
 const FORMAT: u32 = 1;
 
+/// Returns which vault a header is of, and the epoch of the data key that new records are sealed
+/// with, as it says of itself to whoever has no key; `None` where it is no header.
+pub fn header_facts(file: &[u8]) -> Option<(VaultId, u32)> {
+    let header = Header::parse(file).ok()?;
+    Some((header.vault, header.epoch))
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Header {
     format: u32,

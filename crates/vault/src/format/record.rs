@@ -98,7 +98,7 @@ impl fmt::Debug for Record {
 }
 
 /// Names a vault in its records and in the keychain.
-pub(crate) type VaultId = [u8; 16];
+pub type VaultId = [u8; 16];
 
 /// The kind of a mark that a record was removed. It has no content.
 pub(crate) const GONE: u8 = 255;

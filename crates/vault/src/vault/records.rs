@@ -295,7 +295,11 @@ impl Vault {
                 }
                 (Look::Found(stamp, file), _) => (stamp, file),
             };
-            match record::open(|epoch| keys.record_key(epoch), &self.id, *id, &file) {
+            let opened = record::open(|epoch| keys.record_key(epoch), &self.id, *id, &file);
+            if opened.is_ok() {
+                self.backend.proven(*id, &file);
+            }
+            match opened {
                 Ok(record) if record.kind == record::GONE => {
                     self.cache.lock().remove(id);
                     return Ok(Seen::Absent);

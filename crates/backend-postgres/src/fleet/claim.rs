@@ -1,0 +1,191 @@
+//! Claims, and what becomes of them: between processes of this host the record's lock decides, between
+//! hosts the store.
+
+use provider_auth_vault::{
+    Claimed, Holder, Lock, Need, Outcome, RecordGuard, RecordId, SendBy, VaultError,
+};
+
+use super::{Fleet, error::vault_error, limits, sync::sealed};
+use crate::{BackendError, Brought, Note};
+
+impl Fleet {
+    pub(super) fn claim_record(
+        &self,
+        guard: &RecordGuard,
+        known: u64,
+        need: Need,
+        note: &[u8],
+    ) -> Result<Claimed, VaultError> {
+        let id = guard.id();
+        // What another process of this host has left comes first: its token is newer.
+        if let Some(&generation) = self.files.outbox_of(id).last()
+            && generation > known
+        {
+            self.flush(id, generation).map_err(vault_error)?;
+            return Ok(Claimed::Moved);
+        }
+        let row = self.mirror.row(id);
+        if row.is_none_or(|row| row.generation != known || row.waits()) {
+            self.synchronize()?;
+            if self
+                .mirror
+                .row(id)
+                .is_none_or(|row| row.generation != known)
+            {
+                return Ok(Claimed::Moved);
+            }
+        }
+        let mut cookie = [0; 16];
+        getrandom::fill(&mut cookie).map_err(|_| VaultError::StoreRefused {
+            why: "this machine has no entropy".into(),
+        })?;
+        let asked = Note {
+            holder: self.holder.clone(),
+            cookie: cookie.to_vec(),
+            dead: self.files.swap_cookie(id, &cookie),
+            is_stale: need == Need::Now,
+        };
+        // Before the store is asked: a claim that it grants after our death names a note.
+        let _ = self.local.claim(guard, known, need, note)?;
+        let claimed = self.try_claim(guard, known, need, &asked);
+        if !matches!(claimed, Ok(Claimed::Yes(_))) {
+            let _ = self.local.release(guard, Outcome::Unsent);
+        }
+        claimed
+    }
+
+    fn try_claim(
+        &self,
+        guard: &RecordGuard,
+        known: u64,
+        need: Need,
+        note: &Note,
+    ) -> Result<Claimed, VaultError> {
+        let id = guard.id();
+        let patience = match need {
+            Need::Soon => std::time::Duration::ZERO,
+            Need::Now => limits::CLAIM_PATIENCE,
+        };
+        loop {
+            let by = SendBy::within(self.remote.keeper.options.times.send_by);
+            let claimed = self.remote.claim(id, known, note, patience);
+            match claimed.map_err(vault_error)? {
+                crate::Claimed::Ours(claim, stored)
+                    if self.mirror.is_proven(id, &stored.sealed.bytes) =>
+                {
+                    self.claims.lock().insert(id, claim);
+                    return Ok(Claimed::Yes(by));
+                }
+                // The same generation, and not what was read: a failover lost one of two.
+                crate::Claimed::Ours(claim, stored) => {
+                    self.take_in(stored);
+                    let released = self.remote.release(claim, crate::Outcome::Unsent);
+                    released.map_err(vault_error)?;
+                    return Ok(Claimed::Moved);
+                }
+                crate::Claimed::Moved(stored) => {
+                    self.take_in(stored);
+                    return Ok(Claimed::Moved);
+                }
+                crate::Claimed::Behind(stored) => {
+                    let is_back = self.put_back_known(id, known).map_err(vault_error)?;
+                    match stored {
+                        _ if is_back => {}
+                        Some(stored) => {
+                            self.take_in(stored);
+                            return Ok(Claimed::Moved);
+                        }
+                        None => {
+                            self.mirror.drop_row(id);
+                            return Ok(Claimed::Moved);
+                        }
+                    }
+                }
+                crate::Claimed::Held(held) => {
+                    return Ok(Claimed::Held(Holder {
+                        by: held.holder,
+                        since: held.since,
+                        until: held.until,
+                    }));
+                }
+            }
+        }
+    }
+
+    /// Puts back what this host knows of a record, before it claims that; false where it has nothing
+    /// to put back.
+    fn put_back_known(&self, id: RecordId, known: u64) -> Result<bool, BackendError> {
+        let writing = self
+            .files
+            .seen(id)
+            .filter(|(generation, _)| *generation >= known);
+        let kept = writing.and_then(|writing| self.files.read_seen(id, writing));
+        let Some(sealed) = kept.as_deref().and_then(sealed) else {
+            return Ok(false);
+        };
+        Ok(self.remote.put_back(id, &sealed)? == Brought::Stored)
+    }
+
+    pub(super) fn release_record(
+        &self,
+        guard: &RecordGuard,
+        outcome: Outcome,
+    ) -> Result<(), VaultError> {
+        let id = guard.id();
+        // New tokens wait here: until the store has them nobody else may claim what they came from.
+        if self.mirror.row(id).is_some_and(|row| row.waits()) {
+            return Ok(());
+        }
+        if outcome == Outcome::Known {
+            self.files.empty_outbox(id);
+        }
+        if outcome != Outcome::Unknown {
+            self.files.forget_cookies(id);
+        }
+        self.local.release(guard, outcome)?;
+        let Some(claim) = self.claims.lock().remove(&id) else {
+            return Ok(());
+        };
+        let outcome = match outcome {
+            Outcome::Unsent => crate::Outcome::Unsent,
+            Outcome::Known => crate::Outcome::Answered,
+            Outcome::Unknown => crate::Outcome::NoAnswer,
+        };
+        // Where it cannot be given back now, the connection does so when it is back.
+        match self.remote.release(claim, outcome) {
+            Ok(()) | Err(BackendError::Unavailable { .. }) => Ok(()),
+            Err(error) => Err(vault_error(error)),
+        }
+    }
+
+    /// New tokens that wait here for a record which has moved on since.
+    pub(super) fn left_of(&self, guard: &RecordGuard) -> Option<Vec<u8>> {
+        let id = guard.id();
+        let generation = *self.files.outbox_of(id).last()?;
+        let row = self.mirror.row(id)?;
+        let is_left = !row.waits() && row.generation >= generation;
+        let bytes = is_left.then(|| self.files.read_outbox(id, generation))??;
+        // The store has it: only the file was left.
+        if self.mirror.is_proven(id, &bytes) {
+            self.files.empty_outbox(id);
+            return None;
+        }
+        Some(bytes)
+    }
+
+    /// Records whose refresh was cut short, or whose new tokens were left here.
+    pub(super) fn abandoned_records(&self) -> Result<Vec<RecordId>, VaultError> {
+        let mut abandoned = self.local.abandoned()?;
+        for (id, generation) in self.files.outbox() {
+            let row = self.mirror.row(id);
+            let has_moved_on = row.is_some_and(|row| !row.waits() && row.generation >= generation);
+            let is_free = || matches!(self.local.try_lock(Lock::Record(id)), Ok(Some(_)));
+            if has_moved_on && is_free() {
+                abandoned.push(id);
+            }
+        }
+        abandoned.sort_unstable();
+        abandoned.dedup();
+        Ok(abandoned)
+    }
+}

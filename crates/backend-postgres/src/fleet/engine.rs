@@ -1,0 +1,222 @@
+//! Finds a vault in PostgreSQL, and this host's side of it.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::AtomicI64},
+};
+
+use parking_lot::Mutex;
+use provider_auth_vault::{
+    Backend, Document, Engine, Memory, RecordId, SealedFacts, VaultError, line,
+};
+use ring::digest::{SHA256, digest};
+use secrecy::ExposeSecret;
+use tokio::runtime::Handle;
+
+use super::{
+    Fleet,
+    backend::FleetBackend,
+    error::vault_error,
+    host_files::HostFiles,
+    mirror::{Mirror, Row, WAITS},
+    sync::{Progress, follow},
+};
+use crate::{BackendError, Options, PostgresBackend, address::Address};
+
+/// What to do where the store has no vault of the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewVault {
+    /// It is refused: a name may be mistyped.
+    Refused,
+    /// It is made, by a role that may.
+    Made,
+}
+
+/// A store, and what its user needs beside it.
+pub struct Store {
+    /// How to reach it, and as whom.
+    pub options: Options,
+    /// What keeps this host's side: in a folder of its own below the vault's folder.
+    pub folder: Arc<dyn Engine>,
+    /// What drives the connection.
+    pub runtime: Handle,
+    /// Gets by how many ms the store's clock is ahead of this machine's.
+    pub clock_offset: Arc<AtomicI64>,
+    /// What to do where there is no such vault.
+    pub new_vault: NewVault,
+}
+
+/// Which vault of which store, for people and for the names of folders.
+pub(super) struct Place {
+    pub(super) name: String,
+    folder: String,
+}
+
+struct StoreEngine {
+    store: Store,
+    place: Place,
+    open: Mutex<Option<Arc<Fleet>>>,
+}
+
+/// Returns the engine of one vault in PostgreSQL. All that it finds is one backend.
+///
+/// # Errors
+/// [`VaultError::StoreRefused`] where the address cannot be used.
+pub fn engine(store: Store) -> Result<Arc<dyn Engine>, VaultError> {
+    let address = Address::parse(store.options.url.expose_secret()).map_err(vault_error)?;
+    let name = address.name();
+    let hash = digest(&SHA256, name.as_bytes());
+    let short: String = hash.as_ref()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let place = Place {
+        name,
+        folder: format!("store-{short}"),
+    };
+    Ok(Arc::new(StoreEngine {
+        store,
+        place,
+        open: Mutex::default(),
+    }))
+}
+
+impl Engine for StoreEngine {
+    fn find(
+        self: Arc<Self>,
+        options: &provider_auth_vault::Options,
+    ) -> Result<Option<Arc<dyn Backend>>, VaultError> {
+        let fleet = self.opened(options)?;
+        let is_there = fleet.header.lock().is_some();
+        Ok(is_there.then(|| Arc::new(FleetBackend(fleet)) as Arc<dyn Backend>))
+    }
+
+    fn prepare(
+        self: Arc<Self>,
+        options: &provider_auth_vault::Options,
+    ) -> Result<Arc<dyn Backend>, VaultError> {
+        let fleet = self.opened(options)?;
+        if fleet.header.lock().is_none() && self.store.new_vault == NewVault::Refused {
+            return Err(vault_error(BackendError::Absent));
+        }
+        Ok(Arc::new(FleetBackend(fleet)))
+    }
+}
+
+impl StoreEngine {
+    fn opened(&self, options: &provider_auth_vault::Options) -> Result<Arc<Fleet>, VaultError> {
+        let mut open = self.open.lock();
+        if let Some(fleet) = &*open {
+            // There may be one by now.
+            if fleet.header.lock().is_none() {
+                fleet.begin()?;
+            }
+            return Ok(fleet.clone());
+        }
+        let fleet = self.connect(options)?;
+        *open = Some(fleet.clone());
+        Ok(fleet)
+    }
+
+    fn connect(&self, options: &provider_auth_vault::Options) -> Result<Arc<Fleet>, VaultError> {
+        let local = provider_auth_vault::Options {
+            dir: options.dir.join(&self.place.folder),
+            ..options.clone()
+        };
+        let local = match self.store.folder.clone().prepare(&local) {
+            Ok(local) => local,
+            // A host without a disk of its own serves all the same.
+            Err(VaultError::Io { .. }) => {
+                line!(
+                    WARN,
+                    dir = options.dir.as_path(),
+                    "this machine's side of the store is in memory: a kill may lose a token that a disk would have kept"
+                );
+                Arc::new(Memory::default()).prepare(options)?
+            }
+            Err(error) => return Err(error),
+        };
+        let host = &self.store.options;
+        let remote = PostgresBackend::open(host.clone(), self.store.runtime.clone());
+        let fleet = Arc::new(Fleet {
+            remote: remote.map_err(vault_error)?,
+            files: HostFiles::new(local.clone()),
+            local,
+            mirror: Mirror::default(),
+            progress: Mutex::new(Progress::default()),
+            header: Mutex::default(),
+            claims: Mutex::default(),
+            turn: Mutex::default(),
+            clock_offset: self.store.clock_offset.clone(),
+            holder: format!("{}, process {}", host.name, std::process::id()),
+            engine: Place {
+                name: self.place.name.clone(),
+                folder: self.place.folder.clone(),
+            },
+        });
+        fleet.begin()?;
+        let followed = follow(&fleet, self.store.runtime.clone());
+        followed.map_err(|_| VaultError::StoreRefused {
+            why: "this system does not start another thread".into(),
+        })?;
+        Ok(fleet)
+    }
+}
+
+impl Fleet {
+    /// Learns what is there; from this host's copy where the store is away.
+    fn begin(&self) -> Result<(), VaultError> {
+        match self.remote.header() {
+            Ok(_) => self.synchronize(),
+            Err(BackendError::Absent) => Ok(()),
+            Err(error @ BackendError::Unavailable { .. }) => self.begin_offline(vault_error(error)),
+            Err(error) => Err(vault_error(error)),
+        }
+    }
+
+    fn begin_offline(&self, why: VaultError) -> Result<(), VaultError> {
+        let Some(header) = self.local.read_document(Document::Header)? else {
+            return Err(why);
+        };
+        let Some((vault, epoch)) = provider_auth_vault::header_facts(&header) else {
+            return Err(why);
+        };
+        *self.header.lock() = Some(crate::Header {
+            vault: uuid::Uuid::from_bytes(vault),
+            version: 0,
+            epoch,
+            bytes: header,
+        });
+        for (id, writing) in self.files.all_seen() {
+            let Some(bytes) = self.files.read_seen(id, writing) else {
+                continue;
+            };
+            if let Some(facts) = SealedFacts::read(&bytes) {
+                let row = Row {
+                    generation: facts.generation,
+                    epoch: facts.epoch,
+                    changed: super::mirror::OURS,
+                    gone: facts.is_gone,
+                };
+                self.mirror.put(id, row, bytes);
+            }
+        }
+        let waiting: BTreeSet<(RecordId, u64)> = self.files.outbox().into_iter().collect();
+        for (id, generation) in waiting {
+            let is_newer = self
+                .mirror
+                .row(id)
+                .is_none_or(|row| row.generation < generation);
+            let bytes = self.files.read_outbox(id, generation).filter(|_| is_newer);
+            if let Some(sealed) = bytes.as_deref().and_then(super::sync::sealed) {
+                self.mirror.put(id, Row::of(&sealed, WAITS), sealed.bytes);
+            }
+        }
+        line!(
+            WARN,
+            count = u64::try_from(self.mirror.ids().len()).unwrap_or(u64::MAX),
+            "the store of the vault does not answer: this machine's copy serves"
+        );
+        Ok(())
+    }
+}

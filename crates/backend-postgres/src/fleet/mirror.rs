@@ -1,0 +1,281 @@
+//! What this process knows of the records in the store, so that whoever reads asks memory.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use parking_lot::Mutex;
+use provider_auth_vault::{Mark, RecordId, Revision, Stamp, limits};
+use ring::digest::{Context, SHA256, digest};
+
+use super::host_files::Writing;
+use crate::{Changed, Sealed, Stored};
+
+/// A record as it was last heard of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) generation: u64,
+    pub(super) epoch: u32,
+    /// The transaction that wrote it, or one of the two below.
+    pub(super) changed: u64,
+    pub(super) gone: bool,
+}
+
+impl Row {
+    pub(super) fn of(sealed: &Sealed, changed: u64) -> Self {
+        Self {
+            generation: sealed.generation,
+            epoch: sealed.epoch,
+            changed,
+            gone: sealed.gone,
+        }
+    }
+
+    pub(super) fn writing(&self) -> Writing {
+        (self.generation, self.epoch)
+    }
+
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp::Settled(Revision([
+            self.generation.into(),
+            self.epoch.into(),
+            self.changed.into(),
+            self.gone.into(),
+        ]))
+    }
+
+    /// Whether the store does not have it yet.
+    pub(super) fn waits(&self) -> bool {
+        self.changed == WAITS
+    }
+
+    /// Whether the store tells of what is known already.
+    fn is_told(&self, told: &Self) -> bool {
+        self == told
+            || (self.changed == OURS && self.writing() == told.writing() && self.gone == told.gone)
+    }
+}
+
+/// It waits in the outbox.
+pub(super) const WAITS: u64 = 0;
+/// This process wrote it, and the store has not told of it yet. No transaction has so low a number.
+pub(super) const OURS: u64 = 1;
+
+impl From<&Changed> for Row {
+    fn from(changed: &Changed) -> Self {
+        Self {
+            generation: changed.generation,
+            epoch: changed.epoch,
+            changed: changed.changed,
+            gone: changed.gone,
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Mirror {
+    inner: Mutex<Inner>,
+    /// How often something changed: what the hot path asks.
+    changes: AtomicU64,
+}
+
+#[derive(Default)]
+struct Inner {
+    rows: BTreeMap<RecordId, Row>,
+    /// Bytes that were fetched and not proven yet.
+    fetched: HashMap<RecordId, Vec<u8>>,
+    /// What was in the bytes that were handed out, to tell another writing of the same generation.
+    digests: HashMap<RecordId, [u8; 32]>,
+    /// The last changes, in order.
+    named: VecDeque<(u64, RecordId)>,
+    /// The last change that may have been of any record.
+    unnamed: u64,
+}
+
+impl Mirror {
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    pub(super) fn row(&self, id: RecordId) -> Option<Row> {
+        self.inner.lock().rows.get(&id).copied()
+    }
+
+    pub(super) fn ids(&self) -> Vec<RecordId> {
+        self.inner.lock().rows.keys().copied().collect()
+    }
+
+    pub(super) fn has_any(&self) -> bool {
+        self.inner.lock().rows.values().any(|row| !row.gone)
+    }
+
+    /// How many records wait in the outbox.
+    pub(super) fn waiting(&self) -> usize {
+        let inner = self.inner.lock();
+        inner.rows.values().filter(|row| row.waits()).count()
+    }
+
+    /// A stamp that is the same in every process that has heard of the same.
+    pub(super) fn stamp(&self) -> Stamp {
+        let mut hash = Context::new(&SHA256);
+        for (id, row) in &self.inner.lock().rows {
+            hash.update(id.to_string().as_bytes());
+            for number in [
+                row.generation,
+                row.epoch.into(),
+                row.changed,
+                row.gone.into(),
+            ] {
+                hash.update(&number.to_le_bytes());
+            }
+        }
+        let hash = hash.finish();
+        let half = |at: usize| {
+            let bytes = hash.as_ref()[at..at + 16].try_into();
+            u128::from_le_bytes(bytes.expect("there are 32 bytes"))
+        };
+        Stamp::Settled(Revision([half(0), half(16), 0, 0]))
+    }
+
+    /// Which records are told of that are not as they are known here.
+    pub(super) fn unknown(&self, told: &[Changed]) -> Vec<RecordId> {
+        let inner = self.inner.lock();
+        let is_new = |one: &&Changed| {
+            let known = inner.rows.get(&one.id);
+            !known.is_some_and(|known| known.is_told(&Row::from(*one)))
+        };
+        told.iter().filter(is_new).map(|one| one.id).collect()
+    }
+
+    /// Takes in what the store tells. With `all`, what it does not name is not there.
+    pub(super) fn follow(&self, told: &[Changed], all: bool) {
+        let mut inner = self.inner.lock();
+        let mut changed = BTreeSet::new();
+        for one in told {
+            let row = Row::from(one);
+            let before = inner.rows.get(&one.id).copied();
+            // New tokens that wait here count until the store has something newer.
+            let is_behind =
+                before.is_some_and(|known| known.waits() && known.generation > row.generation);
+            if is_behind {
+                continue;
+            }
+            inner.rows.insert(one.id, row);
+            if !before.is_some_and(|known| known.is_told(&row)) {
+                changed.insert(one.id);
+            }
+        }
+        if all {
+            let named: BTreeSet<RecordId> = told.iter().map(|one| one.id).collect();
+            let is_gone = |id: &RecordId, row: &Row| !named.contains(id) && !row.waits();
+            let gone = inner.rows.iter().filter(|(id, row)| is_gone(id, row));
+            let gone: Vec<RecordId> = gone.map(|(id, _)| *id).collect();
+            for id in gone {
+                inner.rows.remove(&id);
+                changed.insert(id);
+            }
+        }
+        self.count(&mut inner, changed);
+    }
+
+    /// Puts one record in its place, with its bytes.
+    pub(super) fn put(&self, id: RecordId, row: Row, bytes: Vec<u8>) {
+        let mut inner = self.inner.lock();
+        inner.fetched.insert(id, bytes);
+        if inner.rows.insert(id, row) != Some(row) {
+            self.count(&mut inner, BTreeSet::from([id]));
+        }
+    }
+
+    /// A record is not there, or what is there is damaged.
+    pub(super) fn drop_row(&self, id: RecordId) {
+        let mut inner = self.inner.lock();
+        inner.fetched.remove(&id);
+        if inner.rows.remove(&id).is_some() {
+            self.count(&mut inner, BTreeSet::from([id]));
+        }
+    }
+
+    /// Keeps bytes until they are proven.
+    pub(super) fn fetched(&self, stored: &[Stored]) {
+        let mut inner = self.inner.lock();
+        for one in stored {
+            inner.fetched.insert(one.id, one.sealed.bytes.clone());
+        }
+    }
+
+    /// The bytes of a record, where they were fetched.
+    pub(super) fn bytes(&self, id: RecordId) -> Option<Vec<u8>> {
+        self.inner.lock().fetched.get(&id).cloned()
+    }
+
+    /// These bytes of a record opened; returns what they are of.
+    pub(super) fn proven(&self, id: RecordId, bytes: &[u8]) -> Option<Row> {
+        let hash = hash(bytes);
+        let mut inner = self.inner.lock();
+        inner.digests.insert(id, hash);
+        inner.fetched.remove(&id);
+        inner.rows.get(&id).copied()
+    }
+
+    /// Whether these are the bytes that were last proven.
+    pub(super) fn is_proven(&self, id: RecordId, bytes: &[u8]) -> bool {
+        self.inner.lock().digests.get(&id) == Some(&hash(bytes))
+    }
+
+    /// Records whose bytes are not here, from one on in their order; `limit` of them.
+    pub(super) fn unread_from(
+        &self,
+        id: RecordId,
+        limit: usize,
+        is_kept: impl Fn(RecordId, Writing) -> bool,
+    ) -> Vec<RecordId> {
+        let inner = self.inner.lock();
+        let is_unread = |id: &RecordId, row: &Row| {
+            !inner.digests.contains_key(id)
+                && !inner.fetched.contains_key(id)
+                && !is_kept(*id, row.writing())
+        };
+        let later = inner.rows.range(id..).skip(1);
+        let unread = later.filter(|(id, row)| is_unread(id, row));
+        std::iter::once(id)
+            .chain(unread.map(|(id, _)| *id))
+            .take(limit)
+            .collect()
+    }
+
+    /// The records that changed since a mark, `None` where any may have, and the next mark.
+    pub(super) fn since(&self, mark: Option<Mark>) -> (Option<Vec<RecordId>>, Mark) {
+        let inner = self.inner.lock();
+        let next = Mark(self.changes());
+        let named = mark.filter(|mark| inner.unnamed <= mark.0).map(|mark| {
+            let later = inner.named.partition_point(|(change, _)| *change <= mark.0);
+            let named: BTreeSet<RecordId> = inner.named.range(later..).map(|(_, id)| *id).collect();
+            named.into_iter().collect()
+        });
+        (named, next)
+    }
+
+    /// Moves the pulse, once the rows say it.
+    fn count(&self, inner: &mut Inner, changed: BTreeSet<RecordId>) {
+        if changed.is_empty() {
+            return;
+        }
+        let change = self.changes() + 1;
+        inner
+            .named
+            .extend(changed.into_iter().map(|id| (change, id)));
+        while inner.named.len() > limits::NAMED_CHANGES
+            && let Some((forgotten, _)) = inner.named.pop_front()
+        {
+            inner.unnamed = forgotten;
+        }
+        self.changes.store(change, Ordering::Release);
+    }
+}
+
+fn hash(bytes: &[u8]) -> [u8; 32] {
+    let hash = digest(&SHA256, bytes);
+    hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}

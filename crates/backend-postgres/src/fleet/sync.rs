@@ -1,0 +1,248 @@
+//! Brings what this process knows up to date, behind whoever reads: the pulse moves once the rows are
+//! here.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Weak, atomic::Ordering},
+};
+
+use provider_auth_vault::{Document, RecordId, SealedFacts, VaultError, line};
+use tokio::{runtime::Handle, time::timeout};
+
+use super::{
+    Fleet,
+    error::vault_error,
+    limits,
+    mirror::{OURS, Row},
+};
+use crate::{BackendError, Brought, Change, Sealed, hearing::Mark, row::Stored};
+
+/// How far this process has come.
+pub(super) struct Progress {
+    mark: Mark,
+    /// Which version of the header is here.
+    header: u64,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            mark: Mark::START,
+            header: 0,
+        }
+    }
+}
+
+/// Follows the store for as long as the backend lives.
+pub(super) fn follow(fleet: &Arc<Fleet>, runtime: Handle) -> std::io::Result<()> {
+    let fleet = Arc::downgrade(fleet);
+    std::thread::Builder::new()
+        .name("provider-auth-store".into())
+        .spawn(move || {
+            let mut seen = None;
+            while let Some(news) = wait_for_news(&fleet, &runtime, seen) {
+                let Some(fleet) = fleet.upgrade() else {
+                    return;
+                };
+                // What could not be asked is asked again.
+                seen = fleet.synchronize().is_ok().then_some(news);
+            }
+        })
+        .map(drop)
+}
+
+/// Waits until there is something to ask the store; `None` when nobody needs it any more.
+fn wait_for_news(fleet: &Weak<Fleet>, runtime: &Handle, seen: Option<u64>) -> Option<u64> {
+    loop {
+        let hearing = fleet.upgrade()?.remote.keeper.hearing.clone();
+        let bell = hearing.bell.notified();
+        let heard = hearing.pulse().heard;
+        if seen != Some(heard) {
+            if seen.is_none() {
+                // It failed, or is the first time: not at once again.
+                let pause = fleet.upgrade()?.remote.keeper.options.times.poll / 5;
+                runtime.block_on(tokio::time::sleep(pause.min(limits::TRY_AGAIN)));
+            } else {
+                // Many heard the same at the same time.
+                runtime.block_on(tokio::time::sleep(limits::jitter()));
+            }
+            return Some(heard);
+        }
+        let _ = runtime.block_on(timeout(limits::LOOK_AFTER, bell));
+    }
+}
+
+impl Fleet {
+    /// Learns what changed, brings what waits here, and puts back what the store has lost. One at a
+    /// time; whoever waits meanwhile asks again, since what it needs may be newer.
+    pub(super) fn synchronize(&self) -> Result<(), VaultError> {
+        let mut progress = self.progress.lock();
+        let since = progress.mark;
+        let changes = self.remote.changes(since).map_err(vault_error)?;
+        self.clock_offset
+            .store(self.remote.clock_offset(), Ordering::Relaxed);
+        if progress.header != changes.header {
+            progress.header = self.fetch_header()?;
+        }
+        let mut told = changes.records;
+        let lost = self.lost(&told, changes.is_all);
+        let unknown = self.mirror.unknown(&told);
+        // At the first look bytes are fetched when they are read.
+        if since != Mark::START && unknown.len() <= limits::FETCHED_AT_ONCE {
+            let stored = self.remote.records(&unknown).map_err(vault_error)?;
+            self.mirror.fetched(&stored);
+            for one in &stored {
+                if let Some(place) = told.iter_mut().find(|told| told.id == one.id) {
+                    place.generation = one.sealed.generation;
+                    place.epoch = one.sealed.epoch;
+                    place.gone = one.sealed.gone;
+                }
+            }
+        }
+        self.mirror.follow(&told, changes.is_all);
+        progress.mark = changes.mark;
+        drop(progress);
+        for (id, bytes) in lost {
+            self.put_back(id, &bytes).map_err(vault_error)?;
+        }
+        self.flush_outbox().map_err(vault_error)
+    }
+
+    /// Records of which this host has seen a later generation than the store shows.
+    fn lost(&self, told: &[crate::Changed], all: bool) -> Vec<(RecordId, Vec<u8>)> {
+        let mut behind: BTreeSet<RecordId> = BTreeSet::new();
+        for one in told {
+            let known = self.mirror.row(one.id).filter(|row| !row.waits());
+            let seen = self.files.seen(one.id).map(|(generation, _)| generation);
+            let highest = known.map(|row| row.generation).max(seen);
+            if highest.is_some_and(|highest| highest > one.generation) {
+                behind.insert(one.id);
+            }
+        }
+        if all {
+            let named: BTreeSet<RecordId> = told.iter().map(|one| one.id).collect();
+            let seen = self.files.all_seen();
+            behind.extend(seen.keys().filter(|id| !named.contains(id)));
+        }
+        let newest = |id: RecordId| Some((id, self.files.read_seen(id, self.files.seen(id)?)?));
+        behind.into_iter().filter_map(newest).collect()
+    }
+
+    /// Puts back what this host knows and the store does not.
+    pub(super) fn put_back(&self, id: RecordId, bytes: &[u8]) -> Result<(), BackendError> {
+        let Some(sealed) = sealed(bytes) else {
+            return Ok(());
+        };
+        match self.remote.put_back(id, &sealed)? {
+            Brought::Stored => {
+                line!(
+                    WARN,
+                    account = id,
+                    generation = sealed.generation,
+                    "the store had lost a record, and it was put back"
+                );
+                self.wrote(id, &sealed);
+                Ok(())
+            }
+            Brought::Moved(Some(stored)) => {
+                self.take_in(stored);
+                Ok(())
+            }
+            // Of a key that is gone: nobody needs it back.
+            Brought::Moved(None) | Brought::Rekeyed { .. } => Ok(()),
+        }
+    }
+
+    /// Brings the new tokens that wait on this host. What the record has moved on from stays for who
+    /// has the key.
+    fn flush_outbox(&self) -> Result<(), BackendError> {
+        for (id, generation) in self.files.outbox() {
+            // Whoever holds the record is at it.
+            let lock = provider_auth_vault::Lock::Record(id);
+            let Ok(Some(_held)) = self.local.try_lock(lock) else {
+                continue;
+            };
+            self.flush(id, generation)?;
+        }
+        Ok(())
+    }
+
+    /// Brings one record that waits. The caller has its lock.
+    pub(super) fn flush(&self, id: RecordId, generation: u64) -> Result<(), BackendError> {
+        let waiting = self.files.read_outbox(id, generation);
+        let Some(sealed) = waiting.as_deref().and_then(sealed) else {
+            return Ok(());
+        };
+        let mut brought = self
+            .remote
+            .bring(id, generation - 1, &sealed, Change::Tokens)?;
+        if is_lower(&brought, generation - 1) {
+            brought = self.remote.put_back(id, &sealed)?;
+        }
+        match brought {
+            Brought::Stored => {
+                self.files.empty_outbox(id);
+                self.claims.lock().remove(&id);
+                self.wrote(id, &sealed);
+                Ok(())
+            }
+            Brought::Moved(Some(stored)) => {
+                self.take_in(stored);
+                Ok(())
+            }
+            // Sealed under a key that is gone: it is opened and sealed anew by who has the key.
+            Brought::Moved(None) | Brought::Rekeyed { .. } => Ok(()),
+        }
+    }
+
+    /// Takes in what this process has stored.
+    pub(super) fn wrote(&self, id: RecordId, sealed: &Sealed) {
+        self.mirror
+            .put(id, Row::of(sealed, OURS), sealed.bytes.clone());
+    }
+
+    /// Takes in a record as the store has it.
+    pub(super) fn take_in(&self, stored: Stored) {
+        let row = Row::of(&stored.sealed, stored.changed);
+        self.mirror.put(stored.id, row, stored.sealed.bytes);
+    }
+
+    /// Fetches the header, and keeps a copy for when the store is away. Returns its version.
+    pub(super) fn fetch_header(&self) -> Result<u64, VaultError> {
+        let header = self.remote.header().map_err(vault_error)?;
+        let version = header.version;
+        let is_kept = self
+            .local
+            .read_document(Document::Header)
+            .ok()
+            .flatten()
+            .as_ref()
+            == Some(&header.bytes);
+        if !is_kept {
+            // Without the copy this host cannot begin while the store is away.
+            let _ = self.local.write_document(Document::Header, &header.bytes);
+        }
+        *self.header.lock() = Some(header);
+        Ok(version)
+    }
+}
+
+/// What the database keeps beside the bytes of a record.
+pub(super) fn sealed(bytes: &[u8]) -> Option<Sealed> {
+    let facts = SealedFacts::read(bytes)?;
+    Some(Sealed {
+        generation: facts.generation,
+        epoch: facts.epoch,
+        gone: facts.is_gone,
+        bytes: bytes.to_vec(),
+    })
+}
+
+/// Whether the store is behind this generation: a failover lost it.
+pub(super) fn is_lower(brought: &Brought, from: u64) -> bool {
+    match brought {
+        Brought::Moved(None) => true,
+        Brought::Moved(Some(stored)) => stored.sealed.generation < from,
+        _ => false,
+    }
+}
