@@ -257,7 +257,7 @@ export interface RotationConfig {
  *
  * @throws {AuthError} `NO_ACCOUNT`, `NEEDS_LOGIN`, `EXHAUSTED` (with `retryAt`), `ORIGIN_NOT_ALLOWED`, `PROJECT_NOT_TRUSTED`,
  *   `UNKNOWN_PROVIDER`, `UNKNOWN_ACCOUNT` (a pin that names none), `UNKNOWN_ATTEMPT`, `REFRESH_FAILED`, `INVALID_ARGUMENT`,
- *   `INVALID_CONFIG`, and every `VAULT_*` and `KEYCHAIN_*` code: the vault opens on first use.
+ *   `INVALID_CONFIG`, and every `VAULT_*`, `KEYCHAIN_*` and `STORE_*` code: the vault opens on first use.
  */
 export function getAuthHeaders(request: AuthRequest): Promise<AuthHeaders>
 
@@ -642,8 +642,8 @@ export function addApiKey(options: { provider: string; apiKey: string; namespace
  * A provider that shows its list to anyone accepts any key.
  *
  * @param options.signal ends the wait with `ABORTED`
- * @throws {AuthError} `INVALID_ARGUMENT` (also where no list is known), `UNKNOWN_PROVIDER`, `INVALID_CONFIG`, every `VAULT_*` and
- *   `KEYCHAIN_*` code; none because the provider is out of reach
+ * @throws {AuthError} `INVALID_ARGUMENT` (also where no list is known), `UNKNOWN_PROVIDER`, `INVALID_CONFIG`, every `VAULT_*`,
+ *   `KEYCHAIN_*` and `STORE_*` code; none because the provider is out of reach
  */
 export function checkApiKey(options: { provider: string; apiKey: string; signal?: AbortSignal }): Promise<KeyCheck>
 export interface KeyCheck {
@@ -697,7 +697,7 @@ export interface PoolStatus {
  * rows of an account that is removed go with it. Without `since`, everything.
  *
  * @param options.since Unix ms: rows that end after it
- * @throws {AuthError} `INVALID_ARGUMENT`, `INVALID_CONFIG`, every `VAULT_*` and `KEYCHAIN_*` code
+ * @throws {AuthError} `INVALID_ARGUMENT`, `INVALID_CONFIG`, every `VAULT_*`, `KEYCHAIN_*` and `STORE_*` code
  */
 export function stats(options?: { provider?: string; namespace?: string; since?: number }): Promise<Stats>
 export interface Stats {
@@ -821,7 +821,7 @@ export interface KeySlot {
  *
  * @param options.keySource default: the configured one
  * @throws {AuthError} `KEY_EXISTS` without `force`, `VAULT_KEY_MISSING` when the source gives no key, `KEYCHAIN_*`,
- *   `VAULT_LOCKED`, `VAULT_IO`, `INVALID_ARGUMENT`
+ *   `STORE_*`, `VAULT_LOCKED`, `VAULT_IO`, `INVALID_ARGUMENT`
  */
 export function initVaultKey(options?: { keySource?: KeySource; force?: boolean }): Promise<VaultStatus>
 
@@ -851,7 +851,7 @@ export function rotateVaultKey(options?: { passphrase?: string; key?: string }):
  *
  * @param options.passphrase for `passphrase`; default `PROVIDER_AUTH_PASSPHRASE` or `_FILE`
  * @param options.key for `env`, 32 bytes in base64; default `PROVIDER_AUTH_KEY`
- * @throws {AuthError} `VAULT_KEY_MISSING` when there is neither, `KEYCHAIN_*`, `VAULT_LOCKED`
+ * @throws {AuthError} `VAULT_KEY_MISSING` when there is neither, `KEYCHAIN_*`, `STORE_*`, `VAULT_LOCKED`
  */
 export function addVaultSlot(options: {
   keySource: Exclude<KeySource, 'auto' | 'memory'>
@@ -930,7 +930,7 @@ export interface ImportReport {
  * is an MCP server, or with the client id that you have configured for the provider; else it is then `needs_login`.
  *
  * @throws {AuthError} `VAULT_IO` for a file that is there and cannot be read: no permission, another user's, a folder;
- *   nothing was done. `INVALID_ARGUMENT`, `VAULT_*` and `KEYCHAIN_*`
+ *   nothing was done. `INVALID_ARGUMENT`, `VAULT_*`, `KEYCHAIN_*` and `STORE_*`
  */
 export function migrate(options?: MigrateOptions): Promise<MigrationReport>
 export interface MigrateOptions {
@@ -999,8 +999,8 @@ export interface MigrationReport {
  * @param options.signal ends the wait with `ABORTED`
  * @throws {AuthError} where no list is kept: `NETWORK` (no answer, or none that is a list: the message says which and from
  *   where), `EXHAUSTED` (with `retryAt`), `NEEDS_LOGIN`, `REFRESH_FAILED`. In any case `NO_ACCOUNT`, `UNKNOWN_PROVIDER`,
- *   `ORIGIN_NOT_ALLOWED`, `INVALID_ARGUMENT` (also a provider without origins), `INVALID_CONFIG`, and every `VAULT_*` and
- *   `KEYCHAIN_*` code
+ *   `ORIGIN_NOT_ALLOWED`, `INVALID_ARGUMENT` (also a provider without origins), `INVALID_CONFIG`, and every `VAULT_*`,
+ *   `KEYCHAIN_*` and `STORE_*` code
  */
 export function discoverModels(options: {
   provider: string
@@ -1258,6 +1258,13 @@ export type AuthErrorCode =
   | 'NO_ACCOUNT' | 'NEEDS_LOGIN' | 'EXHAUSTED' | 'ORIGIN_NOT_ALLOWED' | 'REFRESH_FAILED'
   | 'LOGIN_DENIED' | 'LOGIN_TIMEOUT' | 'LOGIN_CANCELLED' | 'LOGIN_FAILED' | 'CALLBACK_PORT_BUSY' | 'CLIENT_ID_REQUIRED'
   | 'VAULT_LOCKED' | 'KEYCHAIN_TIMEOUT' | 'VAULT_KEY_MISSING' | 'VAULT_KEY_MISMATCH' | 'VAULT_CORRUPT' | 'VAULT_IO' | 'KEY_EXISTS' | 'KEYCHAIN_UNAVAILABLE'
+  /**
+   * Of a vault for many machines. `STORE_UNAVAILABLE`: it cannot be reached or is busy; nothing is lost, try again after `retryAt`.
+   * `STORE_REFUSED`: it does not take the password, the certificate or the address, the role lacks a right, or this addon has no
+   * store: a person must mend what the message names. `STORE_SCHEMA`: its tables are not there or of another version; the message
+   * has the command.
+   */
+  | 'STORE_UNAVAILABLE' | 'STORE_REFUSED' | 'STORE_SCHEMA'
   /** `NETWORK` and `ABORTED`: of calls other than `createAuthFetch` (an aborted login is `LOGIN_CANCELLED`). */
   | 'NETWORK' | 'ABORTED'
   /** What `import` and `require` of the package throw; the message says what was tried and what to do, `cause` has the system's errors. */

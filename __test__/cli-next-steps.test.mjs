@@ -139,6 +139,9 @@ const TABLE = [
     5,
     /^provider-auth explain acme/,
   ],
+  ['STORE_UNAVAILABLE', {}, 5, /try again/],
+  ['STORE_REFUSED', {}, 4, /provider-auth config show/],
+  ['STORE_SCHEMA', {}, 4, /owner of the database/],
   ['REFRESH_FAILED', at, 5, /provider-auth doctor --online/],
   [
     'ORIGIN_NOT_ALLOWED',

@@ -136,6 +136,9 @@ const REMEDIES: Record<string, Remedy> = {
     exit: EXIT.nothingServes,
     next: `provider-auth explain ${provider}, for who serves when; or add an account: provider-auth login ${provider}`,
   }),
+  STORE_UNAVAILABLE: () => ({ exit: EXIT.nothingServes, next: 'try again; provider-auth doctor, if it stays so' }),
+  STORE_REFUSED: closed('provider-auth config show, for the store that is set; provider-auth doctor'),
+  STORE_SCHEMA: closed('do what the message names, with the rights of the owner of the database'),
   REFRESH_FAILED: () => ({ exit: EXIT.nothingServes, next: 'provider-auth doctor --online' }),
   ORIGIN_NOT_ALLOWED: ({ provider, message }) => ({
     exit: EXIT.failed,

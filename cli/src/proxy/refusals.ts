@@ -31,6 +31,7 @@ const STATUSES: Record<string, number> = {
   REFRESH_FAILED: 503,
   VAULT_LOCKED: 503,
   KEYCHAIN_TIMEOUT: 503,
+  STORE_UNAVAILABLE: 503,
 }
 
 /** What a client is told of an error of `createAuthFetch`. */

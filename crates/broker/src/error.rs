@@ -268,6 +268,9 @@ impl BrokerError {
     pub fn retry_at(&self) -> Option<Timestamp> {
         match self {
             Self::Exhausted { retry_at, .. } | Self::RefreshFailed { retry_at, .. } => *retry_at,
+            Self::Vault(VaultError::StoreUnavailable { retry_at }) => {
+                Some(Timestamp::from_millis(*retry_at))
+            }
             Self::Shared(error) => error.retry_at(),
             _ => None,
         }
@@ -344,5 +347,18 @@ impl From<CallbackError> for BrokerError {
             CallbackError::Denied { .. } => Self::LoginDenied(error.to_string()),
             other => Self::LoginFailed(other.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_away_says_when_to_ask_again_also_to_those_who_share_the_error() {
+        let away = BrokerError::from(VaultError::StoreUnavailable { retry_at: 7 });
+        let shared = BrokerError::Shared(Arc::new(away));
+        assert_eq!(shared.retry_at(), Some(Timestamp::from_millis(7)));
+        assert_eq!(shared.code(), "STORE_UNAVAILABLE");
     }
 }

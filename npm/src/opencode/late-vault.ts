@@ -33,8 +33,13 @@ const AGAIN_MS = 5_000
 /** So many looks: a quarter of an hour. Then a start of OpenCode finds it out. */
 const MOST_LOOKS = 180
 
-/** With these, a person may be at the keychain's prompt. */
-const MAY_OPEN: ReadonlySet<string> = new Set(['VAULT_LOCKED', 'KEYCHAIN_TIMEOUT', 'KEYCHAIN_UNAVAILABLE'])
+/** With these, a person may be at the keychain's prompt, or the store may come back. */
+const MAY_OPEN: ReadonlySet<string> = new Set([
+  'VAULT_LOCKED',
+  'KEYCHAIN_TIMEOUT',
+  'KEYCHAIN_UNAVAILABLE',
+  'STORE_UNAVAILABLE',
+])
 
 /** Says what the vault adds, or why it adds nothing. Returns the function that stops watching a late one. */
 export function followVault(start: Start, vault: Vault): () => void {
