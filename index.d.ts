@@ -29,6 +29,12 @@ export interface ConfigureOptions {
   keySource?: KeySource
   /** Open the vault on a network file system too, where locks may not hold. Default `PROVIDER_AUTH_ALLOW_NETWORK_FS` (`1` or `0`), else false. */
   allowNetworkFs?: boolean
+  /**
+   * Address of a vault that many machines share, in the place of the folder's: `postgres://role@host/database?vault=name`, without
+   * a password. Default: `store` of `config`, else `PROVIDER_AUTH_STORE`, else that of the user's file, else none. Needs the package
+   * `provider-auth-postgres`; without it, calls that need the vault reject with `STORE_REFUSED`.
+   */
+  store?: string
   /** Inline configuration, merged over the files: same shape as `config.jsonc`. */
   config?: Config
   /**
@@ -62,6 +68,18 @@ export interface Config {
    * in the user's file also removes what was counted.
    */
   stats?: boolean
+  /** Address of a vault for many machines, as `ConfigureOptions.store`. A project's file cannot set it. */
+  store?: string
+  /**
+   * A program and its arguments, run without a shell for each connection to the store: the first line that it prints within 10 s
+   * is the password. `PROVIDER_AUTH_STORE_PASSWORD` and `PROVIDER_AUTH_STORE_PASSWORD_FILE` come first. A project's file cannot set it.
+   */
+  storePasswordCommand?: string[]
+  /**
+   * How long API keys serve while the store is away; then calls reject with `STORE_UNAVAILABLE`. So long a key that was removed
+   * elsewhere may live here. Default: 86400000, a day; at most 30 days. A project's file cannot set it.
+   */
+  offlineMs?: number
   providers?: Record<string, ProviderConfig>
 }
 
@@ -1108,7 +1126,10 @@ export function inspectConfig(): Promise<ConfigReport>
 export interface ConfigReport {
   /** Every file that counts, or would if it were there. */
   files: ConfigFile[]
-  /** What is of no provider: `dir`, `keySource`, `allowNetworkFs`, `log.level`, `log.file`, `stats`. Without `value`: it has none, or a faulty one. */
+  /**
+   * What is of no provider: `dir`, `keySource`, `allowNetworkFs`, `log.level`, `log.file`, `stats`, `store` (without user and
+   * password), `storePasswordCommand` (the program alone), `offlineMs`. Without `value`: it has none, or a faulty one.
+   */
   settings: { name: string; value?: string; source: ConfigSource }[]
   /** The environment variables of this library that are set; `value` of those that hold no secret. */
   variables: { name: string; value?: string }[]

@@ -45,6 +45,7 @@ write(join(data, 'opencode', 'log', 'dev.log'), 'a line of a log\n')
 write(join(home, 'keys', 'acme.txt'))
 write(join(home, 'keys', 'client.pem'))
 write(join(home, 'keys', 'pass.txt'))
+write(join(home, 'keys', 'store.txt'))
 write(join(home, 'notes.md'), 'notes\n')
 write(
   join(home, '.config', 'opencode', 'opencode.json'),
@@ -71,6 +72,7 @@ const env = {
   HOME: home,
   PATH: process.env.PATH,
   PROVIDER_AUTH_PASSPHRASE_FILE: join(home, 'keys', 'pass.txt'),
+  PROVIDER_AUTH_STORE_PASSWORD_FILE: join(home, 'keys', 'store.txt'),
   PROVIDER_AUTH_KEY: 'k',
   DESK_SECRET: 's',
 }
@@ -123,6 +125,7 @@ const secrets = [
   join(home, 'keys', 'acme.txt'),
   join(home, 'keys', 'client.pem'),
   join(home, 'keys', 'pass.txt'),
+  join(home, 'keys', 'store.txt'),
   join(project, 'key.txt'),
   'key.txt',
   './key.txt',
@@ -339,6 +342,8 @@ test('a shell gets no variable that opens the vault', async () => {
     PATH: '/bin',
     PROVIDER_AUTH_KEY: '',
     PROVIDER_AUTH_PASSPHRASE: '',
+    PROVIDER_AUTH_STORE: '',
+    PROVIDER_AUTH_STORE_PASSWORD: '',
     OPENCODE_VAULT_KEY: '',
     OPENCODE_AUTH_CONTENT: '',
     DESK_SECRET: '',

@@ -40,12 +40,13 @@ pub(crate) enum Pooler {
 
 impl Address {
     /// Reads an address. The parameters `vault`, `sslmode` and `pooler` are ours, the others those
-    /// of libpq that tokio-postgres knows.
+    /// of libpq that tokio-postgres knows, and those of libpq that name files: whoever makes
+    /// [`Options::tls`](crate::Options::tls) reads those.
     pub(crate) fn parse(url: &str) -> Result<Self, BackendError> {
         Self::read(url).map_err(|why| BackendError::Refused { why: why.into() })
     }
 
-    fn read(url: &str) -> Result<Self, &'static str> {
+    pub(crate) fn read(url: &str) -> Result<Self, &'static str> {
         const UNREADABLE: &str =
             "its address cannot be read: postgres://role@host/database?vault=name";
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
@@ -66,6 +67,14 @@ impl Address {
                 ("pooler", "transaction") => pooler = Pooler::Transaction,
                 ("pooler", _) => {
                     return Err("its address has a pooler that is neither none nor transaction");
+                }
+                ("sslrootcert" | "sslcert" | "sslkey", _) => {}
+                // A server that takes no writes is passed over in any case.
+                ("target_session_attrs", "any" | "primary" | "read-write") => {}
+                ("target_session_attrs", _) => {
+                    return Err(
+                        "its address asks for a server that takes no writes: use target_session_attrs=read-write",
+                    );
                 }
                 _ => others.push(pair),
             }
@@ -224,6 +233,15 @@ mod tests {
         );
         assert!(address.targets.iter().all(|target| target.name.is_some()));
         assert_eq!(address.pooler, Pooler::Detect);
+    }
+
+    #[test]
+    fn what_libpq_says_of_files_and_servers_is_taken() {
+        let libpq =
+            "sslrootcert=/ca.pem&sslcert=/me.pem&sslkey=/me.key&target_session_attrs=read-write";
+        Address::parse(&format!("postgres://me@db.example/a?vault=v&{libpq}")).unwrap();
+        let standby = "postgres://me@db.example/a?vault=v&target_session_attrs=standby";
+        assert!(why(standby).contains("target_session_attrs"));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use rustls::ClientConfig;
 use secrecy::SecretString;
 use uuid::Uuid;
 
+use crate::address::Address;
+
 /// Gives the password for one connection: some last minutes only. `Ok(None)` where there is none;
 /// an error says what is wrong, without quoting it. It may block.
 pub type Password = Arc<dyn Fn() -> Result<Option<SecretString>, String> + Send + Sync>;
@@ -15,7 +17,8 @@ pub type Password = Arc<dyn Fn() -> Result<Option<SecretString>, String> + Send 
 pub struct Options {
     /// `postgres://role@host:5432,other/database?vault=name`. Parameters of its own are `vault`,
     /// `sslmode` (`verify-full`, the default, or `disable` for this machine) and `pooler` (`none`
-    /// or `transaction`; found out by default).
+    /// or `transaction`; found out by default). `sslrootcert`, `sslcert` and `sslkey` may stand
+    /// there, for whoever makes `tls`.
     pub url: SecretString,
     /// Overrides a password in the URL.
     pub password: Password,
@@ -27,6 +30,13 @@ pub struct Options {
     pub name: String,
     /// Every wait.
     pub times: Times,
+}
+
+impl Options {
+    /// Says what is wrong with an address, without quoting it. Asks nobody.
+    pub fn check_url(url: &str) -> Result<(), &'static str> {
+        Address::read(url).map(drop)
+    }
 }
 
 /// Every wait of a store. All hosts of a vault use the same.

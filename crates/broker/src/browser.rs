@@ -22,12 +22,15 @@ use crate::store::Store;
 use crate::store::secret::Secret;
 
 /// Variables that hold a secret under a name that does not say so.
-const NAMED: &[&str] = &["OPENCODE_AUTH_CONTENT"];
+const NAMED: &[&str] = &["OPENCODE_AUTH_CONTENT", "PROVIDER_AUTH_STORE"];
 
 /// What opens the vault, or is a login by itself.
-const OWN: [&str; 4] = [
+const OWN: [&str; 7] = [
     "PROVIDER_AUTH_KEY",
     "PROVIDER_AUTH_PASSPHRASE",
+    "PROVIDER_AUTH_STORE",
+    "PROVIDER_AUTH_STORE_PASSWORD",
+    "PROVIDER_AUTH_STORE_PASSWORD_FILE",
     "OPENCODE_VAULT_KEY",
     "OPENCODE_AUTH_CONTENT",
 ];
@@ -199,6 +202,8 @@ mod tests {
         for name in [
             "PROVIDER_AUTH_KEY",
             "PROVIDER_AUTH_PASSPHRASE",
+            "PROVIDER_AUTH_STORE",
+            "PROVIDER_AUTH_STORE_PASSWORD",
             "OPENCODE_VAULT_KEY",
             "OPENCODE_AUTH_CONTENT",
             "OPENCODE_SERVER_PASSWORD",

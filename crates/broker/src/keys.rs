@@ -38,7 +38,7 @@ impl KeyService {
             match self.store.open_vault() {
                 None => {
                     let entropy = self.store.vault_entropy();
-                    let engine = self.store.host.engine.clone();
+                    let engine = self.store.engine()?;
                     let init = move || Vault::init(options, existing, engine, entropy);
                     self.store.replace_vault(init).await?;
                 }
@@ -74,7 +74,7 @@ impl KeyService {
         {
             let _locked = self.store.lock_openings().await;
             let entropy = self.store.vault_entropy();
-            let engine = self.store.host.engine.clone();
+            let engine = self.store.engine()?;
             let work = move || Vault::import_key(options, &key, engine, entropy);
             let imported = blocking(work).await?;
             let another = match self.store.open_vault() {

@@ -191,14 +191,14 @@ impl StatusService {
         if self.store.open_vault().is_some() {
             return Ok(true);
         }
-        let (options, engine) = (self.store.vault_options(), self.store.host.engine.clone());
+        let (options, engine) = (self.store.vault_options(), self.store.engine()?);
         Ok(blocking(move || Vault::exists(&options, engine)).await?)
     }
 
     /// How the vault stands. It is not created, and no prompt is shown.
     pub(crate) async fn vault_status(self: &Arc<Self>) -> Result<VaultStatus, BrokerError> {
         let (options, open) = (self.store.vault_options(), self.store.open_vault());
-        let engine = self.store.host.engine.clone();
+        let engine = self.store.engine()?;
         let mut status = blocking(move || match open {
             Some(vault) => vault.status_now(),
             None => Vault::status(&options, engine),

@@ -18,11 +18,14 @@ pub struct Inline {
     pub log_file: Option<PathBuf>,
     /// Whether the folder may be on a network file system.
     pub allow_network_fs: Option<bool>,
+    /// Address of a vault for many machines.
+    pub store: Option<String>,
     /// Configuration of the same shape as a config file.
     pub config: Option<Value>,
 }
 
-/// The configuration may hold a client secret, so it is left out.
+/// The configuration may hold a client secret, and the address of a store a password: both are left
+/// out.
 impl fmt::Debug for Inline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inline")

@@ -13,8 +13,9 @@ use super::keys::{Context, Lay, Role, Table as _, known};
 use super::limits::MOST_PROJECT_PROVIDERS;
 use super::origin::Origin;
 use super::provider::Provenance;
-use super::provider_keys::{PROVIDERS, ProviderKeys, ROOT, RotationKeys, STATS};
+use super::provider_keys::{PROVIDERS, ProviderKeys, ROOT, RotationKeys};
 use super::tree::{Entry, Node};
+use super::user_keys::UserKeys;
 use crate::providers;
 
 /// What one file or inline value says about providers.
@@ -22,8 +23,8 @@ use crate::providers;
 pub(super) struct Layer {
     pub(super) provenance: Provenance,
     pub(super) providers: BTreeMap<String, ProviderPatch>,
-    /// Whether what happens is counted; never of a project.
-    pub(super) stats: Option<(bool, Place)>,
+    /// What is of no provider; never of a project.
+    pub(super) user_keys: UserKeys,
     /// Whether the file is about one provider and nothing else. Of the user, it does not keep a
     /// project from defining that provider; of a project, it is a definition by itself.
     pub(super) dedicated: bool,
@@ -148,7 +149,7 @@ pub(super) fn read(
     let mut layer = Layer {
         provenance,
         providers: BTreeMap::new(),
-        stats: None,
+        user_keys: UserKeys::default(),
         dedicated: false,
     };
     let known = match known(root, ROOT, warnings) {
@@ -158,18 +159,9 @@ pub(super) fn read(
             return layer;
         }
     };
-    let of_key = |name| known.iter().find(|(key, _)| *key == name);
-    if let Some((_, Entry { node, .. })) = of_key(STATS) {
-        match node.flag() {
-            Ok(_) if layer.is_project() => warnings.push(
-                node.place
-                    .fault("without effect: set stats in your own configuration"),
-            ),
-            Ok(counts) => layer.stats = Some((counts, node.place.clone())),
-            Err(fault) => faults.push(fault),
-        }
-    }
-    let Some((_, Entry { node, .. })) = of_key(PROVIDERS) else {
+    layer.user_keys = UserKeys::read(&known, layer.is_project(), warnings, faults);
+    let providers = known.iter().find(|(key, _)| *key == PROVIDERS);
+    let Some((_, Entry { node, .. })) = providers else {
         return layer;
     };
     let entries = match provider_entries(node, layer.is_project()) {

@@ -33,6 +33,13 @@ pub(super) const MOST_ATTEMPTS: u64 = 100;
 /// What a user may let one request wait for cooldowns: as long as the longest wait until a reset.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_hours(6);
 
+/// What an API key may serve for while the store is away, unless it is said: so long one that was
+/// removed elsewhere may live here.
+pub(super) const OFFLINE: Duration = Duration::from_hours(24);
+
+/// The longest that may be said: beyond it a key that was removed is as good as not removed.
+pub(super) const LONGEST_OFFLINE: Duration = Duration::from_hours(30 * 24);
+
 /// Edits between an unknown key and the known one it is taken for: two slips of the finger.
 pub(super) const NEAREST_KEY: usize = 2;
 

@@ -26,14 +26,18 @@ mod report;
 mod rotation;
 mod secret;
 mod sources;
+mod store;
+mod store_url;
 mod suggestion;
 mod tree;
 mod unused_keys;
+mod user_keys;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use provider_auth_vault::{KeySecrets, KeySource};
 use secrecy::SecretString;
@@ -56,6 +60,8 @@ pub use report::{
 };
 pub use rotation::RequestRotation;
 pub use secret::{SecretRef, SecretSource, resolve_secret};
+pub use store::StoreSettings;
+pub use store_url::StoreUrl;
 pub use suggestion::suggestion;
 pub use tree::{Content, Entry, Node, parse_jsonc};
 pub(crate) use values::{NAME_RULE, is_name};
@@ -67,6 +73,7 @@ use error::Place;
 use layer::Layer;
 pub(crate) use paths::{data_home, expand, variable};
 use sources::Sources;
+use store_url::Kept;
 use values::one_of;
 
 /// Whether what happens is counted.
@@ -94,6 +101,10 @@ pub struct Settings {
     /// What the environment says about the vault key; `OPENCODE_VAULT_KEY` stands in for
     /// `PROVIDER_AUTH_KEY`.
     pub key: KeySecrets,
+    /// The vault for many machines that stands in for the folder's, if one is configured.
+    pub store: Option<StoreSettings>,
+    /// How long API keys serve while that store is away.
+    pub offline: Duration,
     /// What is logged, and where.
     pub log: LogSettings,
     /// Whether what happens is counted.
@@ -135,7 +146,11 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
         .flat_map(|known| &known.unused_keys);
     sources.warnings.extend(unused.cloned());
     let passphrase_file = path(None, "PROVIDER_AUTH_PASSPHRASE_FILE");
-    let protected = paths::ours(&dir, passphrase_file.as_deref());
+    let store = store::settings(env, inline, &sources.layers)?;
+    let store_password = store
+        .as_ref()
+        .and_then(|store| store.password_file.as_deref());
+    let protected = paths::ours(&dir, [passphrase_file.as_deref(), store_password]);
     let trusted = TrustedFiles::read(&dir, &mut sources.warnings);
     let project = Project::of(&mut sources, &untrusted, &trusted, &protected, env);
     let named = project.named(&sources);
@@ -161,6 +176,8 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
             passphrase_file,
             credentials_directory: path(None, "CREDENTIALS_DIRECTORY"),
         },
+        store,
+        offline: offline(&sources.layers),
         log: LogSettings {
             level: choice(
                 env,
@@ -185,7 +202,7 @@ pub fn load(env: &dyn Env, inline: &Inline) -> Result<Settings, ConfigError> {
 
 /// Whether what happens is counted: as the last layer has it that says so.
 fn counting(layers: &[Layer]) -> Counting {
-    let says = |layer: &Layer| layer.stats.as_ref().map(|(counts, _)| *counts);
+    let says = |layer: &Layer| layer.user_keys.stats.as_ref().map(|(counts, _)| *counts);
     let said = |layer: &&Layer| says(layer) == Some(false);
     match layers.iter().rev().find_map(says) {
         None | Some(true) => Counting::On,
@@ -196,6 +213,16 @@ fn counting(layers: &[Layer]) -> Counting {
     }
 }
 
+/// How long API keys serve without their store: as the last layer has it that says so.
+fn offline(layers: &[Layer]) -> Duration {
+    let said = |layer: &Layer| layer.user_keys.offline.as_ref().map(|(span, _)| *span);
+    layers
+        .iter()
+        .rev()
+        .find_map(said)
+        .unwrap_or(limits::OFFLINE)
+}
+
 /// Checks the options of `configure` by themselves, without reading anything else.
 pub fn check(inline: &Inline) -> Result<(), ConfigError> {
     let mut sources = Sources::default();
@@ -203,6 +230,9 @@ pub fn check(inline: &Inline) -> Result<(), ConfigError> {
     sources.without_fault()?;
     if let Some(name) = &inline.key_source {
         one_of(&Place::option("keySource"), name, KEY_SOURCES)?;
+    }
+    if let Some(text) = &inline.store {
+        StoreUrl::read(text, Kept::InWriting, &Place::option("store"))?;
     }
     if let Some(name) = &inline.log_level {
         one_of(&Place::option("log.level"), name, LOG_LEVELS)?;

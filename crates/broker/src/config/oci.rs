@@ -19,6 +19,7 @@ use super::provider::{Grant, Provenance};
 use super::provider_keys::ProviderKeys;
 use super::secret::is_reference;
 use super::tree::{self, Content, Entry, Node, Parsed};
+use super::user_keys::UserKeys;
 use super::values::{endpoint, one_of, redirect_uri, scope_of, secret, word};
 use crate::printable::visible;
 
@@ -155,7 +156,7 @@ impl OciFile {
         Layer {
             provenance: self.provenance,
             providers: [(PROVIDER.to_owned(), self.patch)].into(),
-            stats: None,
+            user_keys: UserKeys::default(),
             dedicated: true,
         }
     }

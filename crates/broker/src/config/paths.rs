@@ -165,12 +165,14 @@ fn others_hand(env: &dyn Env, path: &Path) -> Option<&'static str> {
         .find_map(|metadata| authorship_fault(&metadata, invoker))
 }
 
-/// The files and folders that hold our own secrets: the vault, its key beside it, its passphrase.
-pub(super) fn ours(dir: &Path, passphrase_file: Option<&Path>) -> Arc<[PathBuf]> {
+/// The files and folders that hold our own secrets: the vault, its key beside it, its passphrase,
+/// the password of its store.
+pub(super) fn ours(dir: &Path, files: [Option<&Path>; 2]) -> Arc<[PathBuf]> {
     let mut key = dir.as_os_str().to_owned();
     key.push(".key");
     let named = [dir.to_owned(), key.into()];
-    let named = named.into_iter().chain(passphrase_file.map(Path::to_owned));
+    let files = files.into_iter().flatten().map(Path::to_owned);
+    let named = named.into_iter().chain(files);
     named
         .flat_map(|path| [path.canonicalize().ok(), Some(path)])
         .flatten()

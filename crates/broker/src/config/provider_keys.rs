@@ -23,7 +23,23 @@ use super::values::{
 use crate::providers::{self, Descriptor, OwnShape};
 
 /// The keys of a file.
-pub(super) const ROOT: &[&str] = &[PROVIDERS, STATS, "$schema"];
+pub(super) const ROOT: &[&str] = &[
+    PROVIDERS,
+    STATS,
+    STORE,
+    STORE_PASSWORD_COMMAND,
+    OFFLINE,
+    "$schema",
+];
+
+/// The key that names a vault for many machines.
+pub(super) const STORE: &str = "store";
+
+/// The key with the command that prints the store's password.
+pub(super) const STORE_PASSWORD_COMMAND: &str = "storePasswordCommand";
+
+/// The key that says how long API keys serve while the store is away.
+pub(super) const OFFLINE: &str = "offlineMs";
 
 /// The key that says whether what happens is counted.
 pub(super) const STATS: &str = "stats";

@@ -3,9 +3,7 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
-use provider_auth_vault::{
-    KeySource, Shared, Vault, VaultError, VaultState, VaultStatus, default_engine,
-};
+use provider_auth_vault::{KeySource, Shared, Vault, VaultError, VaultState, VaultStatus};
 
 use super::finding::{Finding, relative};
 use crate::error::BrokerError;
@@ -14,9 +12,10 @@ use crate::store::Store;
 
 pub(super) async fn check(store: &Arc<Store>) -> Vec<Finding> {
     let (options, open) = (store.vault_options(), store.open_vault());
+    let engine = store.engine();
     let looked = blocking(move || match open {
         Some(vault) => vault.status_now(),
-        None => Vault::status(&options, default_engine()),
+        None => Vault::status(&options, engine?),
     });
     let status = match looked.await {
         Ok(status) => status,

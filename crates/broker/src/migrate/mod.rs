@@ -237,7 +237,7 @@ impl MigrationService {
             return Ok(true);
         }
         let options = self.store.interactive_options();
-        let engine = self.store.host.engine.clone();
+        let engine = self.store.engine()?;
         let status = blocking(move || Vault::status(&options, engine)).await?;
         Ok(status.state != VaultState::Empty)
     }

@@ -13,6 +13,7 @@ mod changed;
 mod configured;
 mod counting;
 pub(crate) mod credential;
+mod engine;
 pub(crate) mod entry;
 pub(crate) mod headers;
 mod index;

@@ -97,7 +97,7 @@ impl Store {
             return Err(BrokerError::Shared(refusal));
         }
         let entropy = self.vault_entropy();
-        let engine = self.host.engine.clone();
+        let engine = self.engine()?;
         let open = move || Vault::open(options, engine, entropy);
         let opened = match looked_through(open).await {
             Ok(opened) => opened,

@@ -241,6 +241,7 @@ impl<'env> Options<'env> {
             log_level: log.text("level")?,
             log_file: log.text("file")?.map(Into::into),
             allow_network_fs: self.flag("allowNetworkFs")?,
+            store: self.text("store")?,
             config,
         })
     }

@@ -13,7 +13,14 @@ use super::value::Read;
 const KNOWN: &[(&str, &[&str])] = &[
     (
         "configure",
-        &["dir", "keySource", "allowNetworkFs", "config", "log"],
+        &[
+            "dir",
+            "keySource",
+            "allowNetworkFs",
+            "store",
+            "config",
+            "log",
+        ],
     ),
     ("log", &["level", "file"]),
     (

@@ -63,6 +63,11 @@ function fixedPlaces(where: Surroundings): Place[] {
     const path = expand(passphrase, directory, home)
     places.push({ kind: 'file', path, what: 'the file with the passphrase of the vault' })
   }
+  const password = variable(where, 'PROVIDER_AUTH_STORE_PASSWORD_FILE')
+  if (password !== undefined) {
+    const path = expand(password, directory, home)
+    places.push({ kind: 'file', path, what: "the file with the password of the vault's store" })
+  }
   const credentials = variable(where, 'CREDENTIALS_DIRECTORY')
   if (credentials !== undefined) {
     const path = expand(credentials, directory, home)

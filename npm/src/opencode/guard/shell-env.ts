@@ -6,7 +6,14 @@ import { ownConfigFiles, type Surroundings } from './protected.js'
  * What opens the vault, or is a login by itself. An empty one counts as unset, for the library and
  * for OpenCode.
  */
-const SECRETS = ['PROVIDER_AUTH_KEY', 'PROVIDER_AUTH_PASSPHRASE', 'OPENCODE_VAULT_KEY', 'OPENCODE_AUTH_CONTENT']
+const SECRETS = [
+  'PROVIDER_AUTH_KEY',
+  'PROVIDER_AUTH_PASSPHRASE',
+  'PROVIDER_AUTH_STORE',
+  'PROVIDER_AUTH_STORE_PASSWORD',
+  'OPENCODE_VAULT_KEY',
+  'OPENCODE_AUTH_CONTENT',
+]
 
 /**
  * Blanks them, and the variables that the configuration of provider-auth names as a secret

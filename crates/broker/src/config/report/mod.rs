@@ -46,7 +46,7 @@ pub fn inspect(env: &dyn Env, inline: &Inline) -> ConfigReport {
     let trusted = dir.as_ref().map_or_else(TrustedFiles::default, |dir| {
         TrustedFiles::read(dir, &mut sources.warnings)
     });
-    let protected = dir.as_ref().map(|dir| paths::ours(dir, None));
+    let protected = dir.as_ref().map(|dir| paths::ours(dir, [None; 2]));
     let protected = protected.unwrap_or_else(|| [].into());
     let project = Project::of(&mut sources, &untrusted, &trusted, &protected, env);
     let in_oci_files = sources.files.iter().flat_map(|file| &file.faults);

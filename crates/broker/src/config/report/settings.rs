@@ -6,10 +6,14 @@ use super::parts::{Setting, ValueSource, Variable};
 use crate::config::choices::{FLAGS, KEY_SOURCES};
 use crate::config::error::{ConfigError, Place};
 use crate::config::inline::Inline;
+use crate::config::limits::OFFLINE;
 use crate::config::log::{LOG_LEVELS, LogLevel};
 use crate::config::paths::{self, expand, variable};
 use crate::config::sources::{FileKind, Sources};
+use crate::config::store;
+use crate::config::store_url::{Kept, StoreUrl};
 use crate::config::suggestion::hint;
+use crate::config::user_keys::UserKeys;
 use crate::config::values::one_of;
 use crate::host::Env;
 
@@ -21,6 +25,8 @@ const PLAIN: &[&str] = &[
     "PROVIDER_AUTH_KEY_SOURCE",
     "PROVIDER_AUTH_ALLOW_NETWORK_FS",
     "PROVIDER_AUTH_PASSPHRASE_FILE",
+    store::VARIABLE,
+    store::PASSWORD_FILE,
     "PROVIDER_AUTH_LOG",
     "PROVIDER_AUTH_LOG_FILE",
     "PROVIDER_AUTH_REGISTER",
@@ -30,6 +36,7 @@ const PLAIN: &[&str] = &[
 const SECRET: &[&str] = &[
     "PROVIDER_AUTH_KEY",
     "PROVIDER_AUTH_PASSPHRASE",
+    store::PASSWORD,
     "OPENCODE_VAULT_KEY",
 ];
 
@@ -49,10 +56,17 @@ pub(super) fn variables(env: &dyn Env) -> Vec<Variable> {
     names.dedup();
     let set = names.into_iter().filter_map(|name| {
         let value = variable(env, name)?;
-        let is_plain = PLAIN.contains(&name) && !is_faulty(name, &value);
+        let shown = match name {
+            // It may hold a password.
+            store::VARIABLE => StoreUrl::read(&value, Kept::InEnvironment, &Place::default())
+                .ok()
+                .map(|address| address.shown),
+            _ if PLAIN.contains(&name) && !is_faulty(name, &value) => Some(value),
+            _ => None,
+        };
         Some(Variable {
             name: name.to_owned(),
-            value: is_plain.then_some(value),
+            value: shown,
         })
     });
     set.collect()
@@ -118,6 +132,12 @@ pub(super) fn settings(
     let level = sources.log.level;
     let level = (level != LogLevel::default()).then(|| name_of(LOG_LEVELS, level).to_owned());
     let dir = paths::data_dir(env, inline.dir.as_deref());
+    let store = store::said(env, inline, &sources.layers);
+    let of_user = |of: fn(&UserKeys) -> Option<(String, &Place)>| {
+        let mut layers = sources.layers.iter().rev();
+        let (value, place) = layers.find_map(|layer| of(&layer.user_keys))?;
+        Some((value, ValueSource::of(place)))
+    };
     let rows = [
         (
             "dir",
@@ -156,11 +176,41 @@ pub(super) fn settings(
         ),
         (
             "stats",
-            sources.layers.iter().rev().find_map(|layer| {
-                let (counts, place) = layer.stats.as_ref()?;
-                Some((counts.to_string(), ValueSource::of(place)))
+            of_user(|keys| {
+                keys.stats
+                    .as_ref()
+                    .map(|(counts, at)| (counts.to_string(), at))
             }),
             Some(true.to_string()),
+        ),
+        (
+            "store",
+            store.as_ref().map(|said| {
+                let shown = said.address.as_ref().map(|address| address.shown.clone());
+                let source = match said.is_variable {
+                    true => ValueSource::Variable(store::VARIABLE),
+                    false => ValueSource::of(&said.place),
+                };
+                (shown.unwrap_or_default(), source)
+            }),
+            None,
+        ),
+        (
+            "storePasswordCommand",
+            // The program alone: an argument may be a secret.
+            of_user(|keys| {
+                let (words, at) = keys.store_password_command.as_ref()?;
+                Some((words.first()?.clone(), at))
+            }),
+            None,
+        ),
+        (
+            "offlineMs",
+            of_user(|keys| {
+                let (span, at) = keys.offline.as_ref()?;
+                Some((span.as_millis().to_string(), at))
+            }),
+            Some(OFFLINE.as_millis().to_string()),
         ),
     ];
     let settings = rows.map(|(name, found, default)| {
@@ -177,6 +227,9 @@ pub(super) fn settings(
             ("allowNetworkFs", Some(text)) => one_of(&place, text, FLAGS).err(),
             ("log.level", Some(text)) => one_of(&place, text, LOG_LEVELS).err(),
             ("dir", _) => dir.as_ref().err().cloned(),
+            ("store", Some(_)) => store
+                .as_ref()
+                .and_then(|said| said.address.as_ref().err().cloned()),
             _ => None,
         };
         if let Some(fault) = judged.filter(|_| said || name == "dir") {

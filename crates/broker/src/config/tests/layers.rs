@@ -300,7 +300,7 @@ fn the_environment_says_where_things_are_and_configure_outranks_it() {
         log_level: Some("none".into()),
         log_file: Some("log".into()),
         allow_network_fs: Some(false),
-        config: None,
+        ..Inline::default()
     };
     assert!(settings.allow_network_fs);
     let settings = load(&surroundings.with("PROVIDER_AUTH_KEY", "new"), &inline).unwrap();

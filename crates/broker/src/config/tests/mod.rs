@@ -26,6 +26,7 @@ mod report;
 mod unused_keys;
 
 mod secrets;
+mod store;
 mod trust;
 
 /// A home folder, a project in a repository, and variables.
