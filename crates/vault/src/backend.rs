@@ -17,7 +17,8 @@ use crate::{
     Options, VaultError, clock,
     folder::store::{Held, Store},
     format::record::RecordId,
-    stamp::Stamp,
+    stamp::{Mark, Stamp},
+    state_rows::StateRows,
 };
 
 /// Finds the place where a vault is kept. Every [`Store`] is the engine of folders on that disk.
@@ -54,6 +55,12 @@ pub trait Backend: Send + Sync {
     /// Tells how a store for many machines stands; `None` where the folder is all there is. Answers
     /// from memory.
     fn store_status(&self) -> Option<StoreStatus> {
+        None
+    }
+
+    /// Returns the rows of the shared state, where the backend has some: then it is in them, and
+    /// neither in [`Document::State`] nor in [`Document::News`], and [`Pulse::news`] never moves.
+    fn state_rows(&self) -> Option<&dyn StateRows> {
         None
     }
 
@@ -235,18 +242,13 @@ pub type SealMark<'a> = dyn FnMut(u64) -> Result<Vec<u8>, VaultError> + 'a;
 pub struct Pulse {
     /// Of records.
     pub records: u64,
-    /// Of [`Document::State`].
+    /// Of [`Document::State`], or of the rows in its place.
     pub state: u64,
     /// Of [`Document::News`].
     pub news: u64,
     /// Of [`Document::History`].
     pub history: u64,
 }
-
-/// A moment from which on a backend tells which records changed; only the backend that gave it knows
-/// what the number means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark(pub u64);
 
 /// The records that may have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]

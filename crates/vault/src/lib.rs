@@ -40,11 +40,12 @@ mod log_file;
 mod options;
 mod platform;
 mod stamp;
+mod state_rows;
 mod vault;
 
 pub use backend::{
-    Backend, Brought, Changes, Claimed, Document, Engine, Holder, Lock, Look, Mark, Need, Outcome,
-    Pulse, Purpose, Quarantined, RecordGuard, SealMark, SendBy, StoreState, StoreStatus,
+    Backend, Brought, Changes, Claimed, Document, Engine, Holder, Lock, Look, Need, Outcome, Pulse,
+    Purpose, Quarantined, RecordGuard, SealMark, SendBy, StoreState, StoreStatus,
 };
 pub use crypto::{
     bundle::{open_bundle, seal_bundle},
@@ -73,7 +74,8 @@ pub use keys::source::{KeySecrets, KeySource, NotAKeySource};
 pub use log_file::LogFile;
 pub use options::Options;
 pub use platform::{FreeSpace, Privacy};
-pub use stamp::{Revision, Stamp};
+pub use stamp::{Mark, Revision, Stamp};
+pub use state_rows::{Row, RowChanges, RowMerge, StateRows, Telling};
 pub use vault::{
     Vault,
     high_water::HighWater,

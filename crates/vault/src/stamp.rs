@@ -1,4 +1,4 @@
-//! How an engine proves that something did not change.
+//! How an engine proves that something did not change, and tells what did.
 
 /// The state of one thing that an engine keeps, as one cheap look shows it.
 ///
@@ -44,3 +44,8 @@ impl Stamp {
         }
     }
 }
+
+/// A moment from which on a backend tells which records, or which rows, changed; only the backend that
+/// gave it knows what the number means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(pub u64);

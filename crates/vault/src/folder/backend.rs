@@ -10,8 +10,8 @@ use std::{
 use crate::{
     Options, VaultError,
     backend::{
-        Backend, Brought, Changes, Claimed, Document, Engine, Lock, Look, Mark, Need, Outcome,
-        Pulse, Purpose, Quarantined, RecordGuard, SealMark, SendBy,
+        Backend, Brought, Changes, Claimed, Document, Engine, Lock, Look, Need, Outcome, Pulse,
+        Purpose, Quarantined, RecordGuard, SealMark, SendBy,
     },
     error::io,
     folder::{
@@ -23,7 +23,7 @@ use crate::{
         store::{Durability, Held, Store},
     },
     format::record::RecordId,
-    stamp::Stamp,
+    stamp::{Mark, Stamp},
 };
 
 /// Returns the engine that keeps vaults unless a caller chooses another one: in folders on the

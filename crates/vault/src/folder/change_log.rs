@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use parking_lot::Mutex;
 
 use crate::{
-    backend::{Document, Mark, Pulse},
+    backend::{Document, Pulse},
     folder::{
         listener::Watch,
         paths::Paths,
@@ -20,7 +20,7 @@ use crate::{
     },
     format::record::RecordId,
     limits,
-    stamp::Stamp,
+    stamp::{Mark, Stamp},
 };
 
 /// What is counted by itself.

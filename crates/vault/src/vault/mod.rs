@@ -21,11 +21,11 @@ use parking_lot::Mutex;
 
 use crate::{
     Entropy, Held, KeySource, Options, VaultError,
-    backend::{Backend, Changes, Lock, Mark, Pulse},
+    backend::{Backend, Changes, Lock, Pulse},
     crypto::key::Key,
     format::record::{Record, RecordId, VaultId},
     limits,
-    stamp::Stamp,
+    stamp::{Mark, Stamp},
     vault::key_ring::CheckedKeys,
 };
 
