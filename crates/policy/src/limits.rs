@@ -153,6 +153,10 @@ pub const BINDING_MEMORY: Duration = hours(24);
 pub const OWNER_MEMORY: Duration = hours(30 * 24);
 /// Owners kept; the least recently used beyond this are forgotten.
 pub const OWNERS_KEPT: usize = 1024;
+/// That an owner was used is noted again after this time, where many machines share it.
+pub const OWNER_NOTE: Duration = hours(1);
+/// Owners in one row of a state in rows: eight thousand in all, for many machines.
+pub const OWNERS_IN_ROW: usize = 32;
 /// A binding with less than this left is renewed on disk at once, not with the next counts: those
 /// may take half of it, and another process must not find it ended.
 pub const BINDING_ENDS_SOON: Duration = minutes(1);
@@ -172,6 +176,9 @@ pub const RAMP_LIFE: Duration = Duration::from_secs(10);
 /// Bytes of a file of the shared state: well below the 16 MiB that a vault reads, and ten thousand
 /// accounts with five blocks each take 10 MB.
 pub const SHARED_LONGEST: usize = 12 * 1024 * 1024;
+/// Bytes of one row of a state in rows: all models that are known to have been served take 60 KB, any
+/// other row less.
+pub const ROW_LONGEST: usize = 128 * 1024;
 
 // ── Many accounts ────────────────────────────────────────────────────────────
 

@@ -67,13 +67,13 @@ impl AccountStats {
 
     /// Tells whether all it says is how attempts ended, and how much is used.
     pub(crate) fn only_counts(&self) -> bool {
+        self.generation == 0 && !self.is_urgent() && self.other.is_empty()
+    }
+
+    /// Tells whether another process would decide otherwise at once if it knew.
+    pub(crate) fn is_urgent(&self) -> bool {
         let is_told = self.successes == 0 && self.trusted_at != Timestamp::default();
-        self.generation == 0
-            && self.standing.is_none()
-            && self.refused.is_none()
-            && self.refresh_rest.is_none()
-            && self.other.is_empty()
-            && !is_told
+        self.standing.is_some() || self.refused.is_some() || self.refresh_rest.is_some() || is_told
     }
 
     pub(crate) fn has_counts(&self) -> bool {

@@ -15,6 +15,11 @@ impl SharedState {
         self.json_within(limits::SHARED_LONGEST)
     }
 
+    /// Returns a row as JSON of at most [`limits::ROW_LONGEST`] bytes, likewise.
+    pub fn row_json(&mut self) -> Vec<u8> {
+        self.json_within(limits::ROW_LONGEST)
+    }
+
     fn json_within(&mut self, longest: usize) -> Vec<u8> {
         loop {
             let json = serde_json::to_vec(self).expect("the state has only string keys");

@@ -30,6 +30,19 @@ impl SharedState {
         }
     }
 
+    /// Takes out of a change what is only counted: what `known` is without it does no harm for half a
+    /// minute.
+    pub fn take_counts(&mut self, known: &Self) -> Self {
+        let (counts, accounts) = std::mem::take(&mut self.accounts)
+            .into_iter()
+            .partition(|(id, stats)| stats.only_counts() && !known.trusts_anew(id, stats));
+        self.accounts = accounts;
+        Self {
+            accounts: counts,
+            ..Self::default()
+        }
+    }
+
     /// Tells whether a change of the history is more than counts and times that slide: a process
     /// that does not hear of it soon may send a conversation to the wrong account, or hold a
     /// refusal against an account that has served since.

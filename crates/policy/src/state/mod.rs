@@ -12,6 +12,7 @@ pub(crate) mod difference;
 mod history;
 mod news;
 pub(crate) mod pool_order;
+mod rows;
 pub(crate) mod scope;
 pub(crate) mod unknown;
 

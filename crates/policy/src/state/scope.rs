@@ -43,6 +43,11 @@ impl Scope {
         }
     }
 
+    /// Returns how the shared state writes it.
+    pub(crate) fn text(&self) -> impl fmt::Display {
+        Text(self)
+    }
+
     /// Tells whether another account of the pool would meet the same block.
     pub(crate) const fn spans_accounts(&self) -> bool {
         matches!(self, Self::ProviderModel(..) | Self::Egress(_))
@@ -59,18 +64,27 @@ impl fmt::Display for Scope {
     }
 }
 
+/// How the shared state writes a scope.
+struct Text<'a>(&'a Scope);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Scope::Account(id) => write!(f, "account:{id}"),
+            Scope::Egress(provider) => write!(f, "egress:{provider}"),
+            Scope::Model(id, model) => write!(f, "model:{id}:{model}"),
+            Scope::Path(id, path) => write!(f, "path:{id}:{path}"),
+            Scope::ProviderModel(provider, model) => {
+                write!(f, "provider-model:{provider}:{model}")
+            }
+            Scope::Unknown(text) => f.write_str(text),
+        }
+    }
+}
+
 impl Serialize for Scope {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Account(id) => serializer.collect_str(&format_args!("account:{id}")),
-            Self::Egress(provider) => serializer.collect_str(&format_args!("egress:{provider}")),
-            Self::Model(id, model) => serializer.collect_str(&format_args!("model:{id}:{model}")),
-            Self::Path(id, path) => serializer.collect_str(&format_args!("path:{id}:{path}")),
-            Self::ProviderModel(provider, model) => {
-                serializer.collect_str(&format_args!("provider-model:{provider}:{model}"))
-            }
-            Self::Unknown(text) => serializer.serialize_str(text),
-        }
+        serializer.collect_str(&Text(self))
     }
 }
 

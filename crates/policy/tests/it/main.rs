@@ -13,6 +13,7 @@ mod laws;
 mod probing;
 mod reacting;
 mod refreshing;
+mod rows;
 mod sharing;
 mod waits;
 mod world;
