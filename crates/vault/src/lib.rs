@@ -83,6 +83,7 @@ pub use vault::{
     key_slots::KeySlot,
     notes::Pending,
     records::Seen,
+    rows::{ChangedRows, RowStamp, StateRow},
     shared::{Shared, SharedGuard},
     status::{VaultState, VaultStatus},
 };

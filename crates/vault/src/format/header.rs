@@ -15,6 +15,7 @@ use crate::{
     crypto::key::{CHECK, Key, NONCE, NotAuthentic, TAG, random},
     format::{
         record::VaultId,
+        row::{SealedNamesKey, first_names_key},
         slot::{HeaderError, Slot, WrappingKey},
     },
 };
@@ -43,6 +44,9 @@ pub(crate) struct Header {
     /// The data keys that records may still be under; none when no rotation is under way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) previous: Vec<Previous>,
+    /// The key of the names of rows, once the data key has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    names: Option<SealedNamesKey>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
 }
@@ -74,6 +78,7 @@ impl Header {
             check: data_check(data_key, &vault, epoch),
             slots: vec![Slot::new((&vault, epoch), wrapping_key, data_key, entropy)],
             previous: Vec::new(),
+            names: None,
             unknown: Map::new(),
         }
     }
@@ -104,8 +109,12 @@ impl Header {
                 unknown: Map::new(),
             }
         };
+        let names_key = keys.first().map(|(_, data_key)| self.names_key(data_key));
+        let of = (&self.vault, epoch);
+        let names = names_key.map(|key| SealedNamesKey::new(&key, of, next_key, entropy));
         Self {
             epoch,
+            names,
             check: data_check(next_key, &self.vault, epoch),
             slots: slots((&self.vault, epoch)),
             previous: keys.iter().map(seal).collect(),
@@ -145,6 +154,13 @@ impl Header {
             keys.push((previous.epoch, key));
         }
         Ok(keys)
+    }
+
+    /// Returns the key of the names of rows, which stays when the data key changes.
+    pub(crate) fn names_key(&self, data_key: &Key) -> Key {
+        let of = (&self.vault, self.epoch);
+        let kept = self.names.as_ref().and_then(|it| it.open(of, data_key));
+        kept.unwrap_or_else(|| first_names_key(data_key))
     }
 
     /// Reads the first line. Nothing in it may be trusted before [`Header::unlock`] has checked the

@@ -2,4 +2,5 @@
 
 pub(crate) mod header;
 pub(crate) mod record;
+pub(crate) mod row;
 pub(crate) mod slot;

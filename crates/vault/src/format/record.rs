@@ -27,6 +27,11 @@ impl RecordId {
         Self(Ulid::from_parts(created_at, u128::from_be_bytes(low)).to_bytes())
     }
 
+    /// Makes the id of something that is sealed like a record and is named by a hash.
+    pub(crate) fn of_hash(hash: &[u8; 32]) -> Self {
+        Self(*hash.first_chunk().expect("a hash is longer than an id"))
+    }
+
     /// Returns the last eight of its random bytes.
     pub(crate) fn last_bytes(&self) -> [u8; 8] {
         *self.0.last_chunk().expect("an id has sixteen bytes")

@@ -11,6 +11,7 @@ pub(crate) mod notes;
 mod open;
 pub(crate) mod records;
 mod rotate;
+pub(crate) mod rows;
 pub(crate) mod shared;
 pub(crate) mod status;
 mod unlock;

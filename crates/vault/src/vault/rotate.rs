@@ -108,6 +108,7 @@ impl Vault {
             self.forget_moved_of_old_keys()?;
         }
         self.forget_index()?;
+        self.reseal_rows()?;
         self.drop_old_keys()?;
         left.map_or(Ok(()), Err)
     }

@@ -123,7 +123,20 @@ fn the_next_epoch_opens_with_the_same_slot_and_keeps_the_old_key() {
 #[test]
 fn a_header_without_earlier_keys_is_written_as_it_always_was() {
     let file = header().encode(&key(2));
-    assert!(!String::from_utf8(file).unwrap().contains("previous"));
+    let text = String::from_utf8(file).unwrap();
+    assert!(!text.contains("previous") && !text.contains("names"));
+}
+
+#[test]
+fn rows_keep_their_names_when_the_data_key_changes() {
+    let first = header().names_key(&key(2));
+    let next = rotated();
+    assert_eq!(next.names_key(&key(4)).bytes(), first.bytes());
+    let (entropy, keys) = (|bytes: &mut [u8]| bytes.fill(9), [(2, key(4))]);
+    let last = next.next_epoch(|_| Vec::new(), &keys, &key(5), &entropy);
+    assert_eq!(last.names_key(&key(5)).bytes(), first.bytes());
+    let unlike = [header().names_key(&key(3)), next.names_key(&key(5))];
+    assert!(unlike.iter().all(|key| key.bytes() != first.bytes()));
 }
 
 #[test]
