@@ -858,8 +858,9 @@ export function importVaultKey(key: string, options?: { keySource?: KeySource })
  * Re-encrypts every record under a new key. The slots stay: keychain, `PROVIDER_AUTH_KEY` and passphrases open the vault
  * as before. Other processes go on meanwhile, and a rotation that was killed is finished by the next one to open the vault.
  *
- * @param options the keys of slots that the configuration does not give: say, a recovery passphrase
- * @throws {AuthError} `VAULT_KEY_MISSING`, with the slot, when the key of one is not given; nothing was changed
+ * @param options the keys of slots that the configuration does not give: say, a recovery passphrase. Needed only for a slot
+ *   that an earlier version made and whose key has not opened the vault since
+ * @throws {AuthError} `VAULT_KEY_MISSING`, with the slot, when the key of such a one is not given; nothing was changed
  */
 export function rotateVaultKey(options?: { passphrase?: string; key?: string }): Promise<VaultStatus>
 

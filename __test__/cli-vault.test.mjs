@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
 import { answer, COMMAND, command, failure, startCommand } from './support/cli.mjs'
+import { EARLIER_KEY, EARLIER_PASSPHRASE, EARLIER_SLOT, placeEarlierVault } from './support/earlier-vault.mjs'
 import { createSandbox } from './support/sandbox.mjs'
 import { startShell } from './support/shell.mjs'
 import { hasTmux } from './support/tmux.mjs'
@@ -112,19 +113,28 @@ test('an exported key brings a vault back whose key file is gone, without naming
   assert.equal(imported.slots.length, 1)
 })
 
-test('a rotation asks for the passphrase of a slot; a slot that goes opens nothing more, and the last one stays', async () => {
+test('a rotation asks for the passphrase of a slot that an earlier version made', async () => {
+  const sandbox = newSandbox({ ...NOTHING, PROVIDER_AUTH_KEY: EARLIER_KEY })
+  placeEarlierVault(sandbox.vaultDir)
+  const before = await answer(sandbox, 'key-status', ['key', 'status'])
+  const lacking = await failure(sandbox, ['key', 'rotate'])
+  assert.deepEqual([lacking.exit, lacking.code], [4, 'VAULT_KEY_MISSING'])
+  assert.match(lacking.next, /--passphrase-stdin/)
+  assert.ok(lacking.message.includes(EARLIER_SLOT))
+  const wrong = await failure(sandbox, ['key', 'rotate', '--passphrase-stdin'], { input: OTHER_WORDS })
+  assert.equal(wrong.exit, 4)
+  const rotate = ['key', 'rotate', '--passphrase-stdin']
+  const rotated = await answer(sandbox, 'key-rotate', rotate, { input: EARLIER_PASSPHRASE })
+  assert.notEqual(rotated.keyId, before.keyId)
+})
+
+test('a slot that goes opens nothing more, and the last one stays', async () => {
   const sandbox = newKeyfileSandbox()
   await addKey(sandbox)
   const before = await answer(sandbox, 'key-status', ['key', 'status'])
   const add = ['key', 'slot', 'add', 'passphrase', '--passphrase-stdin']
   const { slot } = await answer(sandbox, 'key-slot-add', add, { input: WORDS })
-  const lacking = await failure(sandbox, ['key', 'rotate'])
-  assert.deepEqual([lacking.exit, lacking.code], [4, 'VAULT_KEY_MISSING'])
-  assert.match(lacking.next, /--passphrase-stdin/)
-  assert.ok(lacking.message.includes(slot.id))
-  const wrong = await failure(sandbox, ['key', 'rotate', '--passphrase-stdin'], { input: OTHER_WORDS })
-  assert.equal(wrong.exit, 4)
-  const rotated = await answer(sandbox, 'key-rotate', ['key', 'rotate', '--passphrase-stdin'], { input: WORDS })
+  const rotated = await answer(sandbox, 'key-rotate', ['key', 'rotate'])
   assert.notEqual(rotated.keyId, before.keyId)
 
   assert.equal((await failure(sandbox, ['key', 'slot', 'remove', slot.id])).exit, 2, 'asks, and cannot')

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { EARLIER_KEY, EARLIER_PASSPHRASE, EARLIER_SLOT, placeEarlierVault } from './support/earlier-vault.mjs'
 import { createSandbox } from './support/sandbox.mjs'
 import { startUpstream } from './support/upstream.mjs'
 
@@ -66,7 +67,7 @@ test('each trouble with a key has its own state and code, and none leads to a ne
   assert.deepEqual(await vault.labels(), ['ada'])
 })
 
-test('a recovery passphrase opens the vault by itself, and a rotation names the slot whose key it lacks', async () => {
+test('a recovery passphrase opens the vault by itself, and a rotation, which does not need it, leaves it so', async () => {
   const vault = newVault(sources.env())
   await vault.ask(ADD)
   const slot = await vault.ask(`await auth.addVaultSlot({ keySource: 'passphrase', passphrase: 'in the safe' })`)
@@ -78,15 +79,13 @@ test('a recovery passphrase opens the vault by itself, and a rotation names the 
   const wrong = { ...NOTHING, PROVIDER_AUTH_PASSPHRASE: 'somewhere else' }
   assert.equal((await vault.status(wrong)).state, 'key_mismatch')
 
-  for (const options of ['', `{ passphrase: 'somewhere else' }`]) {
-    const refusal = await vault.refusal(`auth.rotateVaultKey(${options})`)
-    assert.equal(refusal.code, 'VAULT_KEY_MISSING')
-    assert.ok(refusal.message.includes(slot.id), refusal.message)
-    assert.ok(!refusal.message.includes('somewhere'), refusal.message)
+  for (const options of ['', `{ passphrase: 'in the safe' }`]) {
+    const rotated = await vault.ask(`await auth.rotateVaultKey(${options})`)
+    assert.notEqual(rotated.keyId, status.keyId)
+    assert.deepEqual(rotated.slots, status.slots)
+    assert.deepEqual(await vault.labels(recovery), ['ada'])
+    assert.deepEqual(await vault.labels(), ['ada'])
   }
-  assert.equal((await vault.status()).keyId, status.keyId)
-  await vault.ask(`await auth.rotateVaultKey({ passphrase: 'in the safe' })`)
-  assert.deepEqual(await vault.labels(recovery), ['ada'])
 
   assert.equal(await vault.ask(`await auth.removeVaultSlot('${slot.id}')`), true)
   assert.equal(await vault.ask(`await auth.removeVaultSlot('${slot.id}')`), false)
@@ -94,6 +93,24 @@ test('a recovery passphrase opens the vault by itself, and a rotation names the 
   const [last] = (await vault.status()).slots
   assert.equal((await vault.refusal(`auth.removeVaultSlot('${last.id}')`)).code, 'INVALID_ARGUMENT')
   assert.deepEqual(await vault.labels(), ['ada'])
+})
+
+test('in a vault of an earlier version, a rotation names the slot whose key it lacks, until that has opened it once', async () => {
+  const vault = newVault({ ...NOTHING, PROVIDER_AUTH_KEY: EARLIER_KEY })
+  placeEarlierVault(vault.dir)
+  await vault.ask(ADD)
+  const { keyId } = await vault.status()
+  for (const options of ['', `{ passphrase: 'somewhere else' }`]) {
+    const refusal = await vault.refusal(`auth.rotateVaultKey(${options})`)
+    assert.equal(refusal.code, 'VAULT_KEY_MISSING')
+    assert.ok(refusal.message.includes(EARLIER_SLOT), refusal.message)
+    assert.ok(!refusal.message.includes('somewhere'), refusal.message)
+  }
+  assert.equal((await vault.status()).keyId, keyId)
+  const recovery = { ...NOTHING, PROVIDER_AUTH_PASSPHRASE: EARLIER_PASSPHRASE }
+  assert.deepEqual(await vault.labels(recovery), ['ada'])
+  assert.notEqual((await vault.ask('await auth.rotateVaultKey()')).keyId, keyId)
+  assert.deepEqual(await vault.labels(recovery), ['ada'])
 })
 
 test('replacing the key re-encrypts every record, this process goes on, and the old key opens nothing', async () => {

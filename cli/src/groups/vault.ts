@@ -77,7 +77,10 @@ function addKey(keys: Command): void {
     .command('rotate')
     .description('encrypt every record under a new key; the ways to it stay')
     .option(...PASSPHRASE_STDIN)
-    .addHelpText('after', '\nThe passphrase is that of a slot which the environment does not give.')
+    .addHelpText(
+      'after',
+      '\nThe passphrase is needed for a slot that an earlier version made, and that the\nenvironment does not give.',
+    )
     .addHelpText('after', examples(['provider-auth key rotate']))
     .action(key('rotate'))
 }

@@ -43,7 +43,7 @@ pub enum VaultError {
         key_source: KeySource,
     },
     /// A key was found, but it is not this vault's.
-    #[error("the key from {} does not open this vault: give the key that it was made with, or another folder (PROVIDER_AUTH_DIR)", .key_source.place())]
+    #[error("{}", .key_source.when_mismatched())]
     KeyMismatch {
         /// Where the wrong key came from.
         key_source: KeySource,
@@ -75,6 +75,12 @@ pub enum VaultError {
     /// Without this slot nothing would open the vault any more; it was left.
     #[error("this is the last key slot that opens the vault: add another one first")]
     LastSlot,
+    /// A host cannot join the vault, or leave it, as was asked; nothing was changed.
+    #[error("the host was refused: {why}")]
+    HostRefused {
+        /// What is wrong, without quoting what was given.
+        why: &'static str,
+    },
     /// The bundle does not open with this passphrase; where the passphrase is right, its first
     /// lines are damaged.
     #[error("the passphrase does not open this bundle")]
@@ -215,6 +221,7 @@ impl VaultError {
             }
             Self::KeyExists { .. } => "KEY_EXISTS",
             Self::LastSlot
+            | Self::HostRefused { .. }
             | Self::WrongPassphrase
             | Self::BundleUnusable { .. }
             | Self::GuessablePassphrase => "INVALID_ARGUMENT",

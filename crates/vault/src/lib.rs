@@ -78,6 +78,7 @@ pub use stamp::{Mark, Revision, Stamp};
 pub use state_rows::{Row, RowChanges, RowMerge, StateRows, Telling};
 pub use vault::{
     Vault,
+    fleet::FleetHost,
     high_water::HighWater,
     init::ExistingKey,
     key_slots::KeySlot,

@@ -79,6 +79,9 @@ pub const ARGON2_PASSES: u32 = 3;
 /// Argon2id lanes: RFC 9106 §4.
 pub const ARGON2_LANES: u32 = 4;
 
+/// Longest name of a host, in bytes: it stands in a line of a table.
+pub(crate) const HOST_NAME: usize = 64;
+
 /// A header that asks for more Argon2id memory than this, in KiB, is damaged or hostile.
 pub const ARGON2_MEMORY_CEILING_KIB: u32 = 1024 * 1024;
 

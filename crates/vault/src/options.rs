@@ -76,4 +76,10 @@ impl Options {
             self.dir.with_file_name(name)
         })
     }
+
+    /// Where the key of this host is, or would be, if not in the keychain: beside the key file, and
+    /// ending in `.host.key`.
+    pub(crate) fn host_keyfile(&self) -> PathBuf {
+        self.keyfile().with_extension("host.key")
+    }
 }

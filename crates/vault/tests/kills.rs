@@ -187,6 +187,27 @@ fn a_rotation_that_is_broken_again_while_it_is_gone_on_with_loses_no_record() {
 }
 
 #[test]
+fn a_broken_revocation_of_a_host_loses_no_record_and_is_gone_on_with() {
+    let admit = |dir: &Path| {
+        let join = Vault::join(
+            &with_source(dir, KeySource::Keyfile),
+            Arc::new(provider_auth_vault::Disk),
+            &*entropy(),
+        );
+        open(with_key(dir))
+            .unwrap()
+            .admit_host(&join.unwrap(), "ci-7")
+            .unwrap();
+    };
+    sweep(&admit, &|options, store, _| {
+        let gone =
+            Vault::open(options, store, entropy())?.revoke_host("ci-7", &KeySecrets::default())?;
+        assert!(gone);
+        Ok(())
+    });
+}
+
+#[test]
 fn a_broken_change_of_slots_leaves_a_key_that_opens() {
     sweep(&|_| {}, &|options, store, _| {
         let vault = Vault::open(options, store, entropy())?;

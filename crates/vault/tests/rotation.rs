@@ -171,12 +171,20 @@ fn at_every_step_of_a_rotation_another_reads_and_writes() {
 
 #[test]
 fn a_slot_whose_key_is_not_at_hand_stops_a_rotation_before_it_begins() {
-    let (_outer, vault, ids) = vault_of(1);
+    // One that an earlier version made: those of this version have a public half.
+    let (_outer, dir) = folder();
+    open(with_key(&dir)).unwrap();
+    let of_an_earlier_version =
+        include_bytes!("../../../specs/vectors/header-without-public-keys.hdr");
+    for name in ["vault.hdr", "vault.hdr.bak"] {
+        fs::write(dir.join(name), of_an_earlier_version).unwrap();
+    }
+    let vault = open(with_key(&dir)).unwrap();
+    let ids = [vault.create(7, b"record 0").unwrap().0];
     let passphrase = KeySecrets {
         passphrase: Some("recovery".into()),
         ..KeySecrets::default()
     };
-    vault.add_slot(KeySource::Passphrase, &passphrase).unwrap();
     let before = snapshot(vault.dir());
     let error = vault.rotate_key().unwrap_err();
     assert!(

@@ -5,3 +5,4 @@ pub(crate) mod bundle;
 pub(crate) mod hidden;
 pub(crate) mod key;
 pub(crate) mod passphrase;
+pub(crate) mod public;

@@ -87,7 +87,7 @@ impl Header {
     /// keys of this epoch and those before it.
     pub(crate) fn next_epoch(
         &self,
-        slots: impl FnOnce((&VaultId, u32)) -> Vec<Slot>,
+        slots: Vec<Slot>,
         keys: &[(u32, Key)],
         next_key: &Key,
         entropy: &dyn Entropy,
@@ -116,7 +116,7 @@ impl Header {
             epoch,
             names,
             check: data_check(next_key, &self.vault, epoch),
-            slots: slots((&self.vault, epoch)),
+            slots,
             previous: keys.iter().map(seal).collect(),
             ..self.clone()
         }

@@ -6,7 +6,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     Entropy, KeySource,
-    crypto::key::{CHECK, Costs, Key, NONCE, NotAuthentic, TAG, random},
+    crypto::{
+        key::{CHECK, Costs, Key, NONCE, NotAuthentic, TAG, random},
+        public::{PublicKey, SealedKey},
+    },
     format::record::VaultId,
     limits,
 };
@@ -35,8 +38,46 @@ pub(crate) struct Slot {
     /// How a passphrase becomes the key that wraps.
     #[serde(rename = "stretch", default, skip_serializing_if = "Option::is_none")]
     pub(crate) kdf: Option<KdfParams>,
+    /// The public half of the key that wraps; earlier versions left none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) public: Option<PublicKey>,
+    /// The data key, sealed to the public half by one who had no more than that. It stands over
+    /// `wrapped`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sealed: Option<SealedSlot>,
+    /// Whose key this is, in a slot of [`KeySource::Host`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) host: Option<HostFacts>,
     #[serde(flatten)]
     pub(crate) unknown: Map<String, Value>,
+}
+
+/// A data key that was sealed to the public half of a slot's key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct SealedSlot {
+    /// Of which epoch it is. An earlier version rotates past it, and changes `wrapped` alone.
+    epoch: u32,
+    #[serde(flatten)]
+    key: SealedKey,
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
+}
+
+/// What a slot says of its host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct HostFacts {
+    pub(crate) name: String,
+    /// When it was admitted, in ms since the Unix epoch.
+    pub(crate) added: u64,
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
+}
+
+/// What a host shows of its key, for others to admit it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HostKey {
+    pub(crate) check: [u8; CHECK],
+    pub(crate) public: PublicKey,
 }
 
 /// The Argon2id salt and costs of a passphrase slot.
@@ -85,6 +126,16 @@ impl KdfParams {
     }
 }
 
+impl HostKey {
+    /// Returns what may be seen of a host's key.
+    pub(crate) fn of(wrapping_key: &Key, vault: &VaultId) -> Self {
+        Self {
+            check: slot_check(wrapping_key, vault),
+            public: PublicKey::of(&pair_key(wrapping_key, vault)),
+        }
+    }
+}
+
 impl Slot {
     /// Wraps `data_key` of one epoch under `wrapping_key`.
     pub(crate) fn new(
@@ -99,9 +150,71 @@ impl Slot {
             nonce: [0; NONCE],
             wrapped: Vec::new(),
             kdf: wrapping_key.kdf.clone(),
+            public: None,
+            sealed: None,
+            host: None,
             unknown: Map::new(),
         };
         empty.rewrapped((vault, epoch), &wrapping_key.key, data_key, entropy)
+    }
+
+    /// Makes the slot of a host, of which no more than its public half is known; `None` when nothing
+    /// can be sealed to that.
+    pub(crate) fn of_host(
+        of: (&VaultId, u32),
+        host: &HostKey,
+        (name, added): (&str, u64),
+        data_key: &Key,
+        entropy: &dyn Entropy,
+    ) -> Option<Self> {
+        let empty = Self {
+            source: KeySource::Host.name().to_owned(),
+            check: host.check,
+            nonce: [0; NONCE],
+            wrapped: Vec::new(),
+            kdf: None,
+            public: Some(host.public),
+            sealed: None,
+            host: Some(HostFacts {
+                name: name.to_owned(),
+                added,
+                unknown: Map::new(),
+            }),
+            unknown: Map::new(),
+        };
+        empty.resealed(of, data_key, entropy)
+    }
+
+    /// Returns this slot with another data key in it, for which its public half is enough; `None`
+    /// when it has none.
+    pub(crate) fn resealed(
+        &self,
+        (vault, epoch): (&VaultId, u32),
+        data_key: &Key,
+        entropy: &dyn Entropy,
+    ) -> Option<Self> {
+        let public = self.public?;
+        let context = self.sealing_context(vault, epoch, &public);
+        let key = public.seal(&context, data_key, entropy)?;
+        Some(Self {
+            nonce: [0; NONCE],
+            wrapped: Vec::new(),
+            sealed: Some(SealedSlot {
+                epoch,
+                key,
+                unknown: Map::new(),
+            }),
+            ..self.clone()
+        })
+    }
+
+    /// Returns this slot with the public half of its key in it.
+    pub(crate) fn published(&self, wrapping_key: &Key, vault: &VaultId) -> Self {
+        let public = || PublicKey::of(&pair_key(wrapping_key, vault));
+        Self {
+            public: Some(self.public.unwrap_or_else(public)),
+            ..self.clone()
+        }
     }
 
     /// Returns this slot with another data key, or that of another epoch, in it.
@@ -122,7 +235,8 @@ impl Slot {
         Self {
             nonce,
             wrapped,
-            ..self.clone()
+            sealed: None,
+            ..self.published(wrapping_key, vault)
         }
     }
 
@@ -135,6 +249,12 @@ impl Slot {
         if !self.has_wrapping_key(wrapping_key, vault) {
             return Err(HeaderError::WrongKey);
         }
+        if let Some(sealed) = self.sealed.as_ref().filter(|sealed| sealed.epoch == epoch) {
+            let public = self.public.ok_or(DAMAGED)?;
+            let context = self.sealing_context(vault, epoch, &public);
+            let opened = sealed.key.open(&context, &pair_key(wrapping_key, vault));
+            return opened.map_err(|NotAuthentic| DAMAGED);
+        }
         let mut wrapped = Zeroizing::new(self.wrapped.clone());
         wrapping_key
             .derive(&[b"slot"])
@@ -143,7 +263,7 @@ impl Slot {
                 &slot_context(vault, &self.source, epoch),
                 &mut wrapped,
             )
-            .map_err(|NotAuthentic| HeaderError::Damaged("has a damaged key slot"))?;
+            .map_err(|NotAuthentic| DAMAGED)?;
         Key::from_slice(&wrapped).ok_or(HeaderError::Damaged("has a key slot of the wrong length"))
     }
 
@@ -159,8 +279,31 @@ impl Slot {
 
     /// Returns where the key of this slot is to be found; `None` for a source of a later version.
     pub(crate) fn source(&self) -> Option<KeySource> {
+        if self.source == KeySource::Host.name() {
+            return Some(KeySource::Host);
+        }
         self.source.parse().ok()
     }
+
+    /// Tells whether this is the slot of that host, by its key.
+    pub(crate) fn is_of(&self, host: &HostKey) -> bool {
+        self.check == host.check || self.public == Some(host.public)
+    }
+
+    /// What a sealed data key belongs to: nobody can put it into another slot, vault or epoch.
+    fn sealing_context(&self, vault: &VaultId, epoch: u32, public: &PublicKey) -> Vec<u8> {
+        let mut context = slot_context(vault, &self.source, epoch);
+        context.extend_from_slice(&public.0);
+        context
+    }
+}
+
+const DAMAGED: HeaderError = HeaderError::Damaged("has a damaged key slot");
+
+/// The key whose public half a slot shows: another one in each vault, so that two vaults with one
+/// key do not look alike.
+fn pair_key(wrapping_key: &Key, vault: &VaultId) -> Key {
+    wrapping_key.derive(&[b"slot pair", vault])
 }
 
 fn slot_check(wrapping_key: &Key, vault: &VaultId) -> [u8; CHECK] {

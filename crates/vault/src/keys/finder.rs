@@ -1,7 +1,10 @@
 //! Where a vault's key comes from: each source, in which order they are asked, and how each
 //! answers.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
@@ -27,7 +30,9 @@ pub(crate) struct KeyFinder<'a> {
     source: KeySource,
     secrets: &'a KeySecrets,
     keyfile: PathBuf,
-    /// The disk that the key file lies on.
+    /// Where the key of this host is, if its keychain does not have it.
+    host_keyfile: PathBuf,
+    /// The disk that the key files lie on.
     disk: &'a dyn Store,
     keychain_timeout: Duration,
     prompts: keychain::Prompts,
@@ -39,6 +44,7 @@ impl<'a> KeyFinder<'a> {
             source: options.key,
             secrets: &options.secrets,
             keyfile: options.keyfile(),
+            host_keyfile: options.host_keyfile(),
             disk,
             keychain_timeout: options.keychain_timeout,
             prompts: if options.interactive {
@@ -56,10 +62,24 @@ impl<'a> KeyFinder<'a> {
 
     /// Returns the sources to try on an existing vault, in order.
     pub(crate) fn sources_of(&self, slots: &[Slot]) -> Vec<KeySource> {
+        let named = || slots.iter().filter_map(Slot::source);
+        let mut sources = Vec::new();
         match self.chosen() {
-            Some(source) => vec![source],
-            None => slots.iter().filter_map(Slot::source).collect(),
+            // The key of a host is in one of these too.
+            Some(source @ (KeySource::Keychain | KeySource::Keyfile)) => {
+                sources.push(source);
+                sources.extend(named().find(|source| *source == KeySource::Host));
+            }
+            Some(source) => sources.push(source),
+            None => {
+                for source in named() {
+                    if !sources.contains(&source) {
+                        sources.push(source);
+                    }
+                }
+            }
         }
+        sources
     }
 
     /// Returns the key for a slot of an existing vault; makes none.
@@ -70,17 +90,14 @@ impl<'a> KeyFinder<'a> {
         kdf: Option<&KdfParams>,
     ) -> Result<Key, VaultError> {
         let found = match source {
-            KeySource::Keychain => {
-                keychain::find(&key_entry(vault), self.keychain_timeout, self.prompts)?
-                    .map(|text| decoded(&text, source))
-                    .transpose()?
-            }
+            KeySource::Keychain => self.find_in_keychain(&key_entry(vault), source)?,
             KeySource::Env => self.given_key()?,
             KeySource::Passphrase => match (self.given_passphrase()?, kdf) {
                 (Some(passphrase), Some(kdf)) => Some(derived(&passphrase, kdf)?),
                 _ => None,
             },
-            KeySource::Keyfile => self.kept_key()?,
+            KeySource::Keyfile => self.kept_key(&self.keyfile, source)?,
+            KeySource::Host => self.host_key(vault)?,
             KeySource::Auto | KeySource::Memory => None,
         };
         found.ok_or(VaultError::KeyMissing { key_source: source })
@@ -98,17 +115,17 @@ impl<'a> KeyFinder<'a> {
         let missing = VaultError::NoKeyYet { key_source: source };
         let mut kdf = None;
         let key = match source {
-            KeySource::Keychain => self.make_in_keychain(vault, entropy)?,
+            KeySource::Keychain => self.make_in_keychain(&key_entry(vault), entropy)?,
             KeySource::Env => self.given_key()?.ok_or(missing)?,
             KeySource::Passphrase => {
                 let passphrase = self.given_passphrase()?.ok_or(missing)?;
                 derived(&passphrase, kdf.insert(KdfParams::new(entropy)))?
             }
-            KeySource::Keyfile => match self.kept_key()? {
+            KeySource::Keyfile => match self.kept_key(&self.keyfile, source)? {
                 Some(key) => key,
-                None => self.make_keyfile(entropy)?,
+                None => self.make_keyfile(&self.keyfile, entropy)?,
             },
-            KeySource::Auto | KeySource::Memory => return Err(missing),
+            KeySource::Auto | KeySource::Host | KeySource::Memory => return Err(missing),
         };
         Ok(WrappingKey { key, source, kdf })
     }
@@ -138,6 +155,22 @@ impl<'a> KeyFinder<'a> {
         }
     }
 
+    /// Returns this host's key for a vault; makes one where there is none: in a file if that is what
+    /// the options name, else in the keychain.
+    pub(crate) fn find_or_make_host(
+        &self,
+        vault: &VaultId,
+        entropy: &dyn Entropy,
+    ) -> Result<Key, VaultError> {
+        match self.host_key(vault)? {
+            Some(key) => Ok(key),
+            None if self.source == KeySource::Keyfile => {
+                self.make_keyfile(&self.host_keyfile, entropy)
+            }
+            None => self.make_in_keychain(&host_entry(vault), entropy),
+        }
+    }
+
     /// Returns the source that was chosen: by name, or by giving a secret.
     pub(crate) fn chosen(&self) -> Option<KeySource> {
         self.source.chosen(self.secrets)
@@ -155,7 +188,7 @@ impl<'a> KeyFinder<'a> {
             source,
             kdf: None,
         };
-        let refusal = match self.make_in_keychain(vault, entropy) {
+        let refusal = match self.make_in_keychain(&key_entry(vault), entropy) {
             Ok(key) => return Ok(wrapping_key(key, KeySource::Keychain)),
             Err(refusal) => refusal,
         };
@@ -168,14 +201,13 @@ impl<'a> KeyFinder<'a> {
         })
     }
 
-    fn make_in_keychain(&self, vault: &VaultId, entropy: &dyn Entropy) -> Result<Key, VaultError> {
+    fn make_in_keychain(
+        &self,
+        entry: &keychain::Name,
+        entropy: &dyn Entropy,
+    ) -> Result<Key, VaultError> {
         let key = Key::random(entropy);
-        keychain::keep(
-            &key_entry(vault),
-            encoded(&key),
-            self.keychain_timeout,
-            self.prompts,
-        )?;
+        keychain::keep(entry, encoded(&key), self.keychain_timeout, self.prompts)?;
         Ok(key)
     }
 
@@ -183,28 +215,45 @@ impl<'a> KeyFinder<'a> {
         keychain::forget(&key_entry(vault), self.keychain_timeout, self.prompts)
     }
 
-    fn make_keyfile(&self, entropy: &dyn Entropy) -> Result<Key, VaultError> {
+    fn make_keyfile(&self, file: &Path, entropy: &dyn Entropy) -> Result<Key, VaultError> {
         let key = Key::random(entropy);
         let mut text = encoded(&key);
         text.push('\n');
         self.disk
-            .replace(&self.keyfile, text.as_bytes(), Durability::Durable)
-            .map_err(io("write", &self.keyfile))?;
+            .replace(file, text.as_bytes(), Durability::Durable)
+            .map_err(io("write", file))?;
         Ok(key)
     }
 
-    fn kept_key(&self) -> Result<Option<Key>, VaultError> {
-        self.disk.owner_only(&self.keyfile)?;
-        let Some(bytes) = self
-            .disk
-            .read(&self.keyfile)
-            .map_err(io("read", &self.keyfile))?
-        else {
+    fn kept_key(&self, file: &Path, source: KeySource) -> Result<Option<Key>, VaultError> {
+        self.disk.owner_only(file)?;
+        let Some(bytes) = self.disk.read(file).map_err(io("read", file))? else {
             return Ok(None);
         };
         let bytes = Zeroizing::new(bytes);
         let text = std::str::from_utf8(&bytes).unwrap_or_default();
-        decoded(text, KeySource::Keyfile).map(Some)
+        decoded(text, source).map(Some)
+    }
+
+    fn host_key(&self, vault: &VaultId) -> Result<Option<Key>, VaultError> {
+        let source = KeySource::Host;
+        if let Some(key) = self.kept_key(&self.host_keyfile, source)? {
+            return Ok(Some(key));
+        }
+        match self.find_in_keychain(&host_entry(vault), source) {
+            // Nothing says that a key of this host is in a keychain.
+            Err(VaultError::KeychainUnavailable { .. }) => Ok(None),
+            found => found,
+        }
+    }
+
+    fn find_in_keychain(
+        &self,
+        entry: &keychain::Name,
+        source: KeySource,
+    ) -> Result<Option<Key>, VaultError> {
+        let text = keychain::find(entry, self.keychain_timeout, self.prompts)?;
+        text.map(|text| decoded(&text, source)).transpose()
     }
 
     fn given_key(&self) -> Result<Option<Key>, VaultError> {
@@ -239,6 +288,10 @@ impl<'a> KeyFinder<'a> {
 
 fn key_entry(vault: &VaultId) -> keychain::Name {
     keychain::Name::key(hex::encode(vault))
+}
+
+fn host_entry(vault: &VaultId) -> keychain::Name {
+    keychain::Name::host_key(hex::encode(vault))
 }
 
 /// Reads a file that its owner pointed at: it may be a link or a pipe. `None` when absent.

@@ -62,6 +62,16 @@ impl Name {
         }
     }
 
+    /// Of a host's own key for a vault. Another service, since a host may have the vault's key too.
+    pub(crate) fn host_key(vault: String) -> Self {
+        Self {
+            service: "provider-auth-host",
+            user: vault,
+            label: "provider-auth key of this host",
+            content: Content::Secret,
+        }
+    }
+
     /// Of a vault's high-water marks. Another service, so that who looks for the key finds one
     /// entry.
     pub(crate) fn marks(vault: String) -> Self {

@@ -19,6 +19,10 @@ pub enum KeySource {
     Passphrase,
     /// A file of 32 bytes in base64, readable by its owner only.
     Keyfile,
+    /// A key of this host alone, in its keychain or in a file, which another host has admitted. A
+    /// vault is not made with it, and nobody chooses it: it is tried where the keychain or a key file
+    /// is.
+    Host,
     /// Nowhere: key and records live in this process only, and no file is written.
     Memory,
 }
@@ -42,7 +46,8 @@ pub struct KeySecrets {
 }
 
 impl KeySource {
-    const ALL: [Self; 6] = [
+    /// Those that can be chosen.
+    const CHOICES: [Self; 6] = [
         Self::Auto,
         Self::Keychain,
         Self::Env,
@@ -52,7 +57,13 @@ impl KeySource {
     ];
 
     /// Those that open a vault on a disk.
-    pub(crate) const KEPT: [Self; 4] = [Self::Keychain, Self::Env, Self::Passphrase, Self::Keyfile];
+    pub(crate) const KEPT: [Self; 5] = [
+        Self::Keychain,
+        Self::Env,
+        Self::Passphrase,
+        Self::Keyfile,
+        Self::Host,
+    ];
 
     /// Returns the source that was chosen: by name, or by giving a secret.
     pub(crate) fn chosen(self, secrets: &KeySecrets) -> Option<Self> {
@@ -74,6 +85,7 @@ impl KeySource {
             Self::Env => "env",
             Self::Passphrase => "passphrase",
             Self::Keyfile => "keyfile",
+            Self::Host => "host",
             Self::Memory => "memory",
         }
     }
@@ -85,6 +97,7 @@ impl KeySource {
             Self::Env => "PROVIDER_AUTH_KEY",
             Self::Passphrase => "PROVIDER_AUTH_PASSPHRASE",
             Self::Keyfile => "the key file",
+            Self::Host => "this host",
             Self::Memory => "memory",
         }
     }
@@ -99,6 +112,18 @@ impl KeySource {
                  and keep it: {MAKE_A_KEY}"
             ),
             other => other.when_missing().to_owned(),
+        }
+    }
+
+    pub(crate) fn when_mismatched(self) -> String {
+        match self {
+            Self::Host => {
+                format!("this host was not admitted to the vault, or was revoked: {LET_IN}")
+            }
+            other => format!(
+                "the key from {} does not open this vault: give the key that it was made with, or another folder (PROVIDER_AUTH_DIR)",
+                other.place()
+            ),
         }
     }
 
@@ -117,10 +142,17 @@ impl KeySource {
             Self::Keyfile => {
                 "the key file of this vault is missing: put it back; no new key is made for an existing vault"
             }
+            Self::Host => {
+                "this host has no key of its own for this vault: run `provider-auth fleet join`"
+            }
             Self::Auto | Self::Memory => "this vault has no key slot that this version can use",
         }
     }
 }
+
+/// How a host gets to open a vault.
+const LET_IN: &str =
+    "run `provider-auth fleet join` here, and `provider-auth fleet admit` on a host that opens it";
 
 /// The command that makes a key where a person works.
 pub(crate) const MAKE_A_KEY: &str = if cfg!(windows) {
@@ -139,7 +171,7 @@ impl FromStr for KeySource {
     type Err = NotAKeySource;
 
     fn from_str(text: &str) -> Result<Self, NotAKeySource> {
-        Self::ALL
+        Self::CHOICES
             .into_iter()
             .find(|source| source.name() == text)
             .ok_or(NotAKeySource)
@@ -151,11 +183,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_source_has_one_name() {
-        for source in KeySource::ALL {
+    fn every_source_that_can_be_chosen_has_one_name() {
+        for source in KeySource::CHOICES {
             assert_eq!(source.name().parse(), Ok(source));
         }
-        assert_eq!("Keychain".parse::<KeySource>(), Err(NotAKeySource));
+        for other in ["Keychain", KeySource::Host.name()] {
+            assert_eq!(other.parse::<KeySource>(), Err(NotAKeySource));
+        }
     }
 
     #[test]

@@ -215,7 +215,7 @@ impl KeyCeremony {
         let wrapping_key = KeyFinder::new(&options, self.backend.host_disk())
             .find_or_make(&old.header.vault, entropy)?;
         let slots =
-            |of: (&VaultId, u32), key: &Key| vec![Slot::new(of, &wrapping_key, key, entropy)];
+            |of: (&VaultId, u32), key: &Key| Ok(vec![Slot::new(of, &wrapping_key, key, entropy)]);
         let (header, data_key) = old.next_epoch(slots, entropy).map_err(|why| {
             let name = self.backend.document_name(Document::Header);
             header_error(why, name, old.key_source)

@@ -2,6 +2,7 @@
 
 use crate::{
     KeySecrets, KeySource, Options, Vault, VaultError,
+    backend::Lock,
     format::{
         header::Header,
         slot::{Slot, WrappingKey},
@@ -66,6 +67,29 @@ impl Vault {
         self.forget_old_headers();
         self.forget_keychain(Some(&unlocked.header), &header);
         Ok(true)
+    }
+
+    /// Puts the public half of the key that opened the vault into its slot, which an earlier version
+    /// made without, so that a rotation elsewhere does not need the key. Left to another time where
+    /// another process changes the keys.
+    pub(super) fn publish_key(&self) -> Result<(), VaultError> {
+        let key = &self.unlock_context().wrapping_key;
+        let is_unpublished =
+            |slot: &Slot| slot.public.is_none() && slot.has_wrapping_key(key, &self.id);
+        if !self.cached_keys().header.slots.iter().any(is_unpublished) {
+            return Ok(());
+        }
+        let Some(_keys_lock) = self.backend.try_lock(Lock::Keys)? else {
+            return Ok(());
+        };
+        let unlocked = self.unlocked()?;
+        let mut header = unlocked.header;
+        for slot in &mut header.slots {
+            if is_unpublished(slot) {
+                *slot = slot.published(key, &self.id);
+            }
+        }
+        self.change_header(&header, &unlocked.data_key)
     }
 
     /// Removes the vault's entry from the keychain once no slot is left that it opens. One that

@@ -1,6 +1,7 @@
 //! An open vault: where it is kept, its keys, and the records that were opened.
 
 mod current_keys;
+pub(crate) mod fleet;
 pub(crate) mod high_water;
 mod index;
 pub(crate) mod init;

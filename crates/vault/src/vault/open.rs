@@ -51,6 +51,14 @@ impl Vault {
         unlock::tidy(&*backend, &unlocked);
         let vault = Self::with_key(backend, entropy, options, unlocked)?;
         vault.resume_rotation();
+        if let Err(error) = vault.publish_key() {
+            crate::line!(
+                DEBUG,
+                dir = vault.dir(),
+                error = error,
+                "the public half of the vault's key could not be put into its slot"
+            );
+        }
         if let Err(error) = vault.seal_moved() {
             crate::line!(
                 WARN,

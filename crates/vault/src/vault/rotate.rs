@@ -6,7 +6,7 @@
 //! key in the header, and the next one to open the vault goes on.
 
 use crate::{
-    Entropy, KeySecrets, Options, RecordGuard, RecordId, Vault, VaultError,
+    Entropy, KeySecrets, KeySource, Options, RecordGuard, RecordId, Vault, VaultError,
     backend::{Document, Lock, Purpose},
     crypto::key::Key,
     format::{
@@ -38,8 +38,9 @@ impl Vault {
     /// Re-encrypts every record under a new data key; none is left under an old one when this
     /// returns.
     ///
-    /// The key of every slot is needed, to put the new data key in it: `given` has those that the
-    /// vault's options do not have. Where one is not at hand, that is
+    /// The new data key is sealed to the public half of every slot's key. A slot that an earlier
+    /// version made, and whose key has opened nothing since, has none: then its key is needed, and
+    /// `given` has those that the vault's options do not have. Where one is not at hand, that is
     /// [`VaultError::SlotKeyMissing`] and nothing was changed; give it, or remove the slot. After
     /// any other error every record is readable, and the next rotation or opening goes on. A record
     /// that a newer version wrote stays under its old key, which is then kept, and is the error
@@ -47,17 +48,32 @@ impl Vault {
     pub fn rotate_key_with(&self, given: &KeySecrets) -> Result<(), VaultError> {
         let _keys_lock = self.lock_keys()?;
         let old = self.unlocked()?;
-        let wrapping_keys = self.wrapping_keys(&old, given)?;
-        let rewrapped = |of: (&VaultId, u32), data_key: &Key| {
-            let slots = old.header.slots.iter().zip(&wrapping_keys);
-            slots
-                .map(|(slot, wrapping_key)| {
-                    slot.rewrapped(of, wrapping_key, data_key, &*self.entropy)
-                })
-                .collect()
+        self.rotate_into(&old, &old.header.slots, given)
+    }
+
+    /// Makes a new data key, puts it in these slots and no other, and brings every record under it.
+    /// The caller holds [`Lock::Keys`].
+    pub(super) fn rotate_into(
+        &self,
+        old: &Unlocked,
+        slots: &[Slot],
+        given: &KeySecrets,
+    ) -> Result<(), VaultError> {
+        let wrapping_keys = self.wrapping_keys(old, slots, given)?;
+        let filled = |of: (&VaultId, u32), data_key: &Key| {
+            let slots = slots.iter().zip(&wrapping_keys);
+            let fill = |(slot, key): (&Slot, &Option<Key>)| match key {
+                Some(key) => Ok(slot.rewrapped(of, key, data_key, &*self.entropy)),
+                None => slot
+                    .resealed(of, data_key, &*self.entropy)
+                    .ok_or(HeaderError::Damaged(
+                        "has a slot that nothing can be sealed to",
+                    )),
+            };
+            slots.map(fill).collect()
         };
         let (header, data_key) = old
-            .next_epoch(rewrapped, &*self.entropy)
+            .next_epoch(filled, &*self.entropy)
             .map_err(|why| header_error(why, self.header_name(), old.key_source))?;
         self.change_header(&header, &data_key)?;
         crate::line!(
@@ -131,12 +147,13 @@ impl Vault {
         write_header(&*self.backend, &header.encode(data_key))
     }
 
-    /// Finds the key of every slot.
+    /// Finds the keys of slots; `None` for one that is not at hand, and whose public half will do.
     fn wrapping_keys(
         &self,
         unlocked: &Unlocked,
+        slots: &[Slot],
         given: &KeySecrets,
-    ) -> Result<Vec<Key>, VaultError> {
+    ) -> Result<Vec<Option<Key>>, VaultError> {
         let vault = &unlocked.header.vault;
         let context = self.unlock_context();
         let with_given = Options {
@@ -145,29 +162,39 @@ impl Vault {
         };
         let find = |slot: &Slot| {
             if slot.has_wrapping_key(&unlocked.wrapping_key, vault) {
-                return Ok(unlocked.wrapping_key.duplicate());
+                return Ok(Some(unlocked.wrapping_key.duplicate()));
             }
             let Some(source) = slot.source() else {
                 return Err(VaultError::NewerFormat {
                     name: self.header_name(),
                 });
             };
-            for options in [&context.options, &with_given] {
+            let mut trouble = VaultError::SlotKeyMissing {
+                slot: slot.id(),
+                key_source: source,
+            };
+            // Earlier versions open a slot only as one who has its key fills it. That of a host they
+            // do not open at all.
+            let places: &[&Options] = match source {
+                KeySource::Host => &[],
+                _ => &[&context.options, &with_given],
+            };
+            for options in places {
                 let finder = KeyFinder::new(options, self.backend.host_disk());
                 match finder.find(source, vault, slot.kdf.as_ref()) {
                     Ok(wrapping_key) if slot.has_wrapping_key(&wrapping_key, vault) => {
-                        return Ok(wrapping_key);
+                        return Ok(Some(wrapping_key));
                     }
                     Ok(_) | Err(VaultError::KeyMissing { .. }) => {}
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        trouble = error;
+                        break;
+                    }
                 }
             }
-            Err(VaultError::SlotKeyMissing {
-                slot: slot.id(),
-                key_source: source,
-            })
+            slot.public.map(|_| None).ok_or(trouble)
         };
-        unlocked.header.slots.iter().map(find).collect()
+        slots.iter().map(find).collect()
     }
 
     fn move_record(&self, id: RecordId, in_use: InUse) -> Result<(), VaultError> {
@@ -236,12 +263,12 @@ impl Unlocked {
     /// before it.
     pub(super) fn next_epoch(
         &self,
-        slots: impl FnOnce((&VaultId, u32), &Key) -> Vec<Slot>,
+        slots: impl FnOnce((&VaultId, u32), &Key) -> Result<Vec<Slot>, HeaderError>,
         entropy: &dyn Entropy,
     ) -> Result<(Header, Key), HeaderError> {
         let data_key = Key::random(entropy);
         let keys = self.header.data_keys(&self.data_key)?;
-        let slots = |of: (&VaultId, u32)| slots(of, &data_key);
+        let slots = slots((&self.header.vault, self.header.epoch + 1), &data_key)?;
         let header = self.header.next_epoch(slots, &keys, &data_key, entropy);
         Ok((header, data_key))
     }

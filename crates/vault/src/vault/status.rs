@@ -163,7 +163,7 @@ impl VaultState {
 }
 
 /// Returns the header as it stands, unchecked, and the source of its first slot.
-fn first_readable_header(
+pub(super) fn first_readable_header(
     backend: &dyn Backend,
 ) -> Result<Option<(Header, Option<KeySource>)>, VaultError> {
     for copy in HEADER_COPIES {

@@ -102,6 +102,12 @@ fn unlock_file(finder: &KeyFinder<'_>, name: &str, file: &[u8]) -> Result<Unlock
                     from_backup: false,
                 });
             }
+            // Here a host was revoked, or not admitted yet: that a key is missing says less.
+            Err(
+                error @ VaultError::KeyMismatch {
+                    key_source: KeySource::Host,
+                },
+            ) if matches!(first, Some(VaultError::KeyMissing { .. })) => first = Some(error),
             Err(error) => first = first.or(Some(error)),
         }
     }
@@ -118,22 +124,25 @@ fn unlock_slots(
     header: &Header,
     source: KeySource,
 ) -> Result<(Key, Key), VaultError> {
-    let mut outcome = Err(VaultError::KeyMismatch { key_source: source });
+    let mut refusal = VaultError::KeyMismatch { key_source: source };
+    let mut found = None;
     for slot in header
         .slots
         .iter()
         .filter(|slot| slot.source() == Some(source))
     {
-        let wrapping_key = finder.find(source, &header.vault, slot.kdf.as_ref())?;
-        outcome = header
-            .unlock(file, slot, &wrapping_key)
-            .map(|data_key| (data_key, wrapping_key))
-            .map_err(|why| header_error(why, name.to_owned(), source));
-        if outcome.is_ok() {
-            break;
+        // A source has one key for all its slots, but for a passphrase, which each stretches anew.
+        let wrapping_key = match found.take() {
+            Some(key) if slot.kdf.is_none() => key,
+            _ => finder.find(source, &header.vault, slot.kdf.as_ref())?,
+        };
+        match header.unlock(file, slot, &wrapping_key) {
+            Ok(data_key) => return Ok((data_key, wrapping_key)),
+            Err(why) => refusal = header_error(why, name.to_owned(), source),
         }
+        found = slot.kdf.is_none().then_some(wrapping_key);
     }
-    outcome
+    Err(refusal)
 }
 
 /// Says of a header, by its name, why it cannot be used.

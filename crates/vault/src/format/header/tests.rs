@@ -20,7 +20,8 @@ fn header() -> Header {
 /// The header after a rotation from key 2 to key 4.
 fn rotated() -> Header {
     let old = header();
-    let slots = |of: (&VaultId, u32)| vec![old.slots[0].rewrapped(of, &key(1), &key(4), &entropy)];
+    let of = (&old.vault, old.epoch + 1);
+    let slots = vec![old.slots[0].rewrapped(of, &key(1), &key(4), &entropy)];
     let keys = old.data_keys(&key(2)).unwrap();
     old.next_epoch(slots, &keys, &key(4), &entropy)
 }
