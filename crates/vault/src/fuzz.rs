@@ -93,6 +93,7 @@ fn a_header_unlocks_as_it_was_signed_and_keeps_what_it_does_not_know() {
         "enc",
         "ct",
         "host",
+        "left",
         "keychain",
         "passphrase",
         "env",

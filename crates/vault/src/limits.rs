@@ -82,6 +82,11 @@ pub const ARGON2_LANES: u32 = 4;
 /// Longest name of a host, in bytes: it stands in a line of a table.
 pub(crate) const HOST_NAME: usize = 64;
 
+/// How long a vault that several hosts share keeps an old data key, sealed in its header, after the
+/// last record has left it: so long may a host that is cut off hold bytes that are under it, and bring
+/// them.
+pub const OLD_KEY_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// A header that asks for more Argon2id memory than this, in KiB, is damaged or hostile.
 pub const ARGON2_MEMORY_CEILING_KIB: u32 = 1024 * 1024;
 

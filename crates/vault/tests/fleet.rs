@@ -5,12 +5,18 @@
 
 mod support;
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use provider_auth_vault::{Disk, KeySecrets, KeySource, Options, RecordId, Vault, VaultError};
+use provider_auth_vault::{
+    Disk, KeySecrets, KeySource, Options, RecordId, Vault, VaultError, limits,
+};
 use sha2::{Digest, Sha256};
-use support::{entropy, folder, open, quick_folder, refused, with_key};
+use support::{entropy, folder, open, quick_folder, refused, shared_store::SharedStore, with_key};
 
 /// A vault with one record, which opens with a key that was given.
 fn vault() -> (tempfile::TempDir, Vault, RecordId) {
@@ -287,4 +293,43 @@ fn a_slot_of_an_earlier_version_gets_its_public_half_when_its_key_opens_the_vaul
     assert_eq!(published(), 2);
     vault.rotate_key().unwrap();
     check_opens(with_passphrase(vault.dir()), id);
+}
+
+#[test]
+fn where_hosts_share_a_store_an_old_key_is_kept_for_a_week_after_its_last_record() {
+    let (_outer, dir) = folder();
+    let store = Arc::new(SharedStore::default());
+    let open = || Vault::open(with_key(&dir), store.clone(), entropy()).unwrap();
+    let vault = open();
+    let (id, _) = vault.create(1, b"content").unwrap();
+    let path = dir.join(format!("rec/{id}.rec"));
+    let under_old_key = fs::read(&path).unwrap();
+    let keeps_old_key = || {
+        let header = fs::read_to_string(dir.join("vault.hdr")).unwrap();
+        header.contains("previous")
+    };
+    let week = limits::OLD_KEY_KEPT.as_millis() as u64;
+
+    vault.rotate_key().unwrap();
+    let under_second_key = fs::read(&path).unwrap();
+    store.ahead.fetch_add(week - 60_000, Ordering::Relaxed);
+    open();
+    assert!(keeps_old_key());
+    // What a host that was cut off has kept, it brings now, and it is read.
+    fs::write(&path, &under_old_key).unwrap();
+    let late = open().read(&id).unwrap().unwrap();
+    assert_eq!(late.plaintext(), b"content");
+
+    // A second rotation does not begin the week of the first key anew.
+    vault.rotate_key().unwrap();
+    store.ahead.fetch_add(61_000, Ordering::Relaxed);
+    open();
+    let header = fs::read_to_string(dir.join("vault.hdr")).unwrap();
+    assert_eq!(header.matches(r#""left""#).count(), 1, "{header}");
+    store.ahead.fetch_add(week, Ordering::Relaxed);
+    // A record that came late is brought under the new key before the old one is dropped.
+    fs::write(&path, &under_second_key).unwrap();
+    let last = open();
+    assert!(!keeps_old_key());
+    assert_eq!(last.read(&id).unwrap().unwrap().plaintext(), b"content");
 }

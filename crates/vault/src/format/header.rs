@@ -3,8 +3,10 @@
 //!
 //! The file is two lines: the header as JSON, and the signature of exactly those bytes. Each slot
 //! wraps the same 32-byte data key under another key; fields that this version does not know are
-//! kept. While the records move to a new data key, the ones before it are kept too, each sealed
-//! under the new one.
+//! kept. While the records move to a new data key, and for a week after that where several hosts
+//! share the vault, the ones before it are kept too, each sealed under the new one.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -59,8 +61,19 @@ pub(crate) struct Previous {
     nonce: [u8; NONCE],
     #[serde(with = "hex::serde")]
     sealed: Vec<u8>,
+    /// When no record was under it any more, in ms since the Unix epoch; `None` while one may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    left: Option<u64>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
+}
+
+impl Previous {
+    fn is_over(&self, now: u64, kept: Duration) -> bool {
+        let kept = kept.as_millis() as u64;
+        self.left
+            .is_some_and(|left| now >= left.saturating_add(kept))
+    }
 }
 
 impl Header {
@@ -102,10 +115,12 @@ impl Header {
                 &previous_context(&self.vault, epoch, *old),
                 &mut sealed,
             );
+            let known = self.previous.iter().find(|known| known.epoch == *old);
             Previous {
                 epoch: *old,
                 nonce,
                 sealed,
+                left: known.and_then(|known| known.left),
                 unknown: Map::new(),
             }
         };
@@ -161,6 +176,24 @@ impl Header {
         let of = (&self.vault, self.epoch);
         let kept = self.names.as_ref().and_then(|it| it.open(of, data_key));
         kept.unwrap_or_else(|| first_names_key(data_key))
+    }
+
+    /// Drops the data keys before this epoch's, once no record has been under them for `kept`; tells
+    /// whether anything changed. No record may be under one of them now.
+    pub(crate) fn drop_previous(&mut self, now: u64, kept: Duration) -> bool {
+        let before = self.previous.clone();
+        for previous in &mut self.previous {
+            previous.left.get_or_insert(now);
+        }
+        self.previous
+            .retain(|previous| !previous.is_over(now, kept));
+        self.previous != before
+    }
+
+    /// Tells whether a data key before this epoch's may be in use, or is to be dropped.
+    pub(crate) fn has_previous_to_do(&self, now: u64, kept: Duration) -> bool {
+        let to_do = |previous: &Previous| previous.left.is_none() || previous.is_over(now, kept);
+        self.previous.iter().any(to_do)
     }
 
     /// Reads the first line. Nothing in it may be trusted before [`Header::unlock`] has checked the

@@ -2,8 +2,11 @@
 //!
 //! First the header gets the new key and keeps the old one, sealed under the new. From then on
 //! every write is under the new key, so it is enough to visit each record once, under its lock.
-//! When none is left under an old key, the header drops it. Killed in between, every record has its
-//! key in the header, and the next one to open the vault goes on.
+//! When none is left under an old key, the header drops it: at once, or, where several hosts share
+//! the vault, a week later, since one of them may still hold such bytes. Killed in between, every
+//! record has its key in the header, and the next one to open the vault goes on.
+
+use std::time::Duration;
 
 use crate::{
     Entropy, KeySecrets, KeySource, Options, RecordGuard, RecordId, Vault, VaultError,
@@ -89,7 +92,9 @@ impl Vault {
     /// Goes on with a rotation that was cut off, unless another process does so; what cannot be
     /// done now is left to the next one.
     pub(super) fn resume_rotation(&self) {
-        if self.cached_keys().header.previous.is_empty() {
+        let now = self.backend.now();
+        let header = &self.cached_keys().header;
+        if !header.has_previous_to_do(now, self.old_keys_kept()) {
             return;
         }
         let moved = match self.backend.try_lock(Lock::Keys) {
@@ -245,8 +250,19 @@ impl Vault {
             }
         }
         self.forget_moved_of_old_keys()?;
-        header.previous.clear();
-        write_header(&*self.backend, &header.encode(&data_key))
+        if header.drop_previous(self.backend.now(), self.old_keys_kept()) {
+            write_header(&*self.backend, &header.encode(&data_key))?;
+        }
+        Ok(())
+    }
+
+    /// How long an old data key is kept after the last record has left it. What is in a folder is
+    /// nowhere else.
+    fn old_keys_kept(&self) -> Duration {
+        match self.backend.store_status() {
+            Some(_) => limits::OLD_KEY_KEPT,
+            None => Duration::ZERO,
+        }
     }
 
     /// Tells whether a record may be under another key than that of `epoch`.

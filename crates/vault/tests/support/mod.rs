@@ -6,6 +6,7 @@
     reason = "each test file uses its own part"
 )]
 
+pub(crate) mod shared_store;
 pub(crate) mod stepping;
 
 use std::{
