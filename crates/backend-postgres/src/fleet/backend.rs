@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{BackendError, Change, Sealed, Swapped, error::SCHEMA_VERSION};
 
-/// A handle that a vault holds; the thread that follows the store ends with the last one.
+/// A handle that a vault holds; what follows the store ends with the last one.
 pub(super) struct FleetBackend(pub(super) Arc<Fleet>);
 
 impl Backend for FleetBackend {

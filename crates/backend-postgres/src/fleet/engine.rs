@@ -155,10 +155,7 @@ impl StoreEngine {
             },
         });
         fleet.begin()?;
-        let followed = follow(&fleet, self.store.runtime.clone());
-        followed.map_err(|_| VaultError::StoreRefused {
-            why: "this system does not start another thread".into(),
-        })?;
+        follow(&fleet, &self.store.runtime);
         Ok(fleet)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How long after a failure the store is asked again.
 pub(super) const TRY_AGAIN: Duration = Duration::from_millis(500);
 
-/// How often the thread that follows the store looks whether anybody needs it.
+/// How often the task that follows the store looks whether anybody needs it.
 pub(super) const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// Those who heard the same at the same time ask within this.

@@ -1,6 +1,6 @@
 //! A vault in PostgreSQL as a host's processes use it: the store decides, this host remembers.
 //!
-//! Readers ask memory, which a thread keeps up to date ([`sync`]); within the host the kernel's locks
+//! Readers ask memory, which a task keeps up to date ([`sync`]); within the host the kernel's locks
 //! of a folder order who writes; between hosts the store's conditional writes decide. New tokens are
 //! flushed to the folder before they are brought, so that neither a kill nor an absence of the store
 //! loses them, and the host uses them from then on.

@@ -7,7 +7,11 @@ use std::{
 };
 
 use provider_auth_vault::{Document, RecordId, SealedFacts, VaultError, line};
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{
+    runtime::Handle,
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
     Fleet,
@@ -34,41 +38,44 @@ impl Default for Progress {
 }
 
 /// Follows the store for as long as the backend lives.
-pub(super) fn follow(fleet: &Arc<Fleet>, runtime: Handle) -> std::io::Result<()> {
+pub(super) fn follow(fleet: &Arc<Fleet>, runtime: &Handle) {
     let fleet = Arc::downgrade(fleet);
-    std::thread::Builder::new()
-        .name("provider-auth-store".into())
-        .spawn(move || {
-            let mut seen = None;
-            while let Some(news) = wait_for_news(&fleet, &runtime, seen) {
-                let Some(fleet) = fleet.upgrade() else {
-                    return;
-                };
-                // What could not be asked is asked again.
-                seen = fleet.synchronize().is_ok().then_some(news);
-            }
-        })
-        .map(drop)
+    runtime.spawn(async move {
+        let mut seen = Some(0);
+        while let Some(news) = wait_for_news(&fleet, seen).await {
+            let Some(fleet) = fleet.upgrade() else {
+                return;
+            };
+            let asked = spawn_blocking(move || fleet.synchronize()).await;
+            // What could not be asked is asked again.
+            seen = matches!(asked, Ok(Ok(()))).then_some(news);
+        }
+    });
 }
 
-/// Waits until there is something to ask the store; `None` when nobody needs it any more.
-fn wait_for_news(fleet: &Weak<Fleet>, runtime: &Handle, seen: Option<u64>) -> Option<u64> {
+/// Waits until there is something to ask the store; `None` when nobody needs it any more. What was
+/// heard when it was last asked is `seen`, unless that failed.
+async fn wait_for_news(fleet: &Weak<Fleet>, seen: Option<u64>) -> Option<u64> {
+    let again = Instant::now() + limits::TRY_AGAIN;
     loop {
         let hearing = fleet.upgrade()?.remote.keeper.hearing.clone();
         let bell = hearing.bell.notified();
         let heard = hearing.pulse().heard;
-        if seen != Some(heard) {
-            if seen.is_none() {
-                // It failed, or is the first time: not at once again.
-                let pause = fleet.upgrade()?.remote.keeper.options.times.poll / 5;
-                runtime.block_on(tokio::time::sleep(pause.min(limits::TRY_AGAIN)));
-            } else {
-                // Many heard the same at the same time.
-                runtime.block_on(tokio::time::sleep(limits::jitter()));
-            }
+        if seen.is_some_and(|seen| seen != heard) {
+            // Many heard the same at the same time.
+            sleep(limits::jitter()).await;
             return Some(heard);
         }
-        let _ = runtime.block_on(timeout(limits::LOOK_AFTER, bell));
+        let is_due = seen.is_none() || fleet.upgrade()?.has_something_to_bring();
+        if is_due && Instant::now() >= again {
+            return Some(heard);
+        }
+        let look_after = if is_due {
+            limits::TRY_AGAIN
+        } else {
+            limits::LOOK_AFTER
+        };
+        let _ = timeout(look_after, bell).await;
     }
 }
 
@@ -106,6 +113,11 @@ impl Fleet {
             self.put_back(id, &bytes).map_err(vault_error)?;
         }
         self.flush_outbox().map_err(vault_error)
+    }
+
+    /// Whether new tokens wait here, and there is a connection.
+    fn has_something_to_bring(&self) -> bool {
+        self.mirror.waiting() > 0 && self.remote.is_direct().is_some()
     }
 
     /// Records of which this host has seen a later generation than the store shows.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use provider_auth_backend_postgres::{Brought, Change, Changes, Mark, PostgresBackend};
 
+use provider_auth_vault::RecordId;
+
 use crate::support::{Server, TIMES, added, pause, sealed, wait_until};
 
 /// Whether the second generation of a record is told of.

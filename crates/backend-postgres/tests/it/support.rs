@@ -30,6 +30,7 @@ pub(crate) const TIMES: Times = Times {
     hold: Duration::from_secs(3),
     suspect: Duration::from_millis(300),
     settle: Duration::from_millis(400),
+    send_by: Duration::from_millis(500),
     call: Duration::from_secs(2),
     poll: Duration::from_millis(500),
     ping: Duration::from_millis(100),
@@ -418,7 +419,7 @@ pub(crate) fn note(name: &str) -> Note {
     Note {
         holder: name.into(),
         cookie: name.as_bytes().to_vec(),
-        dead: None,
+        dead: Vec::new(),
         is_stale: true,
     }
 }

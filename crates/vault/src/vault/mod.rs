@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 
 use crate::{
     Entropy, Held, KeySource, Options, VaultError,
-    backend::{Backend, Changes, Lock, Pulse},
+    backend::{Backend, Changes, Lock, Pulse, StoreStatus},
     crypto::key::Key,
     format::record::{Record, RecordId, VaultId},
     limits,
@@ -69,6 +69,11 @@ impl Vault {
     /// Returns the first 8 hex digits of the check value of the key that records are written under.
     pub fn key_id(&self) -> String {
         self.cached_keys().header.key_id()
+    }
+
+    /// Tells how a store for many machines stands; `None` for a folder. It never waits.
+    pub fn store_status(&self) -> Option<StoreStatus> {
+        self.backend.store_status()
     }
 
     /// Tells how often records, state and history changed. Take it before reading; it never waits.

@@ -75,6 +75,10 @@ impl Vault {
         let seen = self.read_cached(&guard.id(), None);
         if let Err(VaultError::Corrupt { .. }) = seen {
             self.set_aside(guard)?;
+            // Where others use the vault too, somebody may have had a good copy.
+            if let Ok(good @ Seen::Found(..)) = self.read_cached(&guard.id(), None) {
+                return Ok(good);
+            }
         }
         seen
     }

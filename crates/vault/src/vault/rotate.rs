@@ -14,7 +14,7 @@ use crate::{
     crypto::key::Key,
     format::{
         header::Header,
-        record::{RecordHeader, VaultId},
+        record::{self, RecordHeader, SealedFacts, VaultId},
         slot::{HeaderError, Slot},
     },
     keys::finder::KeyFinder,
@@ -223,8 +223,16 @@ impl Vault {
         while let Some(record) = self.reread(guard)? {
             let step = (record.generation, record.generation);
             if self.bring_as(guard, record.kind, step, Purpose::Other, record.plaintext())? {
-                break;
+                return Ok(());
             }
+        }
+        // Of a record that was removed there may be a mark.
+        let file = self.backend.read_record(guard.id())?;
+        if let Some(mark) = file.as_deref().and_then(SealedFacts::read)
+            && mark.is_gone
+        {
+            let step = (mark.generation, mark.generation);
+            self.bring_as(guard, record::GONE, step, Purpose::Other, &[])?;
         }
         Ok(())
     }
