@@ -379,19 +379,23 @@ impl Fleet {
             return Ok(());
         };
         let kept = self.files.seen(id);
-        let good = kept.and_then(|kept| self.files.read_seen(id, kept));
-        let damaged = self.mirror.bytes(id);
-        self.remote.set_aside(id, row.generation)?;
-        match (kept, good.as_deref().and_then(sealed)) {
+        let Some(there) = self.mirror.bytes(id) else {
             // It was read from here: the store's may be good.
-            (Some(kept), _) if damaged.is_none() => self.files.forget_seen(id, kept),
-            (_, Some(good)) if Some(&good.bytes) != damaged.as_ref() => {
-                if self.remote.put_back(id, &good)? == crate::Brought::Stored {
-                    self.wrote(id, &good);
-                    return Ok(());
-                }
+            if let Some(kept) = kept {
+                self.files.forget_seen(id, kept);
             }
-            _ => {}
+            self.mirror.drop_row(id);
+            return Ok(());
+        };
+        self.remote.set_aside(id, row.generation)?;
+        let good = kept.and_then(|kept| self.files.read_seen(id, kept));
+        // What stands beside good bytes may be what is wrong.
+        let is_other = good.as_ref() != Some(&there) || !facts_fit(&row, &there);
+        if let Some(good) = good.as_deref().filter(|_| is_other).and_then(sealed)
+            && self.remote.put_back(id, &good)? == crate::Brought::Stored
+        {
+            self.wrote(id, &good);
+            return Ok(());
         }
         self.mirror.drop_row(id);
         Ok(())

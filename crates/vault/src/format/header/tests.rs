@@ -134,7 +134,7 @@ fn rows_keep_their_names_when_the_data_key_changes() {
     let next = rotated();
     assert_eq!(next.names_key(&key(4)).bytes(), first.bytes());
     let (entropy, keys) = (|bytes: &mut [u8]| bytes.fill(9), [(2, key(4))]);
-    let last = next.next_epoch(|_| Vec::new(), &keys, &key(5), &entropy);
+    let last = next.next_epoch(Vec::new(), &keys, &key(5), &entropy);
     assert_eq!(last.names_key(&key(5)).bytes(), first.bytes());
     let unlike = [header().names_key(&key(3)), next.names_key(&key(5))];
     assert!(unlike.iter().all(|key| key.bytes() != first.bytes()));
