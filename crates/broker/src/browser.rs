@@ -14,7 +14,7 @@ use url::Url;
 
 use provider_auth_policy::Gather as _;
 
-use crate::config::{Provider, SecretSource};
+use crate::config::{OWN_VARIABLES, Provider, SecretSource};
 use crate::host::Env;
 use crate::limits;
 use crate::providers::BUILT_IN;
@@ -23,17 +23,6 @@ use crate::store::secret::Secret;
 
 /// Variables that hold a secret under a name that does not say so.
 const NAMED: &[&str] = &["OPENCODE_AUTH_CONTENT", "PROVIDER_AUTH_STORE"];
-
-/// What opens the vault, or is a login by itself.
-const OWN: [&str; 7] = [
-    "PROVIDER_AUTH_KEY",
-    "PROVIDER_AUTH_PASSPHRASE",
-    "PROVIDER_AUTH_STORE",
-    "PROVIDER_AUTH_STORE_PASSWORD",
-    "PROVIDER_AUTH_STORE_PASSWORD_FILE",
-    "OPENCODE_VAULT_KEY",
-    "OPENCODE_AUTH_CONTENT",
-];
 
 /// Words of a name that say that the variable holds a secret.
 const WORDS: &[&str] = &[
@@ -95,7 +84,10 @@ fn kept_variables(env: &dyn Env, store: Option<&Store>) -> BTreeSet<String> {
 /// configuration or an account names.
 pub(crate) fn own_variables(store: Option<&Store>) -> BTreeSet<String> {
     let named = store.map(Known::of).unwrap_or_default().names;
-    named.into_iter().chain(OWN.map(str::to_owned)).gather()
+    named
+        .into_iter()
+        .chain(OWN_VARIABLES.map(str::to_owned))
+        .gather()
 }
 
 /// Whether the name of a variable says that it holds a secret.

@@ -15,6 +15,7 @@ pub(crate) use display::has_display;
 pub use logging::LogKind;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -101,6 +102,26 @@ impl Clock for SystemClock {
     }
 }
 
+/// A clock that is set by another machine's, whose time many go by.
+pub struct AdjustedClock {
+    /// The clock of this machine.
+    pub clock: Arc<dyn Clock>,
+    /// By how many ms the other one is ahead of it.
+    pub offset: Arc<AtomicI64>,
+}
+
+impl Clock for AdjustedClock {
+    fn now(&self) -> Timestamp {
+        let offset = self.offset.load(Ordering::Relaxed);
+        let now = self.clock.now().as_millis();
+        Timestamp::from_millis(now.saturating_add_signed(offset))
+    }
+
+    fn uptime(&self) -> Duration {
+        self.clock.uptime()
+    }
+}
+
 /// Unpredictable bytes.
 pub trait Entropy: Send + Sync {
     /// Fills `bytes`.
@@ -131,8 +152,11 @@ pub struct Host {
     pub http: Arc<dyn Http>,
     /// The client for lists of models: it takes longer answers.
     pub lists: Arc<dyn Http>,
-    /// Where vaults are kept.
+    /// Where vaults are kept that no store keeps.
     pub engine: Arc<dyn Engine>,
+    /// By how many ms the clock of the vault's store is ahead of this machine's: the clocks here are
+    /// set by it.
+    pub clock_offset: Arc<AtomicI64>,
 }
 
 impl Host {
@@ -141,13 +165,46 @@ impl Host {
         let env = Arc::new(SystemEnv);
         let extra_roots = env.var("NODE_EXTRA_CA_CERTS").map(PathBuf::from);
         let client = |limit| Arc::new(HttpClient::new(extra_roots.clone(), limit));
+        let clock_offset = Arc::new(AtomicI64::new(0));
         Self {
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(AdjustedClock {
+                clock: Arc::new(SystemClock),
+                offset: clock_offset.clone(),
+            }),
             entropy: Arc::new(SystemEntropy),
             env,
             http: client(limits::ANSWER_LIMIT),
             lists: client(limits::MODELS_LIMIT),
             engine: default_engine(),
+            clock_offset,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_by_another_shows_its_time_and_goes_on_as_before() {
+        struct Stopped;
+        impl Clock for Stopped {
+            fn now(&self) -> Timestamp {
+                Timestamp::from_millis(1000)
+            }
+            fn uptime(&self) -> Duration {
+                Duration::from_secs(7)
+            }
+        }
+        let offset = Arc::new(AtomicI64::new(0));
+        let clock = AdjustedClock {
+            clock: Arc::new(Stopped),
+            offset: offset.clone(),
+        };
+        for (ahead, shown) in [(0, 1000), (300_000, 301_000), (-400, 600), (-2000, 0)] {
+            offset.store(ahead, Ordering::Relaxed);
+            assert_eq!(clock.now(), Timestamp::from_millis(shown));
+            assert_eq!(clock.uptime(), Duration::from_secs(7));
         }
     }
 }

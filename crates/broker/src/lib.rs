@@ -42,7 +42,9 @@ pub use broker::Broker;
 pub use claims::Claims;
 pub use diagnose::{DiagnoseOptions, Diagnosis, Finding, State};
 pub use error::BrokerError;
-pub use host::{Clock, Entropy, Env, Host, LogKind, SystemClock, SystemEntropy, SystemEnv};
+pub use host::{
+    AdjustedClock, Clock, Entropy, Env, Host, LogKind, SystemClock, SystemEntropy, SystemEnv,
+};
 pub use login::{LoginOptions, LoginProgress, LoginPrompt, LoginStep, Method};
 pub use migrate::{
     Direction, EntryAction, ImportedEntry, KeyVariables, MigrateOptions, MigrationReport,

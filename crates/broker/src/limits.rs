@@ -57,6 +57,14 @@ pub(crate) const SAVE_AGAIN: Duration = Duration::from_secs(1);
 /// writes: a slow token endpoint or disk, not a dead one.
 pub(crate) const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What a program may take that prints the password of a store: it asks a cloud at most.
+#[cfg(feature = "postgres")]
+pub(crate) const PASSWORD_COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of what it prints: tokens of clouds are some kilobytes.
+#[cfg(feature = "postgres")]
+pub(crate) const LONGEST_PASSWORD: usize = 64 * 1024;
+
 /// How long a refresh waits for another process that refreshes the same account: its request (30 s)
 /// and its writes.
 pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(40);

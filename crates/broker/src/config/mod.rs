@@ -59,6 +59,7 @@ pub use report::{
     ValueSource, Variable, inspect,
 };
 pub use rotation::RequestRotation;
+pub(crate) use secret::OWN_VARIABLES;
 pub use secret::{SecretRef, SecretSource, resolve_secret};
 pub use store::StoreSettings;
 pub use store_url::StoreUrl;

@@ -174,6 +174,17 @@ impl SecretRef {
 const OURS: &str =
     "holds what provider-auth keeps its own secrets with, and is read for no provider";
 
+/// Variables that open the vault, or are a login by themselves: no other program gets them.
+pub(crate) const OWN_VARIABLES: [&str; 7] = [
+    "PROVIDER_AUTH_KEY",
+    "PROVIDER_AUTH_PASSPHRASE",
+    "PROVIDER_AUTH_STORE",
+    "PROVIDER_AUTH_STORE_PASSWORD",
+    "PROVIDER_AUTH_STORE_PASSWORD_FILE",
+    "OPENCODE_VAULT_KEY",
+    "OPENCODE_AUTH_CONTENT",
+];
+
 /// Whether a variable opens the vault, or holds the credentials of a host.
 fn is_ours(name: &str) -> bool {
     let name = name.to_ascii_uppercase();

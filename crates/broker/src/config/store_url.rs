@@ -56,6 +56,8 @@ pub struct StoreUrl {
     pub user: String,
     /// Name and port of each server; a folder of Unix sockets begins with `/`.
     pub servers: Vec<(String, String)>,
+    /// Whether it has a password.
+    pub has_password: bool,
     /// The database; empty where it is called like the user.
     pub database: String,
     /// A file with certificates to trust beside the system's.
@@ -112,12 +114,11 @@ impl StoreUrl {
                 );
             }
         };
-        #[cfg(feature = "postgres")]
-        provider_auth_backend_postgres::Options::check_url(text)?;
-        Ok(Self {
+        let read = Self {
             url: text.into(),
             shown: format!("{scheme}://{servers}/{database}?{VAULT}={vault}"),
             user: decoded(user)?,
+            has_password: !password.is_empty(),
             servers: servers.split(',').map(server).collect::<Result<_, _>>()?,
             database: decoded(database)?,
             roots: match parameters.raw(ROOTS) {
@@ -126,7 +127,10 @@ impl StoreUrl {
                 _ => parameters.file(ROOTS)?,
             },
             certificate,
-        })
+        };
+        #[cfg(feature = "postgres")]
+        provider_auth_backend_postgres::Options::check_url(text)?;
+        Ok(read)
     }
 }
 

@@ -13,6 +13,9 @@ use crate::host::blocking;
 /// The attempts to open the vault under way.
 #[derive(Default)]
 pub(super) struct Openings {
+    /// What keeps the vault, where that is a store for many machines and was asked for.
+    #[cfg(feature = "postgres")]
+    pub(super) engine: Mutex<Option<Arc<dyn provider_auth_vault::Engine>>>,
     pub(super) unattended: Opening,
     /// Apart: a call without a person does not wait for another call's prompt.
     pub(super) interactive: Opening,

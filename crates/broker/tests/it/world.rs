@@ -129,6 +129,7 @@ impl World {
             http: self.server.clone(),
             lists: self.api.clone(),
             engine: self.engine.clone(),
+            clock_offset: Arc::default(),
         };
         let inline = Inline {
             dir: Some(self.vault_dir()),

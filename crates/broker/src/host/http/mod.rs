@@ -22,9 +22,10 @@ use provider_auth_oauth::{
 };
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
-use rustls::RootCertStore;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::{ConfigBuilder, RootCertStore};
 use rustls_platform_verifier::Verifier;
 use url::{Host, Url};
 
@@ -186,10 +187,19 @@ fn builder(tls: &ClientConfig) -> reqwest::ClientBuilder {
 
 /// And whether there is any certificate to know a server by.
 fn tls(extra_roots: Option<&Path>) -> Result<(ClientConfig, bool), rustls::Error> {
+    let roots = extra_roots.map(certificates).unwrap_or_default();
+    let (config, has_roots) = verified(roots)?;
+    Ok((config.with_no_client_auth(), has_roots))
+}
+
+/// TLS that trusts what the system trusts and these; and whether there is any certificate to know a
+/// server by.
+pub(crate) fn verified(
+    roots: Vec<CertificateDer<'static>>,
+) -> Result<(ConfigBuilder<ClientConfig, WantsClientCert>, bool), rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?;
-    let roots = extra_roots.map(certificates).unwrap_or_default();
     let mut has_roots = true;
     let config = match Verifier::new_with_extra_roots(roots, provider) {
         Ok(verifier) => config
@@ -207,7 +217,7 @@ fn tls(extra_roots: Option<&Path>) -> Result<(ClientConfig, bool), rustls::Error
             config.with_root_certificates(RootCertStore::empty())
         }
     };
-    Ok((config.with_no_client_auth(), has_roots))
+    Ok((config, has_roots))
 }
 
 /// How many certificates a PEM file holds, or why it cannot be used.
@@ -221,13 +231,15 @@ pub(crate) fn has_system_roots() -> bool {
     tls(None).is_ok_and(|(_, has_roots)| has_roots)
 }
 
-fn read_certificates(
+/// The certificates of a PEM file, without an error where there is none.
+pub(crate) fn read_certificates(
     file: &Path,
 ) -> Result<Vec<CertificateDer<'static>>, rustls::pki_types::pem::Error> {
     CertificateDer::pem_file_iter(file).and_then(Iterator::collect)
 }
 
-fn certificates(file: &Path) -> Vec<CertificateDer<'static>> {
+/// The same of a file that may be unusable: it is logged and left out.
+pub(crate) fn certificates(file: &Path) -> Vec<CertificateDer<'static>> {
     read_certificates(file).unwrap_or_else(|error| {
         line!(
             WARN,
