@@ -5,8 +5,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use provider_auth_vault::{
     Backend, Brought, Changes, Claimed, Document, Held, Lock, Look, Mark, Need, Outcome, Pulse,
-    Purpose, Quarantined, RecordGuard, RecordId, SealMark, SealedFacts, Stamp, StoreState,
-    StoreStatus, VaultError, header_facts,
+    Purpose, Quarantined, RecordGuard, RecordId, SealMark, SealedFacts, Stamp, StateRows,
+    StoreState, StoreStatus, VaultError, header_facts,
 };
 use uuid::Uuid;
 
@@ -71,8 +71,14 @@ impl Backend for FleetBackend {
     fn pulse(&self) -> Pulse {
         Pulse {
             records: self.0.mirror.changes(),
-            ..self.0.local.pulse()
+            state: self.0.rows.changes(),
+            news: 0,
+            history: self.0.local.pulse().history,
         }
+    }
+
+    fn state_rows(&self) -> Option<&dyn StateRows> {
+        Some(&*self.0)
     }
 
     fn changes(&self, since: Option<Mark>) -> Result<Changes, VaultError> {
@@ -379,16 +385,26 @@ impl Fleet {
             return Ok(());
         };
         let kept = self.files.seen(id);
-        let Some(there) = self.mirror.bytes(id) else {
-            // It was read from here: the store's may be good.
-            if let Some(kept) = kept {
-                self.files.forget_seen(id, kept);
+        let good = kept.and_then(|kept| self.files.read_seen(id, kept));
+        let there = match self.mirror.bytes(id) {
+            Some(there) => there,
+            // This host's copy was read.
+            None => {
+                let Some(stored) = self.remote.records(&[id])?.pop() else {
+                    self.mirror.drop_row(id);
+                    return Ok(());
+                };
+                if good.as_ref() != Some(&stored.sealed.bytes) {
+                    // The store's may be good.
+                    kept.into_iter()
+                        .for_each(|kept| self.files.forget_seen(id, kept));
+                    self.take_in(stored);
+                    return Ok(());
+                }
+                stored.sealed.bytes
             }
-            self.mirror.drop_row(id);
-            return Ok(());
         };
         self.remote.set_aside(id, row.generation)?;
-        let good = kept.and_then(|kept| self.files.read_seen(id, kept));
         // What stands beside good bytes may be what is wrong.
         let is_other = good.as_ref() != Some(&there) || !facts_fit(&row, &there);
         if let Some(good) = good.as_deref().filter(|_| is_other).and_then(sealed)

@@ -19,6 +19,7 @@ use super::{
     error::vault_error,
     host_files::HostFiles,
     mirror::{Mirror, Row, WAITS},
+    rows::Rows,
     sync::{Progress, follow},
 };
 use crate::{BackendError, Options, PostgresBackend, address::Address};
@@ -143,6 +144,7 @@ impl StoreEngine {
             files: HostFiles::new(local.clone()),
             local,
             mirror: Mirror::default(),
+            rows: Rows::default(),
             progress: Mutex::new(Progress::default()),
             header: Mutex::default(),
             claims: Mutex::default(),

@@ -12,6 +12,7 @@ mod error;
 mod host_files;
 mod limits;
 mod mirror;
+mod rows;
 mod sync;
 
 use std::{
@@ -27,6 +28,7 @@ pub use engine::{NewVault, Store, engine};
 use crate::{Claim, Header, PostgresBackend};
 use host_files::HostFiles;
 use mirror::Mirror;
+use rows::Rows;
 use sync::Progress;
 
 /// One process's way to a vault in PostgreSQL.
@@ -36,6 +38,7 @@ struct Fleet {
     local: Arc<dyn Backend>,
     files: HostFiles,
     mirror: Mirror,
+    rows: Rows,
     progress: Mutex<Progress>,
     header: Mutex<Option<Header>>,
     /// The claims of this process.

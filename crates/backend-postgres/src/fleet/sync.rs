@@ -19,7 +19,7 @@ use super::{
     limits,
     mirror::{OURS, Row},
 };
-use crate::{BackendError, Brought, Change, Sealed, hearing::Mark, row::Stored};
+use crate::{BackendError, Brought, Change, Changes, Sealed, hearing::Mark, row::Stored};
 
 /// How far this process has come.
 pub(super) struct Progress {
@@ -85,15 +85,37 @@ impl Fleet {
     pub(super) fn synchronize(&self) -> Result<(), VaultError> {
         let mut progress = self.progress.lock();
         let since = progress.mark;
-        let changes = self.remote.changes(since).map_err(vault_error)?;
-        self.clock_offset
-            .store(self.remote.clock_offset(), Ordering::Relaxed);
+        let mut changes = self.remote.changes(since).map_err(vault_error)?;
+        let mark = changes.mark;
+        let offset = self.remote.clock_offset();
+        self.clock_offset.store(offset, Ordering::Relaxed);
         if progress.header != changes.header {
             progress.header = self.fetch_header()?;
         }
-        let mut told = changes.records;
-        let lost = self.lost(&told, changes.is_all);
-        let unknown = self.mirror.unknown(&told);
+        let rows = self.fetch_rows(&changes.state)?;
+        if !rows.is_empty() {
+            // Later than the rows: they speak of no record that is not shown.
+            changes = self.remote.changes(since).map_err(vault_error)?;
+        }
+        let lost = self.follow_records(since, &mut changes)?;
+        self.rows.take_in(rows);
+        progress.mark = mark;
+        drop(progress);
+        for (id, bytes) in lost {
+            self.put_back(id, &bytes).map_err(vault_error)?;
+        }
+        self.flush_outbox().map_err(vault_error)
+    }
+
+    /// Takes in which records changed. Returns those that the store has lost.
+    fn follow_records(
+        &self,
+        since: Mark,
+        changes: &mut Changes,
+    ) -> Result<Vec<(RecordId, Vec<u8>)>, VaultError> {
+        let told = &mut changes.records;
+        let lost = self.lost(told, changes.is_all);
+        let unknown = self.mirror.unknown(told);
         // At the first look bytes are fetched when they are read.
         if since != Mark::START && unknown.len() <= limits::FETCHED_AT_ONCE {
             let stored = self.remote.records(&unknown).map_err(vault_error)?;
@@ -102,17 +124,13 @@ impl Fleet {
                 if let Some(place) = told.iter_mut().find(|told| told.id == one.id) {
                     place.generation = one.sealed.generation;
                     place.epoch = one.sealed.epoch;
+                    place.changed = one.changed;
                     place.gone = one.sealed.gone;
                 }
             }
         }
-        self.mirror.follow(&told, changes.is_all);
-        progress.mark = changes.mark;
-        drop(progress);
-        for (id, bytes) in lost {
-            self.put_back(id, &bytes).map_err(vault_error)?;
-        }
-        self.flush_outbox().map_err(vault_error)
+        self.mirror.follow(told, changes.is_all);
+        Ok(lost)
     }
 
     /// Whether new tokens wait here, and there is a connection.

@@ -340,7 +340,9 @@ fn what_somebody_does_to_the_rows_is_seen_and_put_back() {
     wait_until("it is put back", || {
         all(&one) == expected && all(&healed) == expected
     });
-    wait_until("everywhere", || all(&fleet.process(2)) == expected);
+    wait_until("everywhere", || {
+        all(&one) == expected && all(&fleet.process(2)) == expected
+    });
 }
 
 #[test]

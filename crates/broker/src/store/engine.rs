@@ -86,8 +86,13 @@ fn postgres(
     runtime: tokio::runtime::Handle,
     clock_offset: Arc<std::sync::atomic::AtomicI64>,
 ) -> Result<Arc<dyn Engine>, VaultError> {
-    let _ = (options, folder, runtime, clock_offset);
-    Err(VaultError::StoreRefused {
-        why: "this addon cannot open a vault in PostgreSQL yet".to_owned(),
+    use provider_auth_backend_postgres::{NewVault, Store, engine};
+
+    engine(Store {
+        options,
+        folder,
+        runtime,
+        clock_offset,
+        new_vault: NewVault::Refused,
     })
 }

@@ -10,9 +10,9 @@ use std::{
 };
 
 use provider_auth_vault::{
-    Backend, Brought, Changes, Claimed, Disk, Document, Engine, Held, Lock, Look, Mark, Options,
-    Outcome, Pulse, Quarantined, RecordGuard, RecordId, Stamp, Store, StoreState, StoreStatus,
-    VaultError,
+    Backend, Brought, Changes, Claimed, Disk, Document, Engine, Held, Lock, Look, Mark, Need,
+    Options, Outcome, Pulse, Purpose, Quarantined, RecordGuard, RecordId, SealMark, Stamp, Store,
+    StoreState, StoreStatus, VaultError,
 };
 
 #[derive(Clone, Default)]
@@ -85,11 +85,11 @@ impl Backend for Place {
         fn has_records() -> Result<bool, VaultError>;
         fn records_stamp() -> Result<Stamp, VaultError>;
         fn look(id: RecordId, known: Option<Stamp>) -> Result<Look, VaultError>;
-        fn create_record(id: RecordId, sealed: &[u8]) -> Result<(), VaultError>;
-        fn claim(guard: &RecordGuard, known: u64, note: &[u8]) -> Result<Claimed, VaultError>;
-        fn bring(guard: &RecordGuard, from: u64, sealed: &[u8]) -> Result<Brought, VaultError>;
+        fn create_record(id: RecordId, sealed: &[u8]) -> Result<Brought, VaultError>;
+        fn claim(guard: &RecordGuard, known: u64, need: Need, note: &[u8]) -> Result<Claimed, VaultError>;
+        fn bring(guard: &RecordGuard, from: u64, purpose: Purpose, sealed: &[u8]) -> Result<Brought, VaultError>;
         fn release(guard: &RecordGuard, outcome: Outcome) -> Result<(), VaultError>;
-        fn remove_record(guard: &RecordGuard) -> Result<bool, VaultError>;
+        fn remove_record(guard: &RecordGuard, mark: &mut SealMark<'_>) -> Result<bool, VaultError>;
         fn set_record_aside(guard: &RecordGuard, generation: u64) -> Result<(), VaultError>;
         fn quarantined() -> Result<Vec<Quarantined>, VaultError>;
         fn read_note(id: RecordId) -> Result<Option<Vec<u8>>, VaultError>;
