@@ -29,6 +29,10 @@ pub(crate) const NEWS_LONGEST: usize = 32 * 1024;
 /// second no loss.
 pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(1);
 
+/// How long a call waits until many machines know what it learned: some round trips to a store that is
+/// far and busy. A store that is away says so at once.
+pub(crate) const STATE_STORED_WITHIN: Duration = Duration::from_secs(2);
+
 /// Least delay of a write that no other process waits for: counts, and times that slide. Three times
 /// as long at most, so that processes take turns.
 pub(crate) const FLUSH_COUNTS_AFTER: Duration = Duration::from_secs(10);

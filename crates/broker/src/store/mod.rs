@@ -28,7 +28,9 @@ pub(crate) mod record_kind;
 mod rollback;
 pub(crate) mod secret;
 mod shared_files;
+mod shared_rows;
 mod shared_state;
+mod shared_views;
 pub(crate) mod store_account;
 mod unread;
 pub(crate) mod unsaved;
@@ -62,7 +64,7 @@ use unsaved::UnsavedTokens;
 
 pub use account::{Account, Filter};
 pub use headers::{HeaderRules, HeaderSet};
-pub(crate) use shared_state::Due;
+pub(crate) use shared_views::Due;
 pub use variables::Variables;
 
 /// Takes over refreshes that were cut short, of these records.
@@ -88,6 +90,8 @@ pub(crate) struct Store {
     marks: HighWaterMarks,
     /// Opening the vault finds refreshes that were cut short.
     on_cut_short: OnceLock<Recover>,
+    /// Whose turn it is to write rows.
+    row_turn: Arc<tokio::sync::Mutex<()>>,
     /// Whether a write is under way, by [`Due`].
     flush_due: [AtomicBool; 2],
     /// Whether a write of the counts is.
@@ -130,6 +134,7 @@ impl Store {
             unsaved: UnsavedTokens::default(),
             marks: HighWaterMarks::default(),
             on_cut_short: OnceLock::new(),
+            row_turn: Arc::default(),
             flush_due: Default::default(),
             counts_due: AtomicBool::new(false),
             counts_unwritable: AtomicBool::new(false),
@@ -252,7 +257,7 @@ impl Store {
         if !self.changes.holds(Part::History, pulse)
             && let Some(history) = self.state.fetch(vault, Shared::History, now)
         {
-            for shown in self.state.show(vec![(Shared::History, history)]) {
+            for shown in self.state.show(vec![(Shared::History, history)], now) {
                 self.changes.adopt(shown.into(), pulse, now);
             }
         }
@@ -269,6 +274,10 @@ impl Store {
         }
         self.mark_soon(vault);
         self.index_soon(vault);
+        if vault.has_rows() {
+            // What the store has lost.
+            self.flush_soon(&Handle::current());
+        }
         Ok(())
     }
 
@@ -303,7 +312,7 @@ impl Store {
         let read: Vec<_> = read.collect();
         let before = self.read_accounts(vault, now)?;
         let count = read.len();
-        let shown = self.state.show(read);
+        let shown = self.state.show(read, now);
         for shared in &shown {
             self.changes.adopt((*shared).into(), pulse, now);
         }

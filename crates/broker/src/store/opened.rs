@@ -144,6 +144,7 @@ impl Store {
         self.marks.adopt(marks);
         *self.vault.write() = Some(vault);
         self.changes.forget();
+        self.state.forget_mark();
         self.recover(&cut_short);
         Ok(())
     }

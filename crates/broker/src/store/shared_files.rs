@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use provider_auth_policy::{SharedState, Timestamp};
 use provider_auth_vault::{Shared, SharedGuard, Vault, VaultError, line};
 
+use super::shared_rows::{ReadRows, Rows, Taken, WrittenRow};
 use crate::limits;
 
 /// One for the state, one for the history.
@@ -34,12 +35,14 @@ impl<T> Each<T> {
     }
 }
 
-/// The files as last seen.
+/// The files as last seen; rows, where there are some in the place of the state.
 #[derive(Clone, Default)]
 pub(super) struct Files {
     /// With its news over it.
     state: Content,
+    /// Of a state in rows, those that were last read or written.
     news: Content,
+    pub(super) rows: Rows,
     history: Content,
     /// How often this process has replaced each.
     written: Each<u64>,
@@ -133,6 +136,25 @@ impl Files {
         is_only_news
     }
 
+    /// Takes in rows; the news are their entries then.
+    pub(super) fn take_in_rows(&mut self, read: ReadRows, now: Timestamp) -> Taken {
+        let taken = self.rows.take_in(&mut self.state.entries, read, now);
+        self.news.entries = taken.named.clone();
+        taken
+    }
+
+    /// The same of rows that this process has written; returns whether there are only news.
+    pub(super) fn wrote_rows(&mut self, written: Vec<WrittenRow>) -> bool {
+        self.replaced(Shared::State);
+        let mut taken = Taken::default();
+        for row in written {
+            self.rows
+                .take_written(&mut self.state.entries, row, &mut taken);
+        }
+        self.news.entries = taken.named;
+        !taken.went
+    }
+
     /// Writes a change of a guarded file, which holds what was last `read`, else what is here;
     /// returns what was written.
     pub(super) fn write(
@@ -207,7 +229,13 @@ pub(super) fn read(
         return Ok(Content::default());
     };
     match serde_json::from_slice(&bytes) {
-        Ok(entries) => Ok(Content::of(swept(entries, now), &bytes)),
+        Ok(entries) => {
+            let entries = match vault.has_rows() {
+                true => SharedState::only_bindings(entries),
+                false => entries,
+            };
+            Ok(Content::of(swept(entries, now), &bytes))
+        }
         Err(error) => {
             line!(
                 WARN,

@@ -1,6 +1,7 @@
 //! What all processes share: the state (cooldowns, standings, pool order), which every process must
 //! know before its next request, and the history (who served which conversation, counts), which no
-//! request has to wait for. Each has its file, a long state two (`shared_files.rs`).
+//! request has to wait for. Each has its file, a long state two (`shared_files.rs`). Where many machines
+//! share the vault, the state is in rows (`shared_rows.rs`), with counts and owners of the history.
 //!
 //! Lossy by design: it lives in memory and is merged with the files field by field (the newest
 //! wins). It holds no secret, and record ids that it does not know stay. A file that can be neither
@@ -17,12 +18,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
-use provider_auth_policy::limits::CLOCK_JUMP;
 use provider_auth_policy::{Credit, Indexes, SharedState, Timestamp};
-use provider_auth_vault::{Shared, Vault, VaultError, line};
+use provider_auth_vault::{Shared, Telling, Vault, VaultError, line};
 
 use super::change_detector::{ChangeDetector, Part};
 use super::shared_files::{Content, Each, Files, read};
+use super::shared_rows::{ReadRows, write_row};
+use super::shared_views::{Due, Views};
 
 /// This process's view of what is shared, and what it has not written yet.
 #[derive(Default)]
@@ -39,35 +41,16 @@ pub(crate) struct StateCache {
     unwritable: Each<AtomicBool>,
 }
 
-/// A file that was read.
+/// A file, or rows, that were read.
 pub(super) struct Fetched {
-    content: Content,
+    content: Seen,
     /// How often this process had replaced it before.
     written: u64,
 }
 
-#[derive(Default)]
-struct Views {
-    /// The files as last seen, with `under_way` and `unwritten` on top.
-    view: SharedState,
-    /// The accounts of large pools, in the order in which they would serve by `view`.
-    indexes: Indexes,
-    unwritten: Each<SharedState>,
-    /// What is being written: a reader sees a change here or in the file, never in neither.
-    under_way: Each<SharedState>,
-    /// Whether more than counts is unwritten of the history.
-    has_news: bool,
-    /// The latest look at the clock.
-    looked_at: Timestamp,
-}
-
-/// How soon what is unwritten should be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Due {
-    /// Another process may need it.
-    Soon,
-    /// Requests do not wait for it.
-    Later,
+enum Seen {
+    File(Content),
+    Rows(ReadRows),
 }
 
 impl StateCache {
@@ -131,8 +114,18 @@ impl StateCache {
     pub(super) fn fetch(&self, vault: &Vault, shared: Shared, now: Timestamp) -> Option<Fetched> {
         let written = self.files.lock().written(shared);
         let unreadable = self.unreadable.of(shared);
+        if vault.has_rows() && shared != Shared::History {
+            let content = match shared {
+                Shared::State => Seen::Rows(self.read_rows(vault, now)),
+                _ => Seen::File(Content::default()),
+            };
+            return Some(Fetched { content, written });
+        }
         match read(vault, shared, unreadable, now) {
-            Ok(content) => Some(Fetched { content, written }),
+            Ok(content) => Some(Fetched {
+                content: Seen::File(content),
+                written,
+            }),
             Err(error) => {
                 if !unreadable.swap(true, Ordering::Relaxed) {
                     line!(
@@ -146,22 +139,58 @@ impl StateCache {
         }
     }
 
-    /// Shows what was read, under the changes that are not in a file yet; returns which files were
-    /// taken over. One that this process has replaced meanwhile is not: what it wrote is newer.
-    pub(super) fn show(&self, read: Vec<(Shared, Fetched)>) -> Vec<Shared> {
-        let mut files = self.files.lock();
-        let is_latest =
-            |(shared, fetched): &(_, Fetched)| files.written(*shared) == fetched.written;
-        let read = read.into_iter().filter(is_latest);
-        let seen: Vec<_> = read
-            .map(|(shared, fetched)| (shared, fetched.content))
-            .collect();
-        let shown: Vec<Shared> = seen.iter().map(|(shared, _)| *shared).collect();
-        if !seen.is_empty() {
-            let is_only_news = Arc::make_mut(&mut files).show(seen);
-            self.view(&files, is_only_news);
+    /// Reads the rows that changed since they were last shown.
+    fn read_rows(&self, vault: &Vault, now: Timestamp) -> ReadRows {
+        let mark = self.files.lock().rows.mark;
+        let is_known = |key: &str, stamp| self.files.lock().rows.knows(key, stamp);
+        let rows = ReadRows::read(vault, mark, is_known, now);
+        if !rows.are_readable()
+            && !self
+                .unreadable
+                .of(Shared::State)
+                .swap(true, Ordering::Relaxed)
+        {
+            line!(
+                WARN,
+                "a part of the shared state does not open; what it said is forgotten"
+            );
         }
+        rows
+    }
+
+    /// Shows what was read, under the changes that are not stored yet; returns which files were taken
+    /// over. One that this process has replaced meanwhile is not: what it wrote is newer.
+    pub(super) fn show(&self, read: Vec<(Shared, Fetched)>, now: Timestamp) -> Vec<Shared> {
+        let mut files = self.files.lock();
+        let (mut shown, mut seen, mut rows) = (Vec::new(), Vec::new(), None);
+        for (shared, fetched) in read {
+            if files.written(shared) != fetched.written {
+                continue;
+            }
+            shown.push(shared);
+            match fetched.content {
+                Seen::File(content) => seen.push((shared, content)),
+                Seen::Rows(read) => rows = Some(read),
+            }
+        }
+        if shown.is_empty() {
+            return shown;
+        }
+        let known = Arc::make_mut(&mut files);
+        let mut is_only_news = known.show(seen);
+        if let Some(rows) = rows {
+            let taken = known.take_in_rows(rows, now);
+            is_only_news &= !taken.went;
+            let mut views = self.views.lock();
+            views.unwritten.of_mut(Shared::State).merge(&taken.put_back);
+        }
+        self.view(&files, is_only_news);
         shown
+    }
+
+    /// The marks of another backend mean nothing.
+    pub(super) fn forget_mark(&self) {
+        Arc::make_mut(&mut self.files.lock()).rows.mark = None;
     }
 
     /// Makes what is in view of the files, or of their news alone.
@@ -191,11 +220,11 @@ impl StateCache {
         &self,
         vault: &Vault,
         changes: &ChangeDetector,
-        shared: Shared,
+        (shared, due): (Shared, Due),
         now: Timestamp,
     ) {
         let unwritable = self.unwritable.of(shared);
-        match self.flush(vault, changes, shared, now) {
+        match self.flush(vault, changes, (shared, due), now) {
             Ok(()) => unwritable.store(false, Ordering::Relaxed),
             Err(error) => {
                 if !unwritable.swap(true, Ordering::Relaxed) {
@@ -209,21 +238,94 @@ impl StateCache {
         }
     }
 
-    /// Writes what is unwritten of a file; on failure it is kept for the next time.
+    /// Writes what is unwritten, of rows what is `due`; on failure it is kept for the next time.
+    pub(super) fn flush(
+        &self,
+        vault: &Vault,
+        changes: &ChangeDetector,
+        (shared, due): (Shared, Due),
+        now: Timestamp,
+    ) -> Result<(), VaultError> {
+        // Who finds nothing left to write may rely on it that its change is stored.
+        let _one_at_a_time = self.flushing.of(shared).lock();
+        let has_rows = vault.has_rows();
+        let rows = match has_rows {
+            true => self.flush_rows(vault, changes, (shared, due), now),
+            false => Ok(()),
+        };
+        if self.views.lock().waits_for_file(shared, has_rows) {
+            self.flush_file(vault, changes, shared, now)?;
+        }
+        rows
+    }
+
+    /// Writes the rows that what is unwritten is about.
+    fn flush_rows(
+        &self,
+        vault: &Vault,
+        changes: &ChangeDetector,
+        (shared, due): (Shared, Due),
+        now: Timestamp,
+    ) -> Result<(), VaultError> {
+        let mut change = {
+            let files = self.files.lock();
+            let known = files.entries(Shared::State);
+            self.views.lock().take_for_rows((shared, due), known)
+        };
+        if change.is_empty() {
+            return Ok(());
+        }
+        let known = |name: &str, key: &str| {
+            let files = self.files.lock();
+            let entries = files.entries(Shared::State).row(name);
+            (files.rows.stamp(key), entries)
+        };
+        let (mut written, mut left) = (Vec::new(), SharedState::default());
+        let mut rows = change.take_rows().into_iter();
+        let outcome = rows.try_for_each(|(name, delta)| {
+            let telling = match shared == Shared::State && delta.is_urgent() {
+                true => Telling::Now,
+                false => Telling::Later,
+            };
+            let known = |key: &str| known(&name, key);
+            match write_row(vault, (&name, &delta), telling, known, now) {
+                Ok(row) => written.push(row),
+                Err(error) => {
+                    left.merge(&delta);
+                    return Err(error);
+                }
+            }
+            Ok(())
+        });
+        // A store that does not answer is asked once.
+        rows.for_each(|(_, delta)| left.merge(&delta));
+        let mut files = self.files.lock();
+        self.views.lock().put_back_rows(shared, left);
+        if !written.is_empty() {
+            let is_only_news = Arc::make_mut(&mut files).wrote_rows(written);
+            self.view(&files, is_only_news);
+        }
+        drop(files);
+        // What was written here alone is not to be read again.
+        let pulse = vault.pulse();
+        let rows = self.read_rows(vault, now);
+        if rows.is_empty() {
+            Arc::make_mut(&mut self.files.lock()).rows.mark = Some(rows.mark());
+            changes.adopt(Part::State, pulse, now);
+        }
+        outcome
+    }
+
+    /// Writes what is unwritten of a file.
     ///
     /// A file that is as this process knows it is not read again, before or after.
-    pub(super) fn flush(
+    fn flush_file(
         &self,
         vault: &Vault,
         changes: &ChangeDetector,
         shared: Shared,
         now: Timestamp,
     ) -> Result<(), VaultError> {
-        // Who finds nothing left to write may rely on it that its change is on disk.
-        let _one_at_a_time = self.flushing.of(shared).lock();
-        if self.views.lock().unwritten.of(shared).is_empty() {
-            return Ok(());
-        }
         let guard = vault.lock_shared(shared)?;
         let parts: &[Shared] = match shared {
             Shared::History => &[Shared::History],
@@ -238,7 +340,7 @@ impl StateCache {
         }
         let is_known = seen.is_empty();
         let files = Arc::clone(&self.files.lock());
-        let change = self.views.lock().take(shared);
+        let change = self.views.lock().take(shared, vault.has_rows());
         let written = match files.write(vault, &guard, shared, &seen, &change, now) {
             Ok(written) => written,
             Err(error) => {
@@ -274,65 +376,6 @@ impl StateCache {
             changes.adopt((*part).into(), pulse, now);
         }
         Ok(())
-    }
-}
-
-impl Views {
-    /// After the clock was set back, beliefs from the future are void.
-    fn look_at_clock(&mut self, now: Timestamp) {
-        if now + CLOCK_JUMP < self.looked_at {
-            self.view.sweep(now);
-            for change in [&mut self.unwritten, &mut self.under_way] {
-                change.of_mut(Shared::State).sweep(now);
-                change.of_mut(Shared::History).sweep(now);
-            }
-            self.indexes.forget();
-        }
-        self.looked_at = now;
-    }
-
-    fn note(&mut self, mut change: SharedState) {
-        if change.is_empty() {
-            return;
-        }
-        self.indexes.learned(&change);
-        let before = &mut self.view;
-        let history = change.take_history();
-        self.has_news |= before.is_news(&history);
-        before.merge(&change);
-        before.merge(&history);
-        self.unwritten.of_mut(Shared::State).merge(&change);
-        self.unwritten.of_mut(Shared::History).merge(&history);
-    }
-
-    fn credit(&mut self, credit: &Credit<'_>) {
-        self.indexes.credited(credit);
-        self.has_news |= self.view.is_news_of(credit);
-        self.view.credit(credit);
-        self.unwritten.of_mut(Shared::History).credit(credit);
-    }
-
-    fn due(&self) -> Option<Due> {
-        if self.has_news || !self.unwritten.of(Shared::State).is_empty() {
-            return Some(Due::Soon);
-        }
-        (!self.unwritten.of(Shared::History).is_empty()).then_some(Due::Later)
-    }
-
-    /// What is unwritten is under way from here on.
-    fn take(&mut self, shared: Shared) -> SharedState {
-        self.has_news &= shared != Shared::History;
-        let change = std::mem::take(self.unwritten.of_mut(shared));
-        *self.under_way.of_mut(shared) = change.clone();
-        change
-    }
-
-    fn put_back(&mut self, shared: Shared) {
-        self.has_news |= shared == Shared::History;
-        let change = std::mem::take(self.under_way.of_mut(shared));
-        let unwritten = self.unwritten.of_mut(shared);
-        let meanwhile = std::mem::replace(unwritten, change);
-        unwritten.merge(&meanwhile);
     }
 }
 

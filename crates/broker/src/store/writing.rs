@@ -9,7 +9,7 @@ use provider_auth_vault::{Shared, Vault};
 use tokio::runtime::Handle;
 
 use super::Store;
-use super::shared_state::Due;
+use super::shared_views::Due;
 use crate::error::BrokerError;
 use crate::host::{blocking, finish};
 use crate::limits;
@@ -42,14 +42,34 @@ impl Store {
     /// Writes the shared state now; the history is left for later. A disk that does not take it
     /// stops no request: the change holds in this process and is written with the next one.
     pub(crate) async fn save_state(self: &Arc<Self>, vault: &Arc<Vault>) {
-        let (store, disk) = (self.clone(), vault.clone());
-        blocking(move || store.save_shared(&disk, Shared::State)).await;
+        let (store, disk, turn) = (self.clone(), vault.clone(), self.row_turn.clone());
+        let has_rows = vault.has_rows();
+        let save = async move {
+            // Who waits for a store that hangs waits without a thread.
+            let turn = match has_rows {
+                true => Some(turn.lock_owned().await),
+                false => None,
+            };
+            blocking(move || {
+                store.save_shared(&disk, Shared::State, Due::Soon);
+                drop(turn);
+            })
+            .await;
+        };
+        if has_rows {
+            // What is not stored by then goes on in this process, and is stored behind the call.
+            let _ = tokio::time::timeout(limits::STATE_STORED_WITHIN, save).await;
+            self.flush_soon(&Handle::current());
+        } else {
+            save.await;
+        }
         self.mark_soon(vault);
         self.count_soon(&Handle::current());
     }
 
-    fn save_shared(&self, vault: &Vault, shared: Shared) {
-        self.state.save(vault, &self.changes, shared, self.now());
+    fn save_shared(&self, vault: &Vault, shared: Shared, due: Due) {
+        let now = self.now();
+        self.state.save(vault, &self.changes, (shared, due), now);
     }
 
     /// Writes the shared state now, for a caller who must know that it is on disk.
@@ -59,7 +79,7 @@ impl Store {
             let now = store.now();
             store
                 .state
-                .flush(&vault, &store.changes, Shared::State, now)
+                .flush(&vault, &store.changes, (Shared::State, Due::Soon), now)
         })
         .await?;
         Ok(())
@@ -95,7 +115,12 @@ impl Store {
             };
             store.save_state(&vault).await;
             if due == Due::Later || store.state.has_news() {
-                blocking(move || store.save_shared(&vault, Shared::History)).await;
+                let (writer, vault) = (store.clone(), vault.clone());
+                blocking(move || writer.save_shared(&vault, Shared::History, due)).await;
+            }
+            if vault.has_rows() {
+                // Counts wait for their time, and what was not stored for the next try.
+                store.flush_soon(&Handle::current());
             }
         });
     }
@@ -130,15 +155,15 @@ impl Store {
             Box::new(move || {
                 store.save_last(&vault, &id);
                 // What others must know of it.
-                store.save_shared(&vault, Shared::State);
+                store.save_shared(&vault, Shared::State, Due::Later);
                 store.mark_now(&vault);
             }) as Box<dyn FnOnce() + Send>
         });
         let tokens: Vec<_> = tokens.collect();
         let (store, vault) = (self.clone(), vault.clone());
         let rest = Box::new(move || {
-            store.save_shared(&vault, Shared::State);
-            store.save_shared(&vault, Shared::History);
+            store.save_shared(&vault, Shared::State, Due::Later);
+            store.save_shared(&vault, Shared::History, Due::Later);
             if store.notifier.has_tally() {
                 store.save_counts(&vault);
             }

@@ -8,8 +8,10 @@ use parking_lot::{Condvar, Mutex};
 use provider_auth_vault::{
     Backend, Brought, Changes, Claimed, Document, Engine, Held, Holder, Lock, Look, Mark, Need,
     Options, Outcome, Pulse, Purpose, Quarantined, RecordGuard, RecordId, SealMark, SendBy, Stamp,
-    Store, VaultError,
+    StateRows, Store, VaultError,
 };
+
+use crate::machines::{Machine, Replica};
 
 /// What is about to be asked, and of which record.
 pub(crate) type Call = (&'static str, Option<RecordId>);
@@ -29,6 +31,7 @@ type Say = dyn Fn(Call) -> Option<Answer> + Send + Sync;
 pub(crate) struct Observed {
     inner: Arc<dyn Engine>,
     say: Arc<Mutex<Arc<Say>>>,
+    machine: Option<Arc<Machine>>,
 }
 
 impl Observed {
@@ -43,6 +46,16 @@ impl Observed {
         Arc::new(Self {
             inner,
             say: Arc::new(Mutex::new(Arc::new(say))),
+            machine: None,
+        })
+    }
+
+    /// An engine of a machine that shares the rows of the state with others.
+    pub(crate) fn on_machine(inner: Arc<dyn Engine>, machine: Arc<Machine>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            say: Arc::new(Mutex::new(Arc::new(|_| None))),
+            machine: Some(machine),
         })
     }
 
@@ -55,6 +68,7 @@ impl Observed {
         Arc::new(ObservedBackend {
             inner,
             say: self.say.clone(),
+            rows: self.machine.clone().map(Replica::of),
         })
     }
 }
@@ -74,6 +88,7 @@ impl Engine for Observed {
 struct ObservedBackend {
     inner: Arc<dyn Backend>,
     say: Arc<Mutex<Arc<Say>>>,
+    rows: Option<Replica>,
 }
 
 impl ObservedBackend {
@@ -117,6 +132,24 @@ impl Backend for ObservedBackend {
         self.inner.now()
     }
 
+    fn pulse(&self) -> Pulse {
+        let answer = self.say(("pulse", None));
+        assert!(answer.is_none());
+        let pulse = self.inner.pulse();
+        match &self.rows {
+            Some(rows) => Pulse {
+                state: rows.pulse(),
+                news: 0,
+                ..pulse
+            },
+            None => pulse,
+        }
+    }
+
+    fn state_rows(&self) -> Option<&dyn StateRows> {
+        self.rows.as_ref().map(|rows| rows as _)
+    }
+
     fn claim(
         &self,
         guard: &RecordGuard,
@@ -152,7 +185,6 @@ impl Backend for ObservedBackend {
         fn try_lock(lock: Lock) -> Result<Option<Held>, VaultError>, None;
         fn ids() -> Result<Vec<RecordId>, VaultError>, None;
         fn has_records() -> Result<bool, VaultError>, None;
-        fn pulse() -> Pulse, None;
         fn changes(since: Option<Mark>) -> Result<Changes, VaultError>, None;
         fn records_stamp() -> Result<Stamp, VaultError>, None;
         fn look(id: RecordId, known: Option<Stamp>) -> Result<Look, VaultError>, Some(id);

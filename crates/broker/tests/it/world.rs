@@ -76,6 +76,13 @@ impl World {
         self.process_with(config(json!({ "rotation": { "maxWaitMs": 0 } })))
     }
 
+    /// The same with another engine than the world's.
+    pub(crate) fn impatient_process_on(&self, engine: Arc<dyn Engine>) -> Process {
+        let home = self.folder.path().join("home");
+        let config = config(json!({ "rotation": { "maxWaitMs": 0 } }));
+        self.process_of(engine, &home, config, "env", &[])
+    }
+
     pub(crate) fn process_with(&self, config: Value) -> Process {
         self.process_in(config, "env", &[])
     }
@@ -110,6 +117,17 @@ impl World {
         key_source: &str,
         variables: &[(&str, &str)],
     ) -> Process {
+        self.process_of(self.engine.clone(), here, config, key_source, variables)
+    }
+
+    fn process_of(
+        &self,
+        engine: Arc<dyn Engine>,
+        here: &Path,
+        config: Value,
+        key_source: &str,
+        variables: &[(&str, &str)],
+    ) -> Process {
         let mut env = HashMap::from([("PROVIDER_AUTH_KEY".to_owned(), KEY.to_owned())]);
         env.extend(
             variables
@@ -128,7 +146,7 @@ impl World {
             }),
             http: self.server.clone(),
             lists: self.api.clone(),
-            engine: self.engine.clone(),
+            engine,
             clock_offset: Arc::default(),
         };
         let inline = Inline {
@@ -192,6 +210,11 @@ impl World {
 
     /// The vault, opened by somebody who is no broker.
     pub(crate) fn vault(&self) -> Vault {
+        self.vault_on(self.engine.clone())
+    }
+
+    /// The same with another engine than the world's.
+    pub(crate) fn vault_on(&self, engine: Arc<dyn Engine>) -> Vault {
         let options = Options {
             key: KeySource::Env,
             secrets: KeySecrets {
@@ -203,7 +226,7 @@ impl World {
         let entropy = Counted(AtomicU64::new(u64::MAX / 2));
         Vault::open(
             options,
-            self.engine.clone(),
+            engine,
             Arc::new(move |bytes: &mut [u8]| entropy.fill(bytes)),
         )
         .unwrap()

@@ -30,6 +30,15 @@ impl SharedState {
         }
     }
 
+    /// Returns the bindings alone: what is in no row, where the state is kept in rows.
+    #[must_use]
+    pub fn only_bindings(self) -> Self {
+        Self {
+            bindings: self.bindings,
+            ..Self::default()
+        }
+    }
+
     /// Takes out of a change what is only counted: what `known` is without it does no harm for half a
     /// minute.
     pub fn take_counts(&mut self, known: &Self) -> Self {

@@ -7,9 +7,11 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::{
     Vault, VaultError,
-    crypto::key::{TAG, random},
+    crypto::key::random,
     format::{
         record::{self, RecordError, RecordHeader},
         row,
@@ -27,14 +29,15 @@ const KIND: u8 = 0;
 pub struct RowStamp {
     /// Counts the writes, from 1. After a failover it may have gone back.
     pub version: u64,
-    tag: [u8; TAG],
+    /// A hash of its bytes.
+    hash: [u8; 32],
 }
 
 impl RowStamp {
     fn of(row: &Row) -> Self {
         Self {
             version: row.version,
-            tag: row.sealed.last_chunk().copied().unwrap_or_default(),
+            hash: Sha256::digest(&row.sealed).into(),
         }
     }
 }
