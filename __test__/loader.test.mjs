@@ -5,103 +5,36 @@ import {
   appendFileSync,
   chmodSync,
   copyFileSync,
-  cpSync,
-  existsSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
-  realpathSync,
   renameSync,
   rmSync,
   statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { after, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { test } from 'node:test'
 import { nodeBinary, nodeVersions } from '../scripts/lib/runtimes.mjs'
+import {
+  addon,
+  assertFault,
+  built,
+  compile,
+  dir,
+  FILE,
+  install,
+  NAME,
+  napi,
+  onLinux,
+  run,
+  skip,
+  tool,
+  version,
+} from './support/loaded.mjs'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-const built = ['npm/build/loader', 'npm/dist/loader'].map((path) => join(root, path)).find((path) => existsSync(path))
-const tool = (name) => join(root, 'node_modules/.bin', name)
-const { version, napi } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-const dir = realpathSync(mkdtempSync(join(tmpdir(), 'provider-auth-loader-')))
-after(() => rmSync(dir, { recursive: true, force: true }))
-
-const skip =
-  process.platform !== 'linux' || process.arch !== 'x64' || !process.report.getReport().header.glibcVersionRuntime
-    ? 'the addons of this test are made for Linux on x64 with glibc'
-    : spawnSync('cc', ['--version']).status === 0
-      ? false
-      : 'there is no C compiler'
-const onLinux = { skip }
 const asRoot = { skip: skip || (process.getuid() === 0 ? false : 'only root may do this') }
-
-const NAME = 'linux-x64-gnu'
-const FILE = `provider-auth.${NAME}.node`
 const HERE = /\(linux-x64, glibc \d+\.\d+, Node [\d.]+\)/
-const addon = join(dir, FILE)
-if (!skip) compile(addon)
-
-function compile(out, { its = version, args = [] } = {}) {
-  const source = join(root, '__test__/fixtures/addon.c')
-  execFileSync('cc', ['-shared', '-fPIC', '-s', `-DVERSION="${its}"`, '-o', out, source, ...args])
-}
-
-let count = 0
-/** A project with the package in its node_modules, and the platform's package if there is an addon for it. */
-function install({ from = addon, name = NAME, bytes, lockfile, above = dir } = {}) {
-  count += 1
-  const project = join(above, `project-${count}`)
-  const own = join(project, 'node_modules/provider-auth')
-  cpSync(built, join(own, 'npm/dist/loader'), { recursive: true })
-  writeFileSync(join(project, 'package.json'), '{}')
-  if (lockfile) writeFileSync(join(project, lockfile), '')
-  writeFileSync(join(own, 'package.json'), JSON.stringify({ name: 'provider-auth', version, type: 'module' }))
-  const folder = join(project, 'node_modules', `provider-auth-${name}`)
-  const file = join(folder, `provider-auth.${name}.node`)
-  if (from) {
-    mkdirSync(folder)
-    copyFileSync(from, file)
-    const manifest = { name: `provider-auth-${name}`, version, addonBytes: bytes ?? statSync(from).size }
-    writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
-  }
-  const main = join(own, 'npm/dist/main.mjs')
-  writeFileSync(main, SCRIPT)
-  return { project, own, folder, file, main }
-}
-
-const SCRIPT = `
-import { loadAddon } from './loader/load.js'
-try {
-  console.log(JSON.stringify({ version: loadAddon().addonVersion() }))
-} catch (error) {
-  const { code, message, summary, why, remedies, cause } = error
-  console.log(JSON.stringify({ code, message, summary, why, remedies, cause: cause && String(cause[0] ?? cause) }))
-}`
-
-function run({ main, project }, { command = process.execPath, args = [], env = {}, ...options } = {}) {
-  const { npm_config_user_agent: _, NAPI_RS_NATIVE_LIBRARY_PATH: __, PROVIDER_AUTH_ADDON: ___, ...own } = process.env
-  const ended = spawnSync(command, [...args, main], {
-    cwd: project,
-    env: { ...own, ...env },
-    encoding: 'utf8',
-    timeout: 90_000,
-    ...options,
-  })
-  assert.ok(ended.stdout?.startsWith('{'), `${ended.error ?? ''} ${ended.stdout} ${ended.stderr}`)
-  return JSON.parse(ended.stdout)
-}
-
-function assertFault(fault, why, remedy = /\S/) {
-  assert.equal(fault.code, 'ADDON_NOT_LOADED', JSON.stringify(fault))
-  assert.match(fault.why, why)
-  assert.match(fault.remedies[0], remedy)
-  const unfolded = fault.message.replace(/\s+/g, ' ')
-  for (const part of [fault.summary, fault.why, ...fault.remedies]) assert.ok(unfolded.includes(part), fault.message)
-}
 
 test('the platforms that the error lists are those that are built', async () => {
   const { SUPPORTED } = await import(join(built, 'platform.js'))

@@ -1,10 +1,11 @@
 /** Why no addon loads, and what helps. */
-import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { dirname, join } from 'node:path'
 import { inspect, libcNeeded } from './binary.js'
-import { libcOf, SUPPORTED } from './platform.js'
-import { installing, type Kind } from './remedy.js'
+import { isClone } from './home.js'
+import { libcOf, STORE, SUPPORTED } from './platform.js'
+import { installing, installingStore, type Kind } from './remedy.js'
 import { libcName } from './system.js'
 import { type Search, SHARED_VARIABLE, type Tried, VARIABLE } from './tried.js'
 
@@ -33,7 +34,7 @@ export function causeOf(search: Search): Cause {
 }
 
 /** Nothing was found. */
-function ofAbsence({ home, names }: Search): Cause {
+function ofAbsence({ home, family, names }: Search): Cause {
   const own = `${process.platform}-${process.arch}`
   if (!SUPPORTED.some((name) => name === own || name.startsWith(`${own}-`)))
     return {
@@ -49,10 +50,10 @@ function ofAbsence({ home, names }: Search): Cause {
       ],
     }
   const folder = home.folder as string
-  if (existsSync(join(folder, 'Cargo.toml')))
+  if (isClone(folder))
     return { why: 'This is a clone of the repository, and its addon is not built.', remedies: ['npm run build:debug'] }
-  const others = othersIn(folder)
-  const wanted = names.map((name) => `provider-auth-${name}`).join(' or ')
+  const others = othersIn(folder, family)
+  const wanted = names.map((name) => `${family}-${name}`).join(' or ')
   if (others.length > 0) return { ...ofOtherPlatform(others, wanted), remedies: installing('anew', folder) }
   return {
     why:
@@ -64,19 +65,19 @@ function ofAbsence({ home, names }: Search): Cause {
 }
 
 /** The packages of other platforms that are installed. */
-function othersIn(folder: string): string[] {
+function othersIn(folder: string, family: string): string[] {
   const found: string[] = []
   for (let above = folder; above !== dirname(above); above = dirname(above)) {
     try {
-      found.push(...readdirSync(join(above, 'node_modules')).filter((name) => isPlatform(name)))
+      found.push(...readdirSync(join(above, 'node_modules')).filter((name) => isPlatform(name, family)))
       // The packages beside this one, where its folder is called node_modules itself.
     } catch {}
   }
   return [...new Set(found)]
 }
 
-function isPlatform(name: string): boolean {
-  return SUPPORTED.some((known) => name === `provider-auth-${known}`)
+function isPlatform(name: string, family: string): boolean {
+  return SUPPORTED.some((known) => name === `${family}-${known}`)
 }
 
 function ofOtherPlatform(others: readonly string[], wanted: string): Pick<Cause, 'why'> {
@@ -97,7 +98,7 @@ function isRosetta(): boolean {
 }
 
 /** A file was found, and is not the addon that is needed or does not load. */
-function ofFile(tried: Tried, { home }: Search): Cause | undefined {
+function ofFile(tried: Tried, { home, family }: Search): Cause | undefined {
   const { why, file = '', error } = tried
   const again = (text: string, kind: Kind = 'anew'): Cause => ({
     why: text,
@@ -108,10 +109,12 @@ function ofFile(tried: Tried, { home }: Search): Cause | undefined {
   if (why === 'cut')
     return again(`${file} is incomplete: its installation was interrupted (${tried.bytes?.join(' of ')} bytes).`)
   if (why === 'foreign') return { why: `${file} is the addon of another package.`, remedies: [] }
-  if (why === 'version')
-    return again(
+  if (why === 'version') {
+    const cause = again(
       `${file} is version ${tried.version}, and this package is version ${home.version}: both have to be the same.`,
     )
+    return family === STORE ? { ...cause, remedies: installingStore(home.version as string, home.folder) } : cause
+  }
   return (
     ofRuntime(error) ??
     ofBinary(file, again) ??
@@ -124,8 +127,7 @@ function ofFile(tried: Tried, { home }: Search): Cause | undefined {
 
 /** How a file comes to be another one: it is built, or installed. */
 function remediesAt(file: string, kind: Kind, folder: string | undefined): string[] {
-  const isBuilt = existsSync(join(dirname(file), 'Cargo.toml'))
-  return isBuilt ? ['npm run build:debug'] : installing(kind, folder)
+  return isClone(dirname(file)) ? ['npm run build:debug'] : installing(kind, folder)
 }
 
 function said(error: unknown): string {

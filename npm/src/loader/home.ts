@@ -1,5 +1,5 @@
 /** Where this package lies, whatever file of it this code was bundled into. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -45,6 +45,11 @@ export function manifestIn(folder: string): Readonly<Record<string, unknown>> | 
   } catch {
     return undefined
   }
+}
+
+/** Whether a folder is a clone of the repository, where the addon is built. */
+export function isClone(folder: string): boolean {
+  return existsSync(join(folder, 'Cargo.toml'))
 }
 
 /** Returns the package's folder; where somebody else's bundle has this code, that bundle's. */

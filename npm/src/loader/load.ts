@@ -7,8 +7,8 @@ import { createRequire } from 'node:module'
 import { dirname, isAbsolute, join } from 'node:path'
 import { inspect } from './binary.js'
 import { notLoaded } from './fault.js'
-import { findHome, type Home, manifestIn } from './home.js'
-import { platformNames } from './platform.js'
+import { findHome, type Home, isClone, manifestIn } from './home.js'
+import { FAMILIES, PLAIN, platformNames, STORE } from './platform.js'
 import { type Named, SHARED_VARIABLE, type Tried, VARIABLE } from './tried.js'
 
 type Exports = Readonly<Record<string, unknown>>
@@ -41,12 +41,14 @@ export function loadAddon(): Exports {
   if (named !== undefined) {
     const addon = firstOf([{ place: named.variable, file: named.file }])
     if (addon !== undefined) return addon
-    if (named.variable === VARIABLE || tried[0]?.why !== 'foreign') throw notLoaded({ home, names: [], tried, named })
+    if (named.variable === VARIABLE || tried[0]?.why !== 'foreign')
+      throw notLoaded({ home, family: PLAIN, names: [], tried, named })
   }
   const names = platformNames()
-  const addon = firstOf(candidatesOf(home, names))
+  const store = storeBeside(home)
+  const addon = firstOf(candidatesOf(home, store, names))
   if (addon !== undefined) return addon
-  throw notLoaded({ home, names, tried, named: undefined })
+  throw notLoaded({ home, family: store === undefined ? PLAIN : STORE, names, tried, named: undefined })
 }
 
 function namedAddon(): Named | undefined {
@@ -60,48 +62,72 @@ function isForbidden(error: unknown): boolean {
   return code === 'ERR_DLOPEN_DISABLED' || code === 'ERR_ACCESS_DENIED' || name === 'NotCapable'
 }
 
+/** Returns the folder of the package with the store, if it is installed. A clone has what was built in it. */
+function storeBeside({ folder }: Home): string | undefined {
+  if (folder === undefined) return undefined
+  const its = packageBeside(folder, STORE)
+  return its !== undefined && isClone(folder) ? undefined : its
+}
+
+/** Returns the folder of a package, as the one in `folder` finds it. */
+function packageBeside(folder: string, name: string): string | undefined {
+  try {
+    return dirname(createRequire(join(folder, 'package.json')).resolve(`${name}/package.json`))
+  } catch {
+    return undefined
+  }
+}
+
 /** Made one by one: most processes look at no more than the first two. */
-function* candidatesOf({ folder }: Home, names: readonly string[]): Generator<Candidate> {
+function* candidatesOf({ folder }: Home, store: string | undefined, names: readonly string[]): Generator<Candidate> {
+  if (store !== undefined) {
+    yield* besides(store, names, [STORE])
+    // No other one will do: who has installed it has a vault that no other one can open.
+    return yield* ofPlatform(store, names, STORE)
+  }
   if (folder !== undefined) {
     // A clone that was built, or what somebody has put beside a bundle.
-    for (const name of names) yield besides(folder, name)
-    const { resolve } = createRequire(join(folder, 'package.json'))
-    for (const name of names) yield resolved(name, resolve)
+    yield* besides(folder, names)
+    yield* ofPlatform(folder, names, PLAIN)
     // Not every program that Bun has compiled resolves packages.
     for (const above of foldersAbove(real(folder))) yield* inModules(above, names)
   }
   const executable = dirname(real(process.execPath))
-  for (const name of names) yield besides(executable, name)
+  yield* besides(executable, names)
   yield* inModules(executable, names)
 }
 
-function besides(folder: string, name: string): Candidate {
-  const file = join(folder, fileName(name))
-  return { place: file, file }
+function* besides(folder: string, names: readonly string[], families = FAMILIES): Generator<Candidate> {
+  for (const family of families)
+    for (const name of names) {
+      const file = join(folder, fileName(family, name))
+      // Few have it, and nobody who lacks it needs to read so.
+      if (family === PLAIN || stateOf(file) !== 'absent') yield { place: file, file }
+    }
 }
 
-function resolved(name: string, resolve: (id: string) => string): Candidate {
-  const place = `provider-auth-${name}`
-  try {
-    return inPackage(place, dirname(resolve(`${place}/package.json`)), name)
-  } catch {
-    return { place }
+function* ofPlatform(folder: string, names: readonly string[], family: string): Generator<Candidate> {
+  for (const name of names) {
+    const place = `${family}-${name}`
+    const its = packageBeside(folder, place)
+    yield its === undefined ? { place } : inPackage(its, family, name, place)
   }
 }
 
 function* inModules(folder: string, names: readonly string[]): Generator<Candidate> {
-  for (const name of names) {
-    const its = join(folder, 'node_modules', `provider-auth-${name}`)
-    if (stateOf(its) !== 'absent') yield inPackage(its, its, name)
-  }
+  for (const family of FAMILIES)
+    for (const name of names) {
+      const its = join(folder, 'node_modules', `${family}-${name}`)
+      if (stateOf(its) !== 'absent') yield inPackage(its, family, name)
+    }
 }
 
-function inPackage(place: string, folder: string, name: string): Candidate {
-  return { place, file: join(folder, fileName(name)), bytes: manifestIn(folder)?.addonBytes }
+function inPackage(folder: string, family: string, name: string, place = folder): Candidate {
+  return { place, file: join(folder, fileName(family, name)), bytes: manifestIn(folder)?.addonBytes }
 }
 
-function fileName(name: string): string {
-  return `provider-auth.${name}.node`
+function fileName(family: string, name: string): string {
+  return `${family}.${name}.node`
 }
 
 function* foldersAbove(start: string): Generator<string> {

@@ -13,12 +13,19 @@ export const SUPPORTED: readonly string[] = [
   'win32-arm64-msvc',
 ]
 
+/** The package that everybody installs. */
+export const PLAIN = 'provider-auth'
+/** The package that adds the store for many machines: its addon does all that the plain one does. */
+export const STORE = 'provider-auth-postgres'
+/** What the names of addons and of their packages begin with, the one that is preferred first. */
+export const FAMILIES: readonly string[] = [STORE, PLAIN]
+
 export type Libc = 'gnu' | 'musl'
 
 /** How much of an executable is read: the name of its interpreter stands behind its headers. */
 const HEAD = 4096
 
-/** Returns what comes behind `provider-auth-` in the names of the packages that fit, the likeliest first. */
+/** Returns what comes behind the family in the names of the packages that fit, the likeliest first. */
 export function platformNames(): string[] {
   const { platform, arch } = process
   if (platform === 'win32') return [`win32-${arch}-msvc`]

@@ -1,6 +1,7 @@
 /** What to type to have the package installed again, by whatever has installed it. */
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, sep } from 'node:path'
+import { STORE } from './platform.js'
 
 /** What a fault needs: its packages installed too, or everything anew. */
 export type Kind = 'optional' | 'anew'
@@ -23,6 +24,15 @@ const YARN_2: Readonly<Record<Kind, string>> = {
 /** Its addons lie in a folder that it does not look into again. */
 const YARN_PNP: Readonly<Record<Kind, string>> = { ...YARN_2, anew: 'rm -rf .yarn/unplugged && yarn install' }
 
+/** How each adds a package. */
+const ADDING: Readonly<Record<string, string>> = {
+  npm: 'npm install',
+  pnpm: 'pnpm add',
+  yarn: 'yarn add',
+  bun: 'bun add',
+}
+const GLOBAL = 'npm install --global --include=optional provider-auth'
+
 const LOCKFILES: readonly (readonly [file: string, manager: string])[] = [
   ['pnpm-lock.yaml', 'pnpm'],
   ['bun.lock', 'bun'],
@@ -38,15 +48,27 @@ export function installing(kind: Kind, folder: string | undefined): string[] {
   return process.platform === 'win32' ? commands.map((one) => one.replace(DELETION, 'delete $1, then: ')) : commands
 }
 
+/** Returns one command for each package manager that installs the package with the store in this version; the likeliest first. */
+export function installingStore(version: string, folder: string | undefined): string[] {
+  const own = folder === undefined ? undefined : ownWay(folder)
+  const wanted = `${STORE}@${version}`
+  if (own?.command === GLOBAL) return [`npm install --global ${wanted}`]
+  return managersFrom(own?.manager).map((manager) => `${ADDING[manager]} ${wanted}`)
+}
+
 const DELETION = /^rm -rf (.+?)(?: &&|, and) /
 
 function commandsOf(kind: Kind, folder: string | undefined): string[] {
   const own = folder === undefined ? undefined : ownWay(folder)
   if (own?.command !== undefined) return [own.command]
-  const first = own?.manager ?? calledBy()
-  const managers = Object.keys(COMMANDS).sort((a, b) => Number(b === first) - Number(a === first))
   const commands = own?.yarn === undefined ? COMMANDS : { ...COMMANDS, yarn: own.yarn }
-  return managers.map((manager) => (commands[manager] as Record<Kind, string>)[kind])
+  return managersFrom(own?.manager).map((manager) => (commands[manager] as Record<Kind, string>)[kind])
+}
+
+/** All package managers, the given one first, or else the one that has started this process. */
+function managersFrom(manager: string | undefined): string[] {
+  const first = manager ?? process.env.npm_config_user_agent?.split('/')[0]
+  return Object.keys(COMMANDS).sort((a, b) => Number(b === first) - Number(a === first))
 }
 
 /** Who has installed the package in a folder, by what lies around it; or what alone helps there. */
@@ -62,7 +84,7 @@ function ownWay(folder: string): { manager?: string; yarn?: typeof YARN_2; comma
   const manager = LOCKFILES.find(([file]) => existsSync(join(project, file)))?.[1]
   if (manager === 'yarn' && isYarn2(project)) return { manager, yarn: YARN_2 }
   if (manager !== undefined) return { manager }
-  return at > 0 && isGlobal(project) ? { command: 'npm install --global --include=optional provider-auth' } : undefined
+  return at > 0 && isGlobal(project) ? { command: GLOBAL } : undefined
 }
 
 /** Whether npm keeps packages there that belong to no project. */
@@ -78,9 +100,4 @@ function isYarn2(project: string): boolean {
   } catch {
     return false
   }
-}
-
-/** The package manager that has started this process. */
-function calledBy(): string | undefined {
-  return process.env.npm_config_user_agent?.split('/')[0]
 }

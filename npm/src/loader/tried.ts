@@ -30,7 +30,9 @@ export interface Tried {
 
 export interface Search {
   readonly home: Home
-  /** Names of the platforms' addons that would fit, without `provider-auth-`. */
+  /** Which of the two addons is needed: the one with the store, where its package is installed. */
+  readonly family: string
+  /** Names of the platforms' addons that would fit, without the family. */
   readonly names: readonly string[]
   readonly tried: readonly Tried[]
   /** Absent where no variable names an addon of ours. */
