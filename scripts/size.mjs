@@ -1,19 +1,23 @@
 // `npm run size`: how large the addon is as it ships, by section and by crate. Builds it once more as in a release, but
-// with its symbols, and strips a copy. `-- <file>` reports on an addon that was built with symbols before.
+// with its symbols, and strips a copy. `-- --store` does the same with the addon that has the store in it, and `-- <file>`
+// reports on an addon that was built with symbols before.
 // Needs binutils: strip, size, nm.
 
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
-import { buildRelease } from './lib/build.mjs'
+import { addonName, buildRelease } from './lib/build.mjs'
+import { PLAIN, STORE } from './lib/families.mjs'
 import { root, step } from './lib/steps.mjs'
 
 const most = { bytes: 5_000_000, gzip: 2_400_000 }
 const shown = { crates: 25, bytes: 10_000 }
 
-const file = process.argv[2] ?? (await build())
+const { values, positionals } = parseArgs({ options: { store: { type: 'boolean' } }, allowPositionals: true })
+const file = positionals[0] ?? (await build(values.store ? STORE : PLAIN))
 const { bytes, gzip, sections } = measure(file)
 console.log(`\n${'stripped'.padEnd(24)}${figure(bytes)}   ${judge(bytes, most.bytes)}`)
 console.log(`${'gzip -9'.padEnd(24)}${figure(gzip)}   ${judge(gzip, most.gzip)}`)
@@ -27,11 +31,11 @@ for (const [name, size] of crates.slice(0, shown.crates)) {
 }
 
 /** Builds the addon with its symbols, and returns its file. */
-async function build() {
-  const addon = join(root, 'target', 'size', 'addon.node')
+async function build(family) {
+  const addon = join(root, 'target', 'size', addonName(undefined, family))
   const env = { ...process.env, CARGO_PROFILE_RELEASE_STRIP: 'none' }
   const built = await step('The addon, with symbols (the first build takes some minutes)', () =>
-    buildRelease({ env, file: addon }),
+    buildRelease({ family, env, file: addon }),
   )
   if (built.ok) return addon
   process.exit(1)

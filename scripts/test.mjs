@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildAddon, buildTypeScript } from './lib/build.mjs'
+import { buildAddon, buildPlainAddon, buildTypeScript } from './lib/build.mjs'
 import { canInstallPython } from './lib/python.mjs'
 import { elapsed, print, root, run } from './lib/steps.mjs'
 import { CARGO_DENY, cargoTool, hasCommand, installPackages, missingTools, toolsFolder } from './lib/toolchain.mjs'
@@ -15,6 +15,8 @@ import { CARGO_DENY, cargoTool, hasCommand, installPackages, missingTools, tools
 const minutes = 60_000
 /** Most of a test's time is waiting: for a child, a timer, the disk. */
 const NODE_FILES_AT_ONCE = 3
+/** With the store, as the addon of the Node tests has it: cargo compiles each crate once. */
+const WORKSPACE = ['--workspace', '--all-features']
 const inCi = process.env.CI === 'true'
 const scratch = mkdtempSync(join(tmpdir(), 'provider-auth-test-'))
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
@@ -28,6 +30,13 @@ const testEnv = hermeticEnvironment()
 const steps = [
   { lane: 'cargo', name: 'tools', title: 'Tools of this machine', run: checkTools },
   { lane: 'cargo', name: 'addon', title: 'Build the addon', needs: ['tools'], run: buildAddon },
+  {
+    lane: 'cargo',
+    name: 'plain',
+    title: 'Build and lint the addon without the store',
+    needs: ['tools'],
+    run: plainAddon,
+  },
   { lane: 'cargo', name: 'rust', title: 'Rust tests', needs: ['install'], suite: true, run: rustTests },
   { lane: 'cargo', name: 'clippy', title: 'Rust lints', run: clippy },
   { lane: 'cargo', name: 'docs', title: 'Rust docs', run: docs },
@@ -38,7 +47,14 @@ const steps = [
   { lane: 'node', name: 'lint', title: 'TypeScript format and lints', needs: ['install'], run: lint },
   { lane: 'node', name: 'typescript', title: 'Build the TypeScript', needs: ['install'], run: buildTypeScript },
   { lane: 'node', name: 'types', title: 'Types of the public API', needs: ['install'], run: types },
-  { lane: 'node', name: 'node', title: 'Node tests', needs: ['addon', 'typescript'], suite: true, run: nodeTests },
+  {
+    lane: 'node',
+    name: 'node',
+    title: 'Node tests',
+    needs: ['addon', 'plain', 'typescript'],
+    suite: true,
+    run: nodeTests,
+  },
   {
     lane: 'node',
     name: 'secret-service',
@@ -136,14 +152,19 @@ async function installSystemPackages() {
   return run('apt-get', ['install', '-y', '--no-install-recommends', ...packages], { env, timeoutMs: 5 * minutes })
 }
 
+async function plainAddon() {
+  const built = await buildPlainAddon()
+  return built.ok ? cargo(['clippy', '--package', 'provider-auth-node', '--', '-D', 'warnings']) : built
+}
+
 function clippy() {
-  return cargo(['clippy', '--workspace', '--all-targets', '--', '-D', 'warnings'])
+  return cargo(['clippy', ...WORKSPACE, '--all-targets', '--', '-D', 'warnings'])
 }
 
 async function docs() {
   const env = { ...process.env, RUSTDOCFLAGS: '-D warnings' }
-  const pages = await cargo(['doc', '--workspace', '--no-deps', '--document-private-items'], { env })
-  return pages.ok ? cargo(['test', '--workspace', '--doc'], { env: testEnv }) : pages
+  const pages = await cargo(['doc', ...WORKSPACE, '--no-deps', '--document-private-items'], { env })
+  return pages.ok ? cargo(['test', ...WORKSPACE, '--doc'], { env: testEnv }) : pages
 }
 
 /** The advisory database is left out: it needs a network of its own (`cargo deny check advisories`). */
@@ -184,8 +205,8 @@ function fuzz() {
     PROVIDER_AUTH_FUZZ_SEED: `${Date.now()}`,
   }
   const args = hasCommand('cargo-nextest')
-    ? ['nextest', 'run', '--workspace', '--no-fail-fast', '-j2', '--success-output=immediate', 'fuzz::']
-    : ['test', '--workspace', '--tests', '--no-fail-fast', 'fuzz::', '--', '--test-threads=2', '--nocapture']
+    ? ['nextest', 'run', ...WORKSPACE, '--no-fail-fast', '-j2', '--success-output=immediate', 'fuzz::']
+    : ['test', ...WORKSPACE, '--tests', '--no-fail-fast', 'fuzz::', '--', '--test-threads=2', '--nocapture']
   return cargo(args, { env, timeoutMs: 10 * minutes + (all.length + 1) * seconds * 1000 })
 }
 
@@ -224,7 +245,7 @@ function node(args, options) {
 }
 
 function rustRunner() {
-  const scope = ['--workspace', '--no-fail-fast']
+  const scope = [...WORKSPACE, '--no-fail-fast']
   return hasCommand('cargo-nextest') ? ['nextest', 'run', ...scope] : ['test', '--tests', ...scope]
 }
 

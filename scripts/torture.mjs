@@ -20,7 +20,15 @@ const startedAt = Date.now()
 const results = []
 
 if (await perform('Build', () => run('npm', ['run', '--silent', 'build:debug']))) {
-  const rust = ['test', '--tests', '--package', 'provider-auth-vault', '--package', 'provider-auth-broker']
+  const rust = [
+    'test',
+    '--tests',
+    '--package',
+    'provider-auth-vault',
+    '--package',
+    'provider-auth-broker',
+    '--all-features',
+  ]
   await perform('Every step of the vault, every bit of its files', () =>
     run('cargo', rust, { timeoutMs: 30 * minutes }),
   )

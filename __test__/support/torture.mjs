@@ -34,7 +34,7 @@ function size(name, usual) {
 /** Builds `crates/broker/examples/broker_process.rs`, which says there what it does, and returns the program's path. */
 export async function buildProgram() {
   // The whole workspace: with fewer crates cargo would build what they depend on anew, with fewer features.
-  const args = ['build', '--workspace', '--example', 'broker_process', '--message-format', 'json']
+  const args = ['build', '--workspace', '--all-features', '--example', 'broker_process', '--message-format', 'json']
   const { stdout } = await promisify(execFile)('cargo', args, { cwd: ROOT, maxBuffer: 64 * 1024 * 1024 })
   const built = stdout.split('\n').filter((line) => line.includes('"executable":"'))
   return JSON.parse(built.at(-1)).executable

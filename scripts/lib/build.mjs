@@ -2,6 +2,7 @@
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { featuresOf, PLAIN, STORE } from './families.mjs'
 import { isFresh } from './freshness.mjs'
 import { releaseEnvironment, rustVersion } from './rust-flags.mjs'
 import { print, root, run } from './steps.mjs'
@@ -12,26 +13,43 @@ const SHAPES = 'target/napi-shapes'
 /** The target for which rustc has its own linker by default. */
 const LLD_TARGET = 'x86_64-unknown-linux-gnu'
 
+/** Where `buildPlainAddon` puts what it has built. */
+export const PLAIN_ADDON = join(root, 'target/plain', addonName())
+
 /**
- * Builds the addon and puts it in the root, under the name that the loader looks for; returns as `run` does.
- * Cargo is asked directly: `napi build` names a target, for which cargo would compile every dependency a second time.
+ * Builds the addon and puts it in the root, under the name that the loader looks for; returns as `run` does. It has the store, so
+ * that one build serves every suite.
  */
 export async function buildAddon() {
-  const built = await run('cargo', ['build', '--package', 'provider-auth-node'], {
+  const built = await buildDebug(STORE, join(root, addonName()), shapesEnvironment())
+  if (built.ok) writeShapes()
+  return built
+}
+
+/** Builds the addon without the store, for the tests of what it says where one is configured; returns as `run` does. */
+export function buildPlainAddon() {
+  return buildDebug(PLAIN, PLAIN_ADDON)
+}
+
+/** Cargo is asked directly: `napi build` names a target, for which cargo would compile every dependency a second time. */
+async function buildDebug(family, file, env = {}) {
+  const built = await run('cargo', ['build', '--package', 'provider-auth-node', ...featuresOf(family)], {
     name: 'cargo build',
-    env: { ...process.env, ...shapesEnvironment() },
+    env: { ...process.env, ...env },
     timeoutMs: 30 * 60_000,
   })
   if (!built.ok) return built
-  writeShapes()
   const metadata = await run('cargo', ['metadata', '--no-deps', '--format-version=1'], { show: 'nothing' })
   if (!metadata.ok) return metadata
-  const { target_directory: target } = JSON.parse(metadata.output)
-  const file = join(root, addonName())
-  // A process that has the old one loaded keeps it: a file is replaced, not written over.
-  copyFileSync(join(target, 'debug', libraryName('')), `${file}.new`)
-  renameSync(`${file}.new`, file)
+  put(join(JSON.parse(metadata.output).target_directory, 'debug', libraryName('')), file)
   return built
+}
+
+/** A process that has the old one loaded keeps it: a file is replaced, not written over. */
+function put(built, file) {
+  mkdirSync(dirname(file), { recursive: true })
+  copyFileSync(built, `${file}.new`)
+  renameSync(`${file}.new`, file)
 }
 
 /**
@@ -60,8 +78,14 @@ function writeShapes() {
  * Builds the addon as it ships, into `file` or else into the root; returns as `run` does. It takes minutes. The compiler is
  * the one that `rust-version` names, if it is there; with `exact` no other will do, since it makes other bytes.
  */
-export async function buildRelease({ folder = root, env = process.env, target = '', file, exact = false } = {}) {
-  const destination = file ?? join(folder, addonName())
+export async function buildRelease({
+  family = PLAIN,
+  folder = root,
+  env = process.env,
+  target = '',
+  file,
+  exact = false,
+} = {}) {
   const toolchain = await releaseToolchain({ folder, env })
   if (toolchain.ok === false && exact) return toolchain
   if (toolchain.ok === false)
@@ -78,7 +102,7 @@ export async function buildRelease({ folder = root, env = process.env, target = 
   if (!fetched.ok) return fetched
   const linker = await ownLinker({ target, folder, env: { ...env, ...toolchain.env } })
   const flags = releaseEnvironment({ target, folder, env, targetFolder, linker })
-  const args = ['build', '--release', '--locked', '--package', 'provider-auth-node']
+  const args = ['build', '--release', '--locked', '--package', 'provider-auth-node', ...featuresOf(family)]
   const built = await run('cargo', [...args, ...(target === '' ? [] : ['--target', target])], {
     cwd: folder,
     name: 'cargo build --release',
@@ -86,9 +110,7 @@ export async function buildRelease({ folder = root, env = process.env, target = 
     timeoutMs: 60 * 60_000,
   })
   if (!built.ok) return built
-  mkdirSync(dirname(destination), { recursive: true })
-  copyFileSync(join(targetFolder, target, 'release', libraryName(target)), `${destination}.new`)
-  renameSync(`${destination}.new`, destination)
+  put(join(targetFolder, target, 'release', libraryName(target)), file ?? join(folder, addonName()))
   return built
 }
 
@@ -146,13 +168,18 @@ export function buildTypeScript() {
 }
 
 /** What `napi build --platform` calls the addon of a target, or of this machine. */
-export function addonName(target) {
-  if (target !== undefined) {
-    const [, cpu, system, abi] = /^(\w+)-(?:unknown|apple|pc)-(\w+)(-\w+)?$/.exec(target)
-    const platform = system === 'windows' ? 'win32' : system
-    return `provider-auth.${platform}-${cpu === 'x86_64' ? 'x64' : 'arm64'}${abi ?? ''}.node`
-  }
+export function addonName(target, family = PLAIN) {
+  return `${family}.${target === undefined ? ownPlatform() : platformOf(target)}.node`
+}
+
+function platformOf(target) {
+  const [, cpu, system, abi] = /^(\w+)-(?:unknown|apple|pc)-(\w+)(-\w+)?$/.exec(target)
+  const platform = system === 'windows' ? 'win32' : system
+  return `${platform}-${cpu === 'x86_64' ? 'x64' : 'arm64'}${abi ?? ''}`
+}
+
+function ownPlatform() {
   const isGnu = process.report.getReport().header.glibcVersionRuntime !== undefined
   const abi = { linux: isGnu ? '-gnu' : '-musl', win32: '-msvc' }[process.platform] ?? ''
-  return `provider-auth.${process.platform}-${process.arch}${abi}.node`
+  return `${process.platform}-${process.arch}${abi}`
 }
