@@ -6,6 +6,7 @@ import { homedir, tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { PLAIN, STORE } from '../scripts/lib/families.mjs'
 import { noticesOfCrates } from '../scripts/lib/notices.mjs'
 import { machinePaths, writeChecksums, wrongChecksums } from '../scripts/lib/release/artifacts.mjs'
 import { publish, tarballs } from '../scripts/lib/release/publish.mjs'
@@ -62,11 +63,14 @@ test('the platforms are published before the package that names them', async () 
     'provider-auth-1.2.3.tgz',
     'provider-auth-win32-x64-msvc-1.2.3.tgz',
     'provider-auth-darwin-arm64-1.2.3.tgz',
+    'provider-auth-postgres-1.2.3.tgz',
+    'provider-auth-postgres-darwin-arm64-1.2.3.tgz',
   ]
-  for (const name of [...names, 'provider-auth-for-darwin-arm64-1.2.3.tgz']) write(name, '')
+  const whole = ['provider-auth-for-darwin-arm64-1.2.3.tgz', 'provider-auth-postgres-for-darwin-arm64-1.2.3.tgz']
+  for (const name of [...names, ...whole]) write(name, '')
   assert.deepEqual(
     tarballs(scratch).map((file) => basename(file)),
-    [names[2], names[1], names[0]],
+    [names[2], names[4], names[1], names[3], names[0]],
   )
   // Neither on this machine, nor in a workflow of a branch.
   for (const env of [{}, { GITHUB_ACTIONS: 'true', GITHUB_REF_TYPE: 'branch' }])
@@ -90,6 +94,18 @@ test('the licences of all crates of an addon come with it', () => {
   // For tests alone, and for other systems.
   assert.doesNotMatch(text, /^(tempfile|windows-sys|provider-auth-vault) /m)
   assert.match(text, /Permission is hereby granted/)
+})
+
+test('what speaks with PostgreSQL is in the addon with the store alone', () => {
+  const crates = (family) =>
+    [...noticesOfCrates('x86_64-unknown-linux-gnu', family).matchAll(/^(\S+) \d\S* \(.+\)$/gm)].map(([, name]) => name)
+  const [plain, store] = [crates(PLAIN), crates(STORE)]
+  assert.deepEqual(
+    plain.filter((name) => /postgres|^(stringprep|phf|whoami)$/.test(name)),
+    [],
+  )
+  for (const name of ['tokio-postgres', 'postgres-protocol', 'stringprep', ...plain])
+    assert.ok(store.includes(name), name)
 })
 
 test('a release build names no folder of its machine, and keeps the flags that it is given', () => {

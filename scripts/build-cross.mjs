@@ -1,4 +1,4 @@
-// `npm run build:cross [target…]`: builds the release addon for every platform on this Linux machine, examines each file, and
+// `npm run build:cross [target…]`: builds both release addons for every platform on this Linux machine, examines each file, and
 // runs those for which there is a Node. A target may be named in part (`musl`, `linux-arm64`). What is current is not built
 // again. `--check` examines and runs what was built, and builds nothing; `--build` builds and examines, and runs nothing.
 // Fails where something fails that should work here; the table at the end says what cannot be run on this machine, and why.
@@ -11,6 +11,7 @@ import { examine } from './lib/cross/examine.mjs'
 import { execute } from './lib/cross/execute.mjs'
 import { chooseTargets, targets } from './lib/cross/targets.mjs'
 import { toolsFolder } from './lib/cross/tools.mjs'
+import { FAMILIES } from './lib/families.mjs'
 import { root, step } from './lib/steps.mjs'
 
 const options = { check: { type: 'boolean' }, build: { type: 'boolean' } }
@@ -22,38 +23,39 @@ if (process.platform !== 'linux' || process.arch !== 'x64') {
 
 console.log(`Tools: ${toolsFolder}`)
 const rows = []
-for (const target of chooseTargets(positionals)) rows.push(await perform(target))
+for (const target of chooseTargets(positionals)) for (const family of FAMILIES) rows.push(await perform(target, family))
 conclude()
 
-/** Takes a target as far as it goes; returns what is to be said of it. */
-async function perform(target) {
-  const row = { target, failed: [] }
+/** Takes an addon of a target as far as it goes; returns what is to be said of it. */
+async function perform(target, family) {
+  const row = { target, family, failed: [] }
   const attempt = async (title, action) => {
     try {
-      return await step(`${target}: ${title}`, action)
+      return await step(`${target}, ${family}: ${title}`, action)
     } catch (error) {
       console.log(error.message)
       row.failed.push(`${title}: ${error.message.split('\n').at(-1)}`)
       return undefined
     }
   }
-  const built = values.check || (await attempt('build', () => buildTarget(target)))
+  const built = values.check || (await attempt('build', () => buildTarget(target, family)))
   if (!built) return row
   if (built.built === false) console.log('   what is there is current')
-  if (!existsSync(join(root, addonPath(target)))) return { ...row, failed: ['it was not built'] }
-  row.facts = await attempt('examine', () => examine(target))
+  if (!existsSync(join(root, addonPath(target, family)))) return { ...row, failed: ['it was not built'] }
+  row.facts = await attempt('examine', () => examine(target, family))
   row.failed.push(...(row.facts?.faults ?? []))
   if (values.build || row.facts === undefined) return row
   if (targets[target].notRun) return { ...row, notRun: targets[target].notRun }
-  return { ...row, ...(await attempt('run', () => execute(target, row.facts.needed))) }
+  return { ...row, ...(await attempt('run', () => execute(target, family, row.facts.needed))) }
 }
 
 function conclude() {
   console.log('\n━━ What was built')
   const size = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`
   console.table(
-    rows.map(({ target, facts, ran, notRun, failed }) => ({
+    rows.map(({ target, family, facts, ran, notRun, failed }) => ({
       target,
+      family,
       format: facts && `${facts.format} ${facts.machine}`,
       size: facts && size(facts.bytes),
       gzip: facts && size(facts.gzip),
@@ -63,8 +65,8 @@ function conclude() {
       failed: failed.length > 0,
     })),
   )
-  for (const { target, facts, ran, notRun, failed } of rows) {
-    console.log(`\n${target}`)
+  for (const { target, family, facts, ran, notRun, failed } of rows) {
+    console.log(`\n${target}, ${family}`)
     if (facts) console.log(`needs: ${facts.needed.join(', ')}${facts.signed ? '; signed (ad hoc)' : ''}`)
     if (ran) console.log(`✔ ${ran}`)
     if (notRun) console.log(`not run: ${notRun}`)

@@ -2,9 +2,10 @@
 
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { addonName, buildRelease } from './lib/build.mjs'
+import { FAMILIES, PLAIN, STORE } from './lib/families.mjs'
 import { pack } from './lib/pack.mjs'
 import { machinePaths, writeChecksums, writeSboms, wrongChecksums } from './lib/release/artifacts.mjs'
 import { dryRun, publish, tarballs } from './lib/release/publish.mjs'
@@ -14,7 +15,7 @@ import { rustVersion } from './lib/rust-flags.mjs'
 import { root, run, step } from './lib/steps.mjs'
 import { CARGO_DENY, cargoTool } from './lib/toolchain.mjs'
 
-/** A release has one tarball for each target, and the package's. */
+/** A release has one tarball for each target, and the package's; and as many with the store. */
 const { napi, scripts, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 const parts = {
@@ -22,11 +23,14 @@ const parts = {
   check: { text: '[--tag vX.Y.Z]  one version everywhere, and a changelog that says something', run: check },
   toolchain: { text: 'installs the Rust that releases are built with', run: toolchain },
   build: {
-    text: '[--target TRIPLE] [--exact]  builds the addon as it ships; for a target or if told, with no other Rust',
+    text: '[--target TRIPLE] [--exact]  builds the addon as it ships; for a target also the one with the store, and no other Rust',
     run: build,
   },
   'check-addon': { text: '[FILE…]  no path of this machine is in it', run: () => checkAddon() },
-  reproduce: { text: 'builds twice in two folders and compares the bytes', run: () => reproduce() },
+  reproduce: {
+    text: '[--store]  builds twice in two folders and compares the bytes; or so the addon with the store',
+    run: () => reproduce({ family: options.store ? STORE : PLAIN }),
+  },
   sbom: { text: '[--out FOLDER]  the bills of materials', run: () => writeSboms(out) },
   pack: { text: '[--addons FOLDER] [--out FOLDER] [--all]  tarballs, bills of materials, checksums', run: packAll },
   checksums: { text: '[--out FOLDER]  checks SHA256SUMS', run: () => told(wrongChecksums(out)) },
@@ -49,6 +53,7 @@ const { values: options, positionals } = parseArgs({
     target: { type: 'string' },
     all: { type: 'boolean' },
     exact: { type: 'boolean' },
+    store: { type: 'boolean' },
   },
 })
 const [name, ...operands] = positionals
@@ -95,22 +100,28 @@ async function toolchain() {
 }
 
 /**
- * Builds for this machine, into the root; or for a target, into `target/release-addons`. Those of Linux are left to `build:cross` where
- * it is, since it links against an old glibc.
+ * Builds for this machine, into the root; or for a target, both addons into `target/release-addons`. Those of Linux are left to
+ * `build:cross` where it is, since it links against an old glibc.
  */
 async function build() {
-  const { target } = options
-  const file = target === undefined ? join(root, addonName()) : join(root, 'target/release-addons', addonName(target))
-  if (target?.includes('linux') && scripts['build:cross'] !== undefined) {
-    const built = await run('npm', ['run', '--silent', 'build:cross', '--', target], { timeoutMs: 120 * 60_000 })
+  const { target, exact } = options
+  if (target === undefined) {
+    const built = await buildRelease({ exact })
+    return built.ok ? checkAddon() : built
+  }
+  const files = FAMILIES.map((family) => join(root, 'target/release-addons', addonName(target, family)))
+  if (target.includes('linux') && scripts['build:cross'] !== undefined) {
+    const built = await run('npm', ['run', '--silent', 'build:cross', '--', target], { timeoutMs: 240 * 60_000 })
     if (!built.ok) return built
-    mkdirSync(dirname(file), { recursive: true })
-    copyFileSync(addonsBelow(join(root, 'target/cross'))[addonName(target)], file)
-  } else {
-    const built = await buildRelease({ target, file, exact: options.exact || target !== undefined })
+    mkdirSync(join(root, 'target/release-addons'), { recursive: true })
+    for (const file of files) copyFileSync(join(root, 'target/cross', target, basename(file)), file)
+    return checkAddon(files)
+  }
+  for (const [index, file] of files.entries()) {
+    const built = await buildRelease({ family: FAMILIES[index], target, file, exact: true })
     if (!built.ok) return built
   }
-  return checkAddon([file])
+  return checkAddon(files)
 }
 
 function checkAddon(files = operands.length > 0 ? operands : [join(root, addonName())]) {
@@ -124,10 +135,15 @@ async function packAll() {
   const addons = options.addons === undefined ? {} : addonsBelow(resolve(options.addons))
   rmSync(out, { recursive: true, force: true })
   mkdirSync(out, { recursive: true })
-  const { platforms } = await pack(out, { addons, hasWhole: true })
-  console.log(`   ${platforms.length} of ${napi.targets.length} platforms`)
-  if (platforms.length === 0 || (options.all && platforms.length < napi.targets.length))
-    return told([`addons of ${napi.targets.length - platforms.length} platforms are missing`])
+  const { platforms, store } = await pack(out, { addons, hasWhole: true })
+  const missing = FAMILIES.flatMap((family) => {
+    const count = (family === STORE ? store?.platforms : platforms)?.length ?? 0
+    console.log(`   ${family}: ${count} of ${napi.targets.length} platforms`)
+    const isWanted = options.all || (family === PLAIN && count === 0)
+    const lacking = napi.targets.length - count
+    return isWanted && lacking > 0 ? [`${family}: the addons of ${lacking} platforms are missing`] : []
+  })
+  if (missing.length > 0) return told(missing)
   const named = await unpackedPaths()
   if (named.length > 0) return told([...named, AS_IT_SHIPS])
   const sboms = await writeSboms(out)

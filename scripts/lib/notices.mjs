@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { featuresOf, PLAIN } from './families.mjs'
 import { root } from './steps.mjs'
 
 /** What cargo says of all crates is a few megabytes. */
@@ -25,11 +26,11 @@ export function noticesOfPackages(folders, licences) {
 }
 
 /**
- * Returns the text of `THIRD-PARTY-NOTICES` for the addon of a target: every crate that is linked into it. Crates with the same
+ * Returns the text of `THIRD-PARTY-NOTICES` for an addon of a target: every crate that is linked into it. Crates with the same
  * text share it. Which licences there may be, `deny.toml` says.
  */
-export function noticesOfCrates(target) {
-  const args = ['metadata', '--format-version', '1', '--locked', '--filter-platform', target]
+export function noticesOfCrates(target, family = PLAIN) {
+  const args = ['metadata', '--format-version', '1', '--locked', '--filter-platform', target, ...featuresOf(family)]
   const told = execFileSync('cargo', [...args, '--manifest-path', join(root, 'crates/node/Cargo.toml')], {
     encoding: 'utf8',
     maxBuffer: LARGEST,

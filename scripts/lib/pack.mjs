@@ -1,5 +1,5 @@
-// Makes what is published: the package, and one for each platform, which holds the addon. It works on copies, since the
-// package.json of the repository must not name packages that the registry does not have yet.
+// Makes what is published: the package, the one that adds the store, and for both of them one for each platform, which holds the
+// addon. It works on copies, since the package.json of the repository must not name packages that the registry does not have yet.
 
 import {
   chmodSync,
@@ -19,6 +19,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { NapiCli } from '@napi-rs/cli'
 import { addonName } from './build.mjs'
+import { PLAIN, STORE } from './families.mjs'
 import { noticesOfCrates } from './notices.mjs'
 import { packedReadme } from './readme.mjs'
 import { root, run } from './steps.mjs'
@@ -28,53 +29,97 @@ const ALWAYS = ['README.md', 'LICENSE']
 
 /**
  * Packs the built tree into `folder`: the package, and the platforms whose addon lies in the root, or is named by `addons`
- * (file name to file). With `isMainOnly`, no platform. With `hasWhole`, also one package per platform that has all in it, to be
- * installed from its file. Without `hasNotices`, cargo is not asked for the licences of the crates.
+ * (file name to file); and the same of the package that adds the store, where there is an addon for it. With `isMainOnly`, no
+ * platform. With `hasWhole`, also one package per platform that has all in it, to be installed from its file. Without
+ * `hasNotices`, cargo is not asked for the licences of the crates.
  *
- * Returns `{ main, platforms }`, the files that `npm publish` takes, the platforms first, and `whole`, those for people.
+ * Returns `{ main, platforms, whole, store }`: the files that `npm publish` takes, the platforms first, and `whole`, those for
+ * people. `store` has the same for the other package, and is absent without an addon for it.
  */
-export async function pack(folder, { addons = {}, isMainOnly = false, hasWhole = false, hasNotices = true } = {}) {
+export async function pack(folder, options = {}) {
+  // Installing it needs neither, and no script would run: OpenCode installs without scripts.
+  const { scripts, devDependencies, overrides, napi, ...its } = JSON.parse(
+    readFileSync(join(root, 'package.json'), 'utf8'),
+  )
+  const manifest = { ...its, ...repository() }
+  mkdirSync(folder, { recursive: true })
+  const packed = await packFamily(folder, { manifest, napi, fill }, options)
+  const store = await packFamily(folder, { manifest: storeManifest(manifest), napi, fill: fillStore }, options)
+  return store.platforms.length === 0 ? packed : { ...packed, store }
+}
+
+/** Packs a package and those of its platforms; without any of them the one with the store is left out. */
+async function packFamily(folder, { manifest, napi, fill }, options) {
+  const { addons = {}, isMainOnly = false, hasWhole = false, hasNotices = true } = options
+  const { name: family, version } = manifest
   const stage = mkdtempSync(join(tmpdir(), 'provider-auth-pack-'))
   try {
-    const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-    for (const name of [...manifest.files, ...ALWAYS]) {
-      cpSync(join(root, name), join(stage, name), { recursive: true })
-    }
-    writeReadme(stage, manifest.version)
-    // Installing it needs neither, and no script would run: OpenCode installs without scripts.
-    const { scripts, devDependencies, overrides, napi, ...its } = manifest
-    const published = { ...its, ...repository() }
+    fill(stage, manifest)
     const write = (more) =>
-      writeFileSync(join(stage, 'package.json'), JSON.stringify({ ...published, ...more }, null, 2))
+      writeFileSync(join(stage, 'package.json'), JSON.stringify({ ...manifest, ...more }, null, 2))
     // The platforms are made from `napi`, which says nothing to who installs the package.
-    write({ napi })
+    write({ napi: { ...napi, binaryName: family, packageName: family } })
     const platforms = await platformFolders(stage)
     // Exactly this version: an addon of another one speaks another language.
-    const optionalDependencies = Object.fromEntries(platforms.map(({ name }) => [name, manifest.version]))
+    const optionalDependencies = Object.fromEntries(platforms.map(({ name }) => [name, version]))
     write({ optionalDependencies })
-    mkdirSync(folder, { recursive: true })
     const packed = []
     const whole = []
     for (const platform of isMainOnly ? [] : platforms) {
       const addon = addons[platform.main] ?? join(root, platform.main)
       if (!existsSync(addon)) continue
       copyFileSync(addon, join(platform.folder, platform.main))
-      describe(platform, hasNotices, napi)
+      describe(platform, { family, hasNotices, napi })
       packed.push(await npmPack(platform.folder, folder))
       if (!hasWhole) continue
       const { os, cpu, libc } = platform
       write({ os, cpu, libc, files: [...manifest.files, platform.main] })
       copyFileSync(addon, join(stage, platform.main))
-      const file = join(folder, `provider-auth-for-${platform.main.split('.')[1]}-${manifest.version}.tgz`)
+      const file = join(folder, `${family}-for-${platform.main.split('.')[1]}-${version}.tgz`)
       renameSync(await npmPack(stage, folder), file)
       rmSync(join(stage, platform.main))
       write({ optionalDependencies })
       whole.push(file)
     }
+    if (family === STORE && packed.length === 0) return { platforms: [] }
     return { platforms: packed, whole, main: await npmPack(stage, folder) }
   } finally {
     rmSync(stage, { recursive: true, force: true })
   }
+}
+
+/** The package that adds the store has no code of its own. */
+function storeManifest({ version, license, engines, publishConfig, repository }) {
+  const description =
+    'The native addon of provider-auth with the store in it: one vault for many machines, in PostgreSQL.'
+  const { node } = engines
+  // The package managers tell of two versions that differ, and most of them install what is missing.
+  const peerDependencies = { [PLAIN]: version }
+  return {
+    name: STORE,
+    version,
+    description,
+    license,
+    repository,
+    engines: { node },
+    files: [],
+    peerDependencies,
+    publishConfig,
+  }
+}
+
+function fill(stage, { files, version }) {
+  for (const name of [...files, ...ALWAYS]) cpSync(join(root, name), join(stage, name), { recursive: true })
+  writeReadme(stage, version)
+}
+
+function fillStore(stage, { description }) {
+  copyFileSync(join(root, 'LICENSE'), join(stage, 'LICENSE'))
+  writeFileSync(
+    join(stage, 'README.md'),
+    `# ${STORE}\n\n${description} It is installed beside \`${PLAIN}\`, in the same version, which then loads it in place of its ` +
+      'own; it does nothing by itself.\n',
+  )
 }
 
 /** The folders of the platforms of `napi.targets`, as napi makes them. */
@@ -105,19 +150,19 @@ function writeReadme(stage, version) {
 }
 
 /** Says what a platform's package is, under which licences, and how large its addon. */
-function describe(platform, hasNotices, { targets }) {
+function describe(platform, { family, hasNotices, napi }) {
   const { folder, name, main } = platform
   copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
   writeFileSync(
     join(folder, 'README.md'),
-    `# ${name}\n\nThe native addon of provider-auth for ${name.slice('provider-auth-'.length)}. Installing \`provider-auth\` installs it, ` +
+    `# ${name}\n\nThe native addon of ${family} for ${name.slice(family.length + 1)}. Installing \`${family}\` installs it, ` +
       'where it fits; it does nothing by itself.\n',
   )
   const files = ['LICENSE']
   if (hasNotices) {
     files.push('THIRD-PARTY-NOTICES')
-    const target = targets.find((one) => addonName(one) === main)
-    writeFileSync(join(folder, 'THIRD-PARTY-NOTICES'), noticesOfCrates(target))
+    const target = napi.targets.find((one) => addonName(one, family) === main)
+    writeFileSync(join(folder, 'THIRD-PARTY-NOTICES'), noticesOfCrates(target, family))
   }
   guardLoading({ ...platform, ...repository(), files: [...platform.files, ...files] })
 }

@@ -3,6 +3,8 @@
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
+import { addonName } from '../build.mjs'
+import { featuresOf } from '../families.mjs'
 import { isFresh } from '../freshness.mjs'
 import { releaseEnvironment } from '../rust-flags.mjs'
 import { root } from '../steps.mjs'
@@ -18,27 +20,22 @@ const HOURS = 60 * 60_000
 /** Of what cargo says about all crates: some megabytes in one line. */
 const MOST_METADATA = 64 * 1024 * 1024
 
-/** Where the addon of a target is put, from the root. */
-export function addonPath(target) {
-  return join(OUTPUT, target, addonName(target))
+/** Where an addon of a target is put, from the root. */
+export function addonPath(target, family) {
+  return join(OUTPUT, target, addonName(target, family))
 }
 
-/** What the addon of a target is called in the packages. */
-export function addonName(target) {
-  return `provider-auth.${targets[target].file}.node`
-}
-
-/** Builds a target, unless what is there is newer than its sources and was made with the same settings. Throws where it fails. */
-export async function buildTarget(target) {
+/** Builds an addon for a target, unless what is there is newer than its sources and was made with the same settings. Throws where it fails. */
+export async function buildTarget(target, family) {
   const settings = JSON.stringify(
     Object.entries(process.env)
       .filter(([name]) => SETTINGS.test(name))
       .sort(),
   )
-  const noted = join(root, OUTPUT, target, 'settings.json')
+  const noted = join(root, OUTPUT, target, `${family}.settings.json`)
   const sources = ['crates', 'Cargo.toml', 'Cargo.lock', ...RECIPE]
   const isSame = existsSync(noted) && readFileSync(noted, 'utf8') === settings
-  if (isSame && isFresh({ sources, outputs: [addonPath(target)] })) return { built: false }
+  if (isSame && isFresh({ sources, outputs: [addonPath(target, family)] })) return { built: false }
   const { rust = target, glibc } = targets[target]
   const place = join(root, OUTPUT, 'build')
   const { args, env } = await surroundings(target, rust, place)
@@ -49,6 +46,7 @@ export async function buildTarget(target) {
     '--locked',
     '--target',
     glibc ? `${rust}.${glibc}` : rust,
+    ...featuresOf(family),
   ]
   const command = join(await tools.python(), 'bin/cargo-zigbuild')
   const { output } = await must(command, ['zigbuild', ...args, ...what], { name: target, env, timeoutMs: 2 * HOURS })
@@ -59,7 +57,10 @@ export async function buildTarget(target) {
   if (warnings.length > 0) throw new Error(`the compiler warns of ${warnings.join('; ')}`)
   const [before, after] = /apple/.test(rust) ? ['lib', 'dylib'] : /windows/.test(rust) ? ['', 'dll'] : ['lib', 'so']
   mkdirSync(join(root, OUTPUT, target), { recursive: true })
-  copyFileSync(join(place, rust, 'release', `${before}provider_auth_node.${after}`), join(root, addonPath(target)))
+  copyFileSync(
+    join(place, rust, 'release', `${before}provider_auth_node.${after}`),
+    join(root, addonPath(target, family)),
+  )
   writeFileSync(noted, settings)
   return { built: true }
 }

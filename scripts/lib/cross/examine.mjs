@@ -12,10 +12,10 @@ import { must, tools } from './tools.mjs'
 const MACHINES = { x64: ['X86_64', 'AMD64'], arm64: ['AARCH64', 'ARM64'] }
 const FORMATS = { linux: 'ELF', darwin: 'MACHO', win32: 'PE' }
 
-/** Returns the facts of a target's addon, with `faults`: a few words for each reason why it cannot be published. */
-export async function examine(target) {
+/** Returns the facts of an addon of a target, with `faults`: a few words for each reason why it cannot be published. */
+export async function examine(target, family) {
   const python = await tools.python()
-  const file = join(root, addonPath(target))
+  const file = join(root, addonPath(target, family))
   const env = { ...process.env, PYTHONPATH: python }
   const script = join(root, 'scripts/lib/cross/facts.py')
   const { output } = await must('python3', [script, file], { env, show: 'nothing' })

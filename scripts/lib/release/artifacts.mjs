@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { FAMILIES, featuresOf } from '../families.mjs'
 import { releaseEnvironment } from '../rust-flags.mjs'
 import { root, run } from '../steps.mjs'
 import { cargoTool } from '../toolchain.mjs'
@@ -48,7 +49,7 @@ export function wrongChecksums(folder) {
   ]
 }
 
-/** Writes the bills of materials, in CycloneDX, of the package and of the addon into `folder`; returns as `run` does. */
+/** Writes the bills of materials, in CycloneDX, of the package and of each addon into `folder`; returns as `run` does. */
 export async function writeSboms(folder) {
   mkdirSync(folder, { recursive: true })
   const npm = await run('npm', ['sbom', '--package-lock-only', '--sbom-format', 'cyclonedx'], { show: 'nothing' })
@@ -59,6 +60,14 @@ export async function writeSboms(folder) {
   )
   const tool = await cargoTool('cargo-cyclonedx', CYCLONEDX)
   if (!tool.ok) return tool
+  for (const family of FAMILIES) {
+    const rust = await writeBomOfCrates(tool.command, family, join(folder, `${family}.rust.cdx.json`))
+    if (!rust.ok) return rust
+  }
+  return { ok: true }
+}
+
+async function writeBomOfCrates(command, family, file) {
   const name = 'provider-auth-sbom'
   const made = () => readdirSync(join(root, 'crates')).map((crate) => join(root, 'crates', crate, `${name}.json`))
   const args = [
@@ -71,15 +80,15 @@ export async function writeSboms(folder) {
     'all',
   ]
   try {
-    const options = ['--spec-version', '1.5', '--override-filename', name]
-    const rust = await run(tool.command, [...args, ...options], { name: 'cargo cyclonedx' })
+    const options = ['--spec-version', '1.5', '--override-filename', name, ...featuresOf(family)]
+    const rust = await run(command, [...args, ...options], { name: 'cargo cyclonedx' })
     if (!rust.ok) return rust
     const text = readFileSync(join(root, 'crates/node', `${name}.json`), 'utf8')
-    writeBom(join(folder, 'provider-auth.rust.cdx.json'), JSON.parse(text.replaceAll(resolve(root), '/provider-auth')))
+    writeBom(file, JSON.parse(text.replaceAll(resolve(root), '/provider-auth')))
     return rust
   } finally {
     // It writes one beside each crate of the workspace.
-    for (const file of [...made(), join(root, 'fuzz', `${name}.json`)]) rmSync(file, { force: true })
+    for (const left of [...made(), join(root, 'fuzz', `${name}.json`)]) rmSync(left, { force: true })
   }
 }
 

@@ -3,26 +3,38 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { startRegistry } from '../../../__test__/support/registry.mjs'
 import { removeFolder } from '../../../__test__/support/remove-folder.mjs'
+import { FAMILIES, PLAIN, STORE } from '../families.mjs'
 import { run } from '../steps.mjs'
 
+/** Says which addon has been loaded. */
+const LOADED = `import('provider-auth').then(() => {
+  const files = process.report.getReport().sharedObjects
+  console.log(/(provider-auth[a-z-]*)\\.[a-z0-9-]+\\.node$/m.exec(files.join('\\n'))?.[1])
+})`
+
 /**
- * Returns the tarballs of a folder in the order in which they are published: what the package names is there before it. Those
+ * Returns the tarballs of a folder in the order in which they are published: what a package names is there before it. Those
  * with all in them, for people without a registry, are not.
  */
 export function tarballs(folder) {
   const names = readdirSync(folder)
-    .filter((name) => name.endsWith('.tgz') && !name.startsWith('provider-auth-for-'))
+    .filter((name) => name.endsWith('.tgz') && !/^provider-auth(-postgres)?-for-/.test(name))
     .sort()
-  const isMain = (name) => /^provider-auth-\d/.test(name)
-  const main = names.filter(isMain)
+  const mainOf = (family) =>
+    names.filter((name) => name.startsWith(`${family}-`) && /^-\d/.test(name.slice(family.length)))
+  const [main, store] = [PLAIN, STORE].map(mainOf)
   if (main.length !== 1) throw new Error(`${folder} has ${main.length} tarballs of the package, not one`)
-  return [...names.filter((name) => !isMain(name)), ...main].map((name) => resolve(folder, name))
+  const last = [...store, ...main]
+  return [...names.filter((name) => !last.includes(name)), ...last].map((name) => resolve(folder, name))
 }
 
-/** Publishes all of them to a registry of this machine, installs the package from there, and calls it; returns as `run` does. */
+/**
+ * Publishes all of them to a registry of this machine, installs the package from there, and then the one with the store; each time
+ * a program has to load its addon. Returns as `run` does.
+ */
 export async function dryRun(folder) {
   const registry = await startRegistry()
   const project = mkdtempSync(join(tmpdir(), 'provider-auth-dry-run-'))
@@ -30,15 +42,18 @@ export async function dryRun(folder) {
     writeFileSync(join(project, '.npmrc'), registry.npmrc)
     writeFileSync(join(project, 'package.json'), '{ "name": "empty", "private": true }\n')
     const npm = (...args) => run('npm', args, { cwd: project, name: `npm ${args[0]}`, timeoutMs: 5 * 60_000 })
-    for (const file of tarballs(folder)) {
+    const files = tarballs(folder)
+    for (const file of files) {
       const published = await registry.publish(file, { show: 'progress' })
       if (!published.ok) return published
     }
-    const installed = await npm('install', 'provider-auth', '--no-audit', '--no-fund')
-    if (!installed.ok) return installed
-    const source = `import('provider-auth').then((auth) => console.log(Object.keys(auth).includes('createAuthFetch')))`
-    const called = await run(process.execPath, ['--eval', source], { cwd: project, show: 'nothing' })
-    return called.ok && called.output.trim() === 'true' ? called : { ...called, ok: false }
+    for (const family of FAMILIES.filter((name) => files.some((file) => basename(file).startsWith(`${name}-`)))) {
+      const installed = await npm('install', family, '--no-audit', '--no-fund')
+      if (!installed.ok) return installed
+      const called = await run(process.execPath, ['--eval', LOADED], { cwd: project, show: 'nothing' })
+      if (!called.ok || called.output.trim() !== family) return { ...called, ok: false }
+    }
+    return { ok: true }
   } finally {
     await registry.close()
     removeFolder(project)

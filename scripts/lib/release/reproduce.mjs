@@ -1,10 +1,11 @@
-// Builds the addon twice, in two clones with a cargo home of their own each, and compares the bytes.
+// Builds an addon twice, in two clones with a cargo home of their own each, and compares the bytes.
 
 import { createHash } from 'node:crypto'
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildRelease } from '../build.mjs'
+import { PLAIN } from '../families.mjs'
 import { root, run, step } from '../steps.mjs'
 
 /** Their lengths differ as well, so that a path that is written down moves what follows it. */
@@ -14,13 +15,14 @@ const FOLDERS = ['one', 'another-folder-with-a-longer-name']
  * Returns whether two builds of the last commit are the same byte by byte. Both stay in `folder`; a build that has ended is
  * not made again for the same commit.
  */
-export async function reproduce({ folder = join(tmpdir(), 'provider-auth-reproduce') } = {}) {
+export async function reproduce({ family = PLAIN, folder = join(tmpdir(), 'provider-auth-reproduce') } = {}) {
   const { output } = await run('git', ['rev-parse', 'HEAD'], { show: 'nothing' })
   const commit = output.trim()
   const builds = []
   for (const [index, name] of FOLDERS.entries()) {
-    const { ok, file } = await step(`Build ${index + 1} of ${FOLDERS.length}, of ${commit.slice(0, 12)}`, () =>
-      buildIn(join(folder, name), commit, index > 0),
+    const { ok, file } = await step(
+      `${family}: build ${index + 1} of ${FOLDERS.length}, of ${commit.slice(0, 12)}`,
+      () => buildIn(join(folder, name), { family, commit, ownCargo: index > 0 }),
     )
     if (!ok) return { ok, output: '' }
     const bytes = readFileSync(file)
@@ -34,10 +36,10 @@ export async function reproduce({ folder = join(tmpdir(), 'provider-auth-reprodu
 }
 
 /** Clones the commit, and builds it there; with a cargo home of its own if told, so that this path differs as well. */
-async function buildIn(folder, commit, ownCargo) {
+async function buildIn(folder, { family, commit, ownCargo }) {
   const clone = join(folder, 'provider-auth')
-  const built = join(folder, 'built-commit')
-  const addon = join(clone, 'target', 'release-addon.node')
+  const built = join(folder, `built-commit-${family}`)
+  const addon = join(clone, 'target', `release-${family}.node`)
   if (existsSync(addon) && existsSync(built) && readFileSync(built, 'utf8') === commit) return { ok: true, file: addon }
   if (!existsSync(join(clone, '.git'))) {
     mkdirSync(folder, { recursive: true })
@@ -53,7 +55,7 @@ async function buildIn(folder, commit, ownCargo) {
   }
   const env = { ...process.env, CARGO_TARGET_DIR: join(clone, 'target') }
   if (ownCargo) env.CARGO_HOME = cargoHome(folder)
-  const result = await buildRelease({ folder: clone, env, file: addon, exact: true })
+  const result = await buildRelease({ family, folder: clone, env, file: addon, exact: true })
   if (result.ok) writeFileSync(built, commit)
   else rmSync(built, { force: true })
   return { ...result, file: addon }

@@ -1,0 +1,156 @@
+/** The package that adds the store, as each package manager installs it beside the other one, and takes it away again. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { addonName, buildPlainAddon, PLAIN_ADDON } from '../scripts/lib/build.mjs'
+import { PLAIN, STORE } from '../scripts/lib/families.mjs'
+import { isFresh } from '../scripts/lib/freshness.mjs'
+import { pack } from '../scripts/lib/pack.mjs'
+import {
+  AT_ONCE,
+  addonsOf,
+  createProjects,
+  EVERY,
+  MANAGERS,
+  PLATFORMS,
+  platformsIn,
+  publish,
+  skip,
+} from './support/projects.mjs'
+import { startRegistry } from './support/registry.mjs'
+import { createSandbox } from './support/sandbox.mjs'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const registry = skip ? undefined : await startRegistry()
+const sandbox = createSandbox({ name: 'store-installs' })
+const { projectOf, sh, succeeds, works } = skip ? {} : createProjects(sandbox, registry)
+const OLD = '0.0.1'
+let addons
+
+/** Which addon a process has, by the files that are mapped into it. */
+const LOADED = `const { existsSync, readFileSync } = require('node:fs')
+require('provider-auth')
+const maps = '/proc/self/maps'
+const files = existsSync(maps) ? readFileSync(maps, 'utf8') : process.report.getReport().sharedObjects.join('\\n')
+const names = [...files.matchAll(/(provider-auth[a-z-]*)\\.[a-z0-9-]+\\.node$/gm)].map(([, name]) => name)
+console.log([...new Set(names)].join())`
+
+const ADDRESS = 'postgres://host@127.0.0.1:1/auth?vault=team'
+const REFUSED = `const auth = require('provider-auth')
+if (process.argv[2]) auth.configure({ store: process.argv[2] })
+auth.listAccounts({}).then(() => console.log('served'), ({ code, message }) => console.log(code, message))`
+
+before(async () => {
+  if (skip) return
+  const sources = ['crates', 'Cargo.toml', 'Cargo.lock']
+  if (!isFresh({ sources, outputs: [`target/plain/${addonName()}`] })) {
+    const { ok, output } = await buildPlainAddon()
+    assert.ok(ok, output)
+  }
+  addons = { ...addonsOf(sandbox.dir, PLAIN, PLAIN_ADDON), ...addonsOf(sandbox.dir, STORE) }
+  const packed = await pack(join(sandbox.dir, 'packed'), { addons, hasNotices: false })
+  assert.deepEqual([packed.platforms.length, packed.store.platforms.length], [PLATFORMS.length, PLATFORMS.length])
+  // The one that is published last is what a package manager takes without being told a version.
+  await publish(registry, { platforms: [], main: older() })
+  await publish(registry, packed)
+  await publish(registry, packed.store)
+})
+
+after(async () => {
+  await registry?.close()
+  sandbox.cleanup()
+})
+
+/** The package of an earlier version, which has no addon. */
+function older() {
+  mkdirSync(join(sandbox.dir, 'older/package'), { recursive: true })
+  const manifest = { name: STORE, version: OLD, peerDependencies: { [PLAIN]: OLD } }
+  writeFileSync(join(sandbox.dir, 'older/package/package.json'), JSON.stringify(manifest))
+  const file = join(sandbox.dir, 'older.tgz')
+  execFileSync('tar', ['-czf', file, '-C', join(sandbox.dir, 'older'), 'package'])
+  return file
+}
+
+async function loaded(project, command = project.node) {
+  writeFileSync(join(project.folder, 'loaded.cjs'), LOADED)
+  return (await succeeds(project, `${command} loaded.cjs`)).stdout.trim()
+}
+
+test('it names every platform and runs nothing; the other one does not bring it', { skip }, async () => {
+  for (const name of [STORE, ...EVERY.map((name) => name.replace(PLAIN, STORE))]) {
+    const { versions } = await (await fetch(`${registry.url}${name}`)).json()
+    const { scripts, hasInstallScript, dependencies, optionalDependencies, license } = versions[version]
+    assert.equal(JSON.stringify({ scripts, hasInstallScript, dependencies }), '{}', name)
+    assert.equal(license, 'MIT')
+    if (name === STORE)
+      assert.deepEqual(
+        optionalDependencies,
+        Object.fromEntries(EVERY.map((name) => [name.replace(PLAIN, STORE), version])),
+      )
+  }
+})
+
+describe('a project', { skip, concurrency: AT_ONCE }, () => {
+  for (const [name, manager] of Object.entries(MANAGERS))
+    test(`of ${name} has the addon with the store while its package is there`, async () => {
+      const project = projectOf(name)
+      await succeeds(project, manager.install)
+      assert.equal(await loaded(project), PLAIN)
+      assert.deepEqual(
+        platformsIn(project).filter((file) => file.startsWith(STORE)),
+        [],
+      )
+      await succeeds(project, manager.install.replace(PLAIN, STORE))
+      assert.equal(await loaded(project), STORE)
+      if (name === 'bun') assert.equal(await loaded(project, 'bun'), STORE)
+      await works(project)
+      await succeeds(project, `${manager.removes} ${STORE}`)
+      assert.equal(await loaded(project), PLAIN)
+      if (name === 'bun') assert.equal(await loaded(project, 'bun'), PLAIN)
+    })
+})
+
+test('without it, a store is refused however it is configured, and no folder takes its place', { skip }, async () => {
+  const project = projectOf('npm')
+  await succeeds(project, MANAGERS.npm.install)
+  writeFileSync(join(project.folder, 'refused.cjs'), REFUSED)
+  writeFileSync(join(project.folder, 'config.jsonc'), JSON.stringify({ store: ADDRESS }))
+  for (const [variable, argument] of [
+    [`PROVIDER_AUTH_STORE='${ADDRESS}'`, ''],
+    [`PROVIDER_AUTH_CONFIG='${project.folder}/config.jsonc'`, ''],
+    ['', `'${ADDRESS}'`],
+  ]) {
+    const { stdout } = await succeeds(
+      project,
+      `PROVIDER_AUTH_DIR="$PWD/vault" ${variable} node refused.cjs ${argument}`,
+    )
+    assert.match(stdout, /^STORE_REFUSED .*install provider-auth-postgres/, variable)
+  }
+  assert.ok(!existsSync(join(project.folder, 'vault')))
+})
+
+test('npm refuses two versions that differ', { skip }, async () => {
+  const project = projectOf('npm')
+  await succeeds(project, `npm install ${PLAIN}`)
+  const { code, stderr } = await sh(project, `npm install ${STORE}@${OLD}`)
+  assert.notEqual(code, 0)
+  assert.match(stderr, /ERESOLVE/)
+  assert.match(stderr, new RegExp(`peer ${PLAIN}@"${OLD}" from ${STORE}@${OLD}`))
+})
+
+/** Until the packages are on npm; the registry is not asked for anything. */
+test('the two files with all in them are installed beside each other', { skip }, async () => {
+  const own = [PLAIN, STORE].map((family) => addonName(undefined, family))
+  const of = Object.fromEntries(own.map((name) => [name, addons[name]]))
+  const packed = await pack(join(sandbox.dir, 'whole'), { addons: of, hasWhole: true, hasNotices: false })
+  const project = projectOf('npm')
+  await succeeds(project, `npm install '${packed.whole[0]}'`)
+  assert.equal(await loaded(project), PLAIN)
+  await succeeds(project, `npm install '${packed.store.whole[0]}'`)
+  assert.equal(await loaded(project), STORE)
+  await works(project)
+})
