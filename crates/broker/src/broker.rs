@@ -15,6 +15,7 @@ use crate::diagnose::{DiagnoseOptions, Diagnosis, DiagnosisService};
 use crate::error::BrokerError;
 use crate::host::Host;
 use crate::keys::KeyService;
+use crate::limits;
 use crate::login::{LoginOptions, LoginProgress, LoginPrompt, LoginService};
 use crate::migrate::{MigrateOptions, MigrationReport, MigrationService};
 use crate::models::{KeyCheck, ModelList, ModelService, ModelsRequest};
@@ -80,12 +81,18 @@ impl Broker {
         self.store.is_open()
     }
 
-    /// Waits for token exchanges under way, then writes what is unwritten, for a few seconds each at
-    /// most: a refresh token that the server has already replaced must reach the disk. Called when
+    /// Waits for token exchanges under way, then writes what is unwritten, for a few seconds at most: a
+    /// refresh token that the server has already replaced must reach the disk. Called when
     /// the process ends.
     pub fn close(&self) {
+        let began = self.store.uptime();
         self.refresher.close();
-        self.store.close();
+        let waited = self.store.uptime().saturating_sub(began);
+        self.store.close(
+            limits::EXIT_TIMEOUT
+                .saturating_sub(waited)
+                .max(limits::LAST_WRITES),
+        );
     }
 
     /// The accounts and the configuration.

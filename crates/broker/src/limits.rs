@@ -57,9 +57,11 @@ pub(crate) const MARK_AGAIN: Duration = Duration::from_mins(5);
 /// costs nothing.
 pub(crate) const SAVE_AGAIN: Duration = Duration::from_secs(1);
 
-/// How long the end of the process waits for a token exchange under way, and then for the last
-/// writes: a slow token endpoint or disk, not a dead one.
+/// How long the end of the process waits for a token exchange under way and for the last writes.
 pub(crate) const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the last writes may take in any case.
+pub(crate) const LAST_WRITES: Duration = Duration::from_millis(200);
 
 /// What a program may take that prints the password of a store: it asks a cloud at most.
 #[cfg(feature = "postgres")]

@@ -21,7 +21,7 @@ impl Fleet {
         if let Some(&generation) = self.files.outbox_of(id).last()
             && generation > known
         {
-            self.flush(id, generation).map_err(vault_error)?;
+            self.flush(guard, generation).map_err(vault_error)?;
             return Ok(Claimed::Moved);
         }
         let row = self.mirror.row(id);
@@ -34,6 +34,17 @@ impl Fleet {
             {
                 return Ok(Claimed::Moved);
             }
+        }
+        // Never below what this host has seen: a failover lost it, and the token is spent.
+        if self.files.seen(id).is_some_and(|(seen, _)| seen > known) {
+            return match self.put_back_known(id, known + 1).map_err(vault_error)? {
+                true => Ok(Claimed::Moved),
+                false => Err(VaultError::StoreRefused {
+                    why: format!(
+                        "it shows an older record {id} than this machine has seen, whose token may be spent: sign in again"
+                    ),
+                }),
+            };
         }
         let mut cookie = [0; 16];
         getrandom::fill(&mut cookie).map_err(|_| VaultError::StoreRefused {
@@ -112,8 +123,8 @@ impl Fleet {
         }
     }
 
-    /// Puts back what this host knows of a record, before it claims that; false where it has nothing
-    /// to put back.
+    /// Makes sure that the store is no further back than this generation; false where this host has
+    /// nothing to put back.
     fn put_back_known(&self, id: RecordId, known: u64) -> Result<bool, BackendError> {
         let writing = self
             .files
@@ -123,7 +134,14 @@ impl Fleet {
         let Some(sealed) = kept.as_deref().and_then(sealed) else {
             return Ok(false);
         };
-        Ok(self.remote.put_back(id, &sealed)? == Brought::Stored)
+        match self.remote.put_back(id, &sealed)? {
+            Brought::Stored => self.wrote(id, &sealed),
+            Brought::Moved(Some(stored)) if stored.sealed.generation >= known => {
+                self.take_in(stored);
+            }
+            Brought::Moved(_) | Brought::Rekeyed { .. } => return Ok(false),
+        }
+        Ok(true)
     }
 
     pub(super) fn release_record(

@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, Weak, atomic::Ordering},
 };
 
-use provider_auth_vault::{Document, RecordId, SealedFacts, VaultError, line};
+use provider_auth_vault::{
+    Document, Lock, Outcome, RecordGuard, RecordId, SealedFacts, VaultError, line,
+};
 use tokio::{
     runtime::Handle,
     task::spawn_blocking,
@@ -188,17 +190,17 @@ impl Fleet {
     fn flush_outbox(&self) -> Result<(), BackendError> {
         for (id, generation) in self.files.outbox() {
             // Whoever holds the record is at it.
-            let lock = provider_auth_vault::Lock::Record(id);
-            let Ok(Some(_held)) = self.local.try_lock(lock) else {
+            let Ok(Some(lock)) = self.local.try_lock(Lock::Record(id)) else {
                 continue;
             };
-            self.flush(id, generation)?;
+            self.flush(&RecordGuard::new(id, lock), generation)?;
         }
         Ok(())
     }
 
-    /// Brings one record that waits. The caller has its lock.
-    pub(super) fn flush(&self, id: RecordId, generation: u64) -> Result<(), BackendError> {
+    /// Brings one record that waits.
+    pub(super) fn flush(&self, guard: &RecordGuard, generation: u64) -> Result<(), BackendError> {
+        let id = guard.id();
         let waiting = self.files.read_outbox(id, generation);
         let Some(sealed) = waiting.as_deref().and_then(sealed) else {
             return Ok(());
@@ -212,7 +214,10 @@ impl Fleet {
         match brought {
             Brought::Stored => {
                 self.files.empty_outbox(id);
+                self.files.forget_cookies(id);
                 self.claims.lock().remove(&id);
+                // A note that stays is known by its generation to be old.
+                let _ = self.local.release(guard, Outcome::Known);
                 self.wrote(id, &sealed);
                 Ok(())
             }

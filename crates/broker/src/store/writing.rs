@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use provider_auth_policy::{AccountId, SharedState, refreshed};
 use provider_auth_vault::{Shared, Vault};
@@ -144,9 +145,9 @@ impl Store {
         }
     }
 
-    /// Writes what is unwritten, or tries to for `limits::EXIT_TIMEOUT`; the process is about to end.
+    /// Writes what is unwritten, or tries to for this time; the process is about to end.
     /// Each record is written by itself: one whose write hangs costs the others nothing.
-    pub(crate) fn close(self: &Arc<Self>) {
+    pub(crate) fn close(self: &Arc<Self>, within: Duration) {
         let Some(vault) = self.open_vault() else {
             return;
         };
@@ -170,6 +171,6 @@ impl Store {
             store.mark_now(&vault);
             store.index_now(&vault);
         });
-        finish(limits::EXIT_TIMEOUT, tokens.into_iter().chain([rest as _]));
+        finish(within, tokens.into_iter().chain([rest as _]));
     }
 }
