@@ -801,7 +801,8 @@ export interface LogFile {
 
 /**
  * How the vault stands. Neither creates it nor prompts anybody, and tells of a vault that does not open why. Rejects only
- * where not even that can be told: `VAULT_CORRUPT` (no usable header), `VAULT_IO` (the folder is unsafe or unreadable).
+ * where not even that can be told: `VAULT_CORRUPT` (no usable header), `VAULT_IO` (the folder is unsafe or unreadable),
+ * and of a vault for many machines `STORE_UNAVAILABLE` (nothing of it is known here either), `STORE_REFUSED`, `STORE_SCHEMA`.
  */
 export function vaultStatus(): Promise<VaultStatus>
 export interface VaultStatus {
@@ -822,6 +823,32 @@ export interface VaultStatus {
   quarantined: number
   /** Which those are, oldest first. Their files stay in the folder `quarantine`; `generation` is 0 where it cannot be read. */
   quarantine: { accountId: string; generation: number; at: number }[]
+  /** How the store of a vault for many machines stands, as this process knows it. Absent where the folder is all there is. */
+  store?: StoreStatus
+}
+
+/** The store of a vault for many machines. No user and no password is in it. */
+export interface StoreStatus {
+  kind: 'postgres'
+  /** Servers, database and vault. */
+  where: string
+  /**
+   * How changes by others are learned of. `listening`: within a second. `polling`: within 5 s. `offline`: not at all, since the store
+   * does not answer. Then access tokens serve until they end and API keys for `offlineMs`; nothing is renewed.
+   */
+  state: 'listening' | 'polling' | 'offline'
+  /** Since when it is so, in Unix ms. */
+  since: number
+  /** Whether the server sees the end of this process; false behind a pooler. Absent where that is not known. */
+  direct?: boolean
+  /** Version of the tables. */
+  schema: number
+  /** Machines that were there within a day. Absent where that is not known. */
+  hosts?: number
+  /** Records that wait on this machine to be stored. */
+  outbox: number
+  /** By how many ms the store's clock is ahead of this machine's. All times of the vault are the store's. */
+  clockOffset: number
 }
 
 /** One way to the vault's key. Each of several opens the vault by itself. */

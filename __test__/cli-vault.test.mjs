@@ -69,6 +69,10 @@ test('a machine without a keychain has a vault after one command, whatever the s
   env.env.PROVIDER_AUTH_KEY = key
   assert.equal((await answer(env, 'key-status', ['key', 'status'])).state, 'open')
 
+  const { store, state, dir } = await answer(env, 'vault-status', ['vault'])
+  assert.deepEqual([store, state, dir], [undefined, 'open', env.env.PROVIDER_AUTH_DIR])
+  assert.match((await command(env, ['vault', 'status'])).stdout, /^folder +\S+\nstate +opens\naccounts +0\n$/)
+
   const passphrase = newSandbox()
   const init = ['key', 'init', '--source', 'passphrase', '--passphrase-stdin']
   assert.equal((await answer(passphrase, 'key-init', init, { input: `${WORDS}\nnot this line` })).state, 'open')

@@ -34,21 +34,45 @@ const GIVE: Record<Source, string> = {
 }
 
 /** The status in lines. */
-export function statusText(status: VaultStatus, { dim, green, red }: Colours): string {
-  const { dir, state, keySource, keyId, slots, accounts, quarantined } = status
-  const isFine = state === 'open' || state === 'empty'
+export function statusText(status: VaultStatus, colours: Colours): string {
+  const { keySource, keyId, slots } = status
+  const [folder = [], state = [], ...rest] = vaultRows(status, colours)
   const rows = [
-    ['folder', dir],
-    ['state', (isFine ? green : red)(STATES[state])],
+    folder,
+    state,
     ['key', [keySource, ...(keyId === '' ? [] : [keyId])].join(' ')],
     ...slots.map((slot, index) => [index === 0 ? 'slots' : '', `${slot.id} ${slot.keySource ?? 'of a newer version'}`]),
-    ['accounts', state === 'open' ? String(accounts) : state === 'empty' ? '0' : 'not known'],
-    ...(quarantined > 0 ? [['damaged', `${quarantined} records, set aside in quarantine`]] : []),
+    ...rest,
   ]
   return table(
     [],
-    rows.map(([name = '', value = '']) => [dim(name), value]),
+    rows.map(([name = '', value = '']) => [colours.dim(name), value]),
   )
+}
+
+/** Where the vault is and what is in it; first its folder and its state. */
+export function vaultRows({ dir, state, accounts, quarantined }: VaultStatus, { green, red }: Colours): string[][] {
+  const isFine = state === 'open' || state === 'empty'
+  return [
+    ['folder', dir],
+    ['state', (isFine ? green : red)(STATES[state])],
+    ['accounts', state === 'open' ? String(accounts) : state === 'empty' ? '0' : 'not known'],
+    ...(quarantined > 0 ? [['damaged', `${quarantined} records, set aside in quarantine`]] : []),
+  ]
+}
+
+const LINKS = { true: ', direct', false: ', through a pooler', undefined: '' }
+
+/** How the store of a vault for many machines stands; nothing where there is none. */
+export function storeRows({ store }: VaultStatus, { green, yellow, red }: Colours): string[][] {
+  if (store === undefined) return []
+  const { kind, where, state, direct, hosts, outbox, clockOffset } = store
+  const seconds = (clockOffset / 1000).toFixed(1)
+  return [
+    ['store', `${kind} ${where}`, `${(state === 'offline' ? red : green)(state)}${LINKS[`${direct}`]}`],
+    ['hosts', hosts === undefined ? 'not known' : String(hosts), `clock ${clockOffset < 0 ? '' : '+'}${seconds} s`],
+    ['outbox', outbox === 0 ? '0' : yellow(String(outbox))],
+  ]
 }
 
 /** The error of a vault that does not open, with every way to open it; `undefined` when it opens or is not made yet. */

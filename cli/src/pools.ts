@@ -39,6 +39,7 @@ export async function readStanding(filter: { provider?: string } = {}): Promise<
 }
 
 /** The vault in a line: `open, key in the keychain, 3 accounts, ~/…`. */
-export function vaultWords({ state, keySource, dir }: VaultStatus): string {
-  return state === 'empty' ? `empty (${dir})` : `${state}, key from ${keySource} (${dir})`
+export function vaultWords({ state, keySource, dir, store }: VaultStatus): string {
+  const place = store === undefined ? dir : `${store.where}, ${store.state}`
+  return state === 'empty' ? `empty (${place})` : `${state}, key from ${keySource} (${place})`
 }

@@ -13,7 +13,7 @@ const TOPICS: readonly (readonly [title: string, ...parts: string[]])[] = [
   ['Program', 'runtime'],
   ['Configuration', 'config', 'log'],
   ['Folder and disk', 'files', 'disk', 'locks'],
-  ['Vault and key', 'vault', 'keychain'],
+  ['Vault and key', 'vault', 'keychain', 'store'],
   ['Accounts', 'refresh', 'accounts', 'pool', 'account'],
   ['Network and clock', 'proxy', 'ca', 'clock', 'host'],
   ['Other programs', 'opencode', 'env'],

@@ -23,7 +23,16 @@ export function addVault(program: Command): void {
   const keys = program.command('key').description("the vault's key, and the ways to it").addHelpText('after', WHERE)
   addKey(keys)
   addSlots(keys.command('slot').description('further ways to the key: each opens the vault by itself'))
-  addBundles(program.command('vault').description('take the accounts to another machine, in an encrypted file'))
+  const vault = program
+    .command('vault')
+    .description('where the vault is, and how its store stands; take its accounts to another machine')
+  vault
+    .command('status', { isDefault: true })
+    .description('where the vault is, what is in it, and how its store stands')
+    .addHelpText('after', '\nExits with 4 when the vault does not open, and says what to do.')
+    .addHelpText('after', examples(['provider-auth vault'], ['provider-auth vault status --json', 'for scripts']))
+    .action(runs(() => import('../commands/vault-status.js')))
+  addBundles(vault)
   addMigrate(program)
 }
 

@@ -59,7 +59,9 @@ pub use provider_auth_policy::{
     AccountKind, Action, Block, Chance, Failure, OBSERVED_HEADERS, Reason, Rule, Scope, Selection,
     Source, Timestamp, Trace, TracedAccount, Usage,
 };
-pub use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource, Quarantined};
+pub use provider_auth_vault::{
+    ExistingKey, KeySecrets, KeySlot, KeySource, Quarantined, StoreState, StoreStatus,
+};
 pub use providers::{BoundItems, ModelLists, OwnShape, SESSION_HEADERS, StreamShape};
 pub use refusal::LocalRefusal;
 pub use request::{AuthRequest, Explained, Lease, LentCredential, Report, Verdict};

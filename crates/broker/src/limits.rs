@@ -245,6 +245,10 @@ pub(crate) const LOW_DISK_FILES: u64 = 1000;
 /// much.
 pub(crate) const CLOCK_OFF: Duration = Duration::from_secs(30);
 
+/// How far this machine's clock may be from that of the vault's store: machines that are set by NTP
+/// are closer, and more shows in logs of several.
+pub(crate) const STORE_CLOCK_OFF: Duration = Duration::from_secs(5);
+
 /// Clocks that are further apart than most servers tolerate in a signed token.
 pub(crate) const CLOCK_WRONG: Duration = Duration::from_mins(5);
 

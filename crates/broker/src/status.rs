@@ -6,7 +6,7 @@ use std::sync::Arc;
 use provider_auth_policy::{
     Gather as _, Pool, Request, Selection, Timestamp, select, serving_order,
 };
-use provider_auth_vault::{KeySlot, Quarantined, Vault, VaultState};
+use provider_auth_vault::{KeySlot, Quarantined, StoreStatus, Vault, VaultState};
 use url::Url;
 
 use crate::config::Provider;
@@ -52,6 +52,8 @@ pub struct VaultStatus {
     pub quarantined: usize,
     /// Which those are, oldest first.
     pub quarantine: Vec<Quarantined>,
+    /// How its store stands; `None` where the folder is all there is.
+    pub store: Option<StoreStatus>,
 }
 
 /// What a plugin needs to know of a provider.
@@ -212,6 +214,7 @@ impl StatusService {
             accounts = self.store.accounts().len();
             // Reading may have found damage.
             status.quarantined = vault.quarantine();
+            status.store = vault.store_status();
         }
         Ok(VaultStatus {
             dir: status.dir.display().to_string(),
@@ -222,6 +225,7 @@ impl StatusService {
             slots: status.slots,
             quarantined: status.quarantined.len(),
             quarantine: status.quarantined,
+            store: status.store,
         })
     }
 

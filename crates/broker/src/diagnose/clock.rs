@@ -22,6 +22,24 @@ pub(super) fn of_files(ahead_ms: i64) -> Finding {
         .with("aheadMs", ahead_ms)
 }
 
+/// By the clock of the vault's store, which is ahead by so many ms.
+pub(super) fn of_store(ahead_ms: i64) -> Finding {
+    let off = ahead_ms.unsigned_abs();
+    if off <= limits::STORE_CLOCK_OFF.as_millis() as u64 {
+        return Finding::ok(
+            "clock.store",
+            "this machine's clock agrees with the store's",
+        );
+    }
+    let which = if ahead_ms > 0 { "behind" } else { "ahead of" };
+    let seconds = off as f64 / 1000.0;
+    let title = format!("this machine's clock is {seconds:.1} s {which} the store's");
+    Finding::warning("clock.store", title)
+        .why("the vault goes by the store's clock, and all else on this machine does not: times in logs differ")
+        .remedy("set the clock by NTP (timedatectl set-ntp true)")
+        .with("aheadMs", ahead_ms)
+}
+
 /// By what servers said of the time: by how much each is ahead, in ms.
 pub(super) fn of_hosts(mut ahead_ms: Vec<i64>) -> Option<Finding> {
     ahead_ms.sort_unstable();

@@ -11,6 +11,7 @@ mod log;
 mod network;
 mod online;
 mod refresh;
+mod store;
 mod vault;
 
 use std::future::Future;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use provider_auth_vault::{KeySource, Shared, Vault, VaultError, VaultState, VaultStatus};
 
 use super::finding::{Finding, relative};
+use super::store as of_stores;
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::store::Store;
@@ -19,7 +20,10 @@ pub(super) async fn check(store: &Arc<Store>) -> Vec<Finding> {
     });
     let status = match looked.await {
         Ok(status) => status,
-        Err(error) => return vec![unusable(&error)],
+        Err(error) => {
+            let finding = of_stores::unusable(&error);
+            return vec![finding.unwrap_or_else(|| unusable(&error))];
+        }
     };
     let mut findings = vec![state(&status)];
     if status.state == VaultState::Empty {
@@ -28,6 +32,8 @@ pub(super) async fn check(store: &Arc<Store>) -> Vec<Finding> {
         // That comes first, before any login.
         findings = place.map_or_else(|error| vec![no_place_for_key(&error)], |()| findings);
     }
+    let of_store = status.store.iter();
+    findings.extend(of_store.flat_map(|it| of_stores::check(it, store.now().as_millis())));
     findings.extend(quarantine(&status, store.now().as_millis()));
     if status.state != VaultState::Open {
         return findings;

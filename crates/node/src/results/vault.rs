@@ -4,7 +4,7 @@ use napi::bindgen_prelude::*;
 use napi::{Env, sys};
 use napi_derive::napi;
 use provider_auth_broker as broker;
-use provider_auth_broker::{ExposeSecret as _, KeySource};
+use provider_auth_broker::{ExposeSecret as _, KeySource, StoreState};
 
 use super::list;
 
@@ -18,6 +18,7 @@ pub struct VaultStatus {
     pub slots: Vec<KeySlot>,
     pub quarantined: u32,
     pub quarantine: Vec<QuarantinedRecord>,
+    pub store: Option<StoreStatus>,
 }
 
 impl From<broker::VaultStatus> for VaultStatus {
@@ -31,6 +32,41 @@ impl From<broker::VaultStatus> for VaultStatus {
             slots: list(status.slots),
             quarantined: status.quarantined as u32,
             quarantine: list(status.quarantine),
+            store: status.store.map(StoreStatus::from),
+        }
+    }
+}
+
+#[napi(object, object_from_js = false)]
+pub struct StoreStatus {
+    pub kind: &'static str,
+    #[napi(js_name = "where")]
+    pub place: String,
+    pub state: &'static str,
+    pub since: f64,
+    pub direct: Option<bool>,
+    pub schema: u32,
+    pub hosts: Option<u32>,
+    pub outbox: u32,
+    pub clock_offset: f64,
+}
+
+impl From<broker::StoreStatus> for StoreStatus {
+    fn from(status: broker::StoreStatus) -> Self {
+        Self {
+            kind: status.kind,
+            place: status.place,
+            state: match status.state {
+                StoreState::Listening => "listening",
+                StoreState::Polling => "polling",
+                StoreState::Offline => "offline",
+            },
+            since: status.since as f64,
+            direct: status.direct,
+            schema: status.schema,
+            hosts: status.hosts,
+            outbox: status.outbox,
+            clock_offset: status.clock_offset as f64,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    KeySlot, KeySource, Options, Quarantined, Vault, VaultError,
+    KeySlot, KeySource, Options, Quarantined, StoreStatus, Vault, VaultError,
     backend::{Backend, Engine},
     format::header::Header,
     keys::keychain::{self, Prompts},
@@ -26,6 +26,8 @@ pub struct VaultStatus {
     pub slots: Vec<KeySlot>,
     /// Records that were set aside because they were damaged.
     pub quarantined: Vec<Quarantined>,
+    /// How its store stands; `None` where the folder is all there is.
+    pub store: Option<StoreStatus>,
 }
 
 /// Whether a vault opens, and if not, why.
@@ -62,6 +64,7 @@ impl Vault {
             state: VaultState::Empty,
             slots: Vec::new(),
             quarantined: Vec::new(),
+            store: None,
         };
         if options.key == KeySource::Memory {
             return Ok(status);
@@ -77,6 +80,8 @@ impl Vault {
             status.key_source = source.unwrap_or(likely_source);
             status.slots = header.slots.iter().map(KeySlot::of).collect();
         }
+        // Once it was asked all this.
+        status.store = backend.store_status();
         status.state = match unlocked {
             Ok(None) => {
                 refuse_orphans(&*backend)?;
@@ -133,6 +138,7 @@ impl Vault {
             state: VaultState::Open,
             slots: Vec::new(),
             quarantined: self.backend.quarantined()?,
+            store: self.store_status(),
         };
         if let Some((header, _)) = first_readable_header(&*self.backend)? {
             status.key_id = header.key_id();
