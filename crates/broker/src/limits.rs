@@ -249,6 +249,10 @@ pub(crate) const CLOCK_OFF: Duration = Duration::from_secs(30);
 /// are closer, and more shows in logs of several.
 pub(crate) const STORE_CLOCK_OFF: Duration = Duration::from_secs(5);
 
+/// When a caller may ask again whom a store that is away keeps from serving: it is looked for as
+/// often.
+pub(crate) const STORE_AGAIN: Duration = Duration::from_secs(5);
+
 /// Clocks that are further apart than most servers tolerate in a signed token.
 pub(crate) const CLOCK_WRONG: Duration = Duration::from_mins(5);
 

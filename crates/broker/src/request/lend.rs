@@ -277,7 +277,10 @@ impl RequestService {
             self.refresher
                 .refresh_behind(entry, pending.number, runtime);
         }
-        Step::Lend(self.lend(pending, entry, rule, now))
+        match self.cut_off.refusal(&self.store, entry, now) {
+            Some(away) => Step::Fail(away),
+            None => Step::Lend(self.lend(pending, entry, rule, now)),
+        }
     }
 
     fn lend(

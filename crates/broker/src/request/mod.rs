@@ -7,6 +7,7 @@
 //! | … its token has ended, or was refused | waits for the one exchange, then chooses again | `headers.rs` |
 //! | … that exchange failed for now | serves with a token that still lives, else with another account, else waits | `wait.rs` |
 //! | … it tests a limit | first writes down that it does, so that one request of all processes tests | `headers.rs` |
+//! | … it has no end, and the vault's store is away for long | is refused, with when to ask again | `cut_off.rs` |
 //! | all rest, the soonest within `maxWaitMs` | waits, and looks again whenever an account changes | `wait.rs` |
 //! | all rest longer, or need a person | is refused, with the cause and what helps | `lend.rs` |
 //! | there is none, or all are switched off | is refused, and told how there is one | `no_account.rs` |
@@ -24,6 +25,7 @@ mod address;
 mod asked;
 mod attempts;
 mod credit;
+mod cut_off;
 mod destination;
 mod headers;
 mod lend;
@@ -48,6 +50,7 @@ use crate::store::entry::Entry;
 use crate::store::{HeaderRules, Store};
 use asked::AskedRequests;
 use attempts::Attempts;
+use cut_off::CutOff;
 
 pub use destination::Explained;
 pub use pending::{AuthRequest, Lease, LentCredential};
@@ -60,6 +63,7 @@ pub(crate) struct RequestService {
     traffic: Mutex<Traffic>,
     attempts: Mutex<Attempts>,
     asked: Mutex<AskedRequests>,
+    cut_off: CutOff,
     /// What the last one was told that no account could serve.
     refused: Mutex<Option<Refused>>,
 }
@@ -84,6 +88,7 @@ impl RequestService {
             traffic: Mutex::default(),
             attempts: Mutex::new(Attempts::new(store.process())),
             asked: Mutex::default(),
+            cut_off: CutOff::default(),
             refused: Mutex::default(),
             store,
         })

@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use provider_auth_vault::{
     Backend, Brought, Changes, Claimed, Document, Engine, Held, Holder, Lock, Look, Mark, Need,
     Options, Outcome, Pulse, Purpose, Quarantined, RecordGuard, RecordId, SealMark, SendBy, Stamp,
-    StateRows, Store, VaultError,
+    StateRows, Store, StoreStatus, VaultError,
 };
 
 use crate::machines::{Machine, Replica};
@@ -32,6 +32,7 @@ pub(crate) struct Observed {
     inner: Arc<dyn Engine>,
     say: Arc<Mutex<Arc<Say>>>,
     machine: Option<Arc<Machine>>,
+    status: Arc<Mutex<Option<StoreStatus>>>,
 }
 
 impl Observed {
@@ -46,6 +47,7 @@ impl Observed {
         Arc::new(Self {
             inner,
             say: Arc::new(Mutex::new(Arc::new(say))),
+            status: Arc::default(),
             machine: None,
         })
     }
@@ -55,8 +57,14 @@ impl Observed {
         Arc::new(Self {
             inner,
             say: Arc::new(Mutex::new(Arc::new(|_| None))),
+            status: Arc::default(),
             machine: Some(machine),
         })
+    }
+
+    /// Has its backends stand like those of a store.
+    pub(crate) fn stands(&self, status: StoreStatus) {
+        *self.status.lock() = Some(status);
     }
 
     /// Has `say` answer from here on.
@@ -69,6 +77,7 @@ impl Observed {
             inner,
             say: self.say.clone(),
             rows: self.machine.clone().map(Replica::of),
+            status: self.status.clone(),
         })
     }
 }
@@ -89,6 +98,7 @@ struct ObservedBackend {
     inner: Arc<dyn Backend>,
     say: Arc<Mutex<Arc<Say>>>,
     rows: Option<Replica>,
+    status: Arc<Mutex<Option<StoreStatus>>>,
 }
 
 impl ObservedBackend {
@@ -148,6 +158,10 @@ impl Backend for ObservedBackend {
 
     fn state_rows(&self) -> Option<&dyn StateRows> {
         self.rows.as_ref().map(|rows| rows as _)
+    }
+
+    fn store_status(&self) -> Option<StoreStatus> {
+        self.status.lock().clone()
     }
 
     fn claim(

@@ -10,6 +10,7 @@
 mod accounts;
 mod again;
 mod api;
+mod away;
 mod backend;
 mod bounds;
 mod callbacks;
