@@ -6,8 +6,10 @@ import { homedir, tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { PLAIN, STORE } from '../scripts/lib/families.mjs'
+import { addonName } from '../scripts/lib/build.mjs'
+import { FAMILIES, PLAIN, STORE } from '../scripts/lib/families.mjs'
 import { noticesOfCrates } from '../scripts/lib/notices.mjs'
+import { pack } from '../scripts/lib/pack.mjs'
 import { machinePaths, writeChecksums, wrongChecksums } from '../scripts/lib/release/artifacts.mjs'
 import { publish, tarballs } from '../scripts/lib/release/publish.mjs'
 import { releaseEnvironment } from '../scripts/lib/rust-flags.mjs'
@@ -106,6 +108,21 @@ test('what speaks with PostgreSQL is in the addon with the store alone', () => {
   )
   for (const name of ['tokio-postgres', 'postgres-protocol', 'stringprep', ...plain])
     assert.ok(store.includes(name), name)
+})
+
+test('a file with all in it has the licences of its addon, too', async () => {
+  const text = write('text', 'No addon, but what a test packs in place of one.')
+  const names = FAMILIES.map((family) => addonName('x86_64-unknown-linux-musl', family))
+  const addons = Object.fromEntries([addonName(), ...names].map((name) => [name, text]))
+  const { whole, store } = await pack(join(scratch, 'packed'), { addons, hasWhole: true })
+  for (const [family, file] of [
+    [PLAIN, whole.at(-1)],
+    [STORE, store.whole.at(-1)],
+  ]) {
+    const notices = execFileSync('tar', ['-xzOf', file, 'package/THIRD-PARTY-NOTICES-ADDON'], { encoding: 'utf8' })
+    assert.match(notices, /^tokio \d/m)
+    assert.equal(/^tokio-postgres \d/m.test(notices), family === STORE)
+  }
 })
 
 test('a release build names no folder of its machine, and keeps the flags that it is given', () => {

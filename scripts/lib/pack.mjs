@@ -26,6 +26,9 @@ import { root, run } from './steps.mjs'
 
 /** What npm packs whatever `files` says. */
 const ALWAYS = ['README.md', 'LICENSE']
+const NOTICES = 'THIRD-PARTY-NOTICES'
+/** In a file with all in it, the other name is that of the command's. */
+const NOTICES_OF_ADDON = 'THIRD-PARTY-NOTICES-ADDON'
 
 /**
  * Packs the built tree into `folder`: the package, and the platforms whose addon lies in the root, or is named by `addons`
@@ -73,11 +76,13 @@ async function packFamily(folder, { manifest, napi, fill }, options) {
       packed.push(await npmPack(platform.folder, folder))
       if (!hasWhole) continue
       const { os, cpu, libc } = platform
-      write({ os, cpu, libc, files: [...manifest.files, platform.main] })
+      const added = [platform.main, ...(hasNotices ? [NOTICES_OF_ADDON] : [])]
+      write({ os, cpu, libc, files: [...manifest.files, ...added] })
       copyFileSync(addon, join(stage, platform.main))
+      if (hasNotices) copyFileSync(join(platform.folder, NOTICES), join(stage, NOTICES_OF_ADDON))
       const file = join(folder, `${family}-for-${platform.main.split('.')[1]}-${version}.tgz`)
       renameSync(await npmPack(stage, folder), file)
-      rmSync(join(stage, platform.main))
+      for (const name of added) rmSync(join(stage, name))
       write({ optionalDependencies })
       whole.push(file)
     }
@@ -160,9 +165,9 @@ function describe(platform, { family, hasNotices, napi }) {
   )
   const files = ['LICENSE']
   if (hasNotices) {
-    files.push('THIRD-PARTY-NOTICES')
+    files.push(NOTICES)
     const target = napi.targets.find((one) => addonName(one, family) === main)
-    writeFileSync(join(folder, 'THIRD-PARTY-NOTICES'), noticesOfCrates(target, family))
+    writeFileSync(join(folder, NOTICES), noticesOfCrates(target, family))
   }
   guardLoading({ ...platform, ...repository(), files: [...platform.files, ...files] })
 }
