@@ -40,7 +40,7 @@ const names = [...files.matchAll(/(provider-auth[a-z-]*)\\.[a-z0-9-]+\\.node$/gm
 console.log([...new Set(names)].join())`
 
 const ADDRESS = 'postgres://host@127.0.0.1:1/auth?vault=team'
-const REFUSED = `const auth = require('provider-auth')
+const CALLS = `const auth = require('provider-auth')
 if (process.argv[2]) auth.configure({ store: process.argv[2] })
 auth.listAccounts({}).then(() => console.log('served'), ({ code, message }) => console.log(code, message))`
 
@@ -114,23 +114,31 @@ describe('a project', { skip, concurrency: AT_ONCE }, () => {
     })
 })
 
-test('without it, a store is refused however it is configured, and no folder takes its place', { skip }, async () => {
-  const project = projectOf('npm')
-  await succeeds(project, MANAGERS.npm.install)
-  writeFileSync(join(project.folder, 'refused.cjs'), REFUSED)
-  writeFileSync(join(project.folder, 'config.jsonc'), JSON.stringify({ store: ADDRESS }))
-  for (const [variable, argument] of [
-    [`PROVIDER_AUTH_STORE='${ADDRESS}'`, ''],
-    [`PROVIDER_AUTH_CONFIG='${project.folder}/config.jsonc'`, ''],
-    ['', `'${ADDRESS}'`],
-  ]) {
-    const { stdout } = await succeeds(
-      project,
-      `PROVIDER_AUTH_DIR="$PWD/vault" ${variable} node refused.cjs ${argument}`,
-    )
-    assert.match(stdout, /^STORE_REFUSED .*install provider-auth-postgres/, variable)
-  }
-  assert.ok(!existsSync(join(project.folder, 'vault')))
+describe('a store that is configured', { skip, concurrency: AT_ONCE }, () => {
+  for (const [name, command] of [
+    ['npm', 'node'],
+    ['bun', 'bun'],
+  ])
+    test(`is refused without it, however it is configured, and asked with it, in ${command}`, async () => {
+      const project = projectOf(name)
+      const { folder } = project
+      await succeeds(project, MANAGERS[name].install)
+      writeFileSync(join(folder, 'calls.cjs'), CALLS)
+      writeFileSync(join(folder, 'config.jsonc'), JSON.stringify({ store: ADDRESS }))
+      const ways = [
+        [`PROVIDER_AUTH_STORE='${ADDRESS}'`, ''],
+        [`PROVIDER_AUTH_CONFIG='${folder}/config.jsonc'`, ''],
+        ['', `'${ADDRESS}'`],
+      ]
+      const call = async ([variable, argument]) =>
+        (await succeeds(project, `PROVIDER_AUTH_DIR="$PWD/vault" ${variable} ${command} calls.cjs ${argument}`)).stdout
+      for (const way of ways)
+        assert.match(await call(way), /^STORE_REFUSED .*install provider-auth-postgres/, way.join())
+      assert.ok(!existsSync(join(folder, 'vault')), 'no folder takes its place')
+      await succeeds(project, MANAGERS[name].install.replace(PLAIN, STORE))
+      // Nobody listens there.
+      for (const said of await Promise.all(ways.map(call))) assert.match(said, /^STORE_UNAVAILABLE /)
+    })
 })
 
 test('npm refuses two versions that differ', { skip }, async () => {
