@@ -201,6 +201,11 @@ pub enum VaultError {
 }
 
 impl VaultError {
+    /// Tells whether a store for many machines may answer if it is asked again.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::StoreUnavailable { .. } | Self::Busy { .. })
+    }
+
     /// Tells whether a file is longer than any of a vault: that is damage, which waiting does not
     /// mend.
     pub fn is_too_long(&self) -> bool {

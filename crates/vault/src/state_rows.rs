@@ -13,13 +13,14 @@ pub trait StateRows: Send + Sync {
     ///
     /// [`Pulse::state`](crate::Pulse::state) moves when there is more to be told. A row that this
     /// backend wrote is told of, too. None is told of before the records that were there when it was
-    /// written: it may speak of their generations.
+    /// written: it may speak of their generations. A row is as the last question found it: where its
+    /// version is lower than before, the store has lost writings, and not an answer its way.
     fn changed(&self, since: Option<Mark>) -> RowChanges;
 
     /// Puts what `merge` makes of a row in its place; it is stored when this returns.
     ///
     /// Where somebody else has written meanwhile, `merge` is called again with what is there then;
-    /// the first time it may get the row as it was last heard of.
+    /// the first time it may get the row as it was last heard of. It may ask this backend itself.
     /// [`VaultError::StoreUnavailable`] where the store does not answer in time, and at once where
     /// that is known: then it may or may not have been stored.
     fn merge(

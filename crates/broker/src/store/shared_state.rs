@@ -288,19 +288,18 @@ impl StateCache {
                 false => Telling::Later,
             };
             let known = |key: &str| known(&name, key);
-            match write_row(vault, (&name, &delta), telling, known, now) {
-                Ok(row) => written.push(row),
-                Err(error) => {
-                    left.merge(&delta);
-                    return Err(error);
-                }
-            }
-            Ok(())
+            let row = write_row(vault, (&name, &delta), telling, known, now);
+            row.map(|row| written.push(row))
+                .inspect_err(|_| left.merge(&delta))
         });
         // A store that does not answer is asked once.
         rows.for_each(|(_, delta)| left.merge(&delta));
         let mut files = self.files.lock();
-        self.views.lock().put_back_rows(shared, left);
+        {
+            let mut views = self.views.lock();
+            views.put_back_rows(shared, left);
+            views.is_refused = outcome.as_ref().is_err_and(|error| !error.is_passing());
+        }
         if !written.is_empty() {
             let is_only_news = Arc::make_mut(&mut files).wrote_rows(written);
             self.view(&files, is_only_news);

@@ -17,6 +17,8 @@ pub(super) struct Views {
     pub(super) under_way: Each<SharedState>,
     /// Whether more than counts is unwritten of the history.
     pub(super) has_news: bool,
+    /// Whether the store of the rows refuses, so that asking again soon does not help.
+    pub(super) is_refused: bool,
     /// The latest look at the clock.
     looked_at: Timestamp,
 }
@@ -66,10 +68,12 @@ impl Views {
     }
 
     pub(super) fn due(&self) -> Option<Due> {
-        if self.has_news || !self.unwritten.of(Shared::State).is_empty() {
+        let is_needed = self.has_news || !self.unwritten.of(Shared::State).is_empty();
+        if is_needed && !self.is_refused {
             return Some(Due::Soon);
         }
-        (!self.unwritten.of(Shared::History).is_empty()).then_some(Due::Later)
+        let is_unwritten = is_needed || !self.unwritten.of(Shared::History).is_empty();
+        is_unwritten.then_some(Due::Later)
     }
 
     /// Whether anything waits for a file; beside rows that is bindings alone.

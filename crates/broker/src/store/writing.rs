@@ -75,15 +75,18 @@ impl Store {
 
     /// Writes the shared state now, for a caller who must know that it is on disk.
     pub(crate) async fn flush(self: &Arc<Self>, vault: &Arc<Vault>) -> Result<(), BrokerError> {
-        let (store, vault) = (self.clone(), vault.clone());
-        blocking(move || {
+        let (store, disk) = (self.clone(), vault.clone());
+        let flushed = blocking(move || {
             let now = store.now();
             store
                 .state
-                .flush(&vault, &store.changes, (Shared::State, Due::Soon), now)
-        })
-        .await?;
-        Ok(())
+                .flush(&disk, &store.changes, (Shared::State, Due::Soon), now)
+        });
+        let flushed = flushed.await;
+        if vault.has_rows() {
+            self.flush_soon(&Handle::current());
+        }
+        Ok(flushed?)
     }
 
     /// Writes what is unwritten, once for all changes until then: in a second what another process

@@ -32,7 +32,7 @@ impl Server {
 pub(crate) struct Machine {
     server: Arc<Server>,
     is_cut_off: AtomicBool,
-    /// Where its writes hang.
+    /// Where its writes hang, after they have read what is there.
     pub(crate) gate: Gate,
 }
 
@@ -125,12 +125,12 @@ impl StateRows for Replica {
             if self.machine.is_cut_off.load(Ordering::SeqCst) {
                 return Err(VaultError::StoreUnavailable { retry_at: 0 });
             }
-            self.machine.gate.pass();
             let there = server.rows.lock().get(key).cloned();
             let version = there.as_ref().map_or(0, |row| row.version) + 1;
             let Some(sealed) = merge(there.as_ref(), version) else {
                 break;
             };
+            self.machine.gate.pass();
             let mut rows = server.rows.lock();
             if rows.get(key) == there.as_ref() {
                 rows.insert(key.to_owned(), Row { version, sealed });

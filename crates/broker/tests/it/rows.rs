@@ -148,6 +148,40 @@ async fn counts_of_many_machines_add_up_whoever_writes_at_the_same_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_another_machine_writes_between_reading_and_writing_is_kept() {
+    let (world, server, [one, two]) = machines();
+    let [here, there] = [&one, &two].map(|machine| Arc::new(machine.process(&world)));
+    let id = here.add_key("a").await;
+    here.token().await;
+    there.token().await;
+    let leases = [here.lend().await.unwrap(), there.lend().await.unwrap()];
+    one.gate.close();
+    let [lease, other] = leases;
+    let reported = tokio::spawn({
+        let here = here.clone();
+        async move { here.answer(&lease, 429, &[("retry-after", "60")]).await }
+    });
+    while one.gate.waiting() == 0 {
+        let_others_run().await;
+    }
+    there.answer(&other, 429, &WAIT).await;
+    there.rest().await;
+    one.gate.open();
+    reported.await.unwrap();
+    here.rest().await;
+    for process in [&here, &there] {
+        pass(61).await;
+        assert!(is_exhausted(process).await, "the later end counts");
+        assert_eq!(successes(process).await, 2);
+    }
+    let stats = &opened(&world, &server)[&format!("a/{id}")]["accounts"][&id];
+    assert_eq!(
+        (&stats["successes"], &stats["failures"]),
+        (&2.into(), &2.into())
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_made_an_item_is_known_on_all_machines_and_conversations_stay_on_theirs() {
     let (world, server, [one, two]) = machines();
     let [one, two] = [one, two].map(|machine| machine.process(&world));
