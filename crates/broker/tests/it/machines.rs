@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use provider_auth_vault::{
@@ -32,6 +32,9 @@ impl Server {
 pub(crate) struct Machine {
     server: Arc<Server>,
     is_cut_off: AtomicBool,
+    is_refused: AtomicBool,
+    /// How often it has asked the server to write.
+    pub(crate) asked: AtomicUsize,
     /// Where its writes hang, after they have read what is there.
     pub(crate) gate: Gate,
 }
@@ -41,12 +44,19 @@ impl Machine {
         Arc::new(Self {
             server: server.clone(),
             is_cut_off: AtomicBool::new(false),
+            is_refused: AtomicBool::new(false),
+            asked: AtomicUsize::new(0),
             gate: Gate::default(),
         })
     }
 
     pub(crate) fn cut_off(&self, is_cut_off: bool) {
         self.is_cut_off.store(is_cut_off, Ordering::SeqCst);
+    }
+
+    /// Takes from it, or gives back, the right to write.
+    pub(crate) fn refuse(&self, is_refused: bool) {
+        self.is_refused.store(is_refused, Ordering::SeqCst);
     }
 
     /// The engine of this machine, over a folder that it shares with the others.
@@ -121,6 +131,11 @@ impl StateRows for Replica {
         merge: &mut RowMerge<'_>,
     ) -> Result<(), VaultError> {
         let server = &self.machine.server;
+        self.machine.asked.fetch_add(1, Ordering::SeqCst);
+        if self.machine.is_refused.load(Ordering::SeqCst) {
+            let why = "it may not write".to_owned();
+            return Err(VaultError::StoreRefused { why });
+        }
         loop {
             if self.machine.is_cut_off.load(Ordering::SeqCst) {
                 return Err(VaultError::StoreUnavailable { retry_at: 0 });

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use provider_auth_broker::{AuthRequest, Filter, Force, Report};
 use provider_auth_vault::{KeySecrets, Telling};
@@ -245,6 +246,31 @@ async fn a_machine_that_is_cut_off_goes_on_and_tells_all_when_it_is_back() {
     }
     assert_eq!(successes(&there).await, 4);
     assert_eq!(successes(&here).await, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_is_asked_every_second_and_one_that_refuses_less_often() {
+    for (refuses, often) in [(true, 1..=4), (false, 20..=50)] {
+        let (world, _, [one, two]) = machines();
+        let [here, there] = [&one, &two].map(|machine| machine.process(&world));
+        here.add_key("a").await;
+        there.token().await;
+        match refuses {
+            true => one.refuse(true),
+            false => one.cut_off(true),
+        }
+        limit(&here).await;
+        one.asked.store(0, Ordering::SeqCst);
+        for _ in 0..40 {
+            let_others_run().await;
+            pass(1).await;
+        }
+        let asked = one.asked.load(Ordering::SeqCst);
+        assert!(often.contains(&asked), "{refuses}: {asked}");
+        one.refuse(false);
+        one.cut_off(false);
+        until("the block", async || is_exhausted(&there).await).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
