@@ -807,7 +807,8 @@ export interface LogFile {
 export function vaultStatus(): Promise<VaultStatus>
 export interface VaultStatus {
   dir: string
-  keySource: Exclude<KeySource, 'auto'>
+  /** `host`: a key that this host alone has (`joinFleet`). */
+  keySource: Exclude<KeySource, 'auto'> | 'host'
   /** First 8 hex digits of a key check value: tells two keys apart, reveals neither. */
   keyId: string
   /**
@@ -855,8 +856,8 @@ export interface StoreStatus {
 export interface KeySlot {
   /** 8 hex digits of a check value: names the slot, reveals nothing of its key. */
   id: string
-  /** Absent for a source that only a newer version knows. */
-  keySource?: Exclude<KeySource, 'auto' | 'memory'>
+  /** `host`: a key that one host alone has; `fleetHosts` has its name. Absent for a source that only a newer version knows. */
+  keySource?: Exclude<KeySource, 'auto' | 'memory'> | 'host'
 }
 
 /**
@@ -912,6 +913,76 @@ export function addVaultSlot(options: {
  * @throws {AuthError} `INVALID_ARGUMENT` for the last one
  */
 export function removeVaultSlot(id: string): Promise<boolean>
+
+/**
+ * Makes this host a key of its own for the vault, and resolves to the line (`pa-host1…`, some 100 characters, no secret) with
+ * which `admitHost` lets it in, on a host that opens the vault. The same line each time. Afterwards the vault opens here by
+ * that key alone, with `keySource` `auto`, `keychain` or `keyfile`.
+ *
+ * @param options.keySource where the key is kept: in the keychain, or in a file of mode 0600 beside the key file, named like
+ *   it with `.host.key` at the end. Default: `keyfile` where that is configured, else `keychain`
+ * @throws {AuthError} `INVALID_ARGUMENT` where there is no vault yet, `KEYCHAIN_*`, `VAULT_LOCKED`, `VAULT_IO`
+ */
+export function joinFleet(options?: { keySource?: 'keychain' | 'keyfile' }): Promise<string>
+
+/**
+ * Lets a host open the vault with its own key: the vault's key is sealed to that, in a slot of source `host`.
+ *
+ * @param key what `joinFleet` resolved to there
+ * @param name 1 to 64 letters, digits, dots, hyphens and underscores; no two hosts have one name
+ * @throws {AuthError} `INVALID_ARGUMENT` for a key that is none, is of another vault or is in already, and for a name that
+ *   is taken; nothing was changed
+ */
+export function admitHost(key: string, name: string): Promise<FleetHost>
+
+/** The hosts that were admitted, in that order. Those that open the vault by another slot are not among them. */
+export function fleetHosts(): Promise<FleetHost[]>
+
+/** A host with a key of its own. */
+export interface FleetHost {
+  /** The id of its slot. */
+  id: string
+  name: string
+  /** When it was admitted, Unix milliseconds. */
+  addedAt: number
+}
+
+/**
+ * Takes a host out: its slot goes, every record is re-encrypted under a new key that it does not get, and then each login is
+ * renewed once, so that the refresh tokens it knew are spent. Its running processes are refused from then on
+ * (`VAULT_KEY_MISMATCH`). A host that knows the key of another slot too (a passphrase, `PROVIDER_AUTH_KEY`) opens the vault on:
+ * remove that slot first. Should this be cut off after the new key, `refreshAccount(id, { force: true })` renews the rest.
+ *
+ * @param options as for `rotateVaultKey`
+ * @throws {AuthError} `INVALID_ARGUMENT` where no host has that name, or it is this one; `VAULT_KEY_MISSING` as
+ *   `rotateVaultKey`; nothing was changed
+ */
+export function revokeHost(name: string, options?: { passphrase?: string; key?: string }): Promise<HostRevocation>
+export interface HostRevocation {
+  host: FleetHost
+  /** What it could read, oldest first; logins that have moved are not here. */
+  accounts: ExposedAccount[]
+  /** Where a store in a database is used: what its administrator has to run, if the host has a role of its own. */
+  sql?: string
+}
+
+/** An account that a revoked host could read. */
+export interface ExposedAccount {
+  accountId: string
+  provider: string
+  namespace: string
+  label: string
+  /** Its tokens were renewed: those that the host knew are spent. */
+  refreshed: boolean
+  /**
+   * What only its owner can replace, at the provider. `api_key`; `client_secret` of an OAuth client; `token`: one that nothing
+   * renews; `login`: its tokens could not be renewed now, so sign in again, or renew it later.
+   */
+  replace: ('api_key' | 'client_secret' | 'token' | 'login')[]
+  /** Why its tokens could not be renewed. */
+  code?: AuthErrorCode
+  message?: string
+}
 
 /**
  * A portable bundle, encrypted under a passphrase, that a stock tool opens too (`age`, age v1). It holds every API key with

@@ -46,6 +46,11 @@ export const ROWS = {
   'key rotate': { args: () => [], ends: WRITES, makes: true },
   'key slot add': { args: () => ['keyfile'], ends: WRITES, makes: true },
   'key slot remove': { args: () => ['00000000', '--yes'], ends: fails(1, WRITES), makes: true },
+  // No host was admitted, and there is no vault to join.
+  'fleet join': { args: () => ['--source', 'keyfile'], ends: { ...FREE, empty: 2, header: 1, noKeychain: 2, full: 1 } },
+  'fleet admit': { args: () => ['pa-host1', '--name', 'ci-7'], ends: fails(2, WRITES), makes: true },
+  'fleet hosts': { args: () => [], ends: READS },
+  'fleet revoke': { args: () => ['ci-7', '--yes'], ends: { ...fails(1, READS), noKeychain: 1 } },
   'vault export': {
     args: ({ folder }) => [`${folder}/new.age`, '--passphrase-stdin'],
     input: ({ passphrase }) => passphrase,

@@ -30,6 +30,7 @@ const GIVE: Record<Source, string> = {
   env: 'set PROVIDER_AUTH_KEY to the key that the vault was made with',
   passphrase: "set PROVIDER_AUTH_PASSPHRASE, or PROVIDER_AUTH_PASSPHRASE_FILE, to the vault's passphrase",
   keyfile: "put the key file back beside the vault's folder, of the same name with .key",
+  host: 'provider-auth fleet join here, and provider-auth fleet admit on a host that opens the vault',
   memory: 'start again: a key in memory ends with its process',
 }
 

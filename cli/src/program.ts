@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { EXIT, faultOf, usage, usageFault } from './faults.js'
 import { addAccounts } from './groups/accounts.js'
 import { addCompletion } from './groups/completion.js'
+import { addFleet } from './groups/fleet.js'
 import { addHealth } from './groups/health.js'
 import { addLogin } from './groups/login.js'
 import { addLogs } from './groups/logs.js'
@@ -21,7 +22,7 @@ const TOPICS: [topic: string, ...adds: ((program: Command) => void)[]][] = [
   ['Accounts', addLogin, addAccounts],
   ['Requests', addRequests, addProxy, addReport],
   ['Configuration', addProject],
-  ['Vault', addVault],
+  ['Vault', addVault, addFleet],
   ['Help', addHealth, addLogs, addCompletion],
 ]
 

@@ -117,6 +117,10 @@ export interface Addon {
   rotateVaultKey: typeof api.rotateVaultKey
   addVaultSlot: typeof api.addVaultSlot
   removeVaultSlot: typeof api.removeVaultSlot
+  joinFleet: typeof api.joinFleet
+  admitHost: typeof api.admitHost
+  fleetHosts: typeof api.fleetHosts
+  revokeHost: typeof api.revokeHost
   exportVault: typeof api.exportVault
   movedBundle: typeof api.movedBundle
   importVault: typeof api.importVault

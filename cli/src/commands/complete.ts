@@ -70,6 +70,11 @@ const LIVE: Record<string, (provider?: string) => Promise<Candidate[]>> = {
     const pools = new Set((await openAccounts()).map(({ namespace }) => namespace))
     return [...pools].map((value) => ({ value, what: '' }))
   },
+  host: async () => {
+    const { fleetHosts, vaultStatus } = await import('../library.js')
+    if ((await vaultStatus()).state !== 'open') return []
+    return (await fleetHosts()).map(({ name, id }) => ({ value: name, what: id }))
+  },
   slot: async () => {
     const { vaultStatus } = await import('../library.js')
     return (await vaultStatus()).slots.map(({ id, keySource = '' }) => ({ value: id, what: keySource }))

@@ -145,7 +145,8 @@ export async function importKey({ options: { source }, out }: Call<{ source?: So
     await givePassphrase({})
   }
   const before = await vaultStatus().catch(() => undefined)
-  const keySource = source ?? before?.slots[0]?.keySource
+  // A host's own key is a slot of its own.
+  const keySource = source ?? before?.slots.map((slot) => slot.keySource).find((one) => one !== 'host')
   const opened = await importVaultKey(key.trim(), keySource === undefined ? {} : { keySource })
   // There is one key file, which now has the new slot's key; what it had before opens nothing any more.
   const isDead = (slot: KeySlot) => slot.keySource === 'keyfile' && before?.slots.some(({ id }) => id === slot.id)

@@ -2,10 +2,11 @@
 //!
 //! It wires the services and hands each call to the one that answers it. What a call does is there.
 
+mod keys;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use provider_auth_vault::{ExistingKey, KeySecrets, KeySlot, KeySource};
 use secrecy::SecretString;
 use tokio::runtime::Handle;
 
@@ -13,6 +14,7 @@ use crate::accounts_api::{AccountChanges, AccountService, Force, Revoke};
 use crate::config::{ConfigReport, Inline, Project};
 use crate::diagnose::{DiagnoseOptions, Diagnosis, DiagnosisService};
 use crate::error::BrokerError;
+use crate::fleet::FleetService;
 use crate::host::Host;
 use crate::keys::KeyService;
 use crate::limits;
@@ -42,6 +44,7 @@ pub struct Broker {
     transfer: Arc<TransferService>,
     status: Arc<StatusService>,
     keys: Arc<KeyService>,
+    fleet: Arc<FleetService>,
     trust: Arc<ProjectTrust>,
     diagnosis: Arc<DiagnosisService>,
 }
@@ -55,17 +58,19 @@ impl Broker {
         let requests = RequestService::new(store.clone(), refresher.clone());
         let migration = MigrationService::new(store.clone());
         let status = StatusService::new(store.clone(), requests.clone());
+        let accounts = AccountService::new(
+            store.clone(),
+            refresher.clone(),
+            endpoints.clone(),
+            migration.clone(),
+        );
         Ok(Arc::new(Self {
             models: ModelService::new(store.clone(), requests.clone()),
-            logins: LoginService::new(store.clone(), endpoints.clone()),
-            accounts: AccountService::new(
-                store.clone(),
-                refresher.clone(),
-                endpoints,
-                migration.clone(),
-            ),
+            logins: LoginService::new(store.clone(), endpoints),
             transfer: TransferService::new(store.clone(), migration.clone()),
             keys: KeyService::new(store.clone(), status.clone()),
+            fleet: FleetService::new(store.clone(), accounts.clone()),
+            accounts,
             trust: ProjectTrust::new(store.clone()),
             diagnosis: DiagnosisService::new(store.clone(), requests.clone()),
             store,
@@ -285,51 +290,6 @@ impl Broker {
     /// vault is made.
     pub async fn migrate(&self, options: MigrateOptions) -> Result<MigrationReport, BrokerError> {
         self.migration.migrate(options).await
-    }
-
-    /// Creates the vault's key, and the vault. With [`ExistingKey::Replace`] the key of an existing
-    /// vault is replaced and every record re-encrypted, or nothing is changed.
-    pub async fn init_key(
-        &self,
-        key_source: Option<KeySource>,
-        existing: ExistingKey,
-    ) -> Result<VaultStatus, BrokerError> {
-        self.keys.init_key(key_source, existing).await
-    }
-
-    /// The key in base64: with the vault's folder, all that is needed to read it.
-    pub async fn export_key(&self) -> Result<SecretString, BrokerError> {
-        self.keys.export_key().await
-    }
-
-    /// Opens the vault with an exported key and keeps that key where the source says. A key that
-    /// does not open every record that is there is refused, and nothing is changed.
-    pub async fn import_key(
-        &self,
-        key: SecretString,
-        key_source: Option<KeySource>,
-    ) -> Result<VaultStatus, BrokerError> {
-        self.keys.import_key(key, key_source).await
-    }
-
-    /// Re-encrypts every record under a new key. `given` has the keys of slots that the
-    /// configuration does not give.
-    pub async fn rotate_key(&self, given: KeySecrets) -> Result<VaultStatus, BrokerError> {
-        self.keys.rotate_key(given).await
-    }
-
-    /// Adds a way to the vault's key. What `given` leaves out comes from the configuration.
-    pub async fn add_slot(
-        &self,
-        key_source: KeySource,
-        given: KeySecrets,
-    ) -> Result<KeySlot, BrokerError> {
-        self.keys.add_slot(key_source, given).await
-    }
-
-    /// Removes a way to the vault's key; false when no slot has that id.
-    pub async fn remove_slot(&self, id: String) -> Result<bool, BrokerError> {
-        self.keys.remove_slot(id).await
     }
 
     /// How each pool stands that has an account or has been asked.

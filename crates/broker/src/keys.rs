@@ -105,7 +105,10 @@ impl KeyService {
         key_source: KeySource,
         given: KeySecrets,
     ) -> Result<KeySlot, BrokerError> {
-        if matches!(key_source, KeySource::Auto | KeySource::Memory) {
+        if matches!(
+            key_source,
+            KeySource::Auto | KeySource::Host | KeySource::Memory
+        ) {
             return Err(BrokerError::InvalidArgument(
                 "keySource: expected keychain, env, passphrase or keyfile".to_owned(),
             ));

@@ -13,6 +13,7 @@ mod claims;
 pub mod config;
 mod diagnose;
 mod error;
+mod fleet;
 pub mod global;
 mod host;
 mod keys;
@@ -42,6 +43,7 @@ pub use broker::Broker;
 pub use claims::Claims;
 pub use diagnose::{DiagnoseOptions, Diagnosis, Finding, State};
 pub use error::BrokerError;
+pub use fleet::{ExposedAccount, HostRevocation, ToReplace};
 pub use host::{
     AdjustedClock, Clock, Entropy, Env, Host, LogKind, SystemClock, SystemEntropy, SystemEnv,
 };
@@ -60,7 +62,7 @@ pub use provider_auth_policy::{
     Source, Timestamp, Trace, TracedAccount, Usage,
 };
 pub use provider_auth_vault::{
-    ExistingKey, KeySecrets, KeySlot, KeySource, Quarantined, StoreState, StoreStatus,
+    ExistingKey, FleetHost, KeySecrets, KeySlot, KeySource, Quarantined, StoreState, StoreStatus,
 };
 pub use providers::{BoundItems, ModelLists, OwnShape, SESSION_HEADERS, StreamShape};
 pub use refusal::LocalRefusal;

@@ -262,6 +262,10 @@ pub(crate) const ASKED_HOSTS: usize = 32;
 /// How long a diagnosis waits for a host: healthy ones answer within a second.
 pub(crate) const HOST_TIMEOUT: Duration = Duration::from_secs(8);
 
+/// Logins that are renewed at a time once a host was revoked: a server that does not answer holds up
+/// these, and no server is asked for all at once.
+pub(crate) const REFRESHED_AT_ONCE: usize = 8;
+
 /// Accounts that are described in one look at the shared state, which takes about 0.2 ms: a request
 /// that comes meanwhile waits for it.
 pub(crate) const ACCOUNTS_AT_ONCE: usize = 256;

@@ -73,6 +73,11 @@ fn state(status: &VaultStatus) -> Finding {
         VaultState::Unavailable => Finding::problem("keychain.unavailable", "there is no keychain here")
             .why("the vault's key is in one, so no account can be used; over SSH and in containers there is often none")
             .remedy("start the keychain, or give the vault's key: PROVIDER_AUTH_KEY or PROVIDER_AUTH_PASSPHRASE; provider-auth key status tells the ways to it"),
+        VaultState::KeyMissing | VaultState::KeyMismatch if status.key_source == KeySource::Host => {
+            Finding::problem("vault.host_not_admitted", "this host was not admitted to the vault, or was revoked")
+                .why("its own key opens no slot of it, so no account can be used")
+                .remedy("provider-auth fleet join, and provider-auth fleet admit on a host that opens the vault")
+        }
         VaultState::KeyMissing => Finding::problem("vault.key_missing", format!("the vault's key is not where it should be: {source}"))
             .why("without it no account can be used")
             .remedy("give it again: set the variable that had it, or provider-auth key import"),

@@ -19,6 +19,7 @@ mod clock;
 mod damage;
 mod defined;
 mod diagnosis;
+mod fleet;
 mod gateways;
 mod history;
 mod index;

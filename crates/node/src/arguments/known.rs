@@ -77,6 +77,8 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("importVaultKey", &["keySource"]),
     ("rotateVaultKey", &["passphrase", "key"]),
     ("addVaultSlot", &["keySource", "passphrase", "key"]),
+    ("joinFleet", &["keySource"]),
+    ("revokeHost", &["passphrase", "key"]),
     ("exportVault", &["includeOAuth", "allowWeakPassphrase"]),
     (
         "migrate",

@@ -7,7 +7,10 @@ use provider_auth_broker::{ExistingKey, Logins, PassphraseRule, SecretString, gl
 
 use crate::arguments::{Options, bytes, text};
 use crate::promises::{Promised, call, later};
-use crate::results::{ExportedKey, ImportReport, KeySlot, MigrationReport, VaultStatus};
+use crate::results::{
+    ExportedKey, FleetHost, HostRevocation, ImportReport, KeySlot, MigrationReport, VaultStatus,
+    list,
+};
 
 #[napi(catch_unwind)]
 pub fn has_vault(env: &Env) -> Result<Promised<'_>> {
@@ -85,6 +88,50 @@ pub fn remove_vault_slot<'env>(env: &'env Env, id: Unknown<'env>) -> Result<Prom
         read,
         |id| async move { broker()?.remove_slot(id).await },
     )
+}
+
+#[napi(catch_unwind)]
+pub fn join_fleet<'env>(env: &'env Env, options: Unknown<'env>) -> Result<Promised<'env>> {
+    let read = || Options::of("joinFleet", &options)?.key_source();
+    call(env, read, |place| async move {
+        broker()?.join_fleet(place).await
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn admit_host<'env>(
+    env: &'env Env,
+    key: Unknown<'env>,
+    name: Unknown<'env>,
+) -> Result<Promised<'env>> {
+    let read = || Ok((text(&key, "key")?, text(&name, "name")?));
+    call(env, read, |(key, name)| async move {
+        broker()?.admit_host(key, name).await.map(FleetHost::from)
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn fleet_hosts(env: &Env) -> Result<Promised<'_>> {
+    later(env, async {
+        let hosts = broker()?.fleet_hosts().await?;
+        Ok(list::<FleetHost, _>(hosts))
+    })
+}
+
+#[napi(catch_unwind)]
+pub fn revoke_host<'env>(
+    env: &'env Env,
+    name: Unknown<'env>,
+    options: Unknown<'env>,
+) -> Result<Promised<'env>> {
+    let read = || {
+        let name = text(&name, "name")?;
+        Ok((name, Options::of("revokeHost", &options)?.key_secrets()?))
+    };
+    call(env, read, |(name, given)| async move {
+        let revoked = broker()?.revoke_host(name, given).await?;
+        Ok(HostRevocation::from(revoked))
+    })
 }
 
 #[napi(catch_unwind)]

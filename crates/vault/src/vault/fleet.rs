@@ -10,7 +10,7 @@ use crate::{
     format::slot::{HostKey, Slot},
     keys::finder::KeyFinder,
     limits,
-    vault::status::first_readable_header,
+    vault::{status::first_readable_header, unlock::refuse_orphans},
 };
 
 /// A host that was admitted to a vault.
@@ -40,6 +40,7 @@ impl Vault {
             return Err(none_yet);
         };
         let Some((header, _)) = first_readable_header(&*backend)? else {
+            refuse_orphans(&*backend)?;
             return Err(none_yet);
         };
         // Two that join at once would each make a key.
@@ -90,18 +91,22 @@ impl Vault {
         Ok(header.slots.iter().filter_map(host_of).collect())
     }
 
-    /// Takes a host out, and gives the vault a new data key, of which that host learns nothing; false
+    /// Takes a host out, and gives the vault a new data key, of which that host learns nothing; `None`
     /// when no host has that name. `given` is as in [`Vault::rotate_key_with`].
     ///
     /// What the host has read it still knows. If it knows the key of another slot too, such as a
     /// passphrase, that slot must go as well, before this.
-    pub fn revoke_host(&self, name: &str, given: &KeySecrets) -> Result<bool, VaultError> {
+    pub fn revoke_host(
+        &self,
+        name: &str,
+        given: &KeySecrets,
+    ) -> Result<Option<FleetHost>, VaultError> {
         let _keys_lock = self.lock_keys()?;
         let old = self.unlocked()?;
         let slots = old.header.slots.iter().cloned();
         let (gone, left): (Vec<Slot>, Vec<Slot>) = slots.partition(|slot| is_named(slot, name));
         let Some(gone) = gone.first() else {
-            return Ok(false);
+            return Ok(None);
         };
         if gone.has_wrapping_key(&old.wrapping_key, &old.header.vault) {
             return Err(refused(
@@ -109,7 +114,7 @@ impl Vault {
             ));
         }
         self.rotate_into(&old, &left, given)?;
-        Ok(true)
+        Ok(host_of(gone))
     }
 }
 

@@ -91,7 +91,12 @@ impl Vault {
                 status.key_source = unlocked.key_source;
                 VaultState::Open
             }
-            Err(error) => VaultState::from_error(error)?,
+            Err(error) => {
+                if let VaultError::KeyMismatch { key_source } = error {
+                    status.key_source = key_source;
+                }
+                VaultState::from_error(error)?
+            }
         };
         // It is the given key that does not fit, and not the one that a slot names.
         if let (VaultState::KeyMismatch, Some(chosen)) = (status.state, chosen) {

@@ -2,7 +2,7 @@
 import type { Place } from './protected.js'
 
 /** Commands that print a credential or the key, hand them to a program, or trust a project's file. */
-const HANDING_OUT: ReadonlySet<string> = new Set(['token', 'headers', 'exec', 'trust', 'vault', 'migrate'])
+const HANDING_OUT: ReadonlySet<string> = new Set(['token', 'headers', 'exec', 'trust', 'vault', 'fleet', 'migrate'])
 
 /** Of `key`, that alone hands out nothing. */
 const HARMLESS_OF_KEY = 'status'
