@@ -318,7 +318,10 @@ async fn a_row_that_was_tampered_with_is_forgotten_by_who_knows_no_better_and_pu
     };
     let counts_on: Tamper = |rows, block, _| rows.get_mut(block).unwrap().version += 1;
     let empties: Tamper = |rows, block, _| rows.get_mut(block).unwrap().sealed.clear();
-    let removes: Tamper = |rows, block, _| drop(rows.remove(block));
+    let removes: Tamper = |rows, block, account| {
+        rows.remove(block).unwrap();
+        rows.remove(account).unwrap();
+    };
     for (tamper, is_seen) in [
         (flips, true),
         (swaps, true),
@@ -346,6 +349,12 @@ async fn a_row_that_was_tampered_with_is_forgotten_by_who_knows_no_better_and_pu
             .await;
         } else {
             here.answer(&lease, 429, &WAIT).await;
+            here.rest().await;
+            let stats = &opened(&world, &server)[&format!("a/{id}")]["accounts"][&id];
+            assert_eq!(
+                (&stats["successes"], &stats["failures"]),
+                (&1.into(), &2.into())
+            );
         }
         assert!(is_exhausted(&three.process(&world)).await);
         assert!(is_exhausted(&here).await);
