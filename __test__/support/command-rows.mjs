@@ -51,6 +51,7 @@ export const ROWS = {
   'fleet admit': { args: () => ['pa-host1', '--name', 'ci-7'], ends: fails(2, WRITES), makes: true },
   'fleet hosts': { args: () => [], ends: READS },
   'fleet revoke': { args: () => ['ci-7', '--yes'], ends: { ...fails(1, READS), noKeychain: 1 } },
+  'vault status': { args: () => [], ends: READS, tells: [4] },
   'vault export': {
     args: ({ folder }) => [`${folder}/new.age`, '--passphrase-stdin'],
     input: ({ passphrase }) => passphrase,
