@@ -3,24 +3,17 @@
 //! A key has a public half, which follows from it. Who knows that half alone can seal to it, and
 //! open nothing.
 
-use std::convert::Infallible;
-
-use hpke::{
-    Deserializable, Kem, OpModeR, OpModeS, Serializable,
-    aead::AesGcm256,
-    kdf::HkdfSha256,
-    kem::X25519HkdfSha256,
-    rand_core::{TryCryptoRng, TryRng},
-    single_shot_open, single_shot_seal_with_rng,
-};
+use hkdf::Hkdf;
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
 use zeroize::Zeroizing;
 
 use crate::{
     Entropy,
     crypto::{
         hidden::wiping_stack,
-        key::{Key, NotAuthentic, random},
+        key::{Key, NONCE, NotAuthentic, TAG},
     },
 };
 
@@ -30,7 +23,11 @@ pub(crate) const PUBLIC_KEY: usize = 32;
 /// Keeps what is sealed here from being taken for what another use of HPKE sealed.
 const INFO: &[u8] = b"provider-auth";
 
-type PrivateKey = <X25519HkdfSha256 as Kem>::PrivateKey;
+/// DHKEM(X25519, HKDF-SHA256).
+const KEM: &[u8] = b"KEM\x00\x20";
+
+/// That, with HKDF-SHA256 and AES-256-GCM.
+const SUITE: &[u8] = b"HPKE\x00\x20\x00\x01\x00\x02";
 
 /// The public half of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,8 +46,7 @@ pub(crate) struct SealedKey {
 impl PublicKey {
     /// Returns the public half of `key`.
     pub(crate) fn of(key: &Key) -> Self {
-        let (_, public) = wiping_stack(|| pair_of(key));
-        Self(public.to_bytes().into())
+        wiping_stack(|| Self(x25519(*private(key).bytes(), X25519_BASEPOINT_BYTES)))
     }
 
     /// Seals `key` to this public key; `None` when nothing can be sealed to it, since the secret
@@ -61,69 +57,82 @@ impl PublicKey {
         key: &Key,
         entropy: &dyn Entropy,
     ) -> Option<SealedKey> {
-        let to = Deserializable::from_bytes(&self.0).ok()?;
-        let sealed = wiping_stack(|| {
-            single_shot_seal_with_rng::<AesGcm256, HkdfSha256, X25519HkdfSha256>(
-                &OpModeS::Base,
-                &to,
-                INFO,
-                key.bytes(),
-                context,
-                &mut Rng(entropy),
-            )
-        });
-        let (enc, ct) = sealed.ok()?;
-        Some(SealedKey {
-            enc: Self(enc.to_bytes().into()),
-            ct,
-        })
+        let once = Key::random(entropy);
+        let enc = Self::of(&once);
+        let (sealing_key, nonce) = shared(&once, *self, (enc, *self))?;
+        let mut ct = Vec::with_capacity(key.bytes().len() + TAG);
+        ct.extend_from_slice(key.bytes());
+        sealing_key.seal(&nonce, context, &mut ct);
+        Some(SealedKey { enc, ct })
     }
 }
 
 impl SealedKey {
     /// Returns what was sealed to the public half of `key`.
     pub(crate) fn open(&self, context: &[u8], key: &Key) -> Result<Key, NotAuthentic> {
-        let enc = Deserializable::from_bytes(&self.enc.0).map_err(|_| NotAuthentic)?;
-        let opened = wiping_stack(|| {
-            single_shot_open::<AesGcm256, HkdfSha256, X25519HkdfSha256>(
-                &OpModeR::Base,
-                &pair_of(key).0,
-                &enc,
-                INFO,
-                &self.ct,
-                context,
-            )
-        });
-        let opened = opened.map(Zeroizing::new).map_err(|_| NotAuthentic)?;
+        let (sealing_key, nonce) =
+            shared(key, self.enc, (self.enc, PublicKey::of(key))).ok_or(NotAuthentic)?;
+        let mut opened = Zeroizing::new(self.ct.clone());
+        sealing_key.open(&nonce, context, &mut opened)?;
         Key::from_slice(&opened).ok_or(NotAuthentic)
     }
 }
 
-fn pair_of(key: &Key) -> (PrivateKey, <X25519HkdfSha256 as Kem>::PublicKey) {
-    X25519HkdfSha256::derive_keypair(key.bytes())
+/// The private key that follows from `key` (`DeriveKeyPair`).
+fn private(key: &Key) -> Key {
+    expanded(
+        &extracted(KEM, &[], b"dkp_prk", key.bytes()),
+        KEM,
+        b"sk",
+        &[],
+    )
 }
 
-/// Our entropy, as HPKE asks for it.
-struct Rng<'a>(&'a dyn Entropy);
-
-impl TryRng for Rng<'_> {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(u32::from_le_bytes(random(self.0)))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(u64::from_le_bytes(random(self.0)))
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.0.fill(bytes);
-        Ok(())
-    }
+/// The key and nonce that the owner of `mine` shares with that of `theirs`: `Encap` or `Decap`, then
+/// `KeySchedule` in base mode.
+fn shared(
+    mine: &Key,
+    theirs: PublicKey,
+    (enc, to): (PublicKey, PublicKey),
+) -> Option<(Key, [u8; NONCE])> {
+    wiping_stack(|| {
+        let met = Zeroizing::new(x25519(*private(mine).bytes(), theirs.0));
+        if *met == [0; PUBLIC_KEY] {
+            return None;
+        }
+        let parties = [enc.0, to.0].concat();
+        let secret = extracted(KEM, &[], b"eae_prk", &*met);
+        let secret = expanded(&secret, KEM, b"shared_secret", &parties);
+        let hash = |label, text| extracted(SUITE, &[], label, text).0;
+        let (no_name, info) = (hash(b"psk_id_hash", &[]), hash(b"info_hash", INFO));
+        let context = [&[0][..], no_name.as_slice(), info.as_slice()].concat();
+        let secret = extracted(SUITE, secret.bytes(), b"secret", &[]);
+        let mut nonce = [0; NONCE];
+        expand(&secret, SUITE, b"base_nonce", &context, &mut nonce);
+        Some((expanded(&secret, SUITE, b"key", &context), nonce))
+    })
 }
 
-impl TryCryptoRng for Rng<'_> {}
+type Extracted = (hkdf::hmac::digest::Output<Sha256>, Hkdf<Sha256>);
+
+/// `LabeledExtract`.
+fn extracted(suite: &[u8], salt: &[u8], label: &[u8], input: &[u8]) -> Extracted {
+    let input = Zeroizing::new([b"HPKE-v1", suite, label, input].concat());
+    Hkdf::extract(Some(salt), &input)
+}
+
+/// `LabeledExpand`.
+fn expand((_, from): &Extracted, suite: &[u8], label: &[u8], info: &[u8], out: &mut [u8]) {
+    let length = (out.len() as u16).to_be_bytes();
+    from.expand_multi_info(&[&length, b"HPKE-v1", suite, label, info], out)
+        .expect("a key is within what HKDF-SHA256 yields");
+}
+
+fn expanded(from: &Extracted, suite: &[u8], label: &[u8], info: &[u8]) -> Key {
+    let mut bytes = Zeroizing::new([0; PUBLIC_KEY]);
+    expand(from, suite, label, info, &mut *bytes);
+    Key::from_slice(&*bytes).expect("it has the length of a key")
+}
 
 #[cfg(test)]
 mod tests {
@@ -164,6 +173,69 @@ mod tests {
         for low in [[0; PUBLIC_KEY], one] {
             assert_eq!(PublicKey(low).seal(b"", &key(1), &entropy), None);
         }
+    }
+
+    /// What is sealed here opens with the `hpke` crate, and the other way round.
+    #[test]
+    fn another_implementation_opens_it_and_seals_for_it() {
+        use hpke::{
+            Deserializable, Kem, OpModeR, OpModeS, Serializable,
+            aead::AesGcm256,
+            kdf::HkdfSha256,
+            kem::X25519HkdfSha256 as X25519,
+            rand_core::{TryCryptoRng, TryRng},
+        };
+        struct Sevens;
+        impl TryRng for Sevens {
+            type Error = std::convert::Infallible;
+            fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+                Ok(7)
+            }
+            fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+                Ok(7)
+            }
+            fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+                bytes.fill(7);
+                Ok(())
+            }
+        }
+        impl TryCryptoRng for Sevens {}
+
+        let (private, public) = X25519::derive_keypair(key(1).bytes());
+        assert_eq!(
+            PublicKey::of(&key(1)).0.as_slice(),
+            public.to_bytes().as_slice()
+        );
+        let ours = PublicKey::of(&key(1))
+            .seal(b"aad", &key(2), &entropy)
+            .unwrap();
+        let enc = Deserializable::from_bytes(&ours.enc.0).unwrap();
+        let opened = hpke::single_shot_open::<AesGcm256, HkdfSha256, X25519>(
+            &OpModeR::Base,
+            &private,
+            &enc,
+            INFO,
+            &ours.ct,
+            b"aad",
+        );
+        assert_eq!(opened.unwrap(), key(2).bytes());
+        let (enc, ct) = hpke::single_shot_seal_with_rng::<AesGcm256, HkdfSha256, X25519>(
+            &OpModeS::Base,
+            &public,
+            INFO,
+            key(2).bytes(),
+            b"aad",
+            &mut Sevens,
+        )
+        .unwrap();
+        let theirs = SealedKey {
+            enc: PublicKey(enc.to_bytes().into()),
+            ct,
+        };
+        assert_eq!(
+            theirs.open(b"aad", &key(1)).unwrap().bytes(),
+            key(2).bytes()
+        );
     }
 
     /// RFC 9180, appendix A.1.1: `ikmR` and `pkRm`.
