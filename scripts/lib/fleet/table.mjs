@@ -109,13 +109,15 @@ async function strikeIn(stage, row, runs) {
   if (row.when === 'sending') await Promise.all(runs.map(({ victim }) => victim.ask('slow', HELD_BACK_MS)))
   provider.answerAfter(row.exchangeMs)
   for (const run of runs) {
+    run.sentBefore = provider.count(run.user).sent
     run.isSending = run.victim.hears('sending')
     run.asked = run.victim.ask('headers', run.account).then((answer) => {
       run.isOver = answer.error === undefined
     })
   }
   if (row.when === 'sending') await Promise.all(runs.map(({ isSending }) => isSending))
-  else for (const run of runs) await until('the provider is asked', () => provider.count(run.user).sent > 0)
+  else
+    for (const run of runs) await until('the provider is asked', () => provider.count(run.user).sent > run.sentBefore)
   for (const run of runs) run.missed = run.isOver ? 1 : 0
 }
 
