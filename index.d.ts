@@ -826,6 +826,8 @@ export interface VaultStatus {
   quarantine: { accountId: string; generation: number; at: number }[]
   /** How the store of a vault for many machines stands, as this process knows it. Absent where the folder is all there is. */
   store?: StoreStatus
+  /** The vault that its logins moved to (`moveVault`), while one of them needs a login here. `underWay`: some have not arrived. */
+  movedTo?: { where: string; underWay: boolean }
 }
 
 /** The store of a vault for many machines. No user and no password is in it. */
@@ -1028,6 +1030,70 @@ export interface ImportReport {
   skipped: number
   /** Each account of the bundle. `accountId` is the account here; with `skipped`, `why` says the reason. */
   accounts: { accountId?: string; provider: string; label: string; action: 'added' | 'updated' | 'skipped'; why?: string }[]
+}
+
+/* ───────────────────────────── a store for many machines ───────────────────────────── */
+
+/**
+ * How the configured store stands: its tables, the vault that its address names, and what this role may do. Nothing is made.
+ *
+ * @throws {AuthError} `INVALID_ARGUMENT` where no store is configured, `STORE_UNAVAILABLE`, `STORE_REFUSED`, `STORE_SCHEMA`
+ */
+export function storeStatus(): Promise<StoreSetup>
+export interface StoreSetup {
+  /** Servers, database and vault, without user and password: `db.example/auth, vault team-a`. */
+  where: string
+  /** The version of the tables; absent where there are none. */
+  schema?: number
+  /** Whether the vault is there, and shown to this role. */
+  vault: boolean
+  /** Whether this role may make vaults, let roles in, and change keys and slots. */
+  admin: boolean
+  /** What the call did: made the tables, made the vault, let these roles in. */
+  installed: boolean
+  made: boolean
+  admitted: string[]
+}
+
+/**
+ * Makes what is missing of the configured store: tables, roles and rights (the address's role may create roles and schemas),
+ * then the vault, with the configured key source. Each of `roles`, a role that can log in, gets the rights of a host and may
+ * see the vault. Called again, it changes nothing.
+ *
+ * @param options.roles default: none
+ * @throws {AuthError} as `storeStatus` and `initVaultKey`; `STORE_REFUSED` where the role lacks a right, or there is no such role
+ */
+export function initStore(options?: { roles?: string[] }): Promise<StoreSetup>
+
+/**
+ * Brings the store's tables up to date. There is one version of them so far, so it changes nothing.
+ *
+ * @throws {AuthError} as `storeStatus`; `STORE_REFUSED` where there are no tables
+ */
+export function migrateStore(): Promise<StoreSetup>
+
+/**
+ * The SQL of `initStore`, for whoever has the rights to run it: tables, roles, rights, and for each of `roles` the rights of a
+ * host. Nobody is asked. The vault itself is made by `initStore`, since only who has its key can.
+ */
+export function storeSql(options?: { roles?: string[] }): Promise<string>
+
+/**
+ * Moves the logins of this vault to another one, and copies its API keys: from a folder to a store, or back. Here the logins
+ * become `needs_login` (`movedAt`), and `vaultStatus().movedTo` says where they are. By identity, never over a newer
+ * generation. What has left and not arrived is kept in this vault, under its key: where the call rejects or its process ends,
+ * the same call goes on. Until then no other logins leave, and the vault's key is not replaced. A login that has ended stays.
+ *
+ * @param to a store's address (`postgres://…`, without a password; the vault is there: `initStore`), or a folder, which is made.
+ *   Key source and passwords are the configured ones
+ * @throws {AuthError} `INVALID_ARGUMENT` where `to` is this vault, or logins are on their way to another one; `REFRESH_FAILED`
+ *   when a login's last refresh has no outcome yet, or another machine is renewing it: nothing was moved; `VAULT_*`,
+ *   `KEYCHAIN_*` and `STORE_*` of either vault
+ */
+export function moveVault(to: string): Promise<MoveReport>
+export interface MoveReport extends ImportReport {
+  /** The vault that the accounts are in now: a folder, or a store as in `StoreSetup.where`. */
+  to: string
 }
 
 /* ───────────────────────────── migration ───────────────────────────── */

@@ -61,6 +61,8 @@ const SLIPS = {
   addVaultSlot: [(slip) => library.addVaultSlot({ keySource: 'env', ...slip }), { passPhrase: 'S3CRET' }, 'passphrase'],
   joinFleet: [(slip) => library.joinFleet(slip), { keysource: 'keyfile' }, 'keySource'],
   revokeHost: [(slip) => library.revokeHost('ci-7', slip), { pasphrase: 'S3CRET' }, 'passphrase'],
+  initStore: [(slip) => library.initStore(slip), { role: ['ci'] }, 'roles'],
+  storeSql: [(slip) => library.storeSql(slip), { role: ['ci'] }, 'roles'],
   exportVault: [(slip) => library.exportVault('S3CRET', slip), { includeOauth: true }, 'includeOAuth'],
   migrate: [(slip) => library.migrate(slip), { dryrun: true }, 'dryRun'],
   discoverModels: [(slip) => library.discoverModels({ provider, ...slip }), { refesh: true }, 'refresh'],
@@ -183,6 +185,11 @@ const FAILING = {
   clearCooldowns: () => library.clearCooldowns({ account: 'nobody' }),
   discoverModels: () => library.discoverModels({ provider: 'nobody' }),
   importVault: () => library.importVault(new Uint8Array(3), 'S3CRET'),
+  storeStatus: () => library.storeStatus(),
+  initStore: () => library.initStore(),
+  migrateStore: () => library.migrateStore(),
+  storeSql: () => library.storeSql(),
+  moveVault: () => library.moveVault('postgres://S3CRET'),
   configure: () => library.configure({ dir: 5 }),
 }
 

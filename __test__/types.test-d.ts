@@ -101,6 +101,10 @@ async function keys(library: typeof api): Promise<api.VaultStatus> {
   })
   const moved: Uint8Array | undefined = await library.movedBundle()
   const { added, accounts } = await library.importVault(moved ?? bundle, 'a phrase')
+  const setup: api.StoreSetup = await library.initStore({ roles: ['ci'] })
+  const sql: string = await library.storeSql({ roles: setup.admitted })
+  const report: api.MoveReport = await library.moveVault(setup.where + sql)
+  if (report.to === (await library.migrateStore()).where) await library.storeStatus()
   if (added < accounts.length) return library.importVaultKey(key, { keySource: 'env' })
   return library.vaultStatus()
 }

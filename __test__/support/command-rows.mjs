@@ -15,6 +15,11 @@ const SERVES = { ...READS, empty: 3, bare: 3, noKeychain: 3 }
 /** Ends with `code` where the vault opens, since what is asked for is not there. */
 const fails = (code, states) => ({ ...states, empty: code, bare: code, record: code, full: code })
 
+/** Ends with `code` whatever the vault is like. */
+const always = (code) => Object.fromEntries(Object.keys(FREE).map((state) => [state, code]))
+
+const NO_STORE = 'postgres://nobody@127.0.0.1:1/nothing?vault=team&sslmode=disable'
+
 /** It is about an account by its name: there is none without a vault, nor in one without accounts. */
 const onAccount = (states) => ({ ...states, empty: 1, bare: 1, noKeychain: 1 })
 
@@ -66,6 +71,11 @@ export const ROWS = {
     asks: true,
     makes: true,
   },
+  'vault move': { args: ({ folder }) => [`${folder}/elsewhere`, '--yes'], ends: WRITES, makes: true },
+  // Nothing listens there.
+  'store status': { args: () => [], env: { PROVIDER_AUTH_STORE: NO_STORE }, ends: always(5) },
+  'store init': { args: () => ['--print'], env: { PROVIDER_AUTH_STORE: NO_STORE }, ends: FREE },
+  'store migrate': { args: () => [], env: { PROVIDER_AUTH_STORE: NO_STORE }, ends: always(5) },
   migrate: { args: () => [], ends: WRITES, asks: true, makes: true },
   login: {
     args: () => ['desk', '--with-token', '--label', 'new'],
@@ -95,7 +105,7 @@ export const ROWS = {
   // No proxy runs.
   'proxy env': {
     args: () => ['desk', '--show'],
-    ends: Object.fromEntries(Object.keys(FREE).map((state) => [state, 1])),
+    ends: always(1),
   },
   trust: { args: () => [], ends: FREE },
   untrust: { args: () => [], ends: FREE },

@@ -52,12 +52,15 @@ export function statusText(status: VaultStatus, colours: Colours): string {
 }
 
 /** Where the vault is and what is in it; first its folder and its state. */
-export function vaultRows({ dir, state, accounts, quarantined }: VaultStatus, { green, red }: Colours): string[][] {
+export function vaultRows({ dir, state, accounts, movedTo, quarantined }: VaultStatus, { green, red }: Colours): string[][] {
   const isFine = state === 'open' || state === 'empty'
   return [
     ['folder', dir],
     ['state', (isFine ? green : red)(STATES[state])],
     ['accounts', state === 'open' ? String(accounts) : state === 'empty' ? '0' : 'not known'],
+    ...(movedTo === undefined
+      ? []
+      : [[movedTo.underWay ? 'moving to' : 'moved to', `${movedTo.where}${movedTo.underWay ? ': not finished' : ''}`]]),
     ...(quarantined > 0 ? [['damaged', `${quarantined} records, set aside in quarantine`]] : []),
   ]
 }

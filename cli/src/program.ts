@@ -11,6 +11,7 @@ import { addProject } from './groups/project.js'
 import { addProxy } from './groups/proxy.js'
 import { addReport } from './groups/report.js'
 import { addRequests } from './groups/requests.js'
+import { addStore } from './groups/store.js'
 import { addVault } from './groups/vault.js'
 import { createOutput } from './output.js'
 import { runs } from './run.js'
@@ -22,7 +23,7 @@ const TOPICS: [topic: string, ...adds: ((program: Command) => void)[]][] = [
   ['Accounts', addLogin, addAccounts],
   ['Requests', addRequests, addProxy, addReport],
   ['Configuration', addProject],
-  ['Vault', addVault, addFleet],
+  ['Vault', addVault, addStore, addFleet],
   ['Help', addHealth, addLogs, addCompletion],
 ]
 

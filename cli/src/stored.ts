@@ -48,3 +48,8 @@ export function loginTo(provider?: string): string {
 export function stepWords({ why, next }: FirstStep): string {
   return `${why === undefined ? 'sign in with' : "first make a place for the vault's key"}: ${next}`
 }
+
+/** A login that this vault has; one that has ended stays where it is. */
+export function isLoginHere({ kind, movedAt, state }: Account): boolean {
+  return kind !== 'api' && kind !== 'wellknown' && movedAt === undefined && state !== 'needs_login'
+}

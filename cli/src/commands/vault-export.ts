@@ -6,6 +6,7 @@ import { exportVault, listAccounts, movedBundle } from '../library.js'
 import { askYes, mustAsk } from '../prompts.js'
 import type { Call } from '../run.js'
 import { passphrase } from '../secrets.js'
+import { isLoginHere } from '../stored.js'
 
 const AGAIN = 'provider-auth vault export <another file> --again'
 
@@ -47,7 +48,7 @@ interface Made {
 
 /** The passphrase, once it is agreed to that logins move. */
 async function agreed({ includeLogins = false, passphraseStdin, yes = false }: Options): Promise<string> {
-  const logins = includeLogins && !yes ? (await listAccounts()).filter(moves).length : 0
+  const logins = includeLogins && !yes ? (await listAccounts()).filter(isLoginHere).length : 0
   if (logins > 0) {
     const what = `${logins === 1 ? 'one login moves' : `${logins} logins move`} to the file, and here need a new sign-in`
     mustAsk(`--yes: ${what}`)
@@ -60,18 +61,13 @@ async function newBundle(
   given: string,
   { includeLogins = false, allowWeakPassphrase = false }: Options,
 ): Promise<Made> {
-  const before = includeLogins ? (await listAccounts()).filter(moves) : []
+  const before = includeLogins ? (await listAccounts()).filter(isLoginHere) : []
   const bundle = await exportVault(given, { includeOAuth: includeLogins, allowWeakPassphrase })
   // The bundle is made: whatever fails from here on must not lose it.
   const after = includeLogins ? await listAccounts().catch(() => undefined) : []
   const isMoved = ({ id }: Account) => after?.find((one) => one.id === id)?.movedAt !== undefined
   const moved = after === undefined ? before : before.filter(isMoved)
   return { bundle, moved: moved.map(({ id, provider, label }) => ({ accountId: id, provider, label })) }
-}
-
-/** A login that this vault has; one that has ended stays. */
-function moves({ kind, movedAt, state }: Account): boolean {
-  return kind !== 'api' && kind !== 'wellknown' && movedAt === undefined && state !== 'needs_login'
 }
 
 async function lastBundle(): Promise<Made> {

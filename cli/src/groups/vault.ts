@@ -143,6 +143,23 @@ function addBundles(vault: Command): void {
     .option(...PASSPHRASE_STDIN)
     .addHelpText('after', examples(['provider-auth vault import all.age']))
     .action(runs(() => import('../commands/vault-import.js')))
+  vault
+    .command('move')
+    .description('move the logins to a store for many machines, or back to a folder')
+    .argument('<to>', "a store's address (postgres://…?vault=name), or a folder")
+    .option(...YES)
+    .addHelpText(
+      'after',
+      '\nLogins are moved, API keys copied. Killed in between, it loses nothing: run it\nagain. Afterwards set PROVIDER_AUTH_STORE, or unset it, to use the other vault.',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        ['provider-auth vault move "$STORE"', 'from this machine to a store'],
+        ['provider-auth vault move ~/.local/share/provider-auth', 'and back'],
+      ),
+    )
+    .action(runs(() => import('../commands/vault-move.js')))
 }
 
 function addMigrate(program: Command): void {

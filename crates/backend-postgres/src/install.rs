@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     address::Address,
-    error::{BackendError, Failure},
+    error::{BackendError, Failure, SCHEMA_VERSION, wrong_schema},
     line::open_bare,
     options::Options,
 };
@@ -15,6 +15,65 @@ use crate::{
 /// Makes the tables, the roles and their rights; running it again changes nothing. For whoever would
 /// rather read it and run it by hand.
 pub const SCHEMA: &str = include_str!("schema.sql");
+
+/// How a database stands for the vault that an address names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Names servers, database and vault, without user and password.
+    pub place: String,
+    /// The version of its tables; `None` where there are none.
+    pub schema: Option<u32>,
+    /// Whether it has the vault, and shows it to this role.
+    pub has_vault: bool,
+    /// Whether this role may make vaults and admit roles to them.
+    pub is_admin: bool,
+}
+
+/// Looks how a database stands. Needs no rights in it; blocks as [`install`] does.
+///
+/// # Errors
+/// [`BackendError::Schema`] for tables of another version.
+pub fn look(options: &Options, runtime: &Handle) -> Result<Standing, BackendError> {
+    once(options, runtime, async |client, address| {
+        let found = client
+            .query_typed(
+                "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'pa' and c.relname = 'vault'),
+                        coalesce((select has_schema_privilege(n.oid, 'usage') from pg_namespace n where n.nspname = 'pa'), false),
+                        coalesce((select pg_has_role(r.oid, 'usage') from pg_roles r where r.rolname = 'pa_admin'), false)",
+                &[],
+            )
+            .await?;
+        let found = found.first().ok_or(Failure::Down)?;
+        let (has_tables, may_look, is_admin) =
+            (found.try_get(0)?, found.try_get(1)?, found.try_get(2)?);
+        let mut standing = Standing {
+            place: address.name(),
+            schema: None,
+            has_vault: false,
+            is_admin,
+        };
+        if has_tables {
+            standing.schema = Some(SCHEMA_VERSION);
+        }
+        if has_tables && may_look {
+            let vault = client
+                .query_typed(
+                    "select schema from pa.vault where name = $1",
+                    &[(&address.vault, Type::TEXT)],
+                )
+                .await?;
+            if let Some(vault) = vault.first() {
+                let schema: i32 = vault.try_get(0)?;
+                let schema = u32::try_from(schema).unwrap_or_default();
+                if schema != SCHEMA_VERSION {
+                    return Err(wrong_schema(schema));
+                }
+                standing.has_vault = true;
+            }
+        }
+        Ok(standing)
+    })
+}
 
 /// Runs [`SCHEMA`]. The role of the address may create roles and schemas. Blocks for four times
 /// [`Times::call`](crate::Times::call) at most.
@@ -56,17 +115,72 @@ pub fn create_vault(
 /// already, or where this role may not see it. Blocks as [`install`] does.
 pub fn admit(options: &Options, runtime: &Handle, role: &str) -> Result<bool, BackendError> {
     once(options, runtime, async |client, address| {
-        let admitted: Option<bool> = client
-            .query_typed(
-                "select pa.admit($1, $2::text::name)",
-                &[(&address.vault, Type::TEXT), (&role, Type::TEXT)],
-            )
-            .await?
-            .first()
-            .ok_or(Failure::Down)?
-            .try_get(0)?;
-        Ok(admitted == Some(true))
+        admitted(client, address, role).await
     })
+}
+
+/// Like [`admit`], and gives the role the rights of a host where it has none; false where nothing was to
+/// be done. Blocks as [`install`] does.
+///
+/// # Errors
+/// [`BackendError::Refused`] where there is no such role.
+pub fn admit_host(options: &Options, runtime: &Handle, role: &str) -> Result<bool, BackendError> {
+    once(options, runtime, async |client, address| {
+        let known = client
+            .query_typed(
+                "select pg_has_role(r.oid, 'pa_host', 'member') from pg_roles r where r.rolname = $1",
+                &[(&role, Type::TEXT)],
+            )
+            .await?;
+        let Some(known) = known.first() else {
+            let why = format!(
+                "it has no role {role}: make it with `create role {} login`",
+                quoted(role)
+            );
+            return Err(Failure::refused(why));
+        };
+        let has_rights: bool = known.try_get(0)?;
+        if !has_rights {
+            client.batch_execute(&lend_rights(role)).await?;
+        }
+        Ok(admitted(client, address, role).await? || !has_rights)
+    })
+}
+
+/// The statement that gives a role the rights of a host.
+pub fn lend_rights(role: &str) -> String {
+    format!("grant pa_host to {};", quoted(role))
+}
+
+/// The statement that lets a role see the vault that an address names, for a member of that vault.
+///
+/// # Errors
+/// [`BackendError::Refused`] where the address cannot be used.
+pub fn admission(options: &Options, role: &str) -> Result<String, BackendError> {
+    let address = Address::parse(options.url.expose_secret())?;
+    let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    Ok(format!(
+        "select pa.admit({}, {});",
+        literal(&address.vault),
+        literal(role)
+    ))
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+async fn admitted(client: &Client, address: &Address, role: &str) -> Result<bool, Failure> {
+    let admitted: Option<bool> = client
+        .query_typed(
+            "select pa.admit($1, $2::text::name)",
+            &[(&address.vault, Type::TEXT), (&role, Type::TEXT)],
+        )
+        .await?
+        .first()
+        .ok_or(Failure::Down)?
+        .try_get(0)?;
+    Ok(admitted == Some(true))
 }
 
 /// Does one thing over a connection of its own.

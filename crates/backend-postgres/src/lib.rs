@@ -46,10 +46,12 @@ pub use backend::PostgresBackend;
 pub use changes::{Changed, Changes};
 pub use claim::{Claim, Claimed, Note, Outcome};
 pub use error::BackendError;
-pub use fleet::{NewVault, Store, engine};
+pub use fleet::{NewVault, Store, engine, vault_error};
 pub use header::{Header, Swapped};
 pub use hearing::{Mark, Pulse};
-pub use install::{SCHEMA, admit, create_vault, install};
+pub use install::{
+    SCHEMA, Standing, admission, admit, admit_host, create_vault, install, lend_rights, look,
+};
 pub use options::{Options, Password, Times};
 pub use record::{Added, Brought, Change};
 pub use row::{Held, Sealed, Stored};

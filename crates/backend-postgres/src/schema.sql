@@ -15,6 +15,8 @@ begin
   if to_regrole('pa_host') is null then create role pa_host nologin; end if;
   if to_regrole('pa_admin') is null then create role pa_admin nologin in role pa_host; end if;
   if not pg_has_role(current_user, 'pa_owner', 'member') then execute format('grant pa_owner to %I', current_user); end if;
+  -- Whoever installs it makes the first vault.
+  if not pg_has_role(current_user, 'pa_admin', 'member') then execute format('grant pa_admin to %I', current_user); end if;
 end $$;
 
 create schema if not exists pa authorization pa_owner;

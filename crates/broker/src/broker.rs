@@ -3,6 +3,7 @@
 //! It wires the services and hands each call to the one that answers it. What a call does is there.
 
 mod keys;
+mod stores;
 
 use std::path::PathBuf;
 use std::sync::Arc;

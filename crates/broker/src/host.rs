@@ -122,6 +122,13 @@ impl Clock for AdjustedClock {
     }
 }
 
+/// Names the boot of this machine: process numbers start again with each.
+pub(crate) fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}
+
 /// Unpredictable bytes.
 pub trait Entropy: Send + Sync {
     /// Fills `bytes`.

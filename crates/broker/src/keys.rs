@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use crate::error::BrokerError;
 use crate::host::blocking;
 use crate::status::{StatusService, VaultStatus};
-use crate::store::Store;
+use crate::store::{Store, moved_bundle};
 
 /// Handles the key of one vault.
 pub(crate) struct KeyService {
@@ -46,7 +46,13 @@ impl KeyService {
                     let dir = vault.dir().to_owned();
                     return Err(provider_auth_vault::VaultError::KeyExists { dir }.into());
                 }
-                Some(vault) => blocking(move || vault.replace_key(options)).await?,
+                Some(vault) => {
+                    blocking(move || {
+                        none_under_way(&vault)?;
+                        Ok::<_, BrokerError>(vault.replace_key(options)?)
+                    })
+                    .await?;
+                }
             }
         }
         self.status.vault_status().await
@@ -95,7 +101,11 @@ impl KeyService {
         given: KeySecrets,
     ) -> Result<VaultStatus, BrokerError> {
         let vault = self.store.opened_interactive().await?;
-        blocking(move || vault.rotate_key_with(&given)).await?;
+        blocking(move || {
+            none_under_way(&vault)?;
+            Ok::<_, BrokerError>(vault.rotate_key_with(&given)?)
+        })
+        .await?;
         self.status.vault_status().await
     }
 
@@ -146,5 +156,14 @@ impl KeyService {
             Some(key) => Ok(Options { key, ..options }),
             None => Ok(options),
         }
+    }
+}
+
+/// Refuses a new key while logins are on their way to another vault: what is kept of them goes with the
+/// old key.
+fn none_under_way(vault: &Vault) -> Result<(), BrokerError> {
+    match moved_bundle::moved_to(vault)? {
+        Some(moved) if moved.is_under_way => Err(moved.into()),
+        _ => Ok(()),
     }
 }

@@ -70,6 +70,6 @@ pub use request::{AuthRequest, Explained, Lease, LentCredential, Report, Verdict
 pub use secrecy::{ExposeSecret, SecretString};
 pub use stats::{Counts, Key as StatsKey, QuotaSample, Stats, StatsFilter, StatsRow};
 pub use status::{ClientRegistration, PoolStatus, ProviderSummary, VaultStatus};
-pub use store::{Account, Filter, HeaderRules, HeaderSet, Variables};
-pub use transfer::{Imported, ImportedAccount, Logins, Outcome, PassphraseRule};
+pub use store::{Account, Filter, HeaderRules, HeaderSet, MovedTo, StoreSetup, Variables};
+pub use transfer::{Imported, ImportedAccount, Logins, Outcome, PassphraseRule, Relocated};
 pub use waits::Waits;

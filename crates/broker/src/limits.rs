@@ -92,6 +92,10 @@ pub(crate) const ASKED_REQUESTS: u64 = 4096;
 /// Bytes of an error body that are looked at (`index.d.ts` promises 64 KiB).
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 
+/// How long logins that leave a vault of many machines may take until they are erased: well within the
+/// time after which another machine may take a claim over.
+pub(crate) const EXPORT_CLAIM: Duration = Duration::from_secs(90);
+
 /// Bytes of a bundle that is imported: thousands of accounts, and no more memory than a browser's
 /// page.
 pub(crate) const BUNDLE_LIMIT: usize = 16 * 1024 * 1024;

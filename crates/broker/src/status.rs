@@ -16,7 +16,7 @@ use crate::notifier::PoolFigures;
 use crate::providers::built_in;
 use crate::request::RequestService;
 use crate::stats::{Stats, StatsFilter};
-use crate::store::{Account, Filter, Store};
+use crate::store::{Account, Filter, MovedTo, Store, moved_bundle};
 
 /// How one pool stands.
 #[derive(Clone, Debug)]
@@ -54,6 +54,8 @@ pub struct VaultStatus {
     pub quarantine: Vec<Quarantined>,
     /// How its store stands; `None` where the folder is all there is.
     pub store: Option<StoreStatus>,
+    /// The vault that its logins moved to, while one of them needs a login here.
+    pub moved_to: Option<MovedTo>,
 }
 
 /// What a plugin needs to know of a provider.
@@ -208,13 +210,14 @@ impl StatusService {
         .await?;
         // How many there are is known of an open vault only; one that opens is opened, and nothing
         // is created.
-        let mut accounts = 0;
+        let (mut accounts, mut moved) = (0, None);
         if status.state == VaultState::Open {
             let vault = self.store.opened().await?;
             accounts = self.store.accounts().len();
             // Reading may have found damage.
             status.quarantined = vault.quarantine();
             status.store = vault.store_status();
+            moved = blocking(move || moved_bundle::moved_to(&vault)).await?;
         }
         Ok(VaultStatus {
             dir: status.dir.display().to_string(),
@@ -226,6 +229,7 @@ impl StatusService {
             quarantined: status.quarantined.len(),
             quarantine: status.quarantined,
             store: status.store,
+            moved_to: moved,
         })
     }
 

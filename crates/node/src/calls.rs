@@ -5,6 +5,7 @@ mod health;
 mod logins;
 mod providers;
 mod requests;
+mod stores;
 mod vault;
 
 use std::future::Future;

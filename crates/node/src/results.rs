@@ -22,13 +22,14 @@ mod pages;
 mod projects;
 mod requests;
 mod stats;
+mod stores;
 mod trace;
 mod vault;
 
 use provider_auth_broker::Timestamp;
 
 pub(crate) use accounts::{Account, PoolStatus};
-pub(crate) use bundles::ImportReport;
+pub(crate) use bundles::{ImportReport, MoveReport};
 pub(crate) use config::ConfigReport;
 pub(crate) use diagnosis::Diagnosis;
 pub(crate) use events::AuthEvent;
@@ -42,6 +43,7 @@ pub(crate) use models::{ClaimedProviders, KeyCheck, ModelList, ProviderSummary};
 pub(crate) use pages::{account_pages, pool_pages, stats_pages};
 pub(crate) use projects::ProjectTrust;
 pub(crate) use requests::{AuthHeaders, BoundItems, Credential, HeaderRules, StreamShape, Verdict};
+pub(crate) use stores::StoreSetup;
 pub(crate) use trace::Trace;
 pub(crate) use vault::{ExportedKey, KeySlot, VaultStatus};
 

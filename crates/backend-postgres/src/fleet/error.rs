@@ -4,7 +4,8 @@ use provider_auth_vault::VaultError;
 
 use crate::BackendError;
 
-pub(super) fn vault_error(error: BackendError) -> VaultError {
+/// What a store's error is to a vault.
+pub fn vault_error(error: BackendError) -> VaultError {
     match error {
         BackendError::Unavailable { retry_at } => VaultError::StoreUnavailable { retry_at },
         BackendError::Refused { why } => VaultError::StoreRefused { why },

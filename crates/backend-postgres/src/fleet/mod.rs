@@ -24,6 +24,7 @@ use parking_lot::Mutex;
 use provider_auth_vault::{Backend, RecordId};
 
 pub use engine::{NewVault, Store, engine};
+pub use error::vault_error;
 
 use crate::{Claim, Header, PostgresBackend};
 use host_files::HostFiles;

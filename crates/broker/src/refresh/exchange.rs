@@ -20,7 +20,7 @@ use super::in_flight::{Due, RefreshOutcome};
 use super::locked::Locked;
 use super::refusal::{has_ended, is_refusal};
 use crate::error::BrokerError;
-use crate::host::blocking;
+use crate::host::{blocking, boot_id};
 use crate::limits;
 use crate::log::{Number, Shown};
 use crate::notifier::EventKind;
@@ -384,11 +384,4 @@ fn held(holder: Holder, now: Timestamp) -> RefreshOutcome {
         why: format!("{} has been renewing it for {since} s", holder.by),
         retry_at: Some(Timestamp::from_millis(holder.until)),
     }
-}
-
-/// Names the boot of this machine: process numbers start again with each.
-fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|id| id.trim().to_owned())
-        .unwrap_or_default()
 }

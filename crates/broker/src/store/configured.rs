@@ -73,4 +73,25 @@ impl Store {
         *self.accounts.write() = Arc::new(read);
         Ok(settings)
     }
+
+    /// Another vault under the configuration of this one: a store's address, or a folder. Nobody
+    /// listens to it.
+    pub(crate) fn elsewhere(&self, to: &str) -> Result<Arc<Self>, BrokerError> {
+        let is_store = to.starts_with("postgres://") || to.starts_with("postgresql://");
+        let mut inline = self.inline.clone();
+        match is_store {
+            true => inline.store = Some(to.to_owned()),
+            false => inline.dir = Some(to.into()),
+        }
+        let mut settings = crate::config::load(&*self.host.env, &inline)?;
+        if !is_store {
+            settings.store = None;
+        }
+        Ok(Self::of(
+            self.host.clone(),
+            &inline,
+            settings,
+            Arc::default(),
+        ))
+    }
 }

@@ -13,6 +13,8 @@ mod this_host;
 
 use std::sync::Arc;
 
+#[cfg(feature = "postgres")]
+use provider_auth_backend_postgres::{NewVault, Options, Times};
 use provider_auth_vault::{Engine, VaultError};
 
 use super::Store;
@@ -35,18 +37,29 @@ impl Store {
         store: &StoreSettings,
         dir: &std::path::Path,
     ) -> Result<Arc<dyn Engine>, VaultError> {
-        use provider_auth_backend_postgres::{Options, Times};
-
         let mut made = self.openings.engine.lock();
         if let Some(engine) = &*made {
             return Ok(engine.clone());
         }
+        let options = self.store_options(store, dir)?;
+        let engine = self.postgres(options, NewVault::Refused)?;
+        *made = Some(engine.clone());
+        Ok(engine)
+    }
+
+    /// How a store is reached, and as whom.
+    #[cfg(feature = "postgres")]
+    pub(super) fn store_options(
+        &self,
+        store: &StoreSettings,
+        dir: &std::path::Path,
+    ) -> Result<Options, VaultError> {
         let (host, address) = (&self.host, &store.address);
         let extra = host
             .env
             .var("NODE_EXTRA_CA_CERTS")
             .map(std::path::PathBuf::from);
-        let options = Options {
+        Ok(Options {
             url: address.url.clone(),
             password: password::source(store),
             tls: certificates::client_config(address, extra.as_deref())
@@ -54,16 +67,23 @@ impl Store {
             host: this_host::id(dir, &*host.entropy),
             name: this_host::name(&*host.env),
             times: Times::default(),
-        };
-        let runtime = tokio::runtime::Handle::current();
-        let engine = postgres(
+        })
+    }
+
+    /// The engine of vaults in PostgreSQL.
+    #[cfg(feature = "postgres")]
+    pub(super) fn postgres(
+        &self,
+        options: Options,
+        new_vault: NewVault,
+    ) -> Result<Arc<dyn Engine>, VaultError> {
+        provider_auth_backend_postgres::engine(provider_auth_backend_postgres::Store {
             options,
-            host.engine.clone(),
-            runtime,
-            host.clock_offset.clone(),
-        )?;
-        *made = Some(engine.clone());
-        Ok(engine)
+            folder: self.host.engine.clone(),
+            runtime: tokio::runtime::Handle::current(),
+            clock_offset: self.host.clock_offset.clone(),
+            new_vault,
+        })
     }
 
     #[cfg(not(feature = "postgres"))]
@@ -76,23 +96,4 @@ impl Store {
             why: "this addon keeps vaults in folders alone: install provider-auth-postgres, or unset the store".to_owned(),
         })
     }
-}
-
-/// The engine of vaults in PostgreSQL.
-#[cfg(feature = "postgres")]
-fn postgres(
-    options: provider_auth_backend_postgres::Options,
-    folder: Arc<dyn Engine>,
-    runtime: tokio::runtime::Handle,
-    clock_offset: Arc<std::sync::atomic::AtomicI64>,
-) -> Result<Arc<dyn Engine>, VaultError> {
-    use provider_auth_backend_postgres::{NewVault, Store, engine};
-
-    engine(Store {
-        options,
-        folder,
-        runtime,
-        clock_offset,
-        new_vault: NewVault::Refused,
-    })
 }

@@ -27,6 +27,7 @@ mod readings;
 pub(crate) mod record_kind;
 mod rollback;
 pub(crate) mod secret;
+mod setup;
 mod shared_files;
 mod shared_rows;
 mod shared_state;
@@ -64,6 +65,8 @@ use unsaved::UnsavedTokens;
 
 pub use account::{Account, Filter};
 pub use headers::{HeaderRules, HeaderSet};
+pub use moved_bundle::MovedTo;
+pub use setup::StoreSetup;
 pub(crate) use shared_views::Due;
 pub use variables::Variables;
 
@@ -115,10 +118,14 @@ impl Store {
         events: Arc<Events>,
     ) -> Result<Arc<Self>, BrokerError> {
         let settings = crate::config::load(&*host.env, inline)?;
+        Ok(Self::of(host, inline, settings, events))
+    }
+
+    fn of(host: Host, inline: &Inline, settings: Settings, events: Arc<Events>) -> Arc<Self> {
         let clock = host.clock.clone();
         let mut process = [0; 4];
         host.entropy.fill(&mut process);
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             host,
             notifier: Notifier::new(events, clock, settings.counting),
             inline: inline.clone(),
@@ -142,7 +149,7 @@ impl Store {
             serial: AtomicU64::new(0),
             process: u32::from_le_bytes(process),
             numbered: AtomicU64::new(0),
-        }))
+        })
     }
 
     /// Writes down what is odd about the configuration; once the log is open.

@@ -61,14 +61,18 @@ impl Bundle {
         bytes
     }
 
+    /// Opens a bundle that was sealed under a passphrase.
     pub(super) fn open(passphrase: &SecretString, bundle: &[u8]) -> Result<Self, BrokerError> {
+        Self::read(open_bundle(passphrase, bundle)?.expose_secret())
+    }
+
+    /// Reads what [`Bundle::plaintext`] returned.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, BrokerError> {
         #[derive(Deserialize)]
         struct Kind {
             format: String,
             version: u32,
         }
-        let bytes = open_bundle(passphrase, bundle)?;
-        let bytes = bytes.expose_secret();
         let kind: Kind = serde_json::from_slice(bytes).map_err(|_| unusable(NOT_OURS))?;
         if kind.format != FORMAT {
             return Err(unusable(NOT_OURS));

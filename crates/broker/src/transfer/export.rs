@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
-use provider_auth_policy::{AccountId, Standing, refreshed};
+use provider_auth_policy::{AccountId, Standing, Timestamp, refreshed};
 use provider_auth_vault::{
-    Purpose, RecordGuard, Vault, VaultError, is_guessable, line, seal_bundle,
+    Claimed, Need, Outcome as ClaimOutcome, Pending, Purpose, RecordGuard, SendBy, Vault,
+    VaultError, is_guessable, line, seal_bundle,
 };
 use secrecy::SecretString;
 
 use super::content::{Bundle, Item};
 use super::{TransferService, Written};
 use crate::error::BrokerError;
-use crate::host::blocking;
+use crate::host::{blocking, boot_id};
+use crate::limits;
 use crate::notifier::EventKind;
 use crate::store::accounts::record_id;
 use crate::store::credential::Credential;
 use crate::store::entry::Entry;
 use crate::store::locks::read_locked;
-use crate::store::moved_bundle;
+use crate::store::moved_bundle::{self, Label};
+use crate::store::secret::fingerprint;
 
 /// What an export does with logins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,8 @@ struct Leaving {
     guard: RecordGuard,
     credential: Credential,
     generation: u64,
+    /// Until when no other machine takes its claim over.
+    until: SendBy,
 }
 
 impl TransferService {
@@ -66,12 +71,22 @@ impl TransferService {
             move || transfer.pack(&vault, &passphrase, logins)
         })
         .await?;
-        self.store.reread(&vault).await?;
+        self.left(&vault, moved).await?;
+        Ok(bundle)
+    }
+
+    /// Has this process, and those who listen to it, know of logins that left.
+    pub(super) async fn left(
+        self: &Arc<Self>,
+        vault: &Arc<Vault>,
+        moved: Written,
+    ) -> Result<(), BrokerError> {
+        self.store.reread(vault).await?;
         for (id, generation) in moved {
-            self.store.note(&vault, &refreshed(&id, generation)).await;
+            self.store.note(vault, &refreshed(&id, generation)).await;
             self.store.tell_account(EventKind::NeedsLogin, &id, None);
         }
-        Ok(bundle)
+        Ok(())
     }
 
     fn pack(
@@ -80,16 +95,57 @@ impl TransferService {
         passphrase: &SecretString,
         logins: Logins,
     ) -> Result<(Vec<u8>, Written), BrokerError> {
+        let seal = |bundle: &Bundle| {
+            seal_bundle(
+                passphrase,
+                &bundle.plaintext(),
+                &*self.store.vault_entropy(),
+            )
+        };
+        self.pack_as(vault, logins, None, seal)
+    }
+
+    /// Packs the accounts; what `seal` makes of them is kept before logins leave. `to` names the vault
+    /// that they are on their way to, where no passphrase protects them but this vault's key.
+    pub(super) fn pack_as<B: AsRef<[u8]>>(
+        self: &Arc<Self>,
+        vault: &Arc<Vault>,
+        logins: Logins,
+        to: Option<&str>,
+        seal: impl FnOnce(&Bundle) -> Result<B, VaultError>,
+    ) -> Result<(B, Written), BrokerError> {
         self.store.reread_now(vault)?;
         let accounts = self.store.whole_accounts(vault)?;
         let (keys, oauth): (Vec<_>, Vec<_>) = accounts
             .entries()
             .partition(|entry| entry.credential.lasting().is_some());
-        let leaving = match logins {
-            Logins::Stay => Vec::new(),
-            Logins::Move => self.lock_for_export(vault, &oauth)?,
+        let mut leaving = Vec::new();
+        let packed = match logins {
+            Logins::Stay => Ok(()),
+            Logins::Move => self.lock_for_export(vault, &oauth, &mut leaving),
         };
-        let keys = keys.into_iter().map(|entry| Item {
+        let packed = packed.and_then(|()| self.pack_locked(vault, &keys, &leaving, to, seal));
+        for login in &leaving {
+            // The claims; nothing was spent.
+            vault.release(&login.guard, ClaimOutcome::Unsent)?;
+        }
+        if packed.is_err() && !leaving.is_empty() {
+            // With the locks gone, it shows that nothing left with the bundle.
+            drop(leaving);
+            moved_bundle::settle(vault);
+        }
+        packed
+    }
+
+    fn pack_locked<B: AsRef<[u8]>>(
+        &self,
+        vault: &Vault,
+        keys: &[&Arc<Entry>],
+        leaving: &[Leaving],
+        to: Option<&str>,
+        seal: impl FnOnce(&Bundle) -> Result<B, VaultError>,
+    ) -> Result<(B, Written), BrokerError> {
+        let keys = keys.iter().map(|entry| Item {
             id: entry.view.id.to_string(),
             generation: entry.view.generation,
             account: entry.credential.clone(),
@@ -100,29 +156,19 @@ impl TransferService {
             generation: login.generation + 1,
             account: login.credential.clone(),
         });
-        let bundle = Bundle::of(keys.chain(moved), self.store.now());
-        let sealed = seal_bundle(
-            passphrase,
-            &bundle.plaintext(),
-            &*self.store.vault_entropy(),
-        )?;
+        let sealed = seal(&Bundle::of(keys.chain(moved), self.store.now()))?;
         if !leaving.is_empty() {
-            let ids = leaving.iter().map(|login| &login.id);
-            vault.keep_moved(&moved_bundle::labelled(ids, &sealed))?;
+            let label = Label::of(leaving.iter().map(|login| &login.id), to);
+            if let Some(under_way) = moved_bundle::keep(vault, &label.before(sealed.as_ref()))? {
+                return Err(under_way.into());
+            }
             let logins = leaving.iter().map(|login| (&login.id, &login.credential));
             // Before the accounts let go: killed in between, they still have their tokens.
             self.migration
                 .erase_kept(vault, &logins.collect::<Vec<_>>())?;
         }
-        match self.erase_tokens(vault, &leaving) {
-            Ok(moved) => Ok((sealed, moved)),
-            Err(error) => {
-                // With the locks gone, it shows that nothing left with the bundle.
-                drop(leaving);
-                moved_bundle::settle(vault);
-                Err(error)
-            }
-        }
+        let moved = self.erase_tokens(vault, leaving)?;
+        Ok((sealed, moved))
     }
 
     /// Locks the logins that can be moved. They are not refreshed from here on.
@@ -130,8 +176,8 @@ impl TransferService {
         &self,
         vault: &Vault,
         logins: &[&Arc<Entry>],
-    ) -> Result<Vec<Leaving>, BrokerError> {
-        let mut leaving = Vec::new();
+        leaving: &mut Vec<Leaving>,
+    ) -> Result<(), BrokerError> {
         for entry in logins {
             let id = record_id(&entry.view.id)?;
             let guard = self.store.lock_record(vault, &id)?;
@@ -153,14 +199,20 @@ impl TransferService {
                     retry_at: None,
                 });
             }
-            leaving.push(Leaving {
+            let login = Leaving {
                 id: entry.view.id.clone(),
                 guard,
                 credential,
                 generation,
-            });
+                until: SendBy::within(limits::EXPORT_CLAIM),
+            };
+            // The lock keeps other processes of this machine from it, and not other machines.
+            if vault.has_rows() {
+                claim(vault, &login, self.store.now())?;
+            }
+            leaving.push(login);
         }
-        Ok(leaving)
+        Ok(())
     }
 
     /// Erases the tokens of logins that a bundle holds now; where one cannot be written, all get
@@ -169,12 +221,15 @@ impl TransferService {
         let mut moved = Vec::new();
         for login in leaving {
             let emptied = login.credential.without_tokens(self.store.now());
-            let brought = vault.bring(
-                &login.guard,
-                login.generation,
-                Purpose::Other,
-                &emptied.plaintext(),
-            );
+            let brought = match login.until.has_passed() && vault.has_rows() {
+                true => Ok(None),
+                false => vault.bring(
+                    &login.guard,
+                    login.generation,
+                    Purpose::Other,
+                    &emptied.plaintext(),
+                ),
+            };
             // What was sealed of one that has moved on is spent.
             let erased = brought.map_err(BrokerError::from).and_then(|brought| {
                 brought.ok_or_else(|| BrokerError::RefreshFailed {
@@ -204,4 +259,32 @@ impl TransferService {
         }
         Ok(moved)
     }
+}
+
+/// Claims a login, so that no other machine renews it while it leaves.
+fn claim(vault: &Vault, login: &Leaving, now: Timestamp) -> Result<(), BrokerError> {
+    // Of a login the refresh token, where it has one.
+    let spent = *login
+        .credential
+        .held()
+        .get(1)
+        .unwrap_or(&login.credential.bearer());
+    let note = Pending {
+        generation: login.generation,
+        refresh_hash: fingerprint(spent),
+        started_at: now.as_millis(),
+        pid: std::process::id(),
+        boot_id: boot_id(),
+    };
+    let why = match vault.claim(&login.guard, Need::Now, &note)? {
+        Claimed::Yes(_) => return Ok(()),
+        Claimed::Moved => "it was renewed while it was exported; export it again".to_owned(),
+        Claimed::Held(holder) => format!("it is being renewed by {}; export it again", holder.by),
+    };
+    Err(BrokerError::RefreshFailed {
+        provider: login.credential.provider.clone(),
+        account: login.id.clone(),
+        why,
+        retry_at: None,
+    })
 }

@@ -66,25 +66,40 @@ impl TransferService {
         let vault = self.store.opened_interactive().await?;
         let (imported, written) = blocking({
             let (transfer, vault) = (self.clone(), vault.clone());
-            move || {
-                let imported = transfer.unpack(&vault, &bundle, &passphrase);
-                moved_bundle::settle(&vault);
-                imported
-            }
+            move || transfer.unpack(&vault, Bundle::open(&passphrase, &bundle)?)
         })
         .await?;
-        self.store.reread(&vault).await?;
-        self.store.added(&vault, &written).await;
+        self.arrived(&vault, &written).await?;
         Ok(imported)
     }
 
-    fn unpack(
+    /// Has this process know of accounts that came.
+    pub(super) async fn arrived(
         self: &Arc<Self>,
         vault: &Arc<Vault>,
-        bundle: &[u8],
-        passphrase: &SecretString,
+        written: &Written,
+    ) -> Result<(), BrokerError> {
+        self.store.reread(vault).await?;
+        self.store.added(vault, written).await;
+        Ok(())
+    }
+
+    /// Brings the accounts of a bundle into the vault; the bundle kept here may have served its time.
+    pub(super) fn unpack(
+        self: &Arc<Self>,
+        vault: &Arc<Vault>,
+        bundle: Bundle,
     ) -> Result<(Imported, Written), BrokerError> {
-        let bundle = Bundle::open(passphrase, bundle)?;
+        let unpacked = self.unpack_all(vault, bundle);
+        moved_bundle::settle(vault);
+        unpacked
+    }
+
+    fn unpack_all(
+        self: &Arc<Self>,
+        vault: &Arc<Vault>,
+        bundle: Bundle,
+    ) -> Result<(Imported, Written), BrokerError> {
         let _one_at_a_time = vault.lock_records()?;
         // The secrets tell which keys are here already.
         self.store.whole_accounts(vault)?;

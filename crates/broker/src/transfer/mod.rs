@@ -8,9 +8,11 @@
 mod content;
 mod export;
 mod import;
+mod relocate;
 
 pub use export::{Logins, PassphraseRule};
 pub use import::{Imported, ImportedAccount, Outcome};
+pub use relocate::Relocated;
 
 use std::sync::Arc;
 
@@ -42,7 +44,13 @@ impl TransferService {
             vault.moved()
         });
         let kept = kept.await?;
-        Ok(kept.map(|kept| moved_bundle::parse(kept.plaintext()).1.to_vec()))
+        Ok(
+            kept.and_then(|kept| match moved_bundle::parse(kept.plaintext()) {
+                // On its way to another vault, without a passphrase.
+                (Some(label), _) if label.to.is_some() => None,
+                (_, bundle) => Some(bundle.to_vec()),
+            }),
+        )
     }
 }
 

@@ -167,6 +167,13 @@ impl<'env> Options<'env> {
         })
     }
 
+    pub(crate) fn roles(&self) -> Read<Vec<String>> {
+        match self.get("roles")? {
+            Some(names) => texts(names, || expected("roles", "a list of names")),
+            None => Ok(Vec::new()),
+        }
+    }
+
     pub(crate) fn login(&self) -> Read<LoginOptions> {
         let method = self.word("method", METHODS)?;
         Ok(LoginOptions {

@@ -79,6 +79,8 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("addVaultSlot", &["keySource", "passphrase", "key"]),
     ("joinFleet", &["keySource"]),
     ("revokeHost", &["passphrase", "key"]),
+    ("initStore", &["roles"]),
+    ("storeSql", &["roles"]),
     ("exportVault", &["includeOAuth", "allowWeakPassphrase"]),
     (
         "migrate",

@@ -26,6 +26,34 @@ impl From<broker::Imported> for ImportReport {
     }
 }
 
+/// What a move of the vault did.
+#[napi(object, object_from_js = false)]
+pub struct MoveReport {
+    pub to: String,
+    pub added: u32,
+    pub updated: u32,
+    pub skipped: u32,
+    pub accounts: Vec<ImportedAccount>,
+}
+
+impl From<broker::Relocated> for MoveReport {
+    fn from(moved: broker::Relocated) -> Self {
+        let ImportReport {
+            added,
+            updated,
+            skipped,
+            accounts,
+        } = moved.imported.into();
+        Self {
+            to: moved.to,
+            added,
+            updated,
+            skipped,
+            accounts,
+        }
+    }
+}
+
 #[napi(object, object_from_js = false)]
 pub struct ImportedAccount {
     pub account_id: Option<String>,

@@ -19,6 +19,7 @@ pub struct VaultStatus {
     pub quarantined: u32,
     pub quarantine: Vec<QuarantinedRecord>,
     pub store: Option<StoreStatus>,
+    pub moved_to: Option<MovedTo>,
 }
 
 impl From<broker::VaultStatus> for VaultStatus {
@@ -33,6 +34,7 @@ impl From<broker::VaultStatus> for VaultStatus {
             quarantined: status.quarantined as u32,
             quarantine: list(status.quarantine),
             store: status.store.map(StoreStatus::from),
+            moved_to: status.moved_to.map(MovedTo::from),
         }
     }
 }
@@ -67,6 +69,22 @@ impl From<broker::StoreStatus> for StoreStatus {
             hosts: status.hosts,
             outbox: status.outbox,
             clock_offset: status.clock_offset as f64,
+        }
+    }
+}
+
+#[napi(object, object_from_js = false)]
+pub struct MovedTo {
+    #[napi(js_name = "where")]
+    pub place: String,
+    pub under_way: bool,
+}
+
+impl From<broker::MovedTo> for MovedTo {
+    fn from(moved: broker::MovedTo) -> Self {
+        Self {
+            place: moved.place,
+            under_way: moved.is_under_way,
         }
     }
 }

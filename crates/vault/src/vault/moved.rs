@@ -31,6 +31,22 @@ impl Vault {
         self.write_moved(bundle)
     }
 
+    /// Like [`Vault::keep_moved`], if `may` says so of what is kept until now; false, and nothing is
+    /// written, where it does not.
+    pub fn replace_moved(
+        &self,
+        may: &mut dyn FnMut(Option<&[u8]>) -> bool,
+        bundle: &[u8],
+    ) -> Result<bool, VaultError> {
+        let _held = self.lock_vault()?;
+        let kept = self.moved()?;
+        let is_allowed = may(kept.as_ref().map(|kept| kept.plaintext()));
+        if is_allowed {
+            self.write_moved(bundle)?;
+        }
+        Ok(is_allowed)
+    }
+
     /// Returns the bundle that is kept; `None` when there is none, or the vault's key does not open
     /// it.
     pub fn moved(&self) -> Result<Option<Arc<Record>>, VaultError> {
