@@ -21,6 +21,10 @@ const blocks = new Map(PAGES.flatMap((path) => readPage(path).blocks.map((block)
 /** Examples that take what a test of examples has not, each with the suite that runs the same. */
 const COVERED = {
   'README.md#install': 'release-files.test.mjs',
+  'README.md#share-a-pool-between-machines': 'store-readme.test.mjs',
+  'README.md#share-a-pool-between-machines:2': 'store-readme.test.mjs',
+  'docs/fleet.md#set-it-up': 'store-readme.test.mjs',
+  'docs/fleet.md#move-a-vault-in-and-back': 'store.test.mjs',
   'docs/getting-started.md#install': 'release-files.test.mjs',
   'docs/getting-started.md#install:2': 'install.test.mjs',
   'docs/getting-started.md#add-accounts': 'cli-login-terminal.test.mjs',
