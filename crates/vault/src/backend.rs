@@ -14,11 +14,13 @@
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use crate::{
-    Options, VaultError, clock,
+    Options, VaultError,
     folder::store::{Held, Store},
     format::record::RecordId,
+    send_by::SendBy,
     stamp::{Mark, Stamp},
     state_rows::StateRows,
+    store_status::StoreStatus,
 };
 
 /// Finds the place where a vault is kept. Every [`Store`] is the engine of folders on that disk.
@@ -196,40 +198,6 @@ pub trait Backend: Send + Sync {
     fn remove_headers_aside(&self) -> Result<(), VaultError>;
 }
 
-/// How a store for many machines stands, as this process knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreStatus {
-    /// Which engine: `postgres`.
-    pub kind: &'static str,
-    /// Servers, database and vault, without user and password.
-    pub place: String,
-    /// How changes by others are learned of.
-    pub state: StoreState,
-    /// Since when it is so, in ms since the Unix epoch.
-    pub since: u64,
-    /// Whether the server sees the end of this process; `None` where that is not known.
-    pub direct: Option<bool>,
-    /// The version of the tables.
-    pub schema: u32,
-    /// How many hosts were there within a day; `None` where that is not known.
-    pub hosts: Option<u32>,
-    /// How many records wait here to be stored.
-    pub outbox: u32,
-    /// By how many ms the store's clock is ahead of this machine's.
-    pub clock_offset: i64,
-}
-
-/// How changes by others are learned of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreState {
-    /// Within a second.
-    Listening,
-    /// Within a few seconds.
-    Polling,
-    /// Not at all: the store does not answer.
-    Offline,
-}
-
 /// Seals the mark that a record was removed, as this generation of it.
 pub type SealMark<'a> = dyn FnMut(u64) -> Result<Vec<u8>, VaultError> + 'a;
 
@@ -357,26 +325,6 @@ pub enum Claimed {
     Moved,
     /// Somebody else has it.
     Held(Holder),
-}
-
-/// Until when what was claimed may be sent: a claim that can be taken over is over one day, and what
-/// is sent after that is sent twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SendBy(Option<Duration>);
-
-impl SendBy {
-    /// A claim that lasts as long as its holder.
-    pub const FOR_EVER: Self = Self(None);
-
-    /// Some time from now, also where this machine sleeps meanwhile. Take it before the claim.
-    pub fn within(time: Duration) -> Self {
-        Self(Some(clock::since_boot() + time))
-    }
-
-    /// Tells whether it is too late.
-    pub fn has_passed(self) -> bool {
-        self.0.is_some_and(|by| clock::since_boot() > by)
-    }
 }
 
 /// What a claim is for.

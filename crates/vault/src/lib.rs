@@ -39,13 +39,15 @@ mod log;
 mod log_file;
 mod options;
 mod platform;
+mod send_by;
 mod stamp;
 mod state_rows;
+mod store_status;
 mod vault;
 
 pub use backend::{
     Backend, Brought, Changes, Claimed, Document, Engine, Holder, Lock, Look, Need, Outcome, Pulse,
-    Purpose, Quarantined, RecordGuard, SealMark, SendBy, StoreState, StoreStatus,
+    Purpose, Quarantined, RecordGuard, SealMark,
 };
 pub use crypto::{
     bundle::{open_bundle, seal_bundle},
@@ -74,8 +76,10 @@ pub use keys::source::{KeySecrets, KeySource, NotAKeySource};
 pub use log_file::LogFile;
 pub use options::Options;
 pub use platform::{FreeSpace, Privacy};
+pub use send_by::SendBy;
 pub use stamp::{Mark, Revision, Stamp};
 pub use state_rows::{Row, RowChanges, RowMerge, StateRows, Telling};
+pub use store_status::{StoreState, StoreStatus};
 pub use vault::{
     Vault,
     fleet::FleetHost,

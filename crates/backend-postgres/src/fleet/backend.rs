@@ -5,19 +5,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use provider_auth_vault::{
     Backend, Brought, Changes, Claimed, Document, Held, Lock, Look, Mark, Need, Outcome, Pulse,
-    Purpose, Quarantined, RecordGuard, RecordId, SealMark, SealedFacts, Stamp, StateRows,
-    StoreState, StoreStatus, VaultError, header_facts,
+    Purpose, Quarantined, RecordGuard, RecordId, SealMark, Stamp, StateRows, StoreState,
+    StoreStatus, VaultError,
 };
-use uuid::Uuid;
 
-use super::{
-    Fleet,
-    error::vault_error,
-    limits,
-    mirror::{Row, WAITS},
-    sync::{is_lower, sealed},
-};
-use crate::{BackendError, Change, Sealed, Swapped, error::SCHEMA_VERSION};
+use super::{error::vault_error, process::Fleet, records::facts_fit};
+use crate::error::SCHEMA_VERSION;
 
 /// A handle that a vault holds; what follows the store ends with the last one.
 pub(super) struct FleetBackend(pub(super) Arc<Fleet>);
@@ -32,13 +25,13 @@ impl Backend for FleetBackend {
     }
 
     fn record_name(&self, id: RecordId) -> String {
-        format!("record {id} of {}", self.0.engine.name)
+        format!("record {id} of {}", self.0.place.name)
     }
 
     fn document_name(&self, document: Document) -> String {
         match document {
             Document::Header | Document::HeaderBackup => {
-                format!("the header of {}", self.0.engine.name)
+                format!("the header of {}", self.0.place.name)
             }
             _ => self.0.local.document_name(document),
         }
@@ -227,241 +220,12 @@ impl Backend for FleetBackend {
     }
 }
 
-/// Whether bytes are what their row says. What stands beside them is for SQL only.
-fn facts_fit(row: &Row, bytes: &[u8]) -> bool {
-    SealedFacts::read(bytes).is_some_and(|facts| {
-        (facts.generation, facts.epoch, facts.is_gone) == (row.generation, row.epoch, row.gone)
-    })
-}
-
 impl Fleet {
-    fn look_at(&self, id: RecordId, known: Option<Stamp>) -> Result<Look, VaultError> {
-        let Some(row) = self.mirror.row(id) else {
-            return Ok(Look::Absent);
-        };
-        if known == Some(row.stamp()) {
-            return Ok(Look::AsKnown);
-        }
-        let kept = || match row.waits() {
-            true => self.files.read_outbox(id, row.generation),
-            false => self.files.read_seen(id, row.writing()),
-        };
-        if let Some(bytes) = self.mirror.bytes(id).or_else(kept) {
-            // Bytes that are not what their row says are damaged, and open as such.
-            let fits = facts_fit(&row, &bytes);
-            return Ok(Look::Found(
-                row.stamp(),
-                if fits { bytes } else { Vec::new() },
-            ));
-        }
-        let is_kept = |id, writing| self.files.seen(id) == Some(writing);
-        let wanted = self
-            .mirror
-            .unread_from(id, limits::FETCHED_AT_ONCE, is_kept);
-        let stored = self.remote.records(&wanted).map_err(vault_error)?;
-        if !stored.iter().any(|one| one.id == id) {
-            self.mirror.drop_row(id);
-        }
-        stored.into_iter().for_each(|one| self.take_in(one));
-        self.look_at(id, None)
-    }
-
-    /// Notes whose turn it is to add a record, and learns of what was added before.
-    fn take_turn(&self) -> Result<(), VaultError> {
-        let turn = self.remote.turn();
-        *self.turn.lock() = turn.as_ref().ok().copied();
-        match turn {
-            Ok(_) => self.synchronize(),
-            // Who only looks goes on with what is here.
-            Err(BackendError::Unavailable { .. }) => Ok(()),
-            Err(error) => Err(vault_error(error)),
-        }
-    }
-
-    fn add(&self, id: RecordId, bytes: &[u8]) -> Result<Brought, VaultError> {
-        let sealed = whole(bytes)?;
-        let turn = *self.turn.lock();
-        let turn = match turn {
-            Some(turn) => turn,
-            None => self.remote.turn().map_err(vault_error)?,
-        };
-        match self
-            .remote
-            .add_in_turn(turn, id, &sealed)
-            .map_err(vault_error)?
-        {
-            crate::Brought::Stored => {
-                *self.turn.lock() = Some(turn + 1);
-                self.wrote(id, &sealed);
-                Ok(Brought::Yes)
-            }
-            crate::Brought::Moved(_) => {
-                self.take_turn()?;
-                Ok(Brought::Moved)
-            }
-            crate::Brought::Rekeyed { .. } => self.rekeyed(),
-        }
-    }
-
-    fn bring_record(
-        &self,
-        id: RecordId,
-        from: u64,
-        purpose: Purpose,
-        bytes: &[u8],
-    ) -> Result<Brought, VaultError> {
-        let sealed = whole(bytes)?;
-        // Taken over from another vault: under the id that it had there.
-        if from == 0 {
-            return self.settle(id, self.remote.put_back(id, &sealed), &sealed);
-        }
-        let change = match purpose {
-            _ if sealed.generation == from => Change::Reseal,
-            Purpose::Tokens => Change::Tokens,
-            Purpose::Other => Change::Edit,
-        };
-        let is_kept =
-            change == Change::Tokens && self.files.put_in_outbox(id, sealed.generation, bytes);
-        let mut brought = self.remote.bring(id, from, &sealed, change);
-        if let Ok(moved) = &brought
-            && is_lower(moved, from)
-        {
-            brought = match change {
-                Change::Tokens => self.remote.put_back(id, &sealed),
-                Change::Edit | Change::Reseal => {
-                    let kept = self
-                        .files
-                        .seen(id)
-                        .and_then(|kept| self.files.read_seen(id, kept));
-                    if let Some(kept) = kept {
-                        self.put_back(id, &kept).map_err(vault_error)?;
-                    }
-                    self.remote.bring(id, from, &sealed, change)
-                }
-            };
-        }
-        match brought {
-            // The store is away, and nobody may lose these: from here on this host uses them.
-            Err(BackendError::Unavailable { .. }) if is_kept => {
-                self.mirror.put(id, Row::of(&sealed, WAITS), sealed.bytes);
-                Ok(Brought::Yes)
-            }
-            brought => self.settle(id, brought, &sealed),
-        }
-    }
-
-    /// What it means for this host that a record was brought.
-    fn settle(
-        &self,
-        id: RecordId,
-        brought: Result<crate::Brought, BackendError>,
-        sealed: &Sealed,
-    ) -> Result<Brought, VaultError> {
-        match brought.map_err(vault_error)? {
-            crate::Brought::Stored => {
-                self.wrote(id, sealed);
-                self.files.empty_outbox(id);
-                Ok(Brought::Yes)
-            }
-            crate::Brought::Moved(stored) => {
-                match stored {
-                    Some(stored) => self.take_in(stored),
-                    None => self.mirror.drop_row(id),
-                }
-                Ok(Brought::Moved)
-            }
-            crate::Brought::Rekeyed { .. } => self.rekeyed(),
-        }
-    }
-
-    fn rekeyed(&self) -> Result<Brought, VaultError> {
-        self.fetch_header()?;
-        Ok(Brought::Rekeyed)
-    }
-
-    /// Keeps a damaged record aside, and puts back what this host knows to be good.
-    fn set_aside(&self, id: RecordId) -> Result<(), BackendError> {
-        let Some(row) = self.mirror.row(id) else {
-            return Ok(());
-        };
-        let kept = self.files.seen(id);
-        let good = kept.and_then(|kept| self.files.read_seen(id, kept));
-        let there = match self.mirror.bytes(id) {
-            Some(there) => there,
-            // This host's copy was read.
-            None => {
-                let Some(stored) = self.remote.records(&[id])?.pop() else {
-                    self.mirror.drop_row(id);
-                    return Ok(());
-                };
-                if good.as_ref() != Some(&stored.sealed.bytes) {
-                    // The store's may be good.
-                    kept.into_iter()
-                        .for_each(|kept| self.files.forget_seen(id, kept));
-                    self.take_in(stored);
-                    return Ok(());
-                }
-                stored.sealed.bytes
-            }
-        };
-        self.remote.set_aside(id, row.generation)?;
-        // What stands beside good bytes may be what is wrong.
-        let is_other = good.as_ref() != Some(&there) || !facts_fit(&row, &there);
-        if let Some(good) = good.as_deref().filter(|_| is_other).and_then(sealed)
-            && self.remote.put_back(id, &good)? == crate::Brought::Stored
-        {
-            self.wrote(id, &good);
-            return Ok(());
-        }
-        self.mirror.drop_row(id);
-        Ok(())
-    }
-
-    fn write_header(&self, content: &[u8]) -> Result<(), VaultError> {
-        let Some((vault, epoch)) = header_facts(content) else {
-            return Err(VaultError::StoreRefused {
-                why: "that is no header of a vault".into(),
-            });
-        };
-        let version = self.header.lock().as_ref().map(|header| header.version);
-        let Some(version) = version else {
-            let options = &self.remote.keeper.options;
-            let vault = Uuid::from_bytes(vault);
-            let runtime = self.remote.runtime();
-            let made = crate::create_vault(options, runtime, vault, epoch, content);
-            return match made.map_err(vault_error)? {
-                true => self.wait_for_vault(),
-                false => Err(VaultError::Overtaken),
-            };
-        };
-        let swapped = self.remote.swap_header(version, epoch, content);
-        match swapped.map_err(vault_error)? {
-            Swapped::Stored => self.fetch_header().map(drop),
-            Swapped::Moved(there) => {
-                *self.header.lock() = Some(there);
-                Err(VaultError::Overtaken)
-            }
-        }
-    }
-
-    /// Waits until the connection finds the vault that was just made.
-    fn wait_for_vault(&self) -> Result<(), VaultError> {
-        let tries = limits::TRIES_FOR_A_NEW_VAULT;
-        for _ in 0..tries {
-            match self.remote.header() {
-                Err(BackendError::Absent) => std::thread::park_timeout(limits::TRY_AGAIN),
-                Err(error) => return Err(vault_error(error)),
-                Ok(_) => return self.synchronize(),
-            }
-        }
-        Err(vault_error(BackendError::Absent))
-    }
-
     fn status(&self) -> StoreStatus {
         let (hosts, since) = self.remote.keeper.standing_facts();
         StoreStatus {
             kind: "postgres",
-            place: self.engine.name.clone(),
+            place: self.place.name.clone(),
             state: match self.remote.is_listening() {
                 Some(true) => StoreState::Listening,
                 Some(false) => StoreState::Polling,
@@ -475,10 +239,4 @@ impl Fleet {
             clock_offset: self.remote.clock_offset(),
         }
     }
-}
-
-fn whole(bytes: &[u8]) -> Result<Sealed, VaultError> {
-    sealed(bytes).ok_or_else(|| VaultError::StoreRefused {
-        why: "that is no record of a vault".into(),
-    })
 }

@@ -5,7 +5,7 @@ use provider_auth_vault::{
     Claimed, Holder, Lock, Need, Outcome, RecordGuard, RecordId, SendBy, VaultError,
 };
 
-use super::{Fleet, error::vault_error, limits, sync::sealed};
+use super::{error::vault_error, limits, process::Fleet, sync::sealed};
 use crate::{BackendError, Brought, Note};
 
 impl Fleet {

@@ -14,13 +14,13 @@ use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
 use super::{
-    Fleet,
     backend::FleetBackend,
     error::vault_error,
     host_files::HostFiles,
+    known_rows::Rows,
     mirror::{Mirror, Row, WAITS},
-    rows::Rows,
-    sync::{Progress, follow},
+    process::{Fleet, Place, Progress},
+    sync::follow,
 };
 use crate::{BackendError, Options, PostgresBackend, address::Address};
 
@@ -45,12 +45,6 @@ pub struct Store {
     pub clock_offset: Arc<AtomicI64>,
     /// What to do where there is no such vault.
     pub new_vault: NewVault,
-}
-
-/// Which vault of which store, for people and for the names of folders.
-pub(super) struct Place {
-    pub(super) name: String,
-    folder: String,
 }
 
 struct StoreEngine {
@@ -151,10 +145,7 @@ impl StoreEngine {
             turn: Mutex::default(),
             clock_offset: self.store.clock_offset.clone(),
             holder: format!("{}, process {}", host.name, std::process::id()),
-            engine: Place {
-                name: self.place.name.clone(),
-                folder: self.place.folder.clone(),
-            },
+            place: self.place.clone(),
         });
         fleet.begin()?;
         follow(&fleet, &self.store.runtime);

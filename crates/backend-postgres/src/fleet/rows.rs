@@ -1,54 +1,9 @@
-//! The shared state's rows as this process heard of them, and how one is merged.
+//! The shared state's rows: fetched, and merged one by one.
 
-use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicU64, Ordering},
-};
-
-use parking_lot::Mutex;
 use provider_auth_vault::{Mark, Row, RowChanges, RowMerge, StateRows, Telling, VaultError};
 
-use super::{Fleet, error::vault_error, limits};
+use super::{error::vault_error, limits, process::Fleet};
 use crate::Versioned;
-
-/// The rows, each with the number of the change that brought it here.
-#[derive(Default)]
-pub(super) struct Rows {
-    known: Mutex<BTreeMap<String, (u64, Row)>>,
-    changes: AtomicU64,
-}
-
-impl Rows {
-    /// How often something changed: what the hot path asks.
-    pub(super) fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Acquire)
-    }
-
-    /// Which of these are not here in this version.
-    pub(super) fn unknown<'k>(&self, told: &'k [(String, u64)]) -> Vec<&'k str> {
-        let known = self.known.lock();
-        let is_new = |(key, version): &&(String, u64)| {
-            known
-                .get(key)
-                .is_none_or(|(_, row)| row.version != *version)
-        };
-        told.iter()
-            .filter(is_new)
-            .map(|(key, _)| key.as_str())
-            .collect()
-    }
-
-    /// Takes rows in, and tells of them.
-    pub(super) fn take_in(&self, rows: Vec<(String, Row)>) {
-        if rows.is_empty() {
-            return;
-        }
-        let mut known = self.known.lock();
-        let change = self.changes() + 1;
-        known.extend(rows.into_iter().map(|(key, row)| (key, (change, row))));
-        self.changes.store(change, Ordering::Release);
-    }
-}
 
 impl Fleet {
     /// Fetches rows of the state that changed; they are shown once the records are that were there
@@ -69,17 +24,7 @@ impl Fleet {
 
 impl StateRows for Fleet {
     fn changed(&self, since: Option<Mark>) -> RowChanges {
-        let known = self.rows.known.lock();
-        let mark = Mark(self.rows.changes());
-        let later = known
-            .iter()
-            .filter(|(_, (change, _))| since.is_none_or(|since| *change > since.0));
-        RowChanges {
-            rows: later
-                .map(|(key, (_, row))| (key.clone(), row.clone()))
-                .collect(),
-            mark,
-        }
+        self.rows.since(since)
     }
 
     fn merge(
@@ -107,12 +52,8 @@ impl StateRows for Fleet {
             Some(sealed)
         });
         merged.map_err(vault_error)?;
-        self.rows.take_in(
-            written
-                .map(|row| (key.to_owned(), row))
-                .into_iter()
-                .collect(),
-        );
+        let written = written.map(|row| (key.to_owned(), row));
+        self.rows.take_in(Vec::from_iter(written), u64::MAX);
         Ok(())
     }
 }

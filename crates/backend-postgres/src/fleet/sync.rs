@@ -16,28 +16,12 @@ use tokio::{
 };
 
 use super::{
-    Fleet,
     error::vault_error,
     limits,
     mirror::{OURS, Row},
+    process::Fleet,
 };
 use crate::{BackendError, Brought, Change, Changes, Sealed, hearing::Mark, row::Stored};
-
-/// How far this process has come.
-pub(super) struct Progress {
-    mark: Mark,
-    /// Which version of the header is here.
-    header: u64,
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self {
-            mark: Mark::START,
-            header: 0,
-        }
-    }
-}
 
 /// Follows the store for as long as the backend lives.
 pub(super) fn follow(fleet: &Arc<Fleet>, runtime: &Handle) {
@@ -94,13 +78,14 @@ impl Fleet {
         if progress.header != changes.header {
             progress.header = self.fetch_header()?;
         }
+        let asked_at = self.rows.changes();
         let rows = self.fetch_rows(&changes.state)?;
         if !rows.is_empty() {
             // Later than the rows: they speak of no record that is not shown.
             changes = self.remote.changes(since).map_err(vault_error)?;
         }
         let lost = self.follow_records(since, &mut changes)?;
-        self.rows.take_in(rows);
+        self.rows.take_in(rows, asked_at);
         progress.mark = mark;
         drop(progress);
         for (id, bytes) in lost {

@@ -37,6 +37,7 @@ mod projects;
 mod refreshing;
 mod refusals;
 mod request_rotation;
+#[cfg(feature = "postgres")]
 mod rows;
 mod secrets;
 mod server;

@@ -11,7 +11,7 @@ use crate::{
     Options, VaultError,
     backend::{
         Backend, Brought, Changes, Claimed, Document, Engine, Lock, Look, Need, Outcome, Pulse,
-        Purpose, Quarantined, RecordGuard, SealMark, SendBy,
+        Purpose, Quarantined, RecordGuard, SealMark,
     },
     error::io,
     folder::{
@@ -23,6 +23,7 @@ use crate::{
         store::{Durability, Held, Store},
     },
     format::record::RecordId,
+    send_by::SendBy,
     stamp::{Mark, Stamp},
 };
 

@@ -23,11 +23,12 @@ use parking_lot::Mutex;
 
 use crate::{
     Entropy, Held, KeySource, Options, VaultError,
-    backend::{Backend, Changes, Lock, Pulse, StoreStatus},
+    backend::{Backend, Changes, Lock, Pulse},
     crypto::key::Key,
     format::record::{Record, RecordId, VaultId},
     limits,
     stamp::{Mark, Stamp},
+    store_status::StoreStatus,
     vault::key_ring::CheckedKeys,
 };
 

@@ -17,7 +17,7 @@ use crate::{
         row,
     },
     stamp::Mark,
-    state_rows::{Row, Telling},
+    state_rows::{Row, StateRows, Telling},
     vault::key_ring::KeyRing,
 };
 
@@ -65,7 +65,16 @@ pub struct ChangedRows {
 impl Vault {
     /// Whether the shared state is kept in rows, and not in files.
     pub fn has_rows(&self) -> bool {
-        self.backend.state_rows().is_some()
+        self.rows().is_some()
+    }
+
+    fn rows(&self) -> Option<&dyn StateRows> {
+        // Known when it is built: nobody carries code for an engine that is not there.
+        if cfg!(feature = "rows") {
+            self.backend.state_rows()
+        } else {
+            None
+        }
     }
 
     /// Returns the key of a row, which says nothing of its name. It stays when the data key changes.
@@ -81,7 +90,7 @@ impl Vault {
         since: Option<Mark>,
         is_known: impl Fn(&str, RowStamp) -> bool,
     ) -> ChangedRows {
-        let Some(rows) = self.backend.state_rows() else {
+        let Some(rows) = self.rows() else {
             return ChangedRows {
                 rows: Vec::new(),
                 mark: Mark(0),
@@ -114,7 +123,7 @@ impl Vault {
         telling: Telling,
         merge: &mut dyn FnMut(Option<StateRow>) -> Option<Vec<u8>>,
     ) -> Result<Option<RowStamp>, VaultError> {
-        let Some(rows) = self.backend.state_rows() else {
+        let Some(rows) = self.rows() else {
             return Ok(None);
         };
         let mut keys = self.current_keys()?;
@@ -138,7 +147,7 @@ impl Vault {
 
     /// Brings every row under the present data key; one that does not open is left.
     pub(super) fn reseal_rows(&self) -> Result<(), VaultError> {
-        let Some(rows) = self.backend.state_rows() else {
+        let Some(rows) = self.rows() else {
             return Ok(());
         };
         let mut keys = self.current_keys()?;
