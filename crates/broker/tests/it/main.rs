@@ -36,6 +36,7 @@ mod news;
 mod projects;
 mod refreshing;
 mod refusals;
+mod relocating;
 mod request_rotation;
 #[cfg(feature = "postgres")]
 mod rows;

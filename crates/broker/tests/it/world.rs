@@ -134,6 +134,7 @@ impl World {
                 .iter()
                 .map(|(name, value)| (name.to_string(), value.to_string())),
         );
+        let env_names_a_vault = env.contains_key("PROVIDER_AUTH_DIR");
         let host = Host {
             clock: self.clock.clone(),
             entropy: Arc::new(Counted(AtomicU64::new(
@@ -150,7 +151,8 @@ impl World {
             clock_offset: Arc::default(),
         };
         let inline = Inline {
-            dir: Some(self.vault_dir()),
+            // Unless a variable names another vault.
+            dir: (!env_names_a_vault).then(|| self.vault_dir()),
             key_source: Some(key_source.to_owned()),
             config: Some(config),
             ..Inline::default()
