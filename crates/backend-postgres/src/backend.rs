@@ -86,7 +86,8 @@ impl PostgresBackend {
     }
 
     pub(crate) fn wait_for<T>(&self, work: impl Future<Output = T>) -> T {
-        self.runtime.block_on(work)
+        // A caller that drives the runtime all the same is slow, and not the end of the process.
+        tokio::task::block_in_place(|| self.runtime.block_on(work))
     }
 }
 

@@ -214,10 +214,12 @@ impl StatusService {
         if status.state == VaultState::Open {
             let vault = self.store.opened().await?;
             accounts = self.store.accounts().len();
-            // Reading may have found damage.
-            status.quarantined = vault.quarantine();
             status.store = vault.store_status();
-            moved = blocking(move || moved_bundle::moved_to(&vault)).await?;
+            (status.quarantined, moved) = blocking(move || {
+                // Reading may have found damage.
+                Ok::<_, BrokerError>((vault.quarantine(), moved_bundle::moved_to(&vault)?))
+            })
+            .await?;
         }
         Ok(VaultStatus {
             dir: status.dir.display().to_string(),
