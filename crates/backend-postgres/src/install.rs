@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use crate::{
     address::Address,
+    clock::now_ms,
     error::{BackendError, Failure, SCHEMA_VERSION, wrong_schema},
+    limits,
     line::open_bare,
     options::Options,
 };
@@ -190,7 +192,7 @@ fn once<T>(
     work: impl AsyncFn(&Client, &Address) -> Result<T, Failure>,
 ) -> Result<T, BackendError> {
     let address = Address::parse(options.url.expose_secret())?;
-    let unavailable = BackendError::Unavailable { retry_at: 0 };
+    let pause = u64::try_from(limits::RETRY_AFTER.as_millis()).unwrap_or(0);
     runtime.block_on(async {
         let done = timeout(options.times.call * 4, async {
             let client = open_bare(&address, options).await?;
@@ -199,7 +201,9 @@ fn once<T>(
         match done.await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(Failure::Final(error))) => Err(error),
-            _ => Err(unavailable),
+            _ => Err(BackendError::Unavailable {
+                retry_at: now_ms() + pause,
+            }),
         }
     })
 }

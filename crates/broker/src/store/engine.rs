@@ -41,19 +41,16 @@ impl Store {
         if let Some(engine) = &*made {
             return Ok(engine.clone());
         }
-        let options = self.store_options(store, dir)?;
-        let engine = self.postgres(options, NewVault::Refused)?;
+        let options = self.store_options(store)?;
+        let engine = self.postgres(options, dir, NewVault::Refused)?;
         *made = Some(engine.clone());
         Ok(engine)
     }
 
-    /// How a store is reached, and as whom.
+    /// How a store is reached, and as whom; which of the hosts this is matters to no call that sets it
+    /// up, and is not said. Nothing is made on this machine.
     #[cfg(feature = "postgres")]
-    pub(super) fn store_options(
-        &self,
-        store: &StoreSettings,
-        dir: &std::path::Path,
-    ) -> Result<Options, VaultError> {
+    pub(super) fn store_options(&self, store: &StoreSettings) -> Result<Options, VaultError> {
         let (host, address) = (&self.host, &store.address);
         let extra = host
             .env
@@ -64,7 +61,7 @@ impl Store {
             password: password::source(store),
             tls: certificates::client_config(address, extra.as_deref())
                 .map_err(|why| VaultError::StoreRefused { why })?,
-            host: this_host::id(dir, &*host.entropy),
+            host: uuid::Uuid::nil(),
             name: this_host::name(&*host.env),
             times: Times::default(),
         })
@@ -75,10 +72,14 @@ impl Store {
     pub(super) fn postgres(
         &self,
         options: Options,
+        dir: &std::path::Path,
         new_vault: NewVault,
     ) -> Result<Arc<dyn Engine>, VaultError> {
         provider_auth_backend_postgres::engine(provider_auth_backend_postgres::Store {
-            options,
+            options: Options {
+                host: this_host::id(dir, &*self.host.entropy),
+                ..options
+            },
             folder: self.host.engine.clone(),
             runtime: tokio::runtime::Handle::current(),
             clock_offset: self.host.clock_offset.clone(),

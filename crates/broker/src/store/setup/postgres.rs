@@ -6,7 +6,7 @@ use std::sync::Arc;
 use provider_auth_backend_postgres::{
     NewVault, Options, SCHEMA, admission, admit_host, install, lend_rights, look, vault_error,
 };
-use provider_auth_vault::{Engine, Entropy, ExistingKey, Vault, VaultError};
+use provider_auth_vault::{ExistingKey, Vault, VaultError};
 use tokio::runtime::Handle;
 
 use super::{Store, StoreSetup, refused};
@@ -16,22 +16,17 @@ use crate::error::BrokerError;
 pub(super) struct Database {
     options: Options,
     runtime: Handle,
-    engine: Arc<dyn Engine>,
-    vault: provider_auth_vault::Options,
-    entropy: Arc<dyn Entropy>,
+    store: Arc<Store>,
 }
 
 impl Database {
     pub(super) fn of(store: &Arc<Store>) -> Result<Self, BrokerError> {
         let settings = store.settings();
         let address = settings.store.as_ref().expect("the caller has looked");
-        let options = store.store_options(address, &settings.dir)?;
         Ok(Self {
-            engine: store.postgres(options.clone(), NewVault::Made)?,
-            options,
+            options: store.store_options(address)?,
             runtime: Handle::current(),
-            vault: store.interactive_options(),
-            entropy: store.vault_entropy(),
+            store: store.clone(),
         })
     }
 
@@ -69,8 +64,12 @@ impl Database {
     }
 
     fn make_vault(&self) -> Result<(), BrokerError> {
-        let (options, entropy) = (self.vault.clone(), self.entropy.clone());
-        match Vault::init(options, ExistingKey::Refuse, self.engine.clone(), entropy) {
+        let (vault, _runtime) = (self.store.interactive_options(), self.runtime.enter());
+        let engine = self
+            .store
+            .postgres(self.options.clone(), &vault.dir, NewVault::Made)?;
+        let entropy = self.store.vault_entropy();
+        match Vault::init(vault, ExistingKey::Refuse, engine, entropy) {
             Ok(_) => Ok(()),
             Err(VaultError::Overtaken) => Err(refused(
                 "it has a vault of this name and does not show it to this role: have an administrator of that vault run `provider-auth store init --role`",
