@@ -1,5 +1,7 @@
 //! The vault's header: which vault this is, and how its key is wrapped.
 
+use std::time::Duration;
+
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -44,7 +46,12 @@ pub enum Swapped {
 impl PostgresBackend {
     /// Returns the header.
     pub fn header(&self) -> Result<Header, BackendError> {
-        self.ask(async |line| {
+        self.header_within(self.keeper.options.times.call)
+    }
+
+    /// Like [`header`](Self::header), and waits no longer than this.
+    pub(crate) fn header_within(&self, time: Duration) -> Result<Header, BackendError> {
+        let asked = self.keeper.ask(time, async |line| {
             const HEADER: &str = "select version, epoch, header from pa.vault where id = $1";
             let rows = line.rows(HEADER, &[(&line.vault, Type::UUID)]).await?;
             let row = rows
@@ -57,7 +64,8 @@ impl PostgresBackend {
                 epoch: u32::try_from(epoch).unwrap_or(0),
                 bytes: row.try_get(2)?,
             })
-        })
+        });
+        self.wait_for(asked)
     }
 
     /// Puts a header in the place of its version `from`. From here on records sealed for another

@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -52,6 +52,10 @@ pub(crate) struct Keeper {
     hosts: AtomicU32,
     /// Since when the connection stands as it does, in ms since the Unix epoch.
     since: AtomicU64,
+    /// Whether a call has waited in vain for a connection since there was one.
+    is_away: AtomicBool,
+    /// How often it could not connect since it last did.
+    failed: AtomicU32,
     /// Something hangs: try another connection.
     doubted: Notify,
     /// A claim was taken: watch the line.
@@ -84,6 +88,8 @@ impl Keeper {
             well_since: Mutex::default(),
             hosts: AtomicU32::new(0),
             since: AtomicU64::new(now_ms()),
+            is_away: AtomicBool::new(false),
+            failed: AtomicU32::new(0),
             doubted: Notify::new(),
             claimed: Notify::new(),
         }
@@ -100,8 +106,14 @@ impl Keeper {
                 Err(_) => Some(Failure::Down),
             };
             match failure {
-                None => pause = limits::SHORTEST_PAUSE,
-                Some(failure) => self.fell(failure),
+                None => {
+                    pause = limits::SHORTEST_PAUSE;
+                    self.failed.store(0, Ordering::Relaxed);
+                }
+                Some(failure) => {
+                    self.failed.fetch_add(1, Ordering::Relaxed);
+                    self.fell(failure);
+                }
             }
             if let Some(line) = self.open_line()
                 && self.answers(&line, &mut poll).await
@@ -128,6 +140,7 @@ impl Keeper {
             .store(u32::try_from(hosts).unwrap_or(0), Ordering::Relaxed);
         line.listen(hosts).await?;
         let line = Arc::new(line);
+        self.is_away.store(false, Ordering::Relaxed);
         if self.open_line().is_none() {
             self.since.store(now_ms(), Ordering::Relaxed);
         }
@@ -248,6 +261,11 @@ impl Keeper {
         self.standing.send_replace(Standing::Down(closed));
     }
 
+    /// Whether the server could not be reached twice in a row.
+    pub(crate) fn has_failed_twice(&self) -> bool {
+        self.failed.load(Ordering::Relaxed) >= 2
+    }
+
     /// How many hosts there were when this process signed in last, and since when, in ms since the Unix
     /// epoch, there has been a connection, or none.
     pub(crate) fn standing_facts(&self) -> (Option<u32>, u64) {
@@ -271,6 +289,11 @@ impl Keeper {
         within: Duration,
         work: impl AsyncFn(&Line) -> Result<T, Failure>,
     ) -> Result<T, BackendError> {
+        // Who has waited in vain has done so for those who come after, until there is a line again.
+        let within = match self.is_away.load(Ordering::Relaxed) {
+            true => within.min(limits::WAIT_WHILE_AWAY),
+            false => within,
+        };
         let asked = timeout(within, async {
             loop {
                 let line = self.line().await?;
@@ -291,8 +314,9 @@ impl Keeper {
             Ok(Err(Failure::Later(retry_at))) => Err(BackendError::Unavailable { retry_at }),
             Ok(Err(Failure::Down)) | Err(_) => {
                 self.trouble();
-                if self.open_line().is_some() {
-                    self.doubted.notify_one();
+                match self.open_line() {
+                    Some(_) => self.doubted.notify_one(),
+                    None => self.is_away.store(true, Ordering::Relaxed),
                 }
                 let pause = limits::RETRY_AFTER.as_millis();
                 Err(BackendError::Unavailable {

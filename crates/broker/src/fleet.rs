@@ -105,7 +105,7 @@ impl FleetService {
             }
             None => configured,
         };
-        let engine = self.store.host.engine.clone();
+        let engine = self.store.engine()?;
         let entropy = self.store.vault_entropy();
         Ok(blocking(move || Vault::join(&options, engine, &*entropy)).await?)
     }

@@ -10,7 +10,7 @@ use provider_auth_vault::{
 };
 
 use super::{error::vault_error, process::Fleet, records::facts_fit};
-use crate::error::SCHEMA_VERSION;
+use crate::error::{BackendError, SCHEMA_VERSION};
 
 /// A handle that a vault holds; what follows the store ends with the last one.
 pub(super) struct FleetBackend(pub(super) Arc<Fleet>);
@@ -162,7 +162,11 @@ impl Backend for FleetBackend {
     }
 
     fn quarantined(&self) -> Result<Vec<Quarantined>, VaultError> {
-        let aside = self.0.remote.aside().map_err(vault_error)?;
+        let aside = match self.0.remote.aside() {
+            // What is known is shown all the same.
+            Err(BackendError::Unavailable { .. }) => Vec::new(),
+            aside => aside.map_err(vault_error)?,
+        };
         let quarantined = aside.into_iter().map(|one| Quarantined {
             id: one.id,
             generation: one.generation,

@@ -18,6 +18,7 @@ use super::{
     error::vault_error,
     host_files::HostFiles,
     known_rows::Rows,
+    limits,
     mirror::{Mirror, Row, WAITS},
     process::{Fleet, Place, Progress},
     sync::follow,
@@ -156,12 +157,35 @@ impl StoreEngine {
 impl Fleet {
     /// Learns what is there; from this host's copy where the store is away.
     fn begin(&self) -> Result<(), VaultError> {
-        match self.remote.header() {
+        match self.first_header() {
             Ok(_) => self.synchronize(),
             Err(BackendError::Absent) => Ok(()),
             Err(error @ BackendError::Unavailable { .. }) => self.begin_offline(vault_error(error)),
             Err(error) => Err(vault_error(error)),
         }
+    }
+
+    /// The header; where this host has a copy of the vault, a server that cannot be reached is not
+    /// waited for. One that is slow is.
+    fn first_header(&self) -> Result<crate::Header, BackendError> {
+        if self.files.all_seen().is_empty() {
+            return self.remote.header();
+        }
+        let tries = self
+            .remote
+            .keeper
+            .options
+            .times
+            .call
+            .div_duration_f32(limits::FIRST_TRY);
+        for _ in 0..tries as u32 {
+            let header = self.remote.header_within(limits::FIRST_TRY);
+            let is_away = matches!(header, Err(BackendError::Unavailable { .. }));
+            if !is_away || self.remote.keeper.has_failed_twice() {
+                return header;
+            }
+        }
+        self.remote.header_within(limits::FIRST_TRY)
     }
 
     fn begin_offline(&self, why: VaultError) -> Result<(), VaultError> {

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// How long after a failure the store is asked again.
 pub(super) const TRY_AGAIN: Duration = Duration::from_millis(500);
 
+/// How often a process that has a copy of the vault looks whether the store can be reached at all,
+/// before it begins with that.
+pub(super) const FIRST_TRY: Duration = Duration::from_millis(500);
+
 /// How often the task that follows the store looks whether anybody needs it.
 pub(super) const LOOK_AFTER: Duration = Duration::from_secs(1);
 
