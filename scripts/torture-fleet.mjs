@@ -1,14 +1,20 @@
 // `npm run torture:fleet`: several machines share one vault in PostgreSQL while processes, machines, lines and the database
-// fail. `--runs 4` (default 20) for each row of the table, `--only part,part` runs what has one of these in its name, `--json`
-// prints results for programs. Machines are network namespaces, so that it needs root; it leaves nothing behind.
+// fail. `--runs 4` (default 20) for each row of the table, `--only part,part` runs what has one of these in its name, `--away
+// 600` keeps the database away for so many seconds (default 60), `--json` prints results for programs. Machines are network
+// namespaces, so that it needs root; it leaves nothing behind.
 
-import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { killAll } from './lib/fleet/commands.mjs'
+import { away } from './lib/fleet/away.mjs'
+import { clocks } from './lib/fleet/clocks.mjs'
+import { ended, killAll, start } from './lib/fleet/commands.mjs'
+import { eyes } from './lib/fleet/eyes.mjs'
+import { killStorm } from './lib/fleet/kills.mjs'
+import { outbox } from './lib/fleet/outbox.mjs'
 import { buildProgram } from './lib/fleet/process.mjs'
 import { rows } from './lib/fleet/rows.mjs'
 import { openStage } from './lib/fleet/stage.mjs'
+import { storm } from './lib/fleet/storm.mjs'
 import { runRow } from './lib/fleet/table.mjs'
 import { elapsed } from './lib/steps.mjs'
 
@@ -18,6 +24,7 @@ const { values: options } = parseArgs({
   options: {
     runs: { type: 'string', default: '20' },
     only: { type: 'string', default: '' },
+    away: { type: 'string', default: '60' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -38,11 +45,14 @@ async function goInside() {
   }
   const program = await buildProgram()
   const namespaces = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc']
-  const { status } = spawnSync('unshare', [...namespaces, process.execPath, ...process.argv.slice(1)], {
+  const inside = start('unshare', [...namespaces, process.execPath, ...process.argv.slice(1)], {
     stdio: 'inherit',
     env: { ...process.env, [INSIDE]: program },
   })
-  return status ?? 1
+  // What is inside ends with it.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, killAll)
+  await ended(inside)
+  return inside.exitCode ?? 1
 }
 
 /** What this machine lacks, or nothing. */
@@ -58,14 +68,28 @@ function lacking() {
   if (packages.length > 0) return `apt-get install ${packages.map(([, name]) => name).join(' ')}`
 }
 
+/** Everything there is, by name. */
+function parts() {
+  const isShort = runs < 20
+  return [
+    ...rows.map((row) => ({ name: `${row.name} (${row.way})`, run: (stage) => runRow(stage, row, runs) })),
+    ...['direct', 'pooled'].map((way) => ({ name: `storm (${way})`, run: (stage) => storm(stage, way) })),
+    { name: 'kills', run: (stage) => killStorm(stage, isShort ? 60 : 300) },
+    { name: 'outbox', run: (stage) => outbox(stage, isShort ? 4 : 1) },
+    { name: 'away', run: (stage) => away(stage, Number(options.away) * 1000) },
+    { name: 'clocks', run: clocks },
+    { name: 'eyes', run: eyes },
+  ]
+}
+
 async function torture() {
   const startedAt = Date.now()
   const stage = await openStage(process.env[INSIDE], ['a', 'b', 'c'])
   const results = []
   try {
-    for (const row of rows.filter(({ name, way }) => isWanted(`${name}, ${way}`))) {
+    for (const { name, run } of parts().filter((part) => isWanted(part.name))) {
       const begun = Date.now()
-      const result = await runRow(stage, row, runs)
+      const result = await run(stage).catch((error) => ({ name, wrong: [error.message] }))
       results.push(result)
       say(line(result, begun))
     }
@@ -79,10 +103,14 @@ async function torture() {
   return wrong.length > 0 ? 1 : 0
 }
 
-function line({ name, way, runs, twice, refused, lost, medianMs, longestMs, wrong }, begun) {
-  const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`
-  const counts = `twice ${twice}  refused ${refused}  lost ${lost}/${runs}`
+function line({ name, way, wrong, ...facts }, begun) {
   const mark = wrong.length > 0 ? `✖ ${wrong.join('; ')}` : '✔'
-  const title = `${name} (${way})`.padEnd(52)
-  return `${title} ${counts.padEnd(36)} recovery ${seconds(medianMs)}, at most ${seconds(longestMs)}  ${mark}  [${elapsed(begun)}]`
+  const title = `${name}${way === undefined ? '' : ` (${way})`}`.padEnd(50)
+  const told = Object.entries(facts).map(([fact, value]) => `${fact} ${shown(fact, value)}`)
+  return `${title} ${told.join('  ')}  ${mark}  [${elapsed(begun)}]`
+}
+
+function shown(fact, value) {
+  if (fact.endsWith('Ms')) return `${(value / 1000).toFixed(1)} s`
+  return typeof value === 'object' ? JSON.stringify(value) : value
 }

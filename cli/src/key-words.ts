@@ -52,7 +52,10 @@ export function statusText(status: VaultStatus, colours: Colours): string {
 }
 
 /** Where the vault is and what is in it; first its folder and its state. */
-export function vaultRows({ dir, state, accounts, movedTo, quarantined }: VaultStatus, { green, red }: Colours): string[][] {
+export function vaultRows(
+  { dir, state, accounts, movedTo, quarantined }: VaultStatus,
+  { green, red }: Colours,
+): string[][] {
   const isFine = state === 'open' || state === 'empty'
   return [
     ['folder', dir],

@@ -174,12 +174,11 @@ struct Process {
 
 impl Process {
     fn new(settings: Settings, options: store::Options, runtime: &Handle) -> Outcome<Arc<Self>> {
-        let clock_offset = Arc::new(AtomicI64::new(0));
         let slow = Arc::new(AtomicU64::new(0));
-        let store = store_of(options, runtime, clock_offset.clone(), NewVault::Refused);
         let system = Host::system();
+        let clock_offset = system.clock_offset.clone();
+        let store = store_of(options, runtime, clock_offset, NewVault::Refused);
         let host = Host {
-            clock: Arc::new(StoreClock(clock_offset)),
             engine: store::engine(store)?,
             http: Arc::new(Slow {
                 http: system.http,
@@ -298,21 +297,6 @@ fn say(line: &Value) {
 fn refusal(error: BrokerError) -> Value {
     let retry_at = error.retry_at().map(Timestamp::as_millis);
     json!({ "error": error.code(), "why": error.to_string(), "retry_at": retry_at })
-}
-
-/// The store's time.
-struct StoreClock(Arc<AtomicI64>);
-
-impl Clock for StoreClock {
-    fn now(&self) -> Timestamp {
-        let offset = self.0.load(Ordering::Relaxed);
-        let here = SystemClock.now().as_millis();
-        Timestamp::from_millis(here.saturating_add_signed(offset))
-    }
-
-    fn uptime(&self) -> Duration {
-        SystemClock.uptime()
-    }
 }
 
 type Sending<'a> =

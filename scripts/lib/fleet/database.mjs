@@ -2,6 +2,7 @@
 
 import { chownSync, mkdirSync, openSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { yesterday } from './clocks.mjs'
 import { ended, nobody, output, start, until } from './commands.mjs'
 import { DATABASE, PROVIDER } from './network.mjs'
 
@@ -18,11 +19,15 @@ export const urls = {
 export async function makeCertificate(folder) {
   const names = `subjectAltName=IP:${DATABASE},IP:${PROVIDER},IP:127.0.0.1`
   const [key, certificate] = [join(folder, 'server.key'), join(folder, 'server.pem')]
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
-  await output('openssl', [
-    ...['req', '-x509', ...kind, '-subj', '/CN=fleet', '-addext', names],
-    ...['-addext', 'basicConstraints=critical,CA:FALSE', '-keyout', key, '-out', certificate],
-  ])
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '3']
+  await output(
+    'openssl',
+    [
+      ...['req', '-x509', ...kind, '-subj', '/CN=fleet', '-addext', names],
+      ...['-addext', 'basicConstraints=critical,CA:FALSE', '-keyout', key, '-out', certificate],
+    ],
+    { env: { ...process.env, ...yesterday } },
+  )
   for (const file of [key, certificate]) give(file)
   return { key, certificate }
 }
@@ -38,6 +43,11 @@ export async function openDatabase(folder, tls) {
     folder,
     /** Runs statements as the superuser; returns what they print. */
     sql: (statements) => primary.sql(statements),
+    dump: () => primary.dump(),
+    /** Where its files are. */
+    get data() {
+      return primary.data
+    },
     /** Stops the server as `pg_ctl stop` does, `fast` or `immediate`, and starts it again after a pause. */
     async restart(mode, pauseMs = 0) {
       await primary.stop(mode)
@@ -136,6 +146,7 @@ function server(bin, folder, port, { key, certificate }) {
     data,
     port,
     sql,
+    dump: () => output(join(bin, 'pg_dumpall'), ['-h', folder, '-p', String(port), '-U', 'postgres']),
     async make() {
       mkdirSync(folder)
       give(folder)

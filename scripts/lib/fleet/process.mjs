@@ -58,6 +58,7 @@ export async function startProcess(program, machine, settings) {
     machine,
     /** Sends a command; resolves to its answer, in which `error` is a code. */
     ask(...words) {
+      if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve({ error: 'ENDED' })
       next += 1
       const number = String(next)
       return new Promise((resolve) => {

@@ -11,6 +11,8 @@ const CLOSED = 4000
 const SILENT = HOLD + 3000
 /** Until a machine that was cut off, or a database that was away, is spoken to again: TCP doubles its pauses. */
 const BACK = 4000
+/** PgBouncer tries a server that it did not reach again after so long. */
+const POOLER_WAITS = 15_000
 
 const NOTHING = { twice: 0, refused: 0, lost: 0 }
 /** A second try within the grace; without one it ends the login, whatever the protocol. */
@@ -38,6 +40,7 @@ function both(way) {
   const goesByHold = (row) => ({ way, ...row, ...(isDirect ? {} : { withinMs: SILENT }) })
   const isLostByHold = (row) => ({ way, ...row, ...(isDirect ? {} : { expect: ENDED, withinMs: undefined }) })
   const same = (row) => ({ way, ...row })
+  const again = isDirect ? BACK : POOLER_WAITS + BACK
   return [
     goesByHold({ name: 'killed before sending', when: 'sending', fault: 'kill', withinMs: CLOSED }),
     same({ name: 'killed after the answer', when: 'answering', fault: 'kill', expect: ENDED }),
@@ -93,8 +96,8 @@ function both(way) {
       withinMs: LONG_CUT + 2 * BACK,
     }),
     same({ name: 'gone dark before sending', when: 'sending', fault: 'goDark', withinMs: SILENT }),
-    same({ name: 'database restarted', when: 'answering', fault: 'restart', withinMs: BACK }),
-    same({ name: 'database crashed', when: 'answering', fault: 'crash', withinMs: BACK }),
+    same({ name: 'database restarted', when: 'answering', fault: 'restart', withinMs: again }),
+    same({ name: 'database crashed', when: 'answering', fault: 'crash', withinMs: again }),
     same({ name: 'line dropped', when: 'answering', fault: 'dropLines', withinMs: BACK }),
     same({
       name: 'the same, exchange of 8 s',
@@ -110,11 +113,11 @@ function ofOneWay() {
   const failOver = { way: 'direct', prepare: 'deafenStandby', fault: 'failOver', withinMs: BACK }
   return [
     {
-      name: 'restarted, and the pooler waits 15 s',
+      name: 'database away for 2 s',
       way: 'pooled',
       when: 'answering',
       fault: 'restartSlowly',
-      withinMs: 15_000 + BACK,
+      withinMs: POOLER_WAITS + BACK,
     },
     { name: 'failover in the exchange', when: 'answering', ...failOver },
     { name: 'failover, a write is lost', when: 'done', ...failOver },
