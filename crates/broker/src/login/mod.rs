@@ -73,6 +73,10 @@ impl LoginService {
                 "method: an API key needs no steps; use `login` or `addApiKey`".to_owned(),
             ));
         }
+        if self.store.settings().store.is_some() {
+            // A store that is away is said before anybody signs in, and its clock is the one that counts.
+            self.store.opened_interactive().await?;
+        }
         let number = self.store.next_serial();
         let timeout = options.timeout.unwrap_or(limits::LOGIN_TIMEOUT);
         let mut deadline = Deadline {
