@@ -2,7 +2,7 @@
 //! here.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak, atomic::Ordering},
 };
 
@@ -21,7 +21,7 @@ use super::{
     mirror::{OURS, Row},
     process::Fleet,
 };
-use crate::{BackendError, Brought, Change, Changes, Sealed, hearing::Mark, row::Stored};
+use crate::{BackendError, Brought, Change, Changed, Changes, Sealed, hearing::Mark, row::Stored};
 
 /// Follows the store for as long as the backend lives.
 pub(super) fn follow(fleet: &Arc<Fleet>, runtime: &Handle) {
@@ -116,6 +116,18 @@ impl Fleet {
                 }
             }
         }
+        // What is about to be put back stays as this host knows it: an older generation that comes for a
+        // moment would look like a restored copy.
+        for (id, bytes) in &lost {
+            told.retain(|one| one.id != *id);
+            told.extend(sealed(bytes).map(|known| Changed {
+                id: *id,
+                generation: known.generation,
+                epoch: known.epoch,
+                changed: OURS,
+                gone: known.gone,
+            }));
+        }
         self.mirror.follow(told, changes.is_all);
         Ok(lost)
     }
@@ -126,22 +138,29 @@ impl Fleet {
     }
 
     /// Records of which this host has seen a later generation than the store shows.
-    fn lost(&self, told: &[crate::Changed], all: bool) -> Vec<(RecordId, Vec<u8>)> {
-        let mut behind: BTreeSet<RecordId> = BTreeSet::new();
+    fn lost(&self, told: &[Changed], all: bool) -> Vec<(RecordId, Vec<u8>)> {
+        let mut behind: BTreeMap<RecordId, u64> = BTreeMap::new();
         for one in told {
             let known = self.mirror.row(one.id).filter(|row| !row.waits());
             let seen = self.files.seen(one.id).map(|(generation, _)| generation);
             let highest = known.map(|row| row.generation).max(seen);
-            if highest.is_some_and(|highest| highest > one.generation) {
-                behind.insert(one.id);
+            if let Some(highest) = highest.filter(|highest| *highest > one.generation) {
+                behind.insert(one.id, highest);
             }
         }
         if all {
             let named: BTreeSet<RecordId> = told.iter().map(|one| one.id).collect();
-            let seen = self.files.all_seen();
-            behind.extend(seen.keys().filter(|id| !named.contains(id)));
+            let seen = self.files.all_seen().into_iter();
+            let missing = seen.filter(|(id, _)| !named.contains(id));
+            behind.extend(missing.map(|(id, (generation, _))| (id, generation)));
         }
-        let newest = |id: RecordId| Some((id, self.files.read_seen(id, self.files.seen(id)?)?));
+        let newest = |(id, highest): (RecordId, u64)| {
+            let kept = self
+                .files
+                .seen(id)
+                .filter(|(generation, _)| *generation == highest)?;
+            Some((id, self.files.read_seen(id, kept)?))
+        };
         behind.into_iter().filter_map(newest).collect()
     }
 
