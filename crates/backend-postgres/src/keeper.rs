@@ -290,8 +290,9 @@ impl Keeper {
         work: impl AsyncFn(&Line) -> Result<T, Failure>,
     ) -> Result<T, BackendError> {
         // Who has waited in vain has done so for those who come after, until there is a line again.
-        let within = match self.is_away.load(Ordering::Relaxed) {
-            true => within.min(limits::WAIT_WHILE_AWAY),
+        let is_whole = within == self.options.times.call;
+        let within = match is_whole && self.is_away.load(Ordering::Relaxed) {
+            true => limits::WAIT_WHILE_AWAY,
             false => within,
         };
         let asked = timeout(within, async {
@@ -316,7 +317,7 @@ impl Keeper {
                 self.trouble();
                 match self.open_line() {
                     Some(_) => self.doubted.notify_one(),
-                    None => self.is_away.store(true, Ordering::Relaxed),
+                    None => self.is_away.store(is_whole, Ordering::Relaxed),
                 }
                 let pause = limits::RETRY_AFTER.as_millis();
                 Err(BackendError::Unavailable {

@@ -9,7 +9,7 @@ pub(crate) const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a call waits for a connection where another one has waited in vain.
-pub(crate) const WAIT_WHILE_AWAY: Duration = Duration::from_secs(1);
+pub(crate) const WAIT_WHILE_AWAY: Duration = Duration::from_millis(100);
 
 /// How often a claim that is waited for is asked for, where nothing is heard of it.
 pub(crate) const CLAIM_PAUSE: Duration = Duration::from_millis(250);
