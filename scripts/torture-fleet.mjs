@@ -6,7 +6,6 @@
 import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { away } from './lib/fleet/away.mjs'
-import { clocks } from './lib/fleet/clocks.mjs'
 import { ended, killAll, start } from './lib/fleet/commands.mjs'
 import { eyes } from './lib/fleet/eyes.mjs'
 import { killStorm } from './lib/fleet/kills.mjs'
@@ -77,7 +76,6 @@ function parts() {
     { name: 'kills', run: (stage) => killStorm(stage, isShort ? 60 : 300) },
     { name: 'outbox', run: (stage) => outbox(stage, isShort ? 4 : 1) },
     { name: 'away', run: (stage) => away(stage, Number(options.away) * 1000) },
-    { name: 'clocks', run: clocks },
     { name: 'eyes', run: eyes },
   ]
 }

@@ -2,7 +2,6 @@
 
 import { chownSync, mkdirSync, openSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { yesterday } from './clocks.mjs'
 import { ended, nobody, output, start, until } from './commands.mjs'
 import { DATABASE, PROVIDER } from './network.mjs'
 
@@ -20,14 +19,10 @@ export async function makeCertificate(folder) {
   const names = `subjectAltName=IP:${DATABASE},IP:${PROVIDER},IP:127.0.0.1`
   const [key, certificate] = [join(folder, 'server.key'), join(folder, 'server.pem')]
   const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '3']
-  await output(
-    'openssl',
-    [
-      ...['req', '-x509', ...kind, '-subj', '/CN=fleet', '-addext', names],
-      ...['-addext', 'basicConstraints=critical,CA:FALSE', '-keyout', key, '-out', certificate],
-    ],
-    { env: { ...process.env, ...yesterday } },
-  )
+  await output('openssl', [
+    ...['req', '-x509', ...kind, '-subj', '/CN=fleet', '-addext', names],
+    ...['-addext', 'basicConstraints=critical,CA:FALSE', '-keyout', key, '-out', certificate],
+  ])
   for (const file of [key, certificate]) give(file)
   return { key, certificate }
 }

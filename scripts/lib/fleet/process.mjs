@@ -102,7 +102,6 @@ function settingsOf(machine, { url, folder, roots, config, member, times = TIMES
   return { url, dir: `${folder}/${name}`, host: number, name, roots, member, times, config }
 }
 
-function environment({ roots, faketime }) {
-  const fake = faketime && { LD_PRELOAD: faketime.library, FAKETIME: faketime.offset }
-  return { ...process.env, PROVIDER_AUTH_KEY: KEY, NODE_EXTRA_CA_CERTS: roots, SSL_CERT_FILE: '/dev/null', ...fake }
+function environment({ roots }) {
+  return { ...process.env, PROVIDER_AUTH_KEY: KEY, NODE_EXTRA_CA_CERTS: roots, SSL_CERT_FILE: '/dev/null' }
 }
