@@ -30,6 +30,8 @@ test('from nothing to two hosts that share a pool', { skip }, async () => {
     const env = { PROVIDER_AUTH_KEY: key, PROVIDER_AUTH_STORE: postgres.address('pa_ci', 'team-a') }
     const { accounts } = await answer(sandbox, 'accounts', ['accounts'], { env })
     assert.deepEqual(accounts.map(({ label }) => label).sort(), ['one', 'two'])
+    const { state, store } = await answer(sandbox, 'vault-status', ['vault'], { env })
+    assert.deepEqual([state, store.state, store.direct, store.outbox], ['open', 'listening', true, 0])
   }
 })
 
