@@ -125,7 +125,7 @@ impl Backend for FleetBackend {
         purpose: Purpose,
         bytes: &[u8],
     ) -> Result<Brought, VaultError> {
-        self.0.bring_record(guard.id(), from, purpose, bytes)
+        self.0.bring_record(guard, from, purpose, bytes)
     }
 
     fn left(&self, guard: &RecordGuard) -> Result<Option<Vec<u8>>, VaultError> {
@@ -149,7 +149,7 @@ impl Backend for FleetBackend {
             let bytes = mark(row.generation + 1)?;
             let brought = self
                 .0
-                .bring_record(id, row.generation, Purpose::Other, &bytes)?;
+                .bring_record(guard, row.generation, Purpose::Other, &bytes)?;
             if brought == Brought::Yes {
                 self.release(guard, Outcome::Known)?;
                 return Ok(true);

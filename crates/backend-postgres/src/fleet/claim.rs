@@ -17,11 +17,8 @@ impl Fleet {
         note: &[u8],
     ) -> Result<Claimed, VaultError> {
         let id = guard.id();
-        // What another process of this host has left comes first: its token is newer.
-        if let Some(&generation) = self.files.outbox_of(id).last()
-            && generation > known
-        {
-            self.flush(guard, generation).map_err(vault_error)?;
+        // What waits on this host comes first: its token is newer.
+        if self.flush_all(guard).map_err(vault_error)? {
             return Ok(Claimed::Moved);
         }
         let row = self.mirror.row(id);
@@ -176,13 +173,14 @@ impl Fleet {
         }
     }
 
-    /// New tokens that wait here for a record which has moved on since.
+    /// New tokens that were left here and that the store did not take.
     pub(super) fn left_of(&self, guard: &RecordGuard) -> Option<Vec<u8>> {
         let id = guard.id();
         let generation = *self.files.outbox_of(id).last()?;
-        let row = self.mirror.row(id)?;
-        let is_left = !row.waits() && row.generation >= generation;
-        let bytes = is_left.then(|| self.files.read_outbox(id, generation))??;
+        if self.mirror.row(id)?.waits() {
+            return None;
+        }
+        let bytes = self.files.read_outbox(id, generation)?;
         // The store has it: only the file was left.
         if self.mirror.is_proven(id, &bytes) {
             self.files.empty_outbox(id);
@@ -194,11 +192,10 @@ impl Fleet {
     /// Records whose refresh was cut short, or whose new tokens were left here.
     pub(super) fn abandoned_records(&self) -> Result<Vec<RecordId>, VaultError> {
         let mut abandoned = self.local.abandoned()?;
-        for (id, generation) in self.files.outbox() {
-            let row = self.mirror.row(id);
-            let has_moved_on = row.is_some_and(|row| !row.waits() && row.generation >= generation);
+        for (id, _) in self.files.outbox() {
+            let is_left = self.mirror.row(id).is_some_and(|row| !row.waits());
             let is_free = || matches!(self.local.try_lock(Lock::Record(id)), Ok(Some(_)));
-            if has_moved_on && is_free() {
+            if is_left && is_free() {
                 abandoned.push(id);
             }
         }

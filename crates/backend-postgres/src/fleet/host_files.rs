@@ -140,8 +140,12 @@ impl HostFiles {
     /// The store has what waited for this record, or something newer.
     pub(super) fn empty_outbox(&self, id: RecordId) {
         for generation in self.outbox_of(id) {
-            self.remove(OUTBOX, &outbox_name(id, generation));
+            self.drop_from_outbox(id, generation);
         }
+    }
+
+    pub(super) fn drop_from_outbox(&self, id: RecordId, generation: u64) {
+        self.remove(OUTBOX, &outbox_name(id, generation));
     }
 
     /// Writes the cookie of a claim that is about to be asked for, and returns those that were there:

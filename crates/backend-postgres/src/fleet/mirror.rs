@@ -50,9 +50,11 @@ impl Row {
         self.changed == WAITS
     }
 
-    /// Whether the store tells of what is known already.
+    /// Whether the store tells of what is known already, or of less: new tokens that wait here count
+    /// until it has something newer.
     fn is_told(&self, told: &Self) -> bool {
-        self == told
+        (self.waits() && self.generation > told.generation)
+            || self == told
             || (self.changed == OURS && self.writing() == told.writing() && self.gone == told.gone)
     }
 }
@@ -155,10 +157,7 @@ impl Mirror {
         for one in told {
             let row = Row::from(one);
             let before = inner.rows.get(&one.id).copied();
-            // New tokens that wait here count until the store has something newer.
-            let is_behind =
-                before.is_some_and(|known| known.waits() && known.generation > row.generation);
-            if is_behind {
+            if before.is_some_and(|known| known.waits() && known.is_told(&row)) {
                 continue;
             }
             inner.rows.insert(one.id, row);

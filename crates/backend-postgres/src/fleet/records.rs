@@ -1,6 +1,8 @@
 //! Reading, adding and replacing records: the store decides, and what it says is taken in.
 
-use provider_auth_vault::{Brought, Look, Purpose, RecordId, SealedFacts, Stamp, VaultError};
+use provider_auth_vault::{
+    Brought, Look, Purpose, RecordGuard, RecordId, SealedFacts, Stamp, VaultError,
+};
 
 use super::{
     error::vault_error,
@@ -26,11 +28,14 @@ impl Fleet {
         if known == Some(row.stamp()) {
             return Ok(Look::AsKnown);
         }
-        let kept = || match row.waits() {
+        let known = match row.waits() {
             true => self.files.read_outbox(id, row.generation),
-            false => self.files.read_seen(id, row.writing()),
+            false => {
+                let kept = || self.files.read_seen(id, row.writing());
+                self.mirror.bytes(id).or_else(kept)
+            }
         };
-        if let Some(bytes) = self.mirror.bytes(id).or_else(kept) {
+        if let Some(bytes) = known {
             // Bytes that are not what their row says are damaged, and open as such.
             let fits = facts_fit(&row, &bytes);
             return Ok(Look::Found(
@@ -89,12 +94,16 @@ impl Fleet {
 
     pub(super) fn bring_record(
         &self,
-        id: RecordId,
+        guard: &RecordGuard,
         from: u64,
         purpose: Purpose,
         bytes: &[u8],
     ) -> Result<Brought, VaultError> {
-        let sealed = whole(bytes)?;
+        let (id, sealed) = (guard.id(), whole(bytes)?);
+        // A change of what waits here comes after it.
+        if purpose == Purpose::Other && self.mirror.row(id).is_some_and(|row| row.waits()) {
+            self.flush_all(guard).map_err(vault_error)?;
+        }
         // Taken over from another vault: under the id that it had there.
         if from == 0 {
             return self.settle(id, self.remote.put_back(id, &sealed), &sealed);

@@ -202,11 +202,22 @@ impl Fleet {
         Ok(())
     }
 
+    /// Brings whatever waits for a record; false where nothing did.
+    pub(super) fn flush_all(&self, guard: &RecordGuard) -> Result<bool, BackendError> {
+        let waiting = self.files.outbox_of(guard.id());
+        for generation in &waiting {
+            self.flush(guard, *generation)?;
+        }
+        Ok(!waiting.is_empty())
+    }
+
     /// Brings one record that waits.
     pub(super) fn flush(&self, guard: &RecordGuard, generation: u64) -> Result<(), BackendError> {
         let id = guard.id();
         let waiting = self.files.read_outbox(id, generation);
         let Some(sealed) = waiting.as_deref().and_then(sealed) else {
+            // It was cut short, or is no record: nothing in it can be used.
+            self.files.drop_from_outbox(id, generation);
             return Ok(());
         };
         let mut brought = self
@@ -229,8 +240,14 @@ impl Fleet {
                 self.take_in(stored);
                 Ok(())
             }
-            // Sealed under a key that is gone: it is opened and sealed anew by who has the key.
-            Brought::Moved(None) | Brought::Rekeyed { .. } => Ok(()),
+            // Sealed under a key that is gone: who has the key finds it left here, and seals it anew.
+            Brought::Moved(None) | Brought::Rekeyed { .. } => {
+                match self.remote.records(&[id])?.pop() {
+                    Some(stored) => self.take_in(stored),
+                    None => self.mirror.drop_row(id),
+                }
+                Ok(())
+            }
         }
     }
 

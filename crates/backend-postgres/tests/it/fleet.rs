@@ -222,6 +222,38 @@ fn while_the_store_is_away_memory_serves_and_new_tokens_wait() {
     assert_eq!(files(&fleet.dir(1), "outbox"), Vec::<String>::new());
 }
 
+#[test]
+fn what_waits_goes_before_the_next_claim_and_the_next_name() {
+    let Some(mut fleet) = Fleet::start() else {
+        return;
+    };
+    let one = fleet.process(1);
+    let ids = [b"one", b"two"].map(|text| one.create(1, text).unwrap().0);
+    let guards = ids.map(|id| claimed(&one, id, 1));
+    fleet.server.shut_down();
+    // The locks are kept, so that nobody but the test brings what waits.
+    for guard in &guards {
+        let brought = one.bring(guard, 1, Purpose::Tokens, b"renewed");
+        assert_eq!(brought.unwrap(), Some(2));
+        one.release(guard, Outcome::Known).unwrap();
+    }
+    fleet.server.start_again();
+    pause(TIMES.settle * 2);
+    let [claims, names] = &guards;
+    wait_until("the store answers", || {
+        one.reread(claims).unwrap();
+        let claimed = one.claim(claims, Need::Now, &note(2));
+        assert_ne!(one.read(&ids[0]).unwrap().unwrap().generation, 1);
+        matches!(claimed, Ok(Claimed::Yes(_)))
+    });
+    wait_until("it is named", || {
+        let named = one.bring(names, 2, Purpose::Other, b"renewed, named");
+        matches!(named, Ok(Some(3)))
+    });
+    assert_eq!(text(&fleet.process(2), ids[0]).unwrap(), "renewed");
+    assert_eq!(text(&fleet.process(2), ids[1]).unwrap(), "renewed, named");
+}
+
 /// The names in a folder of a host's side.
 fn files(host: &Path, folder: &str) -> Vec<String> {
     let mut stores = std::fs::read_dir(host).unwrap();
