@@ -96,7 +96,9 @@ mod database {
     impl Database {
         pub(super) fn of(store: &Arc<Store>) -> Result<Self, BrokerError> {
             match store.engine() {
-                Ok(_) => unreachable!("a store has an engine here"),
+                Ok(_) => Err(BrokerError::InvalidArgument(
+                    "no store is configured".to_owned(),
+                )),
                 Err(error) => Err(error.into()),
             }
         }
