@@ -129,7 +129,7 @@ impl Backend for FleetBackend {
     }
 
     fn left(&self, guard: &RecordGuard) -> Result<Option<Vec<u8>>, VaultError> {
-        Ok(self.0.left_of(guard))
+        self.0.left_of(guard).map_err(vault_error)
     }
 
     fn release(&self, guard: &RecordGuard, outcome: Outcome) -> Result<(), VaultError> {

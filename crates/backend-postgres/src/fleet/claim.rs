@@ -5,7 +5,12 @@ use provider_auth_vault::{
     Claimed, Holder, Lock, Need, Outcome, RecordGuard, RecordId, SendBy, VaultError,
 };
 
-use super::{error::vault_error, limits, process::Fleet, sync::sealed};
+use super::{
+    error::vault_error,
+    limits,
+    process::Fleet,
+    sync::{sealed, unreadable},
+};
 use crate::{BackendError, Brought, Note};
 
 impl Fleet {
@@ -147,7 +152,7 @@ impl Fleet {
         outcome: Outcome,
     ) -> Result<(), VaultError> {
         let id = guard.id();
-        // New tokens wait here: until the store has them nobody else may claim what they came from.
+        // New tokens wait here: until the store has them no other host may claim what they came from.
         if self.mirror.row(id).is_some_and(|row| row.waits()) {
             return Ok(());
         }
@@ -174,25 +179,39 @@ impl Fleet {
     }
 
     /// New tokens that were left here and that the store did not take.
-    pub(super) fn left_of(&self, guard: &RecordGuard) -> Option<Vec<u8>> {
+    pub(super) fn left_of(&self, guard: &RecordGuard) -> Result<Option<Vec<u8>>, BackendError> {
         let id = guard.id();
-        let generation = *self.files.outbox_of(id).last()?;
-        if self.mirror.row(id)?.waits() {
-            return None;
+        let waiting = self.files.outbox_of(id).map_err(unreadable)?;
+        let Some(generation) = waiting.last() else {
+            return Ok(None);
+        };
+        if self.mirror.row(id).is_none_or(|row| row.waits()) {
+            return Ok(None);
         }
-        let bytes = self.files.read_outbox(id, generation)?;
+        let bytes = self
+            .files
+            .read_outbox(id, *generation)
+            .map_err(unreadable)?;
+        let Some(bytes) = bytes else {
+            return Ok(None);
+        };
         // The store has it: only the file was left.
         if self.mirror.is_proven(id, &bytes) {
             self.files.empty_outbox(id);
-            return None;
+            return Ok(None);
         }
-        Some(bytes)
+        Ok(Some(bytes))
     }
 
     /// Records whose refresh was cut short, or whose new tokens were left here.
     pub(super) fn abandoned_records(&self) -> Result<Vec<RecordId>, VaultError> {
         let mut abandoned = self.local.abandoned()?;
-        for (id, _) in self.files.outbox() {
+        for (id, _) in self
+            .files
+            .outbox()
+            .map_err(unreadable)
+            .map_err(vault_error)?
+        {
             let is_left = self.mirror.row(id).is_some_and(|row| !row.waits());
             let is_free = || matches!(self.local.try_lock(Lock::Record(id)), Ok(Some(_)));
             if is_left && is_free() {

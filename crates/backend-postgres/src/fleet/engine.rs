@@ -21,7 +21,7 @@ use super::{
     limits,
     mirror::{Mirror, Row, WAITS},
     process::{Fleet, Place, Progress},
-    sync::follow,
+    sync::{follow, unreadable},
 };
 use crate::{BackendError, Options, PostgresBackend, address::Address};
 
@@ -44,7 +44,7 @@ pub struct Store {
     pub runtime: Handle,
     /// Gets by how many ms the store's clock is ahead of this machine's.
     pub clock_offset: Arc<AtomicI64>,
-    /// What to do where there is no such vault.
+    /// What to do where the store has no vault of this name.
     pub new_vault: NewVault,
 }
 
@@ -215,13 +215,20 @@ impl Fleet {
                 self.mirror.put(id, row, bytes);
             }
         }
-        let waiting: BTreeSet<(RecordId, u64)> = self.files.outbox().into_iter().collect();
+        let waiting: BTreeSet<(RecordId, u64)> = self
+            .files
+            .outbox()
+            .map_err(unreadable)
+            .map_err(vault_error)?
+            .into_iter()
+            .collect();
         for (id, generation) in waiting {
             let is_newer = self
                 .mirror
                 .row(id)
                 .is_none_or(|row| row.generation < generation);
-            let bytes = self.files.read_outbox(id, generation).filter(|_| is_newer);
+            let bytes = self.files.read_outbox(id, generation).map_err(unreadable);
+            let bytes = bytes.map_err(vault_error)?.filter(|_| is_newer);
             if let Some(sealed) = bytes.as_deref().and_then(super::sync::sealed) {
                 self.mirror.put(id, Row::of(&sealed, WAITS), sealed.bytes);
             }

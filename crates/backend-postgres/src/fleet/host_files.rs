@@ -12,6 +12,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     path::PathBuf,
     sync::{
         Arc,
@@ -107,24 +108,25 @@ impl HostFiles {
             .retain(|one, kept| *one != id || *kept != writing);
     }
 
-    /// The new tokens that wait, by record, oldest first.
-    pub(super) fn outbox(&self) -> Vec<(RecordId, u64)> {
-        let names = self.names(OUTBOX);
+    /// The new tokens that wait, by record, oldest first. A folder that cannot be read is an error:
+    /// what is in it must not be spent again.
+    pub(super) fn outbox(&self) -> io::Result<Vec<(RecordId, u64)>> {
+        let names = self.local.host_disk().list(&self.dir.join(OUTBOX))?;
         let mut waiting: Vec<_> = names.iter().filter_map(|name| parse_outbox(name)).collect();
         waiting.sort_unstable();
-        waiting
+        Ok(waiting)
     }
 
     /// The generations of a record that wait, oldest first.
-    pub(super) fn outbox_of(&self, id: RecordId) -> Vec<u64> {
+    pub(super) fn outbox_of(&self, id: RecordId) -> io::Result<Vec<u64>> {
         let of = |(one, generation)| (one == id).then_some(generation);
-        self.outbox().into_iter().filter_map(of).collect()
+        Ok(self.outbox()?.into_iter().filter_map(of).collect())
     }
 
-    pub(super) fn read_outbox(&self, id: RecordId, generation: u64) -> Option<Vec<u8>> {
-        let bytes = self.read(OUTBOX, &outbox_name(id, generation))?;
-        let facts = SealedFacts::read(&bytes)?;
-        (facts.id == id && facts.generation == generation).then_some(bytes)
+    /// The bytes that wait; `None` where another process has brought them meanwhile.
+    pub(super) fn read_outbox(&self, id: RecordId, generation: u64) -> io::Result<Option<Vec<u8>>> {
+        let file = self.dir.join(OUTBOX).join(outbox_name(id, generation));
+        self.local.host_disk().read(&file)
     }
 
     /// Puts new tokens in the outbox, durably; false where they cannot be kept.
@@ -139,7 +141,8 @@ impl HostFiles {
 
     /// The store has what waited for this record, or something newer.
     pub(super) fn empty_outbox(&self, id: RecordId) {
-        for generation in self.outbox_of(id) {
+        // One that stays is known by its generation to be old.
+        for generation in self.outbox_of(id).unwrap_or_default() {
             self.drop_from_outbox(id, generation);
         }
     }
@@ -160,7 +163,7 @@ impl HostFiles {
         dead
     }
 
-    /// Nobody on this host has a claim on this record.
+    /// No process of this host has a claim on this record.
     pub(super) fn forget_cookies(&self, id: RecordId) {
         self.remove(COOKIES, &id.to_string());
     }
@@ -188,7 +191,7 @@ impl HostFiles {
     }
 
     /// Says once that this folder cannot be written; returns whether it could.
-    fn tell(&self, written: std::io::Result<()>) -> bool {
+    fn tell(&self, written: io::Result<()>) -> bool {
         if let Err(error) = &written
             && !self.told.swap(true, Ordering::Relaxed)
         {

@@ -1,4 +1,4 @@
-//! What this process knows of the records in the store, so that whoever reads asks memory.
+//! What this process knows of the records in the store, so that readers ask memory.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},

@@ -9,7 +9,7 @@ use super::{
     limits,
     mirror::{Row, WAITS},
     process::Fleet,
-    sync::{is_lower, sealed},
+    sync::{is_lower, sealed, unreadable},
 };
 use crate::{BackendError, Change, Sealed};
 
@@ -29,7 +29,10 @@ impl Fleet {
             return Ok(Look::AsKnown);
         }
         let known = match row.waits() {
-            true => self.files.read_outbox(id, row.generation),
+            true => {
+                let waiting = self.files.read_outbox(id, row.generation);
+                waiting.map_err(unreadable).map_err(vault_error)?
+            }
             false => {
                 let kept = || self.files.read_seen(id, row.writing());
                 self.mirror.bytes(id).or_else(kept)
@@ -134,7 +137,7 @@ impl Fleet {
             };
         }
         match brought {
-            // The store is away, and nobody may lose these: from here on this host uses them.
+            // The store is away, and these must not be lost: from here on this host uses them.
             Err(BackendError::Unavailable { .. }) if is_kept => {
                 self.mirror.put(id, Row::of(&sealed, WAITS), sealed.bytes);
                 Ok(Brought::Yes)

@@ -33,7 +33,7 @@ impl StateRows for Fleet {
         telling: Telling,
         merge: &mut RowMerge<'_>,
     ) -> Result<(), VaultError> {
-        // Nobody waits for a store that is known to be away: what is merged is kept and merged later.
+        // No call waits for a store that is known to be away: the broker keeps the change and merges it later.
         if self.remote.is_direct().is_none() {
             let retry_at = self.remote.now() + limits::TRY_AGAIN.as_millis() as u64;
             return Err(VaultError::StoreUnavailable { retry_at });

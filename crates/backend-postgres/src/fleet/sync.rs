@@ -1,4 +1,4 @@
-//! Brings what this process knows up to date, behind whoever reads: the pulse moves once the rows are
+//! Brings what this process knows up to date, behind its readers: the pulse moves once the rows are
 //! here.
 
 use std::{
@@ -39,7 +39,7 @@ pub(super) fn follow(fleet: &Arc<Fleet>, runtime: &Handle) {
     });
 }
 
-/// Waits until there is something to ask the store; `None` when nobody needs it any more. What was
+/// Waits until there is something to ask the store; `None` when its last user is gone. What was
 /// heard when it was last asked is `seen`, unless that failed.
 async fn wait_for_news(fleet: &Weak<Fleet>, seen: Option<u64>) -> Option<u64> {
     let again = Instant::now() + limits::TRY_AGAIN;
@@ -67,7 +67,7 @@ async fn wait_for_news(fleet: &Weak<Fleet>, seen: Option<u64>) -> Option<u64> {
 
 impl Fleet {
     /// Learns what changed, brings what waits here, and puts back what the store has lost. One at a
-    /// time; whoever waits meanwhile asks again, since what it needs may be newer.
+    /// time; a caller that waited asks again, since what it needs may be newer.
     pub(super) fn synchronize(&self) -> Result<(), VaultError> {
         let mut progress = self.progress.lock();
         let since = progress.mark;
@@ -106,6 +106,7 @@ impl Fleet {
         // At the first look bytes are fetched when they are read.
         if since != Mark::START && unknown.len() <= limits::FETCHED_AT_ONCE {
             let stored = self.remote.records(&unknown).map_err(vault_error)?;
+            self.know_key(stored.iter().map(|one| one.sealed.epoch).max().unwrap_or(0));
             self.mirror.fetched(&stored);
             for one in &stored {
                 if let Some(place) = told.iter_mut().find(|told| told.id == one.id) {
@@ -184,7 +185,7 @@ impl Fleet {
                 self.take_in(stored);
                 Ok(())
             }
-            // Of a key that is gone: nobody needs it back.
+            // Sealed under a key that is gone: the store cannot take it back.
             Brought::Moved(None) | Brought::Rekeyed { .. } => Ok(()),
         }
     }
@@ -192,8 +193,8 @@ impl Fleet {
     /// Brings the new tokens that wait on this host. What the record has moved on from stays for who
     /// has the key.
     fn flush_outbox(&self) -> Result<(), BackendError> {
-        for (id, generation) in self.files.outbox() {
-            // Whoever holds the record is at it.
+        for (id, generation) in self.files.outbox().map_err(unreadable)? {
+            // The process that holds the record is at it.
             let Ok(Some(lock)) = self.local.try_lock(Lock::Record(id)) else {
                 continue;
             };
@@ -204,7 +205,7 @@ impl Fleet {
 
     /// Brings whatever waits for a record; false where nothing did.
     pub(super) fn flush_all(&self, guard: &RecordGuard) -> Result<bool, BackendError> {
-        let waiting = self.files.outbox_of(guard.id());
+        let waiting = self.files.outbox_of(guard.id()).map_err(unreadable)?;
         for generation in &waiting {
             self.flush(guard, *generation)?;
         }
@@ -214,9 +215,11 @@ impl Fleet {
     /// Brings one record that waits.
     pub(super) fn flush(&self, guard: &RecordGuard, generation: u64) -> Result<(), BackendError> {
         let id = guard.id();
-        let waiting = self.files.read_outbox(id, generation);
-        let Some(sealed) = waiting.as_deref().and_then(sealed) else {
-            // It was cut short, or is no record: nothing in it can be used.
+        let Some(waiting) = self.files.read_outbox(id, generation).map_err(unreadable)? else {
+            return Ok(());
+        };
+        let Some(sealed) = sealed(&waiting) else {
+            // It was cut short or damaged: nothing in it can be used.
             self.files.drop_from_outbox(id, generation);
             return Ok(());
         };
@@ -259,8 +262,23 @@ impl Fleet {
 
     /// Takes in a record as the store has it.
     pub(super) fn take_in(&self, stored: Stored) {
+        self.know_key(stored.sealed.epoch);
         let row = Row::of(&stored.sealed, stored.changed);
         self.mirror.put(stored.id, row, stored.sealed.bytes);
+    }
+
+    /// Fetches the header where a record is under a later key than it has: it was written before the
+    /// record was.
+    fn know_key(&self, epoch: u32) {
+        let is_later = self
+            .header
+            .lock()
+            .as_ref()
+            .is_some_and(|header| header.epoch < epoch);
+        // Where it cannot be had now, reading the record says so.
+        if is_later {
+            let _ = self.fetch_header();
+        }
     }
 
     /// Fetches the header, and keeps a copy for when the store is away. Returns its version.
@@ -280,6 +298,13 @@ impl Fleet {
         }
         *self.header.lock() = Some(header);
         Ok(version)
+    }
+}
+
+/// This host's own folder cannot be read now: nothing is claimed or brought on top of what may be there.
+pub(super) fn unreadable(error: std::io::Error) -> BackendError {
+    BackendError::Refused {
+        why: format!("this machine's folder of the store cannot be read: {error}"),
     }
 }
 

@@ -149,7 +149,7 @@ fn what_one_host_does_all_see_without_asking() {
     assert!(one.remove(guard).unwrap());
     wait_until("it is gone", || text(&other, id).is_none());
     assert_eq!(text(&one, id), None);
-    // Somebody who comes later does not see it either, and nobody brings it back.
+    // Somebody who comes later does not see it either, and no host brings it back.
     let late = fleet.process(3);
     assert_eq!(text(&late, id), None);
     assert!(!late.remove(late.lock(&id).unwrap()).unwrap());
@@ -231,7 +231,7 @@ fn what_waits_goes_before_the_next_claim_and_the_next_name() {
     let ids = [b"one", b"two"].map(|text| one.create(1, text).unwrap().0);
     let guards = ids.map(|id| claimed(&one, id, 1));
     fleet.server.shut_down();
-    // The locks are kept, so that nobody but the test brings what waits.
+    // The locks are kept, so that the test alone brings what waits.
     for guard in &guards {
         let brought = one.bring(guard, 1, Purpose::Tokens, b"renewed");
         assert_eq!(brought.unwrap(), Some(2));
@@ -254,15 +254,40 @@ fn what_waits_goes_before_the_next_claim_and_the_next_name() {
     assert_eq!(text(&fleet.process(2), ids[1]).unwrap(), "renewed, named");
 }
 
-/// The names in a folder of a host's side.
-fn files(host: &Path, folder: &str) -> Vec<String> {
+#[test]
+fn what_waits_and_cannot_be_read_stops_a_claim_and_stays() {
+    let Some(fleet) = Fleet::start() else {
+        return;
+    };
+    let one = fleet.process(1);
+    let (id, _) = one.create(1, b"one").unwrap();
+    text(&one, id).unwrap();
+    let waiting = side(&fleet.dir(1)).join("outbox").join(format!("{id}.2"));
+    // A disk that does not give a file back.
+    std::fs::create_dir(&waiting).unwrap();
+    let guard = one.lock(&id).unwrap();
+    let refused = one.claim(&guard, Need::Now, &note(1)).unwrap_err();
+    assert_eq!(refused.code(), "STORE_REFUSED");
+    assert!(waiting.exists());
+    std::fs::remove_dir(&waiting).unwrap();
+    let claimed = one.claim(&guard, Need::Now, &note(1)).unwrap();
+    assert!(matches!(claimed, Claimed::Yes(_)), "{claimed:?}");
+}
+
+/// A host's side of the store.
+fn side(host: &Path) -> PathBuf {
     let mut stores = std::fs::read_dir(host).unwrap();
     let store = stores.find_map(|entry| {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
         name.starts_with("store-").then(|| entry.path())
     });
-    let names = std::fs::read_dir(store.unwrap().join(folder)).unwrap();
+    store.unwrap()
+}
+
+/// The names in a folder of a host's side.
+fn files(host: &Path, folder: &str) -> Vec<String> {
+    let names = std::fs::read_dir(side(host).join(folder)).unwrap();
     names
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect()
@@ -318,7 +343,7 @@ fn a_dead_holder_of_the_same_host_is_known_at_once() {
     wait_until("it is seen", || other.ids().unwrap() == [id]);
     let guard = claimed(&one, id, 1);
     assert!(other.try_lock(&id).unwrap().is_none());
-    // As the kernel does at a death: the lock is free, and nobody says anything to the store.
+    // As the kernel does at a death: the lock is free, and the store is told nothing.
     drop(guard);
     assert_eq!(other.abandoned(), [id]);
     let guard = claimed(&other, id, 1);
