@@ -125,7 +125,7 @@ pub fn admit(options: &Options, runtime: &Handle, role: &str) -> Result<bool, Ba
 /// be done. Blocks as [`install`] does.
 ///
 /// # Errors
-/// [`BackendError::Refused`] where there is no such role.
+/// [`BackendError::Refused`] where that role does not exist.
 pub fn admit_host(options: &Options, runtime: &Handle, role: &str) -> Result<bool, BackendError> {
     once(options, runtime, async |client, address| {
         let known = client

@@ -18,7 +18,7 @@ pub struct Options {
     /// `postgres://role@host:5432,other/database?vault=name`. Parameters of its own are `vault`,
     /// `sslmode` (`verify-full`, the default, or `disable` for this machine) and `pooler` (`none`
     /// or `transaction`; found out by default). `sslrootcert`, `sslcert` and `sslkey` may stand
-    /// there, for whoever makes `tls`.
+    /// there, for the caller that makes `tls`.
     pub url: SecretString,
     /// Overrides a password in the URL.
     pub password: Password,
@@ -33,7 +33,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Says what is wrong with an address, without quoting it. Asks nobody.
+    /// Says what is wrong with an address, without quoting it. It makes no connection.
     pub fn check_url(url: &str) -> Result<(), &'static str> {
         Address::read(url).map(drop)
     }

@@ -168,7 +168,7 @@ impl PostgresBackend {
         })
     }
 
-    /// Adds a record if nobody has added one since that turn.
+    /// Adds a record if no other call has added one since that turn.
     pub(crate) fn add_in_turn(
         &self,
         turn: i64,

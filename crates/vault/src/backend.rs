@@ -162,7 +162,7 @@ pub trait Backend: Send + Sync {
     /// left of it, and copies that were set aside; false when nothing of it was there.
     ///
     /// `mark` seals a mark of a generation: an engine that others read keeps it in the record's place,
-    /// so that nobody without the key removes an account, and none comes back.
+    /// so that only a holder of the key removes an account, and none comes back.
     fn remove_record(
         &self,
         guard: &RecordGuard,

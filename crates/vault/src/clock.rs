@@ -1,4 +1,4 @@
-//! A clock that also counts while the machine sleeps, and that nobody sets.
+//! A clock that also counts while the machine sleeps, and that cannot be set.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) fn since_boot() -> Duration {
 #[cfg(not(unix))]
 #[expect(
     clippy::disallowed_methods,
-    reason = "there is no other clock here that counts sleep"
+    reason = "this system has no other clock that counts sleep"
 )]
 pub(crate) fn since_boot() -> Duration {
     let now = std::time::SystemTime::now();

@@ -8,7 +8,7 @@ use crate::{VaultError, stamp::Mark};
 /// A key says nothing of what its row is about. The backend keeps versions and bytes and cannot tell
 /// what is in them, nor whether they are whole.
 pub trait StateRows: Send + Sync {
-    /// Returns the rows that may have changed since a mark; without one, all. Asks nobody: it answers
+    /// Returns the rows that may have changed since a mark; without one, all. It asks no store: it answers
     /// with what was heard of so far, and never waits.
     ///
     /// [`Pulse::state`](crate::Pulse::state) moves when there is more to be told. A row that this

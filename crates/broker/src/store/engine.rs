@@ -21,7 +21,7 @@ use super::Store;
 use crate::config::StoreSettings;
 
 impl Store {
-    /// What keeps the vault, as configured. It may read files, and asks nobody.
+    /// What keeps the vault, as configured. It may read files, and makes no connection.
     pub(crate) fn engine(&self) -> Result<Arc<dyn Engine>, VaultError> {
         let settings = self.settings();
         match &settings.store {

@@ -25,7 +25,7 @@ use crate::{
 const FORMAT: u32 = 1;
 
 /// Returns which vault a header is of, and the epoch of the data key that new records are sealed
-/// with, as it says of itself to whoever has no key; `None` where it is no header.
+/// with, as it says of itself to a reader without the key; `None` where it cannot be read as a header.
 pub fn header_facts(file: &[u8]) -> Option<(VaultId, u32)> {
     let header = Header::parse(file).ok()?;
     Some((header.vault, header.epoch))

@@ -108,7 +108,7 @@ pub type VaultId = [u8; 16];
 /// The kind of a mark that a record was removed. It has no content.
 pub(crate) const GONE: u8 = 255;
 
-/// What the bytes of a record say of themselves to whoever has no key. Only opening them proves it.
+/// What the bytes of a record say of themselves to a reader without the key. Only opening them proves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SealedFacts {
     /// The vault that it belongs to.

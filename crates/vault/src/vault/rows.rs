@@ -69,7 +69,7 @@ impl Vault {
     }
 
     fn rows(&self) -> Option<&dyn StateRows> {
-        // Known when it is built: nobody carries code for an engine that is not there.
+        // Known when it is built: an addon carries no code for an engine that it does not have.
         if cfg!(feature = "rows") {
             self.backend.state_rows()
         } else {
