@@ -22,16 +22,25 @@ pub struct Aside {
 }
 
 impl PostgresBackend {
-    /// Keeps the bytes of a damaged record if its row has still this generation, and lets them be
-    /// overwritten. Doing it twice keeps them once.
+    /// Keeps the bytes of a damaged record if its row has still this generation, lets them be
+    /// overwritten, and tells all hosts: one of them may have a good copy. Doing it twice keeps them
+    /// once.
     pub fn set_aside(&self, id: RecordId, generation: u64) -> Result<(), BackendError> {
-        const SET_ASIDE: &str = "insert into pa.aside (vault, id, generation, sealed)
-             select vault, id, generation, sealed from pa.record where vault = $1 and id = $2 and generation = $3
-             on conflict do nothing";
+        const SET_ASIDE: &str = "with kept as (
+               insert into pa.aside (vault, id, generation, sealed)
+               select vault, id, generation, sealed from pa.record where vault = $1 and id = $2 and generation = $3
+               on conflict do nothing returning generation),
+             told as (
+               update pa.record r set changed = pg_current_xact_id() from kept
+               where r.vault = $1 and r.id = $2 and r.generation = kept.generation returning r.id, r.generation)
+             select pg_notify($4, 'r ' || id || ' ' || generation) from told";
         self.ask(async |line| {
-            line.about(id, SET_ASIDE, &[(&number(generation), Type::INT8)])
-                .await
-                .map(drop)
+            let generation = number(generation);
+            let asked = [
+                (&generation as _, Type::INT8),
+                (&line.channel() as _, Type::TEXT),
+            ];
+            line.about(id, SET_ASIDE, &asked).await.map(drop)
         })
     }
 

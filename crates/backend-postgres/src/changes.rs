@@ -23,6 +23,11 @@ const CHANGES: &str = "with at as materialized (
      select 'r', id, generation, gone_at is not null, changed::text::bigint, epoch from pa.record
        where vault = $1 and changed >= (select since from at)
      union all
+     select 'd', a.id, r.generation, false, 0, 0 from pa.aside a cross join lateral (
+         select generation, changed, sealed from pa.record
+         where vault = a.vault and id = a.id and generation = a.generation offset 0) r
+       where a.vault = $1 and r.changed >= (select since from at) and a.digest = sha256(r.sealed)
+     union all
      select 's', key, version, false, 0, 0 from pa.state where vault = $1 and changed >= (select since from at) and key <> '+'";
 
 /// What is there and was written since a mark. What a reader knows already may be among it: the
@@ -37,6 +42,8 @@ pub struct Changes {
     pub header: u64,
     /// Records, by generation.
     pub records: Vec<Changed>,
+    /// Records whose bytes were set aside as damaged, and are still in their place; by generation.
+    pub damaged: Vec<(RecordId, u64)>,
     /// Entries of the shared state, by version.
     pub state: Vec<(String, u64)>,
 }
@@ -81,6 +88,7 @@ impl PostgresBackend {
                 is_all: false,
                 header: 0,
                 records: Vec::new(),
+                damaged: Vec::new(),
                 state: Vec::new(),
             };
             for row in rows {
@@ -92,6 +100,10 @@ impl PostgresBackend {
                         changes.is_all = row.try_get::<_, i64>(4)? == 0;
                     }
                     "h" => changes.header = unsigned(number),
+                    "d" => {
+                        let damaged = name.parse().ok().map(|id| (id, unsigned(number)));
+                        changes.damaged.extend(damaged);
+                    }
                     "s" => changes.state.push((name.to_owned(), unsigned(number))),
                     // Our hosts give ids as names.
                     _ => changes.records.extend(name.parse().ok().map(|id| Changed {

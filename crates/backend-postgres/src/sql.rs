@@ -85,17 +85,22 @@ pub(crate) const BRING: &str = concat!(
      select pg_notify($10, 'r ' || id || ' ' || generation) from done"
 );
 
-/// `$3` generation, `$4` epoch, `$5` sealed, `$6` gone, `$7` channel. Over any lower generation, and over what was set
-/// aside as damaged, whatever it says of itself.
+/// `$3` generation, `$4` epoch, `$5` sealed, `$6` gone, `$7` channel. Over any lower generation, over the same bytes where
+/// what stands beside them is wrong, and over what was set aside as damaged, whatever it says of itself. What was set
+/// aside never comes back.
 pub(crate) const PUT_BACK: &str = "with done as (
        insert into pa.record as r (vault, id, generation, epoch, sealed, gone_at)
        select v.id, $2, $3, $4, $5, case when $6 then clock_timestamp() end from pa.vault v where v.id = $1 and v.epoch = $4
        on conflict (vault, id) do update set generation = excluded.generation, epoch = excluded.epoch,
          sealed = excluded.sealed, gone_at = excluded.gone_at, changed = pg_current_xact_id(),
          nonce = null, suspected_at = null, no_outcome = false
-       where r.generation < excluded.generation or exists (
-         select from pa.aside a where a.vault = r.vault and a.id = r.id and a.generation = r.generation
-           and a.digest = sha256(r.sealed))
+       where (r.generation < excluded.generation
+           or (r.sealed = excluded.sealed and (r.generation, r.epoch, r.gone_at is null)
+               <> (excluded.generation, excluded.epoch, excluded.gone_at is null))
+           or exists (select from pa.aside a where a.vault = r.vault and a.id = r.id and a.generation = r.generation
+             and a.digest = sha256(r.sealed)))
+         and not exists (select from pa.aside a where a.vault = r.vault and a.id = r.id
+           and a.digest = sha256(excluded.sealed))
        returning r.id, r.generation)
      select pg_notify($7, 'r ' || id || ' ' || generation) from done";
 

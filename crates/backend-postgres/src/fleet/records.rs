@@ -200,14 +200,30 @@ impl Fleet {
                 stored.sealed.bytes
             }
         };
-        self.remote.set_aside(id, row.generation)?;
-        // What stands beside good bytes may be what is wrong.
-        let is_other = good.as_ref() != Some(&there) || !facts_fit(&row, &there);
-        if let Some(good) = good.as_deref().filter(|_| is_other).and_then(sealed)
-            && self.remote.put_back(id, &good)? == crate::Brought::Stored
-        {
-            self.wrote(id, &good);
-            return Ok(());
+        let is_of_it = SealedFacts::read(&there).is_some_and(|facts| facts.id == id);
+        let better = match is_of_it && !facts_fit(&row, &there) {
+            // What stands beside the bytes is wrong; whether the bytes are good is seen when they are read.
+            true => sealed(&there),
+            false => {
+                self.remote.set_aside(id, row.generation)?;
+                good.filter(|good| *good != there)
+                    .as_deref()
+                    .and_then(sealed)
+            }
+        };
+        if let Some(better) = better {
+            match self.remote.put_back(id, &better)? {
+                crate::Brought::Stored => {
+                    self.wrote(id, &better);
+                    return Ok(());
+                }
+                // Another was faster.
+                crate::Brought::Moved(Some(stored)) if stored.sealed.bytes != there => {
+                    self.take_in(stored);
+                    return Ok(());
+                }
+                _ => (),
+            }
         }
         self.mirror.drop_row(id);
         Ok(())

@@ -100,8 +100,8 @@ impl Fleet {
         since: Mark,
         changes: &mut Changes,
     ) -> Result<Vec<(RecordId, Vec<u8>)>, VaultError> {
+        let lost = self.lost(changes);
         let told = &mut changes.records;
-        let lost = self.lost(told, changes.is_all);
         let unknown = self.mirror.unknown(told);
         // At the first look bytes are fetched when they are read.
         if since != Mark::START && unknown.len() <= limits::FETCHED_AT_ONCE {
@@ -138,9 +138,16 @@ impl Fleet {
         self.mirror.waiting() > 0 && self.remote.is_direct().is_some()
     }
 
-    /// Records of which this host has seen a later generation than the store shows.
-    fn lost(&self, told: &[Changed], all: bool) -> Vec<(RecordId, Vec<u8>)> {
+    /// Records of which this host has seen a later generation than the store shows, or a good writing of
+    /// one that is damaged there.
+    fn lost(&self, changes: &Changes) -> Vec<(RecordId, Vec<u8>)> {
         let mut behind: BTreeMap<RecordId, u64> = BTreeMap::new();
+        for (id, generation) in &changes.damaged {
+            let seen = self.files.seen(*id).map(|(seen, _)| seen);
+            let is_better = |seen: &u64| seen >= generation;
+            behind.extend(seen.filter(is_better).map(|seen| (*id, seen)));
+        }
+        let told = &changes.records;
         for one in told {
             let known = self.mirror.row(one.id).filter(|row| !row.waits());
             let seen = self.files.seen(one.id).map(|(generation, _)| generation);
@@ -149,7 +156,7 @@ impl Fleet {
                 behind.insert(one.id, highest);
             }
         }
-        if all {
+        if changes.is_all {
             let named: BTreeSet<RecordId> = told.iter().map(|one| one.id).collect();
             let seen = self.files.all_seen().into_iter();
             let missing = seen.filter(|(id, _)| !named.contains(id));

@@ -104,6 +104,12 @@ fn text(vault: &Vault, id: RecordId) -> Option<String> {
     Some(String::from_utf8(record.plaintext().to_vec()).unwrap())
 }
 
+/// The same of a record that may be damaged at the moment.
+fn undamaged(vault: &Vault, id: RecordId) -> Option<String> {
+    let record = vault.read(&id).ok().flatten()?;
+    Some(String::from_utf8(record.plaintext().to_vec()).unwrap())
+}
+
 fn claim(vault: &Vault, id: RecordId, generation: u64) -> (RecordGuard, Claimed) {
     let guard = vault.lock(&id).unwrap();
     vault.reread(&guard).unwrap();
@@ -393,21 +399,71 @@ fn what_somebody_does_to_the_rows_is_seen_and_put_back() {
         .sql(&format!("delete from pa.record where id = '{}'", ids[4]));
     // Who knew better puts back what it knew, and another host never sees anything else.
     let expected = ["a", "b", "c2", "d", "e"].map(|text| Some(text.to_owned()));
-    // Where another process has the lock of a damaged record, that is at it.
-    let seen = |vault: &Vault, id: &RecordId| {
-        let record = vault.read(id).ok().flatten()?;
-        Some(String::from_utf8(record.plaintext().to_vec()).unwrap())
+    let all = |vault: &Vault| {
+        ids.iter()
+            .map(|id| undamaged(vault, *id))
+            .collect::<Vec<_>>()
     };
-    let all = |vault: &Vault| ids.iter().map(|id| seen(vault, id)).collect::<Vec<_>>();
     let healed = fleet.process(1);
     wait_until("it is put back", || {
-        let older = [seen(&one, &ids[2]), seen(&healed, &ids[2])];
+        let older = [undamaged(&one, ids[2]), undamaged(&healed, ids[2])];
         assert_eq!(older, [Some("c2".to_owned()), Some("c2".to_owned())]);
         all(&one) == expected && all(&healed) == expected
     });
     wait_until("everywhere", || {
         all(&one) == expected && all(&fleet.process(2)) == expected
     });
+}
+
+#[test]
+fn what_one_host_finds_damaged_another_mends_unasked() {
+    let Some(fleet) = Fleet::start() else {
+        return;
+    };
+    let one = fleet.process(1);
+    let (id, _) = one.create(1, b"good").unwrap();
+    text(&one, id).unwrap();
+    fleet.server.sql(&format!(
+        "update pa.record set sealed = set_byte(sealed, 90, get_byte(sealed, 90) # 1) where id = '{id}'"
+    ));
+    let two = fleet.process(2);
+    assert_eq!(two.read(&id).unwrap_err().code(), "VAULT_CORRUPT");
+    let is_good = |vault: &Vault| undamaged(vault, id).as_deref() == Some("good");
+    wait_until("it is mended", || is_good(&two));
+    // One that comes back later does so too.
+    drop(one);
+    fleet.server.sql(&format!(
+        "update pa.record set sealed = set_byte(sealed, 91, get_byte(sealed, 91) # 1),
+           changed = pg_current_xact_id() where id = '{id}'"
+    ));
+    let three = fleet.process(3);
+    assert_eq!(three.read(&id).unwrap_err().code(), "VAULT_CORRUPT");
+    let _back = fleet.process(1);
+    wait_until("it is mended again", || is_good(&three));
+}
+
+#[test]
+fn what_stands_beside_good_bytes_is_mended_from_them() {
+    let Some(fleet) = Fleet::start() else {
+        return;
+    };
+    let (one, two) = (fleet.process(1), fleet.process(2));
+    let (id, _) = one.create(1, b"first").unwrap();
+    text(&one, id).unwrap();
+    drop(one);
+    wait_until("the other has it", || text(&two, id).is_some());
+    renew(&two, claimed(&two, id, 1), 1, "second");
+    drop(two);
+    for wrong in ["gone_at = now()", "epoch = 7", "generation = 90"] {
+        fleet.server.sql(&format!(
+            "update pa.record set {wrong}, changed = pg_current_xact_id() where id = '{id}'"
+        ));
+        // It has seen the first generation only.
+        let one = fleet.process(1);
+        wait_until(wrong, || undamaged(&one, id).as_deref() == Some("second"));
+        let row = "select concat_ws(' ', generation, epoch, gone_at is null) from pa.record";
+        assert_eq!(fleet.server.sql(row), "2 1 t", "{wrong}");
+    }
 }
 
 #[test]
