@@ -42,7 +42,7 @@ async function goInside() {
     console.error(`torture:fleet: ${missing}`)
     return 2
   }
-  const program = await buildProgram()
+  const program = await buildProgram(['--release'])
   const namespaces = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc']
   const inside = start('unshare', [...namespaces, process.execPath, ...process.argv.slice(1)], {
     stdio: 'inherit',

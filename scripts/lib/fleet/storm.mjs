@@ -75,6 +75,8 @@ export async function storm(stage, way) {
   const renewed = (await generations(stage, logins)) - generationsBefore
   await Promise.all(processes.map((process) => process.close()))
   const longestMs = Math.max(...calls.map(({ tookMs }) => tookMs))
+  const beyond = ({ at, tookMs }) => tookMs - faultTime(struck, at, at + tookMs)
+  const slowest = calls.toSorted((one, other) => beyond(other) - beyond(one)).slice(0, 3)
   const uncut = calls.filter(({ at, tookMs, machine }) => !touches(struck, machine, at, at + tookMs))
   const failed = uncut.filter(({ error }) => error !== undefined)
   const result = {
@@ -92,7 +94,10 @@ export async function storm(stage, way) {
     medianMs: quantile(calls, 0.5),
     p99Ms: quantile(calls, 0.99),
     longestMs,
-    worstWaitMs: Math.max(0, ...calls.map(({ at, tookMs }) => tookMs - faultTime(struck, at, at + tookMs))),
+    worstWaitMs: Math.max(0, ...calls.map(beyond)),
+    slowest: slowest.map(
+      (call) => `${call.machine} at ${call.at - startedAt} ms: ${call.tookMs} ms, ${call.error ?? 'answered'}`,
+    ),
   }
   return { ...result, wrong: deviations(result, uncut.length) }
 }
