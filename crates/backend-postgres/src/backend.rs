@@ -7,6 +7,7 @@ use tokio::{runtime::Handle, task::AbortHandle};
 
 use crate::{
     address::Address,
+    clock::Clock,
     error::{BackendError, Failure},
     hearing::Pulse,
     keeper::Keeper,
@@ -31,8 +32,16 @@ impl PostgresBackend {
     /// # Errors
     /// [`BackendError::Refused`] where the address cannot be used.
     pub fn open(options: Options, runtime: Handle) -> Result<Self, BackendError> {
+        Self::open_with(options, runtime, Clock::new(Arc::default()))
+    }
+
+    pub(crate) fn open_with(
+        options: Options,
+        runtime: Handle,
+        clock: Clock,
+    ) -> Result<Self, BackendError> {
         let address = Address::parse(options.url.expose_secret())?;
-        let keeper = Arc::new(Keeper::new(address, options));
+        let keeper = Arc::new(Keeper::new(address, options, clock));
         let kept = keeper.clone();
         let keeping = runtime
             .spawn(async move { kept.keep().await })

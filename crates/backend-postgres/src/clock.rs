@@ -1,22 +1,25 @@
 //! The database's time, so that what one host writes into a record is good on another.
 
 use std::{
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
 /// This machine's clock, set right by what the database said.
 pub(crate) struct Clock {
-    /// How far the database is ahead, in ms.
-    offset: AtomicI64,
+    /// How far the database is ahead, in ms. Who shares it goes by this clock too.
+    offset: Arc<AtomicI64>,
     /// How wrong that may be, in ms: half the time that the question took.
     error: AtomicI64,
 }
 
 impl Clock {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(offset: Arc<AtomicI64>) -> Self {
         Self {
-            offset: AtomicI64::new(0),
+            offset,
             error: AtomicI64::new(i64::MAX),
         }
     }
@@ -64,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_sharper_measurement_or_a_jump_counts() {
-        let clock = Clock::new();
+        let clock = Clock::new(Arc::default());
         clock.learn(1_000, 61_100, 1_200);
         assert_eq!(clock.offset(), 60_000);
         // Blunter, and in agreement with what is known.

@@ -20,7 +20,7 @@ use tokio_postgres::types::Type;
 
 use crate::{
     address::Address,
-    clock::{Clock, now_ms},
+    clock::{Clock, local_ms, now_ms},
     error::{BackendError, Failure},
     hearing::Hearing,
     limits,
@@ -76,14 +76,14 @@ pub(crate) struct Owed {
 }
 
 impl Keeper {
-    pub(crate) fn new(address: Address, options: Options) -> Self {
+    pub(crate) fn new(address: Address, options: Options, clock: Clock) -> Self {
         Self {
             address,
             options,
             standing: watch::Sender::new(Standing::Down(Failure::Down)),
             claims: Mutex::default(),
             owed: Mutex::default(),
-            clock: Clock::new(),
+            clock,
             hearing: Arc::new(Hearing::new()),
             well_since: Mutex::default(),
             hosts: AtomicU32::new(0),
@@ -169,13 +169,15 @@ impl Keeper {
         Ok(())
     }
 
-    /// Writes this machine among the hosts, and returns how many there are.
+    /// Writes this machine among the hosts, learns what time it is, and returns how many hosts there are.
     async fn sign_in(&self, line: &Line) -> Result<i64, Failure> {
         const SIGN_IN: &str = "with me as (
                insert into pa.host (vault, id, name, version) values ($1, $2, $3, $4)
                on conflict (vault, id) do update set name = excluded.name, version = excluded.version, seen_at = clock_timestamp()
                returning id)
-             select count(*) from pa.host h, me where h.vault = $1 and h.seen_at > now() - interval '1 day'";
+             select count(*), pa.ms(clock_timestamp()) from pa.host h, me
+             where h.vault = $1 and h.seen_at > now() - interval '1 day'";
+        let before = local_ms();
         let rows = line
             .rows(
                 SIGN_IN,
@@ -187,7 +189,9 @@ impl Keeper {
                 ],
             )
             .await?;
-        Ok(rows.first().ok_or(Failure::Down)?.try_get(0)?)
+        let row = rows.first().ok_or(Failure::Down)?;
+        self.clock.learn(before, row.try_get(1)?, local_ms());
+        Ok(row.try_get(0)?)
     }
 
     /// Polls until the line breaks or is doubted; while a claim is held, often.

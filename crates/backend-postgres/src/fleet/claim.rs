@@ -81,6 +81,7 @@ impl Fleet {
         };
         loop {
             let by = SendBy::within(self.remote.keeper.options.times.send_by);
+            let asked_at = self.mirror.changes();
             let claimed = self.remote.claim(id, known, note, patience);
             match claimed.map_err(vault_error)? {
                 crate::Claimed::Ours(claim, stored)
@@ -91,13 +92,13 @@ impl Fleet {
                 }
                 // The same generation, and not what was read: a failover lost one of two.
                 crate::Claimed::Ours(claim, stored) => {
-                    self.take_in(stored);
+                    self.take_in(stored, asked_at);
                     let released = self.remote.release(claim, crate::Outcome::Unsent);
                     released.map_err(vault_error)?;
                     return Ok(Claimed::Moved);
                 }
                 crate::Claimed::Moved(stored) => {
-                    self.take_in(stored);
+                    self.take_in(stored, asked_at);
                     return Ok(Claimed::Moved);
                 }
                 crate::Claimed::Behind(stored) => {
@@ -105,11 +106,11 @@ impl Fleet {
                     match stored {
                         _ if is_back => {}
                         Some(stored) => {
-                            self.take_in(stored);
+                            self.take_in(stored, asked_at);
                             return Ok(Claimed::Moved);
                         }
                         None => {
-                            self.mirror.drop_row(id);
+                            self.mirror.drop_row(id, asked_at);
                             return Ok(Claimed::Moved);
                         }
                     }
@@ -136,10 +137,11 @@ impl Fleet {
         let Some(sealed) = kept.as_deref().and_then(sealed) else {
             return Ok(false);
         };
+        let asked_at = self.mirror.changes();
         match self.remote.put_back(id, &sealed)? {
-            Brought::Stored => self.wrote(id, &sealed),
+            Brought::Stored => self.wrote(id, &sealed, asked_at),
             Brought::Moved(Some(stored)) if stored.sealed.generation >= known => {
-                self.take_in(stored);
+                self.take_in(stored, asked_at);
             }
             Brought::Moved(_) | Brought::Rekeyed { .. } => return Ok(false),
         }

@@ -23,7 +23,7 @@ use super::{
     process::{Fleet, Place, Progress},
     sync::{follow, unreadable},
 };
-use crate::{BackendError, Options, PostgresBackend, address::Address};
+use crate::{BackendError, Options, PostgresBackend, address::Address, clock::Clock};
 
 /// What to do where the store has no vault of the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,8 @@ impl StoreEngine {
             Err(error) => return Err(error),
         };
         let host = &self.store.options;
-        let remote = PostgresBackend::open(host.clone(), self.store.runtime.clone());
+        let clock = Clock::new(self.store.clock_offset.clone());
+        let remote = PostgresBackend::open_with(host.clone(), self.store.runtime.clone(), clock);
         let fleet = Arc::new(Fleet {
             remote: remote.map_err(vault_error)?,
             files: HostFiles::new(local.clone()),
@@ -144,7 +145,6 @@ impl StoreEngine {
             header: Mutex::default(),
             claims: Mutex::default(),
             turn: Mutex::default(),
-            clock_offset: self.store.clock_offset.clone(),
             holder: format!("{}, process {}", host.name, std::process::id()),
             place: self.place.clone(),
         });

@@ -180,16 +180,43 @@ impl Mirror {
 
     /// Puts one record in its place, with its bytes.
     pub(super) fn put(&self, id: RecordId, row: Row, bytes: Vec<u8>) {
+        self.put_if(id, row, bytes, |_| true);
+    }
+
+    /// The same of what this process stored, having begun when [`Mirror::changes`] was `begun_at`:
+    /// another may have gone further meanwhile.
+    pub(super) fn wrote(&self, id: RecordId, row: Row, bytes: Vec<u8>, begun_at: u64) {
+        self.put_if(id, row, bytes, |inner| {
+            let known = inner.rows.get(&id);
+            let is_further = known.is_some_and(|known| known.generation > row.generation);
+            !(is_further && inner.has_changed(id, begun_at))
+        });
+    }
+
+    /// The same of what the store answered to a question from `asked_at`: what was learned since is
+    /// newer.
+    pub(super) fn answered(&self, id: RecordId, row: Row, bytes: Vec<u8>, asked_at: u64) {
+        self.put_if(id, row, bytes, |inner| !inner.has_changed(id, asked_at));
+    }
+
+    fn put_if(&self, id: RecordId, row: Row, bytes: Vec<u8>, may: impl Fn(&Inner) -> bool) {
         let mut inner = self.inner.lock();
+        if !may(&inner) {
+            return;
+        }
         inner.fetched.insert(id, bytes);
         if inner.rows.insert(id, row) != Some(row) {
             self.count(&mut inner, BTreeSet::from([id]));
         }
     }
 
-    /// A record is not there, or what is there is damaged.
-    pub(super) fn drop_row(&self, id: RecordId) {
+    /// A record is not there, or what is there is damaged: so the store answered to a question from
+    /// `asked_at`.
+    pub(super) fn drop_row(&self, id: RecordId, asked_at: u64) {
         let mut inner = self.inner.lock();
+        if inner.has_changed(id, asked_at) {
+            return;
+        }
         inner.fetched.remove(&id);
         if inner.rows.remove(&id).is_some() {
             self.count(&mut inner, BTreeSet::from([id]));
@@ -274,7 +301,58 @@ impl Mirror {
     }
 }
 
+impl Inner {
+    /// Whether a record changed after this change, or may have.
+    fn has_changed(&self, id: RecordId, after: u64) -> bool {
+        let later = self.named.partition_point(|(change, _)| *change <= after);
+        self.unnamed > after || self.named.range(later..).any(|(_, named)| *named == id)
+    }
+}
+
 fn hash(bytes: &[u8]) -> [u8; 32] {
     let hash = digest(&SHA256, bytes);
     hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(generation: u64, changed: u64) -> Row {
+        Row {
+            generation,
+            epoch: 1,
+            changed,
+            gone: false,
+        }
+    }
+
+    fn told(id: RecordId, row: Row) -> Changed {
+        Changed {
+            id,
+            generation: row.generation,
+            epoch: row.epoch,
+            changed: row.changed,
+            gone: row.gone,
+        }
+    }
+
+    #[test]
+    fn an_answer_does_not_undo_what_was_learned_since_it_was_asked_for() {
+        let (mirror, id) = (Mirror::default(), RecordId::from_parts(1, [1; 10]));
+        mirror.follow(&[told(id, row(1, 10))], true);
+        let asked_at = mirror.changes();
+        mirror.follow(&[told(id, row(2, 11))], false);
+        mirror.answered(id, row(1, 10), vec![1], asked_at);
+        mirror.drop_row(id, asked_at);
+        mirror.wrote(id, row(1, OURS), vec![1], asked_at);
+        assert_eq!(mirror.row(id), Some(row(2, 11)));
+        assert_eq!(mirror.bytes(id), None);
+        // What is asked for from here on counts, and what goes back does too where nothing came between.
+        let asked_at = mirror.changes();
+        mirror.wrote(id, row(1, OURS), vec![1], asked_at);
+        assert_eq!(mirror.row(id), Some(row(1, OURS)));
+        mirror.drop_row(id, mirror.changes());
+        assert_eq!(mirror.row(id), None);
+    }
 }

@@ -1,9 +1,6 @@
 //! What one process holds of a vault in PostgreSQL.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::AtomicI64},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 use provider_auth_vault::{Backend, RecordId};
@@ -25,8 +22,6 @@ pub(super) struct Fleet {
     pub(super) claims: Mutex<HashMap<RecordId, Claim>>,
     /// Whose turn it was to add a record when this host began to decide on one.
     pub(super) turn: Mutex<Option<i64>>,
-    /// By how many ms the store's clock is ahead of this machine's.
-    pub(super) clock_offset: Arc<AtomicI64>,
     /// What people call this machine and process.
     pub(super) holder: String,
     pub(super) place: Place,

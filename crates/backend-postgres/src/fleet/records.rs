@@ -47,14 +47,17 @@ impl Fleet {
             ));
         }
         let is_kept = |id, writing| self.files.seen(id) == Some(writing);
+        let asked_at = self.mirror.changes();
         let wanted = self
             .mirror
             .unread_from(id, limits::FETCHED_AT_ONCE, is_kept);
         let stored = self.remote.records(&wanted).map_err(vault_error)?;
         if !stored.iter().any(|one| one.id == id) {
-            self.mirror.drop_row(id);
+            self.mirror.drop_row(id, asked_at);
         }
-        stored.into_iter().for_each(|one| self.take_in(one));
+        for one in stored {
+            self.take_in(one, asked_at);
+        }
         self.look_at(id, None)
     }
 
@@ -71,7 +74,7 @@ impl Fleet {
     }
 
     pub(super) fn add(&self, id: RecordId, bytes: &[u8]) -> Result<Brought, VaultError> {
-        let sealed = whole(bytes)?;
+        let (sealed, begun_at) = (whole(bytes)?, self.mirror.changes());
         let turn = *self.turn.lock();
         let turn = match turn {
             Some(turn) => turn,
@@ -84,7 +87,7 @@ impl Fleet {
         {
             crate::Brought::Stored => {
                 *self.turn.lock() = Some(turn + 1);
-                self.wrote(id, &sealed);
+                self.wrote(id, &sealed, begun_at);
                 Ok(Brought::Yes)
             }
             crate::Brought::Moved(_) => {
@@ -103,13 +106,14 @@ impl Fleet {
         bytes: &[u8],
     ) -> Result<Brought, VaultError> {
         let (id, sealed) = (guard.id(), whole(bytes)?);
+        let begun_at = self.mirror.changes();
         // A change of what waits here comes after it.
         if purpose == Purpose::Other && self.mirror.row(id).is_some_and(|row| row.waits()) {
             self.flush_all(guard).map_err(vault_error)?;
         }
         // Taken over from another vault: under the id that it had there.
         if from == 0 {
-            return self.settle(id, self.remote.put_back(id, &sealed), &sealed);
+            return self.settle(id, self.remote.put_back(id, &sealed), &sealed, begun_at);
         }
         let change = match purpose {
             _ if sealed.generation == from => Change::Reseal,
@@ -142,7 +146,7 @@ impl Fleet {
                 self.mirror.put(id, Row::of(&sealed, WAITS), sealed.bytes);
                 Ok(Brought::Yes)
             }
-            brought => self.settle(id, brought, &sealed),
+            brought => self.settle(id, brought, &sealed, begun_at),
         }
     }
 
@@ -152,17 +156,18 @@ impl Fleet {
         id: RecordId,
         brought: Result<crate::Brought, BackendError>,
         sealed: &Sealed,
+        begun_at: u64,
     ) -> Result<Brought, VaultError> {
         match brought.map_err(vault_error)? {
             crate::Brought::Stored => {
-                self.wrote(id, sealed);
+                self.wrote(id, sealed, begun_at);
                 self.files.empty_outbox(id);
                 Ok(Brought::Yes)
             }
             crate::Brought::Moved(stored) => {
                 match stored {
-                    Some(stored) => self.take_in(stored),
-                    None => self.mirror.drop_row(id),
+                    Some(stored) => self.take_in(stored, begun_at),
+                    None => self.mirror.drop_row(id, begun_at),
                 }
                 Ok(Brought::Moved)
             }
@@ -177,6 +182,7 @@ impl Fleet {
 
     /// Keeps a damaged record aside, and puts back what this host knows to be good.
     pub(super) fn set_aside(&self, id: RecordId) -> Result<(), BackendError> {
+        let begun_at = self.mirror.changes();
         let Some(row) = self.mirror.row(id) else {
             return Ok(());
         };
@@ -187,14 +193,14 @@ impl Fleet {
             // This host's copy was read.
             None => {
                 let Some(stored) = self.remote.records(&[id])?.pop() else {
-                    self.mirror.drop_row(id);
+                    self.mirror.drop_row(id, begun_at);
                     return Ok(());
                 };
                 if good.as_ref() != Some(&stored.sealed.bytes) {
                     // The store's may be good.
                     kept.into_iter()
                         .for_each(|kept| self.files.forget_seen(id, kept));
-                    self.take_in(stored);
+                    self.take_in(stored, begun_at);
                     return Ok(());
                 }
                 stored.sealed.bytes
@@ -214,18 +220,18 @@ impl Fleet {
         if let Some(better) = better {
             match self.remote.put_back(id, &better)? {
                 crate::Brought::Stored => {
-                    self.wrote(id, &better);
+                    self.wrote(id, &better, begun_at);
                     return Ok(());
                 }
                 // Another was faster.
                 crate::Brought::Moved(Some(stored)) if stored.sealed.bytes != there => {
-                    self.take_in(stored);
+                    self.take_in(stored, begun_at);
                     return Ok(());
                 }
                 _ => (),
             }
         }
-        self.mirror.drop_row(id);
+        self.mirror.drop_row(id, begun_at);
         Ok(())
     }
 }

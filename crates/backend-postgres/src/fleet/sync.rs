@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::{Arc, Weak},
 };
 
 use provider_auth_vault::{
@@ -73,8 +73,6 @@ impl Fleet {
         let since = progress.mark;
         let mut changes = self.remote.changes(since).map_err(vault_error)?;
         let mark = changes.mark;
-        let offset = self.remote.clock_offset();
-        self.clock_offset.store(offset, Ordering::Relaxed);
         if progress.header != changes.header {
             progress.header = self.fetch_header()?;
         }
@@ -177,6 +175,7 @@ impl Fleet {
         let Some(sealed) = sealed(bytes) else {
             return Ok(());
         };
+        let begun_at = self.mirror.changes();
         match self.remote.put_back(id, &sealed)? {
             Brought::Stored => {
                 line!(
@@ -185,11 +184,11 @@ impl Fleet {
                     generation = sealed.generation,
                     "the store had lost a record, and it was put back"
                 );
-                self.wrote(id, &sealed);
+                self.wrote(id, &sealed, begun_at);
                 Ok(())
             }
             Brought::Moved(Some(stored)) => {
-                self.take_in(stored);
+                self.take_in(stored, begun_at);
                 Ok(())
             }
             // Sealed under a key that is gone: the store cannot take it back.
@@ -230,6 +229,7 @@ impl Fleet {
             self.files.drop_from_outbox(id, generation);
             return Ok(());
         };
+        let begun_at = self.mirror.changes();
         let mut brought = self
             .remote
             .bring(id, generation - 1, &sealed, Change::Tokens)?;
@@ -243,18 +243,18 @@ impl Fleet {
                 self.claims.lock().remove(&id);
                 // A note that stays is known by its generation to be old.
                 let _ = self.local.release(guard, Outcome::Known);
-                self.wrote(id, &sealed);
+                self.wrote(id, &sealed, begun_at);
                 Ok(())
             }
             Brought::Moved(Some(stored)) => {
-                self.take_in(stored);
+                self.take_in(stored, begun_at);
                 Ok(())
             }
             // Sealed under a key that is gone: who has the key finds it left here, and seals it anew.
             Brought::Moved(None) | Brought::Rekeyed { .. } => {
                 match self.remote.records(&[id])?.pop() {
-                    Some(stored) => self.take_in(stored),
-                    None => self.mirror.drop_row(id),
+                    Some(stored) => self.take_in(stored, begun_at),
+                    None => self.mirror.drop_row(id, begun_at),
                 }
                 Ok(())
             }
@@ -262,16 +262,17 @@ impl Fleet {
     }
 
     /// Takes in what this process has stored.
-    pub(super) fn wrote(&self, id: RecordId, sealed: &Sealed) {
-        self.mirror
-            .put(id, Row::of(sealed, OURS), sealed.bytes.clone());
+    pub(super) fn wrote(&self, id: RecordId, sealed: &Sealed, begun_at: u64) {
+        let row = Row::of(sealed, OURS);
+        self.mirror.wrote(id, row, sealed.bytes.clone(), begun_at);
     }
 
-    /// Takes in a record as the store has it.
-    pub(super) fn take_in(&self, stored: Stored) {
+    /// Takes in a record as the store had it when it was asked, at `asked_at`.
+    pub(super) fn take_in(&self, stored: Stored, asked_at: u64) {
         self.know_key(stored.sealed.epoch);
         let row = Row::of(&stored.sealed, stored.changed);
-        self.mirror.put(stored.id, row, stored.sealed.bytes);
+        let bytes = stored.sealed.bytes;
+        self.mirror.answered(stored.id, row, bytes, asked_at);
     }
 
     /// Fetches the header where a record is under a later key than it has: it was written before the
