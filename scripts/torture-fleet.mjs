@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { away } from './lib/fleet/away.mjs'
+import { clocks } from './lib/fleet/clocks.mjs'
 import { ended, killAll, start } from './lib/fleet/commands.mjs'
 import { eyes } from './lib/fleet/eyes.mjs'
 import { killStorm } from './lib/fleet/kills.mjs'
@@ -62,6 +63,7 @@ function lacking() {
     '/usr/sbin/pgbouncer': 'pgbouncer',
     '/usr/sbin/ip': 'iproute2',
     '/usr/bin/openssl': 'openssl',
+    '/usr/bin/faketime': 'faketime',
   }
   const packages = Object.entries(programs).filter(([path]) => !existsSync(path))
   if (packages.length > 0) return `apt-get install ${packages.map(([, name]) => name).join(' ')}`
@@ -76,6 +78,7 @@ function parts() {
     { name: 'kills', run: (stage) => killStorm(stage, isShort ? 60 : 300) },
     { name: 'outbox', run: (stage) => outbox(stage, isShort ? 4 : 1) },
     { name: 'away', run: (stage) => away(stage, Number(options.away) * 1000) },
+    { name: 'clocks', run: clocks },
     { name: 'eyes', run: eyes },
   ]
 }

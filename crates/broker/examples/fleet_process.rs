@@ -229,6 +229,8 @@ impl Process {
                 json!({ "state": account.state })
             }
             ["login", namespace] => {
+                // As the broker does itself for a store that it is configured with.
+                broker.vault_status().await?;
                 let prompt = broker.start_login(LoginOptions {
                     provider: PROVIDER.to_owned(),
                     namespace: Some((*namespace).to_owned()),

@@ -12,6 +12,14 @@ export const nobody = { uid: 65_534, gid: 65_534 }
 /** Everything that was started and may still run. */
 const children = new Set()
 
+/** What to put before a program whose clock is to be off by so much. The command `faketime` would leave things behind. */
+export const clockOff = (by) => [
+  'env',
+  'LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1',
+  `FAKETIME=${by}`,
+  'FAKETIME_DONT_FAKE_MONOTONIC=1',
+]
+
 /** Runs a program to its end and returns what it printed. */
 export async function output(command, args, options = {}) {
   const { stdout } = await executed(command, args, { maxBuffer: 256 * 1024 * 1024, ...options })

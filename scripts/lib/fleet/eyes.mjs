@@ -27,7 +27,11 @@ export async function eyes(stage) {
       .map(({ name }) => readFileSync(join(database.data, 'pg_wal', name), 'latin1')),
     log: [readFileSync(join(database.data, '..', 'log'), 'latin1')],
     activity: [await database.sql(`select '${PLANTED}', * from pg_stat_activity`)],
-    statements: [await database.sql('select query from pg_stat_statements'), PLANTED],
+    statements: [
+      await database.sql(
+        `select count(*) as "${PLANTED}" from pg_stat_statements; select query from pg_stat_statements`,
+      ),
+    ],
   }
   await process.close()
   const wrong = []

@@ -32,9 +32,16 @@ export function doOnce(program, machine, deed, settings) {
   return output(command, args, { env: environment(settings) })
 }
 
-/** Starts a process on a machine and waits until it takes commands. */
+/** Starts a process on a machine, `under` another program if there is one, and waits until it takes commands. */
 export async function startProcess(program, machine, settings) {
-  const [command, ...args] = [...machine.exec, program, 'serve', JSON.stringify(settingsOf(machine, settings))]
+  const { under = [] } = settings
+  const [command, ...args] = [
+    ...machine.exec,
+    ...under,
+    program,
+    'serve',
+    JSON.stringify(settingsOf(machine, settings)),
+  ]
   const child = start(command, args, { env: environment(settings), stdio: ['pipe', 'pipe', settings.log ?? 'inherit'] })
   const waiting = new Map()
   const listeners = []

@@ -11,8 +11,8 @@ const CLOSED = 4000
 const SILENT = HOLD + 3000
 /** Until a machine that was cut off, or a database that was away, is spoken to again: TCP doubles its pauses. */
 const BACK = 4000
-/** PgBouncer tries a server that it did not reach again after so long. */
-const POOLER_WAITS = 15_000
+/** PgBouncer tries a server that it did not reach again after so long: its `server_login_retry`. */
+const POOLER_WAITS = 1000
 
 const NOTHING = { twice: 0, refused: 0, lost: 0 }
 /** A second try within the grace; without one it ends the login, whatever the protocol. */
