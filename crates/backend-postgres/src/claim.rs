@@ -9,8 +9,9 @@ use tokio_postgres::types::Type;
 
 use crate::{
     backend::PostgresBackend,
+    claims::{Granted, Nonce},
     error::{BackendError, Failure},
-    keeper::{Keeper, Nonce, Owed, give_back},
+    keeper::{Keeper, Owed, give_back},
     limits,
     line::Line,
     row::{Held, Stored, number, wait},
@@ -177,7 +178,7 @@ impl PostgresBackend {
         note: &Note,
         nonce: &Nonce,
     ) -> Result<Tried, Failure> {
-        let options = &self.keeper.options;
+        let (options, asked_at) = (&self.keeper.options, Instant::now());
         let (generation, times) = (number(known), options.times);
         let may_take_over = note.is_stale && self.keeper.is_well();
         let rows = line
@@ -201,6 +202,13 @@ impl PostgresBackend {
             .await?;
         if let Some(row) = rows.first() {
             let stored = Stored::read(row, 0)?.ok_or(Failure::Down)?;
+            let granted = Granted {
+                generation,
+                cookie: note.cookie.clone(),
+                holder: note.holder.clone(),
+                until: asked_at + times.hold,
+            };
+            self.keeper.granted(id, nonce, granted);
             return Ok(Tried::Done(Claimed::Ours(
                 Claim {
                     id,

@@ -20,6 +20,7 @@ use tokio_postgres::types::Type;
 
 use crate::{
     address::Address,
+    claims::{self, Granted, Kept, Nonce},
     clock::{Clock, local_ms, now_ms},
     error::{BackendError, Failure},
     hearing::Hearing,
@@ -31,16 +32,13 @@ use crate::{
     sql,
 };
 
-/// Which claim: drawn at random.
-pub(crate) type Nonce = [u8; 16];
-
 /// One process's connection, and what hangs on it.
 pub(crate) struct Keeper {
     address: Address,
     pub(crate) options: Options,
     standing: watch::Sender<Standing>,
     /// The claims of this process: a new connection asserts them.
-    claims: Mutex<HashMap<RecordId, Nonce>>,
+    claims: Mutex<HashMap<RecordId, Kept>>,
     /// Claims that are over and may be in the database yet: as long as this process lives, nobody
     /// else could end them.
     owed: Mutex<Vec<Owed>>,
@@ -154,19 +152,7 @@ impl Keeper {
         if claims.is_empty() {
             return Ok(());
         }
-        let ids: Vec<String> = claims.keys().map(RecordId::to_string).collect();
-        let nonces: Vec<&[u8]> = claims.values().map(|nonce| &nonce[..]).collect();
-        line.rows(
-            sql::ASSERT,
-            &[
-                (&line.vault, Type::UUID),
-                (&ids, Type::TEXT_ARRAY),
-                (&nonces, Type::BYTEA_ARRAY),
-                (&line.session, Type::INT8),
-            ],
-        )
-        .await?;
-        Ok(())
+        claims::assert(line, self.options.host, self.settle(), &claims).await
     }
 
     /// Writes this machine among the hosts, learns what time it is, and returns how many hosts there are.
@@ -222,6 +208,8 @@ impl Keeper {
     async fn answers(&self, line: &Line, poll: &mut Poll) -> bool {
         let asked = timeout(self.options.times.call, async {
             poll.ask(line, &self.clock, &self.hearing).await?;
+            // What a failover lost may be put back by now.
+            self.assert_claims(line).await?;
             let owed = self.owed.lock().clone();
             for one in owed {
                 give_back(line, &one).await?;
@@ -350,15 +338,24 @@ impl Keeper {
     /// From here on a new connection asserts this claim. It is noted before the database is asked: the
     /// line may break before the answer is read.
     pub(crate) fn holds(&self, id: RecordId, nonce: Nonce) {
-        self.claims.lock().insert(id, nonce);
+        self.claims.lock().insert(id, Kept::asked_for(nonce));
         self.claimed.notify_one();
+    }
+
+    /// The claim was granted: one that a failover loses is taken anew.
+    pub(crate) fn granted(&self, id: RecordId, nonce: &Nonce, granted: Granted) {
+        if let Some(kept) = self.claims.lock().get_mut(&id)
+            && kept.nonce == *nonce
+        {
+            kept.granted = Some(granted);
+        }
     }
 
     /// This claim is over; false where it was before.
     pub(crate) fn forget(&self, id: RecordId, nonce: Option<&Nonce>) -> bool {
         let mut claims = self.claims.lock();
         let held = claims.get(&id);
-        let is_there = held.is_some_and(|held| nonce.is_none_or(|nonce| nonce == held));
+        let is_there = held.is_some_and(|held| nonce.is_none_or(|nonce| *nonce == held.nonce));
         is_there && claims.remove(&id).is_some()
     }
 

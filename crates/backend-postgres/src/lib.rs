@@ -23,6 +23,7 @@ mod aside;
 mod backend;
 mod changes;
 mod claim;
+mod claims;
 mod clock;
 mod error;
 mod fleet;

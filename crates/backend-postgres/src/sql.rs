@@ -59,10 +59,23 @@ pub(crate) const SUSPECT: &str = "update pa.record set suspected_at = clock_time
      where vault = $1 and id = $2 and nonce is not null and suspected_at is null and session is not null
        and server = pa.incarnation() and claim_until > clock_timestamp() and not pa.lives(session)";
 
-/// The claims of this process are on this connection now.
-pub(crate) const ASSERT: &str =
-    "update pa.record set session = $4, server = pa.incarnation(), suspected_at = null
-     where vault = $1 and id = any($2) and nonce = any($3)";
+/// `$2` host, `$3` session, `$4` settle; of each claim `$5` id, `$6` nonce, `$7` generation (0 where it was not granted
+/// yet), `$8` cookie, `$9` holder, `$10` how long it still lasts. The claims of this process are on this connection now. A
+/// failover may have lost one that was granted: until the vault is settled no other can be, so it is taken anew.
+pub(crate) const ASSERT: &str = concat!(
+    "update pa.record r set session = $3, server = pa.incarnation(), suspected_at = null, nonce = mine.nonce,
+       host = $2, cookie = case when r.nonce is null then mine.cookie else r.cookie end,
+       holder = case when r.nonce is null then mine.holder else r.holder end,
+       claimed_at = case when r.nonce is null then clock_timestamp() else r.claimed_at end,
+       claim_until = case when r.nonce is null then clock_timestamp() + mine.lasts * interval '1 ms' else r.claim_until end
+     from unnest($5::text[], $6::bytea[], $7::bigint[], $8::bytea[], $9::text[], $10::bigint[])
+       as mine(id, nonce, generation, cookie, holder, lasts)
+     where r.vault = $1 and r.id = mine.id and (
+       (r.nonce = mine.nonce and (r.session is distinct from $3 or r.server <> pa.incarnation() or r.suspected_at is not null))
+       or (r.nonce is null and r.generation = mine.generation and r.gone_at is null and mine.lasts > 0 and not ",
+    settled!("$4"),
+    "))"
+);
 
 /// `$4`: whether an exchange ended without an answer (null: nothing was sent).
 pub(crate) const RELEASE: &str =

@@ -80,6 +80,47 @@ fn a_restart_loses_no_claim_and_nothing_is_claimed_until_hosts_have_put_back() {
 }
 
 #[test]
+fn a_claim_that_a_failover_lost_is_taken_anew_by_its_holder() {
+    let Some(mut server) = Server::start() else {
+        return;
+    };
+    let (one, other) = (server.host(1), server.host(2));
+    let (id, given_back) = (added(&one), added(&one));
+    let claim = claimed(&one, id, 1, &note("one"));
+    one.release(
+        claimed(&one, given_back, 1, &note("one")),
+        Outcome::Answered,
+    )
+    .unwrap();
+    let claims = "select concat_ws(' ', id, holder) from pa.record where nonce is not null";
+    let held = server.sql(claims);
+    // As the standby has it that leads from here on.
+    server.sql("update pa.record set nonce = null, host = null, cookie = null, holder = null, session = null");
+    server.shut_down();
+    server.start_again();
+    wait_until("it is held again", || server.sql(claims) == held);
+    let lasts = "select claim_until - clock_timestamp() between '1 ms' and $hold$ from pa.record where nonce is not null";
+    let hold = format!("'{} ms'", TIMES.hold.as_millis());
+    assert_eq!(server.sql(&lasts.replace("$hold$", &hold)), "t");
+    wait_until("others may claim", || {
+        matches!(
+            other.claim(given_back, 1, &note("other"), NO_PATIENCE),
+            Ok(Claimed::Ours(..))
+        )
+    });
+    assert!(
+        is_held(other.claim(id, 1, &note("other"), TIMES.suspect * 3)),
+        "its holder has it"
+    );
+    assert_eq!(
+        one.bring(id, 1, &sealed(2), Change::Tokens).unwrap(),
+        Brought::Stored
+    );
+    one.release(claim, Outcome::Answered).unwrap();
+    assert_eq!(server.sql(claims), "");
+}
+
+#[test]
 fn after_a_restart_a_label_waits_and_a_token_does_not() {
     let Some(mut server) = Server::start() else {
         return;

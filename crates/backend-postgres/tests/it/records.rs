@@ -1,5 +1,7 @@
 //! How records are replaced, put back, added and removed; and the header.
 
+use std::time::Duration;
+
 use provider_auth_backend_postgres::{
     Added, Brought, Change, Changed, Claimed, Mark, Outcome, Sealed, Swapped,
 };
@@ -85,7 +87,11 @@ fn a_token_wins_after_somebody_took_over() {
     let Some(server) = Server::start() else {
         return;
     };
-    let (one, other) = (server.host(1), server.host(2));
+    // It does not look after its claim.
+    let mut options = server.options("ci", 1);
+    options.times.ping = Duration::from_secs(60);
+    options.times.poll = options.times.ping;
+    let (one, other) = (server.open(options), server.host(2));
     let id = added(&one);
     let lost = claimed(&one, id, 1, &note("one"));
     // As if its time had passed, over a pooler.
