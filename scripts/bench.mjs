@@ -24,7 +24,9 @@ import { proxies } from '../bench/parts/proxy.mjs'
 import { register } from '../bench/parts/register.mjs'
 import { bodies, fetches, sdks, streams } from '../bench/parts/requests.mjs'
 import { startUp } from '../bench/parts/start-up.mjs'
+import { store } from '../bench/parts/store.mjs'
 import { addonName, buildRelease, buildTypeScript, isTypeScriptBuilt } from './lib/build.mjs'
+import { PLAIN, STORE } from './lib/families.mjs'
 import { isFresh } from './lib/freshness.mjs'
 import { elapsed, root, run, step } from './lib/steps.mjs'
 import { installPackages } from './lib/toolchain.mjs'
@@ -35,6 +37,7 @@ const baseline = join(root, folder, 'baseline.node')
 
 const parts = [
   headers,
+  store,
   cold,
   memory,
   expiry,
@@ -60,9 +63,10 @@ await prepare('Packages of npm', installPackages)
 await prepare('The TypeScript', () => (isTypeScriptBuilt() ? { ok: true } : buildTypeScript()))
 if (needs.has('baseline')) await prepare('The baseline', buildBaseline)
 const addon = process.env.NAPI_RS_NATIVE_LIBRARY_PATH ?? (await buildAddon())
+const storeAddon = needs.has('store') ? await buildAddon(STORE) : undefined
 const choosing = needs.has('choosing') ? await measureChoosing() : undefined
 
-const context = openContext({ addon: resolve(addon), built: { baseline, choosing }, isQuick })
+const context = openContext({ addon: resolve(addon), built: { baseline, choosing, storeAddon }, isQuick })
 const results = []
 const startedAt = Date.now()
 const machine = describe()
@@ -111,11 +115,12 @@ async function prepare(title, action) {
 }
 
 /** Builds the addon of a release into a folder of its own and returns its file. */
-async function buildAddon() {
-  const file = join(folder, addonName())
+async function buildAddon(family = PLAIN) {
+  const file = join(family === PLAIN ? folder : join(folder, family), addonName())
   const sources = ['crates', 'Cargo.toml', 'Cargo.lock']
-  await prepare('The addon, as in a release (the first build takes some minutes)', () =>
-    isFresh({ sources, outputs: [file] }) ? { ok: true } : buildRelease({ file: join(root, file) }),
+  const title = `The addon of ${family}, as in a release (the first build takes some minutes)`
+  await prepare(title, () =>
+    isFresh({ sources, outputs: [file] }) ? { ok: true } : buildRelease({ family, file: join(root, file) }),
   )
   return join(root, file)
 }

@@ -10,6 +10,7 @@ import { clocks } from './lib/fleet/clocks.mjs'
 import { ended, killAll, start } from './lib/fleet/commands.mjs'
 import { eyes } from './lib/fleet/eyes.mjs'
 import { killStorm } from './lib/fleet/kills.mjs'
+import { mainThread } from './lib/fleet/main-thread.mjs'
 import { outbox } from './lib/fleet/outbox.mjs'
 import { buildProgram } from './lib/fleet/process.mjs'
 import { rows } from './lib/fleet/rows.mjs'
@@ -64,6 +65,7 @@ function lacking() {
     '/usr/sbin/ip': 'iproute2',
     '/usr/bin/openssl': 'openssl',
     '/usr/bin/faketime': 'faketime',
+    '/usr/bin/strace': 'strace',
   }
   const packages = Object.entries(programs).filter(([path]) => !existsSync(path))
   if (packages.length > 0) return `apt-get install ${packages.map(([, name]) => name).join(' ')}`
@@ -79,6 +81,7 @@ function parts() {
     { name: 'outbox', run: (stage) => outbox(stage, isShort ? 4 : 1) },
     { name: 'away', run: (stage) => away(stage, Number(options.away) * 1000) },
     { name: 'clocks', run: clocks },
+    { name: 'main thread', run: mainThread },
     { name: 'eyes', run: eyes },
   ]
 }

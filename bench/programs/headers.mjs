@@ -5,7 +5,7 @@ import { inTurns } from '../lib/measure.mjs'
 import { options, tell } from '../lib/process.mjs'
 import { fillKeyring, ours, peers, TOKEN } from '../peers.mjs'
 
-const { places, baseline: file, hasKeyring, rounds } = options()
+const { places, baseline: file, hasKeyring, hasPeers = true, rounds } = options()
 const auth = await ours.load()
 auth.configure({ config: { providers: { bench: { origins: [new URL(places.url).origin] } } } })
 for (const end of ['1', '2']) await auth.addApiKey({ provider: 'bench', apiKey: TOKEN.slice(0, -1) + end })
@@ -39,7 +39,7 @@ const contenders = [
   },
 ]
 if (hasKeyring) await fillKeyring()
-for (const { id, load, open: start, needsKeyring } of peers) {
+for (const { id, load, open: start, needsKeyring } of hasPeers ? peers : []) {
   if (needsKeyring && !hasKeyring) continue
   contenders.push({ name: id, call: await start(await load(), places) })
 }

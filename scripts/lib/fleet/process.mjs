@@ -7,7 +7,8 @@ import { ended, output, start } from './commands.mjs'
 /** Every wait of the store, in ms: a tenth of the real ones, but for what a busy machine must not miss. */
 export const TIMES = { hold: 12_000, suspect: 3000, settle: 1000, send_by: 500, call: 2000, poll: 500, ping: 100 }
 
-const KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8='
+/** The vault's key. */
+export const KEY = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8='
 
 /** Builds the program and returns its path. */
 export async function buildProgram(profile = []) {
