@@ -71,12 +71,18 @@ function lacking() {
   if (packages.length > 0) return `apt-get install ${packages.map(([, name]) => name).join(' ')}`
 }
 
-/** Everything there is, by name. */
+/** Everything there is, by name. What goes through the pooler comes first: it knows one server, and a failover ends that. */
 function parts() {
   const isShort = runs < 20
+  const ofWay = (way) => [
+    ...rows
+      .filter((row) => row.way === way)
+      .map((row) => ({ name: `${row.name} (${way})`, run: (stage) => runRow(stage, row, runs) })),
+    { name: `storm (${way})`, run: (stage) => storm(stage, way) },
+  ]
   return [
-    ...rows.map((row) => ({ name: `${row.name} (${row.way})`, run: (stage) => runRow(stage, row, runs) })),
-    ...['direct', 'pooled'].map((way) => ({ name: `storm (${way})`, run: (stage) => storm(stage, way) })),
+    ...ofWay('pooled'),
+    ...ofWay('direct'),
     { name: 'kills', run: (stage) => killStorm(stage, isShort ? 60 : 300) },
     { name: 'outbox', run: (stage) => outbox(stage, isShort ? 4 : 1) },
     { name: 'away', run: (stage) => away(stage, Number(options.away) * 1000) },
