@@ -214,7 +214,7 @@ pub struct Pulse {
     pub state: u64,
     /// Of [`Document::News`].
     pub news: u64,
-    /// Of [`Document::History`].
+    /// Of [`Document::History`]. A backend of many machines may say it a quarter of a second late.
     pub history: u64,
 }
 

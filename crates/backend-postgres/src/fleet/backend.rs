@@ -66,7 +66,7 @@ impl Backend for FleetBackend {
             records: self.0.mirror.changes(),
             state: self.0.rows.changes(),
             news: 0,
-            history: self.0.local.pulse().history,
+            history: self.0.late.history(&*self.0.local),
         }
     }
 
@@ -204,7 +204,11 @@ impl Backend for FleetBackend {
         match document {
             Document::Header => self.0.write_header(content),
             Document::HeaderBackup => Ok(()),
-            _ => self.0.local.write_document(document, content),
+            _ => {
+                self.0.local.write_document(document, content)?;
+                self.0.late.wrote();
+                Ok(())
+            }
         }
     }
 

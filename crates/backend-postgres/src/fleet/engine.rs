@@ -18,6 +18,7 @@ use super::{
     error::vault_error,
     host_files::HostFiles,
     known_rows::Rows,
+    late_pulse::LatePulse,
     limits,
     mirror::{Mirror, Row, WAITS},
     process::{Fleet, Place, Progress},
@@ -137,6 +138,7 @@ impl StoreEngine {
         let remote = PostgresBackend::open_with(host.clone(), self.store.runtime.clone(), clock);
         let fleet = Arc::new(Fleet {
             remote: remote.map_err(vault_error)?,
+            late: LatePulse::new(),
             files: HostFiles::new(local.clone()),
             local,
             mirror: Mirror::default(),

@@ -9,6 +9,9 @@ pub(super) const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// before it begins with that.
 pub(super) const FIRST_TRY: Duration = Duration::from_millis(500);
 
+/// How often this host's folder is asked whether another process has bound a conversation.
+pub(super) const HISTORY_AGAIN: Duration = Duration::from_millis(250);
+
 /// How often the task that follows the store looks whether anybody needs it.
 pub(super) const LOOK_AFTER: Duration = Duration::from_secs(1);
 

@@ -12,6 +12,7 @@ mod error;
 mod header;
 mod host_files;
 mod known_rows;
+mod late_pulse;
 mod limits;
 mod mirror;
 mod process;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::Mutex;
 use provider_auth_vault::{Backend, RecordId};
 
-use super::{host_files::HostFiles, known_rows::Rows, mirror::Mirror};
+use super::{host_files::HostFiles, known_rows::Rows, late_pulse::LatePulse, mirror::Mirror};
 use crate::{Claim, Header, PostgresBackend, hearing::Mark};
 
 /// One process's way to a vault in PostgreSQL.
@@ -13,6 +13,7 @@ pub(super) struct Fleet {
     pub(super) remote: PostgresBackend,
     /// This host's side: locks, notes of claims, the history.
     pub(super) local: Arc<dyn Backend>,
+    pub(super) late: LatePulse,
     pub(super) files: HostFiles,
     pub(super) mirror: Mirror,
     pub(super) rows: Rows,
