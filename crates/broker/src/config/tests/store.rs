@@ -204,7 +204,8 @@ fn what_is_wrong_with_an_address_is_said_without_it() {
             &Inline::default(),
         );
         let all = format!("{report:?}");
-        assert!(!all.contains("S3") && !all.contains("CRET"), "{all}");
+        // The folder's name is drawn at random, and may have two of these letters in it.
+        assert!(!all.contains("S3C") && !all.contains("CRET"), "{all}");
         assert_eq!(report.faults.len(), 1, "{all}");
     }
 }
