@@ -162,3 +162,22 @@ pub enum HttpError {
     #[error("the connection broke")]
     Other,
 }
+
+impl HttpError {
+    /// Whether nothing of the request was sent.
+    pub fn is_unsent(&self) -> bool {
+        match self {
+            Self::Connect
+            | Self::NoRoots
+            | Self::SocksProxy(_)
+            | Self::NoProxy(_)
+            | Self::ProxyLogin(_)
+            | Self::ProxyRefused { .. }
+            | Self::ProxyFailed { .. }
+            | Self::Insecure(_)
+            | Self::Local(_)
+            | Self::TooLate => true,
+            Self::Timeout | Self::Tls | Self::TooLarge | Self::Other => false,
+        }
+    }
+}

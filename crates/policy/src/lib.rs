@@ -87,8 +87,8 @@ pub use react::react;
 pub use react::reaction::{Action, Reaction};
 pub use reason::{Reason, Source, Standing};
 pub use refresh::{
-    is_refused_for_good, refresh_allowed, refresh_postponed, refresh_refused, refresh_rejected,
-    refreshed, refused_since, rewritten,
+    is_refused_for_good, refresh_allowed, refresh_not_sent, refresh_postponed, refresh_refused,
+    refresh_rejected, refreshed, refused_since, rewritten,
 };
 pub use request::Request;
 pub use request::doubt::LateCharge;

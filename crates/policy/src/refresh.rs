@@ -36,7 +36,18 @@ pub fn refresh_postponed(
     jitter: f64,
 ) -> SharedState {
     let refused_since = refused_since(state, id);
-    rested(state, id, (retry_after, refused_since), now, jitter)
+    rested(state, id, (retry_after, refused_since, false), now, jitter)
+}
+
+/// The same where the server was not reached and nothing was sent: other machines do not rest.
+pub fn refresh_not_sent(
+    state: &SharedState,
+    id: &AccountId,
+    now: Timestamp,
+    jitter: f64,
+) -> SharedState {
+    let refused_since = refused_since(state, id);
+    rested(state, id, (None, refused_since, true), now, jitter)
 }
 
 /// Returns the change after the server refused to renew the login by a name that need not mean its
@@ -49,7 +60,7 @@ pub fn refresh_refused(
     jitter: f64,
 ) -> SharedState {
     let since = refused_since(state, id).unwrap_or(now);
-    rested(state, id, (None, Some(since)), now, jitter)
+    rested(state, id, (None, Some(since), false), now, jitter)
 }
 
 /// Returns since when the server has refused to renew the login, if the last it said was no new
@@ -73,7 +84,7 @@ pub fn is_refused_for_good(state: &SharedState, id: &AccountId, now: Timestamp) 
 fn rested(
     state: &SharedState,
     id: &AccountId,
-    (retry_after, refused_since): (Option<Duration>, Option<Timestamp>),
+    (retry_after, refused_since, near): (Option<Duration>, Option<Timestamp>, bool),
     now: Timestamp,
     jitter: f64,
 ) -> SharedState {
@@ -101,6 +112,7 @@ fn rested(
                 observed_at: now,
                 level,
                 refused_since,
+                near,
             }),
             ..AccountStats::default()
         },

@@ -343,17 +343,22 @@ impl Refresher {
             _ => None,
         };
         let jitter = self.store.jitter();
-        let change = self.store.state.read(|state| match is_refusal {
-            true => provider_auth_policy::refresh_refused(state, id, now, jitter),
-            false => provider_auth_policy::refresh_postponed(state, id, wait, now, jitter),
-        });
+        let is_unsent = matches!(error, OauthError::Http(error) if error.is_unsent());
+        let change = self
+            .store
+            .state
+            .read(|state| match (is_refusal, is_unsent) {
+                (true, _) => provider_auth_policy::refresh_refused(state, id, now, jitter),
+                (_, true) => provider_auth_policy::refresh_not_sent(state, id, now, jitter),
+                _ => provider_auth_policy::refresh_postponed(state, id, wait, now, jitter),
+            });
         let until = provider_auth_policy::refresh_allowed(&change, id, now).err();
         // Before the lock is free, so that its next holder rests too.
         self.store.note(vault, &change).await;
         // Without an answer the server may have used the token up: the note stays, for an early
         // second try.
         let outcome = match error {
-            OauthError::Http(HttpError::TooLate | HttpError::Local(_)) => Outcome::Unsent,
+            _ if is_unsent => Outcome::Unsent,
             OauthError::Http(_) => Outcome::Unknown,
             _ => Outcome::Known,
         };

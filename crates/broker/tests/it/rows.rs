@@ -6,14 +6,17 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use provider_auth_broker::{AuthRequest, Filter, Force, Report};
+use provider_auth_broker::{AuthRequest, Filter, Force, HttpError, Report};
 use provider_auth_vault::{KeySecrets, Telling};
 use serde_json::Value;
 use tokio::runtime::Handle;
 
 use crate::machines::{Machine, Server};
+use crate::server::Answer;
 use crate::world::{MARK, Process, World, bearer, let_others_run, pass, request};
 
+/// Of an access token, in seconds.
+const LIFE: u64 = 3600;
 const WAIT: [(&str, &str); 1] = [("retry-after", "600")];
 
 /// So many machines that share a world.
@@ -216,6 +219,23 @@ async fn who_made_an_item_is_known_on_all_machines_and_conversations_stay_on_the
     for (name, row) in opened(&world, &server) {
         assert!(row["bindings"].as_object().unwrap().is_empty(), "{name}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_does_not_reach_a_login_server_keeps_no_other_from_it() {
+    let (world, _server, machines) = machines::<2>();
+    let [here, there] = machines.map(|machine| world.impatient_process_on(machine.engine()));
+    here.log_in("ann").await;
+    let before = there.token().await;
+    pass(LIFE + 1).await;
+    world.server.script([Answer::Failure(HttpError::Connect)]);
+    assert_eq!(here.lend().await.err().unwrap().code(), "REFRESH_FAILED");
+    let rests = here.lend().await.err().unwrap();
+    assert!(rests.retry_at().is_some(), "{rests}");
+    assert_eq!(world.server.refreshes(), 1);
+    here.rest().await;
+    assert_ne!(there.token().await, before);
+    assert_eq!(world.server.refreshes(), 2);
 }
 
 #[tokio::test(start_paused = true)]

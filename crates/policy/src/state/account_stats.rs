@@ -76,6 +76,11 @@ impl AccountStats {
         self.standing.is_some() || self.refused.is_some() || self.refresh_rest.is_some() || is_told
     }
 
+    /// Drops what is no business of other machines.
+    pub(crate) fn forget_near(&mut self) {
+        self.refresh_rest = self.refresh_rest.filter(|rest| !rest.near);
+    }
+
     pub(crate) fn has_counts(&self) -> bool {
         self.successes > 0 || self.failures > 0 || !self.usage.is_empty() || !self.other.is_empty()
     }
@@ -130,6 +135,9 @@ pub struct RefreshRest {
     /// end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_since: Option<Timestamp>,
+    /// Whether this machine did not reach the server: others may.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub near: bool,
 }
 
 impl RefreshRest {

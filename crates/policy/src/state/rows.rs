@@ -10,7 +10,7 @@
 //! | `s` | which models were served; fields of a newer version |
 //!
 //! A row is a state with no entries but its own, and is merged like one. Bindings are in none: a
-//! conversation stays on its machine.
+//! conversation stays on its machine. Nor is that this machine did not reach a server.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,11 @@ impl SharedState {
     /// Takes out all but the bindings, by the names of its rows.
     pub fn take_rows(&mut self) -> BTreeMap<String, Self> {
         let mut rows = Rows(self.format, BTreeMap::new());
-        for (id, stats) in std::mem::take(&mut self.accounts) {
+        for (id, mut stats) in std::mem::take(&mut self.accounts) {
+            stats.forget_near();
+            if stats == AccountStats::default() {
+                continue;
+            }
             rows.at(format!("a/{id}")).accounts.insert(id, stats);
         }
         for (scope, block) in std::mem::take(&mut self.blocks) {
@@ -71,9 +75,14 @@ impl SharedState {
         row
     }
 
-    /// Puts a row in the place of what is here of it; returns whether any entry went.
-    pub fn replace_row(&mut self, name: &str, row: Self) -> bool {
+    /// Puts a row in the place of what is here of it, beside what only this machine has to do with;
+    /// returns whether any entry went.
+    pub fn replace_row(&mut self, name: &str, mut row: Self) -> bool {
         let before = self.row(name);
+        for (id, stats) in &mut row.accounts {
+            let near = before.stats(id).refresh_rest.filter(|rest| rest.near);
+            stats.refresh_rest = stats.refresh_rest.max(near);
+        }
         let went = [
             drop_missing(&mut self.accounts, &before.accounts, &row.accounts),
             drop_missing(&mut self.blocks, &before.blocks, &row.blocks),

@@ -288,3 +288,34 @@ fn a_row_is_swept_and_bounded_by_itself() {
     assert!(row.row_json().len() < 100);
     assert!(row.is_empty());
 }
+
+#[test]
+fn what_this_machine_did_not_reach_rests_on_it_alone() {
+    let id = AccountId::from("a");
+    let mut state = SharedState::default();
+    state.merge(&refresh_not_sent(&state, &id, at(0), 0.0));
+    assert!(refresh_allowed(&state, &id, at(1)).is_err());
+    assert!(rows(&state).is_empty(), "there is nothing to tell");
+    // News of the account leaves the rest as it is, and a rest of all counts beside it.
+    let told = SharedState {
+        accounts: BTreeMap::from([(
+            id.clone(),
+            AccountStats {
+                generation: 1,
+                ..AccountStats::default()
+            },
+        )]),
+        ..SharedState::default()
+    };
+    state.replace_row("a/a", told.clone());
+    let mut elsewhere = SharedState::default();
+    elsewhere.replace_row("a/a", told);
+    let rest_of = |state: &SharedState| state.stats(&id).refresh_rest;
+    assert!(rest_of(&state).is_some_and(|rest| rest.near));
+    assert_eq!(rest_of(&elsewhere), None);
+    let all = refresh_postponed(&elsewhere, &id, None, at(100_000), 0.0);
+    for (name, row) in rows(&all) {
+        state.replace_row(&name, row);
+    }
+    assert!(rest_of(&state).is_some_and(|rest| !rest.near));
+}

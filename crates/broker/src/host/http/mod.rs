@@ -253,12 +253,12 @@ pub(crate) fn certificates(file: &Path) -> Vec<CertificateDer<'static>> {
 
 /// Says why no answer came, without the URL, which may hold a secret.
 fn reason(error: reqwest::Error) -> HttpError {
-    if error.is_timeout() {
-        HttpError::Timeout
-    } else if is_tls(&error) {
+    if is_tls(&error) {
         HttpError::Tls
     } else if error.is_connect() {
         HttpError::Connect
+    } else if error.is_timeout() {
+        HttpError::Timeout
     } else {
         HttpError::Other
     }
