@@ -9,26 +9,25 @@ use crate::{
     hearing::Mark,
     poll::read_mark,
     row::Stored,
-    sql,
+    sql::{self, changed},
 };
 
-/// `$2` server and `$3` transaction of the mark.
-const CHANGES: &str = "with at as materialized (
-       select pa.incarnation() as server, pg_snapshot_xmin(pg_current_snapshot())::text as mark,
-         case when $2 = pa.incarnation() then $3::text::xid8 else '0'::xid8 end as since)
-     select 'm', mark, server, false, since::text::bigint, 0 from at
+/// `$2` server and `$3` transaction of the mark. The mark is a parameter and nothing that the server works out, so that it
+/// plans a search of the index; where the mark is of another start of the server, all is named by the second of two branches.
+const CHANGES: &str = concat!(
+    "select 'm', pg_snapshot_xmin(pg_current_snapshot())::text, pa.incarnation(), $2 <> pa.incarnation() or $3::text = '0', 0, 0
      union all
      select 'h', '', version, false, 0, 0 from pa.vault where id = $1
-     union all
-     select 'r', id, generation, gone_at is not null, changed::text::bigint, epoch from pa.record
-       where vault = $1 and changed >= (select since from at)
-     union all
+     union all ",
+    changed!("'r', id, generation, gone_at is not null, changed::text::bigint, epoch from pa.record where"),
+    " union all
      select 'd', a.id, r.generation, false, 0, 0 from pa.aside a cross join lateral (
          select generation, changed, sealed from pa.record
          where vault = a.vault and id = a.id and generation = a.generation offset 0) r
-       where a.vault = $1 and r.changed >= (select since from at) and a.digest = sha256(r.sealed)
-     union all
-     select 's', key, version, false, 0, 0 from pa.state where vault = $1 and changed >= (select since from at) and key <> '+'";
+       where a.vault = $1 and (r.changed >= $3::text::xid8 or $2 <> pa.incarnation()) and a.digest = sha256(r.sealed)
+     union all ",
+    changed!("'s', key, version, false, 0, 0 from pa.state where key <> '+' and"),
+);
 
 /// What is there and was written since a mark. What a reader knows already may be among it: the
 /// generation tells.
@@ -97,7 +96,7 @@ impl PostgresBackend {
                 match kind {
                     "m" => {
                         changes.mark = read_mark(number, name);
-                        changes.is_all = row.try_get::<_, i64>(4)? == 0;
+                        changes.is_all = row.try_get(3)?;
                     }
                     "h" => changes.header = unsigned(number),
                     "d" => {
