@@ -22,13 +22,19 @@ pub struct Aside {
 }
 
 impl PostgresBackend {
-    /// Keeps the bytes of a damaged record if its row has still this generation, lets them be
-    /// overwritten, and tells all hosts: one of them may have a good copy. Doing it twice keeps them
+    /// Keeps the bytes of a damaged record if they are still in its row, lets them be overwritten, and
+    /// tells all hosts: one of them may have a good copy. Doing it twice keeps them
     /// once.
-    pub fn set_aside(&self, id: RecordId, generation: u64) -> Result<(), BackendError> {
+    pub fn set_aside(
+        &self,
+        id: RecordId,
+        generation: u64,
+        sealed: &[u8],
+    ) -> Result<(), BackendError> {
         const SET_ASIDE: &str = "with kept as (
                insert into pa.aside (vault, id, generation, sealed)
-               select vault, id, generation, sealed from pa.record where vault = $1 and id = $2 and generation = $3
+               select vault, id, generation, sealed from pa.record
+               where vault = $1 and id = $2 and generation = $3 and sealed = $5
                on conflict do nothing returning generation),
              told as (
                update pa.record r set changed = pg_current_xact_id() from kept
@@ -39,6 +45,7 @@ impl PostgresBackend {
             let asked = [
                 (&generation as _, Type::INT8),
                 (&line.channel() as _, Type::TEXT),
+                (&sealed as _, Type::BYTEA),
             ];
             line.about(id, SET_ASIDE, &asked).await.map(drop)
         })

@@ -1,5 +1,7 @@
 //! What changed since a mark: names and numbers. The bytes are asked for when they are used.
 
+use std::collections::BTreeSet;
+
 use provider_auth_vault::RecordId;
 use tokio_postgres::types::Type;
 
@@ -45,6 +47,21 @@ pub struct Changes {
     pub damaged: Vec<(RecordId, u64)>,
     /// Entries of the shared state, by version.
     pub state: Vec<(String, u64)>,
+}
+
+impl Changes {
+    /// Goes on to what was asked for from this mark on.
+    pub(crate) fn go_on(&mut self, later: Self) {
+        if later.is_all {
+            *self = later;
+            return;
+        }
+        let named: BTreeSet<RecordId> = later.records.iter().map(|one| one.id).collect();
+        self.records.retain(|one| !named.contains(&one.id));
+        self.records.extend(later.records);
+        self.damaged.retain(|(id, _)| !named.contains(id));
+        self.damaged.extend(later.damaged);
+    }
 }
 
 /// A record that was written.

@@ -99,8 +99,11 @@ impl Backend for FleetBackend {
         if let Some(row) = self.0.mirror.proven(id, sealed)
             && !row.waits()
             && facts_fit(&row, sealed)
+            && self.0.files.keep_seen(id, row.writing(), sealed)
         {
-            self.0.files.keep_seen(id, row.writing(), sealed);
+            let fleet = Arc::clone(&self.0);
+            let behind = move || fleet.files.write_behind();
+            self.0.remote.runtime().spawn_blocking(behind);
         }
     }
 

@@ -23,8 +23,7 @@ use std::{
 use parking_lot::Mutex;
 use provider_auth_vault::{Backend, Durability, RecordId, SealedFacts, line};
 
-/// A number of a record's writing: generation and epoch.
-pub(super) type Writing = (u64, u32);
+use super::write_behind::{Behind, Writing};
 
 const SEEN: &str = "seen";
 const OUTBOX: &str = "outbox";
@@ -38,6 +37,7 @@ pub(super) struct HostFiles {
     dir: PathBuf,
     /// The newest writing of each record that is kept.
     seen: Mutex<BTreeMap<RecordId, Writing>>,
+    behind: Behind,
     told: AtomicBool,
 }
 
@@ -47,6 +47,7 @@ impl HostFiles {
             dir: local.dir().to_owned(),
             local,
             seen: Mutex::default(),
+            behind: Behind::default(),
             told: AtomicBool::new(false),
         };
         for folder in [SEEN, OUTBOX, COOKIES] {
@@ -79,29 +80,51 @@ impl HostFiles {
 
     /// The bytes of a writing, if they are kept.
     pub(super) fn read_seen(&self, id: RecordId, writing: Writing) -> Option<Vec<u8>> {
-        let bytes = self.read(SEEN, &seen_name(id, writing))?;
+        let kept = || self.read(SEEN, &seen_name(id, writing));
+        let bytes = self.behind.read(id, writing).or_else(kept)?;
         let facts = SealedFacts::read(&bytes)?;
         ((facts.generation, facts.epoch) == writing && facts.id == id).then_some(bytes)
     }
 
-    /// Keeps bytes that were proven, unless newer ones are kept.
-    pub(super) fn keep_seen(&self, id: RecordId, writing: Writing, bytes: &[u8]) {
+    /// Keeps bytes that were proven, unless newer ones are kept. Of many at once most are written
+    /// later: returns whether [`HostFiles::write_behind`] is to be called for that.
+    pub(super) fn keep_seen(&self, id: RecordId, writing: Writing, bytes: &[u8]) -> bool {
         let before = self.seen(id);
         if before.is_some_and(|kept| kept >= writing) {
-            return;
+            return false;
         }
+        let later = self.behind.put(id, writing, bytes, before);
+        if later.is_some() || self.write_seen(id, writing, bytes, before) {
+            self.seen.lock().insert(id, writing);
+        }
+        later == Some(true)
+    }
+
+    /// Writes what was left for later.
+    pub(super) fn write_behind(&self) {
+        while let Some((id, one)) = self.behind.first() {
+            self.write_seen(id, one.writing, &one.bytes, one.before);
+            self.behind.written(id, one.writing);
+        }
+    }
+
+    fn write_seen(
+        &self,
+        id: RecordId,
+        writing: Writing,
+        bytes: &[u8],
+        before: Option<Writing>,
+    ) -> bool {
         let written = self.write(SEEN, &seen_name(id, writing), bytes, Durability::Lossy);
-        if !written {
-            return;
-        }
-        self.seen.lock().insert(id, writing);
-        if let Some(old) = before {
+        if let Some(old) = before.filter(|_| written) {
             self.remove(SEEN, &seen_name(id, old));
         }
+        written
     }
 
     /// Forgets a writing that turned out to be damaged.
     pub(super) fn forget_seen(&self, id: RecordId, writing: Writing) {
+        self.behind.written(id, writing);
         self.remove(SEEN, &seen_name(id, writing));
         self.seen
             .lock()

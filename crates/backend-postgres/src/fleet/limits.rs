@@ -9,6 +9,10 @@ pub(super) const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// before it begins with that.
 pub(super) const FIRST_TRY: Duration = Duration::from_millis(500);
 
+/// How many copies of records are written by whoever reads them, in so long; the others behind them.
+pub(super) const SEEN_AT_ONCE: u32 = 200;
+pub(super) const SEEN_WITHIN: Duration = Duration::from_secs(1);
+
 /// How often this host's folder is asked whether another process has bound a conversation.
 pub(super) const HISTORY_AGAIN: Duration = Duration::from_millis(250);
 

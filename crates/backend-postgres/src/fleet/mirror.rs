@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use provider_auth_vault::{Mark, RecordId, Revision, Stamp, limits};
 use ring::digest::{Context, SHA256, digest};
 
-use super::host_files::Writing;
+use super::write_behind::Writing;
 use crate::{Changed, Sealed, Stored};
 
 /// A record as it was last heard of.
@@ -150,9 +150,13 @@ impl Mirror {
         told.iter().filter(is_new).map(|one| one.id).collect()
     }
 
-    /// Takes in what the store tells. With `all`, what it does not name is not there.
-    pub(super) fn follow(&self, told: &[Changed], all: bool) {
+    /// Takes in what the store tells, with the bytes that were fetched for it. With `all`, what it does
+    /// not name is not there.
+    pub(super) fn follow(&self, told: &[Changed], fetched: Vec<Stored>, all: bool) {
         let mut inner = self.inner.lock();
+        for one in fetched {
+            inner.fetched.insert(one.id, one.sealed.bytes);
+        }
         let mut changed = BTreeSet::new();
         for one in told {
             let row = Row::from(one);
@@ -220,14 +224,6 @@ impl Mirror {
         inner.fetched.remove(&id);
         if inner.rows.remove(&id).is_some() {
             self.count(&mut inner, BTreeSet::from([id]));
-        }
-    }
-
-    /// Keeps bytes until they are proven.
-    pub(super) fn fetched(&self, stored: &[Stored]) {
-        let mut inner = self.inner.lock();
-        for one in stored {
-            inner.fetched.insert(one.id, one.sealed.bytes.clone());
         }
     }
 
@@ -340,9 +336,9 @@ mod tests {
     #[test]
     fn an_answer_does_not_undo_what_was_learned_since_it_was_asked_for() {
         let (mirror, id) = (Mirror::default(), RecordId::from_parts(1, [1; 10]));
-        mirror.follow(&[told(id, row(1, 10))], true);
+        mirror.follow(&[told(id, row(1, 10))], Vec::new(), true);
         let asked_at = mirror.changes();
-        mirror.follow(&[told(id, row(2, 11))], false);
+        mirror.follow(&[told(id, row(2, 11))], Vec::new(), false);
         mirror.answered(id, row(1, 10), vec![1], asked_at);
         mirror.drop_row(id, asked_at);
         mirror.wrote(id, row(1, OURS), vec![1], asked_at);

@@ -19,6 +19,7 @@ mod process;
 mod records;
 mod rows;
 mod sync;
+mod write_behind;
 
 pub use engine::{NewVault, Store, engine};
 pub use error::vault_error;

@@ -211,7 +211,7 @@ impl Fleet {
             // What stands beside the bytes is wrong; whether the bytes are good is seen when they are read.
             true => sealed(&there),
             false => {
-                self.remote.set_aside(id, row.generation)?;
+                self.remote.set_aside(id, row.generation, &there)?;
                 good.filter(|good| *good != there)
                     .as_deref()
                     .and_then(sealed)
@@ -231,7 +231,11 @@ impl Fleet {
                 _ => (),
             }
         }
-        self.mirror.drop_row(id, begun_at);
+        // Another machine may have mended it meanwhile.
+        match self.remote.records(&[id])?.pop() {
+            Some(stored) if stored.sealed.bytes != there => self.take_in(stored, begun_at),
+            _ => self.mirror.drop_row(id, begun_at),
+        }
         Ok(())
     }
 }

@@ -80,7 +80,7 @@ impl Fleet {
         let rows = self.fetch_rows(&changes.state)?;
         if !rows.is_empty() {
             // Later than the rows: they speak of no record that is not shown.
-            changes = self.remote.changes(since).map_err(vault_error)?;
+            changes.go_on(self.remote.changes(mark).map_err(vault_error)?);
         }
         let lost = self.follow_records(since, &mut changes)?;
         self.rows.take_in(rows, asked_at);
@@ -101,12 +101,13 @@ impl Fleet {
         let lost = self.lost(changes);
         let told = &mut changes.records;
         let unknown = self.mirror.unknown(told);
+        let mut fetched = Vec::new();
         // At the first look bytes are fetched when they are read.
         if since != Mark::START && unknown.len() <= limits::FETCHED_AT_ONCE {
-            let stored = self.remote.records(&unknown).map_err(vault_error)?;
-            self.know_key(stored.iter().map(|one| one.sealed.epoch).max().unwrap_or(0));
-            self.mirror.fetched(&stored);
-            for one in &stored {
+            fetched = self.remote.records(&unknown).map_err(vault_error)?;
+            let epochs = fetched.iter().map(|one| one.sealed.epoch);
+            self.know_key(epochs.max().unwrap_or(0));
+            for one in &fetched {
                 if let Some(place) = told.iter_mut().find(|told| told.id == one.id) {
                     place.generation = one.sealed.generation;
                     place.epoch = one.sealed.epoch;
@@ -127,7 +128,7 @@ impl Fleet {
                 gone: known.gone,
             }));
         }
-        self.mirror.follow(told, changes.is_all);
+        self.mirror.follow(told, fetched, changes.is_all);
         Ok(lost)
     }
 

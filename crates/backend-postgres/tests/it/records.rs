@@ -161,8 +161,10 @@ fn a_damaged_record_is_kept_and_a_good_one_comes_in_its_place() {
     let Brought::Moved(_) = host.put_back(id, &sealed(1)).unwrap() else {
         panic!("nobody said that it is damaged")
     };
-    host.set_aside(id, 900).unwrap();
-    host.set_aside(id, 900).unwrap();
+    host.set_aside(id, 900, b"what it was before").unwrap();
+    assert_eq!(host.aside().unwrap(), []);
+    host.set_aside(id, 900, b"flipped").unwrap();
+    host.set_aside(id, 900, b"flipped").unwrap();
     let kept = host.aside().unwrap();
     assert_eq!(
         kept.iter()

@@ -19,7 +19,7 @@ fn a_host_does_all_that_a_host_does_and_nothing_else() {
     host.release(claim, Outcome::Answered).unwrap();
     host.merge("a/one", Telling::Now, &mut |_, _| Some(b"state".into()))
         .unwrap();
-    host.set_aside(id, 2).unwrap();
+    host.set_aside(id, 2, &sealed(2).bytes).unwrap();
     host.changes(Mark::START).unwrap();
 
     for refused in [
