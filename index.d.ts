@@ -1073,8 +1073,8 @@ export function initStore(options?: { roles?: string[] }): Promise<StoreSetup>
 export function migrateStore(): Promise<StoreSetup>
 
 /**
- * The SQL of `initStore`, for whoever has the rights to run it: tables, roles, rights, and for each of `roles` the rights of a
- * host. Nobody is asked. The vault itself is made by `initStore`, since only who has its key can.
+ * The SQL of `initStore`, for a person who has the rights to run it: tables, roles, rights, and for each of `roles` the rights of
+ * a host. No prompt is shown. The vault itself is made by `initStore`, since only who has its key can.
  */
 export function storeSql(options?: { roles?: string[] }): Promise<string>
 

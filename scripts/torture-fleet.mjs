@@ -1,7 +1,7 @@
 // `npm run torture:fleet`: several machines share one vault in PostgreSQL while processes, machines, lines and the database
 // fail. `--runs 4` (default 20) for each row of the table, `--only part,part` runs what has one of these in its name, `--away
-// 600` keeps the database away for so many seconds (default 60), `--json` prints results for programs. Machines are network
-// namespaces, so that it needs root; it leaves nothing behind.
+// 600` keeps the database away for so many seconds (default 60), `--records 100000` (default 20,000) are added to see what many
+// cost, `--json` prints results for programs. Machines are network namespaces, so that it needs root; it leaves nothing behind.
 
 import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -14,6 +14,7 @@ import { mainThread } from './lib/fleet/main-thread.mjs'
 import { outbox } from './lib/fleet/outbox.mjs'
 import { buildProgram } from './lib/fleet/process.mjs'
 import { rows } from './lib/fleet/rows.mjs'
+import { scale } from './lib/fleet/scale.mjs'
 import { openStage } from './lib/fleet/stage.mjs'
 import { storm } from './lib/fleet/storm.mjs'
 import { runRow } from './lib/fleet/table.mjs'
@@ -26,6 +27,7 @@ const { values: options } = parseArgs({
     runs: { type: 'string', default: '20' },
     only: { type: 'string', default: '' },
     away: { type: 'string', default: '60' },
+    records: { type: 'string', default: '20000' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -89,6 +91,7 @@ function parts() {
     { name: 'clocks', run: clocks },
     { name: 'main thread', run: mainThread },
     { name: 'eyes', run: eyes },
+    { name: 'scale', run: (stage) => scale(stage, Number(options.records)) },
   ]
 }
 

@@ -80,7 +80,7 @@ pub(super) fn needs_login(
 ) -> String {
     if let Some(at) = moved_at {
         return format!(
-            "the login of {provider} was moved to a bundle at {}; sign in again here, or import that bundle",
+            "the login of {provider} was moved to a bundle, or to another vault, at {}; use it there, import that bundle, or sign in again here",
             named::time(at)
         );
     }
