@@ -427,7 +427,14 @@ fn what_one_host_finds_damaged_another_mends_unasked() {
         "update pa.record set sealed = set_byte(sealed, 90, get_byte(sealed, 90) # 1) where id = '{id}'"
     ));
     let two = fleet.process(2);
-    assert_eq!(two.read(&id).unwrap_err().code(), "VAULT_CORRUPT");
+    // The other may be faster than this answer.
+    let found = |vault: &Vault| {
+        assert!(matches!(
+            vault.read(&id),
+            Ok(Some(_)) | Err(VaultError::Corrupt { .. })
+        ))
+    };
+    found(&two);
     let is_good = |vault: &Vault| undamaged(vault, id).as_deref() == Some("good");
     wait_until("it is mended", || is_good(&two));
     // One that comes back later does so too.
@@ -437,9 +444,10 @@ fn what_one_host_finds_damaged_another_mends_unasked() {
            changed = pg_current_xact_id() where id = '{id}'"
     ));
     let three = fleet.process(3);
-    assert_eq!(three.read(&id).unwrap_err().code(), "VAULT_CORRUPT");
+    found(&three);
     let _back = fleet.process(1);
     wait_until("it is mended again", || is_good(&three));
+    assert_eq!(fleet.server.sql("select count(*) from pa.aside"), "2");
 }
 
 #[test]
