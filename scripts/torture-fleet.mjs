@@ -1,7 +1,8 @@
 // `npm run torture:fleet`: several machines share one vault in PostgreSQL while processes, machines, lines and the database
 // fail. `--runs 4` (default 20) for each row of the table, `--only part,part` runs what has one of these in its name, `--away
 // 600` keeps the database away for so many seconds (default 60), `--records 100000` (default 20,000) are added to see what many
-// cost, `--json` prints results for programs. Machines are network namespaces, so that it needs root; it leaves nothing behind.
+// cost, for `--processes 200` (default 8), `--json` prints results for programs. Machines are network namespaces, so that it
+// needs root; it leaves nothing behind.
 
 import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -28,6 +29,7 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: '' },
     away: { type: 'string', default: '60' },
     records: { type: 'string', default: '20000' },
+    processes: { type: 'string', default: '8' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -91,7 +93,7 @@ function parts() {
     { name: 'clocks', run: clocks },
     { name: 'main thread', run: mainThread },
     { name: 'eyes', run: eyes },
-    { name: 'scale', run: (stage) => scale(stage, Number(options.records)) },
+    { name: 'scale', run: (stage) => scale(stage, Number(options.records), Number(options.processes)) },
   ]
 }
 

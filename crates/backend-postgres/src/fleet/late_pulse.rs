@@ -42,3 +42,30 @@ impl LatePulse {
         self.next.store(0, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, thread, time::Duration};
+
+    use provider_auth_vault::{Document, Engine, Memory, Options};
+
+    use super::*;
+
+    #[test]
+    fn the_folder_is_asked_again_after_a_while_and_after_a_write_of_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let local = Arc::new(Memory::default());
+        let local = local.prepare(&Options::new(folder.path())).unwrap();
+        let late = LatePulse::new();
+        let write = |text: &[u8]| local.write_document(Document::History, text).unwrap();
+        let first = late.history(&*local);
+        write(b"of another process");
+        assert_eq!(late.history(&*local), first);
+        thread::park_timeout(limits::HISTORY_AGAIN + Duration::from_millis(10));
+        let second = late.history(&*local);
+        assert_ne!(second, first);
+        write(b"ours");
+        late.wrote();
+        assert_ne!(late.history(&*local), second);
+    }
+}
