@@ -42,3 +42,11 @@ function digits(value) {
   if (value >= 1_000) return Math.round(value).toLocaleString('en')
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2)
 }
+
+/** Two columns for each runtime: a time, and its ratio to what cannot be beaten. */
+export function spanAndRatio(runtimes) {
+  return runtimes.flatMap(({ name }) => [
+    { title: name, unit: 'ns' },
+    { title: `${name}, ratio`, unit: 'ratio', chart: name },
+  ])
+}

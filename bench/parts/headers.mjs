@@ -1,5 +1,6 @@
 // Hot headers: what a program pays before each request while nothing has changed.
 
+import { spanAndRatio } from '../lib/format.mjs'
 import { p50, ratio } from '../lib/measure.mjs'
 import { measureIn } from '../lib/process.mjs'
 import { ours, peers } from '../peers.mjs'
@@ -31,10 +32,7 @@ export const headers = {
     const table = {
       id: 'headers',
       title: 'one call, p50',
-      columns: runtimes.flatMap(({ name }) => [
-        { title: name, unit: 'ns' },
-        { title: `${name}, ratio`, unit: 'ratio', chart: name },
-      ]),
+      columns: spanAndRatio(runtimes),
       isLogarithmic: true,
       rows: [
         row('baseline', 'a resolved promise, native'),

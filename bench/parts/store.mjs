@@ -2,6 +2,7 @@
 
 import { command as run } from '../../__test__/support/cli.mjs'
 import { postgresSkip, startPostgres } from '../../__test__/support/postgres.mjs'
+import { spanAndRatio } from '../lib/format.mjs'
 import { p50, ratio } from '../lib/measure.mjs'
 import { measureIn } from '../lib/process.mjs'
 
@@ -53,10 +54,7 @@ function tell(runtimes, results) {
   const table = {
     id: 'store',
     title: 'one call, p50',
-    columns: runtimes.flatMap(({ name }) => [
-      { title: name, unit: 'ns' },
-      { title: `${name}, ratio`, unit: 'ratio', chart: name },
-    ]),
+    columns: spanAndRatio(runtimes),
     isLogarithmic: true,
     rows: [
       row('folder baseline', 'a resolved promise, native'),

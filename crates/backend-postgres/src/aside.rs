@@ -23,8 +23,7 @@ pub struct Aside {
 
 impl PostgresBackend {
     /// Keeps the bytes of a damaged record if they are still in its row, lets them be overwritten, and
-    /// tells all hosts: one of them may have a good copy. Doing it twice keeps them
-    /// once.
+    /// tells all hosts: one of them may have a good copy. Doing it twice keeps them once.
     pub fn set_aside(
         &self,
         id: RecordId,

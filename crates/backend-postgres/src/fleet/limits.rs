@@ -9,7 +9,7 @@ pub(super) const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// before it begins with that.
 pub(super) const FIRST_TRY: Duration = Duration::from_millis(500);
 
-/// How many copies of records are written by whoever reads them, in so long; the others behind them.
+/// How many copies of records their reader writes itself, in so long; the others are written behind it.
 pub(super) const SEEN_AT_ONCE: u32 = 200;
 pub(super) const SEEN_WITHIN: Duration = Duration::from_secs(1);
 
