@@ -84,11 +84,12 @@ impl Fleet {
         }
         let lost = self.follow_records(since, &mut changes)?;
         self.rows.take_in(rows, asked_at);
-        progress.mark = mark;
-        drop(progress);
         for (id, bytes) in lost {
             self.put_back(id, &bytes).map_err(vault_error)?;
         }
+        // What could not be put back is told of again.
+        progress.mark = mark;
+        drop(progress);
         self.flush_outbox().map_err(vault_error)
     }
 
@@ -120,6 +121,7 @@ impl Fleet {
         // moment would look like a restored copy.
         for (id, bytes) in &lost {
             told.retain(|one| one.id != *id);
+            fetched.retain(|one| one.id != *id);
             told.extend(sealed(bytes).map(|known| Changed {
                 id: *id,
                 generation: known.generation,
