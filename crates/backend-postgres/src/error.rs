@@ -3,7 +3,6 @@
 
 use std::error::Error as _;
 
-use provider_auth_vault::RecordId;
 use tokio_postgres::error::SqlState;
 
 /// Why the database did not do what was asked. It holds no password, user or URL.
@@ -34,12 +33,6 @@ pub enum BackendError {
     /// The database has no vault of this name, or does not show it to this role.
     #[error("the database has no vault of this name, or this role may not see it")]
     Absent,
-    /// What stands beside this record cannot be read.
-    #[error("record {id} is damaged in the database")]
-    Damaged {
-        /// The record.
-        id: RecordId,
-    },
 }
 
 /// Why a single try failed.

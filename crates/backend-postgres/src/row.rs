@@ -4,7 +4,7 @@ use provider_auth_vault::RecordId;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::error::{BackendError, Failure};
+use crate::error::Failure;
 
 /// A record as it lies in the database: sealed, under a nonce of its own, so that equal bytes are the
 /// same writing. The numbers beside the bytes are for SQL only; what
@@ -77,7 +77,6 @@ impl Stored {
             return Ok(None);
         };
         let column = |at: usize| from + at;
-        let damaged = || Failure::from(BackendError::Damaged { id });
         let nonce: Option<Vec<u8>> = row.try_get(column(6))?;
         let held = nonce.map(|nonce| -> Result<Held, Failure> {
             Ok(Held {
@@ -92,9 +91,9 @@ impl Stored {
         Ok(Some(Self {
             id,
             sealed: Sealed {
-                generation: u64::try_from(row.try_get::<_, i64>(column(1))?)
-                    .map_err(|_| damaged())?,
-                epoch: u32::try_from(row.try_get::<_, i64>(column(2))?).map_err(|_| damaged())?,
+                // A number that none of ours is fits no bytes: that record alone is damaged.
+                generation: u64::try_from(row.try_get::<_, i64>(column(1))?).unwrap_or(0),
+                epoch: u32::try_from(row.try_get::<_, i64>(column(2))?).unwrap_or(u32::MAX),
                 gone: row.try_get(column(4))?,
                 bytes: row.try_get(column(3))?,
             },

@@ -10,7 +10,6 @@ pub fn vault_error(error: BackendError) -> VaultError {
         BackendError::Unavailable { retry_at } => VaultError::StoreUnavailable { retry_at },
         BackendError::Refused { why } => VaultError::StoreRefused { why },
         BackendError::Schema { found, wanted } => VaultError::StoreSchema { found, wanted },
-        BackendError::Damaged { id } => VaultError::Corrupt { id },
         BackendError::Absent => VaultError::StoreRefused {
             why: "it has no vault of this name, or does not show it to this role: make it with `provider-auth store init`".into(),
         },

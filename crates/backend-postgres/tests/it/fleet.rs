@@ -462,7 +462,12 @@ fn what_stands_beside_good_bytes_is_mended_from_them() {
     wait_until("the other has it", || text(&two, id).is_some());
     renew(&two, claimed(&two, id, 1), 1, "second");
     drop(two);
-    for wrong in ["gone_at = now()", "epoch = 7", "generation = 90"] {
+    for wrong in [
+        "gone_at = now()",
+        "epoch = 7",
+        "epoch = 5000000000",
+        "generation = 90",
+    ] {
         fleet.server.sql(&format!(
             "update pa.record set {wrong}, changed = pg_current_xact_id() where id = '{id}'"
         ));
