@@ -1037,6 +1037,8 @@ export interface ImportReport {
 /**
  * How the configured store stands: its tables, the vault that its address names, and what this role may do. Nothing is made.
  *
+ * This call and the next four need the package `provider-auth-postgres`; without it they reject with `STORE_REFUSED`.
+ *
  * @throws {AuthError} `INVALID_ARGUMENT` where no store is configured, `STORE_UNAVAILABLE`, `STORE_REFUSED`, `STORE_SCHEMA`
  */
 export function storeStatus(): Promise<StoreSetup>

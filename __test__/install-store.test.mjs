@@ -40,6 +40,13 @@ const names = [...files.matchAll(/(provider-auth[a-z-]*)\\.[a-z0-9-]+\\.node$/gm
 console.log([...new Set(names)].join())`
 
 const ADDRESS = 'postgres://host@127.0.0.1:1/auth?vault=team'
+/** What the calls about stores reject with, whatever is configured; one that is not settled leaves its line out. */
+const OF_STORES = `
+const auth = require('provider-auth')
+const calls = [auth.storeStatus, auth.initStore, auth.migrateStore, auth.storeSql, () => auth.moveVault('elsewhere')]
+Promise.all(calls.map((call) => call().catch(({ code, message }) => console.log(code, message))))
+`
+
 const CALLS = `const auth = require('provider-auth')
 if (process.argv[2]) auth.configure({ store: process.argv[2] })
 auth.listAccounts({}).then(() => console.log('served'), ({ code, message }) => console.log(code, message))`
@@ -135,6 +142,11 @@ describe('a store that is configured', { skip, concurrency: AT_ONCE }, () => {
       for (const way of ways)
         assert.match(await call(way), /^STORE_REFUSED .*install provider-auth-postgres/, way.join())
       assert.ok(!existsSync(join(folder, 'vault')), 'no folder takes its place')
+      writeFileSync(join(folder, 'of-stores.cjs'), OF_STORES)
+      const { stdout } = await succeeds(project, `PROVIDER_AUTH_DIR="$PWD/vault" ${command} of-stores.cjs`)
+      const refused = stdout.trim().split('\n')
+      assert.equal(refused.length, 5, stdout)
+      for (const line of refused) assert.match(line, /^STORE_REFUSED .*install provider-auth-postgres/)
       await succeeds(project, MANAGERS[name].install.replace(PLAIN, STORE))
       // Nobody listens there.
       for (const said of await Promise.all(ways.map(call))) assert.match(said, /^STORE_UNAVAILABLE /)

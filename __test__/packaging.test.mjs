@@ -123,7 +123,7 @@ for (const [format, name] of [
 
 test('the calls of the addon are those that it is declared with', () => {
   const [, members] = /export interface Addon \{\n(.*?)\n\}/s.exec(read('npm/src/addon.ts'))
-  const names = [...members.matchAll(/^ {2}(\w+)(?=\(|:)/gm)].map(([, name]) => name)
+  const names = [...members.matchAll(/^ {2}(\w+)(?=\??[(:])/gm)].map(([, name]) => name)
   const addon = createRequire(import.meta.url)(join(root, addonName()))
   assert.deepEqual(names.sort(), Object.keys(addon).sort())
 })

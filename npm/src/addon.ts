@@ -124,11 +124,12 @@ export interface Addon {
   exportVault: typeof api.exportVault
   movedBundle: typeof api.movedBundle
   importVault: typeof api.importVault
-  storeStatus: typeof api.storeStatus
-  initStore: typeof api.initStore
-  migrateStore: typeof api.migrateStore
-  storeSql: typeof api.storeSql
-  moveVault: typeof api.moveVault
+  // The plain addon has none of the next five.
+  storeStatus?: typeof api.storeStatus
+  initStore?: typeof api.initStore
+  migrateStore?: typeof api.migrateStore
+  storeSql?: typeof api.storeSql
+  moveVault?: typeof api.moveVault
   migrate: typeof api.migrate
   discoverModels(options: DiscoverOptions, wait?: number): Promise<api.ModelList>
   diagnose(options: DiagnoseOptions, wait?: number): Promise<api.Diagnosis>

@@ -10,6 +10,7 @@ import { parsed } from './pages.js'
 import { reportServed } from './served.js'
 import { callerOf, from, traced } from './stack.js'
 import { waitFor } from './waits.js'
+import { withoutStore } from './without-store.js'
 
 /** A call that looks at what was served: it is reported first. */
 function upToDate<Args extends unknown[], T>(call: (...args: Args) => Promise<T>): (...args: Args) => Promise<T> {
@@ -17,6 +18,13 @@ function upToDate<Args extends unknown[], T>(call: (...args: Args) => Promise<T>
     reportServed()
     return call(...args)
   })
+}
+
+/** A call about stores for many machines, which the plain addon does not have. */
+function ofStore<Args extends unknown[], T>(
+  call: ((...args: Args) => Promise<T>) | undefined,
+): (...args: Args) => Promise<T> {
+  return upToDate(call ?? (async () => Promise.reject(withoutStore())))
 }
 
 export const explain: typeof api.explain = upToDate(addon.explain)
@@ -38,11 +46,11 @@ export const revokeHost: typeof api.revokeHost = upToDate(addon.revokeHost)
 export const exportVault: typeof api.exportVault = traced(addon.exportVault)
 export const movedBundle: typeof api.movedBundle = traced(addon.movedBundle)
 export const importVault: typeof api.importVault = traced(addon.importVault)
-export const storeStatus: typeof api.storeStatus = traced(addon.storeStatus)
-export const initStore: typeof api.initStore = traced(addon.initStore)
-export const migrateStore: typeof api.migrateStore = traced(addon.migrateStore)
-export const storeSql: typeof api.storeSql = traced(addon.storeSql)
-export const moveVault: typeof api.moveVault = upToDate(addon.moveVault)
+export const storeStatus: typeof api.storeStatus = ofStore(addon.storeStatus)
+export const initStore: typeof api.initStore = ofStore(addon.initStore)
+export const migrateStore: typeof api.migrateStore = ofStore(addon.migrateStore)
+export const storeSql: typeof api.storeSql = ofStore(addon.storeSql)
+export const moveVault: typeof api.moveVault = ofStore(addon.moveVault)
 export const migrate: typeof api.migrate = traced(addon.migrate)
 export const configuredProviders: typeof api.configuredProviders = traced(addon.configuredProviders)
 export const inspectConfig: typeof api.inspectConfig = traced(addon.inspectConfig)

@@ -5,6 +5,7 @@ mod health;
 mod logins;
 mod providers;
 mod requests;
+#[cfg(feature = "postgres")]
 mod stores;
 mod vault;
 

@@ -22,6 +22,7 @@ mod pages;
 mod projects;
 mod requests;
 mod stats;
+#[cfg(feature = "postgres")]
 mod stores;
 mod trace;
 mod vault;
@@ -29,7 +30,9 @@ mod vault;
 use provider_auth_broker::Timestamp;
 
 pub(crate) use accounts::{Account, PoolStatus};
-pub(crate) use bundles::{ImportReport, MoveReport};
+pub(crate) use bundles::ImportReport;
+#[cfg(feature = "postgres")]
+pub(crate) use bundles::MoveReport;
 pub(crate) use config::ConfigReport;
 pub(crate) use diagnosis::Diagnosis;
 pub(crate) use events::AuthEvent;
@@ -43,6 +46,7 @@ pub(crate) use models::{ClaimedProviders, KeyCheck, ModelList, ProviderSummary};
 pub(crate) use pages::{account_pages, pool_pages, stats_pages};
 pub(crate) use projects::ProjectTrust;
 pub(crate) use requests::{AuthHeaders, BoundItems, Credential, HeaderRules, StreamShape, Verdict};
+#[cfg(feature = "postgres")]
 pub(crate) use stores::StoreSetup;
 pub(crate) use trace::Trace;
 pub(crate) use vault::{ExportedKey, KeySlot, VaultStatus};

@@ -167,6 +167,7 @@ impl<'env> Options<'env> {
         })
     }
 
+    #[cfg(feature = "postgres")]
     pub(crate) fn roles(&self) -> Read<Vec<String>> {
         match self.get("roles")? {
             Some(names) => texts(names, || expected("roles", "a list of names")),

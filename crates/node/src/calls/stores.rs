@@ -1,4 +1,5 @@
-//! Stores for many machines: one is set up, and a vault moves in and back.
+//! Stores for many machines: one is set up, and a vault moves in and back. The plain addon has none of these calls;
+//! `npm/src/library.ts` refuses them for it.
 
 use napi::bindgen_prelude::*;
 use napi::{Env, Unknown};

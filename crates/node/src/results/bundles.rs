@@ -27,6 +27,7 @@ impl From<broker::Imported> for ImportReport {
 }
 
 /// What a move of the vault did.
+#[cfg(feature = "postgres")]
 #[napi(object, object_from_js = false)]
 pub struct MoveReport {
     pub to: String,
@@ -36,6 +37,7 @@ pub struct MoveReport {
     pub accounts: Vec<ImportedAccount>,
 }
 
+#[cfg(feature = "postgres")]
 impl From<broker::Relocated> for MoveReport {
     fn from(moved: broker::Relocated) -> Self {
         let ImportReport {
