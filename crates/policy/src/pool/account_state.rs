@@ -69,7 +69,8 @@ pub fn account_state(account: &AccountView, state: &SharedState, now: Timestamp)
         Standing::Serving if account.is_lapsed(now) => return AccountState::NeedsLogin,
         Standing::Serving => {}
     }
-    match obstacle(state, account, Target::default(), now).map(|obstacle| obstacle.reason) {
+    let blocks = state.blocks_for(&account.id, &account.provider, Target::default());
+    match obstacle(state, account, blocks, now).map(|obstacle| obstacle.reason) {
         None => AccountState::Ready,
         Some(Reason::OutOfCredit) => AccountState::OutOfCredit,
         Some(Reason::QuotaExhausted) => AccountState::Exhausted,

@@ -77,7 +77,8 @@ impl<'a> Pool<'a> {
     /// Returns why the account cannot serve the request now, or `None` when it can.
     pub(crate) fn obstacle(&self, account: &AccountView, request: &Request) -> Option<Obstacle> {
         let known = self.known_of(&account.id);
-        obstacle(known, account, request.target(), self.now)
+        let blocks = known.blocks_for(&account.id, &account.provider, request.target());
+        obstacle(known, account, blocks, self.now)
     }
 
     /// Tells whether what stands in the way of the account is that its login server refuses to
@@ -88,27 +89,29 @@ impl<'a> Pool<'a> {
         rests_until == Some(obstacle.until) && refused_since(known, &account.id).is_some()
     }
 
-    /// Returns when time alone will next change how the account stands or ranks.
-    pub(crate) fn next_change(
+    /// Returns the [obstacle](Self::obstacle), and when time alone will next change how the account
+    /// stands or ranks.
+    pub(crate) fn outlook(
         &self,
         account: &AccountView,
         target: Target<'_>,
-    ) -> Option<Timestamp> {
+    ) -> (Option<Obstacle>, Option<Timestamp>) {
         let state = self.known_of(&account.id);
         let known = state.stats(&account.id);
-        let blocks = state
-            .blocks_for(&account.id, &account.provider, target)
-            .map(|(_, block)| (block.ends_at(), block.observed_at));
+        let blocks = state.blocks_for(&account.id, &account.provider, target);
+        let obstacle = obstacle(state, account, blocks.clone(), self.now);
+        let blocks = blocks.map(|(_, block)| (block.ends_at(), block.observed_at));
         let rest = known.refresh_rest;
         let rest = rest.map(|rest| (rest.ends_at(), rest.observed_at));
-        blocks
+        let next_change = blocks
             .chain(rest)
             // A belief from the future is void until its time comes near.
             .flat_map(|(until, observed_at)| [until, observed_at - limits::CLOCK_JUMP])
             .chain(known.usage.values().map(|usage| usage.reset_at))
             .chain(account.expires_at)
             .filter(|at| *at > self.now)
-            .min()
+            .min();
+        (obstacle, next_change)
     }
 
     /// Tells whether the request may go from one account to another.

@@ -4,7 +4,8 @@ use crate::account::{AccountView, Freshness, freshness};
 use crate::reason::Reason;
 use crate::refresh::refresh_allowed;
 use crate::state::SharedState;
-use crate::state::scope::Target;
+use crate::state::block::Block;
+use crate::state::scope::Scope;
 use crate::time::Timestamp;
 
 /// Why an account cannot serve a request now, and until when.
@@ -40,15 +41,15 @@ pub fn renewal_rest(
     rest?.err()
 }
 
-/// Returns the obstacle that lasts longest.
-pub(crate) fn obstacle(
+/// Returns the obstacle that lasts longest, of these blocks and a renewal that failed.
+pub(crate) fn obstacle<'a>(
     state: &SharedState,
     account: &AccountView,
-    target: Target<'_>,
+    blocks: impl Iterator<Item = (&'a Scope, &'a Block)>,
     now: Timestamp,
 ) -> Option<Obstacle> {
     let mut longest: Option<Obstacle> = None;
-    for (_, block) in state.blocks_for(&account.id, &account.provider, target) {
+    for (_, block) in blocks {
         let Some(until) = block.live_until(now) else {
             continue;
         };

@@ -278,7 +278,9 @@ impl Index {
             self.refusal = None;
         }
         // One request changes its account several times.
+        let mut last = None;
         let changed = learned.chain(moved).chain(replaced);
+        let changed = changed.filter(|id| last.replace(*id) != Some(*id));
         let changed = changed.filter_map(|id| self.place(id).ok());
         let mut changed: Vec<usize> = changed.collect();
         changed.sort_unstable();
@@ -309,7 +311,8 @@ impl Index {
             places: Cow::Borrowed(&self.places),
         };
         let standing = view.map_or(Standing::Serving, |account| pool.standing(account));
-        let obstacle = view.and_then(|account| pool.obstacle(account, request));
+        let outlook = view.map(|account| pool.outlook(account, request.target()));
+        let (obstacle, due) = outlook.unwrap_or_default();
         let serves = |account: &&AccountView| {
             pool.fits(account, request) && standing == Standing::Serving && obstacle.is_none()
         };
@@ -317,7 +320,6 @@ impl Index {
         if (rank, standing, obstacle) != (member.rank, member.standing, member.obstacle) {
             self.refusal = None;
         }
-        let due = view.and_then(|account| pool.next_change(account, request.target()));
         let candidate = member.candidate;
         let (old_rank, old_due) = (member.rank, member.due);
         if rank != old_rank {

@@ -17,7 +17,7 @@ pub(crate) mod scope;
 pub(crate) mod unknown;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -30,7 +30,7 @@ use crate::state::binding::{Binding, Owner};
 use crate::state::block::Block;
 use crate::state::credit::Credit;
 use crate::state::pool_order::PoolOrder;
-use crate::state::scope::{Scope, Target};
+use crate::state::scope::{Scope, ScopeKey, Target};
 use crate::state::unknown::merge_unknown;
 use crate::time::Timestamp;
 
@@ -297,15 +297,19 @@ impl SharedState {
     pub(crate) fn blocks_for<'a>(
         &'a self,
         account: &AccountId,
-        provider: &Arc<str>,
+        provider: &str,
         target: Target<'_>,
-    ) -> impl Iterator<Item = (&'a Scope, &'a Block)> + use<'a> {
-        // Most of the time nothing is blocked anywhere: build no scope then.
-        let scopes = (!self.blocks.is_empty()).then(|| target.scopes(account, provider));
-        scopes
-            .into_iter()
-            .flatten()
-            .filter_map(|scope| self.blocks.get_key_value(&scope))
+    ) -> impl Iterator<Item = (&'a Scope, &'a Block)> + Clone + use<'a> {
+        // Most of the time nothing is blocked anywhere.
+        let scopes = match self.blocks.is_empty() {
+            true => [None; 5],
+            false => target.scopes(account, provider),
+        };
+        let found = scopes.map(|scope| {
+            let key: &dyn ScopeKey = &scope?;
+            self.blocks.get_key_value(key)
+        });
+        found.into_iter().flatten()
     }
 }
 

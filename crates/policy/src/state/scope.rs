@@ -1,5 +1,7 @@
 //! What a block is about, and what of a request a block may be about.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -115,6 +117,67 @@ impl From<String> for Scope {
     }
 }
 
+/// A scope to look up, in the order of [`Scope`]: made without a copy of any text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ScopeRef<'a> {
+    Account(&'a str),
+    Egress(&'a str),
+    Model(&'a str, &'a str),
+    Path(&'a str, &'a str),
+    ProviderModel(&'a str, &'a str),
+    Unknown(&'a str),
+}
+
+/// What a block is found by.
+pub(crate) trait ScopeKey {
+    fn as_ref(&self) -> ScopeRef<'_>;
+}
+
+impl ScopeKey for Scope {
+    fn as_ref(&self) -> ScopeRef<'_> {
+        match self {
+            Self::Account(id) => ScopeRef::Account(id.as_str()),
+            Self::Egress(provider) => ScopeRef::Egress(provider),
+            Self::Model(id, model) => ScopeRef::Model(id.as_str(), model),
+            Self::Path(id, path) => ScopeRef::Path(id.as_str(), path),
+            Self::ProviderModel(provider, model) => ScopeRef::ProviderModel(provider, model),
+            Self::Unknown(text) => ScopeRef::Unknown(text),
+        }
+    }
+}
+
+impl ScopeKey for ScopeRef<'_> {
+    fn as_ref(&self) -> ScopeRef<'_> {
+        *self
+    }
+}
+
+impl<'a> Borrow<dyn ScopeKey + 'a> for Scope {
+    fn borrow(&self) -> &(dyn ScopeKey + 'a) {
+        self
+    }
+}
+
+impl PartialEq for dyn ScopeKey + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_ref() == other.as_ref()
+    }
+}
+
+impl Eq for dyn ScopeKey + '_ {}
+
+impl PartialOrd for dyn ScopeKey + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for dyn ScopeKey + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_ref().cmp(&other.as_ref())
+    }
+}
+
 /// What of a request a block may be about, beside the account.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target<'a> {
@@ -122,26 +185,22 @@ pub(crate) struct Target<'a> {
     pub(crate) path: Option<&'a str>,
 }
 
-impl Target<'_> {
+impl<'a> Target<'a> {
     /// Returns every scope whose block stands in the way of a request to this account.
     pub(crate) fn scopes(
         self,
-        account: &AccountId,
-        provider: &Arc<str>,
-    ) -> impl Iterator<Item = Scope> + use<> {
-        let model = self.model.map(str::to_owned);
-        let path = self.path.map(str::to_owned);
+        account: &'a AccountId,
+        provider: &'a str,
+    ) -> [Option<ScopeRef<'a>>; 5] {
+        let id = account.as_str();
         [
-            Some(Scope::Account(account.clone())),
-            model
-                .clone()
-                .map(|model| Scope::Model(account.clone(), model)),
-            path.map(|path| Scope::Path(account.clone(), path)),
-            model.map(|model| Scope::ProviderModel(provider.clone(), model)),
-            Some(Scope::Egress(provider.clone())),
+            Some(ScopeRef::Account(id)),
+            self.model.map(|model| ScopeRef::Model(id, model)),
+            self.path.map(|path| ScopeRef::Path(id, path)),
+            self.model
+                .map(|model| ScopeRef::ProviderModel(provider, model)),
+            Some(ScopeRef::Egress(provider)),
         ]
-        .into_iter()
-        .flatten()
     }
 }
 
@@ -167,6 +226,33 @@ mod tests {
         for (text, scope) in texts {
             assert_eq!(Scope::from(text), scope);
             assert_eq!(serde_json::to_value(&scope).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_scope_is_found_as_it_is_sorted() {
+        let ids = ["", "a", "a:b", "b"];
+        let scopes: Vec<Scope> = ids
+            .iter()
+            .flat_map(|id| {
+                let pairs = ids.map(|name| (*id, name.to_owned()));
+                let of = |make: fn((&str, String)) -> Scope| pairs.clone().map(make);
+                let single = [
+                    Scope::Account((*id).into()),
+                    Scope::Egress((*id).into()),
+                    Scope::Unknown((*id).to_owned()),
+                ];
+                single
+                    .into_iter()
+                    .chain(of(|(id, name)| Scope::Model(id.into(), name)))
+                    .chain(of(|(id, name)| Scope::Path(id.into(), name)))
+                    .chain(of(|(id, name)| Scope::ProviderModel(id.into(), name)))
+            })
+            .collect();
+        for one in &scopes {
+            for other in &scopes {
+                assert_eq!(one.cmp(other), one.as_ref().cmp(&other.as_ref()));
+            }
         }
     }
 }
