@@ -226,7 +226,7 @@ impl LoginService {
                 return None;
             };
             let client = Client {
-                id: audience.client_id?,
+                id: audience.client_id.clone()?,
                 secret: client_secret,
                 auth: audience.client_auth,
                 signer: None,
@@ -235,6 +235,7 @@ impl LoginService {
             let is_whole = client.auth == ClientAuth::None || client.secret.is_some();
             audience
                 .registration
+                .clone()
                 .filter(|_| is_whole)
                 .map(|registration| (client, registration))
         }))

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::config::DEFAULT_NAMESPACE;
 use crate::providers;
 use crate::store::audience::Audience;
+use crate::store::common::Common;
 use crate::store::secret::Secret;
 use crate::store::secret::Unknown;
 use crate::store::secret::is_same_secret;
@@ -31,7 +32,7 @@ pub(crate) struct Credential {
     #[serde(default)]
     pub(crate) identity: Identity,
     #[serde(rename = "belongs")]
-    pub(crate) audience: Audience,
+    pub(crate) audience: Common<Audience>,
     pub(crate) secret: Secret,
     /// When its login left in a bundle; what is here has no tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +77,7 @@ impl Credential {
             created_at: now,
             updated_at: now,
             identity: Identity::default(),
-            audience,
+            audience: audience.into(),
             secret,
             moved_at: None,
             taken_from: None,

@@ -18,6 +18,7 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
+use std::hint::black_box;
 use std::sync::Arc;
 
 use provider_auth_policy::{AccountId, Timestamp};
@@ -96,7 +97,11 @@ pub(super) fn decode(mut content: &[u8], settings: &Settings) -> Option<Index> {
     let others = list(rest, |rest| text(rest)?.parse().ok())?;
     let patterns: Vec<Credential> =
         list(rest, |rest| serde_json::from_slice(take_text(rest)?).ok())?;
-    let accounts = list(rest, |rest| row(rest, &patterns, settings))?;
+    let mut room = 0;
+    let accounts = list(rest, |rest| {
+        make_room(&mut room);
+        row(rest, &patterns, settings)
+    })?;
     rest.is_empty().then(|| Index {
         accounts: accounts.into_iter().collect(),
         folder: match has_folder {
@@ -139,6 +144,16 @@ fn pattern(credential: &Credential) -> Credential {
     }
 }
 
+/// Has the allocator get memory for the next accounts at once, where it would otherwise ask the kernel
+/// for each page by itself, as glibc does on all threads but the first.
+fn make_room(left: &mut u32) {
+    if *left == 0 {
+        drop(black_box(Vec::<u8>::with_capacity(1 << 20)));
+        *left = 1_000;
+    }
+    *left -= 1;
+}
+
 /// How many there are of something, and their bytes.
 #[derive(Default)]
 struct List {
@@ -154,7 +169,7 @@ impl List {
     }
 }
 
-fn list<T>(rest: &mut &[u8], one: impl Fn(&mut &[u8]) -> Option<T>) -> Option<Vec<T>> {
+fn list<T>(rest: &mut &[u8], mut one: impl FnMut(&mut &[u8]) -> Option<T>) -> Option<Vec<T>> {
     let count = u32::from_le_bytes(take(rest)?);
     (0..count).map(|_| one(rest)).collect()
 }

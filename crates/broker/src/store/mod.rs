@@ -10,6 +10,7 @@ pub(crate) mod accounts;
 pub(crate) mod audience;
 mod change_detector;
 mod changed;
+mod common;
 mod configured;
 mod counting;
 pub(crate) mod credential;
