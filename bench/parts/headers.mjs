@@ -10,8 +10,9 @@ export const headers = {
   title: 'Hot headers',
   what:
     'One call in a process that is warm, while nothing has changed. The measure is a native function that only returns a ' +
-    'resolved promise with the same object. `getAuthHeaders` asks at each call whether another process has changed an ' +
-    'account, a token or a cooldown; those in memory do not. Those that read a file or a keychain see such changes, too.',
+    'resolved promise with the same object. `getAuthHeaders` asks at each call, at calls within 5 µs once, whether another ' +
+    'process has changed an account, a token or a cooldown; those in memory do not. Those that read a file or a keychain ' +
+    'see such changes, too.',
   needs: ['baseline'],
   async run({ sandbox, runtimes, baseline, rounds, tokenServer, keyring, version }) {
     const { origin: tokens } = await tokenServer()

@@ -41,6 +41,10 @@ pub(crate) const FLUSH_COUNTS_AFTER: Duration = Duration::from_secs(10);
 /// little, however many write.
 pub(crate) const READ_HISTORY_AFTER: Duration = Duration::from_millis(500);
 
+/// For how long one question to the vault's pulse counts for calls on the path of every request: no
+/// file can be changed, and somebody be told of it who then calls, in so short a time.
+pub(crate) const ASK_AGAIN: Duration = Duration::from_micros(5);
+
 /// How far behind the history may be for a conversation that it knows: the pause before it is read,
 /// the second in which the disk is not looked at, and a machine that is busy.
 pub(crate) const HISTORY_LAG: Duration = Duration::from_secs(4);

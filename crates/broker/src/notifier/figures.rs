@@ -25,7 +25,11 @@ pub struct PoolFigures {
 /// The counts of all pools.
 #[derive(Default)]
 pub(super) struct Figures {
-    pools: BTreeMap<Arc<str>, BTreeMap<Arc<str>, PoolFigures>>,
+    /// Where the counts of each pool are.
+    places: BTreeMap<Arc<str>, BTreeMap<Arc<str>, usize>>,
+    counts: Vec<PoolFigures>,
+    /// The pool of the last count, which nearly always is that of the next one.
+    last: Option<(Arc<str>, Arc<str>, usize)>,
 }
 
 /// Provider and namespace.
@@ -51,15 +55,26 @@ impl Figures {
     }
 
     pub(super) fn get(&self, provider: &str, namespace: &str) -> PoolFigures {
-        self.pools
-            .get(provider)
-            .and_then(|pools| pools.get(namespace))
-            .copied()
-            .unwrap_or_default()
+        let pools = self.places.get(provider);
+        let place = pools.and_then(|pools| pools.get(namespace));
+        let counts = place.and_then(|place| self.counts.get(*place));
+        counts.copied().unwrap_or_default()
     }
 
     fn of(&mut self, (provider, namespace): PoolName<'_>) -> &mut PoolFigures {
-        let pools = self.pools.entry(provider.clone()).or_default();
-        pools.entry(namespace.clone()).or_default()
+        let place = match &self.last {
+            Some((of, within, place)) if of == provider && within == namespace => *place,
+            _ => {
+                let pools = self.places.entry(provider.clone()).or_default();
+                let next = self.counts.len();
+                let place = *pools.entry(namespace.clone()).or_insert(next);
+                if place == next {
+                    self.counts.push(PoolFigures::default());
+                }
+                self.last = Some((provider.clone(), namespace.clone(), place));
+                place
+            }
+        };
+        &mut self.counts[place]
     }
 }

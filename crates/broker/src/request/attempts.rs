@@ -126,23 +126,18 @@ impl Attempts {
 
 /// The parts in hexadecimal digits. Made for every request, so without the machinery of `format!`.
 fn handle(copy: u32, number: u64, version: u64) -> String {
-    let mut text = [0; 8 + 1 + 16 + 1 + 16];
-    let mut start = text.len();
-    // From its end, where the digits of a number begin.
-    let mut put = |mut number: u64, least: usize, before: &[u8]| {
-        let end = start;
-        while number > 0 || end - start < least {
-            start -= 1;
-            text[start] = b"0123456789abcdef"[(number & 0xf) as usize];
-            number >>= 4;
+    let mut text = [b'-'; 8 + 1 + 16 + 1 + 16 + 1];
+    let mut end = 0;
+    for (part, least) in [(copy.into(), 8), (number, 1), (version, 1)] {
+        let digits = (16 - part.leading_zeros() as usize / 4).max(least);
+        let mut left: u64 = part;
+        for place in text[end..end + digits].iter_mut().rev() {
+            *place = b"0123456789abcdef"[(left & 0xf) as usize];
+            left >>= 4;
         }
-        start -= before.len();
-        text[start..start + before.len()].copy_from_slice(before);
-    };
-    put(version, 1, b"-");
-    put(number, 1, b"-");
-    put(copy.into(), 8, b"");
-    let text = str::from_utf8(&text[start..]);
+        end += digits + 1;
+    }
+    let text = str::from_utf8(&text[..end - 1]);
     text.unwrap_or_default().to_owned()
 }
 

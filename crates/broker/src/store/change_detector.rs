@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 use provider_auth_policy::Timestamp;
 use provider_auth_vault::{Mark, Pulse, Shared, Vault};
 
+use crate::limits;
+
 /// What is read, and compared, by itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
@@ -56,6 +58,9 @@ struct Held {
     mark: Option<Mark>,
     /// When the history was last known to be as in the vault.
     history_at: Timestamp,
+    /// What the vault was last heard to say, and since when that counts, by the clock that only goes
+    /// forward.
+    heard: Option<(Duration, Pulse)>,
 }
 
 impl ChangeDetector {
@@ -63,6 +68,7 @@ impl ChangeDetector {
     pub(super) fn adopt(&self, part: Part, pulse: Pulse, now: Timestamp) {
         let mut held = self.held.lock();
         held.numbers[part as usize] = Some(part.of(pulse));
+        held.heard = None;
         if matches!(part, Part::History) {
             held.history_at = now;
         }
@@ -91,10 +97,25 @@ impl ChangeDetector {
     }
 
     /// Returns for how long memory may have been behind the vault with the history, zero when it is
-    /// not; `None` where it is behind with anything else.
-    pub(super) fn history_lag(&self, vault: &Vault, now: Timestamp) -> Option<Duration> {
-        let pulse = vault.pulse();
+    /// not; `None` where it is behind with anything else. Calls that come within moments share one
+    /// question to the vault.
+    pub(super) fn history_lag(
+        &self,
+        vault: &Vault,
+        (now, uptime): (Timestamp, Duration),
+    ) -> Option<Duration> {
         let mut held = self.held.lock();
+        let pulse = match held.heard {
+            Some((since, pulse)) if is_moment(since, uptime) => pulse,
+            _ => {
+                // Not held meanwhile: a vault may look at its files.
+                drop(held);
+                let pulse = vault.pulse();
+                held = self.held.lock();
+                held.heard = Some((uptime, pulse));
+                pulse
+            }
+        };
         let mut needed = Part::OF_REQUESTS.iter();
         let is_current = needed.all(|part| held.holds(*part, pulse));
         is_current.then(|| held.lag(pulse, now))
@@ -104,6 +125,11 @@ impl ChangeDetector {
     pub(super) fn forget(&self) {
         *self.held.lock() = Held::default();
     }
+}
+
+/// Whether what was heard then is as good as asked for now. A clock that stands still tells nothing.
+fn is_moment(since: Duration, now: Duration) -> bool {
+    since < now && now - since < limits::ASK_AGAIN
 }
 
 impl Held {
@@ -134,6 +160,7 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    const STILL: Duration = Duration::ZERO;
 
     fn vault(key: KeySource) -> (tempfile::TempDir, Vault) {
         let folder = tempfile::tempdir().unwrap();
@@ -187,28 +214,59 @@ mod tests {
     fn the_history_is_behind_since_it_was_last_known_to_be_current() {
         let (_folder, vault) = vault(KeySource::Memory);
         let changes = ChangeDetector::default();
-        assert_eq!(changes.history_lag(&vault, NOW), None);
+        assert_eq!(changes.history_lag(&vault, (NOW, STILL)), None);
         for part in Part::OF_REQUESTS {
             changes.adopt(part, vault.pulse(), NOW);
         }
-        assert_eq!(changes.history_lag(&vault, NOW), Some(Duration::MAX));
+        assert_eq!(
+            changes.history_lag(&vault, (NOW, STILL)),
+            Some(Duration::MAX)
+        );
         changes.adopt(Part::History, vault.pulse(), NOW);
         let second = Duration::from_secs(1);
         assert_eq!(
-            changes.history_lag(&vault, NOW + second),
+            changes.history_lag(&vault, (NOW + second, STILL)),
             Some(Duration::ZERO)
         );
         write(&vault, Shared::History, b"1");
         assert_ne!(
-            changes.history_lag(&vault, NOW + second),
+            changes.history_lag(&vault, (NOW + second, STILL)),
             Some(Duration::ZERO)
         );
         assert_eq!(
-            changes.history_lag(&vault, NOW + 3 * second),
+            changes.history_lag(&vault, (NOW + 3 * second, STILL)),
             Some(2 * second)
         );
-        assert_eq!(changes.history_lag(&vault, NOW), Some(Duration::MAX));
+        assert_eq!(
+            changes.history_lag(&vault, (NOW, STILL)),
+            Some(Duration::MAX)
+        );
         write(&vault, Shared::State, b"1");
-        assert_eq!(changes.history_lag(&vault, NOW + second), None);
+        assert_eq!(changes.history_lag(&vault, (NOW + second, STILL)), None);
+    }
+
+    #[test]
+    fn calls_within_moments_share_one_question_and_what_is_written_here_ends_it() {
+        let (_folder, vault) = vault(KeySource::Memory);
+        let changes = ChangeDetector::default();
+        for part in Part::ALL {
+            changes.adopt(part, vault.pulse(), NOW);
+        }
+        let at = |micros| (NOW, Duration::from_micros(micros));
+        let current = Some(Duration::ZERO);
+        assert_eq!(changes.history_lag(&vault, at(10)), current);
+        write(&vault, Shared::State, b"1");
+        assert_eq!(changes.history_lag(&vault, at(14)), current);
+        assert_eq!(changes.history_lag(&vault, at(15)), None);
+        // A clock that stands still, or goes back, is not gone by.
+        assert_eq!(changes.history_lag(&vault, at(20)), None);
+        changes.adopt(Part::State, vault.pulse(), NOW);
+        write(&vault, Shared::State, b"2");
+        assert_eq!(changes.history_lag(&vault, at(21)), None);
+        changes.adopt(Part::State, vault.pulse(), NOW);
+        assert_eq!(changes.history_lag(&vault, at(22)), current);
+        write(&vault, Shared::State, b"3");
+        assert_eq!(changes.history_lag(&vault, at(22)), None);
+        assert_eq!(changes.history_lag(&vault, at(21)), None);
     }
 }

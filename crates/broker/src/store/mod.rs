@@ -226,7 +226,8 @@ impl Store {
     /// [current](Self::is_current): one question for both.
     pub(crate) fn history_lag(&self, now: Timestamp) -> Option<Duration> {
         let vault = self.vault.read();
-        self.changes.history_lag(vault.as_ref()?, now)
+        self.changes
+            .history_lag(vault.as_ref()?, (now, self.uptime()))
     }
 
     /// Whether the history in memory is good enough for a request: it is as on disk, or it was a
