@@ -9,26 +9,54 @@ use crate::{
     backend::PostgresBackend,
     error::{BackendError, Failure},
     hearing::Mark,
+    line::Line,
     poll::read_mark,
     row::Stored,
-    sql::{self, changed},
+    sql,
+    state::Versioned,
 };
 
-/// `$2` server and `$3` transaction of the mark. The mark is a parameter and nothing that the server works out, so that it
-/// plans a search of the index; where the mark is of another start of the server, all is named by the second of two branches.
+/// The first rows of both statements: where to go on from, and how often the header was written.
+macro_rules! mark {
+    () => {
+        "select 'm', pg_snapshot_xmin(pg_current_snapshot())::text, pa.incarnation(),
+            $2 <> pa.incarnation() or $3::text = '0', 0, 0, null::bytea
+         union all
+         select 'h', '', version, false, 0, 0, null from pa.vault where id = $1
+         union all "
+    };
+}
+
+/// `$2` server and `$3` transaction of the mark, which is of this start of the server, or else only the first row counts;
+/// `$4` names of which the bytes are wanted too. The mark is a parameter and nothing that the server works out, so that it
+/// plans a search of the index. It plans this each time, which costs more than to run it: so there is no branch in here for
+/// a mark of another start.
 const CHANGES: &str = concat!(
-    "select 'm', pg_snapshot_xmin(pg_current_snapshot())::text, pa.incarnation(), $2 <> pa.incarnation() or $3::text = '0', 0, 0
-     union all
-     select 'h', '', version, false, 0, 0 from pa.vault where id = $1
-     union all ",
-    changed!("'r', id, generation, gone_at is not null, changed::text::bigint, epoch from pa.record where"),
-    " union all
-     select 'd', a.id, r.generation, false, 0, 0 from pa.aside a cross join lateral (
+    mark!(),
+    "select 'd', a.id, r.generation, false, 0, 0, null from pa.aside a cross join lateral (
          select generation, changed, sealed from pa.record
-         where vault = a.vault and id = a.id and generation = a.generation offset 0) r
-       where a.vault = $1 and (r.changed >= $3::text::xid8 or $2 <> pa.incarnation()) and a.digest = sha256(r.sealed)
-     union all ",
-    changed!("'s', key, version, false, 0, 0 from pa.state where key <> '+' and"),
+         where vault = $1 and id = a.id and generation = a.generation offset 0) r
+       where a.vault = $1 and r.changed >= $3::text::xid8 and a.digest = sha256(r.sealed)
+     union all
+     select 'r', id, generation, gone_at is not null, changed::text::bigint, epoch,
+         case when id = any($4) then sealed end
+       from pa.record where vault = $1 and changed >= $3::text::xid8
+     union all
+     select 's', key, version, false, 0, 0, case when key = any($4) then sealed end
+       from pa.state where vault = $1 and changed >= $3::text::xid8 and key <> '+'"
+);
+
+/// Names everything; has the parameters of [`CHANGES`].
+const ALL: &str = concat!(
+    mark!(),
+    "select 'd', a.id, r.generation, false, 0, 0, null from pa.aside a cross join lateral (
+         select generation, sealed from pa.record
+         where vault = $1 and id = a.id and generation = a.generation offset 0) r
+       where a.vault = $1 and a.digest = sha256(r.sealed)
+     union all
+     select 'r', id, generation, gone_at is not null, changed::text::bigint, epoch, null from pa.record where vault = $1
+     union all
+     select 's', key, version, false, 0, 0, null from pa.state where vault = $1 and key <> '+'"
 );
 
 /// What is there and was written since a mark. What a reader knows already may be among it: the
@@ -47,6 +75,10 @@ pub struct Changes {
     pub damaged: Vec<(RecordId, u64)>,
     /// Entries of the shared state, by version.
     pub state: Vec<(String, u64)>,
+    /// The bytes of some of the records.
+    pub(crate) bytes: Vec<(RecordId, Vec<u8>)>,
+    /// The bytes of some of the entries.
+    pub(crate) entries: Vec<(String, Versioned)>,
 }
 
 impl Changes {
@@ -59,6 +91,8 @@ impl Changes {
         let named: BTreeSet<RecordId> = later.records.iter().map(|one| one.id).collect();
         self.records.retain(|one| !named.contains(&one.id));
         self.records.extend(later.records);
+        self.bytes.retain(|(id, _)| !named.contains(id));
+        self.bytes.extend(later.bytes);
         self.damaged.retain(|(id, _)| !named.contains(id));
         self.damaged.extend(later.damaged);
     }
@@ -87,51 +121,24 @@ impl PostgresBackend {
     /// Returns what changed since a mark, and the next mark. None is ever missed, however writers
     /// commit; after a restart or failover of the server everything is named again.
     pub fn changes(&self, since: Mark) -> Result<Changes, BackendError> {
+        self.changes_with(since, &BTreeSet::new())
+    }
+
+    /// The same, with the bytes of what has one of these names: all of one moment.
+    pub(crate) fn changes_with(
+        &self,
+        since: Mark,
+        names: &BTreeSet<String>,
+    ) -> Result<Changes, BackendError> {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         self.ask(async |line| {
-            let transaction = since.transaction.to_string();
-            let rows = line
-                .rows(
-                    CHANGES,
-                    &[
-                        (&line.vault, Type::UUID),
-                        (&since.server, Type::INT8),
-                        (&transaction, Type::TEXT),
-                    ],
-                )
-                .await?;
-            let mut changes = Changes {
-                mark: Mark::START,
-                is_all: false,
-                header: 0,
-                records: Vec::new(),
-                damaged: Vec::new(),
-                state: Vec::new(),
-            };
-            for row in rows {
-                let (kind, name, number): (&str, &str, i64) =
-                    (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-                match kind {
-                    "m" => {
-                        changes.mark = read_mark(number, name);
-                        changes.is_all = row.try_get(3)?;
-                    }
-                    "h" => changes.header = unsigned(number),
-                    "d" => {
-                        let damaged = name.parse().ok().map(|id| (id, unsigned(number)));
-                        changes.damaged.extend(damaged);
-                    }
-                    "s" => changes.state.push((name.to_owned(), unsigned(number))),
-                    // Our hosts give ids as names.
-                    _ => changes.records.extend(name.parse().ok().map(|id| Changed {
-                        id,
-                        generation: unsigned(number),
-                        epoch: u32::try_from(row.get::<_, i64>(5)).unwrap_or(u32::MAX),
-                        changed: unsigned(row.get(4)),
-                        gone: row.get(3),
-                    })),
+            if since != Mark::START {
+                let changes = ask(line, CHANGES, since, &names).await?;
+                if !changes.is_all {
+                    return Ok(changes);
                 }
             }
-            Ok::<_, Failure>(changes)
+            ask(line, ALL, Mark::START, &[]).await
         })
     }
 
@@ -151,4 +158,71 @@ impl PostgresBackend {
                 .collect()
         })
     }
+}
+
+async fn ask(
+    line: &Line,
+    statement: &str,
+    since: Mark,
+    names: &[&str],
+) -> Result<Changes, Failure> {
+    let transaction = since.transaction.to_string();
+    let rows = line
+        .rows(
+            statement,
+            &[
+                (&line.vault, Type::UUID),
+                (&since.server, Type::INT8),
+                (&transaction, Type::TEXT),
+                (&names, Type::TEXT_ARRAY),
+            ],
+        )
+        .await?;
+    let mut changes = Changes {
+        mark: Mark::START,
+        is_all: false,
+        header: 0,
+        records: Vec::new(),
+        damaged: Vec::new(),
+        state: Vec::new(),
+        bytes: Vec::new(),
+        entries: Vec::new(),
+    };
+    for row in rows {
+        let (kind, name, number): (&str, &str, i64) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        match kind {
+            "m" => {
+                changes.mark = read_mark(number, name);
+                changes.is_all = row.try_get(3)?;
+            }
+            "h" => changes.header = unsigned(number),
+            "d" => {
+                let damaged = name.parse().ok().map(|id| (id, unsigned(number)));
+                changes.damaged.extend(damaged);
+            }
+            "s" => {
+                let version = unsigned(number);
+                changes.state.push((name.to_owned(), version));
+                if let Some(bytes) = row.try_get(6)? {
+                    let entry = Versioned { version, bytes };
+                    changes.entries.push((name.to_owned(), entry));
+                }
+            }
+            // Our hosts give ids as names.
+            _ => {
+                let Ok(id) = name.parse() else { continue };
+                changes.records.push(Changed {
+                    id,
+                    generation: unsigned(number),
+                    epoch: u32::try_from(row.try_get::<_, i64>(5)?).unwrap_or(u32::MAX),
+                    changed: unsigned(row.try_get(4)?),
+                    gone: row.try_get(3)?,
+                });
+                let bytes: Option<Vec<u8>> = row.try_get(6)?;
+                changes.bytes.extend(bytes.map(|bytes| (id, bytes)));
+            }
+        }
+    }
+    Ok(changes)
 }

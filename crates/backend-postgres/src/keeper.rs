@@ -130,7 +130,7 @@ impl Keeper {
     /// out.
     async fn renew(&self) -> Result<(), Failure> {
         let hearing = self.hearing.clone();
-        let ear: Ear = Arc::new(move || hearing.hear());
+        let ear: Ear = Arc::new(move |said| hearing.hear_of(said));
         let mut line = Line::open(&self.address, &self.options, ear).await?;
         self.assert_claims(&line).await?;
         let hosts = self.sign_in(&line).await?;

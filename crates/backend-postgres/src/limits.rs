@@ -18,5 +18,8 @@ pub(crate) const CLAIM_PAUSE: Duration = Duration::from_millis(250);
 /// lock of the whole server.
 pub(crate) const LISTENING_HOSTS: i64 = 100;
 
+/// How many of the changes that a process hears of it asks for by their names, with the question what changed.
+pub(crate) const NAMED_AT_ONCE: usize = 100;
+
 /// How long a line of ours may be silent before our kernel asks whether it lives.
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(15);

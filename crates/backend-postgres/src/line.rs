@@ -54,8 +54,8 @@ struct Raw {
     port: Option<u16>,
 }
 
-/// Hears of notifications.
-pub(crate) type Ear = Arc<dyn Fn() + Send + Sync>;
+/// Hears of notifications: gets what each says.
+pub(crate) type Ear = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl Line {
     /// Connects to the first server that takes writes, and enters the vault.
@@ -133,7 +133,7 @@ fn channel(vault: Uuid) -> String {
 
 /// Connects as the owner of a database does, who need not have a vault yet.
 pub(crate) async fn open_bare(address: &Address, options: &Options) -> Result<Client, Failure> {
-    Ok(dial(address, options, Arc::new(|| ())).await?.client)
+    Ok(dial(address, options, Arc::new(|_| ())).await?.client)
 }
 
 async fn dial(address: &Address, options: &Options, ear: Ear) -> Result<Raw, Failure> {
@@ -224,7 +224,7 @@ where
                 AsyncMessage::Notification(told)
                     if told.process_id() != mine.load(Ordering::Relaxed) =>
                 {
-                    ear()
+                    ear(told.payload())
                 }
                 _ => (),
             }

@@ -57,6 +57,11 @@ impl Poll {
         hearing: &Hearing,
     ) -> Result<(), Failure> {
         let before = local_ms();
+        // What was taken in is not asked about again.
+        let reached = hearing.reached();
+        if reached.server == self.mark.server && reached.transaction > self.mark.transaction {
+            self.mark = reached;
+        }
         let transaction = self.mark.transaction.to_string();
         let rows = line
             .rows(

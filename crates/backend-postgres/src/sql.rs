@@ -14,21 +14,6 @@ macro_rules! settled {
     };
 }
 
-/// Selects what was written since the mark of `$2` server and `$3` transaction: of this start of the server what its index
-/// finds, of another one all.
-macro_rules! changed {
-    ($what:literal) => {
-        concat!(
-            "select ",
-            $what,
-            " vault = $1 and changed >= $3::text::xid8 and $2 = pa.incarnation() union all select ",
-            $what,
-            " vault = $1 and $2 <> pa.incarnation()"
-        )
-    };
-}
-pub(crate) use changed;
-
 /// The columns of a record, for [`Stored`](crate::Stored).
 macro_rules! stored {
     () => {

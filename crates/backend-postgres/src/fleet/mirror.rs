@@ -10,7 +10,7 @@ use provider_auth_vault::{Mark, RecordId, Revision, Stamp, limits};
 use ring::digest::{Context, SHA256, digest};
 
 use super::write_behind::Writing;
-use crate::{Changed, Sealed, Stored};
+use crate::{Changed, Sealed};
 
 /// A record as it was last heard of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,11 +152,14 @@ impl Mirror {
 
     /// Takes in what the store tells, with the bytes that were fetched for it. With `all`, what it does
     /// not name is not there.
-    pub(super) fn follow(&self, told: &[Changed], fetched: Vec<Stored>, all: bool) {
+    pub(super) fn follow(
+        &self,
+        told: &[Changed],
+        fetched: Vec<(RecordId, Vec<u8>)>,
+        all: bool,
+    ) {
         let mut inner = self.inner.lock();
-        for one in fetched {
-            inner.fetched.insert(one.id, one.sealed.bytes);
-        }
+        inner.fetched.extend(fetched);
         let mut changed = BTreeSet::new();
         for one in told {
             let row = Row::from(one);

@@ -6,19 +6,28 @@ use super::{error::vault_error, limits, process::Fleet};
 use crate::Versioned;
 
 impl Fleet {
-    /// Fetches rows of the state that changed; they are shown once the records are that were there
-    /// when they were written.
+    /// Fetches rows of the state that changed, but for these, which are here; says whether some are
+    /// later than what was told. They are shown once the records are that were there when they were
+    /// written.
     pub(super) fn fetch_rows(
         &self,
         told: &[(String, u64)],
-    ) -> Result<Vec<(String, Row)>, VaultError> {
-        let unknown = self.rows.unknown(told);
-        let mut rows = Vec::with_capacity(unknown.len());
+        here: Vec<(String, Versioned)>,
+    ) -> Result<(Vec<(String, Row)>, bool), VaultError> {
+        let mut unknown = self.rows.unknown(told);
+        let here = here.into_iter();
+        let here: Vec<_> = here
+            .filter(|(key, _)| unknown.contains(&key.as_str()))
+            .collect();
+        unknown.retain(|key| !here.iter().any(|(there, _)| there == key));
+        let is_later = !unknown.is_empty();
+        let mut rows = Vec::with_capacity(unknown.len() + here.len());
+        rows.extend(here.into_iter().map(|(key, entry)| (key, row(&entry))));
         for keys in unknown.chunks(limits::FETCHED_AT_ONCE) {
             let fetched = self.remote.state(keys).map_err(vault_error)?;
             rows.extend(fetched.into_iter().map(|(key, entry)| (key, row(&entry))));
         }
-        Ok(rows)
+        Ok((rows, is_later))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     sync::{Arc, Weak},
 };
 
@@ -50,7 +51,7 @@ async fn wait_for_news(fleet: &Weak<Fleet>, seen: Option<u64>) -> Option<u64> {
         if seen.is_some_and(|seen| seen != heard) {
             // Many heard the same at the same time.
             sleep(limits::jitter()).await;
-            return Some(heard);
+            return Some(hearing.pulse().heard);
         }
         let is_due = seen.is_none() || fleet.upgrade()?.has_something_to_bring();
         if is_due && Instant::now() >= again {
@@ -71,14 +72,18 @@ impl Fleet {
     pub(super) fn synchronize(&self) -> Result<(), VaultError> {
         let mut progress = self.progress.lock();
         let since = progress.mark;
-        let mut changes = self.remote.changes(since).map_err(vault_error)?;
+        let hearing = self.remote.keeper.hearing.clone();
+        let names = hearing.take_named();
+        let changes = self.remote.changes_with(since, &names);
+        let mut changes = changes.map_err(vault_error)?;
         let mark = changes.mark;
         if progress.header != changes.header {
             progress.header = self.fetch_header()?;
         }
         let asked_at = self.rows.changes();
-        let rows = self.fetch_rows(&changes.state)?;
-        if !rows.is_empty() {
+        let entries = mem::take(&mut changes.entries);
+        let (rows, is_later) = self.fetch_rows(&changes.state, entries)?;
+        if is_later {
             // Later than the rows: they speak of no record that is not shown.
             changes.go_on(self.remote.changes(mark).map_err(vault_error)?);
         }
@@ -89,6 +94,7 @@ impl Fleet {
         }
         // What could not be put back is told of again.
         progress.mark = mark;
+        hearing.reach(mark);
         drop(progress);
         self.flush_outbox().map_err(vault_error)
     }
@@ -101,27 +107,32 @@ impl Fleet {
     ) -> Result<Vec<(RecordId, Vec<u8>)>, VaultError> {
         let lost = self.lost(changes);
         let told = &mut changes.records;
-        let unknown = self.mirror.unknown(told);
-        let mut fetched = Vec::new();
+        let mut unknown = self.mirror.unknown(told);
+        // With what changed came the bytes of what was heard of. What is known is proven already.
+        let mut fetched = mem::take(&mut changes.bytes);
+        fetched.retain(|(id, _)| unknown.contains(id));
+        unknown.retain(|id| !fetched.iter().any(|(there, _)| there == id));
         // At the first look bytes are fetched when they are read.
-        if since != Mark::START && unknown.len() <= limits::FETCHED_AT_ONCE {
-            fetched = self.remote.records(&unknown).map_err(vault_error)?;
-            let epochs = fetched.iter().map(|one| one.sealed.epoch);
-            self.know_key(epochs.max().unwrap_or(0));
-            for one in &fetched {
+        if since != Mark::START && !unknown.is_empty() && unknown.len() <= limits::FETCHED_AT_ONCE {
+            for one in self.remote.records(&unknown).map_err(vault_error)? {
                 if let Some(place) = told.iter_mut().find(|told| told.id == one.id) {
                     place.generation = one.sealed.generation;
                     place.epoch = one.sealed.epoch;
                     place.changed = one.changed;
                     place.gone = one.sealed.gone;
                 }
+                fetched.push((one.id, one.sealed.bytes));
             }
+        }
+        if !fetched.is_empty() {
+            let epochs = told.iter().map(|one| one.epoch);
+            self.know_key(epochs.max().unwrap_or(0));
         }
         // What is about to be put back stays as this host knows it: an older generation that comes for a
         // moment would look like a restored copy.
         for (id, bytes) in &lost {
             told.retain(|one| one.id != *id);
-            fetched.retain(|one| one.id != *id);
+            fetched.retain(|(there, _)| there != id);
             told.extend(sealed(bytes).map(|known| Changed {
                 id: *id,
                 generation: known.generation,
