@@ -9,6 +9,8 @@ use provider_auth_vault::{
     StoreStatus, VaultError,
 };
 
+use tokio::task::spawn_blocking;
+
 use super::{error::vault_error, process::Fleet, records::facts_fit};
 use crate::error::{BackendError, SCHEMA_VERSION};
 
@@ -102,8 +104,11 @@ impl Backend for FleetBackend {
             && self.0.files.keep_seen(id, row.writing(), sealed)
         {
             let fleet = Arc::clone(&self.0);
-            let behind = move || fleet.files.write_behind();
-            self.0.remote.runtime().spawn_blocking(behind);
+            self.0.remote.runtime().spawn(async move {
+                fleet.files.reading_ends().await;
+                // What is not written is read once more by the next process.
+                let _ = spawn_blocking(move || fleet.files.write_behind()).await;
+            });
         }
     }
 

@@ -20,8 +20,9 @@ use super::{
     known_rows::Rows,
     late_pulse::LatePulse,
     limits,
-    mirror::{Mirror, Row, WAITS},
+    mirror::Mirror,
     process::{Fleet, Place, Progress},
+    record_row::{OURS, Row, WAITS},
     sync::{follow, unreadable},
 };
 use crate::{BackendError, Options, PostgresBackend, address::Address, clock::Clock};
@@ -211,7 +212,7 @@ impl Fleet {
                 let row = Row {
                     generation: facts.generation,
                     epoch: facts.epoch,
-                    changed: super::mirror::OURS,
+                    changed: OURS,
                     gone: facts.is_gone,
                 };
                 self.mirror.put(id, row, bytes);

@@ -22,6 +22,7 @@ use std::{
 
 use parking_lot::Mutex;
 use provider_auth_vault::{Backend, Durability, RecordId, SealedFacts, line};
+use tokio::time::sleep;
 
 use super::write_behind::{Behind, Writing};
 
@@ -57,14 +58,11 @@ impl HostFiles {
                 .create_folder(&files.dir.join(folder));
             files.tell(made);
         }
-        for name in files.names(SEEN) {
-            let Some((id, writing)) = parse_seen(&name) else {
-                continue;
-            };
-            let mut seen = files.seen.lock();
-            let newest = seen.entry(id).or_insert(writing);
-            *newest = writing.max(*newest);
-        }
+        let names = files.names(SEEN);
+        let mut seen: Vec<_> = names.iter().filter_map(|name| parse_seen(name)).collect();
+        // Of one record the newest comes last, and stays.
+        seen.sort_unstable();
+        *files.seen.lock() = seen.into_iter().collect();
         files
     }
 
@@ -98,6 +96,14 @@ impl HostFiles {
             self.seen.lock().insert(id, writing);
         }
         later == Some(true)
+    }
+
+    /// Waits until no more copies come that are to be written later: their reader has others to read, and
+    /// writing takes as long as reading does.
+    pub(super) async fn reading_ends(&self) {
+        while let Some(rest) = self.behind.quiet_in() {
+            sleep(rest).await;
+        }
     }
 
     /// Writes what was left for later.

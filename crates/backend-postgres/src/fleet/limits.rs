@@ -13,6 +13,10 @@ pub(super) const FIRST_TRY: Duration = Duration::from_millis(500);
 pub(super) const SEEN_AT_ONCE: u32 = 200;
 pub(super) const SEEN_WITHIN: Duration = Duration::from_secs(1);
 
+/// Those begin when none came for so long, or they have waited for so long.
+pub(super) const SEEN_QUIET: Duration = Duration::from_millis(500);
+pub(super) const SEEN_LATEST: Duration = Duration::from_secs(10);
+
 /// How often this host's folder is asked whether another process has bound a conversation.
 pub(super) const HISTORY_AGAIN: Duration = Duration::from_millis(250);
 

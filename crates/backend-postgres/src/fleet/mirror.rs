@@ -1,7 +1,8 @@
 //! What this process knows of the records in the store, so that readers ask memory.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque, btree_map::Entry},
+    mem,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -9,71 +10,8 @@ use parking_lot::Mutex;
 use provider_auth_vault::{Mark, RecordId, Revision, Stamp, limits};
 use ring::digest::{Context, SHA256, digest};
 
-use super::write_behind::Writing;
-use crate::{Changed, Sealed};
-
-/// A record as it was last heard of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) generation: u64,
-    pub(super) epoch: u32,
-    /// The transaction that wrote it, or one of the two below.
-    pub(super) changed: u64,
-    pub(super) gone: bool,
-}
-
-impl Row {
-    pub(super) fn of(sealed: &Sealed, changed: u64) -> Self {
-        Self {
-            generation: sealed.generation,
-            epoch: sealed.epoch,
-            changed,
-            gone: sealed.gone,
-        }
-    }
-
-    pub(super) fn writing(&self) -> Writing {
-        (self.generation, self.epoch)
-    }
-
-    pub(super) fn stamp(&self) -> Stamp {
-        Stamp::Settled(Revision([
-            self.generation.into(),
-            self.epoch.into(),
-            self.changed.into(),
-            self.gone.into(),
-        ]))
-    }
-
-    /// Whether the store does not have it yet.
-    pub(super) fn waits(&self) -> bool {
-        self.changed == WAITS
-    }
-
-    /// Whether the store tells of what is known already, or of less: new tokens that wait here count
-    /// until it has something newer.
-    fn is_told(&self, told: &Self) -> bool {
-        (self.waits() && self.generation > told.generation)
-            || self == told
-            || (self.changed == OURS && self.writing() == told.writing() && self.gone == told.gone)
-    }
-}
-
-/// It waits in the outbox.
-pub(super) const WAITS: u64 = 0;
-/// This process wrote it, and the store has not told of it yet. No transaction has so low a number.
-pub(super) const OURS: u64 = 1;
-
-impl From<&Changed> for Row {
-    fn from(changed: &Changed) -> Self {
-        Self {
-            generation: changed.generation,
-            epoch: changed.epoch,
-            changed: changed.changed,
-            gone: changed.gone,
-        }
-    }
-}
+use super::{record_row::Row, write_behind::Writing};
+use crate::Changed;
 
 #[derive(Default)]
 pub(super) struct Mirror {
@@ -82,13 +20,21 @@ pub(super) struct Mirror {
     changes: AtomicU64,
 }
 
+/// There are as many as records.
+struct Known {
+    row: Row,
+    /// Of the bytes that were last proven, to tell another writing of the same generation.
+    digest: Option<Digest>,
+}
+
+/// Half of SHA-256: to find other bytes with the same one still takes 2^128 tries.
+type Digest = [u8; 16];
+
 #[derive(Default)]
 struct Inner {
-    rows: BTreeMap<RecordId, Row>,
+    rows: BTreeMap<RecordId, Known>,
     /// Bytes that were fetched and not proven yet.
     fetched: HashMap<RecordId, Vec<u8>>,
-    /// What was in the bytes that were handed out, to tell another writing of the same generation.
-    digests: HashMap<RecordId, [u8; 32]>,
     /// The last changes, in order.
     named: VecDeque<(u64, RecordId)>,
     /// The last change that may have been of any record.
@@ -101,7 +47,7 @@ impl Mirror {
     }
 
     pub(super) fn row(&self, id: RecordId) -> Option<Row> {
-        self.inner.lock().rows.get(&id).copied()
+        self.inner.lock().row(id)
     }
 
     pub(super) fn ids(&self) -> Vec<RecordId> {
@@ -109,19 +55,23 @@ impl Mirror {
     }
 
     pub(super) fn has_any(&self) -> bool {
-        self.inner.lock().rows.values().any(|row| !row.gone)
+        self.inner.lock().rows.values().any(|known| !known.row.gone)
     }
 
     /// How many records wait in the outbox.
     pub(super) fn waiting(&self) -> usize {
         let inner = self.inner.lock();
-        inner.rows.values().filter(|row| row.waits()).count()
+        inner
+            .rows
+            .values()
+            .filter(|known| known.row.waits())
+            .count()
     }
 
     /// A stamp that is the same in every process that has heard of the same.
     pub(super) fn stamp(&self) -> Stamp {
         let mut hash = Context::new(&SHA256);
-        for (id, row) in &self.inner.lock().rows {
+        for (id, Known { row, .. }) in &self.inner.lock().rows {
             hash.update(id.to_string().as_bytes());
             for number in [
                 row.generation,
@@ -144,7 +94,7 @@ impl Mirror {
     pub(super) fn unknown(&self, told: &[Changed]) -> Vec<RecordId> {
         let inner = self.inner.lock();
         let is_new = |one: &&Changed| {
-            let known = inner.rows.get(&one.id);
+            let known = inner.row(one.id);
             !known.is_some_and(|known| known.is_told(&Row::from(*one)))
         };
         told.iter().filter(is_new).map(|one| one.id).collect()
@@ -152,22 +102,26 @@ impl Mirror {
 
     /// Takes in what the store tells, with the bytes that were fetched for it. With `all`, what it does
     /// not name is not there.
-    pub(super) fn follow(
-        &self,
-        told: &[Changed],
-        fetched: Vec<(RecordId, Vec<u8>)>,
-        all: bool,
-    ) {
+    pub(super) fn follow(&self, told: &[Changed], fetched: Vec<(RecordId, Vec<u8>)>, all: bool) {
         let mut inner = self.inner.lock();
         inner.fetched.extend(fetched);
         let mut changed = BTreeSet::new();
+        if all && inner.rows.is_empty() {
+            // In one go they are packed close together.
+            let rows = told.iter().map(|one| {
+                let (row, digest) = (Row::from(one), None);
+                (one.id, Known { row, digest })
+            });
+            inner.rows = rows.collect();
+            changed.extend(told.iter().map(|one| one.id));
+        }
         for one in told {
             let row = Row::from(one);
-            let before = inner.rows.get(&one.id).copied();
+            let before = inner.row(one.id);
             if before.is_some_and(|known| known.waits() && known.is_told(&row)) {
                 continue;
             }
-            inner.rows.insert(one.id, row);
+            inner.set(one.id, row);
             if !before.is_some_and(|known| known.is_told(&row)) {
                 changed.insert(one.id);
             }
@@ -175,7 +129,10 @@ impl Mirror {
         if all {
             let named: BTreeSet<RecordId> = told.iter().map(|one| one.id).collect();
             let is_gone = |id: &RecordId, row: &Row| !named.contains(id) && !row.waits();
-            let gone = inner.rows.iter().filter(|(id, row)| is_gone(id, row));
+            let gone = inner
+                .rows
+                .iter()
+                .filter(|(id, known)| is_gone(id, &known.row));
             let gone: Vec<RecordId> = gone.map(|(id, _)| *id).collect();
             for id in gone {
                 inner.rows.remove(&id);
@@ -194,7 +151,7 @@ impl Mirror {
     /// another may have gone further meanwhile.
     pub(super) fn wrote(&self, id: RecordId, row: Row, bytes: Vec<u8>, begun_at: u64) {
         self.put_if(id, row, bytes, |inner| {
-            let known = inner.rows.get(&id);
+            let known = inner.row(id);
             let is_further = known.is_some_and(|known| known.generation > row.generation);
             !(is_further && inner.has_changed(id, begun_at))
         });
@@ -212,7 +169,7 @@ impl Mirror {
             return;
         }
         inner.fetched.insert(id, bytes);
-        if inner.rows.insert(id, row) != Some(row) {
+        if inner.set(id, row) != Some(row) {
             self.count(&mut inner, BTreeSet::from([id]));
         }
     }
@@ -239,14 +196,20 @@ impl Mirror {
     pub(super) fn proven(&self, id: RecordId, bytes: &[u8]) -> Option<Row> {
         let hash = hash(bytes);
         let mut inner = self.inner.lock();
-        inner.digests.insert(id, hash);
         inner.fetched.remove(&id);
-        inner.rows.get(&id).copied()
+        let known = inner.rows.get_mut(&id)?;
+        known.digest = Some(hash);
+        Some(known.row)
     }
 
     /// Whether these are the bytes that were last proven.
     pub(super) fn is_proven(&self, id: RecordId, bytes: &[u8]) -> bool {
-        self.inner.lock().digests.get(&id) == Some(&hash(bytes))
+        let hash = hash(bytes);
+        let inner = self.inner.lock();
+        inner
+            .rows
+            .get(&id)
+            .is_some_and(|known| known.digest == Some(hash))
     }
 
     /// Records whose bytes are not here, from one on in their order; `limit` of them.
@@ -257,13 +220,13 @@ impl Mirror {
         is_kept: impl Fn(RecordId, Writing) -> bool,
     ) -> Vec<RecordId> {
         let inner = self.inner.lock();
-        let is_unread = |id: &RecordId, row: &Row| {
-            !inner.digests.contains_key(id)
+        let is_unread = |id: &RecordId, known: &Known| {
+            known.digest.is_none()
                 && !inner.fetched.contains_key(id)
-                && !is_kept(*id, row.writing())
+                && !is_kept(*id, known.row.writing())
         };
         let later = inner.rows.range(id..).skip(1);
-        let unread = later.filter(|(id, row)| is_unread(id, row));
+        let unread = later.filter(|(id, known)| is_unread(id, known));
         std::iter::once(id)
             .chain(unread.map(|(id, _)| *id))
             .take(limit)
@@ -288,9 +251,14 @@ impl Mirror {
             return;
         }
         let change = self.changes() + 1;
-        inner
-            .named
-            .extend(changed.into_iter().map(|id| (change, id)));
+        if changed.len() > limits::NAMED_CHANGES {
+            inner.named.clear();
+            inner.unnamed = change;
+        } else {
+            inner
+                .named
+                .extend(changed.into_iter().map(|id| (change, id)));
+        }
         while inner.named.len() > limits::NAMED_CHANGES
             && let Some((forgotten, _)) = inner.named.pop_front()
         {
@@ -301,6 +269,21 @@ impl Mirror {
 }
 
 impl Inner {
+    fn row(&self, id: RecordId) -> Option<Row> {
+        self.rows.get(&id).map(|known| known.row)
+    }
+
+    /// Puts a row in its place, and returns the one that was there.
+    fn set(&mut self, id: RecordId, row: Row) -> Option<Row> {
+        match self.rows.entry(id) {
+            Entry::Occupied(known) => Some(mem::replace(&mut known.into_mut().row, row)),
+            Entry::Vacant(place) => {
+                place.insert(Known { row, digest: None });
+                None
+            }
+        }
+    }
+
     /// Whether a record changed after this change, or may have.
     fn has_changed(&self, id: RecordId, after: u64) -> bool {
         let later = self.named.partition_point(|(change, _)| *change <= after);
@@ -308,14 +291,15 @@ impl Inner {
     }
 }
 
-fn hash(bytes: &[u8]) -> [u8; 32] {
+fn hash(bytes: &[u8]) -> Digest {
     let hash = digest(&SHA256, bytes);
-    hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
+    *hash.as_ref().first_chunk().expect("SHA-256 has 32 bytes")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::record_row::OURS;
 
     fn row(generation: u64, changed: u64) -> Row {
         Row {
@@ -334,6 +318,28 @@ mod tests {
             changed: row.changed,
             gone: row.gone,
         }
+    }
+
+    #[test]
+    fn of_more_changes_than_are_named_a_reader_learns_that_all_may_have_changed() {
+        let mirror = Mirror::default();
+        let id = |number: usize| {
+            let bytes = (number as u64).to_be_bytes();
+            RecordId::from_parts(1, [&[0, 0], &bytes[..]].concat().try_into().unwrap())
+        };
+        let (_, start) = mirror.since(None);
+        let many = 0..=limits::NAMED_CHANGES;
+        let all: Vec<_> = many.map(|number| told(id(number), row(1, 10))).collect();
+        mirror.follow(&all, Vec::new(), true);
+        let (named, mark) = mirror.since(Some(start));
+        assert_eq!(named, None);
+        assert_eq!(mirror.ids().len(), all.len());
+        mirror.follow(&[told(id(3), row(2, 11))], vec![(id(3), vec![1])], false);
+        let (named, _) = mirror.since(Some(mark));
+        assert_eq!(
+            (named, mirror.bytes(id(3))),
+            (Some(vec![id(3)]), Some(vec![1]))
+        );
     }
 
     #[test]

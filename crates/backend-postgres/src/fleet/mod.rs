@@ -16,6 +16,7 @@ mod late_pulse;
 mod limits;
 mod mirror;
 mod process;
+mod record_row;
 mod records;
 mod rows;
 mod sync;

@@ -7,8 +7,8 @@ use provider_auth_vault::{
 use super::{
     error::vault_error,
     limits,
-    mirror::{Row, WAITS},
     process::Fleet,
+    record_row::{Row, WAITS},
     sync::{is_lower, sealed, unreadable},
 };
 use crate::{BackendError, Change, Sealed};

@@ -19,8 +19,8 @@ use tokio::{
 use super::{
     error::vault_error,
     limits,
-    mirror::{OURS, Row},
     process::Fleet,
+    record_row::{OURS, Row},
 };
 use crate::{BackendError, Brought, Change, Changed, Changes, Sealed, hearing::Mark, row::Stored};
 

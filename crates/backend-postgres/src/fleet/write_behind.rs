@@ -1,7 +1,10 @@
 //! Copies of records that are to be written behind whoever reads them: a machine that opens a large
 //! vault for the first time reads all of it.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use provider_auth_vault::RecordId;
@@ -20,6 +23,8 @@ struct Inner {
     waiting: BTreeMap<RecordId, Waiting>,
     /// Since when how many were written at once.
     at_once: Option<(Instant, u32)>,
+    /// Since when copies wait, and when the last one came.
+    came: Option<(Instant, Instant)>,
 }
 
 /// A copy that waits.
@@ -46,6 +51,12 @@ impl Behind {
             return None;
         }
         let is_first = inner.waiting.is_empty();
+        let now = Instant::now();
+        let since = inner
+            .came
+            .filter(|_| !is_first)
+            .map_or(now, |(since, _)| since);
+        inner.came = Some((since, now));
         match inner.waiting.entry(id) {
             // What is on the disk is what was there before both.
             Entry::Occupied(mut known) => {
@@ -61,6 +72,15 @@ impl Behind {
             }
         }
         Some(is_first)
+    }
+
+    /// How long to wait until it can be that no more come for now; `None` where none came for a while, or
+    /// they have waited long enough.
+    pub(super) fn quiet_in(&self) -> Option<Duration> {
+        let (since, last) = self.0.lock().came?;
+        let until = (last + limits::SEEN_QUIET).min(since + limits::SEEN_LATEST);
+        let rest = until.saturating_duration_since(Instant::now());
+        (!rest.is_zero()).then_some(rest)
     }
 
     /// The bytes of a copy that waits.
@@ -138,6 +158,20 @@ mod tests {
             behind.written(first, one.writing);
         }
         assert!(behind.first().is_none());
+    }
+
+    #[test]
+    fn who_writes_behind_waits_until_no_more_come_and_not_for_ever() {
+        let behind = Behind::default();
+        assert_eq!(behind.quiet_in(), None);
+        for number in 0..=limits::SEEN_AT_ONCE {
+            behind.put(id(u8::try_from(number).unwrap()), (1, 1), b"one", None);
+        }
+        let rest = behind.quiet_in().unwrap();
+        assert!(rest <= limits::SEEN_QUIET, "{rest:?}");
+        let began = Instant::now() - limits::SEEN_LATEST;
+        behind.0.lock().came = Some((began, Instant::now()));
+        assert_eq!(behind.quiet_in(), None);
     }
 
     fn id(number: u8) -> RecordId {
