@@ -93,10 +93,17 @@ pub const ARGON2_MEMORY_CEILING_KIB: u32 = 1024 * 1024;
 /// A header that asks for more Argon2id passes or lanes than this is damaged or hostile.
 pub const ARGON2_WORK_CEILING: u32 = 16;
 
+/// Opened records that a vault keeps for the next reader.
+pub(crate) const OPENED_RECORDS: usize = 64;
+
 /// Keys and records in memory that core dumps leave out: each takes one of the 65,530 mappings that
 /// Linux gives a process, and the host needs most of them.
 #[cfg(target_os = "linux")]
 pub(crate) const HIDDEN_PAGES: usize = 1024;
+
+/// Of those, how many are kept for the next ones when they are free.
+#[cfg(target_os = "linux")]
+pub(crate) const SPARE_PAGES: usize = 16;
 
 /// Base-2 logarithm of the scrypt work for a new bundle: a second and 256 MiB for one guess, as the
 /// `age` command has it.

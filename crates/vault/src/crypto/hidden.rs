@@ -88,14 +88,20 @@ mod page {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use memmap2::{Advice, MmapMut};
+    use parking_lot::Mutex;
 
     use crate::limits;
 
     static TAKEN: AtomicUsize = AtomicUsize::new(0);
+    /// Wiped, for the next ones: to map a page and to unmap it takes longer than to open a record.
+    static SPARE: Mutex<Vec<MmapMut>> = Mutex::new(Vec::new());
+    /// A page is this long at least.
+    const SIZE: usize = 4096;
 
     /// A mapping of its own, because advice about memory goes by pages.
     pub(super) struct Page {
-        map: MmapMut,
+        /// Until it is dropped.
+        map: Option<MmapMut>,
         length: usize,
         _share: Share,
     }
@@ -122,20 +128,42 @@ mod page {
         pub(super) fn new(length: usize) -> Option<Self> {
             // First, so that nothing is mapped in vain.
             let share = Share::take()?;
-            let page = Self {
-                map: MmapMut::map_anon(length.max(1)).ok()?,
+            let spare = (length <= SIZE).then(|| SPARE.lock().pop()).flatten();
+            let map = match spare {
+                Some(spare) => spare,
+                None => {
+                    let map = MmapMut::map_anon(length.max(SIZE)).ok()?;
+                    map.advise(Advice::DontDump).ok()?;
+                    map
+                }
+            };
+            Some(Self {
+                map: Some(map),
                 length,
                 _share: share,
-            };
-            page.map.advise(Advice::DontDump).is_ok().then_some(page)
+            })
         }
 
         pub(super) fn bytes(&self) -> &[u8] {
-            &self.map[..self.length]
+            self.map.as_ref().map_or(&[], |map| &map[..self.length])
         }
 
         pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-            &mut self.map[..self.length]
+            self.map
+                .as_mut()
+                .map_or(&mut [], |map| &mut map[..self.length])
+        }
+    }
+
+    impl Drop for Page {
+        /// Its holder has wiped it.
+        fn drop(&mut self) {
+            if let Some(map) = self.map.take().filter(|map| map.len() == SIZE) {
+                let mut spare = SPARE.lock();
+                if spare.len() < limits::SPARE_PAGES {
+                    spare.push(map);
+                }
+            }
         }
     }
 }
@@ -154,6 +182,15 @@ mod tests {
             assert_eq!(moved.bytes(), vec![83; length]);
             assert_eq!(Hidden::copy_of(moved.bytes()).bytes(), moved.bytes());
             assert_eq!(format!("{moved:?}"), "Hidden");
+        }
+    }
+
+    #[test]
+    fn a_place_that_was_used_before_is_empty() {
+        for _ in 0..100 {
+            let mut hidden = Hidden::new(4096);
+            assert_eq!(hidden.bytes(), vec![0; 4096]);
+            hidden.bytes_mut().fill(83);
         }
     }
 

@@ -39,7 +39,7 @@ pub struct Vault {
     id: VaultId,
     keys: Mutex<CheckedKeys>,
     unlocked_with: Mutex<Arc<UnlockContext>>,
-    /// Opened records, each with the stamp that it had before it was read.
+    /// The last opened records, each with the stamp that it had before it was read.
     cache: Mutex<HashMap<RecordId, (Stamp, Arc<Record>)>>,
 }
 

@@ -310,7 +310,13 @@ impl Vault {
                 }
                 Ok(record) => {
                     let record = Arc::new(record);
-                    self.cache.lock().insert(*id, (stamp, Arc::clone(&record)));
+                    let mut cache = self.cache.lock();
+                    // Who needs many keeps what it makes of them.
+                    if cache.len() >= limits::OPENED_RECORDS && !cache.contains_key(id) {
+                        cache.clear();
+                    }
+                    cache.insert(*id, (stamp, Arc::clone(&record)));
+                    drop(cache);
                     return Ok(Seen::Found(stamp, record));
                 }
                 // Written under a key that came after ours: look at the header, and then again.
