@@ -296,6 +296,11 @@ pub(crate) const INDEX_AFTER: Duration = Duration::from_millis(250);
 /// Threads that read records at most: beyond that they wait for one another in the kernel.
 pub(crate) const READERS: usize = 4;
 
+/// Names of providers and pools, and places where credentials belong, that many accounts share: so many are
+/// known again when one more account has them.
+pub(crate) const NAMES_KEPT_ONCE: usize = 10_000;
+pub(crate) const AUDIENCES_KEPT_ONCE: usize = 16;
+
 /// Days of which counts are kept, those of the hours apart: a month, and what is left of it.
 pub(crate) const STATS_DAYS: usize = 35;
 

@@ -105,7 +105,7 @@ impl AccountService {
             Ok(None) if is_aside() => Ok((guard, None)),
             Ok(None) => Err(unknown()),
             Err(VaultError::Corrupt { .. }) if revoke == Revoke::Locally => {
-                Ok((guard, known.map(|known| known.credential.clone())))
+                Ok((guard, known.map(|known| known.known_credential())))
             }
             Err(error) => Err(error.into()),
         }

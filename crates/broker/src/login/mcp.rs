@@ -214,19 +214,19 @@ impl LoginService {
                     .as_deref()
                     .is_some_and(|id| self.open.doubts(id))
         });
-        let Some(newest) = usable.max_by_key(|entry| entry.credential.updated_at) else {
+        let Some(newest) = usable.max_by_key(|entry| entry.updated_at) else {
             return Ok(None);
         };
         let (vault, record) = (self.store.vault(), record_id(&newest.view.id)?);
         let record = blocking(move || vault.read(&record)).await?;
         let credential = record.and_then(|record| Credential::open(&record));
         Ok(credential.and_then(|credential| {
-            let audience = credential.audience;
+            let audience = Arc::unwrap_or_clone(credential.audience);
             let Secret::Oauth { client_secret, .. } = credential.secret else {
                 return None;
             };
             let client = Client {
-                id: audience.client_id.clone()?,
+                id: audience.client_id?,
                 secret: client_secret,
                 auth: audience.client_auth,
                 signer: None,
@@ -235,7 +235,6 @@ impl LoginService {
             let is_whole = client.auth == ClientAuth::None || client.secret.is_some();
             audience
                 .registration
-                .clone()
                 .filter(|_| is_whole)
                 .map(|registration| (client, registration))
         }))
@@ -257,7 +256,9 @@ impl LoginService {
             let (broker, disk) = (self.clone(), vault.clone());
             let sealed = blocking(move || {
                 let guard = broker.store.lock_record(&disk, &id)?;
-                let forget = |credential: &mut Credential| credential.audience.registration = None;
+                let forget = |credential: &mut Credential| {
+                    Arc::make_mut(&mut credential.audience).registration = None;
+                };
                 change_locked(&disk, &guard, forget).map(|(generation, ())| generation)
             });
             match sealed.await {

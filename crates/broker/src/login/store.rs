@@ -134,7 +134,7 @@ impl LoginService {
                 && credential.audience.token_endpoint == server.token_endpoint
                 && credential.audience.client_id.is_some()
         });
-        let newest = of_provider.max_by_key(|entry| entry.credential.updated_at)?;
+        let newest = of_provider.max_by_key(|entry| entry.updated_at)?;
         newest.credential.audience.client_id.clone()
     }
 

@@ -86,13 +86,13 @@ impl MigrationService {
     ) -> Entry {
         let meaning = match read(key) {
             Ok(Understood::Account(mut credential, metadata)) => {
-                credential.taken_from = Some(TakenFrom {
+                credential.taken_from = Some(Box::new(TakenFrom {
                     file: source.name.clone(),
                     key: key.to_owned(),
                     fingerprint: fingerprint(&credential),
                     metadata: Unknown::of(metadata),
                     other: Unknown::default(),
-                });
+                }));
                 Meaning::Account(credential)
             }
             Ok(Understood::Ours) => Meaning::Ours,

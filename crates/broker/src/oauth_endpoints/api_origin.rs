@@ -1,5 +1,7 @@
 //! Where a provider serves one account, if it says so in a token response.
 
+use std::sync::Arc;
+
 use provider_auth_oauth::{Server, Tokens, without_secrets};
 use provider_auth_vault::line;
 use serde_json::Value;
@@ -20,9 +22,11 @@ impl OauthEndpoints {
             return;
         };
         match named_api(&provider, server, tokens) {
-            Ok(Some(api)) => credential.audience.api = Some(api),
+            Ok(Some(api)) => Arc::make_mut(&mut credential.audience).api = Some(api),
             // The login's own token serves: the host was named for another one.
-            Ok(None) if credential.is_login_token(&tokens.access) => credential.audience.api = None,
+            Ok(None) if credential.is_login_token(&tokens.access) => {
+                Arc::make_mut(&mut credential.audience).api = None;
+            }
             Ok(None) => {}
             // The token goes where the account was served before, and nowhere else.
             Err(host) => {

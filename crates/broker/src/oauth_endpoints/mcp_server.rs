@@ -61,6 +61,7 @@ impl OauthEndpoints {
         let found = tokio::time::timeout(limits::REQUEST_TIMEOUT, searching)
             .await
             .map_err(|_| OauthError::Http(HttpError::Timeout))??;
+        let audience = Arc::make_mut(audience);
         audience.issuer = found.server.issuer;
         audience.token_endpoint = found.server.token_endpoint;
         audience.revocation_endpoint = found.server.revocation_endpoint;

@@ -247,7 +247,7 @@ impl Refresher {
         guard: RecordGuard,
         (mut credential, from): (Credential, u64),
     ) -> Result<RefreshOutcome, BrokerError> {
-        credential.audience.registration = None;
+        Arc::make_mut(&mut credential.audience).registration = None;
         let (generation, guard) = blocking({
             let vault = vault.clone();
             move || {

@@ -75,28 +75,25 @@ impl Account {
         let Credential {
             provider,
             namespace,
-            label,
             enabled,
             priority,
-            created_at,
-            updated_at,
             identity,
             moved_at,
             method,
             ..
-        } = &entry.credential;
+        } = &*entry.credential;
         Self {
             id: entry.view.id.to_string(),
             provider: provider.clone(),
             namespace: namespace.clone(),
-            label: label.clone(),
+            label: entry.view.label.clone(),
             kind: entry.view.kind,
             identity: (*identity != Identity::default()).then(|| identity.clone()),
             state: provider_auth_policy::account_state(&entry.view, state, now).as_str(),
             enabled: *enabled,
             priority: *priority,
-            created_at: *created_at,
-            updated_at: *updated_at,
+            created_at: entry.view.created_at,
+            updated_at: entry.updated_at,
             expires_at: entry.view.expires_at,
             refreshable: entry.view.refreshable,
             cooldowns: cooldowns(&entry.view, state, now),

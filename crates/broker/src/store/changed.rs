@@ -94,7 +94,7 @@ impl Accounts {
                 provider,
                 namespace,
                 ..
-            } = &entry.credential;
+            } = &*entry.credential;
             let settled = self.settled(provider, settings);
             let pools = self.pools.entry(provider.clone()).or_default();
             let members = pools.entry(namespace.clone()).or_default();
@@ -112,7 +112,7 @@ impl Accounts {
             provider,
             namespace,
             ..
-        } = &entry.credential;
+        } = &*entry.credential;
         let Some(pools) = self.pools.get_mut(provider) else {
             return;
         };

@@ -3,6 +3,8 @@
 //! This is the only place where secrets are written out, and only into the zeroized buffer that the
 //! vault seals. Fields that a newer version added are kept as they are.
 
+use std::sync::Arc;
+
 use provider_auth_oauth::{Identity, Renewal, Tokens};
 use provider_auth_policy::{AccountId, AccountKind, AccountView, Timestamp};
 use provider_auth_vault::Record;
@@ -13,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::config::DEFAULT_NAMESPACE;
 use crate::providers;
 use crate::store::audience::Audience;
-use crate::store::common::Common;
+use crate::store::once::kept_once;
 use crate::store::secret::Secret;
 use crate::store::secret::Unknown;
 use crate::store::secret::is_same_secret;
@@ -32,14 +34,14 @@ pub(crate) struct Credential {
     #[serde(default)]
     pub(crate) identity: Identity,
     #[serde(rename = "belongs")]
-    pub(crate) audience: Common<Audience>,
+    pub(crate) audience: Arc<Audience>,
     pub(crate) secret: Secret,
     /// When its login left in a bundle; what is here has no tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) moved_at: Option<Timestamp>,
     /// What it was last made of, if another program had it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) taken_from: Option<TakenFrom>,
+    pub(crate) taken_from: Option<Box<TakenFrom>>,
     /// How its secret came: a way to log in, or `migrated`. Early records do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) method: Option<String>,
@@ -77,7 +79,7 @@ impl Credential {
             created_at: now,
             updated_at: now,
             identity: Identity::default(),
-            audience: audience.into(),
+            audience: Arc::new(audience),
             secret,
             moved_at: None,
             taken_from: None,
@@ -88,7 +90,9 @@ impl Credential {
 
     /// Reads a record; `None` when it is not one of ours.
     pub(crate) fn open(record: &Record) -> Option<Self> {
-        serde_json::from_slice(record.plaintext()).ok()
+        let mut opened: Self = serde_json::from_slice(record.plaintext()).ok()?;
+        opened.audience = opened.audience.kept_once();
+        Some(opened)
     }
 
     /// The bytes to seal.
@@ -168,7 +172,9 @@ impl Credential {
             other: Unknown::default(),
             ..self.clone()
         };
-        known.audience.other = Unknown::default();
+        if !known.audience.other.is_empty() {
+            Arc::make_mut(&mut known.audience).other = Unknown::default();
+        }
         if let Some(from) = &mut known.taken_from {
             from.other = Unknown::default();
         }
@@ -226,8 +232,8 @@ impl Credential {
     pub(crate) fn view(&self, id: AccountId, generation: u64) -> AccountView {
         AccountView {
             id,
-            provider: self.provider.as_str().into(),
-            namespace: self.namespace.as_str().into(),
+            provider: kept_once(&self.provider),
+            namespace: kept_once(&self.namespace),
             label: self.label.clone(),
             kind: self.kind(),
             enabled: self.enabled,

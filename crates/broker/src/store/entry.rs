@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use provider_auth_policy::{AccountId, AccountKind, AccountView};
+use provider_auth_policy::{AccountId, AccountKind, AccountView, Timestamp};
 use provider_auth_vault::{RecordId, Seen, Stamp, Vault, VaultError, line};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -20,8 +20,10 @@ static LAST_VERSION: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct Entry {
     pub(crate) view: Arc<AccountView>,
     /// Without refresh token and client secret: `locks::read_locked` has them. Without any secret
-    /// while the record is unread.
-    pub(crate) credential: Credential,
+    /// while the record is unread; that of an API key then is one with many others, and has neither its
+    /// label nor its times.
+    pub(crate) credential: Arc<Credential>,
+    pub(crate) updated_at: Timestamp,
     /// Empty while the record is unread.
     pub(crate) headers: HeaderSet,
     /// Tells these headers from all others of the process, earlier ones of the account included.
@@ -122,7 +124,8 @@ impl Entry {
         view.refreshable &= credential.may_be_renewed(renewal);
         Self {
             view: Arc::new(view),
-            credential,
+            updated_at: credential.updated_at,
+            credential: Arc::new(credential),
             headers: HeaderSet::default(),
             version: LAST_VERSION.fetch_add(1, Ordering::Relaxed),
             secret_hash: None,
@@ -131,15 +134,37 @@ impl Entry {
         }
     }
 
-    /// An account as the index has it.
+    /// An account as the index has it: what it has in common with others, and what it alone has.
     pub(super) fn of_index(
         id: AccountId,
         of: (u64, Stamp),
-        credential: Credential,
+        common: &Arc<Credential>,
+        (label, created_at, updated_at): (String, Timestamp, Timestamp),
         settings: &Settings,
     ) -> Self {
-        let provider = provider_of(&credential, settings, &BTreeSet::new());
-        Self::unread(id, of, credential, provider.as_deref())
+        let provider = provider_of(common, settings, &BTreeSet::new());
+        let credential = Credential {
+            label,
+            created_at,
+            updated_at,
+            ..(**common).clone()
+        };
+        let mut entry = Self::unread(id, of, credential, provider.as_deref());
+        // What tells logins apart may be their label.
+        if common.lasting().is_some() {
+            entry.credential = common.clone();
+        }
+        entry
+    }
+
+    /// All that is known of the credential.
+    pub(crate) fn known_credential(&self) -> Credential {
+        Credential {
+            label: self.view.label.clone(),
+            created_at: self.view.created_at,
+            updated_at: self.updated_at,
+            ..(*self.credential).clone()
+        }
     }
 
     /// The secret that authenticates a request; `None` while the record is unread.

@@ -67,10 +67,10 @@ pub(super) fn encode(accounts: &Accounts, folder: Stamp) -> (Vec<u8>, usize) {
         put_text(row, id);
         put_revision(row, revision);
         row.extend(entry.view.generation.to_le_bytes());
-        for at in [credential.created_at, credential.updated_at] {
+        for at in [entry.view.created_at, entry.updated_at] {
             row.extend(at.as_millis().to_le_bytes());
         }
-        put_text(row, credential.label.as_bytes());
+        put_text(row, entry.view.label.as_bytes());
     }
     let mut content = vec![FORMAT];
     let revision = match folder {
@@ -95,7 +95,7 @@ pub(super) fn decode(mut content: &[u8], settings: &Settings) -> Option<Index> {
     };
     let folder = Stamp::Settled(revision(rest)?);
     let others = list(rest, |rest| text(rest)?.parse().ok())?;
-    let patterns: Vec<Credential> =
+    let patterns: Vec<Arc<Credential>> =
         list(rest, |rest| serde_json::from_slice(take_text(rest)?).ok())?;
     let mut room = 0;
     let accounts = list(rest, |rest| {
@@ -114,7 +114,7 @@ pub(super) fn decode(mut content: &[u8], settings: &Settings) -> Option<Index> {
 
 fn row(
     rest: &mut &[u8],
-    patterns: &[Credential],
+    patterns: &[Arc<Credential>],
     settings: &Settings,
 ) -> Option<(AccountId, Arc<Entry>)> {
     let pattern = u32::from_le_bytes(take(rest)?);
@@ -123,13 +123,9 @@ fn row(
     let generation = u64::from_le_bytes(take(rest)?);
     let mut time = || Some(Timestamp::from_millis(u64::from_le_bytes(take(rest)?)));
     let (created_at, updated_at) = (time()?, time()?);
-    let credential = Credential {
-        label: text(rest)?.to_owned(),
-        created_at,
-        updated_at,
-        ..patterns.get(pattern as usize)?.clone()
-    };
-    let entry = Entry::of_index(id.clone(), (generation, stamp), credential, settings);
+    let own = (text(rest)?.to_owned(), created_at, updated_at);
+    let common = patterns.get(pattern as usize)?;
+    let entry = Entry::of_index(id.clone(), (generation, stamp), common, own, settings);
     Some((id, Arc::new(entry)))
 }
 

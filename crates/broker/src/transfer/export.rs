@@ -148,7 +148,7 @@ impl TransferService {
         let keys = keys.iter().map(|entry| Item {
             id: entry.view.id.to_string(),
             generation: entry.view.generation,
-            account: entry.credential.clone(),
+            account: entry.known_credential(),
         });
         let moved = leaving.iter().map(|login| Item {
             id: login.id.to_string(),
