@@ -10,6 +10,8 @@ const OPENED_MS = 2000
 const SEEN_MS = 1000
 /** What the database may take to say what changed. */
 const CHANGES_MS = 2
+/** A record and its account's row of the state; either may be named again while something else is being written. */
+const ROWS_EACH = 3
 
 /** Adds so many records, and renews one of them in one process while so many use it. */
 export async function scale(stage, records, size) {
@@ -62,8 +64,10 @@ export async function scale(stage, records, size) {
     return Number(await database.sql(`select round((sum(total_exec_time) / sum(calls))::numeric, 3) ${of}`))
   }
   const changesMs = await meanOf('%union all%pa.aside%')
+  // What changed, beside the two rows that each answer begins with, and what was asked for by itself.
   const read = await database.sql(
-    `select sum(rows) from pg_stat_statements where query like 'select r.id, r.generation%'`,
+    `select sum(rows - case when query like '%union all%pa.aside%' then 2 * calls else 0 end) from pg_stat_statements
+     where query like '%union all%pa.aside%' or query like 'select r.id, r.generation%'`,
   )
   await Promise.all([desk, ...processes].map((process) => process.close()))
   const result = {
@@ -81,7 +85,8 @@ export async function scale(stage, records, size) {
   if (result.openedMs > OPENED_MS) wrong.push(`opened in ${OPENED_MS / 1000} s`)
   if (result.seenMs > SEEN_MS) wrong.push(`seen in ${SEEN_MS / 1000} s`)
   if (changesMs > CHANGES_MS) wrong.push(`the database says in ${CHANGES_MS} ms what changed`)
-  if (result.rowsPerRenewal > size + 1) wrong.push('a renewal is one row for each process')
+  if (result.rowsPerRenewal > ROWS_EACH * (size + 1))
+    wrong.push(`a renewal is ${ROWS_EACH} rows for each process at most`)
   return { ...result, wrong }
 }
 
