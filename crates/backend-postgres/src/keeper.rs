@@ -21,7 +21,7 @@ use tokio_postgres::types::Type;
 use crate::{
     address::Address,
     claims::{self, Granted, Kept, Nonce},
-    clock::{Clock, local_ms, now_ms},
+    clock::{Clock, now_ms, uptime},
     error::{BackendError, Failure},
     hearing::Hearing,
     limits,
@@ -163,7 +163,7 @@ impl Keeper {
                returning id)
              select count(*), pa.ms(clock_timestamp()) from pa.host h, me
              where h.vault = $1 and h.seen_at > now() - interval '1 day'";
-        let before = local_ms();
+        let before = uptime();
         let rows = line
             .rows(
                 SIGN_IN,
@@ -176,7 +176,7 @@ impl Keeper {
             )
             .await?;
         let row = rows.first().ok_or(Failure::Down)?;
-        self.clock.learn(before, row.try_get(1)?, local_ms());
+        self.clock.learn(before, row.try_get(1)?, uptime());
         Ok(row.try_get(0)?)
     }
 

@@ -4,7 +4,7 @@
 use tokio_postgres::types::Type;
 
 use crate::{
-    clock::{Clock, local_ms},
+    clock::{Clock, uptime},
     error::Failure,
     hearing::{Hearing, Mark},
     line::Line,
@@ -56,7 +56,7 @@ impl Poll {
         clock: &Clock,
         hearing: &Hearing,
     ) -> Result<(), Failure> {
-        let before = local_ms();
+        let before = uptime();
         // What was taken in is not asked about again.
         let reached = hearing.reached();
         if reached.server == self.mark.server && reached.transaction > self.mark.transaction {
@@ -74,7 +74,7 @@ impl Poll {
             )
             .await?;
         let row = rows.first().ok_or(Failure::Down)?;
-        let after = local_ms();
+        let after = uptime();
         let database: i64 = row.try_get(2)?;
         clock.learn(before, database, after);
         let seen = (row.try_get(4)?, row.try_get(5)?);

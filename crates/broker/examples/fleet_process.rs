@@ -5,11 +5,14 @@
 //! line of JSON when it is done, in whatever order that is, and ends with its input:
 //!
 //! `<number> headers|refresh <account>`, `<number> login <namespace>`, `<number> paste <login> <url>`,
-//! `<number> key <namespace> <key>`, `<number> list`, `<number> status`, `<number> slow <ms>` (the next
-//! token request waits so long before it leaves). A token request that is about to leave, or to wait,
-//! is told by `{"event":"sending"}`.
+//! `<number> key <namespace> <key>`, `<number> label <account> <label>`, `<number> rest <account>` (its
+//! next call is told to come back in a minute), `<number> remove <account>`, `<number> list`,
+//! `<number> status`, `<number> move <folder or address>`, `<number> slow <ms>` (the next token request
+//! waits so long before it leaves). A token request that is about to leave, or to wait, is told by
+//! `{"event":"sending","spent":"<token>","at":<ms>}`, and by `answered` when its answer has come.
 //!
-//! The vault's key comes from the environment, as for every user of the broker.
+//! The vault's key comes from the environment, as for every user of the broker. With `plain` the
+//! broker makes its store itself, as for every user, and without `url` its vault is in the folder.
 
 #![expect(
     clippy::print_stdout,
@@ -23,17 +26,18 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use provider_auth_backend_postgres::{self as store, NewVault, Times};
 use provider_auth_broker::{
-    AuthRequest, Broker, BrokerError, Clock, Env, Events, Filter, Force, Host, Http, HttpError,
-    LoginOptions, Method, SystemClock, SystemEnv, Timestamp, config::Inline,
+    Account, AccountChanges, AuthRequest, Broker, BrokerError, Clock, Env, Events, Filter, Force,
+    Host, Http, HttpError, LoginOptions, Method, Report, Revoke, SystemClock, SystemEnv, Timestamp,
+    config::Inline,
 };
-use provider_auth_vault::{KeySecrets, KeySource, Vault, default_engine};
+use provider_auth_vault::{KeySecrets, KeySource, StoreClock, Vault, default_engine};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -51,7 +55,13 @@ type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 #[derive(Deserialize)]
 struct Settings {
+    #[serde(default)]
     url: String,
+    /// How many threads wait for the network.
+    #[serde(default = "two")]
+    workers: usize,
+    #[serde(default)]
+    plain: bool,
     dir: PathBuf,
     /// Of the machine; all of its processes have the same.
     host: u32,
@@ -68,22 +78,25 @@ struct Settings {
     config: Value,
 }
 
+fn two() -> usize {
+    2
+}
+
 fn main() -> Outcome {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [deed, settings] = arguments.as_slice() else {
         return Err("fleet_process install|found|serve <options as JSON>".into());
     };
     let settings: Settings = serde_json::from_str(settings)?;
-    let options = settings.options()?;
     let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(settings.workers)
         .enable_all()
         .build()?;
     match deed.as_str() {
-        "install" => Ok(store::install(&options, runtime.handle())?),
-        "found" => found(&settings, options, runtime.handle()),
+        "install" => Ok(store::install(&settings.options()?, runtime.handle())?),
+        "found" => found(&settings, settings.options()?, runtime.handle()),
         "serve" => {
-            let process = Process::new(settings, options, runtime.handle())?;
+            let process = Process::new(settings, runtime.handle())?;
             let served = runtime.block_on(process.serve());
             process.broker.close();
             served
@@ -133,14 +146,14 @@ impl Settings {
 fn store_of(
     options: store::Options,
     runtime: &Handle,
-    clock_offset: Arc<AtomicI64>,
+    clock: Arc<StoreClock>,
     new_vault: NewVault,
 ) -> store::Store {
     store::Store {
         options,
         folder: default_engine(),
         runtime: runtime.clone(),
-        clock_offset,
+        clock,
         new_vault,
     }
 }
@@ -173,22 +186,22 @@ struct Process {
 }
 
 impl Process {
-    fn new(settings: Settings, options: store::Options, runtime: &Handle) -> Outcome<Arc<Self>> {
+    fn new(settings: Settings, runtime: &Handle) -> Outcome<Arc<Self>> {
         let slow = Arc::new(AtomicU64::new(0));
-        let system = Host::system();
-        let clock_offset = system.clock_offset.clone();
-        let store = store_of(options, runtime, clock_offset, NewVault::Refused);
-        let host = Host {
-            engine: store::engine(store)?,
-            http: Arc::new(Slow {
-                http: system.http,
-                by: slow.clone(),
-            }),
-            ..system
-        };
+        let mut host = Host::system();
+        host.http = Arc::new(Slow {
+            http: host.http,
+            by: slow.clone(),
+        });
+        if !settings.plain {
+            let clock = host.store_clock.clone();
+            let options = settings.options()?;
+            host.engine = store::engine(store_of(options, runtime, clock, NewVault::Refused))?;
+        }
         let inline = Inline {
             dir: Some(settings.dir),
             key_source: Some("env".to_owned()),
+            store: (settings.plain && !settings.url.is_empty()).then_some(settings.url),
             config: Some(settings.config),
             ..Inline::default()
         };
@@ -250,16 +263,51 @@ impl Process {
                 let added = broker.add_api_key(PROVIDER, (*key).into(), namespace, None, None);
                 json!({ "account": added.await?.id })
             }
+            ["label", account, label] => {
+                let changes = AccountChanges {
+                    label: Some((*label).to_owned()),
+                    ..AccountChanges::default()
+                };
+                broker.update_account(account, changes).await?;
+                json!({})
+            }
+            ["rest", account] => {
+                let lease = broker.headers(&self.request(account).await?).await?;
+                let report = Report {
+                    attempt: lease.attempt.clone(),
+                    status: Some(429),
+                    headers: [("retry-after".to_owned(), "60".to_owned())].into(),
+                    body: None,
+                    failure: None,
+                };
+                broker.report(&report).await?;
+                json!({})
+            }
+            ["remove", account] => {
+                json!({ "removed": broker.remove_account(account, Revoke::Locally).await? })
+            }
+            ["move", to] => {
+                let moved = broker.move_vault(to).await?;
+                json!({ "to": moved.to, "accounts": moved.imported.accounts.len() })
+            }
             ["list"] => {
                 let listed = broker.list_accounts(&Filter::default()).await?;
                 let shown = listed.iter().map(|account| {
-                    json!({ "account": account.id, "namespace": account.namespace, "state": account.state })
+                    let Account {
+                        id,
+                        namespace,
+                        label,
+                        state,
+                        ..
+                    } = account;
+                    json!({ "account": id, "namespace": namespace, "label": label, "state": state })
                 });
                 json!({ "accounts": shown.collect::<Vec<_>>() })
             }
             ["status"] => {
                 let status = broker.vault_status().await?;
-                json!({ "state": status.state, "accounts": status.accounts, "quarantined": status.quarantined })
+                let under_way = status.moved_to.is_some_and(|moved| moved.is_under_way);
+                json!({ "state": status.state, "accounts": status.accounts, "quarantined": status.quarantined, "under_way": under_way })
             }
             ["slow", ms] => {
                 let ms = ms.parse().unwrap_or_default();
@@ -314,11 +362,17 @@ impl Http for Slow {
     fn send(&self, request: http::Request<Vec<u8>>) -> Sending<'_> {
         Box::pin(async move {
             let wait = self.by.swap(0, Ordering::Relaxed);
-            say(&json!({ "event": "sending" }));
+            let mut form = url::form_urlencoded::parse(request.body());
+            let spent = form.find(|(name, _)| name == "refresh_token");
+            let spent = spent.map(|(_, token)| token.into_owned());
+            let at = SystemClock.now().as_millis();
+            say(&json!({ "event": "sending", "spent": &spent, "at": at }));
             if wait > 0 {
                 tokio::time::sleep(Duration::from_millis(wait)).await;
             }
-            self.http.send(request).await
+            let answer = self.http.send(request).await;
+            say(&json!({ "event": "answered", "spent": &spent }));
+            answer
         })
     }
 }

@@ -15,13 +15,12 @@ pub(crate) use display::has_display;
 pub use logging::LogKind;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use provider_auth_oauth::Http;
 use provider_auth_policy::Timestamp;
-use provider_auth_vault::{Engine, default_engine};
+use provider_auth_vault::{Engine, StoreClock, default_engine};
 
 use crate::host::http::HttpClient;
 use crate::limits;
@@ -102,19 +101,18 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that is set by another machine's, whose time many go by.
+/// A clock that goes by a store's, as many machines do, once it is known what time it is there.
 pub struct AdjustedClock {
     /// The clock of this machine.
     pub clock: Arc<dyn Clock>,
-    /// By how many ms the other one is ahead of it.
-    pub offset: Arc<AtomicI64>,
+    /// The store's.
+    pub store: Arc<StoreClock>,
 }
 
 impl Clock for AdjustedClock {
     fn now(&self) -> Timestamp {
-        let offset = self.offset.load(Ordering::Relaxed);
-        let now = self.clock.now().as_millis();
-        Timestamp::from_millis(now.saturating_add_signed(offset))
+        let known = self.store.now().map(Timestamp::from_millis);
+        known.unwrap_or_else(|| self.clock.now())
     }
 
     fn uptime(&self) -> Duration {
@@ -161,9 +159,8 @@ pub struct Host {
     pub lists: Arc<dyn Http>,
     /// Where vaults are kept that no store keeps.
     pub engine: Arc<dyn Engine>,
-    /// By how many ms the clock of the vault's store is ahead of this machine's: the clocks here are
-    /// set by it.
-    pub clock_offset: Arc<AtomicI64>,
+    /// The clock of the vault's store, which sets the clocks here.
+    pub store_clock: Arc<StoreClock>,
 }
 
 impl Host {
@@ -172,46 +169,53 @@ impl Host {
         let env = Arc::new(SystemEnv);
         let extra_roots = env.var("NODE_EXTRA_CA_CERTS").map(PathBuf::from);
         let client = |limit| Arc::new(HttpClient::new(extra_roots.clone(), limit));
-        let clock_offset = Arc::new(AtomicI64::new(0));
+        let store_clock = Arc::new(StoreClock::default());
         Self {
             clock: Arc::new(AdjustedClock {
                 clock: Arc::new(SystemClock),
-                offset: clock_offset.clone(),
+                store: store_clock.clone(),
             }),
             entropy: Arc::new(SystemEntropy),
             env,
             http: client(limits::ANSWER_LIMIT),
             lists: client(limits::MODELS_LIMIT),
             engine: default_engine(),
-            clock_offset,
+            store_clock,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
 
     #[test]
-    fn a_clock_that_is_set_by_another_shows_its_time_and_goes_on_as_before() {
-        struct Stopped;
-        impl Clock for Stopped {
+    fn once_a_stores_time_is_known_no_setting_of_the_machines_clock_moves_it() {
+        struct Set(AtomicU64);
+        impl Clock for Set {
             fn now(&self) -> Timestamp {
-                Timestamp::from_millis(1000)
+                Timestamp::from_millis(self.0.load(Ordering::Relaxed))
             }
             fn uptime(&self) -> Duration {
                 Duration::from_secs(7)
             }
         }
-        let offset = Arc::new(AtomicI64::new(0));
+        let (store, machine) = (Arc::new(StoreClock::default()), Arc::new(Set(1000.into())));
         let clock = AdjustedClock {
-            clock: Arc::new(Stopped),
-            offset: offset.clone(),
+            clock: machine.clone(),
+            store: store.clone(),
         };
-        for (ahead, shown) in [(0, 1000), (300_000, 301_000), (-400, 600), (-2000, 0)] {
-            offset.store(ahead, Ordering::Relaxed);
-            assert_eq!(clock.now(), Timestamp::from_millis(shown));
+        assert_eq!(clock.now(), Timestamp::from_millis(1000));
+        let noon = 1_800_000_000_000;
+        store.set_ahead(noon - StoreClock::uptime());
+        for set in [1000, noon.unsigned_abs() + 3_600_000, 0] {
+            machine.0.store(set, Ordering::Relaxed);
+            assert!(clock.now().as_millis().abs_diff(noon.unsigned_abs()) < 60_000);
             assert_eq!(clock.uptime(), Duration::from_secs(7));
         }
+        store.set_ahead(i64::MIN + 1);
+        assert_eq!(clock.now(), Timestamp::from_millis(0));
     }
 }

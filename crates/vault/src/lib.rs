@@ -42,6 +42,7 @@ mod platform;
 mod send_by;
 mod stamp;
 mod state_rows;
+mod store_clock;
 mod store_status;
 mod vault;
 
@@ -79,6 +80,7 @@ pub use platform::{FreeSpace, Privacy};
 pub use send_by::SendBy;
 pub use stamp::{Mark, Revision, Stamp};
 pub use state_rows::{Row, RowChanges, RowMerge, StateRows, Telling};
+pub use store_clock::StoreClock;
 pub use store_status::{StoreState, StoreStatus};
 pub use vault::{
     Vault,

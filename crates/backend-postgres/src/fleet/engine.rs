@@ -1,13 +1,10 @@
 //! Finds a vault in PostgreSQL, and this host's side of it.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, atomic::AtomicI64},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use parking_lot::Mutex;
 use provider_auth_vault::{
-    Backend, Document, Engine, Memory, RecordId, SealedFacts, VaultError, line,
+    Backend, Document, Engine, Memory, RecordId, SealedFacts, StoreClock, VaultError, line,
 };
 use ring::digest::{SHA256, digest};
 use secrecy::ExposeSecret;
@@ -44,8 +41,8 @@ pub struct Store {
     pub folder: Arc<dyn Engine>,
     /// What drives the connection.
     pub runtime: Handle,
-    /// Gets by how many ms the store's clock is ahead of this machine's.
-    pub clock_offset: Arc<AtomicI64>,
+    /// Is set by the store's clock.
+    pub clock: Arc<StoreClock>,
     /// What to do where the store has no vault of this name.
     pub new_vault: NewVault,
 }
@@ -135,7 +132,7 @@ impl StoreEngine {
             Err(error) => return Err(error),
         };
         let host = &self.store.options;
-        let clock = Clock::new(self.store.clock_offset.clone());
+        let clock = Clock::new(self.store.clock.clone());
         let remote = PostgresBackend::open_with(host.clone(), self.store.runtime.clone(), clock);
         let fleet = Arc::new(Fleet {
             remote: remote.map_err(vault_error)?,

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicI64},
+    sync::Arc,
     time::Duration,
 };
 
@@ -68,7 +68,7 @@ impl Fleet {
             options,
             folder: default_engine(),
             runtime: self.server.runtime.handle().clone(),
-            clock_offset: Arc::new(AtomicI64::new(0)),
+            clock: Arc::default(),
             new_vault,
         })?;
         let options = Options {

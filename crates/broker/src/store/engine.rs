@@ -82,7 +82,7 @@ impl Store {
             },
             folder: self.host.engine.clone(),
             runtime: tokio::runtime::Handle::current(),
-            clock_offset: self.host.clock_offset.clone(),
+            clock: self.host.store_clock.clone(),
             new_vault,
         })
     }

@@ -148,7 +148,7 @@ impl World {
             http: self.server.clone(),
             lists: self.api.clone(),
             engine,
-            clock_offset: Arc::default(),
+            store_clock: Arc::default(),
         };
         let inline = Inline {
             // Unless a variable names another vault.
