@@ -12,7 +12,7 @@ use crate::{
     line::Line,
     poll::read_mark,
     row::Stored,
-    sql,
+    sql::{self, transaction},
     state::Versioned,
 };
 
@@ -38,8 +38,9 @@ const CHANGES: &str = concat!(
          where vault = $1 and id = a.id and generation = a.generation offset 0) r
        where a.vault = $1 and r.changed >= $3::text::xid8 and a.digest = sha256(r.sealed)
      union all
-     select 'r', id, generation, gone_at is not null, changed::text::bigint, epoch,
-         case when id = any($4) then sealed end
+     select 'r', id, generation, gone_at is not null, ",
+    transaction!("changed"),
+    ", epoch, case when id = any($4) then sealed end
        from pa.record where vault = $1 and changed >= $3::text::xid8
      union all
      select 's', key, version, false, 0, 0, case when key = any($4) then sealed end
@@ -54,7 +55,9 @@ const ALL: &str = concat!(
          where vault = $1 and id = a.id and generation = a.generation offset 0) r
        where a.vault = $1 and a.digest = sha256(r.sealed)
      union all
-     select 'r', id, generation, gone_at is not null, changed::text::bigint, epoch, null from pa.record where vault = $1
+     select 'r', id, generation, gone_at is not null, ",
+    transaction!("changed"),
+    ", epoch, null from pa.record where vault = $1
      union all
      select 's', key, version, false, 0, 0, null from pa.state where vault = $1 and key <> '+'"
 );

@@ -13,13 +13,14 @@ use crate::{
 /// `$2` server and `$3` transaction of the mark. Marks are transactions, not a sequence: numbers of a
 /// sequence commit out of order, and the late one would be missed.
 ///
-/// The sums are -1 where the mark is of another start of the server.
+/// The sums are -1 where the mark is of another start of the server. They are cut to what fits: a row that somebody wrote a
+/// large number into must not end the polls.
 const POLL: &str = "select pa.incarnation(), pg_snapshot_xmin(pg_current_snapshot())::text, pa.ms(clock_timestamp()),
        (select incarnation from pa.vault where id = $1) = pa.incarnation(),
        case when $2 <> pa.incarnation() then -1 else coalesce((
-         select sum(generation) from pa.record where vault = $1 and changed >= $3::text::xid8), 0)::bigint end,
+         select sum(generation) % 4611686018427387904 from pa.record where vault = $1 and changed >= $3::text::xid8), 0)::bigint end,
        case when $2 <> pa.incarnation() then -1 else coalesce((
-         select sum(version) from pa.state where vault = $1 and changed >= $3::text::xid8 and key <> '+'), 0)::bigint end,
+         select sum(version) % 4611686018427387904 from pa.state where vault = $1 and changed >= $3::text::xid8 and key <> '+'), 0)::bigint end,
        (select version from pa.vault where id = $1)";
 
 /// The first to see that the server was started anew, or is another one, writes it down.

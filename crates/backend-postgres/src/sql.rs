@@ -14,12 +14,37 @@ macro_rules! settled {
     };
 }
 
+/// A time in ms, or null where no number is that large: one such row must not fail the statement for all others.
+macro_rules! finite {
+    ($at:literal) => {
+        concat!("case when isfinite(", $at, ") then pa.ms(", $at, ") end")
+    };
+}
+
+/// A transaction as a number that fits, whatever somebody made of it.
+macro_rules! transaction {
+    ($column:literal) => {
+        concat!(
+            "(",
+            $column,
+            "::text::numeric % 9223372036854775808)::bigint"
+        )
+    };
+}
+pub(crate) use transaction;
+
 /// The columns of a record, for [`Stored`](crate::Stored).
 macro_rules! stored {
     () => {
-        "r.id, r.generation, r.epoch, r.sealed, r.gone_at is not null, r.no_outcome,
-         r.nonce, r.host, r.holder, pa.ms(r.claimed_at), pa.ms(r.claim_until), r.suspected_at is not null,
-         r.changed::text::bigint"
+        concat!(
+            "r.id, r.generation, r.epoch, r.sealed, r.gone_at is not null, r.no_outcome,
+             r.nonce, r.host, r.holder, ",
+            finite!("r.claimed_at"),
+            ", ",
+            finite!("r.claim_until"),
+            ", r.suspected_at is not null, ",
+            transaction!("r.changed")
+        )
     };
 }
 
@@ -28,7 +53,8 @@ macro_rules! stored {
 /// taken. One row, one update: it is checked again on the row's newest version, so it never claims what was just spent.
 ///
 /// In the order of the conditions: free; ours, asked for again after a broken line; this host's, whose holder is
-/// known to be dead; of a session that was closed and not asserted anew; over, and its session is gone.
+/// known to be dead; of a session that was closed and not asserted anew; over, and its session is gone. A claim that has no
+/// end, or one later than any is given, was not written by a host, and counts as over.
 pub(crate) const CLAIM: &str = concat!(
     "update pa.record r set nonce = $4, host = $5, cookie = $6, holder = $7, session = $8, server = pa.incarnation(),
        claimed_at = clock_timestamp(), claim_until = clock_timestamp() + $9::bigint * interval '1 ms', suspected_at = null,
@@ -40,7 +66,7 @@ pub(crate) const CLAIM: &str = concat!(
        or (r.host = $5 and r.cookie = any($11))
        or (r.suspected_at + $12::bigint * interval '1 ms' < clock_timestamp() and r.claim_until > clock_timestamp()
            and r.server = pa.incarnation())
-       or ($13 and r.claim_until < clock_timestamp()
+       or ($13 and (r.claim_until between clock_timestamp() and clock_timestamp() + 2 * $9::bigint * interval '1 ms') is not true
            and (r.session is null or r.server <> pa.incarnation() or not pa.lives(r.session))))
      returning ",
     stored!()

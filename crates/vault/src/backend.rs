@@ -170,8 +170,14 @@ pub trait Backend: Send + Sync {
     ) -> Result<bool, VaultError>;
 
     /// Takes the guarded record, which is damaged, out of the way and keeps it; `generation` is
-    /// what can be read of it.
-    fn set_record_aside(&self, guard: &RecordGuard, generation: u64) -> Result<(), VaultError>;
+    /// what can be read of it. An engine that keeps more than the bytes may find by `opens` that
+    /// these are good, and the rest is wrong.
+    fn set_record_aside(
+        &self,
+        guard: &RecordGuard,
+        generation: u64,
+        opens: &Opens<'_>,
+    ) -> Result<(), VaultError>;
 
     /// Returns the records that were set aside, oldest first.
     fn quarantined(&self) -> Result<Vec<Quarantined>, VaultError>;
@@ -197,6 +203,9 @@ pub trait Backend: Send + Sync {
     /// Removes the headers that were set aside.
     fn remove_headers_aside(&self) -> Result<(), VaultError>;
 }
+
+/// Whether these bytes open as the record in question.
+pub type Opens<'a> = dyn Fn(&[u8]) -> bool + 'a;
 
 /// Seals the mark that a record was removed, as this generation of it.
 pub type SealMark<'a> = dyn FnMut(u64) -> Result<Vec<u8>, VaultError> + 'a;

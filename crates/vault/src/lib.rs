@@ -47,8 +47,8 @@ mod store_status;
 mod vault;
 
 pub use backend::{
-    Backend, Brought, Changes, Claimed, Document, Engine, Holder, Lock, Look, Need, Outcome, Pulse,
-    Purpose, Quarantined, RecordGuard, SealMark,
+    Backend, Brought, Changes, Claimed, Document, Engine, Holder, Lock, Look, Need, Opens, Outcome,
+    Pulse, Purpose, Quarantined, RecordGuard, SealMark,
 };
 pub use crypto::{
     bundle::{open_bundle, seal_bundle},

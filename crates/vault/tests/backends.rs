@@ -163,7 +163,7 @@ fn a_removed_record_is_gone_with_its_note_and_its_copies() {
     check(|one, two| {
         let guard = guard(one, id(1));
         put(one, &guard, 0, b"damaged");
-        one.set_record_aside(&guard, 7).unwrap();
+        one.set_record_aside(&guard, 7, &|_| false).unwrap();
         assert_eq!(two.read_record(id(1)).unwrap(), None);
         let aside = two.quarantined().unwrap();
         assert_eq!(
@@ -365,7 +365,7 @@ fn the_changes_since_a_mark_name_what_was_added_replaced_and_removed() {
         let removed = changed(&|| assert!(removed(one, &held[1]).unwrap()));
         // Of all that there are it is missing.
         assert!(matches!(removed, [_, (all, named), _] if all != named));
-        let aside = changed(&|| one.set_record_aside(&held[0], 2).unwrap());
+        let aside = changed(&|| one.set_record_aside(&held[0], 2, &|_| false).unwrap());
         assert!(matches!(aside, [(all, named), ..] if all != named));
     });
 }

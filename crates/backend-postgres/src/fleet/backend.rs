@@ -4,8 +4,8 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use provider_auth_vault::{
-    Backend, Brought, Changes, Claimed, Document, Held, Lock, Look, Mark, Need, Outcome, Pulse,
-    Purpose, Quarantined, RecordGuard, RecordId, SealMark, Stamp, StateRows, StoreState,
+    Backend, Brought, Changes, Claimed, Document, Held, Lock, Look, Mark, Need, Opens, Outcome,
+    Pulse, Purpose, Quarantined, RecordGuard, RecordId, SealMark, Stamp, StateRows, StoreState,
     StoreStatus, VaultError,
 };
 
@@ -165,8 +165,13 @@ impl Backend for FleetBackend {
         }
     }
 
-    fn set_record_aside(&self, guard: &RecordGuard, _generation: u64) -> Result<(), VaultError> {
-        self.0.set_aside(guard.id()).map_err(vault_error)
+    fn set_record_aside(
+        &self,
+        guard: &RecordGuard,
+        _generation: u64,
+        opens: &Opens<'_>,
+    ) -> Result<(), VaultError> {
+        self.0.set_aside(guard.id(), opens).map_err(vault_error)
     }
 
     fn quarantined(&self) -> Result<Vec<Quarantined>, VaultError> {

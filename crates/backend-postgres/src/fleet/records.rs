@@ -1,7 +1,7 @@
 //! Reading, adding and replacing records: the store decides, and what it says is taken in.
 
 use provider_auth_vault::{
-    Brought, Look, Purpose, RecordGuard, RecordId, SealedFacts, Stamp, VaultError,
+    Brought, Look, Opens, Purpose, RecordGuard, RecordId, SealedFacts, Stamp, VaultError,
 };
 
 use super::{
@@ -181,7 +181,7 @@ impl Fleet {
     }
 
     /// Keeps a damaged record aside, and puts back what this host knows to be good.
-    pub(super) fn set_aside(&self, id: RecordId) -> Result<(), BackendError> {
+    pub(super) fn set_aside(&self, id: RecordId, opens: &Opens<'_>) -> Result<(), BackendError> {
         let begun_at = self.mirror.changes();
         let Some(row) = self.mirror.row(id) else {
             return Ok(());
@@ -206,9 +206,9 @@ impl Fleet {
                 stored.sealed.bytes
             }
         };
-        let is_of_it = SealedFacts::read(&there).is_some_and(|facts| facts.id == id);
-        let better = match is_of_it && !facts_fit(&row, &there) {
-            // What stands beside the bytes is wrong; whether the bytes are good is seen when they are read.
+        let better = match !facts_fit(&row, &there) && opens(&there) {
+            // What stands beside the bytes is wrong. Bytes that are damaged are not asked of which generation they are: one
+            // that is too high would keep everybody's good copy out.
             true => sealed(&there),
             false => {
                 self.remote.set_aside(id, row.generation, &there)?;

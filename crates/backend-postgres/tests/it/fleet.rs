@@ -18,14 +18,14 @@ use crate::support::{Server, TIMES, pause, wait_until};
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// The machines of a fleet: a folder each.
-struct Fleet {
-    server: Server,
+pub(crate) struct Fleet {
+    pub(crate) server: Server,
     folders: tempfile::TempDir,
 }
 
 impl Fleet {
     /// A server with a vault `fleet`, which `ci` may use.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let server = Server::start()?;
         let fleet = Self {
             server,
@@ -84,7 +84,7 @@ impl Fleet {
     }
 
     /// A process of a host.
-    fn process(&self, host: u128) -> Vault {
+    pub(crate) fn process(&self, host: u128) -> Vault {
         self.open("ci", host, NewVault::Refused).unwrap()
     }
 }
@@ -99,25 +99,25 @@ fn note(generation: u64) -> Pending {
     }
 }
 
-fn text(vault: &Vault, id: RecordId) -> Option<String> {
+pub(crate) fn text(vault: &Vault, id: RecordId) -> Option<String> {
     let record = vault.read(&id).unwrap()?;
     Some(String::from_utf8(record.plaintext().to_vec()).unwrap())
 }
 
 /// The same of a record that may be damaged at the moment.
-fn undamaged(vault: &Vault, id: RecordId) -> Option<String> {
+pub(crate) fn undamaged(vault: &Vault, id: RecordId) -> Option<String> {
     let record = vault.read(&id).ok().flatten()?;
     Some(String::from_utf8(record.plaintext().to_vec()).unwrap())
 }
 
-fn claim(vault: &Vault, id: RecordId, generation: u64) -> (RecordGuard, Claimed) {
+pub(crate) fn claim(vault: &Vault, id: RecordId, generation: u64) -> (RecordGuard, Claimed) {
     let guard = vault.lock(&id).unwrap();
     vault.reread(&guard).unwrap();
     let claimed = vault.claim(&guard, Need::Now, &note(generation)).unwrap();
     (guard, claimed)
 }
 
-fn claimed(vault: &Vault, id: RecordId, generation: u64) -> RecordGuard {
+pub(crate) fn claimed(vault: &Vault, id: RecordId, generation: u64) -> RecordGuard {
     loop {
         match claim(vault, id, generation) {
             (guard, Claimed::Yes(_)) => return guard,
@@ -128,7 +128,7 @@ fn claimed(vault: &Vault, id: RecordId, generation: u64) -> RecordGuard {
     }
 }
 
-fn renew(vault: &Vault, guard: RecordGuard, from: u64, tokens: &str) {
+pub(crate) fn renew(vault: &Vault, guard: RecordGuard, from: u64, tokens: &str) {
     let brought = vault.bring(&guard, from, Purpose::Tokens, tokens.as_bytes());
     assert_eq!(brought.unwrap(), Some(from + 1));
     vault.release(&guard, Outcome::Known).unwrap();

@@ -12,6 +12,7 @@ mod changes;
 mod claims;
 mod faults;
 mod fleet;
+mod flips;
 mod lines;
 mod records;
 mod rights;

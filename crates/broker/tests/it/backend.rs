@@ -7,8 +7,8 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use provider_auth_vault::{
     Backend, Brought, Changes, Claimed, Document, Engine, Held, Holder, Lock, Look, Mark, Need,
-    Options, Outcome, Pulse, Purpose, Quarantined, RecordGuard, RecordId, SealMark, SendBy, Stamp,
-    StateRows, Store, StoreStatus, VaultError,
+    Opens, Options, Outcome, Pulse, Purpose, Quarantined, RecordGuard, RecordId, SealMark, SendBy,
+    Stamp, StateRows, Store, StoreStatus, VaultError,
 };
 
 use crate::machines::{Machine, Replica};
@@ -206,7 +206,7 @@ impl Backend for ObservedBackend {
         fn release(guard: &RecordGuard, outcome: Outcome) -> Result<(), VaultError>, Some(guard.id());
         fn left(guard: &RecordGuard) -> Result<Option<Vec<u8>>, VaultError>, Some(guard.id());
         fn remove_record(guard: &RecordGuard, mark: &mut SealMark<'_>) -> Result<bool, VaultError>, Some(guard.id());
-        fn set_record_aside(guard: &RecordGuard, generation: u64) -> Result<(), VaultError>, Some(guard.id());
+        fn set_record_aside(guard: &RecordGuard, generation: u64, opens: &Opens<'_>) -> Result<(), VaultError>, Some(guard.id());
         fn quarantined() -> Result<Vec<Quarantined>, VaultError>, None;
         fn read_note(id: RecordId) -> Result<Option<Vec<u8>>, VaultError>, Some(id);
         fn abandoned() -> Result<Vec<RecordId>, VaultError>, None;

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use crate::{
     Options, VaultError,
     backend::{
-        Backend, Brought, Changes, Claimed, Document, Engine, Lock, Look, Need, Outcome, Pulse,
-        Purpose, Quarantined, RecordGuard, SealMark,
+        Backend, Brought, Changes, Claimed, Document, Engine, Lock, Look, Need, Opens, Outcome,
+        Pulse, Purpose, Quarantined, RecordGuard, SealMark,
     },
     error::io,
     folder::{
@@ -287,7 +287,12 @@ impl Backend for FolderBackend {
         Ok(was_there || was_aside)
     }
 
-    fn set_record_aside(&self, guard: &RecordGuard, generation: u64) -> Result<(), VaultError> {
+    fn set_record_aside(
+        &self,
+        guard: &RecordGuard,
+        generation: u64,
+        _: &Opens<'_>,
+    ) -> Result<(), VaultError> {
         let folder = self.paths.quarantine();
         self.create_folder(&folder)?;
         let name = quarantine::record_name(&Quarantined {

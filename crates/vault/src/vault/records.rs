@@ -360,7 +360,11 @@ impl Vault {
         let id = guard.id();
         let file = self.backend.read_record(id)?.unwrap_or_default();
         let generation = RecordHeader::parse(&file).map_or(0, |header| header.generation);
-        self.backend.set_record_aside(guard, generation)?;
+        let keys = self.current_keys().unwrap_or_else(|_| self.cached_keys());
+        let opens = |sealed: &[u8]| {
+            record::open(|epoch| keys.record_key(epoch), &self.id, id, sealed).is_ok()
+        };
+        self.backend.set_record_aside(guard, generation, &opens)?;
         crate::line!(
             WARN,
             id = id,

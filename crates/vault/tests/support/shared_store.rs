@@ -11,8 +11,8 @@ use std::{
 
 use provider_auth_vault::{
     Backend, Brought, Changes, Claimed, Disk, Document, Engine, Held, Lock, Look, Mark, Need,
-    Options, Outcome, Pulse, Purpose, Quarantined, RecordGuard, RecordId, SealMark, Stamp, Store,
-    StoreState, StoreStatus, VaultError,
+    Opens, Options, Outcome, Pulse, Purpose, Quarantined, RecordGuard, RecordId, SealMark, Stamp,
+    Store, StoreState, StoreStatus, VaultError,
 };
 
 #[derive(Clone, Default)]
@@ -90,7 +90,7 @@ impl Backend for Place {
         fn bring(guard: &RecordGuard, from: u64, purpose: Purpose, sealed: &[u8]) -> Result<Brought, VaultError>;
         fn release(guard: &RecordGuard, outcome: Outcome) -> Result<(), VaultError>;
         fn remove_record(guard: &RecordGuard, mark: &mut SealMark<'_>) -> Result<bool, VaultError>;
-        fn set_record_aside(guard: &RecordGuard, generation: u64) -> Result<(), VaultError>;
+        fn set_record_aside(guard: &RecordGuard, generation: u64, opens: &Opens<'_>) -> Result<(), VaultError>;
         fn quarantined() -> Result<Vec<Quarantined>, VaultError>;
         fn read_note(id: RecordId) -> Result<Option<Vec<u8>>, VaultError>;
         fn abandoned() -> Result<Vec<RecordId>, VaultError>;
