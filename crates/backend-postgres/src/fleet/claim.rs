@@ -79,11 +79,25 @@ impl Fleet {
             Need::Soon => std::time::Duration::ZERO,
             Need::Now => limits::CLAIM_PATIENCE,
         };
+        let mut has_waited = false;
         loop {
             let by = SendBy::within(self.remote.keeper.options.times.send_by);
             let asked_at = self.mirror.changes();
-            let claimed = self.remote.claim(id, known, note, patience);
+            let longest = match has_waited {
+                true => patience,
+                false => std::time::Duration::ZERO,
+            };
+            let claimed = self.remote.claim(id, known, note, longest);
             match claimed.map_err(vault_error)? {
+                crate::Claimed::Held(_) if !has_waited && !patience.is_zero() => has_waited = true,
+                // Whoever had it got no new token: it may have learned that the login is over.
+                crate::Claimed::Ours(claim, stored) if has_waited => {
+                    self.take_in(stored, asked_at);
+                    let released = self.remote.release(claim, crate::Outcome::Unsent);
+                    released.map_err(vault_error)?;
+                    self.synchronize()?;
+                    return Ok(Claimed::Moved);
+                }
                 crate::Claimed::Ours(claim, stored)
                     if self.mirror.is_proven(id, &stored.sealed.bytes) =>
                 {

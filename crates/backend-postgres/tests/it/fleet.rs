@@ -17,6 +17,9 @@ use crate::support::{Server, TIMES, pause, wait_until};
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
+/// Until a claim that somebody has was asked for.
+const LONGER_THAN_A_LOOK: Duration = Duration::from_millis(300);
+
 /// The machines of a fleet: a folder each.
 pub(crate) struct Fleet {
     pub(crate) server: Server,
@@ -180,6 +183,25 @@ fn one_host_at_a_time_may_spend_a_token() {
     let (_theirs, moved) = claim(&other, id, 1);
     assert_eq!(moved, Claimed::Moved);
     assert_eq!(text(&other, id).unwrap(), "second");
+}
+
+#[test]
+fn a_claim_that_was_waited_for_is_had_after_another_look() {
+    let Some(fleet) = Fleet::start() else {
+        return;
+    };
+    let (one, other) = (fleet.process(1), fleet.process(2));
+    let (id, _) = one.create(1, b"first").unwrap();
+    wait_until("it is seen", || other.ids().unwrap() == [id]);
+    let guard = claimed(&one, id, 1);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| claim(&other, id, 1).1);
+        pause(LONGER_THAN_A_LOOK);
+        // Its login is over: there is no new token.
+        one.release(&guard, Outcome::Known).unwrap();
+        assert_eq!(waiting.join().unwrap(), Claimed::Moved);
+    });
+    drop(claimed(&other, id, 1));
 }
 
 #[test]

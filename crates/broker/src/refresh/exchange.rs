@@ -275,17 +275,17 @@ impl Refresher {
                 let moved_on = vault
                     .reread(&guard)?
                     .is_some_and(|record| record.generation > generation);
-                release(&vault, &guard, Outcome::Known);
                 Ok::<_, BrokerError>((moved_on, guard))
             }
         })
         .await?;
-        if moved_on {
-            return Ok(RefreshOutcome::Renewed);
-        }
-        let outcome = self.login_ended(id, generation, vault).await;
-        // Only now: the next holder of the lock must not spend the dead token again.
-        drop(guard);
+        let outcome = match moved_on {
+            true => Ok(RefreshOutcome::Renewed),
+            false => self.login_ended(id, generation, vault).await,
+        };
+        // Only now: the next holder of the claim, or of the lock, must not spend the dead token again.
+        let vault = vault.clone();
+        blocking(move || release(&vault, &guard, Outcome::Known)).await;
         outcome
     }
 

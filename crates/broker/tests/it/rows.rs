@@ -6,11 +6,13 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use parking_lot::Mutex;
 use provider_auth_broker::{AuthRequest, Filter, Force, HttpError, Report};
-use provider_auth_vault::{KeySecrets, Telling};
+use provider_auth_vault::{KeySecrets, Telling, default_engine};
 use serde_json::Value;
 use tokio::runtime::Handle;
 
+use crate::backend::Observed;
 use crate::machines::{Machine, Server};
 use crate::server::Answer;
 use crate::world::{MARK, Process, World, bearer, let_others_run, pass, request};
@@ -236,6 +238,28 @@ async fn a_machine_that_does_not_reach_a_login_server_keeps_no_other_from_it() {
     here.rest().await;
     assert_ne!(there.token().await, before);
     assert_eq!(world.server.refreshes(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_login_is_over_is_stored_before_its_claim_is_given_back() {
+    let (world, server, [machine]) = machines();
+    let engine = Observed::on_machine(default_engine(), machine);
+    let process = world.impatient_process_on(engine.clone());
+    process.log_in("ann").await;
+    pass(LIFE + 1).await;
+    world.server.revoke_all();
+    server.written();
+    let stored = Arc::new(Mutex::new(Vec::new()));
+    let told = stored.clone();
+    engine.answer(move |(call, _)| {
+        if call == "release" {
+            told.lock().push(server.written().len());
+        }
+        None
+    });
+    assert_eq!(process.lend().await.err().unwrap().code(), "NEEDS_LOGIN");
+    let stored = stored.lock();
+    assert!(stored.first().is_some_and(|rows| *rows > 0), "{stored:?}");
 }
 
 #[tokio::test(start_paused = true)]
