@@ -53,7 +53,8 @@ pub struct Times {
     pub send_by: Duration,
     /// How long a call may take; a claim takes as long beyond its patience.
     pub call: Duration,
-    /// How often a process asks for changes, whether it listens or not.
+    /// How often a process asks for changes, whether it listens or not: so often that one is known within
+    /// five seconds, the answers included.
     pub poll: Duration,
     /// How often a process that holds a claim asks whether its line lives.
     pub ping: Duration,
@@ -67,7 +68,7 @@ impl Default for Times {
             settle: Duration::from_secs(10),
             send_by: Duration::from_secs(5),
             call: Duration::from_secs(5),
-            poll: Duration::from_secs(5),
+            poll: Duration::from_millis(4500),
             ping: Duration::from_secs(1),
         }
     }
