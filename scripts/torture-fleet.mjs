@@ -1,8 +1,8 @@
 // `npm run torture:fleet`: several machines share one vault in PostgreSQL while processes, machines, lines and the database
 // fail. `--runs 4` (default 20) for each row of the table, `--only part,part` runs what has one of these in its name, `--away
 // 600` keeps the database away for so many seconds (default 60), `--records 100000` (default 20,000) are added to see what many
-// cost, for `--processes 200` (default 8), `--json` prints results for programs. Machines are network namespaces, so that it
-// needs root; it leaves nothing behind.
+// cost, for `--processes 200` (default 8), `--json` prints results for programs. With fewer than 20 runs the parts that kill
+// do so less often. Machines are network namespaces, so that it needs root; it leaves nothing behind.
 
 import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -10,12 +10,15 @@ import { away } from './lib/fleet/away.mjs'
 import { clocks } from './lib/fleet/clocks.mjs'
 import { ended, killAll, start } from './lib/fleet/commands.mjs'
 import { eyes } from './lib/fleet/eyes.mjs'
+import { jumps } from './lib/fleet/jumps.mjs'
 import { killStorm } from './lib/fleet/kills.mjs'
 import { mainThread } from './lib/fleet/main-thread.mjs'
+import { moves } from './lib/fleet/moves.mjs'
 import { outbox } from './lib/fleet/outbox.mjs'
 import { buildProgram } from './lib/fleet/process.mjs'
 import { rows } from './lib/fleet/rows.mjs'
 import { scale } from './lib/fleet/scale.mjs'
+import { seen } from './lib/fleet/seen.mjs'
 import { openStage } from './lib/fleet/stage.mjs'
 import { storm } from './lib/fleet/storm.mjs'
 import { runRow } from './lib/fleet/table.mjs'
@@ -87,11 +90,15 @@ function parts() {
   return [
     ...ofWay('pooled'),
     ...ofWay('direct'),
-    { name: 'kills', run: (stage) => killStorm(stage, isShort ? 60 : 300) },
+    { name: 'kills', run: (stage) => killStorm(stage, isShort ? 60 : 300, 10_000) },
+    { name: 'strict kills', run: (stage) => killStorm(stage, isShort ? 60 : 300, 0) },
     { name: 'outbox', run: (stage) => outbox(stage, isShort ? 4 : 1) },
+    { name: 'moves', run: (stage) => moves(stage, isShort ? 6 : 1) },
     { name: 'away', run: (stage) => away(stage, Number(options.away) * 1000) },
     { name: 'clocks', run: clocks },
+    { name: 'jumps', run: jumps },
     { name: 'main thread', run: mainThread },
+    { name: 'seen', run: seen },
     { name: 'eyes', run: eyes },
     { name: 'scale', run: (stage) => scale(stage, Number(options.records), Number(options.processes)) },
   ]

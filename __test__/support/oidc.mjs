@@ -82,7 +82,7 @@ export async function startOidcProvider({
   const issued = new Map()
   /** Every refresh token ever issued, and its user. */
   const refreshTokens = new Map()
-  /** @type {{ at: number, path: string, grant?: string, user?: string, spent?: string, status: number, error?: string }[]} */
+  /** @type {{ at: number, leftAt?: number, path: string, grant?: string, user?: string, spent?: string, issued?: string, status: number, error?: string }[]} */
   const requests = []
   const grace = createGrace(settings)
   const atOnce = createGauge((most) => {
@@ -154,6 +154,7 @@ export async function startOidcProvider({
     outcomes.set(request, (status, body) => {
       entry.status = status
       entry.error ??= body.error
+      Object.assign(entry, { leftAt: Date.now() + settings.answerLatencyMs, issued: body.access_token })
       if (entry.error === 'invalid_grant') counters.invalidGrants += 1
       settle(status === 200 ? body : undefined)
     })

@@ -13,12 +13,12 @@ export const nobody = { uid: 65_534, gid: 65_534 }
 const children = new Set()
 
 /** What to put before a program whose clock is to be off by so much. The command `faketime` would leave things behind. */
-export const clockOff = (by) => [
-  'env',
-  'LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1',
-  `FAKETIME=${by}`,
-  'FAKETIME_DONT_FAKE_MONOTONIC=1',
-]
+export const clockOff = (by) => [...FAKED, `FAKETIME=${by}`]
+
+/** The same of a clock that is off by what a file says, from a second after that is written. */
+export const clockOf = (file) => [...FAKED, `FAKETIME_TIMESTAMP_FILE=${file}`, 'FAKETIME_CACHE_DURATION=1']
+
+const FAKED = ['env', 'LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1', 'FAKETIME_DONT_FAKE_MONOTONIC=1']
 
 /** Runs a program to its end and returns what it printed. */
 export async function output(command, args, options = {}) {

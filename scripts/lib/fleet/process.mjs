@@ -55,7 +55,8 @@ export async function startProcess(program, machine, settings) {
     const said = JSON.parse(line)
     if (said.event === undefined) return settle(said)
     for (const listener of listeners.splice(0))
-      listener.event === said.event ? listener.heard() : listeners.push(listener)
+      listener.event === said.event ? listener.heard(said) : listeners.push(listener)
+    settings.onEvent?.(said)
   })
   child.stdin.on('error', () => {})
   child.once('exit', () => {
@@ -105,9 +106,9 @@ export async function startProcess(program, machine, settings) {
   return process
 }
 
-function settingsOf(machine, { url, folder, roots, config, member, times = TIMES }) {
+function settingsOf(machine, { url, folder, dir, roots, config, member, times = TIMES, plain, workers }) {
   const { name, number } = machine
-  return { url, dir: `${folder}/${name}`, host: number, name, roots, member, times, config }
+  return { url, dir: dir ?? `${folder}/${name}`, host: number, name, roots, member, times, config, plain, workers }
 }
 
 function environment({ roots }) {

@@ -58,6 +58,9 @@ export async function openProvider({ key, certificate }) {
         refused: of.filter(({ error }) => error === 'invalid_grant').length,
       }
     },
+    /** The requests with refresh tokens of a user, in their order: what was `spent`, when it came (`at`), when its answer
+     * left (`leftAt`), and with which token (`issued`) or `error`. */
+    requests: (user) => oidc.requests.filter((request) => request.grant === 'refresh_token' && request.user === user),
     owner: (token) => oidc.owner(token),
     issuedTokens: () => oidc.issuedTokens(),
     async close() {
