@@ -86,8 +86,8 @@ impl Store for Failing {
     fn try_lock(&self, file: &Path) -> io::Result<Option<Held>> {
         self.change(|| Disk.try_lock(file))
     }
-    fn sweep(&self, folder: &Path, names: &[String]) -> io::Result<()> {
-        Disk.sweep(folder, names)
+    fn sweep(&self, folder: &Path) -> io::Result<()> {
+        Disk.sweep(folder)
     }
     fn now(&self) -> u64 {
         Disk.now()

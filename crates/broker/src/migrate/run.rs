@@ -301,9 +301,7 @@ fn release(plan: &FilePlan, source_action: SourceAction) -> Result<SourceState, 
     }
     if let Some(folder) = file.parent() {
         // What an earlier run left that was killed here. The next one tries again.
-        let _ = Disk
-            .list(folder)
-            .and_then(|names| Disk.sweep(folder, &names));
+        let _ = Disk.sweep(folder);
     }
     if let Some(backup) = plan.backup(source_action) {
         write(Path::new(&backup), &plan.source.text)?;

@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
-
 use crate::{
     Options, VaultError,
     backend::{
@@ -64,9 +62,6 @@ struct FolderBackend {
     store: Arc<dyn Store>,
     queue: Arc<LockQueue>,
     changes: ChangeLog,
-    /// The records that had a note when the folder was last swept, until they are asked for: a folder
-    /// of thousands is not listed twice to open it.
-    noted: Mutex<Option<Vec<RecordId>>>,
 }
 
 impl FolderBackend {
@@ -75,7 +70,6 @@ impl FolderBackend {
             paths: Paths::new(dir),
             queue: LockQueue::new(Arc::clone(&store)),
             changes: ChangeLog::default(),
-            noted: Mutex::default(),
             store,
         }
     }
@@ -131,15 +125,11 @@ impl FolderBackend {
     /// Returns the ids that files in the folder of records are called by, before this ending.
     fn ids_ending(&self, ending: &str) -> Result<Vec<RecordId>, VaultError> {
         let names = self.list(&self.paths.records())?;
-        Ok(ids_ending(ending, &names))
+        let id = |name: &String| name.strip_suffix(ending)?.parse().ok();
+        let mut ids: Vec<RecordId> = names.iter().filter_map(id).collect();
+        ids.sort_unstable();
+        Ok(ids)
     }
-}
-
-fn ids_ending(ending: &str, names: &[String]) -> Vec<RecordId> {
-    let id = |name: &String| name.strip_suffix(ending)?.parse().ok();
-    let mut ids: Vec<RecordId> = names.iter().filter_map(id).collect();
-    ids.sort_unstable();
-    ids
 }
 
 impl Backend for FolderBackend {
@@ -164,15 +154,9 @@ impl Backend for FolderBackend {
     }
 
     fn sweep(&self) {
-        let (dir, records) = (self.paths.dir().to_owned(), self.paths.records());
-        for folder in [dir, records.clone(), self.paths.cache()] {
-            let swept = self.store.list(&folder).and_then(|names| {
-                if folder == records {
-                    *self.noted.lock() = Some(ids_ending(paths::NOTE, &names));
-                }
-                self.store.sweep(&folder, &names)
-            });
-            if let Err(error) = swept {
+        let dir = self.paths.dir().to_owned();
+        for folder in [dir, self.paths.records(), self.paths.cache()] {
+            if let Err(error) = self.store.sweep(&folder) {
                 crate::line!(
                     DEBUG,
                     folder = folder,
@@ -320,8 +304,7 @@ impl Backend for FolderBackend {
     fn abandoned(&self) -> Result<Vec<RecordId>, VaultError> {
         // The kernel frees the lock of a dead process, so a free lock proves that death.
         let is_free = |id: &RecordId| matches!(self.try_lock(Lock::Record(*id)), Ok(Some(_)));
-        let swept = self.noted.lock().take();
-        let noted = swept.map_or_else(|| self.ids_ending(paths::NOTE), Ok)?;
+        let noted = self.ids_ending(paths::NOTE)?;
         Ok(noted.into_iter().filter(is_free).collect())
     }
 

@@ -172,12 +172,12 @@ impl Store for Disk {
         }
     }
 
-    fn sweep(&self, folder: &Path, names: &[String]) -> io::Result<()> {
-        for name in names {
-            let Some(pid) = Temporary::maker(name) else {
+    fn sweep(&self, folder: &Path) -> io::Result<()> {
+        for name in self.list(folder)? {
+            let Some(pid) = Temporary::maker(&name) else {
                 continue;
             };
-            let path = folder.join(name);
+            let path = folder.join(&name);
             let Ok(modified_at) =
                 fs::symlink_metadata(&path).and_then(|metadata| metadata.modified())
             else {

@@ -138,7 +138,7 @@ impl Store for Memory {
             .then(|| self.held(file)))
     }
 
-    fn sweep(&self, _: &Path, _: &[String]) -> io::Result<()> {
+    fn sweep(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }
 

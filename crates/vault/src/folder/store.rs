@@ -59,8 +59,8 @@ pub trait Store: Send + Sync {
     /// Takes the lock if it is free.
     fn try_lock(&self, file: &Path) -> io::Result<Option<Held>>;
 
-    /// Removes what crashed writers left in a folder that holds these names.
-    fn sweep(&self, folder: &Path, names: &[String]) -> io::Result<()>;
+    /// Removes what crashed writers left in a folder.
+    fn sweep(&self, folder: &Path) -> io::Result<()>;
 
     /// Watches for changes; `None` where one may be heard of late or not at all.
     fn watch(&self, _watched: &Watched<'_>) -> Option<Watch> {

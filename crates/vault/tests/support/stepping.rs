@@ -145,8 +145,8 @@ impl Store for Stepping {
         Disk.try_lock(file)
     }
 
-    fn sweep(&self, folder: &Path, names: &[String]) -> io::Result<()> {
-        Disk.sweep(folder, names)
+    fn sweep(&self, folder: &Path) -> io::Result<()> {
+        Disk.sweep(folder)
     }
 
     fn now(&self) -> u64 {
