@@ -243,8 +243,14 @@ impl Keeper {
 
     /// Whether the database has answered for as long as hosts need to put back what it lost.
     pub(crate) fn is_well(&self) -> bool {
-        let since = *self.well_since.lock();
-        since.is_some_and(|since| since.elapsed() >= self.options.times.settle)
+        self.settles_in().is_none()
+    }
+
+    /// For how long it has to answer until it has; `None` where it has.
+    pub(crate) fn settles_in(&self) -> Option<Duration> {
+        let (since, settle) = (*self.well_since.lock(), self.options.times.settle);
+        let left = since.map_or(settle, |since| settle.saturating_sub(since.elapsed()));
+        (!left.is_zero()).then_some(left)
     }
 
     /// Ends the connection, even while a claim lives: so others learn that this process is done.

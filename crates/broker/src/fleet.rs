@@ -253,6 +253,7 @@ mod tests {
             schema: 1,
             hosts: None,
             outbox: 0,
+            settles_in: None,
             clock_offset: 0,
         };
         let sql = sql_for(&store("postgres")).unwrap();

@@ -1,5 +1,7 @@
 //! What a store for many machines says of itself.
 
+use std::time::Duration;
+
 /// How a store for many machines stands, as this process knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreStatus {
@@ -19,6 +21,8 @@ pub struct StoreStatus {
     pub hosts: Option<u32>,
     /// How many records wait here to be stored.
     pub outbox: u32,
+    /// For how long hosts may still be putting back what the store lost while it was away.
+    pub settles_in: Option<Duration>,
     /// By how many ms the store's clock is ahead of this machine's.
     pub clock_offset: i64,
 }

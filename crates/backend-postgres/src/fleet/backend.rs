@@ -257,6 +257,7 @@ impl Fleet {
             schema: SCHEMA_VERSION,
             hosts,
             outbox: u32::try_from(self.mirror.waiting()).unwrap_or(u32::MAX),
+            settles_in: self.remote.keeper.settles_in(),
             clock_offset: self.remote.clock_offset(),
         }
     }

@@ -88,6 +88,7 @@ mod tests {
             schema: 1,
             hosts: Some(2),
             outbox: 0,
+            settles_in: None,
             clock_offset: -200,
         }
     }
@@ -109,6 +110,7 @@ mod tests {
         let offline = StoreStatus {
             direct: Some(false),
             outbox: 2,
+            settles_in: None,
             clock_offset: 5_001,
             ..status(StoreState::Offline)
         };

@@ -170,27 +170,25 @@ impl RequestService {
                 });
                 ((accounts.clone(), selection, standings), claim)
             });
+        let wait = |until, account| Step::Wait { until, account };
         match selection {
             Selection::Serve { account, rule } => {
                 pending.probes = rule == Rule::Probe;
                 if pending.probes && pace == Pace::AtOnce {
-                    return Step::Wait {
-                        until: now,
-                        account: Some(account),
-                    };
+                    return wait(now, Some(account));
                 }
                 match accounts.get(&account) {
                     Some(entry) => self.lend_or_refresh(pending, entry, rule, now, runtime),
                     None => Step::Fail(BrokerError::unknown_account(account.as_str())),
                 }
             }
-            Selection::Wait { until, account } => Step::Wait { until, account },
+            Selection::Wait { until, account } => wait(until, account),
             // A caller that cannot wait comes again, and is told then.
-            Selection::Exhausted { .. } if standings.is_none() => Step::Wait {
-                until: now,
-                account: None,
+            Selection::Exhausted { .. } if standings.is_none() => wait(now, None),
+            selection => match self.until_put_back(pending, &selection) {
+                Some(until) => wait(until, None),
+                None => Step::Fail(self.failure(pending, &accounts, selection, standings)),
             },
-            selection => Step::Fail(self.failure(pending, &accounts, selection, standings)),
         }
     }
 

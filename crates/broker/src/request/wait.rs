@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use provider_auth_policy::{AccountId, Request, Timestamp, refused_since};
+use provider_auth_policy::{AccountId, Request, Selection, Standing, Timestamp, refused_since};
 
 use super::RequestService;
 use super::pending::PendingRequest;
@@ -70,6 +70,27 @@ impl RequestService {
         self.wait(pending, until, failure.account().map(AccountId::from))
             .await;
         Ok(())
+    }
+
+    /// Until when to wait for a login that is older in the store than it was: where the store has just come
+    /// back, hosts put back what it lost.
+    pub(super) fn until_put_back(
+        &self,
+        pending: &PendingRequest,
+        selection: &Selection,
+    ) -> Option<Timestamp> {
+        let Selection::NeedsLogin {
+            reason: Standing::RollbackSuspected,
+            ..
+        } = selection
+        else {
+            return None;
+        };
+        let settles_in = self.store.open_vault()?.store_status()?.settles_in?;
+        let max_wait = pending.provider.rotation.max_wait;
+        let left = max_wait.saturating_sub(pending.request.time_waited());
+        let wait = settles_in.min(left);
+        (!wait.is_zero()).then(|| self.store.now() + wait)
     }
 
     pub(super) async fn wait(

@@ -1,14 +1,16 @@
 //! A store that is away: what serves meanwhile and for how long, and what is told of it.
 
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use provider_auth_broker::{DiagnoseOptions, State, StoreState, StoreStatus};
-use provider_auth_vault::Memory;
+use provider_auth_broker::{DiagnoseOptions, Force, State, StoreState, StoreStatus};
+use provider_auth_vault::{Memory, default_engine};
 use serde_json::json;
 use tokio::runtime::Handle;
 
 use crate::backend::Observed;
+use crate::server::Lifetime;
 use crate::world::{World, bearer, config, pass, request};
 
 const HOUR: u64 = 3_600;
@@ -23,6 +25,7 @@ fn status(world: &World, state: StoreState) -> StoreStatus {
         schema: 1,
         hosts: Some(2),
         outbox: 0,
+        settles_in: None,
         clock_offset: 0,
     }
 }
@@ -104,4 +107,50 @@ async fn how_the_store_stands_is_in_the_status_and_in_the_diagnosis() {
         "{told:?}"
     );
     assert!(told.contains(&("clock.store", State::Ok)), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_the_store_has_lost_is_waited_for_while_it_may_be_put_back() {
+    let engine = Observed::new(default_engine(), |_| {});
+    let world = World::on(engine.clone());
+    let process = world.process();
+    let id = process.log_in("ann").await;
+    let old = fs::read(world.record_file(&id)).unwrap();
+    world.server.tokens_live(Lifetime::In(2 * HOUR));
+    process
+        .refresh_account(&id, Force::EvenIfGood)
+        .await
+        .unwrap();
+    let new = fs::read(world.record_file(&id)).unwrap();
+    pass(HOUR + 1).await;
+    // As after a failover to a standby that has missed the last write.
+    let settling = StoreStatus {
+        settles_in: Some(Duration::from_secs(10)),
+        ..status(&world, StoreState::Listening)
+    };
+    engine.stands(settling);
+    let put = |record: &[u8]| {
+        let file = world.record_file(&id);
+        let there = file.with_extension("written");
+        fs::write(&there, record).unwrap();
+        fs::rename(there, file).unwrap();
+    };
+    put(&old);
+    let put_back = async {
+        pass(2).await;
+        put(&new);
+    };
+    let (lent, ()) = tokio::join!(process.lend(), put_back);
+    assert_eq!(bearer(&lent.unwrap()), "S3CRET-access-ann-2");
+    // Where nobody puts it back, the wait ends after `maxWaitMs`; a store that has settled is not waited for.
+    put(&old);
+    for (settled, least, most) in [(false, 30, 31), (true, 0, 1)] {
+        if settled {
+            engine.stands(status(&world, StoreState::Listening));
+        }
+        let began = world.now();
+        assert_eq!(process.lend().await.err().unwrap().code(), "NEEDS_LOGIN");
+        let waited = began.until(world.now()).as_secs();
+        assert!((least..=most).contains(&waited), "{waited} s");
+    }
 }

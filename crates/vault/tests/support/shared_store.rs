@@ -67,6 +67,7 @@ impl Backend for Place {
             schema: 1,
             hosts: None,
             outbox: 0,
+            settles_in: None,
             clock_offset: 0,
         })
     }
