@@ -29,7 +29,7 @@ macro_rules! mark {
 
 /// `$2` server and `$3` transaction of the mark, which is of this start of the server, or else only the first row counts;
 /// `$4` names of which the bytes are wanted too. The mark is a parameter and nothing that the server works out, so that it
-/// plans a search of the index. It plans this each time, which costs more than to run it: so there is no branch in here for
+/// plans a search of the index. It plans this each time, which costs more than to run it: so it does not branch for
 /// a mark of another start.
 const CHANGES: &str = concat!(
     mark!(),

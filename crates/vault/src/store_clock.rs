@@ -13,7 +13,7 @@ pub struct StoreClock {
     ahead: AtomicI64,
 }
 
-/// Nobody has asked yet.
+/// The store was not asked yet.
 const UNKNOWN: i64 = i64::MIN;
 
 impl Default for StoreClock {

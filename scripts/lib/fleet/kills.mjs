@@ -155,7 +155,7 @@ function createLives(stage) {
       const first = requests.find(({ spent, status }) => spent === refused.spent && status === 200)
       if (first === undefined) return 'what was refused was never spent'
       const own = senderOf(first)
-      if (own === undefined) return 'nobody said that it sends'
+      if (own === undefined) return 'its sender did not say that it sends'
       if (!(own.killedAt <= refused.at)) return 'it was sent again while who spent it lived'
       if (own.killedAt > first.leftAt + STORED_MS)
         return `who spent it lived ${own.killedAt - first.leftAt} ms with the answer`

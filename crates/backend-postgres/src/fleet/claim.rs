@@ -90,7 +90,7 @@ impl Fleet {
             let claimed = self.remote.claim(id, known, note, longest);
             match claimed.map_err(vault_error)? {
                 crate::Claimed::Held(_) if !has_waited && !patience.is_zero() => has_waited = true,
-                // Whoever had it got no new token: it may have learned that the login is over.
+                // The one who had it brought no new token: it may have learned that the login is over.
                 crate::Claimed::Ours(claim, stored) if has_waited => {
                     self.take_in(stored, asked_at);
                     let released = self.remote.release(claim, crate::Outcome::Unsent);

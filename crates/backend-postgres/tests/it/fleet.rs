@@ -197,7 +197,7 @@ fn a_claim_that_was_waited_for_is_had_after_another_look() {
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| claim(&other, id, 1).1);
         pause(LONGER_THAN_A_LOOK);
-        // Its login is over: there is no new token.
+        // Its login is over: a new token does not come.
         one.release(&guard, Outcome::Known).unwrap();
         assert_eq!(waiting.join().unwrap(), Claimed::Moved);
     });

@@ -7,7 +7,7 @@ use crate::{
     support::{TIMES, pause, wait_until},
 };
 
-/// Records that nobody touches.
+/// Records that are left alone.
 const NEIGHBOURS: usize = 10;
 
 /// A record for each byte of its row's sealed bytes, and the neighbours.
@@ -123,8 +123,8 @@ fn a_flipped_byte_is_mended_by_those_who_run() {
     rows.wait_until_mended(&[&one, &two, &rows.fleet.process(3)]);
 }
 
-/// What may be changed beside the bytes, with the disk's own rules off: each byte of each number, and a claim that nobody
-/// made.
+/// What may be changed beside the bytes, with the disk's own rules off: each byte of each number, and a claim that was
+/// made up.
 fn columns() -> Vec<String> {
     let of_number =
         |name: &str, byte: u32| format!("{name} = {name} # (1::bigint << {})", 8 * byte);
@@ -148,7 +148,7 @@ fn columns() -> Vec<String> {
     columns.push("no_outcome = true".into());
     let claim = |until: &str| {
         format!(
-            "nonce = '\\x01', host = gen_random_uuid(), holder = 'nobody', claim_until = {until}"
+            "nonce = '\\x01', host = gen_random_uuid(), holder = 'another', claim_until = {until}"
         )
     };
     columns.extend(

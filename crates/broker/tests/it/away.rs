@@ -142,7 +142,7 @@ async fn a_login_that_the_store_has_lost_is_waited_for_while_it_may_be_put_back(
     };
     let (lent, ()) = tokio::join!(process.lend(), put_back);
     assert_eq!(bearer(&lent.unwrap()), "S3CRET-access-ann-2");
-    // Where nobody puts it back, the wait ends after `maxWaitMs`; a store that has settled is not waited for.
+    // Where hosts do not put it back, the wait ends after `maxWaitMs`; a store that has settled is not waited for.
     put(&old);
     for (settled, least, most) in [(false, 30, 31), (true, 0, 1)] {
         if settled {
