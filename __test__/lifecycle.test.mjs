@@ -1,10 +1,11 @@
 /** Worker threads, contexts, copies, forks and exits: whatever a process does with the library, a login lives on. */
 import assert from 'node:assert/strict'
-import { cpSync, mkdirSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { addonName } from '../scripts/lib/build.mjs'
 import { createSandbox, importUrl, LIBRARY_URL } from './support/sandbox.mjs'
 import { until } from './support/until.mjs'
 
@@ -288,21 +289,63 @@ test('programs in a context of node:vm and in a worker alone print the lines of 
   assert.equal(stdout, expected, stderr)
 })
 
+test('who asks for headers alone reads no other code, and an update under a running program is told as that', async () => {
+  // As an installer leaves it: the old code runs, the new one is on the disk.
+  const folder = join(sandbox.dir, 'updated')
+  cpSync(join(root, 'npm/dist'), join(folder, 'npm/dist'), {
+    recursive: true,
+    filter: (file) => !file.endsWith('/cli'),
+  })
+  copyFileSync(join(root, 'package.json'), join(folder, 'package.json'))
+  symlinkSync(join(root, addonName()), join(folder, addonName()))
+  const file = join(folder, 'npm/dist/auth-fetch.cjs')
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const printed = await sandbox.output(`
+    import { readFileSync, writeFileSync } from 'node:fs'
+    import { createRequire } from 'node:module'
+    const require = createRequire(import.meta.url)
+    const its = require(${JSON.stringify(join(folder, 'npm/dist/index.cjs'))})
+    const read = () => Object.keys(require.cache).filter((name) => name.endsWith('auth-fetch.cjs')).length
+    await its.getAuthHeaders({ provider: 'openai' }).catch(() => {})
+    const before = read()
+    const file = ${JSON.stringify(file)}
+    writeFileSync(file, readFileSync(file, 'utf8').replace('version = ${JSON.stringify(version)}', 'version = "99.0.0"'))
+    try {
+      its.createAuthFetch({ provider: 'openai' })
+    } catch ({ code, message }) {
+      console.log(JSON.stringify({ before, after: read(), code, message }))
+    }
+  `)
+  assert.deepEqual(JSON.parse(printed), {
+    before: 0,
+    after: 1,
+    code: 'ADDON_NOT_LOADED',
+    message: `provider-auth ${version} was replaced by version 99.0.0 while this program runs: start it again`,
+  })
+})
+
 test('in a realm of its own, as jest gives to each file, what the library throws is an Error of that realm', async () => {
   const printed = await sandbox.output(
     `
     import { readFileSync } from 'node:fs'
     import { createRequire } from 'node:module'
     import vm from 'node:vm'
-    const filename = ${JSON.stringify(join(root, 'npm/dist/library.cjs'))}
-    const require = createRequire(filename)
+    const folder = ${JSON.stringify(join(root, 'npm/dist/'))}
+    const builtIn = createRequire(folder)
     const own = vm.runInNewContext('Object.getOwnPropertyNames(globalThis)')
     const names = Object.getOwnPropertyNames(globalThis).filter((name) => !own.includes(name))
     const context = vm.createContext({ ...Object.fromEntries(names.map((name) => [name, globalThis[name]])), console })
-    const module = { exports: {}, filename }
-    const source = '(function (require, module, exports, __filename) {' + readFileSync(filename, 'utf8') + '})'
-    vm.runInContext(source, context, { filename })(require, module, module.exports, filename)
-    context.auth = module.exports
+    const modules = {}
+    function require(name) {
+      if (!name.startsWith('./')) return builtIn(name)
+      if (modules[name] !== undefined) return modules[name].exports
+      const filename = folder + name.slice(2)
+      const module = (modules[name] = { exports: {}, filename })
+      const source = '(function (require, module, exports, __filename) {' + readFileSync(filename, 'utf8') + '})'
+      vm.runInContext(source, context, { filename })(require, module, module.exports, filename)
+      return module.exports
+    }
+    context.auth = require('./library.cjs')
     await vm.runInContext(\`(async () => {
       const url = 'https://api.openai.com/v1/models'
       const calls = {

@@ -1,7 +1,7 @@
 // Bundles the library and the plugins into npm/dist, each into as few files as there are ways in: Node reads one file
 // in a fraction of the time that it needs for forty.
 
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { OLDEST_NODE, ownFacts } from './bundle-parts.mjs'
@@ -10,6 +10,25 @@ import { root } from './steps.mjs'
 const FOLDER = 'npm/dist'
 /** What `register.ts` uses of the library. */
 const SHARED = ['index', 'addon', 'library']
+/** What its parts use of it besides; each has something that a process has once. */
+const STATEFUL = ['again', 'facts', 'lent', 'requests', 'served', 'stack']
+/** What the library and a part may both have in them. */
+const STATELESS = [
+  'headers',
+  'limits',
+  'options',
+  'own',
+  'loader/binary',
+  'loader/home',
+  'loader/platform',
+  'loader/tried',
+]
+/** What is read when it is first used: the module, the one that stands for it until then, and where it is. */
+const LATER = [
+  ['auth-fetch', 'later', 'auth-fetch.cjs'],
+  ['login', 'later', 'login.cjs'],
+  ['loader/fault', 'loader/later', 'fault.cjs'],
+]
 /** The forms of `register`, by the library that each uses. */
 const REGISTERS = {
   'register.js': './library.cjs',
@@ -20,19 +39,13 @@ const REGISTERS = {
 const PLUGINS = ['server', 'server-v2', 'tui']
 
 /**
- * Writes `library.cjs`, which `require`, `import` and `register` use, so that they have one library with one state;
- * `index.cjs` and `index.js`, its public names for either; `bundled.js` and `register-bundled.js` for bundlers, which make no
+ * Writes `library.cjs`, which `require`, `import` and `register` use, so that they have one library with one state, and beside
+ * it what not every process needs; `index.cjs` and `index.js`, its public names for either; `bundled.js` and `register-bundled.js` for bundlers, which make no
  * program that works of modules with CommonJS in it unless they are told how to `require`; and the plugins.
  */
 export async function bundleLibrary() {
   rmSync(join(root, FOLDER), { recursive: true, force: true })
-  await build({
-    ...common,
-    stdin: library,
-    outfile: `${FOLDER}/library.cjs`,
-    format: 'cjs',
-    ...ownFacts(),
-  })
+  await libraryInParts()
   const names = await exportsOf({ entryPoints: ['npm/src/index.ts'] })
   const list = names.join(', ')
   writeFileSync(join(root, FOLDER, 'index.js'), imported(list))
@@ -47,7 +60,7 @@ export async function bundleLibrary() {
       entryPoints: ['npm/src/register.ts'],
       outfile: join(FOLDER, file),
       format: file.endsWith('.cjs') ? 'cjs' : 'esm',
-      plugins: [{ name: 'library', setup: leaveLibrary(library) }],
+      plugins: [leaveLibrary(library, SHARED)],
     })
   }
   for (const types of ['index', 'register']) {
@@ -64,6 +77,22 @@ export async function bundleLibrary() {
     packages: 'external',
     define: { __VERSION__: ownFacts().define.__VERSION__ },
   })
+}
+
+/** Writes `library.cjs`, and what it reads later. */
+async function libraryInParts() {
+  const into = (file) => ({ ...common, format: 'cjs', outfile: join(FOLDER, file) })
+  const library = source([...SHARED, ...STATEFUL])
+  const { metafile } = await build({ ...into('library.cjs'), ...ownFacts(), stdin: library, plugins: [leaveLater()] })
+  const { define } = ownFacts()
+  const known = ['<stdin>', ...STATELESS.map((name) => `npm/src/${name}.ts`)]
+  const plugins = [leaveLibrary('./library.cjs', [...SHARED, ...STATEFUL])]
+  for (const [name, , file] of LATER) {
+    const contents = `export * from './${name}.js'\nexport const version = __VERSION__`
+    const its = await build({ ...into(file), define, stdin: { ...library, contents }, plugins })
+    const twice = Object.keys(its.metafile.inputs).filter((input) => input in metafile.inputs && !known.includes(input))
+    if (twice.length > 0) throw new Error(`these would have their state twice: ${twice.join(', ')}`)
+  }
 }
 
 /**
@@ -86,19 +115,21 @@ export const { ${names} } = library
 }
 
 /**
- * The source of `bundled.js`: `library.cjs` in a function whose `require` knows what the library needs of Node.js, imported under names
+ * The source of `bundled.js`: the library in one file of CommonJS, in a function whose `require` knows what the library needs of Node.js, imported under names
  * that what bundles often begin with does not declare.
  */
 async function forBundlers() {
-  const source = readFileSync(join(root, FOLDER, 'library.cjs'), 'utf8')
-  const parts = [...new Set([...source.matchAll(/\brequire\(["']([^"']+)["']\)/g)].map(([, name]) => name))]
+  const whole = { ...common, ...ownFacts(), format: 'cjs', stdin: source(SHARED), write: false, outfile: 'whole.cjs' }
+  const { outputFiles } = await build(whole)
+  const [{ text }] = outputFiles
+  const parts = [...new Set([...text.matchAll(/\brequire\(["']([^"']+)["']\)/g)].map(([, name]) => name))]
   const local = (name) => `provider_auth_${name.replace(/\W/g, '_')}`
-  const names = await exportsOf({ stdin: library })
+  const names = await exportsOf({ stdin: source(SHARED) })
   return `${parts.map((name) => `import ${local(name)} from '${name}'\n`).join('')}
 const provider_auth_parts = { ${parts.map((name) => `'${name}': ${local(name)}`).join(', ')} }
 const provider_auth_module = { exports: {} };
 ((require, module) => {
-${source}
+${text}
 })((name) => provider_auth_parts[name], provider_auth_module)
 export const { ${names.join(', ')} } = provider_auth_module.exports
 `
@@ -113,19 +144,37 @@ const common = {
   target: OLDEST_NODE,
 }
 
-/** The source of `library.cjs`. */
-const library = {
-  contents: SHARED.map((name) => `export * from './${name}.js'`).join('\n'),
-  resolveDir: join(root, 'npm/src'),
+/** A source that exports what these modules do. */
+function source(names) {
+  return {
+    contents: names.map((name) => `export * from './${name}.js'`).join('\n'),
+    resolveDir: join(root, 'npm/src'),
+  }
 }
 
-/** Has `register` use a library that is beside it. */
-function leaveLibrary(library) {
-  const files = new Set(SHARED.map((name) => join(root, 'npm/src', `${name}.js`)))
-  return ({ onResolve }) =>
-    onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) =>
-      files.has(join(resolveDir, path)) ? { path: library, external: true } : undefined,
-    )
+const moduleOf = (name) => join(root, 'npm/src', `${name}.js`)
+
+/** Has a bundle use these modules of a library that is beside it. */
+function leaveLibrary(library, names) {
+  const files = new Set(names.map(moduleOf))
+  return resolving((path) => (files.has(path) ? { path: library, external: true } : undefined))
+}
+
+/** Has the library read later what not every process needs. */
+function leaveLater() {
+  return resolving((path, kind) => {
+    const [, standIn, file] = LATER.find(([name]) => moduleOf(name) === path) ?? []
+    if (file === undefined) return undefined
+    if (kind === 'require-call') return { path: `./${file}`, external: true }
+    return { path: join(root, 'npm/src', `${standIn}.ts`) }
+  })
+}
+
+/** A plugin that says where a module of ours is. */
+function resolving(place) {
+  const setup = ({ onResolve }) =>
+    onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir, kind }) => place(join(resolveDir, path), kind))
+  return { name: 'ours', setup }
 }
 
 /** The names that a source exports. */
