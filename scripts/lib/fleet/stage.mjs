@@ -59,7 +59,7 @@ export async function openStage(program, names) {
       const back = await provider.signIn(prompt.url, user)
       const done = await process.ask('paste', prompt.login, back)
       if (done.error !== undefined) throw new Error(`a login failed: ${done.error} ${done.why}`)
-      return { user, account: done.account }
+      return { user, account: done.account, seconds }
     },
     /** Waits until a process sees an account. */
     sees: (process, { account }) =>

@@ -137,14 +137,20 @@ pub(crate) fn renew(vault: &Vault, guard: RecordGuard, from: u64, tokens: &str) 
     vault.release(&guard, Outcome::Known).unwrap();
 }
 
+/// Two processes, of these hosts, and a record of the first that both see.
+fn shared_record(fleet: &Fleet, [one, other]: [u128; 2]) -> (Vault, Vault, RecordId) {
+    let (one, other) = (fleet.process(one), fleet.process(other));
+    let (id, _) = one.create(1, b"first").unwrap();
+    wait_until("it is seen", || other.ids().unwrap() == [id]);
+    (one, other, id)
+}
+
 #[test]
 fn what_one_host_does_all_see_without_asking() {
     let Some(fleet) = Fleet::start() else {
         return;
     };
-    let (one, other) = (fleet.process(1), fleet.process(2));
-    let (id, _) = one.create(1, b"first").unwrap();
-    wait_until("it is seen", || other.ids().unwrap() == [id]);
+    let (one, other, id) = shared_record(&fleet, [1, 2]);
     assert_eq!(text(&other, id).unwrap(), "first");
     let before = (one.pulse(), one.changes(None).unwrap().mark);
     renew(&other, claimed(&other, id, 1), 1, "second");
@@ -169,9 +175,7 @@ fn one_host_at_a_time_may_spend_a_token() {
     let Some(fleet) = Fleet::start() else {
         return;
     };
-    let (one, other) = (fleet.process(1), fleet.process(2));
-    let (id, _) = one.create(1, b"first").unwrap();
-    wait_until("it is seen", || other.ids().unwrap() == [id]);
+    let (one, other, id) = shared_record(&fleet, [1, 2]);
     let guard = claimed(&one, id, 1);
     let (theirs, held) = claim(&other, id, 1);
     let Claimed::Held(holder) = held else {
@@ -190,9 +194,7 @@ fn a_claim_that_was_waited_for_is_had_after_another_look() {
     let Some(fleet) = Fleet::start() else {
         return;
     };
-    let (one, other) = (fleet.process(1), fleet.process(2));
-    let (id, _) = one.create(1, b"first").unwrap();
-    wait_until("it is seen", || other.ids().unwrap() == [id]);
+    let (one, other, id) = shared_record(&fleet, [1, 2]);
     let guard = claimed(&one, id, 1);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| claim(&other, id, 1).1);
@@ -366,9 +368,7 @@ fn a_dead_holder_of_the_same_host_is_known_at_once() {
     let Some(fleet) = Fleet::start() else {
         return;
     };
-    let (one, other) = (fleet.process(1), fleet.process(1));
-    let (id, _) = one.create(1, b"first").unwrap();
-    wait_until("it is seen", || other.ids().unwrap() == [id]);
+    let (one, other, id) = shared_record(&fleet, [1, 1]);
     let guard = claimed(&one, id, 1);
     assert!(other.try_lock(&id).unwrap().is_none());
     // As the kernel does at a death: the lock is free, and the store is told nothing.
