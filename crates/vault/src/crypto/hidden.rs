@@ -3,7 +3,7 @@
 
 use std::{fmt, hint::black_box};
 
-use zeroize::Zeroize;
+use zeroize::optimization_barrier;
 
 /// Stack that ciphers and key derivation use at most, in bytes: with half of it, a build without
 /// optimisation left a key behind.
@@ -55,7 +55,9 @@ impl Hidden {
 
 impl Drop for Hidden {
     fn drop(&mut self) {
-        self.bytes_mut().zeroize();
+        let bytes = self.bytes_mut();
+        bytes.fill(0);
+        optimization_barrier(bytes);
     }
 }
 

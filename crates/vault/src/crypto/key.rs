@@ -3,22 +3,20 @@
 
 use std::hint::black_box;
 
-use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use argon2::{Algorithm, Argon2, Params, Version};
 use hkdf::{
     Hkdf,
-    hmac::{Hmac, Mac},
+    hmac::{Hmac, KeyInit, Mac},
 };
+use provider_auth_aead as aead;
 use sha2::Sha256;
 
 use crate::crypto::hidden::{Hidden, wiping_stack};
 
+pub(crate) use provider_auth_aead::{NONCE, NotAuthentic, TAG};
+
 /// Bytes of a key.
-const KEY: usize = 32;
-/// Bytes of an AES-256-GCM nonce.
-pub(crate) const NONCE: usize = 12;
-/// Bytes of an AES-256-GCM tag.
-pub(crate) const TAG: usize = 16;
+const KEY: usize = aead::KEY;
 /// Bytes of a key check value.
 pub(crate) const CHECK: usize = 16;
 
@@ -45,10 +43,6 @@ pub(crate) fn random<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {
 
 /// A 32-byte key, wiped when dropped, never printed, and on Linux in no core dump.
 pub(crate) struct Key(Hidden);
-
-/// The sealed bytes or the key are not what they were.
-#[derive(Debug, PartialEq)]
-pub(crate) struct NotAuthentic;
 
 impl Key {
     pub(crate) fn random(entropy: &dyn Entropy) -> Self {
@@ -111,10 +105,8 @@ impl Key {
     /// Encrypts `bytes` in place and appends the tag (AES-256-GCM); `context` is authenticated with
     /// them.
     pub(crate) fn seal(&self, nonce: &[u8; NONCE], context: &[u8], bytes: &mut Vec<u8>) {
-        let sealed = without_trace(|| {
-            Aes256Gcm::new(self.bytes().into()).encrypt_in_place(nonce.into(), context, bytes)
-        });
-        sealed.expect("a record is shorter than the 64 GiB that the cipher takes");
+        let tag = without_trace(|| aead::seal(self.bytes(), nonce, context, bytes));
+        bytes.extend(tag);
     }
 
     /// Decrypts what [`Key::seal`] made, in place.
@@ -124,10 +116,21 @@ impl Key {
         context: &[u8],
         bytes: &mut Vec<u8>,
     ) -> Result<(), NotAuthentic> {
-        without_trace(|| {
-            Aes256Gcm::new(self.bytes().into()).decrypt_in_place(nonce.into(), context, bytes)
-        })
-        .map_err(|_| NotAuthentic)
+        let (sealed, tag) = bytes.split_last_chunk_mut().ok_or(NotAuthentic)?;
+        self.open_in_place(nonce, context, sealed, tag)?;
+        bytes.truncate(bytes.len() - TAG);
+        Ok(())
+    }
+
+    /// The same of bytes without their tag.
+    pub(crate) fn open_in_place(
+        &self,
+        nonce: &[u8; NONCE],
+        context: &[u8],
+        bytes: &mut [u8],
+        tag: &[u8; TAG],
+    ) -> Result<(), NotAuthentic> {
+        without_trace(|| aead::open(self.bytes(), nonce, context, bytes, tag))
     }
 
     fn expand(&self, purpose: &[&[u8]], out: &mut [u8]) {
@@ -151,9 +154,7 @@ impl Key {
 fn without_trace<R>(work: impl FnOnce() -> R) -> R {
     wiping_stack(|| {
         let result = work();
-        let zeros = Aes256Gcm::new(&[0; KEY].into());
-        let sealed = zeros.encrypt_in_place(&[0; NONCE].into(), b"", black_box(&mut Vec::new()));
-        let _ = black_box(sealed);
+        black_box(aead::seal(&[0; KEY], &[0; NONCE], b"", black_box(&mut [])));
         result
     })
 }

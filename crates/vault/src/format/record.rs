@@ -81,13 +81,15 @@ pub struct Record {
     pub kind: u8,
     /// Counts the writes of this record, from 1.
     pub generation: u64,
-    plaintext: Hidden,
+    /// Its length, itself, and zeros.
+    content: Hidden,
+    length: usize,
 }
 
 impl Record {
     /// Returns the content.
     pub fn plaintext(&self) -> &[u8] {
-        self.plaintext.bytes()
+        &self.content.bytes()[LENGTH..][..self.length]
     }
 }
 
@@ -246,23 +248,30 @@ pub(crate) fn open<'k>(
 ) -> Result<Record, RecordError> {
     let header = RecordHeader::parse(file)?;
     let (context, sealed) = file.split_at(HEADER);
-    if header.vault != *vault || header.id != id || sealed.len() != header.length as usize + TAG {
+    let (sealed, tag) = sealed
+        .split_last_chunk::<TAG>()
+        .ok_or(RecordError::Damaged)?;
+    if header.vault != *vault || header.id != id || sealed.len() != header.length as usize {
         return Err(RecordError::Damaged);
     }
     let key = key_of(header.epoch).ok_or(RecordError::Newer)?;
-    let mut body = Zeroizing::new(sealed.to_vec());
-    key.open(&header.nonce, context, &mut body)
+    let mut content = Hidden::copy_of(sealed);
+    key.open_in_place(&header.nonce, context, content.bytes_mut(), tag)
         .map_err(|_| RecordError::Damaged)?;
-    let length = body
-        .first_chunk::<LENGTH>()
-        .map(|bytes| u32::from_le_bytes(*bytes) as usize)
+    let (length, rest) = content
+        .bytes()
+        .split_first_chunk::<LENGTH>()
         .ok_or(RecordError::Damaged)?;
-    let plaintext = body[LENGTH..].get(..length).ok_or(RecordError::Damaged)?;
+    let length = u32::from_le_bytes(*length) as usize;
+    if length > rest.len() {
+        return Err(RecordError::Damaged);
+    }
     Ok(Record {
         id,
         kind: header.kind,
         generation: header.generation,
-        plaintext: Hidden::copy_of(plaintext),
+        content,
+        length,
     })
 }
 
