@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
 use super::{
+    ahead::Ahead,
     backend::FleetBackend,
     error::vault_error,
     host_files::HostFiles,
@@ -141,6 +142,7 @@ impl StoreEngine {
             local,
             mirror: Mirror::default(),
             rows: Rows::default(),
+            ahead: Ahead::default(),
             progress: Mutex::new(Progress::default()),
             header: Mutex::default(),
             claims: Mutex::default(),

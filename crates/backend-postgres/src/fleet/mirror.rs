@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque, btree_map::Entry},
     mem,
+    ops::Bound,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -212,8 +213,8 @@ impl Mirror {
             .is_some_and(|known| known.digest == Some(hash))
     }
 
-    /// Records whose bytes are not here, from one on in their order; `limit` of them.
-    pub(super) fn unread_from(
+    /// Records after one whose bytes are not here, in their order; `limit` of them.
+    pub(super) fn unread_after(
         &self,
         id: RecordId,
         limit: usize,
@@ -225,12 +226,9 @@ impl Mirror {
                 && !inner.fetched.contains_key(id)
                 && !is_kept(*id, known.row.writing())
         };
-        let later = inner.rows.range(id..).skip(1);
+        let later = inner.rows.range((Bound::Excluded(id), Bound::Unbounded));
         let unread = later.filter(|(id, known)| is_unread(id, known));
-        std::iter::once(id)
-            .chain(unread.map(|(id, _)| *id))
-            .take(limit)
-            .collect()
+        unread.map(|(id, _)| *id).take(limit).collect()
     }
 
     /// The records that changed since a mark, `None` where any may have, and the next mark.

@@ -5,6 +5,7 @@
 //! flushed to the folder before they are brought, so that neither a kill nor an absence of the store
 //! loses them, and the host uses them from then on.
 
+mod ahead;
 mod backend;
 mod claim;
 mod engine;

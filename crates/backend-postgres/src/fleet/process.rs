@@ -5,7 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::Mutex;
 use provider_auth_vault::{Backend, RecordId};
 
-use super::{host_files::HostFiles, known_rows::Rows, late_pulse::LatePulse, mirror::Mirror};
+use super::{
+    ahead::Ahead, host_files::HostFiles, known_rows::Rows, late_pulse::LatePulse, mirror::Mirror,
+};
 use crate::{Claim, Header, PostgresBackend, hearing::Mark};
 
 /// One process's way to a vault in PostgreSQL.
@@ -17,6 +19,7 @@ pub(super) struct Fleet {
     pub(super) files: HostFiles,
     pub(super) mirror: Mirror,
     pub(super) rows: Rows,
+    pub(super) ahead: Ahead,
     pub(super) progress: Mutex<Progress>,
     pub(super) header: Mutex<Option<Header>>,
     /// The claims of this process.

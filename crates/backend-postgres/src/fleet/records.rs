@@ -1,8 +1,11 @@
 //! Reading, adding and replacing records: the store decides, and what it says is taken in.
 
+use std::sync::Arc;
+
 use provider_auth_vault::{
     Brought, Look, Opens, Purpose, RecordGuard, RecordId, SealedFacts, Stamp, VaultError,
 };
+use tokio::task::spawn_blocking;
 
 use super::{
     error::vault_error,
@@ -21,7 +24,11 @@ pub(super) fn facts_fit(row: &Row, bytes: &[u8]) -> bool {
 }
 
 impl Fleet {
-    pub(super) fn look_at(&self, id: RecordId, known: Option<Stamp>) -> Result<Look, VaultError> {
+    pub(super) fn look_at(
+        self: &Arc<Self>,
+        id: RecordId,
+        known: Option<Stamp>,
+    ) -> Result<Look, VaultError> {
         let Some(row) = self.mirror.row(id) else {
             return Ok(Look::Absent);
         };
@@ -34,6 +41,10 @@ impl Fleet {
                 waiting.map_err(unreadable).map_err(vault_error)?
             }
             false => {
+                if let Some(coming) = self.ahead.take(id) {
+                    self.fetch_after(&coming.ids);
+                    coming.wait();
+                }
                 let kept = || self.files.read_seen(id, row.writing());
                 self.mirror.bytes(id).or_else(kept)
             }
@@ -46,19 +57,49 @@ impl Fleet {
                 if fits { bytes } else { Vec::new() },
             ));
         }
-        let is_kept = |id, writing| self.files.seen(id) == Some(writing);
         let asked_at = self.mirror.changes();
-        let wanted = self
-            .mirror
-            .unread_from(id, limits::FETCHED_AT_ONCE, is_kept);
-        let stored = self.remote.records(&wanted).map_err(vault_error)?;
-        if !stored.iter().any(|one| one.id == id) {
+        let mut wanted = self.unread_after(id);
+        wanted.truncate(limits::FETCHED_AT_ONCE - 1);
+        wanted.insert(0, id);
+        if !self.fetch(&wanted).map_err(vault_error)?.contains(&id) {
             self.mirror.drop_row(id, asked_at);
         }
+        self.fetch_after(&wanted);
+        self.look_at(id, None)
+    }
+
+    /// Has the records after these fetched behind the reader. Where these were few there are no more.
+    fn fetch_after(self: &Arc<Self>, ids: &[RecordId]) {
+        let last = ids.last().filter(|_| ids.len() == limits::FETCHED_AT_ONCE);
+        let next = last.map_or_else(Vec::new, |last| self.unread_after(*last));
+        if next.is_empty() {
+            return;
+        }
+        let coming = self.ahead.put(next.clone());
+        let fleet = Arc::clone(self);
+        self.remote.runtime().spawn(async move {
+            // Who needs one that could not be had asks for it, and is told why.
+            let _ = spawn_blocking(move || fleet.fetch(&next)).await;
+            drop(coming);
+        });
+    }
+
+    /// The next records after one whose bytes are not here.
+    fn unread_after(&self, id: RecordId) -> Vec<RecordId> {
+        let is_kept = |id, writing| self.files.seen(id) == Some(writing);
+        self.mirror
+            .unread_after(id, limits::FETCHED_AT_ONCE, is_kept)
+    }
+
+    /// Fetches records, and returns those that are there.
+    fn fetch(&self, ids: &[RecordId]) -> Result<Vec<RecordId>, BackendError> {
+        let asked_at = self.mirror.changes();
+        let stored = self.remote.records(ids)?;
+        let found = stored.iter().map(|one| one.id).collect();
         for one in stored {
             self.take_in(one, asked_at);
         }
-        self.look_at(id, None)
+        Ok(found)
     }
 
     /// Notes whose turn it is to add a record, and learns of what was added before.

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and goes by this machine's clock; one that is skipped says why"
 )]
 
+mod ahead;
 mod changes;
 mod claims;
 mod faults;

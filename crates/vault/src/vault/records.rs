@@ -311,9 +311,10 @@ impl Vault {
                 Ok(record) => {
                     let record = Arc::new(record);
                     let mut cache = self.cache.lock();
-                    // Who needs many keeps what it makes of them.
+                    // Who needs many keeps what it makes of them. One goes for one: its page of memory is used again.
                     if cache.len() >= limits::OPENED_RECORDS && !cache.contains_key(id) {
-                        cache.clear();
+                        let one = cache.keys().next().copied();
+                        one.and_then(|one| cache.remove(&one));
                     }
                     cache.insert(*id, (stamp, Arc::clone(&record)));
                     drop(cache);
