@@ -5,6 +5,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const PLANTED = 'planted-marker-5c1e'
+/** Tokens that are sought, of all that were issued: parts that kill thousands of times leave thousands. */
+const TOKENS = 300
 
 export async function eyes(stage) {
   const { provider, database } = stage
@@ -19,7 +21,9 @@ export async function eyes(stage) {
   await database.sql(`create table if not exists planted (name text); insert into planted values ('${PLANTED}')`)
   await database.sql('select pg_switch_wal()')
 
-  const secrets = [...provider.issuedTokens(), apiKey, pool, user, `${user}@local.test`, 'api.local.test']
+  const issued = provider.issuedTokens()
+  const tokens = issued.filter((_, number) => number % Math.ceil(issued.length / TOKENS) === 0)
+  const secrets = [...tokens, apiKey, pool, user, `${user}@local.test`, 'api.local.test']
   const places = {
     dump: [await database.dump()],
     wal: readdirSync(join(database.data, 'pg_wal'), { withFileTypes: true })
