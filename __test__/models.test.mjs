@@ -144,6 +144,22 @@ test('a key that the provider refuses is said to need a new one', async () => {
   assert.equal((await rejection(library.discoverModels(pool))).code, 'NEEDS_LOGIN')
 })
 
+test('a call whose signal was aborted before asks no provider', async () => {
+  const pool = await openPool('one')
+  let asked = 0
+  says.models = () => {
+    asked += 1
+    return list('a')
+  }
+  // What looks at the signal is slow: a busy machine lets the other thread go on meanwhile.
+  const signal = AbortSignal.abort()
+  const aborted = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100) === 'timed-out'
+  Object.defineProperty(signal, 'aborted', { get: aborted })
+  assert.equal((await rejection(library.discoverModels({ ...pool, refresh: true, signal }))).code, 'ABORTED')
+  await library.discoverModels({ ...pool, refresh: true })
+  assert.equal(asked, 1)
+})
+
 test('an abort ends the wait, also of a signal that was aborted before, and leaves no listener', async () => {
   const pool = await openPool('one')
   says.models = () => new Promise((resolve) => waiting.push(() => resolve(list('a'))))

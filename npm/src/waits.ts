@@ -10,11 +10,15 @@ export function waitFor<Options extends { signal?: AbortSignal }, T>(
   const signal = read(options, 'signal')
   if (signal == null) return call(options)
   const wait = addon.beginWait()
-  const outcome = call(options, wait)
   const end = (): void => addon.endWait(wait)
-  const forget = (): void => signal.removeEventListener('abort', end)
+  const forget = (): void => {
+    signal.removeEventListener('abort', end)
+    end()
+  }
+  // Before the call: on its own thread it would ask a provider by the time that it is called off.
   if (signal.aborted) end()
   else signal.addEventListener('abort', end, { once: true })
+  const outcome = call(options, wait)
   outcome.then(forget, forget)
   return outcome
 }
