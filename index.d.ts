@@ -1455,5 +1455,8 @@ export type AuthErrorCode =
   | 'STORE_UNAVAILABLE' | 'STORE_REFUSED' | 'STORE_SCHEMA'
   /** `NETWORK` and `ABORTED`: of calls other than `createAuthFetch` (an aborted login is `LOGIN_CANCELLED`). */
   | 'NETWORK' | 'ABORTED'
-  /** What `import` and `require` of the package throw; the message says what was tried and what to do, `cause` has the system's errors. */
+  /**
+   * What `import` and `require` of the package throw; the message says what was tried and what to do, `cause` has the system's errors.
+   * `createAuthFetch` and `login` fail with it where another version has replaced the package while the program runs.
+   */
   | 'ADDON_NOT_LOADED'
