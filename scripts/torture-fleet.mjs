@@ -89,6 +89,7 @@ function parts() {
   ]
   return [
     ...ofWay('pooled'),
+    { name: 'seen', run: seen },
     ...ofWay('direct'),
     { name: 'kills', run: (stage) => killStorm(stage, isShort ? 60 : 300, 10_000) },
     { name: 'strict kills', run: (stage) => killStorm(stage, isShort ? 60 : 300, 0) },
@@ -98,7 +99,6 @@ function parts() {
     { name: 'clocks', run: clocks },
     { name: 'jumps', run: jumps },
     { name: 'main thread', run: mainThread },
-    { name: 'seen', run: seen },
     { name: 'eyes', run: eyes },
     { name: 'scale', run: (stage) => scale(stage, Number(options.records), Number(options.processes)) },
   ]
