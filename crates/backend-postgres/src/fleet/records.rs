@@ -50,8 +50,12 @@ impl Fleet {
             }
         };
         if let Some(bytes) = known {
-            // Bytes that are not what their row says are damaged, and open as such.
             let fits = facts_fit(&row, &bytes);
+            // They may be of a later row, which came meanwhile.
+            if !fits && self.mirror.row(id) != Some(row) {
+                return self.look_at(id, None);
+            }
+            // Bytes that are not what their row says are damaged, and open as such.
             return Ok(Look::Found(
                 row.stamp(),
                 if fits { bytes } else { Vec::new() },

@@ -52,17 +52,23 @@ fn what_changes_on_its_way_is_read_as_it_is_now() {
             let read = records.iter().map(|(id, _)| text(&other, *id));
             read.collect::<Vec<_>>()
         });
-        for (id, _) in records.iter().rev().step_by(50) {
-            one.remove(one.lock(id).unwrap()).unwrap();
+        for (number, (id, _)) in records.iter().enumerate().rev().step_by(10) {
+            let guard = one.lock(id).unwrap();
+            match number % 50 {
+                49 => assert!(one.remove(guard).unwrap()),
+                _ => assert_eq!(one.replace(&guard, b"changed").unwrap(), 2),
+            }
         }
         for (read, (id, said)) in reader.join().unwrap().iter().zip(&records) {
-            assert!(read.as_ref().is_none_or(|read| read == said), "{id}");
+            let is_one = |read: &String| read == said || read == "changed";
+            assert!(read.as_ref().is_none_or(is_one), "{id}");
         }
     });
     wait_until("all know what is gone", || {
         let gone = records.iter().filter(|(id, _)| text(&other, *id).is_none());
         gone.count() == RECORDS / 50
     });
+    assert_eq!(other.quarantine().len(), 0);
 }
 
 /// Adds the records, and returns them with what they say, in their order.
