@@ -16,7 +16,7 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 use crate::{
     Options, VaultError,
     folder::store::{Held, Store},
-    format::record::RecordId,
+    format::id::RecordId,
     send_by::SendBy,
     stamp::{Mark, Stamp},
     state_rows::StateRows,

@@ -69,7 +69,8 @@ pub use folder::{
     store::{Durability, Held, NetworkFolders, Store, Watched},
 };
 pub use format::header::header_facts;
-pub use format::record::{NotARecordId, Record, RecordId, SealedFacts, VaultId};
+pub use format::id::{NotARecordId, RecordId};
+pub use format::record::{Record, SealedFacts, VaultId};
 pub use host_files::{
     PrivateFileError, append_privately, authorship_fault, is_on_pseudo_filesystem, privacy,
 };

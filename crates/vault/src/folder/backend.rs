@@ -22,7 +22,7 @@ use crate::{
         quarantine,
         store::{Durability, Held, Store},
     },
-    format::record::RecordId,
+    format::id::RecordId,
     send_by::SendBy,
     stamp::{Mark, Stamp},
 };

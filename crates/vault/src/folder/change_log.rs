@@ -18,7 +18,7 @@ use crate::{
         paths::Paths,
         store::{Store, Watched},
     },
-    format::record::RecordId,
+    format::id::RecordId,
     limits,
     stamp::{Mark, Stamp},
 };

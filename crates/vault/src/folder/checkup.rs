@@ -18,7 +18,7 @@ use crate::{
         paths::{NOTE, Paths},
         store::Store as _,
     },
-    format::record::RecordId,
+    format::id::RecordId,
     platform,
     vault::notes::Pending,
 };

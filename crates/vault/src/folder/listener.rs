@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::format::record::RecordId;
+use crate::format::id::RecordId;
 
 /// What a [`Watch`] heard of since it was last asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     backend::{Document, Lock},
-    format::record::RecordId,
+    format::id::RecordId,
 };
 
 /// What the name of a record's file ends with.

@@ -1,6 +1,6 @@
 //! How files in the folder `quarantine` are called: their names tell what was set aside.
 
-use crate::{backend::Quarantined, folder::paths::RECORD, format::record::RecordId};
+use crate::{backend::Quarantined, folder::paths::RECORD, format::id::RecordId};
 
 /// Returns the name under which a record is set aside.
 pub(super) fn record_name(record: &Quarantined) -> String {

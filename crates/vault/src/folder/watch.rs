@@ -167,7 +167,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::format::record::RecordId;
+    use crate::format::id::RecordId;
 
     fn nothing() -> Option<Heard> {
         Some(Heard::default())

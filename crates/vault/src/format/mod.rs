@@ -2,6 +2,7 @@
 
 pub(crate) mod header;
 mod host_key;
+pub(crate) mod id;
 pub(crate) mod record;
 pub(crate) mod row;
 pub(crate) mod slot;

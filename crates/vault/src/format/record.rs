@@ -4,74 +4,16 @@
 //! authenticated, so a record that was swapped, renamed, rolled into another vault or given another
 //! generation does not open.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
-use ulid::Ulid;
 use zeroize::Zeroizing;
 
 use crate::{
     crypto::hidden::Hidden,
     crypto::key::{Key, NONCE, TAG},
+    format::id::RecordId,
     limits::PADDING,
 };
-
-/// The name of a record: a ULID, so that names sort by age and say nothing else.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecordId([u8; 16]);
-
-impl RecordId {
-    /// Makes an id from the time of its making, in ms since the Unix epoch, and ten random bytes.
-    pub fn from_parts(created_at: u64, random: [u8; 10]) -> Self {
-        let mut low = [0; 16];
-        low[6..].copy_from_slice(&random);
-        Self(Ulid::from_parts(created_at, u128::from_be_bytes(low)).to_bytes())
-    }
-
-    /// Makes the id of something that is sealed like a record and is named by a hash.
-    pub(crate) fn of_hash(hash: &[u8; 32]) -> Self {
-        Self(*hash.first_chunk().expect("a hash is longer than an id"))
-    }
-
-    /// Returns the last eight of its random bytes.
-    pub(crate) fn last_bytes(&self) -> [u8; 8] {
-        *self.0.last_chunk().expect("an id has sixteen bytes")
-    }
-}
-
-impl fmt::Display for RecordId {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.pad(&Ulid::from_bytes(self.0).to_string())
-    }
-}
-
-impl fmt::Debug for RecordId {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, to)
-    }
-}
-
-/// The text is not a record's id.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a record id: 26 letters and digits were expected")]
-pub struct NotARecordId;
-
-impl FromStr for RecordId {
-    type Err = NotARecordId;
-
-    /// Reads exactly what `Display` writes: one id has one name.
-    fn from_str(text: &str) -> Result<Self, NotARecordId> {
-        let id = Self(
-            Ulid::from_string(text)
-                .map_err(|_| NotARecordId)?
-                .to_bytes(),
-        );
-        if id.to_string() == text {
-            Ok(id)
-        } else {
-            Err(NotARecordId)
-        }
-    }
-}
 
 /// A record as it was when it was read; its plaintext is wiped when the last holder lets go.
 pub struct Record {
@@ -185,7 +127,7 @@ impl RecordHeader {
             epoch: u32::from_le_bytes(take(&mut rest)),
             generation: u64::from_le_bytes(take(&mut rest)),
             vault: take(&mut rest),
-            id: RecordId(take(&mut rest)),
+            id: RecordId::from_bytes(take(&mut rest)),
             nonce: take(&mut rest),
             length: u32::from_le_bytes(take(&mut rest)),
         })
@@ -200,7 +142,7 @@ impl RecordHeader {
         bytes.extend(self.epoch.to_le_bytes());
         bytes.extend(self.generation.to_le_bytes());
         bytes.extend(self.vault);
-        bytes.extend(self.id.0);
+        bytes.extend(self.id.to_bytes());
         bytes.extend(self.nonce);
         bytes.extend(self.length.to_le_bytes());
         bytes
@@ -361,18 +303,6 @@ mod tests {
             open(|_| Some(key()), &[5; 16], header().id, &file).unwrap_err(),
             RecordError::Damaged
         );
-    }
-
-    #[test]
-    fn one_id_has_one_name() {
-        let id = header().id;
-        assert_eq!(id.to_string().parse(), Ok(id));
-        assert_eq!(
-            id.to_string().to_lowercase().parse::<RecordId>(),
-            Err(NotARecordId)
-        );
-        assert_eq!("../../etc/passwd".parse::<RecordId>(), Err(NotARecordId));
-        assert_eq!("".parse::<RecordId>(), Err(NotARecordId));
     }
 
     #[test]

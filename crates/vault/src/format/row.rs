@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::{
     Entropy,
     crypto::key::{Key, NONCE, TAG, random},
-    format::record::{RecordId, VaultId},
+    format::{id::RecordId, record::VaultId},
 };
 
 /// Bytes of the length of a name, which comes first inside the seal.
