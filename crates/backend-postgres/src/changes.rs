@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::TryStreamExt as _;
 use provider_auth_vault::RecordId;
 use tokio_postgres::types::Type;
 
@@ -9,10 +10,10 @@ use crate::{
     backend::PostgresBackend,
     error::{BackendError, Failure},
     hearing::Mark,
-    line::Line,
+    line::{Line, Parameter},
     poll::read_mark,
-    row::Stored,
-    sql::{self, transaction},
+    row::{Stored, Transaction},
+    sql,
     state::Versioned,
 };
 
@@ -20,9 +21,9 @@ use crate::{
 macro_rules! mark {
     () => {
         "select 'm', pg_snapshot_xmin(pg_current_snapshot())::text, pa.incarnation(),
-            $2 <> pa.incarnation() or $3::text = '0', 0, 0, null::bytea
+            $2 <> pa.incarnation() or $3::text = '0', null::xid8, 0, null::bytea
          union all
-         select 'h', '', version, false, 0, 0, null from pa.vault where id = $1
+         select 'h', '', version, false, null, 0, null from pa.vault where id = $1
          union all "
     };
 }
@@ -33,33 +34,29 @@ macro_rules! mark {
 /// a mark of another start.
 const CHANGES: &str = concat!(
     mark!(),
-    "select 'd', a.id, r.generation, false, 0, 0, null from pa.aside a cross join lateral (
+    "select 'd', a.id, r.generation, false, null, 0, null from pa.aside a cross join lateral (
          select generation, changed, sealed from pa.record
          where vault = $1 and id = a.id and generation = a.generation offset 0) r
        where a.vault = $1 and r.changed >= $3::text::xid8 and a.digest = sha256(r.sealed)
      union all
-     select 'r', id, generation, gone_at is not null, ",
-    transaction!("changed"),
-    ", epoch, case when id = any($4) then sealed end
+     select 'r', id, generation, gone_at is not null, changed, epoch, case when id = any($4) then sealed end
        from pa.record where vault = $1 and changed >= $3::text::xid8
      union all
-     select 's', key, version, false, 0, 0, case when key = any($4) then sealed end
+     select 's', key, version, false, null, 0, case when key = any($4) then sealed end
        from pa.state where vault = $1 and changed >= $3::text::xid8 and key <> '+'"
 );
 
 /// Names everything; has the parameters of [`CHANGES`].
 const ALL: &str = concat!(
     mark!(),
-    "select 'd', a.id, r.generation, false, 0, 0, null from pa.aside a cross join lateral (
+    "select 'd', a.id, r.generation, false, null, 0, null from pa.aside a cross join lateral (
          select generation, sealed from pa.record
          where vault = $1 and id = a.id and generation = a.generation offset 0) r
        where a.vault = $1 and a.digest = sha256(r.sealed)
      union all
-     select 'r', id, generation, gone_at is not null, ",
-    transaction!("changed"),
-    ", epoch, null from pa.record where vault = $1
+     select 'r', id, generation, gone_at is not null, changed, epoch, null from pa.record where vault = $1
      union all
-     select 's', key, version, false, 0, 0, null from pa.state where vault = $1 and key <> '+'"
+     select 's', key, version, false, null, 0, null from pa.state where vault = $1 and key <> '+'"
 );
 
 /// What is there and was written since a mark. What a reader knows already may be among it: the
@@ -149,13 +146,32 @@ impl PostgresBackend {
     /// out.
     pub fn records(&self, ids: &[RecordId]) -> Result<Vec<Stored>, BackendError> {
         let ids: Vec<String> = ids.iter().map(RecordId::to_string).collect();
+        self.stored(sql::RECORDS, &[(&ids, Type::TEXT_ARRAY)])
+    }
+
+    /// The same of those that the database sorts between two, both included; `limit` of them. In the locales of some
+    /// databases these are not all.
+    pub(crate) fn records_between(
+        &self,
+        (first, last): (RecordId, RecordId),
+        limit: usize,
+    ) -> Result<Vec<Stored>, BackendError> {
+        let (first, last) = (first.to_string(), last.to_string());
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rest: [Parameter<'_>; 3] = [
+            (&first, Type::TEXT),
+            (&last, Type::TEXT),
+            (&limit, Type::INT8),
+        ];
+        self.stored(sql::RECORDS_BETWEEN, &rest)
+    }
+
+    /// Runs a statement that shows records of this vault; `rest` has its parameters from `$2` on.
+    fn stored(&self, statement: &str, rest: &[Parameter<'_>]) -> Result<Vec<Stored>, BackendError> {
         self.ask(async |line| {
-            let rows = line
-                .rows(
-                    sql::RECORDS,
-                    &[(&line.vault, Type::UUID), (&ids, Type::TEXT_ARRAY)],
-                )
-                .await?;
+            let mut parameters: Vec<Parameter<'_>> = vec![(&line.vault, Type::UUID)];
+            parameters.extend(rest.iter().cloned());
+            let rows = line.rows(statement, &parameters).await?;
             rows.iter()
                 .filter_map(|row| Stored::read(row, 0).transpose())
                 .collect()
@@ -170,8 +186,8 @@ async fn ask(
     names: &[&str],
 ) -> Result<Changes, Failure> {
     let transaction = since.transaction.to_string();
-    let rows = line
-        .rows(
+    let mut rows = line
+        .stream(
             statement,
             &[
                 (&line.vault, Type::UUID),
@@ -191,7 +207,7 @@ async fn ask(
         bytes: Vec::new(),
         entries: Vec::new(),
     };
-    for row in rows {
+    while let Some(row) = rows.try_next().await? {
         let (kind, name, number): (&str, &str, i64) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         match kind {
@@ -219,7 +235,7 @@ async fn ask(
                     id,
                     generation: unsigned(number),
                     epoch: u32::try_from(row.try_get::<_, i64>(5)?).unwrap_or(u32::MAX),
-                    changed: unsigned(row.try_get(4)?),
+                    changed: row.try_get::<_, Transaction>(4)?.0,
                     gone: row.try_get(3)?,
                 });
                 let bytes: Option<Vec<u8>> = row.try_get(6)?;

@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicI32, Ordering},
@@ -14,7 +15,7 @@ use secrecy::ExposeSecret;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{net::TcpStream, sync::watch, time::timeout};
 use tokio_postgres::{
-    AsyncMessage, Client, Connection, NoTls, Row,
+    AsyncMessage, Client, Connection, NoTls, Row, RowStream,
     config::Host,
     tls::TlsStream,
     types::{ToSql, Type},
@@ -96,6 +97,18 @@ impl Line {
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, Failure> {
         Ok(self.client.query_typed(statement, parameters).await?)
+    }
+
+    /// The same, for who reads the first rows while the last ones come.
+    pub(crate) async fn stream(
+        &self,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Pin<Box<RowStream>>, Failure> {
+        let parameters = parameters.iter().cloned();
+        Ok(Box::pin(
+            self.client.query_typed_raw(statement, parameters).await?,
+        ))
     }
 
     /// Runs a statement about one record of this vault; `rest` has its parameters from `$3` on.

@@ -1,7 +1,12 @@
 //! A record's row, as bytes and numbers.
 
+use std::error::Error;
+
 use provider_auth_vault::RecordId;
-use tokio_postgres::Row;
+use tokio_postgres::{
+    Row,
+    types::{FromSql, Type, accepts},
+};
 use uuid::Uuid;
 
 use crate::error::Failure;
@@ -97,11 +102,22 @@ impl Stored {
                 gone: row.try_get(column(4))?,
                 bytes: row.try_get(column(3))?,
             },
-            changed: u64::try_from(row.try_get::<_, i64>(column(12))?).unwrap_or(0),
+            changed: row.try_get::<_, Transaction>(column(12))?.0,
             no_outcome: row.try_get(column(5))?,
             held: held.transpose()?,
         }))
     }
+}
+
+/// The number of a transaction, cut to what fits into a `bigint` too, whatever somebody made of it.
+pub(crate) struct Transaction(pub(crate) u64);
+
+impl<'a> FromSql<'a> for Transaction {
+    fn from_sql(_: &Type, bytes: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(u64::from_be_bytes(bytes.try_into()?) & u64::MAX >> 1))
+    }
+
+    accepts!(XID8);
 }
 
 fn ms(row: &Row, column: usize) -> Result<u64, Failure> {

@@ -21,18 +21,6 @@ macro_rules! finite {
     };
 }
 
-/// A transaction as a number that fits, whatever somebody made of it.
-macro_rules! transaction {
-    ($column:literal) => {
-        concat!(
-            "(",
-            $column,
-            "::text::numeric % 9223372036854775808)::bigint"
-        )
-    };
-}
-pub(crate) use transaction;
-
 /// The columns of a record, for [`Stored`](crate::Stored).
 macro_rules! stored {
     () => {
@@ -42,8 +30,7 @@ macro_rules! stored {
             finite!("r.claimed_at"),
             ", ",
             finite!("r.claim_until"),
-            ", r.suspected_at is not null, ",
-            transaction!("r.changed")
+            ", r.suspected_at is not null, r.changed"
         )
     };
 }
@@ -163,4 +150,11 @@ pub(crate) const RECORDS: &str = concat!(
     "select ",
     stored!(),
     " from pa.record r where r.vault = $1 and r.id = any($2) order by r.id"
+);
+
+/// `$2` first id, `$3` last, `$4` how many at most. In a fifth of the time that the same ones take by their names.
+pub(crate) const RECORDS_BETWEEN: &str = concat!(
+    "select ",
+    stored!(),
+    " from pa.record r where r.vault = $1 and r.id between $2 and $3 order by r.id limit $4"
 );

@@ -10,7 +10,7 @@ pub(super) const TRY_AGAIN: Duration = Duration::from_millis(500);
 pub(super) const FIRST_TRY: Duration = Duration::from_millis(500);
 
 /// How many copies of records their reader writes itself, in so long; the others are written behind it.
-pub(super) const SEEN_AT_ONCE: u32 = 200;
+pub(super) const SEEN_AT_ONCE: u32 = 50;
 pub(super) const SEEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Those begin when none came for so long, or they have waited for so long.

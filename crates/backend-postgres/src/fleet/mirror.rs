@@ -1,7 +1,7 @@
 //! What this process knows of the records in the store, so that readers ask memory.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry},
     mem,
     ops::Bound,
     sync::atomic::{AtomicU64, Ordering},
@@ -35,7 +35,7 @@ type Digest = [u8; 16];
 struct Inner {
     rows: BTreeMap<RecordId, Known>,
     /// Bytes that were fetched and not proven yet.
-    fetched: HashMap<RecordId, Vec<u8>>,
+    fetched: BTreeMap<RecordId, Vec<u8>>,
     /// The last changes, in order.
     named: VecDeque<(u64, RecordId)>,
     /// The last change that may have been of any record.
@@ -73,15 +73,14 @@ impl Mirror {
     pub(super) fn stamp(&self) -> Stamp {
         let mut hash = Context::new(&SHA256);
         for (id, Known { row, .. }) in &self.inner.lock().rows {
-            hash.update(id.to_string().as_bytes());
-            for number in [
+            let numbers = [
                 row.generation,
                 row.epoch.into(),
                 row.changed,
                 row.gone.into(),
-            ] {
-                hash.update(&number.to_le_bytes());
-            }
+            ];
+            hash.update(&id.to_bytes());
+            hash.update(numbers.map(u64::to_le_bytes).as_flattened());
         }
         let hash = hash.finish();
         let half = |at: usize| {
@@ -106,7 +105,6 @@ impl Mirror {
     pub(super) fn follow(&self, told: &[Changed], fetched: Vec<(RecordId, Vec<u8>)>, all: bool) {
         let mut inner = self.inner.lock();
         inner.fetched.extend(fetched);
-        let mut changed = BTreeSet::new();
         if all && inner.rows.is_empty() {
             // In one go they are packed close together.
             let rows = told.iter().map(|one| {
@@ -114,8 +112,10 @@ impl Mirror {
                 (one.id, Known { row, digest })
             });
             inner.rows = rows.collect();
-            changed.extend(told.iter().map(|one| one.id));
+            let changed = inner.rows.keys().copied().collect();
+            return self.count(&mut inner, changed);
         }
+        let mut changed = BTreeSet::new();
         for one in told {
             let row = Row::from(one);
             let before = inner.row(one.id);
@@ -229,6 +229,12 @@ impl Mirror {
         let later = inner.rows.range((Bound::Excluded(id), Bound::Unbounded));
         let unread = later.filter(|(id, known)| is_unread(id, known));
         unread.map(|(id, _)| *id).take(limit).collect()
+    }
+
+    /// Whether there are so many records at most from one to another.
+    pub(super) fn has_between(&self, first: RecordId, last: RecordId, most: usize) -> bool {
+        let inner = self.inner.lock();
+        inner.rows.range(first..=last).take(most + 1).count() <= most
     }
 
     /// The records that changed since a mark, `None` where any may have, and the next mark.

@@ -1,6 +1,6 @@
 //! Reading, adding and replacing records: the store decides, and what it says is taken in.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use provider_auth_vault::{
     Brought, Look, Opens, Purpose, RecordGuard, RecordId, SealedFacts, Stamp, VaultError,
@@ -95,10 +95,23 @@ impl Fleet {
             .unread_after(id, limits::FETCHED_AT_ONCE, is_kept)
     }
 
-    /// Fetches records, and returns those that are there.
+    /// Fetches records, which are in order, and returns those that are there.
     fn fetch(&self, ids: &[RecordId]) -> Result<Vec<RecordId>, BackendError> {
         let asked_at = self.mirror.changes();
-        let stored = self.remote.records(ids)?;
+        let mut stored = Vec::new();
+        let limit = 2 * ids.len();
+        if let [first, .., last] = ids
+            && self.mirror.has_between(*first, *last, limit)
+        {
+            stored = self.remote.records_between((*first, *last), limit)?;
+            stored.retain(|one| ids.binary_search(&one.id).is_ok());
+        }
+        let found: BTreeSet<RecordId> = stored.iter().map(|one| one.id).collect();
+        let missing = ids.iter().filter(|id| !found.contains(id));
+        let missing: Vec<RecordId> = missing.copied().collect();
+        if !missing.is_empty() {
+            stored.extend(self.remote.records(&missing)?);
+        }
         let found = stored.iter().map(|one| one.id).collect();
         for one in stored {
             self.take_in(one, asked_at);
