@@ -37,6 +37,40 @@ pub(crate) struct Accounts {
 /// The accounts by provider and namespace, as they are found.
 type Pools = HashMap<(Arc<str>, Arc<str>), Vec<Arc<Entry>>>;
 
+/// What was found. In order, and thousands: collected, which is faster than one by one.
+#[derive(Default)]
+struct Gathered {
+    pools: Pools,
+    by_id: Vec<(AccountId, Arc<Entry>)>,
+    by_secret: Vec<(u64, AccountId)>,
+    unread: Vec<AccountId>,
+    unreadable: Vec<AccountId>,
+    kept_files: Vec<RecordId>,
+}
+
+impl Gathered {
+    fn add(&mut self, entry: Arc<Entry>) {
+        let (view, id) = (&entry.view, &entry.view.id);
+        let pool = (view.provider.clone(), view.namespace.clone());
+        self.pools.entry(pool).or_default().push(entry.clone());
+        self.unread.extend(entry.is_unread.then(|| id.clone()));
+        self.by_secret.extend(secret_key(&entry));
+        self.by_id.push((id.clone(), entry));
+    }
+
+    /// Adds what was found after this.
+    fn append(&mut self, later: Self) {
+        for (pool, entries) in later.pools {
+            self.pools.entry(pool).or_default().extend(entries);
+        }
+        self.by_id.extend(later.by_id);
+        self.by_secret.extend(later.by_secret);
+        self.unread.extend(later.unread);
+        self.unreadable.extend(later.unreadable);
+        self.kept_files.extend(later.kept_files);
+    }
+}
+
 /// The accounts of one pool.
 #[derive(Clone, Default)]
 pub(super) struct Members {
@@ -52,42 +86,40 @@ impl Accounts {
         known: &Self,
         settings: &Settings,
     ) -> Result<Self, VaultError> {
-        let mut accounts = Self::known(BTreeMap::new(), known.taken.clone());
-        let mut pools = Pools::new();
-        // In order, and thousands: collected, which is faster than one by one.
-        let mut by_id = Vec::new();
-        let mut add = |entry: Arc<Entry>| {
-            let pool = (entry.view.provider.clone(), entry.view.namespace.clone());
-            pools.entry(pool).or_default().push(entry.clone());
-            by_id.push((entry.view.id.clone(), entry));
-        };
+        let mut all = Gathered::default();
         let ids = match &known.others {
             Some(others) => {
-                known.entries().cloned().for_each(&mut add);
+                known.entries().cloned().for_each(|entry| all.add(entry));
                 others.clone()
             }
             None => vault.ids()?,
         };
-        let found = side_by_side(&ids, |record_id| {
-            let id = AccountId::from(record_id.to_string());
-            let before = known.by_id.get(&id);
-            let found = Found::look(vault, *record_id, before, settings, &accounts.taken)?;
-            Ok((id, found))
-        });
-        for (record_id, found) in ids.iter().copied().zip(found) {
-            let (id, found) = found?;
-            match found {
-                Found::Account(entry) => add(entry),
-                Found::KeptFile => accounts.kept_files.push(record_id),
-                Found::Unreadable => accounts.unreadable.push(id),
-                Found::Nothing => {}
+        let parts = side_by_side(&ids, |ids| {
+            let mut part = Gathered::default();
+            for record_id in ids {
+                let id = AccountId::from(record_id.to_string());
+                let before = known.by_id.get(&id);
+                match Found::look(vault, *record_id, before, settings, &known.taken)? {
+                    Found::Account(entry) => part.add(entry),
+                    Found::KeptFile => part.kept_files.push(*record_id),
+                    Found::Unreadable => part.unreadable.push(id),
+                    Found::Nothing => {}
+                }
             }
+            Ok(part)
+        });
+        for part in parts {
+            all.append(part?);
         }
-        let unread = by_id.iter().filter(|(_, entry)| entry.is_unread);
-        accounts.unread = unread.map(|(id, _)| id.clone()).collect();
-        let by_secret = by_id.iter().filter_map(|(_, entry)| secret_key(entry));
-        accounts.by_secret = by_secret.collect();
-        accounts.by_id = by_id.into_iter().collect();
+        let pools = all.pools;
+        let mut accounts = Self {
+            by_id: all.by_id.into_iter().collect(),
+            by_secret: all.by_secret.into_iter().collect(),
+            unread: all.unread.into_iter().collect(),
+            unreadable: all.unreadable,
+            kept_files: all.kept_files,
+            ..Self::known(BTreeMap::new(), known.taken.clone())
+        };
         let taken = taken(&accounts, settings);
         if taken != accounts.taken {
             // Rare: the first account of a provider that a project defines too, or its last one.
@@ -233,14 +265,10 @@ fn defined(
     taken: &BTreeSet<String>,
 ) -> BTreeMap<String, Arc<Provider>> {
     let mut origins: BTreeMap<&str, BTreeSet<Origin>> = BTreeMap::new();
-    for entry in pools.values().flatten() {
-        let credential = &entry.credential;
-        let is_configured = settings
-            .provider(&credential.provider, || {
-                taken.contains(&credential.provider)
-            })
-            .is_some();
-        if defines_provider(credential) && credential.audience.project.is_none() && !is_configured {
+    let is_configured = |id: &str| settings.provider(id, || taken.contains(id)).is_some();
+    let unknown = pools.iter().filter(|((id, _), _)| !is_configured(id));
+    for credential in unknown.flat_map(|(_, entries)| entries.iter().map(|one| &one.credential)) {
+        if defines_provider(credential) && credential.audience.project.is_none() {
             let known = origins.entry(&credential.provider).or_default();
             known.extend(credential.audience.origins.iter().cloned());
         }
@@ -254,20 +282,19 @@ fn defined(
         .gather()
 }
 
-/// Does the same with each of many records, on several threads where that pays.
-fn side_by_side<T: Send>(ids: &[RecordId], look: impl Fn(&RecordId) -> T + Sync) -> Vec<T> {
+/// Does the same with all parts of a list of records, each on a thread of its own where there are many.
+fn side_by_side<T: Send>(ids: &[RecordId], read: impl Fn(&[RecordId]) -> T + Sync) -> Vec<T> {
     if ids.len() < limits::READ_SIDE_BY_SIDE {
-        return ids.iter().map(look).collect();
+        return vec![read(ids)];
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let each = ids.len().div_ceil(threads.min(limits::READERS));
-    let look = &look;
+    let read = &read;
     std::thread::scope(|scope| {
-        let parts = ids.chunks(each);
-        let parts = parts.map(|ids| scope.spawn(move || ids.iter().map(look).collect::<Vec<T>>()));
+        let parts = ids.chunks(each).map(|ids| scope.spawn(move || read(ids)));
         let parts: Vec<_> = parts.collect();
         let done = parts.into_iter().map(|part| part.join());
-        done.flat_map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        done.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     })
 }
@@ -305,7 +332,7 @@ mod tests {
         let id = |number: usize| format!("01J{number:023}").parse().unwrap();
         for count in [0, 1, limits::READ_SIDE_BY_SIDE, 1_001] {
             let ids: Vec<RecordId> = (0..count).map(id).collect();
-            assert_eq!(side_by_side(&ids, |id| *id), ids);
+            assert_eq!(side_by_side(&ids, <[_]>::to_vec).concat(), ids);
         }
     }
 }

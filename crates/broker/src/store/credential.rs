@@ -16,6 +16,7 @@ use crate::config::DEFAULT_NAMESPACE;
 use crate::providers;
 use crate::store::audience::Audience;
 use crate::store::once::kept_once;
+use crate::store::plaintext;
 use crate::store::secret::Secret;
 use crate::store::secret::Unknown;
 use crate::store::secret::is_same_secret;
@@ -97,10 +98,7 @@ impl Credential {
 
     /// The bytes to seal.
     pub(crate) fn plaintext(&self) -> Zeroizing<Vec<u8>> {
-        // Sized ahead, so that growing leaves no copy of a secret behind in freed memory.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
-        serde_json::to_writer(&mut *bytes, self).expect("a credential has only string keys");
-        bytes
+        plaintext::of(self)
     }
 
     pub(crate) fn kind(&self) -> AccountKind {

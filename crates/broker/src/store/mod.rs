@@ -24,6 +24,7 @@ pub(crate) mod moved_bundle;
 mod once;
 mod opened;
 mod opening;
+mod plaintext;
 mod readings;
 pub(crate) mod record_kind;
 mod rollback;
