@@ -82,7 +82,7 @@ export async function bundleLibrary() {
 /** Writes `library.cjs`, and what it reads later. */
 async function libraryInParts() {
   const into = (file) => ({ ...common, format: 'cjs', outfile: join(FOLDER, file) })
-  const library = source([...SHARED, ...STATEFUL])
+  const library = await asOneObject([...SHARED, ...STATEFUL])
   const { metafile } = await build({ ...into('library.cjs'), ...ownFacts(), stdin: library, plugins: [leaveLater()] })
   const { define } = ownFacts()
   const known = ['<stdin>', ...STATELESS.map((name) => `npm/src/${name}.ts`)]
@@ -150,6 +150,17 @@ function source(names) {
     contents: names.map((name) => `export * from './${name}.js'`).join('\n'),
     resolveDir: join(root, 'npm/src'),
   }
+}
+
+/** The same as one object: of what is exported esbuild makes a getter for each name, which takes a process most of a millisecond. */
+async function asOneObject(modules) {
+  const homes = new Map()
+  for (const module of modules) {
+    for (const name of await exportsOf({ stdin: source([module]) })) if (!homes.has(name)) homes.set(name, module)
+  }
+  const imports = [...homes].map(([name, module]) => `import { ${name} } from './${module}.js'\n`)
+  const contents = `${imports.join('')}module.exports = { ${[...homes.keys()].join(', ')} }`
+  return { ...source([]), contents }
 }
 
 const moduleOf = (name) => join(root, 'npm/src', `${name}.js`)

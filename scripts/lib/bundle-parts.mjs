@@ -10,24 +10,23 @@ const { engines, version } = JSON.parse(readFileSync(join(root, 'package.json'),
 export const OLDEST_NODE = `node${engines.node.match(/\d+\.\d+/)[0]}`
 
 /**
- * Gives a bundle of CommonJS what a module knows of itself: its address, and the package's version. In a bundle of somebody
+ * Gives a bundle of CommonJS what a module knows of itself: where it is, and the package's version. In a bundle of somebody
  * else's, `__filename` may be the file that it was made of, on the machine where it was made: Bun writes that down. There the
- * address is asked of the call's own place.
+ * call's own place is asked, which is a path or an address.
  */
 export function ownFacts() {
   return {
-    define: { __VERSION__: JSON.stringify(version), 'import.meta.url': '__url' },
-    banner: { js: `'use strict'; const __url = (${ownAddress})();` },
+    define: { __VERSION__: JSON.stringify(version), 'import.meta.url': '__place' },
+    banner: { js: `'use strict'; const __place = (${ownPlace})();` },
   }
 }
 
-const ownAddress = `() => {
-  if (typeof __filename === 'string' && module.filename === __filename) return require('node:url').pathToFileURL(__filename).href;
+const ownPlace = `() => {
+  if (typeof __filename === 'string' && module.filename === __filename) return __filename;
   const before = Error.prepareStackTrace;
   try {
     Error.prepareStackTrace = (_, [place]) => place.getFileName();
-    const file = new Error().stack;
-    return file.startsWith('file:') ? file : require('node:url').pathToFileURL(file).href;
+    return new Error().stack;
   } catch {
     return '';
   } finally {

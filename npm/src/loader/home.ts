@@ -1,6 +1,6 @@
 /** Where this package lies, whatever file of it this code was bundled into. */
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** Written in by our bundler. */
@@ -20,8 +20,9 @@ export function findHome(): Home {
   const version = typeof __VERSION__ === 'string' ? { version: __VERSION__ } : {}
   let here: string
   try {
-    // A bundler may leave out the address, or make up one.
-    here = dirname(fileURLToPath(import.meta.url))
+    // A bundler may leave out the address, or make up one. Ours puts a path in its place.
+    const url: string = import.meta.url
+    here = dirname(isAbsolute(url) ? url : fileURLToPath(url))
   } catch {
     return { ...version, isBundle: true }
   }

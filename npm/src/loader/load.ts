@@ -165,14 +165,14 @@ function load(
   version: string | undefined,
 ): { addon: Exports } | Pick<Tried, 'why' | 'error' | 'bytes' | 'version'> {
   if (!isAbsolute(file)) return { why: 'relative' }
-  const size = stateOf(file)
+  const binary = bytes === undefined ? inspect(file) : undefined
+  const size = binary?.bytes ?? stateOf(file)
   if (typeof size === 'object') return { why: 'failed', error: size.error }
   if (typeof bytes === 'number' && size !== bytes) return { why: 'cut', bytes: [size === 'absent' ? 0 : size, bytes] }
   if (size === 'absent') return { why: 'absent' }
   // Node runs what has another name as JavaScript.
   if (!file.endsWith('.node')) return { why: 'name' }
-  if (bytes === undefined && inspect(file)?.isCut === true)
-    return { why: 'failed', error: new Error('it is incomplete') }
+  if (binary?.isCut === true) return { why: 'failed', error: new Error('it is incomplete') }
   try {
     const addon: Exports & { addonVersion?: () => unknown } = createRequire(file)(file)
     if (typeof addon.addonVersion !== 'function') return { why: 'foreign' }
