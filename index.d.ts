@@ -937,7 +937,10 @@ export function joinFleet(options?: { keySource?: 'keychain' | 'keyfile' }): Pro
  */
 export function admitHost(key: string, name: string): Promise<FleetHost>
 
-/** The hosts that were admitted, in that order. Those that open the vault by another slot are not among them. */
+/**
+ * The hosts that were admitted, in that order, and then those whose revocation is not finished. Those that open the vault by
+ * another slot are not among them.
+ */
 export function fleetHosts(): Promise<FleetHost[]>
 
 /** A host with a key of its own. */
@@ -947,13 +950,16 @@ export interface FleetHost {
   name: string
   /** When it was admitted, Unix milliseconds. */
   addedAt: number
+  /** It was taken out, but not all logins that it could read are renewed: `revokeHost` with its name goes on. */
+  revoked?: true
 }
 
 /**
  * Takes a host out: its slot goes, every record is re-encrypted under a new key that it does not get, and then each login is
  * renewed once, so that the refresh tokens it knew are spent. Its running processes are refused from then on
  * (`VAULT_KEY_MISMATCH`). A host that knows the key of another slot too (a passphrase, `PROVIDER_AUTH_KEY`) opens the vault on:
- * remove that slot first. Should this be cut off after the new key, `refreshAccount(id, { force: true })` renews the rest.
+ * remove that slot first. Where this was cut off, or a login cannot be renewed now, `fleetHosts` lists the host as `revoked`,
+ * and the same call renews every login once more.
  *
  * @param options as for `rotateVaultKey`
  * @throws {AuthError} `INVALID_ARGUMENT` where no host has that name, or it is this one; `VAULT_KEY_MISSING` as

@@ -31,9 +31,15 @@ export async function admit({ args: [line = ''], options: { name }, out }: Call<
 
 export async function hosts({ out }: Call): Promise<void> {
   const found = await admitted()
-  const rows = found.map(({ name, id, addedAt }) => [name, id, ago(addedAt, Date.now())])
+  const rows = found.map(({ name, id, addedAt, revoked }) => [
+    name,
+    id,
+    ago(addedAt, Date.now()),
+    ...(revoked === undefined ? [] : ['revoked, but not all logins are renewed']),
+  ])
   out.answer({ hosts: found }, () => (rows.length === 0 ? '' : table(['host', 'slot', 'admitted'], rows)))
   if (found.length === 0) out.say('No host was admitted yet. On the new host: provider-auth fleet join')
+  for (const { name } of found.filter(({ revoked }) => revoked)) out.say(`To go on: ${again(name)}`)
 }
 
 export async function revoke({
@@ -53,12 +59,18 @@ export async function revoke({
   const given = passphraseStdin ? { passphrase: await passphrase({ what: 'Passphrase of the slot', stdin: true }) } : {}
   const revoked = await revokeHost(name, given).catch(elseNext('provider-auth fleet revoke, on another host'))
   out.answer(revoked, () => revocationText(revoked))
+  if (revoked.host.revoked) out.say(`Not all logins could be renewed now. Once they can: ${again(name)}`)
   const others = (await vaultStatus()).slots.filter(({ keySource }) => keySource !== 'host' && keySource !== 'keychain')
   if (others.length > 0)
     out.say(
       `If ${name} knows the key of ${others.map(({ id, keySource }) => `${id} (${keySource})`).join(' or ')}, it opens the vault by that: provider-auth key slot remove <slot>, then provider-auth key rotate`,
     )
   return revoked.accounts.some(({ code }) => code !== undefined) ? EXIT.failed : EXIT.done
+}
+
+/** The command that goes on with a revocation. */
+function again(name: string): string {
+  return `provider-auth fleet revoke ${name}`
 }
 
 /** Fails with a next step where the error has none of its own. */

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use provider_auth_vault::{
-    FleetHost, KeySecrets, KeySource, Options, StoreStatus, Vault, VaultError,
+    FleetHost, KeySecrets, KeySource, Options, StoreStatus, Vault, VaultError, line,
 };
 use tokio::task::JoinSet;
 
@@ -21,7 +21,7 @@ use crate::store::secret::Secret;
 /// What came of revoking a host.
 #[derive(Debug)]
 pub struct HostRevocation {
-    /// Which host it was.
+    /// Which host it was; `revoked` as long as a login is to be renewed.
     pub host: FleetHost,
     /// The accounts that it could read, oldest first.
     pub accounts: Vec<ExposedAccount>,
@@ -46,6 +46,14 @@ pub struct ExposedAccount {
     pub replace: Vec<ToReplace>,
     /// Why its tokens could not be renewed.
     pub error: Option<BrokerError>,
+}
+
+impl ExposedAccount {
+    /// Whether to try again would change nothing.
+    fn is_settled(&self) -> bool {
+        let code = self.error.as_ref().map(BrokerError::code);
+        code.is_none_or(|code| code == "NEEDS_LOGIN")
+    }
 }
 
 /// What of an account only its owner can replace.
@@ -120,14 +128,15 @@ impl FleetService {
         Ok(blocking(move || vault.admit_host(&key, &name)).await?)
     }
 
-    /// The hosts that were admitted.
+    /// The hosts that were admitted, and those whose revocation is not finished.
     pub(crate) async fn hosts(self: &Arc<Self>) -> Result<Vec<FleetHost>, BrokerError> {
         let vault = self.store.opened().await?;
         Ok(blocking(move || vault.hosts()).await?)
     }
 
     /// Takes a host out, gives the vault a new key, and renews every login once. Only then: what is
-    /// renewed before, the host can still read.
+    /// renewed before, the host can still read. Where this is cut off, or a login cannot be renewed
+    /// now, it can be done again.
     pub(crate) async fn revoke(
         self: &Arc<Self>,
         name: String,
@@ -136,10 +145,10 @@ impl FleetService {
         let vault = self.store.opened_interactive().await?;
         let sql = vault.store_status().and_then(|store| sql_for(&store));
         let revoked = {
-            let vault = vault.clone();
+            let (vault, name) = (vault.clone(), name.clone());
             blocking(move || vault.revoke_host(&name, &given)).await?
         };
-        let Some(host) = revoked else {
+        let Some(mut host) = revoked else {
             return Err(BrokerError::InvalidArgument(
                 "no host has that name; `provider-auth fleet hosts` lists them".to_owned(),
             ));
@@ -162,6 +171,16 @@ impl FleetService {
             let mut done = under_way.join_all().await;
             done.sort_by_key(|(place, _)| *place);
             accounts.extend(done.into_iter().map(|(_, account)| account));
+        }
+        if accounts.iter().all(ExposedAccount::is_settled) {
+            match blocking(move || vault.finish_revocation(&name)).await {
+                Ok(()) => host.revoked = false,
+                Err(error) => line!(
+                    WARN,
+                    error = error,
+                    "that a revocation is finished could not be written: its host is listed until it is revoked again"
+                ),
+            }
         }
         Ok(HostRevocation {
             host,

@@ -150,7 +150,13 @@ fn a_host_that_was_revoked_opens_nothing_new_and_its_processes_notice() {
     assert!(matches!(error, VaultError::HostRefused { .. }), "{error:?}");
 
     let revoke = || vault.revoke_host("ci-7", &KeySecrets::default()).unwrap();
-    assert_eq!(revoke().unwrap().name, "ci-7");
+    let gone = revoke().unwrap();
+    assert_eq!((gone.name.as_str(), gone.revoked), ("ci-7", true));
+    let epoch = vault.key_id();
+    assert_eq!(revoke().as_ref(), Some(&gone), "until it is finished");
+    assert_eq!(vault.key_id(), epoch);
+    assert_eq!(vault.hosts().unwrap().last(), Some(&gone));
+    vault.finish_revocation("ci-7").unwrap();
     assert_eq!(revoke(), None);
     let (new, _) = vault.create(1, b"content").unwrap();
     let error = open_there.read(&new).unwrap_err();

@@ -65,13 +65,13 @@ impl Broker {
         self.fleet.admit(key, name).await
     }
 
-    /// The hosts that were admitted.
+    /// The hosts that were admitted, and then those whose revocation is not finished.
     pub async fn fleet_hosts(&self) -> Result<Vec<FleetHost>, BrokerError> {
         self.fleet.hosts().await
     }
 
     /// Takes a host out: the vault gets a new key, and every login is renewed once. `given` is as in
-    /// [`Broker::rotate_key`].
+    /// [`Broker::rotate_key`]. Where this was cut off, the same call goes on.
     pub async fn revoke_host(
         &self,
         name: String,

@@ -4,6 +4,7 @@ use provider_auth_broker::{KeySecrets, KeySource, ToReplace};
 use provider_auth_vault::{Options, Vault};
 use serde_json::{Value, json};
 
+use crate::server::Answer;
 use crate::world::{Process, World, let_others_run, record_id};
 
 /// Admits a host of that name, which has its key in a file.
@@ -118,4 +119,59 @@ async fn of_many_logins_a_few_are_renewed_at_a_time() {
     let revoked = revoking.await.unwrap().unwrap();
     assert!(revoked.accounts.iter().all(|account| account.refreshed));
     assert_eq!(world.server.requests() - asked, 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_that_was_cut_off_is_told_and_goes_on() {
+    let world = World::new();
+    let process = world.process();
+    let login = process.log_in("ann").await;
+    process.add_key("ada").await;
+    admit(&world, &process, "ci-7").await;
+    world.server.hold();
+    let asked = world.server.requests();
+    let broker = process.clone();
+    let revoking = tokio::spawn(async move {
+        broker
+            .revoke_host("ci-7".to_owned(), KeySecrets::default())
+            .await
+    });
+    world.server.arrived(asked + 1).await;
+    revoking.abort();
+    world.server.release();
+
+    let next = world.process();
+    let revoke = async || {
+        next.revoke_host("ci-7".to_owned(), KeySecrets::default())
+            .await
+    };
+    let hosts = async || {
+        let hosts = next.fleet_hosts().await.unwrap();
+        let facts = hosts.into_iter().map(|host| (host.name, host.revoked));
+        facts.collect::<Vec<_>>()
+    };
+    assert_eq!(hosts().await, [("ci-7".to_owned(), true)]);
+    world.server.script([Answer::Status(503, &[], Vec::new())]);
+    let tried = revoke().await.unwrap();
+    assert_eq!(
+        (tried.host.revoked, tried.accounts[0].refreshed),
+        (true, false)
+    );
+    assert_eq!(
+        hosts().await,
+        [("ci-7".to_owned(), true)],
+        "not all is done"
+    );
+    let revoked = revoke().await.unwrap();
+    assert_eq!(
+        (revoked.host.name.as_str(), revoked.host.revoked),
+        ("ci-7", false)
+    );
+    assert_eq!(revoked.accounts.len(), 2);
+    assert_eq!(
+        (&revoked.accounts[0].id, revoked.accounts[0].refreshed),
+        (&login, true)
+    );
+    assert_eq!(hosts().await, []);
+    assert_eq!(revoke().await.unwrap_err().code(), "INVALID_ARGUMENT");
 }

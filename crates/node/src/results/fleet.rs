@@ -11,6 +11,7 @@ pub struct FleetHost {
     pub id: String,
     pub name: String,
     pub added_at: f64,
+    pub revoked: Option<bool>,
 }
 
 impl From<broker::FleetHost> for FleetHost {
@@ -19,6 +20,7 @@ impl From<broker::FleetHost> for FleetHost {
             id: host.id,
             name: host.name,
             added_at: host.added as f64,
+            revoked: host.revoked.then_some(true),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     format::{
         record::VaultId,
         row::{SealedNamesKey, first_names_key},
-        slot::{HeaderError, Slot, WrappingKey},
+        slot::{HeaderError, HostFacts, Slot, WrappingKey},
     },
 };
 
@@ -49,8 +49,20 @@ pub(crate) struct Header {
     /// The key of the names of rows, once the data key has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     names: Option<SealedNamesKey>,
+    /// Hosts whose slots are gone, while not all that they could read was renewed since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) revoked: Vec<RevokedHost>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
+}
+
+/// A host that was taken out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RevokedHost {
+    /// That of its slot.
+    pub(crate) id: String,
+    #[serde(flatten)]
+    pub(crate) host: HostFacts,
 }
 
 /// The data key of an earlier epoch, sealed under the present one.
@@ -92,6 +104,7 @@ impl Header {
             slots: vec![Slot::new((&vault, epoch), wrapping_key, data_key, entropy)],
             previous: Vec::new(),
             names: None,
+            revoked: Vec::new(),
             unknown: Map::new(),
         }
     }

@@ -7,10 +7,17 @@ use std::sync::Arc;
 use crate::{
     Entropy, KeySecrets, Options, Vault, VaultError,
     backend::{Engine, Lock},
-    format::slot::{HostKey, Slot},
+    format::{
+        header::RevokedHost,
+        slot::{HostKey, Slot},
+    },
     keys::finder::KeyFinder,
     limits,
-    vault::{status::first_readable_header, unlock::refuse_orphans},
+    vault::{
+        rotate::InUse,
+        status::first_readable_header,
+        unlock::{Unlocked, refuse_orphans},
+    },
 };
 
 /// A host that was admitted to a vault.
@@ -22,6 +29,8 @@ pub struct FleetHost {
     pub name: String,
     /// When it was admitted, in ms since the Unix epoch.
     pub added: u64,
+    /// Whether it was taken out since, by a [revocation](Vault::revoke_host) that is not finished.
+    pub revoked: bool,
 }
 
 impl Vault {
@@ -85,14 +94,20 @@ impl Vault {
         Ok(admitted.expect("the slot of a host was just added"))
     }
 
-    /// Returns the hosts that were admitted, in that order.
+    /// Returns the hosts that were admitted, in that order, and then those whose revocation is not
+    /// finished.
     pub fn hosts(&self) -> Result<Vec<FleetHost>, VaultError> {
         let header = self.unlocked()?.header;
-        Ok(header.slots.iter().filter_map(host_of).collect())
+        let admitted = header.slots.iter().filter_map(host_of);
+        let revoked = header.revoked.iter().map(revoked_host);
+        Ok(admitted.chain(revoked).collect())
     }
 
     /// Takes a host out, and gives the vault a new data key, of which that host learns nothing; `None`
     /// when no host has that name. `given` is as in [`Vault::rotate_key_with`].
+    ///
+    /// The header keeps the host's name until [`Vault::finish_revocation`]: until then this goes on
+    /// where it was cut off.
     ///
     /// What the host has read it still knows. If it knows the key of another slot too, such as a
     /// passphrase, that slot must go as well, before this.
@@ -102,19 +117,44 @@ impl Vault {
         given: &KeySecrets,
     ) -> Result<Option<FleetHost>, VaultError> {
         let _keys_lock = self.lock_keys()?;
-        let old = self.unlocked()?;
+        let mut old = self.unlocked()?;
         let slots = old.header.slots.iter().cloned();
         let (gone, left): (Vec<Slot>, Vec<Slot>) = slots.partition(|slot| is_named(slot, name));
         let Some(gone) = gone.first() else {
-            return Ok(None);
+            let is_it = |revoked: &&RevokedHost| revoked.host.name == name;
+            let Some(revoked) = old.header.revoked.iter().find(is_it) else {
+                return Ok(None);
+            };
+            // All records may not be under the new key yet.
+            self.move_records(InUse::Wait)?;
+            return Ok(Some(revoked_host(revoked)));
         };
         if gone.has_wrapping_key(&old.wrapping_key, &old.header.vault) {
             return Err(refused(
                 "it cannot be revoked by itself: do that on another host",
             ));
         }
+        let Some(host) = gone.host.clone() else {
+            return Ok(None);
+        };
+        let id = gone.id();
+        let revoked = RevokedHost { id, host };
+        let told = revoked_host(&revoked);
+        old.header.revoked.push(revoked);
         self.rotate_into(&old, &left, given)?;
-        Ok(host_of(gone))
+        Ok(Some(told))
+    }
+
+    /// Forgets a host that was revoked: what it could read was renewed, or cannot be.
+    pub fn finish_revocation(&self, name: &str) -> Result<(), VaultError> {
+        let _keys_lock = self.lock_keys()?;
+        let Unlocked {
+            mut header,
+            data_key,
+            ..
+        } = self.unlocked()?;
+        header.revoked.retain(|revoked| revoked.host.name != name);
+        self.change_header(&header, &data_key)
     }
 }
 
@@ -124,7 +164,17 @@ fn host_of(slot: &Slot) -> Option<FleetHost> {
         id: slot.id(),
         name: host.name.clone(),
         added: host.added,
+        revoked: false,
     })
+}
+
+fn revoked_host(RevokedHost { id, host }: &RevokedHost) -> FleetHost {
+    FleetHost {
+        id: id.clone(),
+        name: host.name.clone(),
+        added: host.added,
+        revoked: true,
+    }
 }
 
 fn is_named(slot: &Slot, name: &str) -> bool {
