@@ -12,10 +12,12 @@ type Body = Bytes | ReadableStream<Uint8Array>
 interface State {
   /** What was read before the caller asks for it. */
   body: Body | undefined
-  /** A response like it that has the body. */
+  /** A response that has the body. */
   inner: Response | undefined
-  readonly make: (body: Body) => Response
+  readonly rebuilt: Rebuilt
 }
+
+type Rebuilt = (response: Response, change: { body: Body }) => Response
 
 const IS_NODE = process.versions.undici !== undefined && !('Bun' in globalThis) && !('Deno' in globalThis)
 
@@ -23,13 +25,9 @@ const states = new WeakMap<Response, State>()
 const decoder = new TextDecoder()
 
 /** Returns the response with this body, not a copy of it; `undefined` where that cannot be. */
-export function reread(
-  response: Response,
-  body: Body,
-  rebuilt: (response: Response, change: { body: Body }) => Response,
-): Response | undefined {
+export function reread(response: Response, body: Body, rebuilt: Rebuilt): Response | undefined {
   if (!IS_NODE || !isPlain(response)) return undefined
-  states.set(response, { body, inner: undefined, make: (body) => rebuilt(response, { body }) })
+  states.set(response, { body, inner: undefined, rebuilt })
   readable ??= prototype()
   return Object.setPrototypeOf(response, readable)
 }
@@ -53,11 +51,18 @@ function take(response: Response): string | undefined {
   return text
 }
 
-/** The response that has the body; one that was read where it was taken. */
+/**
+ * The response that has the body; one that was read where it was taken. It has no more than what its methods need: to copy
+ * all headers takes longer than to read.
+ */
 function innerOf(response: Response): Response {
   const state = states.get(response) as State
   if (state.inner === undefined) {
-    state.inner = state.make(state.body ?? new Uint8Array(1))
+    const type = response.headers.get('content-type')
+    state.inner = new Response(
+      state.body ?? new Uint8Array(1),
+      type === null ? {} : { headers: { 'content-type': type } },
+    )
     if (state.body === undefined) void state.inner.arrayBuffer()
     state.body = undefined
   }
@@ -89,7 +94,10 @@ function prototype(): object {
       const text = take(response)
       return text === undefined ? innerOf(response).json() : JSON.parse(text)
     }),
-    clone: method((response) => innerOf(response).clone()),
+    clone: method((response) => {
+      const { body } = innerOf(response).clone()
+      return (states.get(response) as State).rebuilt(response, { body: body as Body })
+    }),
     ...Object.fromEntries(
       (['arrayBuffer', 'blob', 'bytes', 'formData'] as const)
         .filter((name) => name in Response.prototype)
