@@ -4,6 +4,7 @@ import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { p50 } from '../lib/measure.mjs'
 import { measureIn } from '../lib/process.mjs'
+import { ours } from '../peers.mjs'
 
 const places = { provider: 'anthropic', url: 'https://api.anthropic.com/v1/messages' }
 const FEW = 10
@@ -22,7 +23,6 @@ export const crowd = {
       measureIn(sandbox, 'crowd', { options: { what, rounds: count, places }, env: { PROVIDER_AUTH_DIR: dir } })
     const refusals = rounds(31, 7)
     const counts = {
-      first: 1,
       lists: rounds(9, 3),
       refusal: refusals,
       rested: refusals,
@@ -35,6 +35,12 @@ export const crowd = {
       await vault(size)
       note(size, 'seed', seeding(size))
     }
+    for (let round = 0; round < rounds(9, 1); round += 1)
+      for (const size of sizes) {
+        const env = { PROVIDER_AUTH_DIR: await vault(size) }
+        const { first } = await measureIn(sandbox, 'cold', { options: { id: ours.id, places }, env })
+        note(size, 'first', first * 1e6)
+      }
     for (let round = 0; round < rounds(5, 1); round += 1)
       for (const [what, count] of Object.entries(counts))
         for (const size of sizes) {

@@ -1,5 +1,4 @@
-// What many accounts in one vault cost beside the calls for headers: first headers, lists,
-// a refusal, an exhausted pool, a write.
+// What many accounts in one vault cost beside the calls for headers: lists, a refusal, an exhausted pool, a write.
 
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -60,10 +59,6 @@ const ids = readdirSync(join(dir, 'rec'))
   .map((name) => name.slice(0, -'.rec'.length))
 
 const measures = {
-  async first(auth) {
-    await auth.getAuthHeaders({ provider, url, model })
-    return { first: (performance.now() - startedAt) * 1e6 }
-  },
   async lists(auth) {
     await auth.getAuthHeaders({ provider, url, model })
     const turns = Array.from({ length: rounds })
@@ -113,6 +108,5 @@ const measures = {
 }
 
 for (const file of [stateFile, newsFile]) rmSync(file, { force: true })
-const startedAt = performance.now()
 const figures = await measures[what](await ours.load())
 tell(figures)
