@@ -56,6 +56,35 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
+/// The time around a moment in which nothing turns.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// The last turn, if there was one.
+    pub(crate) from: Option<Timestamp>,
+    /// The next turn, if there will be one.
+    pub(crate) until: Option<Timestamp>,
+}
+
+impl Span {
+    /// Returns the time between the last of these turns that is not after `now` and the next one.
+    pub(crate) fn between(turns: impl Iterator<Item = Timestamp>, now: Timestamp) -> Self {
+        let mut span = Self::default();
+        for turn in turns {
+            if turn <= now {
+                span.from = span.from.max(Some(turn));
+            } else {
+                span.until = Some(span.until.map_or(turn, |until| until.min(turn)));
+            }
+        }
+        span
+    }
+
+    /// Tells whether this moment is in it.
+    pub(crate) fn holds(&self, moment: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= moment) && self.until.is_none_or(|until| moment < until)
+    }
+}
+
 /// Rounds up: a wait that ends a fraction too early is a wait cut short.
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)

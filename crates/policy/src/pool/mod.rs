@@ -20,7 +20,7 @@ use crate::rotation::{Mode, Rotation, Strategy};
 use crate::state::SharedState;
 use crate::state::block::{Block, KeptAnswer};
 use crate::state::scope::{Scope, Target};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Everything that a decision about a pool is made from.
 #[derive(Debug, Clone, Copy)]
@@ -89,13 +89,13 @@ impl<'a> Pool<'a> {
         rests_until == Some(obstacle.until) && refused_since(known, &account.id).is_some()
     }
 
-    /// Returns the [obstacle](Self::obstacle), and when time alone will next change how the account
-    /// stands or ranks.
+    /// Returns the [obstacle](Self::obstacle), and between which times nothing but a change of the
+    /// state changes how the account stands or ranks.
     pub(crate) fn outlook(
         &self,
         account: &AccountView,
         target: Target<'_>,
-    ) -> (Option<Obstacle>, Option<Timestamp>) {
+    ) -> (Option<Obstacle>, Span) {
         let state = self.known_of(&account.id);
         let known = state.stats(&account.id);
         let blocks = state.blocks_for(&account.id, &account.provider, target);
@@ -103,15 +103,13 @@ impl<'a> Pool<'a> {
         let blocks = blocks.map(|(_, block)| (block.ends_at(), block.observed_at));
         let rest = known.refresh_rest;
         let rest = rest.map(|rest| (rest.ends_at(), rest.observed_at));
-        let next_change = blocks
+        let turns = blocks
             .chain(rest)
             // A belief from the future is void until its time comes near.
             .flat_map(|(until, observed_at)| [until, observed_at - limits::CLOCK_JUMP])
             .chain(known.usage.values().map(|usage| usage.reset_at))
-            .chain(account.expires_at)
-            .filter(|at| *at > self.now)
-            .min();
-        (obstacle, next_change)
+            .chain(account.expires_at);
+        (obstacle, Span::between(turns, self.now))
     }
 
     /// Tells whether the request may go from one account to another.

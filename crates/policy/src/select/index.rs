@@ -31,7 +31,7 @@ use crate::signals::Signals;
 use crate::state::SharedState;
 use crate::state::credit::Credit;
 use crate::state::difference::difference;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Indexes of large pools, for one [`SharedState`] and one [`Traffic`](crate::Traffic).
 #[derive(Debug, Default)]
@@ -194,8 +194,8 @@ struct Index {
     ready: BTreeMap<Rank, Candidates>,
     /// When an account has to be looked at again, and its place.
     due: BTreeSet<(Timestamp, usize)>,
-    /// When everything was last looked at.
-    judged_at: Timestamp,
+    /// The latest time at which an account turned into what it is in here.
+    since: Timestamp,
     /// Changes of the state that are in here.
     learned: u64,
     /// Changes of the traffic that are in here.
@@ -239,7 +239,7 @@ impl Index {
             accounts: pool.roster.iter().enumerate().map(member).collect(),
             ready: BTreeMap::new(),
             due: BTreeSet::new(),
-            judged_at: pool.now,
+            since: Timestamp::default(),
             learned: changes.count(),
             moved: pool.traffic.changes().count(),
             replaced: pool.roster.replaced().count(),
@@ -263,8 +263,8 @@ impl Index {
 
     /// Looks again at whatever changed since the last time.
     fn follow(&mut self, pool: &Pool<'_>, request: &Request, changes: &Changes) {
-        // Threads look at the clock in turns; only a clock that was set back makes everything void.
-        let set_back = pool.now + limits::CLOCK_JUMP < self.judged_at;
+        // Threads look at the clock in turns, and it may be set back.
+        let set_back = pool.now < self.since;
         let news = (
             changes.since(self.learned),
             pool.traffic.changes().since(self.moved),
@@ -294,7 +294,6 @@ impl Index {
             self.due.remove(&(at, place));
             self.judge(pool, request, place);
         }
-        self.judged_at = self.judged_at.max(pool.now);
         self.learned = changes.count();
         self.moved = pool.traffic.changes().count();
         self.replaced = pool.roster.replaced().count();
@@ -312,7 +311,8 @@ impl Index {
         };
         let standing = view.map_or(Standing::Serving, |account| pool.standing(account));
         let outlook = view.map(|account| pool.outlook(account, request.target()));
-        let (obstacle, due) = outlook.unwrap_or_default();
+        let (obstacle, Span { from, until: due }) = outlook.unwrap_or_default();
+        self.since = self.since.max(from.unwrap_or_default());
         let serves = |account: &&AccountView| {
             pool.fits(account, request) && standing == Standing::Serving && obstacle.is_none()
         };

@@ -11,7 +11,7 @@ use crate::reason::{Reason, Standing};
 use crate::request::Request;
 use crate::select::selection::{Rule, Selection, serve};
 use crate::state::block::KeptAnswer;
-use crate::time::Timestamp;
+use crate::time::Span;
 
 /// Decides when every account is blocked or was tried: to wait, to probe, or to give up.
 pub(crate) fn none_is_free(
@@ -105,9 +105,8 @@ pub(crate) fn exhausted(pool: &Pool<'_>, request: &Request) -> Selection {
     }
 }
 
-/// Returns the earliest time at which [`none_is_free`] can come to something else, where nothing but
-/// the time changes; `None` where it never does.
-pub(crate) fn holds_until(pool: &Pool<'_>, request: &Request) -> Option<Timestamp> {
+/// Returns between which times [`none_is_free`] comes to the same, where nothing but the time changes.
+pub(crate) fn holds_for(pool: &Pool<'_>, request: &Request) -> Span {
     let spans = [
         Some(Duration::ZERO),
         Some(pool.rotation.max_wait),
@@ -116,13 +115,12 @@ pub(crate) fn holds_until(pool: &Pool<'_>, request: &Request) -> Option<Timestam
             .then_some(limits::LONGEST_HOLD),
     ];
     let serving = pool.serving(request).into_iter();
-    serving
+    let turns = serving
         .filter_map(|account| pool.obstacle(account, request))
         .flat_map(|obstacle| [Some(obstacle.until), obstacle.probe_at])
         .flatten()
-        .flat_map(|at| spans.iter().flatten().map(move |span| at - *span))
-        .filter(|at| *at > pool.now)
-        .min()
+        .flat_map(|at| spans.iter().flatten().map(move |span| at - *span));
+    Span::between(turns, pool.now)
 }
 
 /// Says why no account can serve, not even later.

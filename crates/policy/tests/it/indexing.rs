@@ -71,7 +71,7 @@ fn events() -> impl Strategy<Value = Event> {
         account().prop_map(|account| Event::Began { account }),
         account().prop_map(|account| Event::Ended { account }),
         (1..900_000_u64).prop_map(|millis| Event::Passed { millis }),
-        (30_001..90_000_u64).prop_map(|millis| Event::SetBack { millis }),
+        (1..90_000_u64).prop_map(|millis| Event::SetBack { millis }),
         account().prop_map(|account| Event::Refreshed { account }),
         (1..4_000_u64).prop_map(|seconds| Event::Emptied { seconds }),
         Just(Event::Reread),
@@ -234,4 +234,36 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn an_index_follows_a_clock_that_is_set_back_a_little() {
+    // The first token ends in five seconds, and no other can be had for it.
+    let accounts = (0..ACCOUNTS).map(|number| AccountView {
+        priority: number as i64,
+        refreshable: number > 0,
+        expires_at: Some(at(if number == 0 { 5_000 } else { 86_400_000 })),
+        ..oauth(&format!("account-{number:03}"))
+    });
+    let (world, roster) = (World::new([]), Roster::new(accounts.collect::<Vec<_>>()));
+    let mut indexes = Indexes::default();
+    let mut chosen = |millis| {
+        let pool = Pool {
+            roster: &roster,
+            state: &world.state,
+            traffic: &world.traffic,
+            rotation: &world.rotation,
+            now: at(millis),
+            news: None,
+        };
+        match indexes.select(&pool, &request()) {
+            Selection::Serve { account, .. } => account.to_string(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(chosen(4_000), "account-000");
+    assert_eq!(chosen(6_000), "account-001");
+    assert_eq!(chosen(5_500), "account-001");
+    assert_eq!(chosen(4_999), "account-000");
+    assert_eq!(chosen(5_000), "account-001");
 }
