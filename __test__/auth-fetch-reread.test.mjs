@@ -39,6 +39,15 @@ const ways = {
     for (let next = await reader.read(); !next.done; next = await reader.read()) chunks.push(next.value)
     return [hex(Buffer.concat(chunks)), response.body.locked, response.bodyUsed]
   },
+  'a reader with a buffer': async (response) => {
+    const reader = response.body.getReader({ mode: 'byob' })
+    const chunks = []
+    for (;;) {
+      const { done, value } = await reader.read(new Uint8Array(7))
+      if (done) return hex(Buffer.concat(chunks))
+      chunks.push(value)
+    }
+  },
   'the same body': (response) => {
     const { body } = response
     return body === response.body && body instanceof ReadableStream
@@ -71,6 +80,25 @@ for (const path of ['/json', '/json/pieces', '/json/gzip', '/json/none', '/json/
     })
   }
 }
+
+test('a stream of a fetch of its own keeps its memory', async () => {
+  const chunk = Buffer.from('{"choices":[]}')
+  const answered = async () => {
+    const body = new ReadableStream({
+      start(controller) {
+        controller.enqueue(chunk)
+        controller.close()
+      },
+    })
+    return new Response(body, { headers: { 'content-type': 'application/json', 'content-length': chunk.length } })
+  }
+  const ask = createAuthFetch({ provider: 'desk', fetch: answered })
+  for (let time = 0; time < 2; time += 1) {
+    const response = await ask(mirror.origin)
+    const { value } = await response.body.getReader().read()
+    assert.equal(Buffer.from(value).toString(), '{"choices":[]}')
+  }
+})
 
 const bin = (name) => fileURLToPath(new URL(`../node_modules/.bin/${name}`, import.meta.url))
 

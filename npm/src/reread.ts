@@ -5,7 +5,8 @@
  * methods of a response looks at its body, so that these alone need another. Bun and Deno hand
  * responses to servers of their own, and there `reread` gives none.
  */
-import { type Bytes, isDisturbed } from './source.js'
+import { Readable } from 'node:stream'
+import { type Bytes, streamOf } from './source.js'
 
 type Body = Bytes | ReadableStream<Uint8Array>
 
@@ -69,6 +70,11 @@ function innerOf(response: Response): Response {
   return state.inner
 }
 
+/** Tells whether a stream was read from, or cancelled. */
+function isRead(stream: ReadableStream): boolean {
+  return Readable.isDisturbed(stream as unknown as Readable)
+}
+
 /** Made with the first response: Node loads its whole `fetch` with the class. */
 let readable: object | undefined
 
@@ -77,6 +83,8 @@ function prototype(): object {
     body: {
       get(this: Response): Response['body'] {
         const state = states.get(this)
+        // The body that another response makes takes longer.
+        if (state?.body instanceof Uint8Array && state.body.length > 0) state.body = streamOf(state.body)
         return state?.body instanceof ReadableStream ? state.body : innerOf(this).body
       },
       configurable: true,
@@ -85,7 +93,7 @@ function prototype(): object {
       get(this: Response): boolean {
         const state = states.get(this)
         if (state?.inner !== undefined) return state.inner.bodyUsed
-        return state?.body instanceof ReadableStream ? isDisturbed(state.body) : state?.body === undefined
+        return state?.body instanceof ReadableStream ? isRead(state.body) : state?.body === undefined
       },
       configurable: true,
     },

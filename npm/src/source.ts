@@ -42,37 +42,24 @@ export function openBytes(body: unknown): Source<Bytes> {
   }
 }
 
-const disturbed = new WeakSet<ReadableStream>()
-
-/** Tells whether a stream of `streamBy` was read from, or cancelled. */
-export function isDisturbed(stream: ReadableStream): boolean {
-  return disturbed.has(stream)
-}
-
 /** Returns a stream that calls `pull` for each chunk that is asked for, and not before. */
 export function streamBy(
   pull: (controller: ReadableStreamDefaultController<Bytes>) => void | Promise<void>,
   cancel: (reason: unknown) => Promise<unknown>,
 ): ReadableStream<Bytes> {
-  let isBegun = false
-  const begin = (): void => {
-    isBegun = true
-    disturbed.add(stream)
-  }
-  const stream = new ReadableStream<Bytes>(
-    {
-      pull(controller) {
-        if (!isBegun) begin()
-        return pull(controller)
-      },
-      cancel(reason) {
-        begin()
-        return cancel(reason) as Promise<void>
-      },
+  return new ReadableStream<Bytes>({ pull, cancel: (reason) => cancel(reason) as Promise<void> }, { highWaterMark: 0 })
+}
+
+/** Returns a stream of these bytes, which fills a caller's buffer as well. */
+export function streamOf(bytes: Bytes): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    type: 'bytes',
+    pull(controller) {
+      // Such a stream takes the memory of what it is given.
+      controller.enqueue(new Uint8Array(bytes))
+      controller.close()
     },
-    { highWaterMark: 0 },
-  )
-  return stream
+  })
 }
 
 /** Gives up a body that the caller will not get, so that its connection can serve again. */
