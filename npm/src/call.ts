@@ -55,6 +55,9 @@ export function readCall(
   if (providerAuth !== undefined) delete given.providerAuth
   const init: RequestInit = fields === undefined ? given : bare<RequestInit>(fields, given)
   const signal = init.signal ?? undefined
+  // What is none of these, the runtime refuses in its own words.
+  if (init.redirect !== undefined && !REDIRECTS.has(init.redirect)) void new Request(url, { redirect: init.redirect })
+  if (signal !== undefined && typeof signal.throwIfAborted !== 'function') void new Request(url, { signal })
   signal?.throwIfAborted()
   const headers = readHeaders(init.headers)
   const call: Mutable<Call> = {
@@ -77,6 +80,8 @@ export function readCall(
   call.text = text
   return call
 }
+
+const REDIRECTS: ReadonlySet<unknown> = new Set(['follow', 'error', 'manual'])
 
 type Mutable<T> = { -readonly [Name in keyof T]: T[Name] }
 

@@ -16,26 +16,26 @@ type HeadersInput = NonNullable<RequestInit['headers']>
  */
 const SENSITIVE = ['authorization', 'cookie', 'proxy-authorization', 'host']
 
-/** Reads any form of `HeadersInit`; values of one name are joined as `Headers` does. */
+/** Reads any form of `HeadersInit`. What is not usual is read by the runtime, which also says what is wrong with it. */
 export function readHeaders(input: HeadersInput | undefined): HeaderMap {
   const map: HeaderMap = bare()
   if (input === undefined || input === null) return map
-  if (!(Symbol.iterator in input)) {
-    for (const name of Object.keys(input)) add(map, name, (input as Record<string, string>)[name] as string)
-    return map
-  }
-  for (const pair of input as Iterable<readonly [string, string]>) {
-    // The runtime judges what is not a pair.
-    if (pair.length !== 2) return readHeaders(new Headers(input))
-    add(map, pair[0], pair[1])
+  if (typeof input !== 'object') return readHeaders(new Headers(input))
+  const pairs = (Symbol.iterator in input ? [...input] : Object.entries(input)) as [string, string][]
+  for (const pair of pairs) {
+    const [name, value] = pair
+    // No pair, or no name that can be sent.
+    if (pair.length !== 2 || value === undefined || /[^\x20-\x7e]/.test(name)) return readHeaders(new Headers(pairs))
+    const key = String(name).toLowerCase()
+    const before = map[key]
+    map[key] = before === undefined ? value : joinedValues(key, before, value)
   }
   return map
 }
 
-function add(map: HeaderMap, name: string, value: string): void {
-  const key = String(name).toLowerCase()
-  const before = map[key]
-  map[key] = before === undefined ? value : `${before}, ${value}`
+/** The values of one name, as they are sent. */
+function joinedValues(name: string, before: string, value: string): string {
+  return [before, value].map((one) => String(one).trim()).join(name === 'cookie' ? '; ' : ', ')
 }
 
 /** Returns the caller's headers without the placeholders that an SDK set, and with ours. */
