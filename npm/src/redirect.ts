@@ -143,7 +143,11 @@ function initFor(call: Call, { method, headers, payload }: Hop, redirect: Redire
 }
 
 function locationOf(response: Response): string | null {
-  return REDIRECT_STATUSES.has(response.status) ? response.headers.get('location') : null
+  if (!REDIRECT_STATUSES.has(response.status)) return null
+  const location = response.headers.get('location')
+  // Headers are read letter by letter; Deno's own `fetch` leaves it at that.
+  if (location === null || !/[\x80-\xff]/.test(location) || 'Deno' in globalThis) return location
+  return Buffer.from(location, 'latin1').toString()
 }
 
 /**
@@ -153,6 +157,7 @@ function locationOf(response: Response): string | null {
 function nextHop(hop: Hop, status: number, location: string): Hop | string {
   if (!URL.canParse(location, hop.url)) return 'invalid redirect URL'
   const url = new URL(location, hop.url)
+  if (url.username !== '' || url.password !== '') return 'URL must not include credentials'
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'URL scheme must be a HTTP(S) scheme'
   const method = hop.method.toUpperCase()
   const becomesGet = status === 303 ? method !== 'GET' && method !== 'HEAD' : status < 303 && method === 'POST'
