@@ -5,7 +5,7 @@
 import { isOnlyError } from './events.js'
 import { ERROR_BODY_BYTES, ERROR_WITHIN, ONE_PIECE_BYTES, PEEK_MS } from './limits.js'
 import { isReadAsClone } from './reread.js'
-import { joined, unread } from './response.js'
+import { joined, lengthOf, unread } from './response.js'
 import { type Bytes, openBytes, type Source } from './source.js'
 import { patience } from './wait.js'
 
@@ -38,9 +38,8 @@ export function mayBeError({ ok, headers }: Response): boolean {
  * reason of an abort.
  */
 export async function look(response: Response, signal: AbortSignal | undefined): Promise<Looked> {
-  const { headers } = response
-  // The length of a compressed body says nothing of the body as it is read.
-  const length = headers.has('content-encoding') ? Number.NaN : Number(headers.get('content-length') ?? Number.NaN)
+  const length = lengthOf(response)
+  if (length === 0) return { response, error: undefined }
   // Before `body` is read, after which Bun takes longer with a response.
   if (length <= ONE_PIECE_BYTES && isReadAsClone(response)) {
     const reading = response.clone().text()
@@ -55,7 +54,13 @@ export async function look(response: Response, signal: AbortSignal | undefined):
   let saysError = false
   let pending: ReturnType<Source['read']> | undefined
   const held = (isWhole: boolean): Response =>
-    unread(response, { chunks, pending: pending as ReturnType<Source<Bytes>['read']> | undefined, source, isWhole })
+    unread(response, {
+      chunks,
+      pending: pending as ReturnType<Source<Bytes>['read']> | undefined,
+      source,
+      isWhole,
+      signal,
+    })
   try {
     for (let size = 0; size < ERROR_BODY_BYTES; ) {
       const reading = source.read()

@@ -40,7 +40,17 @@ export function isReadAsClone(response: Response): boolean {
 
 /** Tells whether a response is as `fetch` made it. One that was changed has methods of its own. */
 function isPlain(response: Response): boolean {
-  return Object.getPrototypeOf(response) === Response.prototype && !Object.hasOwn(response, 'clone')
+  return Object.getPrototypeOf(response) === ofRuntime() && !Object.hasOwn(response, 'clone')
+}
+
+/** The runtime's own prototype, which a server may have put another in front of. */
+function ofRuntime(): Response {
+  let own = Response.prototype
+  for (;;) {
+    const next = Object.getPrototypeOf(own) as Response
+    if (next === null || !Object.hasOwn(next, 'clone')) return own
+    own = next
+  }
 }
 
 /** Reads the text of a body that is wholly there and still unread. */
@@ -79,44 +89,44 @@ function isRead(stream: ReadableStream): boolean {
 let readable: object | undefined
 
 function prototype(): object {
-  return Object.create(Response.prototype, {
-    body: {
-      get(this: Response): Response['body'] {
-        const state = states.get(this)
-        // The body that another response makes takes longer.
-        if (state?.body instanceof Uint8Array && state.body.length > 0) state.body = streamOf(state.body)
-        return state?.body instanceof ReadableStream ? state.body : innerOf(this).body
-      },
-      configurable: true,
+  const own = ofRuntime()
+  /** Runs for a response of ours; for anything else the runtime says what it says. */
+  const method = <T>(name: keyof Response | 'bytes', run: (response: Response) => T): PropertyDescriptor => {
+    const value = function (this: Response): T {
+      return states.has(this) ? run(this) : (Reflect.apply(own[name as 'json'], this, []) as T)
+    }
+    return { value, configurable: true, writable: true }
+  }
+  const getter = <T>(name: keyof Response, get: (response: Response, state: State) => T): PropertyDescriptor => ({
+    get(this: Response): T {
+      const state = states.get(this)
+      return state === undefined ? (Reflect.get(own, name, this) as T) : get(this, state)
     },
-    bodyUsed: {
-      get(this: Response): boolean {
-        const state = states.get(this)
-        if (state?.inner !== undefined) return state.inner.bodyUsed
-        return state?.body instanceof ReadableStream ? isRead(state.body) : state?.body === undefined
-      },
-      configurable: true,
-    },
-    text: method(async (response) => take(response) ?? innerOf(response).text()),
-    json: method(async (response) => {
+    configurable: true,
+  })
+  return Object.create(own, {
+    body: getter('body', (response, state) => {
+      // The body that another response makes takes longer.
+      if (state.body instanceof Uint8Array && state.body.length > 0) state.body = streamOf(state.body)
+      return state.body instanceof ReadableStream ? state.body : innerOf(response).body
+    }),
+    bodyUsed: getter('bodyUsed', (_, state) => {
+      if (state.inner !== undefined) return state.inner.bodyUsed
+      return state.body instanceof ReadableStream ? isRead(state.body) : state.body === undefined
+    }),
+    text: method('text', async (response) => take(response) ?? innerOf(response).text()),
+    json: method('json', async (response) => {
       const text = take(response)
       return text === undefined ? innerOf(response).json() : JSON.parse(text)
     }),
-    clone: method((response) => {
+    clone: method('clone', (response) => {
       const { body } = innerOf(response).clone()
       return (states.get(response) as State).rebuilt(response, { body: body as Body })
     }),
     ...Object.fromEntries(
       (['arrayBuffer', 'blob', 'bytes', 'formData'] as const)
-        .filter((name) => name in Response.prototype)
-        .map((name) => [name, method(async (response) => innerOf(response)[name as 'arrayBuffer']())]),
+        .filter((name) => name in own)
+        .map((name) => [name, method(name, async (response) => innerOf(response)[name as 'arrayBuffer']())]),
     ),
   })
-}
-
-function method<T>(run: (response: Response) => T): PropertyDescriptor {
-  const value = function (this: Response): T {
-    return run(this)
-  }
-  return { value, configurable: true, writable: true }
 }

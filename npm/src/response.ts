@@ -4,7 +4,7 @@
 import type { AuthError } from '../../index.js'
 import { ERROR_BODY_BYTES, PEEK_MS } from './limits.js'
 import { read } from './own.js'
-import { reread } from './reread.js'
+import { isReadAsClone, reread } from './reread.js'
 import { type Bytes, discardBody, openBytes, type Source, streamBy } from './source.js'
 import { patience } from './wait.js'
 
@@ -17,6 +17,8 @@ export interface Begun {
   readonly source: Source<Bytes>
   /** Whether everything is read. */
   readonly isWhole: boolean
+  /** Of the call. */
+  readonly signal: AbortSignal | undefined
 }
 
 /**
@@ -27,18 +29,22 @@ export async function readErrorText(
   response: Response,
   signal: AbortSignal | undefined,
 ): Promise<{ text: string; response: Response }> {
-  // A clone of another package's response may wait until the other one is read.
-  const isOurs: boolean = response instanceof Response
-  const source = openBytes(isOurs ? response.clone().body : response.body)
+  if (response.body === null) return { text: '', response }
+  // A clone of another package's response may wait until the other one is read. One of Node throws at nobody when it is
+  // given up and the call is aborted; and the connection of what is left of a long one is never closed.
+  const isClone = lengthOf(response) <= ERROR_BODY_BYTES && isReadAsClone(response)
+  const source = openBytes(isClone ? response.clone().body : response.body)
   const decoder = new TextDecoder()
   const wait = patience(PEEK_MS, signal)
   const chunks: Bytes[] = []
   let pending: ReturnType<typeof source.read> | undefined
   let text = ''
+  let isWhole = false
   try {
     for (let left = ERROR_BODY_BYTES; left > 0; ) {
       pending = source.read()
       const next = await wait(pending)
+      isWhole = next !== undefined && next.value === undefined
       if (next?.value === undefined) break
       pending = undefined
       chunks.push(next.value)
@@ -50,9 +56,14 @@ export async function readErrorText(
     signal?.throwIfAborted()
     // A body that breaks off has said what it said; its reader will meet the error.
   } finally {
-    if (isOurs || signal?.aborted === true) void source.cancel().catch(() => {})
+    if (isClone || signal?.aborted === true) void source.cancel().catch(() => {})
   }
-  return { text, response: isOurs ? response : unread(response, { chunks, pending, source, isWhole: false }) }
+  return { text, response: isClone ? response : unread(response, { chunks, pending, source, isWhole, signal }) }
+}
+
+/** The length of the body as it is read, where the response says it: that of a compressed one is another. */
+export function lengthOf({ headers }: Response): number {
+  return headers.has('content-encoding') ? Number.NaN : Number(headers.get('content-length') ?? Number.NaN)
 }
 
 /** Returns the response as if nothing had been read of it. */
@@ -73,6 +84,11 @@ export function rebuilt(
   const { status, statusText, url, type, redirected } = response
   const body = read(change, 'body') ?? bodyOf(response)
   const headers = read(change, 'headers') ?? new Headers([...response.headers])
+  // Servers send these on as they are, with a body that came in another form.
+  if (body instanceof Uint8Array) headers.delete('transfer-encoding')
+  if ('Deno' in globalThis && headers.has('content-encoding')) {
+    for (const name of ['content-encoding', 'content-length']) headers.delete(name)
+  }
   // A server may send what no program may say: such a status, and letters that are not Latin.
   const isOdd = status < 200 || status > 599
   const copy = new Response(body, { status: isOdd ? 200 : status, headers })
@@ -123,23 +139,27 @@ export function retryHeaders(retryAt: number): Record<string, string> {
 /** The body of a response as this runtime can take it. */
 function bodyOf({ body }: Response): ReadableStream<Uint8Array> | null {
   if (body === null || body === undefined || body instanceof ReadableStream) return body ?? null
-  return streamOf({ chunks: [], pending: undefined, source: openBytes(body), isWhole: false })
+  return streamOf({ chunks: [], pending: undefined, source: openBytes(body), isWhole: false, signal: undefined })
 }
 
 /**
  * A stream of what was read, then of the read under way, then of the rest, as fast as it is asked
  * for.
  */
-function streamOf({ chunks, pending: begun, source }: Begun): ReadableStream<Bytes> {
+function streamOf({ chunks, pending: begun, source, signal }: Begun): ReadableStream<Bytes> {
   let pending = begun
-  return streamBy(async (controller) => {
-    const chunk = chunks.shift()
-    if (chunk !== undefined) return controller.enqueue(chunk)
-    const { value } = await (pending ?? source.read())
-    pending = undefined
-    if (value === undefined) controller.close()
-    else controller.enqueue(value)
-  }, source.cancel.bind(source))
+  return streamBy(
+    async (sink) => {
+      const chunk = chunks.shift()
+      if (chunk !== undefined) return sink.enqueue(chunk)
+      const { value } = await (pending ?? source.read())
+      pending = undefined
+      if (value === undefined) sink.close()
+      else sink.enqueue(value)
+    },
+    source.cancel.bind(source),
+    signal,
+  )
 }
 
 /** The bytes of these chunks. */

@@ -8,7 +8,7 @@ import { createParser, isError, meaningOf, type ServerEvent, type StreamKind } f
 import { watchFor } from './late.js'
 import { PEEK_BYTES, PEEK_MS } from './limits.js'
 import { joined, restored } from './response.js'
-import { type Bytes, openBytes, type Source, streamBy } from './source.js'
+import { type Bytes, openBytes, type Sink, type Source, streamBy } from './source.js'
 import { patience } from './wait.js'
 
 export interface Peeked {
@@ -38,6 +38,7 @@ interface Rest {
   readonly events: readonly ServerEvent[]
   /** Reads on. */
   readonly source: Source<Bytes>
+  readonly signal: AbortSignal | undefined
 }
 
 /** Tells whether a response is an event stream. */
@@ -67,7 +68,7 @@ export async function peek(
   const wait = patience(PEEK_MS, signal)
   let pending: Read | undefined
   const held = (told: Late | undefined, events: readonly ServerEvent[] = []): Response =>
-    restored(response, resumed({ chunks, pending, events, source }, kind, told))
+    restored(response, resumed({ chunks, pending, events, source, signal }, kind, told))
   try {
     for (let size = 0; size < PEEK_BYTES; ) {
       pending = source.read()
@@ -101,32 +102,36 @@ export async function peek(
  * for.
  */
 function resumed(rest: Rest, kind: StreamKind, late: Late | undefined): ReadableStream<Bytes> {
-  const { chunks, events, source } = rest
+  const { chunks, events, source, signal } = rest
   let { pending } = rest
   let told = late
   const errorIn = late === undefined ? undefined : watchFor(kind, joined(chunks))
   const earlier = events.find((event) => isError(event, kind))?.data
   /** Hands a chunk on, when the error is told that is in it. */
-  const hand = (controller: ReadableStreamDefaultController<Bytes>, chunk: Bytes, error: string | undefined) => {
-    if (told === undefined || error === undefined) return controller.enqueue(chunk)
+  const hand = (sink: Sink, chunk: Bytes, error: string | undefined) => {
+    if (told === undefined || error === undefined) return sink.enqueue(chunk)
     const { onError } = told
     told = undefined
-    return onError(error).then(() => controller.enqueue(chunk))
+    return onError(error).then(() => sink.enqueue(chunk))
   }
-  return streamBy((controller) => {
-    const chunk = chunks.shift()
-    if (chunk !== undefined) return hand(controller, chunk, chunks.length === 0 ? earlier : undefined)
-    const next = pending ?? source.read()
-    pending = undefined
-    return next.then(
-      ({ value }) => {
-        if (value === undefined) return controller.close()
-        return hand(controller, value, told === undefined ? undefined : errorIn?.(value))
-      },
-      (error: unknown) => {
-        told?.onBreak()
-        throw error
-      },
-    )
-  }, source.cancel.bind(source))
+  return streamBy(
+    (sink) => {
+      const chunk = chunks.shift()
+      if (chunk !== undefined) return hand(sink, chunk, chunks.length === 0 ? earlier : undefined)
+      const next = pending ?? source.read()
+      pending = undefined
+      return next.then(
+        ({ value }) => {
+          if (value === undefined) return sink.close()
+          return hand(sink, value, told === undefined ? undefined : errorIn?.(value))
+        },
+        (error: unknown) => {
+          told?.onBreak()
+          throw error
+        },
+      )
+    },
+    source.cancel.bind(source),
+    signal,
+  )
 }
