@@ -22,7 +22,6 @@ function bare(response) {
   }
   const headers = {
     get: find,
-    has: (name) => find(name) !== null,
     *[Symbol.iterator]() {
       yield* entries
     },

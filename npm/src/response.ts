@@ -32,7 +32,7 @@ export async function readErrorText(
   if (response.body === null) return { text: '', response }
   // A clone of another package's response may wait until the other one is read. One of Node throws at nobody when it is
   // given up and the call is aborted; and the connection of what is left of a long one is never closed.
-  const isClone = lengthOf(response) <= ERROR_BODY_BYTES && isReadAsClone(response)
+  const isClone = isReadAsClone(response) && lengthOf(response) <= ERROR_BODY_BYTES
   const source = openBytes(isClone ? response.clone().body : response.body)
   const decoder = new TextDecoder()
   const wait = patience(PEEK_MS, signal)
@@ -63,7 +63,8 @@ export async function readErrorText(
 
 /** The length of the body as it is read, where the response says it: that of a compressed one is another. */
 export function lengthOf({ headers }: Response): number {
-  return headers.has('content-encoding') ? Number.NaN : Number(headers.get('content-length') ?? Number.NaN)
+  const isCompressed = (headers.get('content-encoding') ?? '') !== ''
+  return isCompressed ? Number.NaN : Number(headers.get('content-length') ?? Number.NaN)
 }
 
 /** Returns the response as if nothing had been read of it. */
