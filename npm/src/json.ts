@@ -4,8 +4,8 @@
  */
 import { isOnlyError } from './events.js'
 import { ERROR_BODY_BYTES, ERROR_WITHIN, ONE_PIECE_BYTES, PEEK_MS } from './limits.js'
-import { isReadAsClone } from './reread.js'
-import { joined, lengthOf, unread } from './response.js'
+import { isReadAsClone, lengthOf } from './reread.js'
+import { joined, unread } from './response.js'
 import { type Bytes, openBytes, type Source } from './source.js'
 import { patience } from './wait.js'
 
@@ -41,7 +41,7 @@ export async function look(response: Response, signal: AbortSignal | undefined):
   const length = lengthOf(response)
   if (length === 0) return { response, error: undefined }
   // Before `body` is read, after which Bun takes longer with a response.
-  if (length <= ONE_PIECE_BYTES && isReadAsClone(response)) {
+  if (isReadAsClone(response, ONE_PIECE_BYTES)) {
     const reading = response.clone().text()
     const there = settled?.(reading)
     const text = typeof there === 'string' ? there : await patience(PEEK_MS, signal)(reading.catch(() => undefined))

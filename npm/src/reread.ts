@@ -33,9 +33,21 @@ export function reread(response: Response, body: Body, rebuilt: Rebuilt): Respon
   return Object.setPrototypeOf(response, readable)
 }
 
-/** Tells whether a clone is the cheapest way to look into a response: Bun and Deno share the bytes. */
-export function isReadAsClone(response: Response): boolean {
-  return !IS_NODE && isPlain(response)
+/**
+ * Tells whether a clone is the way to look into a response of at most so many bytes: Bun and Deno share them. A compressed
+ * one stays as it is for Deno's server, which sends on what it made itself, and else text that claims to be compressed.
+ */
+export function isReadAsClone(response: Response, most: number): boolean {
+  return !IS_NODE && isPlain(response) && (isCompressed(response) || lengthOf(response) <= most)
+}
+
+/** The length of the body as it is read, where the response says it: that of a compressed one is another. */
+export function lengthOf(response: Response): number {
+  return isCompressed(response) ? Number.NaN : Number(response.headers.get('content-length') ?? Number.NaN)
+}
+
+function isCompressed({ headers }: Response): boolean {
+  return (headers.get('content-encoding') ?? '') !== ''
 }
 
 /** Tells whether a response is as `fetch` made it. One that was changed has methods of its own. */

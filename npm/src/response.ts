@@ -32,7 +32,7 @@ export async function readErrorText(
   if (response.body === null) return { text: '', response }
   // A clone of another package's response may wait until the other one is read. One of Node throws at nobody when it is
   // given up and the call is aborted; and the connection of what is left of a long one is never closed.
-  const isClone = isReadAsClone(response) && lengthOf(response) <= ERROR_BODY_BYTES
+  const isClone = isReadAsClone(response, ERROR_BODY_BYTES)
   const source = openBytes(isClone ? response.clone().body : response.body)
   const decoder = new TextDecoder()
   const wait = patience(PEEK_MS, signal)
@@ -61,12 +61,6 @@ export async function readErrorText(
   return { text, response: isClone ? response : unread(response, { chunks, pending, source, isWhole, signal }) }
 }
 
-/** The length of the body as it is read, where the response says it: that of a compressed one is another. */
-export function lengthOf({ headers }: Response): number {
-  const isCompressed = (headers.get('content-encoding') ?? '') !== ''
-  return isCompressed ? Number.NaN : Number(headers.get('content-length') ?? Number.NaN)
-}
-
 /** Returns the response as if nothing had been read of it. */
 export function unread(response: Response, begun: Begun): Response {
   return restored(response, begun.isWhole ? joined(begun.chunks) : streamOf(begun))
@@ -85,11 +79,6 @@ export function rebuilt(
   const { status, statusText, url, type, redirected } = response
   const body = read(change, 'body') ?? bodyOf(response)
   const headers = read(change, 'headers') ?? new Headers([...response.headers])
-  // Servers send these on as they are, with a body that came in another form.
-  if (body instanceof Uint8Array) headers.delete('transfer-encoding')
-  if ('Deno' in globalThis && headers.has('content-encoding')) {
-    for (const name of ['content-encoding', 'content-length']) headers.delete(name)
-  }
   // A server may send what no program may say: such a status, and letters that are not Latin.
   const isOdd = status < 200 || status > 599
   const copy = new Response(body, { status: isOdd ? 200 : status, headers })
