@@ -20,6 +20,7 @@ const answers = {
   },
   gzip: (response) => response.writeHead(200, { ...JSON_TYPE, 'content-encoding': 'gzip' }).end(gzipSync(ANSWER)),
   empty: (response) => response.writeHead(200, { ...JSON_TYPE, 'content-length': 0 }).end(),
+  open: (response) => response.end(String(sockets.size)),
   'stays-open': (response) => response.writeHead(200, { 'content-type': 'text/event-stream' }).write(EVENT),
   begins: (response) => response.writeHead(200, JSON_TYPE).write(`{"text":"${'x'.repeat(1000)}`),
   named: (response) => response.writeHead(307, { location: `http://user:word@${server.host}/json` }).end(),
@@ -186,7 +187,7 @@ for (const runtime of Object.keys(RUNTIMES)) {
 for (const runtime of ['bun', 'deno']) {
   test(`${runtime}: the connections of answers that nobody holds are closed`, async () => {
     const before = sockets.size
-    const child = sandbox.output(
+    const printed = await sandbox.output(
       `
       const authFetch = auth.createAuthFetch({ provider: 'desk' })
       for (let time = 0; time < 100; time += 1) await authFetch(${JSON.stringify(`${origin}/stays-open`)})
@@ -200,8 +201,7 @@ for (const runtime of ['bun', 'deno']) {
       `,
       RUNTIMES[runtime],
     )
-    answers.open = (response) => response.end(String(sockets.size - before))
-    const open = Number(await child)
+    const open = Number(printed) - before
     assert.ok(open < 30, `${open} of 100 connections are open`)
   })
 }

@@ -56,7 +56,8 @@ export function readCall(
   const init: RequestInit = fields === undefined ? given : bare<RequestInit>(fields, given)
   const signal = init.signal ?? undefined
   // What is none of these, the runtime refuses in its own words.
-  if (init.redirect !== undefined && !REDIRECTS.has(init.redirect)) void new Request(url, { redirect: init.redirect })
+  if (init.redirect !== undefined && !REDIRECT_MODES.has(init.redirect))
+    void new Request(url, { redirect: init.redirect })
   if (signal !== undefined && typeof signal.throwIfAborted !== 'function') void new Request(url, { signal })
   signal?.throwIfAborted()
   const headers = readHeaders(init.headers)
@@ -81,7 +82,7 @@ export function readCall(
   return call
 }
 
-const REDIRECTS: ReadonlySet<unknown> = new Set(['follow', 'error', 'manual'])
+const REDIRECT_MODES: ReadonlySet<unknown> = new Set(['follow', 'error', 'manual'])
 
 type Mutable<T> = { -readonly [Name in keyof T]: T[Name] }
 

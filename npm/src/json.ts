@@ -40,8 +40,9 @@ export function mayBeError({ ok, headers }: Response): boolean {
 export async function look(response: Response, signal: AbortSignal | undefined): Promise<Looked> {
   const length = lengthOf(response)
   if (length === 0) return { response, error: undefined }
+  const isClone = isReadAsClone(response, ONE_PIECE_BYTES)
   // Before `body` is read, after which Bun takes longer with a response.
-  if (isReadAsClone(response, ONE_PIECE_BYTES)) {
+  if (isClone && length <= ONE_PIECE_BYTES) {
     const reading = response.clone().text()
     const there = settled?.(reading)
     const text = typeof there === 'string' ? there : await patience(PEEK_MS, signal)(reading.catch(() => undefined))
@@ -49,18 +50,15 @@ export async function look(response: Response, signal: AbortSignal | undefined):
   }
   const wait = patience(PEEK_MS, signal)
   if (response.body === null) return { response, error: undefined }
-  const source = openBytes(response.body)
+  const source = openBytes(isClone ? response.clone().body : response.body)
   const chunks: Bytes[] = []
   let saysError = false
-  let pending: ReturnType<Source['read']> | undefined
-  const held = (isWhole: boolean): Response =>
-    unread(response, {
-      chunks,
-      pending: pending as ReturnType<Source<Bytes>['read']> | undefined,
-      source,
-      isWhole,
-      signal,
-    })
+  let pending: ReturnType<Source<Bytes>['read']> | undefined
+  const held = (isWhole: boolean): Response => {
+    if (!isClone) return unread(response, { chunks, pending, source, isWhole, signal })
+    void source.cancel().catch(() => {})
+    return response
+  }
   try {
     for (let size = 0; size < ERROR_BODY_BYTES; ) {
       const reading = source.read()

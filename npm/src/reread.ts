@@ -6,7 +6,7 @@
  * responses to servers of their own, and there `reread` gives none.
  */
 import { Readable } from 'node:stream'
-import { type Bytes, streamOf } from './source.js'
+import { type Bytes, streamOfBytes } from './source.js'
 
 type Body = Bytes | ReadableStream<Uint8Array>
 
@@ -34,11 +34,12 @@ export function reread(response: Response, body: Body, rebuilt: Rebuilt): Respon
 }
 
 /**
- * Tells whether a clone is the way to look into a response of at most so many bytes: Bun and Deno share them. A compressed
- * one stays as it is for Deno's server, which sends on what it made itself, and else text that claims to be compressed.
+ * Tells whether a clone is the way to look into a response. For one of at most so many bytes it is the cheapest: Bun and Deno
+ * share them. A compressed one stays as it is for Deno's server, which else sends on text that claims to be compressed.
  */
 export function isReadAsClone(response: Response, most: number): boolean {
-  return !IS_NODE && isPlain(response) && (isCompressed(response) || lengthOf(response) <= most)
+  if (IS_NODE || !isPlain(response)) return false
+  return lengthOf(response) <= most || ('Deno' in globalThis && isCompressed(response))
 }
 
 /** The length of the body as it is read, where the response says it: that of a compressed one is another. */
@@ -119,7 +120,7 @@ function prototype(): object {
   return Object.create(own, {
     body: getter('body', (response, state) => {
       // The body that another response makes takes longer.
-      if (state.body instanceof Uint8Array && state.body.length > 0) state.body = streamOf(state.body)
+      if (state.body instanceof Uint8Array && state.body.length > 0) state.body = streamOfBytes(state.body)
       return state.body instanceof ReadableStream ? state.body : innerOf(response).body
     }),
     bodyUsed: getter('bodyUsed', (_, state) => {

@@ -6,7 +6,7 @@ import { ERROR_BODY_BYTES, PEEK_MS } from './limits.js'
 import { read } from './own.js'
 import { isReadAsClone, reread } from './reread.js'
 import { type Bytes, discardBody, openBytes, type Source, streamBy } from './source.js'
-import { patience } from './wait.js'
+import { heeding, patience } from './wait.js'
 
 /** A body that was begun to be read. */
 export interface Begun {
@@ -138,18 +138,14 @@ function bodyOf({ body }: Response): ReadableStream<Uint8Array> | null {
  */
 function streamOf({ chunks, pending: begun, source, signal }: Begun): ReadableStream<Bytes> {
   let pending = begun
-  return streamBy(
-    async (sink) => {
-      const chunk = chunks.shift()
-      if (chunk !== undefined) return sink.enqueue(chunk)
-      const { value } = await (pending ?? source.read())
-      pending = undefined
-      if (value === undefined) sink.close()
-      else sink.enqueue(value)
-    },
-    source.cancel.bind(source),
-    signal,
-  )
+  return streamBy(async (controller) => {
+    const chunk = chunks.shift()
+    if (chunk !== undefined) return controller.enqueue(chunk)
+    const { value } = await heeding(pending ?? source.read(), signal)
+    pending = undefined
+    if (value === undefined) controller.close()
+    else controller.enqueue(value)
+  }, source.cancel.bind(source))
 }
 
 /** The bytes of these chunks. */

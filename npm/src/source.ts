@@ -48,64 +48,24 @@ export function openBytes(body: unknown): Source<Bytes> {
  */
 const dropped = new FinalizationRegistry<Source['cancel']>((cancel) => void cancel().catch(() => {}))
 
-/** What a stream is filled with. */
-export type Sink = Pick<ReadableStreamDefaultController<Bytes>, 'enqueue' | 'close'>
-
-type Pull = (sink: Sink) => void | Promise<void>
-
 /**
  * Returns a stream that calls `pull` for each chunk that is asked for, and not before. `cancel` is also called when nobody
  * holds the stream any more.
  */
-export function streamBy(pull: Pull, cancel: Source['cancel'], signal: AbortSignal | undefined): ReadableStream<Bytes> {
-  if (signal !== undefined && 'Deno' in globalThis) return streamUntil(signal, pull, cancel)
-  return held({ pull, cancel: (reason) => cancel(reason) as Promise<void> }, cancel)
-}
-
-/** The same, which ends when the signal aborts: in Deno a read under way does not always do so. */
-function streamUntil(signal: AbortSignal, pull: Pull, cancel: Source['cancel']): ReadableStream<Bytes> {
-  const over = new AbortController()
-  const give = (reason?: unknown): Promise<unknown> => {
-    over.abort()
-    return cancel(reason)
-  }
-  const source: Parameters<typeof held>[0] = {
-    start(controller) {
-      const controlled = new WeakRef(controller)
-      const onAbort = (): void => {
-        controlled.deref()?.error(signal.reason)
-        void give(signal.reason).catch(() => {})
-      }
-      if (signal.aborted) onAbort()
-      else signal.addEventListener('abort', onAbort, { once: true, signal: over.signal })
-    },
-    async pull(controller) {
-      try {
-        const enqueue: Sink['enqueue'] = (chunk) => controller.enqueue(chunk)
-        const close = (): void => {
-          over.abort()
-          controller.close()
-        }
-        await pull({ enqueue, close })
-      } catch (error) {
-        over.abort()
-        throw error
-      }
-    },
-    cancel: (reason) => give(reason) as Promise<void>,
-  }
-  return held(source, give)
-}
-
-/** Returns a stream of this source, and calls `give` when nobody holds it any more. */
-function held(source: ConstructorParameters<typeof ReadableStream<Bytes>>[0], give: Source['cancel']) {
-  const stream = new ReadableStream<Bytes>(source, { highWaterMark: 0 })
-  dropped.register(stream, give)
+export function streamBy(
+  pull: (controller: ReadableStreamDefaultController<Bytes>) => void | Promise<void>,
+  cancel: Source['cancel'],
+): ReadableStream<Bytes> {
+  const stream = new ReadableStream<Bytes>(
+    { pull, cancel: (reason) => cancel(reason) as Promise<void> },
+    { highWaterMark: 0 },
+  )
+  dropped.register(stream, cancel)
   return stream
 }
 
 /** Returns a stream of these bytes, which fills a caller's buffer as well. */
-export function streamOf(bytes: Bytes): ReadableStream<Uint8Array> {
+export function streamOfBytes(bytes: Bytes): ReadableStream<Uint8Array> {
   return new ReadableStream({
     type: 'bytes',
     pull(controller) {

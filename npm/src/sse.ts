@@ -8,8 +8,8 @@ import { createParser, isError, meaningOf, type ServerEvent, type StreamKind } f
 import { watchFor } from './late.js'
 import { PEEK_BYTES, PEEK_MS } from './limits.js'
 import { joined, restored } from './response.js'
-import { type Bytes, openBytes, type Sink, type Source, streamBy } from './source.js'
-import { patience } from './wait.js'
+import { type Bytes, openBytes, type Source, streamBy } from './source.js'
+import { heeding, patience } from './wait.js'
 
 export interface Peeked {
   /** The same response, unread again. */
@@ -108,30 +108,26 @@ function resumed(rest: Rest, kind: StreamKind, late: Late | undefined): Readable
   const errorIn = late === undefined ? undefined : watchFor(kind, joined(chunks))
   const earlier = events.find((event) => isError(event, kind))?.data
   /** Hands a chunk on, when the error is told that is in it. */
-  const hand = (sink: Sink, chunk: Bytes, error: string | undefined) => {
-    if (told === undefined || error === undefined) return sink.enqueue(chunk)
+  const hand = (controller: ReadableStreamDefaultController<Bytes>, chunk: Bytes, error: string | undefined) => {
+    if (told === undefined || error === undefined) return controller.enqueue(chunk)
     const { onError } = told
     told = undefined
-    return onError(error).then(() => sink.enqueue(chunk))
+    return onError(error).then(() => controller.enqueue(chunk))
   }
-  return streamBy(
-    (sink) => {
-      const chunk = chunks.shift()
-      if (chunk !== undefined) return hand(sink, chunk, chunks.length === 0 ? earlier : undefined)
-      const next = pending ?? source.read()
-      pending = undefined
-      return next.then(
-        ({ value }) => {
-          if (value === undefined) return sink.close()
-          return hand(sink, value, told === undefined ? undefined : errorIn?.(value))
-        },
-        (error: unknown) => {
-          told?.onBreak()
-          throw error
-        },
-      )
-    },
-    source.cancel.bind(source),
-    signal,
-  )
+  return streamBy((controller) => {
+    const chunk = chunks.shift()
+    if (chunk !== undefined) return hand(controller, chunk, chunks.length === 0 ? earlier : undefined)
+    const next = heeding(pending ?? source.read(), signal)
+    pending = undefined
+    return next.then(
+      ({ value }) => {
+        if (value === undefined) return controller.close()
+        return hand(controller, value, told === undefined ? undefined : errorIn?.(value))
+      },
+      (error: unknown) => {
+        told?.onBreak()
+        throw error
+      },
+    )
+  }, source.cancel.bind(source))
 }

@@ -33,6 +33,11 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | un
   }
 }
 
+/** A read of an answer; in Deno it does not always end when the call is aborted. */
+export function heeding<T>(read: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  return 'Deno' in globalThis ? abortable(read, signal) : read
+}
+
 /**
  * Returns what waits for one promise after the other, for `ms` in all: each resolves as the promise
  * does, or to `undefined` when the time is over, or rejects with the signal's reason when it aborts.

@@ -107,7 +107,7 @@ pub(crate) fn exhausted(pool: &Pool<'_>, request: &Request) -> Selection {
 
 /// Returns between which times [`none_is_free`] comes to the same, where nothing but the time changes.
 pub(crate) fn holds_for(pool: &Pool<'_>, request: &Request) -> Span {
-    let spans = [
+    let waits = [
         Some(Duration::ZERO),
         Some(pool.rotation.max_wait),
         pool.rotation
@@ -119,7 +119,7 @@ pub(crate) fn holds_for(pool: &Pool<'_>, request: &Request) -> Span {
         .filter_map(|account| pool.obstacle(account, request))
         .flat_map(|obstacle| [Some(obstacle.until), obstacle.probe_at])
         .flatten()
-        .flat_map(|at| spans.iter().flatten().map(move |span| at - *span));
+        .flat_map(|at| waits.iter().flatten().map(move |wait| at - *wait));
     Span::between(turns, pool.now)
 }
 
